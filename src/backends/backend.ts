@@ -1,0 +1,55 @@
+/**
+ * What a backend is: memory, and a queue of recorded commands over that memory.
+ *
+ * Model code allocates buffers, records a list of commands once and submits it for every step. What
+ * changes from step to step (tokens, positions, sequences) lies in a buffer too, so that a recording
+ * is replayed as it is. A backend is not asked for one operation at a time, and no JavaScript runs
+ * between two commands of a list.
+ *
+ * All float arithmetic is float32, without fused multiply-add, in the order that each operation's
+ * reference spells out. CPU backends therefore agree bit for bit; integers agree on every backend.
+ */
+import type { Command, DeviceBuffer } from '../kernels/commands.ts'
+
+export type BackendName = 'reference' | 'native'
+
+/** A recorded list of commands, ready to run any number of times. */
+export interface Program {
+  readonly commandCount: number
+  dispose(): void
+}
+
+/** How the bytes of ternary weights lie in a file; the names are those of the file formats. */
+export type TernaryEncoding = 'I2_S' | 'TQ1_0' | 'TQ2_0' | 'hf-packed'
+
+export interface Backend {
+  readonly name: BackendName
+  /** For people: what really runs, e.g. "native x86-avx512vnni, 2 threads". */
+  readonly description: string
+  /** The kernel variant that runs: "typescript", "x86-avx512vnni", "x86-avx2", "portable". */
+  readonly isa: string
+  readonly threads: number
+
+  /** Memory, zero-filled and aligned for the kernels. */
+  allocate(byteLength: number, label: string): DeviceBuffer
+  free(buffer: DeviceBuffer): void
+  /** Bytes allocated and not yet freed. */
+  readonly allocatedBytes: number
+
+  /** Copies `bytes` into the buffer. Not while a program that uses the buffer runs. */
+  write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void
+  /** Copies bytes out, after all submitted programs. */
+  read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>
+  /**
+   * The buffer's memory itself, where the backend lives in this process. Valid until `free`, and
+   * readable between a settled `submit` and the next one.
+   */
+  map?(buffer: DeviceBuffer): Uint8Array
+
+  /** Checks every command's shapes (ShapeError) and makes a program of the list. */
+  record(commands: readonly Command[]): Program
+  /** Runs a program after those submitted before it; settles when its results can be read. */
+  submit(program: Program): Promise<void>
+
+  dispose(): void
+}

@@ -1,0 +1,77 @@
+/**
+ * The errors this library throws on purpose. Each message says what was expected, what came and what
+ * to do; each class carries the facts as fields, so that a program need not parse the message.
+ * A mistake in our own code throws a plain Error instead.
+ */
+
+/** Base of all deliberate errors. `code` is stable; messages may be reworded. */
+export class BitnetError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** A file is damaged, hostile or of a kind that is not supported. */
+export class FormatError extends BitnetError {
+  /** The part of the file at fault: a header field, a metadata key or a tensor's name. */
+  readonly field: string
+  readonly path: string | undefined
+
+  constructor(
+    message: string,
+    facts: { field: string; path?: string | undefined; cause?: unknown },
+  ) {
+    super('FORMAT', message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    this.field = facts.field
+    this.path = facts.path
+  }
+}
+
+/** Two shapes that must agree do not. */
+export class ShapeError extends BitnetError {
+  constructor(message: string) {
+    super('SHAPE', message)
+  }
+}
+
+/** A backend, an instruction set or a kernel is missing or failed. */
+export class BackendError extends BitnetError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('BACKEND', message, options)
+  }
+}
+
+/** The prompt and the answer do not fit the model's context. */
+export class ContextOverflowError extends BitnetError {
+  /** Positions that were asked for. */
+  readonly needed: number
+  /** Positions there are. */
+  readonly available: number
+
+  constructor(message: string, facts: { needed: number; available: number }) {
+    super('CONTEXT_OVERFLOW', message)
+    this.needed = facts.needed
+    this.available = facts.available
+  }
+}
+
+/** Nothing was found under the name or path given for a model. */
+export class ModelNotFoundError extends BitnetError {
+  readonly source: string
+
+  constructor(message: string, facts: { source: string }) {
+    super('MODEL_NOT_FOUND', message)
+    this.source = facts.source
+  }
+}
+
+/** An option or argument is out of its range. The command line exits with code 2 on it. */
+export class UsageError extends BitnetError {
+  constructor(message: string) {
+    super('USAGE', message)
+  }
+}

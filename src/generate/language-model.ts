@@ -1,0 +1,79 @@
+/**
+ * The model as a program sees it: text in, text out. Made by `loadModel`.
+ */
+import type { ModelConfig } from '../model/config.ts'
+import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import type {
+  BackendReport,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  SamplingOptions,
+} from './options.ts'
+
+/** Text to continue, or a conversation to put through the model's chat template. */
+export type Prompt = string | readonly ChatMessage[]
+
+/** A conversation that keeps its history and the cache of all it has computed. */
+export interface ChatSession {
+  readonly messages: readonly ChatMessage[]
+  /**
+   * Adds the user's message, streams the answer and adds that too. Only what is new since the last
+   * turn is prefilled (`usage.cachedTokens` tells). A cancelled answer stays in the history as far
+   * as it came.
+   */
+  send(text: string, options?: GenerateOptions): Generation
+  /** Replaces the history, e.g. by one that was saved. */
+  restore(messages: readonly ChatMessage[]): void
+  /** Forgets all but the system message. */
+  reset(): void
+  dispose(): void
+}
+
+/** Bytes held, by purpose. */
+export interface ModelMemory {
+  readonly ternaryBytes: number
+  readonly denseBytes: number
+  readonly activationBytes: number
+  readonly cacheBytesPerToken: number
+}
+
+export interface LanguageModel extends AsyncDisposable {
+  readonly name: string
+  readonly config: ModelConfig
+  readonly tokenizer: TextTokenizer
+  readonly backend: BackendReport
+  readonly memory: ModelMemory
+  readonly loadMs: number
+  /** What unset sampling fields mean for this model. */
+  readonly defaults: Readonly<Required<Omit<SamplingOptions, 'seed'>>>
+
+  generate(prompt: Prompt, options?: GenerateOptions): Generation
+  /** All prompts in shared passes; each result equals what `generate` gives alone with its seed. */
+  generateBatch(
+    prompts: readonly Prompt[],
+    options?: GenerateOptions,
+  ): Promise<readonly GenerateResult[]>
+  chat(options?: { system?: string; messages?: readonly ChatMessage[] }): ChatSession
+  /** Frees the weights; running generations end as cancelled. */
+  dispose(): Promise<void>
+}
+
+export interface LoadOptions {
+  readonly backend?: 'auto' | 'native' | 'reference'
+  /** Forces a kernel variant of the native backend, e.g. 'x86-avx2'. */
+  readonly isa?: string
+  /** Threads; unset: the physical cores. */
+  readonly threads?: number
+  /** Precision of the head and embedding: 'f16' keeps the file's, 'int8' reads half the bytes. */
+  readonly head?: 'f16' | 'int8'
+  readonly onProgress?: (progress: LoadProgress) => void
+  readonly signal?: AbortSignal
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number
+  readonly totalBytes: number
+  /** The tensor being loaded. */
+  readonly tensor: string
+}

@@ -1,0 +1,173 @@
+/**
+ * The commands that a list may hold, one per operation of a decoder. Each operation's folder under
+ * kernels/ has its reference, which says exactly what is computed; here stand the operands.
+ *
+ * Buffers are row-major float32 unless noted. `rows` is the number of tokens in the pass, whatever
+ * sequences they belong to; a buffer may be longer than the command needs.
+ */
+
+/** Memory of a backend. Only the backend that made it can use it. */
+export interface DeviceBuffer {
+  readonly label: string
+  readonly byteLength: number
+}
+
+/**
+ * One entry a token in a step buffer, four int32: the token's id, the KV cache's slot (the sequence),
+ * the position in that sequence, and 0.
+ */
+export const STEP_WORDS = 4
+
+/** How a dense matrix is stored; see kernels/dense-matmul/layout.ts. */
+export type DenseType = 'f32' | 'f16' | 'int8'
+
+/** A dense matrix (rows, cols) in stripes of 16 rows. */
+export interface DenseMatrix {
+  readonly type: DenseType
+  readonly rows: number
+  readonly cols: number
+  readonly data: DeviceBuffer
+  /** Only for int8: one float32 a row. */
+  readonly scales: DeviceBuffer | undefined
+}
+
+/** A ternary matrix (rows, cols) in the packed layout, with one float32 scale a padded row. */
+export interface TernaryMatrix {
+  readonly rows: number
+  readonly cols: number
+  readonly data: DeviceBuffer
+  readonly scales: DeviceBuffer
+}
+
+/** int8 activations: q (rows, padded cols), one scale (float32) and one sum of q (int32) a token. */
+export interface QuantizedBuffer {
+  readonly q: DeviceBuffer
+  readonly scales: DeviceBuffer
+  readonly sums: DeviceBuffer
+}
+
+/** The KV cache of one layer; see kernels/attention/layout.ts. */
+export interface LayerCache {
+  readonly keys: DeviceBuffer
+  readonly values: DeviceBuffer
+  readonly slots: number
+  /** Positions a slot holds, a multiple of 16. */
+  readonly capacity: number
+  readonly nKvHeads: number
+  readonly headDim: number
+}
+
+/** out (rows, table.cols) = rows of the table named by the step buffer's tokens. */
+export interface EmbedCommand {
+  readonly op: 'embed'
+  readonly rows: number
+  readonly step: DeviceBuffer
+  readonly table: DenseMatrix
+  readonly out: DeviceBuffer
+}
+
+/** out (rows, cols) = x rows named by `index` (rows int32). */
+export interface GatherRowsCommand {
+  readonly op: 'gather-rows'
+  readonly rows: number
+  readonly cols: number
+  readonly x: DeviceBuffer
+  readonly index: DeviceBuffer
+  readonly out: DeviceBuffer
+}
+
+/** out (rows, cols) = x / sqrt(mean(x^2) + eps) * weight. */
+export interface RmsNormCommand {
+  readonly op: 'rms-norm'
+  readonly rows: number
+  readonly cols: number
+  readonly eps: number
+  readonly x: DeviceBuffer
+  readonly weight: DeviceBuffer
+  readonly out: DeviceBuffer
+}
+
+/** Absmax int8 of each token of x (rows, cols), after an RMSNorm where `weight` is given. */
+export interface QuantizeCommand {
+  readonly op: 'quantize'
+  readonly rows: number
+  readonly cols: number
+  readonly eps: number
+  readonly x: DeviceBuffer
+  readonly weight: DeviceBuffer | undefined
+  readonly out: QuantizedBuffer
+}
+
+/** BitLinear's product: out (rows, weights.rows) = W q * scales; added to `out` if `accumulate`. */
+export interface TernaryMatmulCommand {
+  readonly op: 'ternary-matmul'
+  readonly rows: number
+  readonly weights: TernaryMatrix
+  readonly x: QuantizedBuffer
+  readonly out: DeviceBuffer
+  readonly accumulate: boolean
+}
+
+/** out (rows, weights.rows) = W x with dense weights; added to `out` if `accumulate`. */
+export interface DenseMatmulCommand {
+  readonly op: 'dense-matmul'
+  readonly rows: number
+  readonly weights: DenseMatrix
+  readonly x: DeviceBuffer
+  readonly out: DeviceBuffer
+  readonly accumulate: boolean
+}
+
+/**
+ * Rotary embedding and cache write. qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries are rotated
+ * in place, rotated keys and values go to the cache as f16.
+ */
+export interface RopeCacheCommand {
+  readonly op: 'rope-cache'
+  readonly rows: number
+  readonly nHeads: number
+  readonly step: DeviceBuffer
+  readonly qkv: DeviceBuffer
+  /** cos then sin, (positions, 2, headDim / 2). */
+  readonly rotations: DeviceBuffer
+  readonly cache: LayerCache
+}
+
+/**
+ * Causal grouped-query attention over the cache: out (rows, nHeads * headDim). Queries are read from
+ * qkv's rows as rope-cache left them.
+ */
+export interface AttentionCommand {
+  readonly op: 'attention'
+  readonly rows: number
+  readonly nHeads: number
+  readonly step: DeviceBuffer
+  readonly qkv: DeviceBuffer
+  readonly cache: LayerCache
+  readonly out: DeviceBuffer
+}
+
+export type Activation = 'relu2' | 'silu'
+
+/** out (rows, cols) = activation(gate) * up, with gateUp (rows, 2 * cols): gate first, then up. */
+export interface GatedActivationCommand {
+  readonly op: 'gated-activation'
+  readonly rows: number
+  readonly cols: number
+  readonly activation: Activation
+  readonly gateUp: DeviceBuffer
+  readonly out: DeviceBuffer
+}
+
+export type Command =
+  | EmbedCommand
+  | GatherRowsCommand
+  | RmsNormCommand
+  | QuantizeCommand
+  | TernaryMatmulCommand
+  | DenseMatmulCommand
+  | RopeCacheCommand
+  | AttentionCommand
+  | GatedActivationCommand
+
+export type OpName = Command['op']

@@ -1,0 +1,38 @@
+/**
+ * The decoder as the generation loop sees it: token rows in, logits out. It knows nothing of text.
+ */
+import type { ModelConfig } from './config.ts'
+
+/** Keys and values of up to `slots` sequences, `capacity` positions each. */
+export interface KvCache {
+  readonly slots: number
+  readonly capacity: number
+  readonly byteLength: number
+  dispose(): void
+}
+
+/**
+ * One pass over tokens of one or several sequences. Row i is `tokens[i]` of the sequence in
+ * `slots[i]` at `positions[i]`; the rows of a sequence come in the order of their positions, and all
+ * earlier positions must be in the cache already. Positions may be rewritten: a cache is cut by
+ * simply going on from an earlier position.
+ */
+export interface RowBatch {
+  readonly tokens: ArrayLike<number>
+  readonly slots: ArrayLike<number>
+  readonly positions: ArrayLike<number>
+  /** Rows whose logits are wanted, in this order; may be empty. */
+  readonly logitRows: ArrayLike<number>
+}
+
+export interface DecodeEngine {
+  readonly config: ModelConfig
+  /** Most rows in one pass; longer prompts are fed in pieces. */
+  readonly maxRows: number
+  createCache(options: { slots: number; capacity: number }): KvCache
+  /**
+   * @returns logits (logitRows.length, vocabSize), valid until the next call
+   * @throws ContextOverflowError when a position is outside the cache
+   */
+  forward(cache: KvCache, batch: RowBatch): Promise<Float32Array>
+}

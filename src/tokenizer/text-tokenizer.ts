@@ -1,0 +1,54 @@
+/**
+ * The tokenizer as the rest of the library sees it, wherever its vocabulary came from.
+ */
+
+/** One message of a conversation, as chat templates know it. */
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
+}
+
+export interface EncodeOptions {
+  /** Put the model's begin token in front, if the model wants one. Default true. */
+  readonly addBos?: boolean
+  /**
+   * Read special tokens' names in the text as these tokens. Default false: in a user's text
+   * "<|eot_id|>" is nine characters, not a command.
+   */
+  readonly parseSpecial?: boolean
+}
+
+export interface TextTokenizer {
+  readonly vocabSize: number
+  readonly bosId: number | undefined
+  /** Ids that end an answer. */
+  readonly stopIds: readonly number[]
+  /** Where the vocabulary came from, for people. */
+  readonly description: string
+  /** The Jinja chat template in use; undefined for a base model. */
+  readonly chatTemplate: string | undefined
+
+  encode(text: string, options?: EncodeOptions): number[]
+  decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string
+  /** The text of one token as far as it can be shown alone, for tables and logs. */
+  tokenText(id: number): string
+  /** A decoder for a stream of tokens: never emits half a character. */
+  stream(): TokenStream
+  /**
+   * Ids of a conversation in the model's chat format, special tokens only where the template puts
+   * them.
+   *
+   * @throws UsageError if the model has no chat template
+   */
+  encodeChat(
+    messages: readonly ChatMessage[],
+    options?: { addGenerationPrompt?: boolean },
+  ): number[]
+}
+
+export interface TokenStream {
+  /** The text that became certain with this token; may be empty. */
+  push(id: number): string
+  /** What is left at the end; incomplete bytes become U+FFFD. */
+  end(): string
+}
