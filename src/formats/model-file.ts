@@ -1,0 +1,92 @@
+/**
+ * What readers of model files agree on: where bytes come from, and what a tensor is.
+ */
+
+/** Random access to bytes, from a file, a Blob or memory. */
+export interface ByteSource {
+  /** For messages: a path or a name. */
+  readonly name: string
+  readonly size: number
+  /**
+   * Exactly `length` bytes from `offset`, in memory of the caller's own.
+   *
+   * @throws FormatError if they reach past the end
+   */
+  read(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/**
+ * Storage types that can be read, by their GGUF names. `U8` is safetensors' byte, which holds packed
+ * ternary codes there.
+ */
+export type TensorType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q8_0'
+  | 'Q6_K'
+  | 'Q5_0'
+  | 'Q4_0'
+  | 'Q4_K'
+  | 'TQ1_0'
+  | 'TQ2_0'
+  | 'I2_S'
+  | 'U8'
+
+export interface TensorInfo {
+  readonly name: string
+  readonly type: TensorType
+  /** Outermost first: (rows, cols) for a matrix, whatever the file's own order. */
+  readonly shape: readonly number[]
+  readonly source: ByteSource
+  /** Of the tensor's first byte in `source`. */
+  readonly offset: number
+  readonly byteLength: number
+}
+
+/** An opened model: one GGUF file, or one or more safetensors files with their config.json. */
+export interface ModelFile {
+  readonly format: 'gguf' | 'safetensors'
+  /** Path or name, for messages. */
+  readonly name: string
+  /** By the file's own tensor names. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  close(): Promise<void>
+}
+
+/** Values a GGUF metadata key can hold; 64-bit integers that are not safe become bigint. */
+export type GgufValue = number | bigint | boolean | string | GgufArray
+/** Long arrays of numbers stay typed arrays. */
+export type GgufArray = readonly GgufValue[] | Float32Array | Int32Array | Uint32Array
+
+export interface GgufFile extends ModelFile {
+  readonly format: 'gguf'
+  readonly version: number
+  readonly alignment: number
+  readonly metadata: ReadonlyMap<string, GgufValue>
+}
+
+/** A JSON object as parsed, before anybody has checked it. */
+export type JsonObject = { readonly [key: string]: unknown }
+
+export interface SafetensorsFile extends ModelFile {
+  readonly format: 'safetensors'
+  /** config.json; empty where there is none. */
+  readonly config: JsonObject
+}
+
+/** A ternary matrix as its file stores it, ready to be read row by row. */
+export interface TernaryTensor {
+  readonly name: string
+  readonly rows: number
+  readonly cols: number
+  /** weight = code * scale, in the convention of ternary/quantize.ts. */
+  readonly scale: number
+  /** How the codes came about, for reports: "I2_S", "F16, quantised by absmean", ... */
+  readonly origin: string
+  /** False where quantising on load rounded away information. */
+  readonly lossless: boolean
+  /** Codes -1, 0, +1 of rows [row, row + count), row-major, into `out`. */
+  readCodes(row: number, count: number, out: Int8Array): Promise<void>
+}
