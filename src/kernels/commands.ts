@@ -27,7 +27,7 @@ export interface DenseMatrix {
   readonly rows: number
   readonly cols: number
   readonly data: DeviceBuffer
-  /** Only for int8: one float32 a row. */
+  /** Only for int8: one float32 a padded row. */
   readonly scales: DeviceBuffer | undefined
 }
 

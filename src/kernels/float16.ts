@@ -22,17 +22,17 @@ function decode(bits: number): number {
   return bits & 0x8000 ? -value : value
 }
 
-/** Every half as a float: 256 KiB, made on first use, several times faster than decoding. */
 let table: Float32Array | undefined
 
-function decodeTable(): Float32Array {
+/** Every half as a float, by its bits: 256 KiB, made on first use, for loops that decode many. */
+export function float16Table(): Float32Array {
   table ??= Float32Array.from({ length: 0x10000 }, (_, bits) => decode(bits))
   return table
 }
 
 /** The value of a half given by its 16 bits; exact. */
 export function float16ToFloat32(bits: number): number {
-  return decodeTable()[bits & 0xffff]
+  return float16Table()[bits & 0xffff]
 }
 
 /**
@@ -60,6 +60,6 @@ export function float32ToFloat16(x: number): number {
 
 /** Decodes `bits` into `out`, which must be as long. */
 export function decodeFloat16(out: Float32Array, bits: Uint16Array): void {
-  const values = decodeTable()
+  const values = float16Table()
   for (let i = 0; i < bits.length; i++) out[i] = values[bits[i]]
 }

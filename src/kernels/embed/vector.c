@@ -1,0 +1,40 @@
+// Rows of a dense matrix, decoded; see reference.ts.
+// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8)
+#include "../../../native/kernel.h"
+#include "../../../native/vec.h"
+
+static work_plan embed_plan(const command *c, int32_t phase, int32_t threads) {
+  (void)phase;
+  (void)threads;
+  return one_piece(c->i[0]);
+}
+
+static void embed_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+  (void)phase;
+  const int32_t cols = c->i[1], type = c->i[2];
+  for (int32_t row = first; row < last; row++) {
+    const int32_t token = ((const int32_t *)c->p[0])[row * 4];
+    const size_t stripe = (size_t)(token >> 4);
+    const int32_t lane = token & 15;
+    float *out = (float *)c->p[3] + (size_t)row * cols;
+    if (type == 0) {
+      const float *from = (const float *)c->p[1] + stripe * cols * 16 + lane;
+      for (int32_t col = 0; col < cols; col++) out[col] = from[(size_t)col * 16];
+    } else if (type == 1) {
+      const uint16_t *from = (const uint16_t *)c->p[1] + stripe * cols * 16 + lane;
+      for (int32_t col = 0; col < cols; col += LANES) {
+        uint16_t part[LANES] = {0};
+        const int32_t n = cols - col < LANES ? cols - col : LANES;
+        for (int32_t i = 0; i < n; i++) part[i] = from[(size_t)(col + i) * 16];
+        store_first(out + col, load_f16(part), n);
+      }
+    } else {
+      const int32_t groups = (cols + 3) / 4;
+      const uint8_t *from = (const uint8_t *)c->p[1] + (stripe * groups * 16 + lane) * 4;
+      const float scale = ((const float *)c->p[2])[token];
+      for (int32_t col = 0; col < cols; col++) {
+        out[col] = (float)(from[(size_t)(col >> 2) * 64 + (col & 3)] - 128) * scale;
+      }
+    }
+  }
+}
