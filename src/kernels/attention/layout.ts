@@ -14,6 +14,9 @@ import { padToTile } from '../../ternary/index.ts'
 /** Positions whose softmax is computed together; their results are merged in order. */
 export const ATTENTION_CHUNK = 256
 
+/** The widest head: native code keeps a head's values on its stack. */
+export const MAX_HEAD_DIM = 256
+
 export interface CacheShape {
   readonly slots: number
   readonly capacity: number

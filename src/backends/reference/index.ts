@@ -1,0 +1,2 @@
+/** The backend in plain TypeScript; see reference-backend.ts. */
+export { createReferenceBackend } from './reference-backend.ts'

@@ -1,0 +1,17 @@
+/**
+ * out (rows, cols) = rows of a dense table named by the tokens, decoded to float32: exact for f32 and
+ * f16, w * scale for int8.
+ */
+import { STEP_WORDS } from '../commands.ts'
+import { type PackedDense, unpackDenseRow } from '../dense-matmul/layout.ts'
+
+/**
+ * @param step (rows, 4): the token's id comes first
+ * @param table (vocabulary, cols)
+ */
+export function embed(out: Float32Array, step: Int32Array, table: PackedDense, rows: number): void {
+  for (let row = 0; row < rows; row++) {
+    const target = out.subarray(row * table.cols, (row + 1) * table.cols)
+    unpackDenseRow(target, table, step[row * STEP_WORDS])
+  }
+}

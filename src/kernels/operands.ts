@@ -1,0 +1,164 @@
+/**
+ * Which buffers a command touches, how many bytes of each, and what it does to them. Backends, checks
+ * and tests ask here instead of knowing every operation.
+ */
+import { packedByteLength, padToTile } from '../ternary/index.ts'
+import { keyCacheByteLength, valueCacheByteLength } from './attention/layout.ts'
+import {
+  type Command,
+  type DenseMatrix,
+  type DeviceBuffer,
+  type LayerCache,
+  type QuantizedBuffer,
+  STEP_WORDS,
+  type TernaryMatrix,
+} from './commands.ts'
+import { denseByteLength } from './dense-matmul/layout.ts'
+
+/** `update` reads what is there and changes it; `write` does not look at it. */
+export type Access = 'read' | 'write' | 'update'
+
+export interface Operand {
+  /** The command's own name for it, e.g. "weights.scales". */
+  readonly name: string
+  readonly buffer: DeviceBuffer
+  /** Bytes the buffer must have. */
+  readonly byteLength: number
+  readonly access: Access
+}
+
+/** Bytes of a float32 or an int32. */
+const WORD = 4
+
+function operand(
+  name: string,
+  buffer: DeviceBuffer,
+  byteLength: number,
+  access: Access = 'read',
+): Operand {
+  return { name, buffer, byteLength, access }
+}
+
+function step(rows: number, buffer: DeviceBuffer): Operand {
+  return operand('step', buffer, rows * STEP_WORDS * WORD)
+}
+
+function dense(name: string, matrix: DenseMatrix): Operand[] {
+  const { type, rows, cols, data, scales } = matrix
+  const operands = [operand(`${name}.data`, data, denseByteLength(type, rows, cols))]
+  if (type === 'int8' && scales !== undefined) {
+    operands.push(operand(`${name}.scales`, scales, padToTile(rows) * WORD))
+  }
+  return operands
+}
+
+function ternary(name: string, matrix: TernaryMatrix): Operand[] {
+  const { rows, cols, data, scales } = matrix
+  return [
+    operand(`${name}.data`, data, packedByteLength(rows, cols)),
+    operand(`${name}.scales`, scales, padToTile(rows) * WORD),
+  ]
+}
+
+function quantized(
+  name: string,
+  x: QuantizedBuffer,
+  rows: number,
+  cols: number,
+  access: Access,
+): Operand[] {
+  return [
+    operand(`${name}.q`, x.q, rows * padToTile(cols), access),
+    operand(`${name}.scales`, x.scales, rows * WORD, access),
+    operand(`${name}.sums`, x.sums, rows * WORD, access),
+  ]
+}
+
+function cache(layer: LayerCache, access: Access): Operand[] {
+  return [
+    operand('cache.keys', layer.keys, keyCacheByteLength(layer), access),
+    operand('cache.values', layer.values, valueCacheByteLength(layer), access),
+  ]
+}
+
+function qkvByteLength(rows: number, nHeads: number, layer: LayerCache): number {
+  return rows * (nHeads + 2 * layer.nKvHeads) * layer.headDim * WORD
+}
+
+/** All buffers of a command; its numbers need not be valid yet. */
+export function operandsOf(command: Command): Operand[] {
+  const { rows } = command
+  switch (command.op) {
+    case 'embed':
+      return [
+        step(rows, command.step),
+        ...dense('table', command.table),
+        operand('out', command.out, rows * command.table.cols * WORD, 'write'),
+      ]
+    case 'gather-rows':
+      return [
+        // At least one row; which ones are read depends on `index` (see step-inputs.ts).
+        operand('x', command.x, command.cols * WORD),
+        operand('index', command.index, rows * WORD),
+        operand('out', command.out, rows * command.cols * WORD, 'write'),
+      ]
+    case 'rms-norm': {
+      const byteLength = rows * command.cols * WORD
+      return [
+        operand('x', command.x, byteLength),
+        operand('weight', command.weight, command.cols * WORD),
+        operand('out', command.out, byteLength, 'write'),
+      ]
+    }
+    case 'quantize': {
+      const { cols, weight } = command
+      return [
+        operand('x', command.x, rows * cols * WORD),
+        ...(weight === undefined ? [] : [operand('weight', weight, cols * WORD)]),
+        ...quantized('out', command.out, rows, cols, 'write'),
+      ]
+    }
+    case 'ternary-matmul': {
+      const { weights, accumulate } = command
+      const access = accumulate ? 'update' : 'write'
+      return [
+        ...ternary('weights', weights),
+        ...quantized('x', command.x, rows, weights.cols, 'read'),
+        operand('out', command.out, rows * weights.rows * WORD, access),
+      ]
+    }
+    case 'dense-matmul': {
+      const { weights, accumulate } = command
+      const access = accumulate ? 'update' : 'write'
+      return [
+        ...dense('weights', weights),
+        operand('x', command.x, rows * weights.cols * WORD),
+        operand('out', command.out, rows * weights.rows * WORD, access),
+      ]
+    }
+    case 'rope-cache': {
+      const { nHeads, cache: layer } = command
+      return [
+        step(rows, command.step),
+        // At least one position; which ones are read depends on `step` (see step-inputs.ts).
+        operand('rotations', command.rotations, layer.headDim * WORD),
+        operand('qkv', command.qkv, qkvByteLength(rows, nHeads, layer), 'update'),
+        ...cache(layer, 'update'),
+      ]
+    }
+    case 'attention': {
+      const { nHeads, cache: layer } = command
+      return [
+        step(rows, command.step),
+        operand('qkv', command.qkv, qkvByteLength(rows, nHeads, layer)),
+        ...cache(layer, 'read'),
+        operand('out', command.out, rows * nHeads * layer.headDim * WORD, 'write'),
+      ]
+    }
+    case 'gated-activation':
+      return [
+        operand('gateUp', command.gateUp, rows * 2 * command.cols * WORD),
+        operand('out', command.out, rows * command.cols * WORD, 'write'),
+      ]
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * All operations and their references, bound to commands: what a backend that runs in TypeScript
+ * needs, and the list that tests go through.
+ */
+import { attention } from './attention/reference.ts'
+import type {
+  Command,
+  DenseMatrix,
+  DeviceBuffer,
+  LayerCache,
+  OpName,
+  QuantizedBuffer,
+  TernaryMatrix,
+} from './commands.ts'
+import type { PackedDense } from './dense-matmul/layout.ts'
+import { denseMatmul } from './dense-matmul/reference.ts'
+import { embed } from './embed/reference.ts'
+import { gatedActivation } from './gated-activation/reference.ts'
+import { gatherRows } from './gather-rows/reference.ts'
+import { type QuantizedRows, quantize } from './quantize/reference.ts'
+import { rmsNorm } from './rms-norm/reference.ts'
+import { type CacheMemory, ropeCache } from './rope-cache/reference.ts'
+import { type TernaryWeights, ternaryMatmul } from './ternary-matmul/reference.ts'
+
+/** A buffer's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
+export type Memory = (buffer: DeviceBuffer) => Uint8Array
+
+type CommandOf<Op extends OpName> = Extract<Command, { op: Op }>
+type References = { readonly [Op in OpName]: (command: CommandOf<Op>, memory: Memory) => void }
+
+function floats(memory: Memory, buffer: DeviceBuffer): Float32Array {
+  const bytes = memory(buffer)
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+}
+
+/** A buffer as int32 words. */
+export function bufferWords(memory: Memory, buffer: DeviceBuffer): Int32Array {
+  const bytes = memory(buffer)
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+}
+
+function halves(memory: Memory, buffer: DeviceBuffer): Uint16Array {
+  const bytes = memory(buffer)
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1)
+}
+
+function dense(memory: Memory, matrix: DenseMatrix): PackedDense {
+  const { type, rows, cols, data, scales } = matrix
+  return {
+    type,
+    rows,
+    cols,
+    data: memory(data),
+    scales: scales === undefined ? undefined : floats(memory, scales),
+  }
+}
+
+function ternary(memory: Memory, matrix: TernaryMatrix): TernaryWeights {
+  const { rows, cols, data, scales } = matrix
+  return { rows, cols, bytes: memory(data), scales: floats(memory, scales) }
+}
+
+function quantized(memory: Memory, x: QuantizedBuffer): QuantizedRows {
+  const q = memory(x.q)
+  return {
+    q: new Int8Array(q.buffer, q.byteOffset, q.byteLength),
+    scales: floats(memory, x.scales),
+    sums: bufferWords(memory, x.sums),
+  }
+}
+
+function cacheMemory(memory: Memory, layer: LayerCache): CacheMemory {
+  const { slots, capacity, nKvHeads, headDim } = layer
+  return {
+    slots,
+    capacity,
+    nKvHeads,
+    headDim,
+    keys: halves(memory, layer.keys),
+    values: halves(memory, layer.values),
+  }
+}
+
+const references: References = {
+  embed(c, memory) {
+    embed(floats(memory, c.out), bufferWords(memory, c.step), dense(memory, c.table), c.rows)
+  },
+  'gather-rows'(c, memory) {
+    const index = bufferWords(memory, c.index)
+    gatherRows(floats(memory, c.out), floats(memory, c.x), index, c.rows, c.cols)
+  },
+  'rms-norm'(c, memory) {
+    const weight = floats(memory, c.weight)
+    rmsNorm(floats(memory, c.out), floats(memory, c.x), weight, c.rows, c.cols, c.eps)
+  },
+  quantize(c, memory) {
+    const weight = c.weight === undefined ? undefined : floats(memory, c.weight)
+    quantize(quantized(memory, c.out), floats(memory, c.x), weight, c.rows, c.cols, c.eps)
+  },
+  'ternary-matmul'(c, memory) {
+    const weights = ternary(memory, c.weights)
+    ternaryMatmul(floats(memory, c.out), quantized(memory, c.x), weights, c.rows, c.accumulate)
+  },
+  'dense-matmul'(c, memory) {
+    const weights = dense(memory, c.weights)
+    denseMatmul(floats(memory, c.out), floats(memory, c.x), weights, c.rows, c.accumulate)
+  },
+  'rope-cache'(c, memory) {
+    const cache = cacheMemory(memory, c.cache)
+    const step = bufferWords(memory, c.step)
+    ropeCache(floats(memory, c.qkv), cache, step, floats(memory, c.rotations), c.rows, c.nHeads)
+  },
+  attention(c, memory) {
+    const cache = cacheMemory(memory, c.cache)
+    const step = bufferWords(memory, c.step)
+    attention(floats(memory, c.out), floats(memory, c.qkv), cache, step, c.rows, c.nHeads)
+  },
+  'gated-activation'(c, memory) {
+    gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)
+  },
+}
+
+/** Runs a command's reference. The command must be valid (validate.ts, step-inputs.ts). */
+export function runReference<Op extends OpName>(command: CommandOf<Op>, memory: Memory): void {
+  const run: (command: CommandOf<Op>, memory: Memory) => void = references[command.op as Op]
+  run(command, memory)
+}
+
+/** Every operation, in the order of a decoder's pass. */
+export const operationNames: readonly OpName[] = [
+  'embed',
+  'rms-norm',
+  'quantize',
+  'ternary-matmul',
+  'dense-matmul',
+  'rope-cache',
+  'attention',
+  'gated-activation',
+  'gather-rows',
+]

@@ -1,0 +1,128 @@
+/**
+ * The checks every backend makes when a command is recorded, so that a kernel can trust its operands:
+ * counts are positive integers within their bounds, buffers are long enough, and nothing is read that
+ * the same command overwrites. What a step buffer holds is checked at each step, in step-inputs.ts.
+ */
+import { ShapeError } from '../errors.ts'
+import { MAX_HEAD_DIM } from './attention/layout.ts'
+import type { Command, DenseMatrix, LayerCache } from './commands.ts'
+import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
+import { type Operand, operandsOf } from './operands.ts'
+
+/** Keeps sums of code * q, at most 256 each, within int32; far above any model's width. */
+const MAX_COLS = 2 ** 22
+/** Row, head and slot numbers are int32 in the kernels, and so is their product with a few heads. */
+const MAX_COUNT = 2 ** 24
+
+/**
+ * @throws ShapeError naming the operation and the operand, what it must be and what it is
+ */
+export function validateCommand(command: Command): void {
+  const check = new Checker(command.op)
+  check.count('rows', command.rows)
+  switch (command.op) {
+    case 'embed':
+      check.dense('table', command.table)
+      break
+    case 'gather-rows':
+      check.cols('cols', command.cols)
+      break
+    case 'gated-activation':
+      check.cols('cols', command.cols)
+      if (command.activation !== 'relu2' && command.activation !== 'silu') {
+        check.fail('activation', 'relu2 or silu', command.activation)
+      }
+      break
+    case 'rms-norm':
+    case 'quantize':
+      check.cols('cols', command.cols)
+      if (!(command.eps >= 0 && command.eps < Infinity)) {
+        check.fail('eps', 'a finite number of at least 0', command.eps)
+      }
+      break
+    case 'ternary-matmul':
+      check.count('weights.rows', command.weights.rows)
+      check.cols('weights.cols', command.weights.cols)
+      break
+    case 'dense-matmul':
+      check.dense('weights', command.weights)
+      break
+    case 'rope-cache':
+    case 'attention':
+      check.cache(command.cache)
+      check.count('nHeads', command.nHeads)
+      if (command.nHeads % command.cache.nKvHeads !== 0) {
+        check.fail('nHeads', `a multiple of nKvHeads (${command.cache.nKvHeads})`, command.nHeads)
+      }
+      break
+  }
+  const operands = operandsOf(command)
+  for (const operand of operands) check.length(operand)
+  check.aliases(operands)
+}
+
+class Checker {
+  readonly #op: string
+
+  constructor(op: string) {
+    this.#op = op
+  }
+
+  fail(name: string, expected: string, got: unknown): never {
+    throw new ShapeError(`Expected ${name} of ${this.#op} to be ${expected}, got ${got}.`)
+  }
+
+  count(name: string, value: number, limit: number = MAX_COUNT): void {
+    if (!Number.isInteger(value) || value < 1 || value > limit) {
+      this.fail(name, `an integer from 1 to ${limit}`, value)
+    }
+  }
+
+  cols(name: string, value: number): void {
+    this.count(name, value, MAX_COLS)
+  }
+
+  dense(name: string, matrix: DenseMatrix): void {
+    const { type, scales } = matrix
+    this.count(`${name}.rows`, matrix.rows)
+    this.count(`${name}.cols`, matrix.cols, type === 'int8' ? MAX_INT8_COLS : MAX_COLS)
+    if (type !== 'f32' && type !== 'f16' && type !== 'int8') {
+      this.fail(`${name}.type`, 'f32, f16 or int8', type)
+    }
+    if (type === 'int8' && scales === undefined) {
+      this.fail(`${name}.scales`, 'a buffer for int8', undefined)
+    }
+  }
+
+  cache(layer: LayerCache): void {
+    this.count('cache.slots', layer.slots)
+    this.count('cache.nKvHeads', layer.nKvHeads)
+    this.count('cache.capacity', layer.capacity)
+    if (layer.capacity % 16 !== 0) {
+      this.fail('cache.capacity', 'a multiple of 16', layer.capacity)
+    }
+    this.count('cache.headDim', layer.headDim, MAX_HEAD_DIM)
+    if (layer.headDim % 2 !== 0) this.fail('cache.headDim', 'even', layer.headDim)
+  }
+
+  length({ name, buffer, byteLength }: Operand): void {
+    if (buffer.byteLength < byteLength) {
+      this.fail(
+        `buffer "${buffer.label}" (${name})`,
+        `at least ${byteLength} bytes`,
+        buffer.byteLength,
+      )
+    }
+  }
+
+  /** A changed buffer must be no other operand; only rms-norm may work in place. */
+  aliases(operands: readonly Operand[]): void {
+    for (const [i, a] of operands.entries()) {
+      for (const b of operands.slice(i + 1)) {
+        if (a.buffer !== b.buffer || (a.access === 'read' && b.access === 'read')) continue
+        if (this.#op === 'rms-norm' && a.name === 'x' && b.name === 'out') continue
+        this.fail(b.name, `another buffer than ${a.name}`, `"${b.buffer.label}" for both`)
+      }
+    }
+  }
+}
