@@ -1,0 +1,59 @@
+/**
+ * Where writers put their bytes: strictly forward, each piece awaited, so that a slow disk slows the
+ * writer down instead of filling memory.
+ */
+import { ShapeError } from '../errors.ts'
+
+export interface ByteSink {
+  /** The bytes may be reused by the caller once the promise has settled. */
+  write(bytes: Uint8Array): Promise<void>
+}
+
+/** A sink that keeps everything, for tests and small files. */
+export interface MemorySink extends ByteSink {
+  /** All bytes written so far, joined. */
+  bytes(): Uint8Array
+}
+
+export function memorySink(): MemorySink {
+  const pieces: Uint8Array[] = []
+  return {
+    async write(bytes) {
+      pieces.push(bytes.slice())
+    },
+    bytes() {
+      const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+      let at = 0
+      for (const piece of pieces) {
+        joined.set(piece, at)
+        at += piece.length
+      }
+      return joined
+    },
+  }
+}
+
+/** Bytes of one tensor, in pieces of any size. */
+export type TensorData = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+/**
+ * Writes a tensor's data.
+ *
+ * @throws ShapeError if the pieces are not `byteLength` bytes together
+ */
+export async function writeTensorData(
+  sink: ByteSink,
+  tensor: { readonly name: string; readonly byteLength: number; readonly data: TensorData },
+): Promise<void> {
+  let written = 0
+  for await (const piece of tensor.data()) {
+    written += piece.length
+    if (written > tensor.byteLength) break
+    await sink.write(piece)
+  }
+  if (written === tensor.byteLength) return
+  const got = written > tensor.byteLength ? 'more' : `${written}`
+  throw new ShapeError(
+    `Expected ${tensor.byteLength} bytes for tensor "${tensor.name}", got ${got}.`,
+  )
+}

@@ -1,0 +1,194 @@
+/**
+ * Metadata values: the thirteen value types of GGUF, read with every count checked first.
+ */
+import type { GgufArray, GgufValue } from '../model-file.ts'
+import type { HeaderReader } from './header-reader.ts'
+import { MAX_ARRAY_DEPTH, MAX_ARRAY_ELEMENTS, MAX_KEY_BYTES, MAX_STRING_BYTES } from './limits.ts'
+
+/** The names of the value types; a type's id in the file is its place in this list. */
+export const VALUE_TYPES = [
+  'u8',
+  'i8',
+  'u16',
+  'i16',
+  'u32',
+  'i32',
+  'f32',
+  'bool',
+  'string',
+  'array',
+  'u64',
+  'i64',
+  'f64',
+] as const
+
+export type GgufValueType = (typeof VALUE_TYPES)[number]
+
+/** Fewest bytes of a value; an array has at least its element type and count. */
+export const VALUE_BYTES: Readonly<Record<GgufValueType, number>> = {
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  bool: 1,
+  string: 8,
+  array: 12,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+}
+
+/** How many array elements the rest of a file may still hold. */
+interface ElementBudget {
+  left: number
+}
+
+/** Reads `count` keys with their values, in the file's order. */
+export async function readMetadata(
+  reader: HeaderReader,
+  count: number,
+): Promise<Map<string, GgufValue>> {
+  const metadata = new Map<string, GgufValue>()
+  let elementsLeft = MAX_ARRAY_ELEMENTS
+  for (let i = 0; i < count; i++) {
+    const [key, value, left] = await reader.entry(() => {
+      const name = reader.string(`metadata key ${i}`, MAX_KEY_BYTES)
+      if (name === '') throw reader.error(`metadata key ${i}`, 'Expected a key, got an empty one.')
+      const budget = { left: elementsLeft }
+      const read = readValue(reader, name, readType(reader, name), budget, 0)
+      return [name, read, budget.left] as const
+    })
+    if (metadata.has(key)) throw reader.error(key, 'Expected each key once, got it twice.')
+    metadata.set(key, value)
+    elementsLeft = left
+  }
+  return metadata
+}
+
+function readType(reader: HeaderReader, key: string): GgufValueType {
+  const id = reader.u32(key)
+  if (id < VALUE_TYPES.length) return VALUE_TYPES[id]
+  throw reader.error(key, `Expected a value type from 0 to ${VALUE_TYPES.length - 1}, got ${id}.`)
+}
+
+function readValue(
+  reader: HeaderReader,
+  key: string,
+  type: GgufValueType,
+  budget: ElementBudget,
+  depth: number,
+): GgufValue {
+  switch (type) {
+    case 'u8':
+    case 'i8':
+    case 'u16':
+    case 'i16':
+    case 'u32':
+    case 'i32':
+    case 'f32':
+    case 'f64':
+      return reader[type](key)
+    case 'u64':
+    case 'i64':
+      return toSafeNumber(reader[type](key))
+    case 'bool':
+      return readBool(reader, key)
+    case 'string':
+      return reader.string(key, MAX_STRING_BYTES)
+    case 'array':
+      return readArray(reader, key, budget, depth)
+    default:
+      return type satisfies never
+  }
+}
+
+function readBool(reader: HeaderReader, key: string): boolean {
+  const byte = reader.u8(key)
+  if (byte <= 1) return byte === 1
+  throw reader.error(key, `Expected 0 or 1 for a truth value, got ${byte}.`)
+}
+
+function toSafeNumber(value: bigint): number | bigint {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
+}
+
+function readArray(
+  reader: HeaderReader,
+  key: string,
+  budget: ElementBudget,
+  depth: number,
+): GgufArray {
+  if (depth >= MAX_ARRAY_DEPTH) {
+    throw reader.error(key, `Expected at most ${MAX_ARRAY_DEPTH} nested arrays, got more.`)
+  }
+  const type = readType(reader, key)
+  const count = reader.count(key, budget.left, 'array elements')
+  const bytes = count * VALUE_BYTES[type]
+  if (bytes > reader.bytesLeft) {
+    throw reader.error(
+      key,
+      `Expected at least ${bytes} bytes for ${count} elements, but ${reader.bytesLeft} are left.`,
+    )
+  }
+  budget.left -= count
+  switch (type) {
+    case 'string':
+    case 'array':
+    case 'bool':
+    case 'u64':
+    case 'i64':
+    case 'f64':
+      return readList(reader, key, type, count, budget, depth)
+    default:
+      return readNumbers(reader.view(bytes, key), type, count)
+  }
+}
+
+/** Grown element by element: an array of claimed length is never allocated before its bytes are seen. */
+function readList(
+  reader: HeaderReader,
+  key: string,
+  type: GgufValueType,
+  count: number,
+  budget: ElementBudget,
+  depth: number,
+): GgufValue[] {
+  const values: GgufValue[] = []
+  for (let i = 0; i < count; i++) values.push(readValue(reader, key, type, budget, depth + 1))
+  return values
+}
+
+type NumberType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32'
+
+function readNumbers(view: DataView, type: NumberType, count: number): GgufArray {
+  switch (type) {
+    case 'f32':
+      return fill(new Float32Array(count), (i) => view.getFloat32(4 * i, true))
+    case 'u8':
+      return fill(new Uint32Array(count), (i) => view.getUint8(i))
+    case 'u16':
+      return fill(new Uint32Array(count), (i) => view.getUint16(2 * i, true))
+    case 'u32':
+      return fill(new Uint32Array(count), (i) => view.getUint32(4 * i, true))
+    case 'i8':
+      return fill(new Int32Array(count), (i) => view.getInt8(i))
+    case 'i16':
+      return fill(new Int32Array(count), (i) => view.getInt16(2 * i, true))
+    case 'i32':
+      return fill(new Int32Array(count), (i) => view.getInt32(4 * i, true))
+    default:
+      return type satisfies never
+  }
+}
+
+function fill<T extends Int32Array | Uint32Array | Float32Array>(
+  out: T,
+  value: (index: number) => number,
+): T {
+  for (let i = 0; i < out.length; i++) out[i] = value(i)
+  return out
+}

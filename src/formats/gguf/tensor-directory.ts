@@ -1,0 +1,141 @@
+/**
+ * The tensor directory: names, shapes, types and places, checked against each other and the file.
+ */
+import { FormatError, ShapeError } from '../../errors.ts'
+import type { ByteSource, TensorInfo } from '../model-file.ts'
+import { elementCount, tensorByteLength } from '../tensor-types.ts'
+import type { HeaderReader } from './header-reader.ts'
+import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './limits.ts'
+import { describeTypeId, typeById, typesOfSpan } from './tensor-types.ts'
+
+/** A directory entry as it stands in the file. */
+export interface DirectoryEntry {
+  readonly name: string
+  readonly typeId: number
+  /** Outermost first. */
+  readonly shape: readonly number[]
+  /** From the start of the data. */
+  readonly offset: number
+}
+
+/** Reads `count` entries; shapes and offsets are below 2^53, nothing else is checked yet. */
+export async function readDirectory(
+  reader: HeaderReader,
+  count: number,
+): Promise<DirectoryEntry[]> {
+  const entries: DirectoryEntry[] = []
+  const names = new Set<string>()
+  for (let i = 0; i < count; i++) {
+    const entry = await reader.entry(() => readEntry(reader, `tensor ${i}`))
+    if (names.has(entry.name)) {
+      throw reader.error(entry.name, 'Expected each tensor once, got the name twice.')
+    }
+    names.add(entry.name)
+    entries.push(entry)
+  }
+  return entries
+}
+
+function readEntry(reader: HeaderReader, field: string): DirectoryEntry {
+  const name = reader.string(field, MAX_TENSOR_NAME_BYTES)
+  if (name === '') throw reader.error(field, 'Expected a tensor name, got an empty one.')
+  const dimensions = reader.u32(name)
+  if (dimensions > MAX_DIMENSIONS) {
+    throw reader.error(name, `Expected at most ${MAX_DIMENSIONS} dimensions, got ${dimensions}.`)
+  }
+  const shape: number[] = []
+  for (let d = 0; d < dimensions; d++) {
+    shape.unshift(reader.count(name, Number.MAX_SAFE_INTEGER, 'elements in a dimension'))
+  }
+  if (shape.includes(0)) {
+    throw reader.error(name, `Expected dimensions of at least 1, got [${shape}].`)
+  }
+  if (!Number.isSafeInteger(elementCount(shape))) {
+    throw reader.error(name, `Expected fewer than 2^53 elements, got the shape [${shape}].`)
+  }
+  const typeId = reader.u32(name)
+  const offset = reader.count(name, Number.MAX_SAFE_INTEGER, 'bytes before the tensor')
+  return { name, typeId, shape, offset }
+}
+
+/**
+ * Places the entries in the file: types known, spans inside the file, aligned and apart.
+ *
+ * @param dataStart of the tensor data in `source`, bytes
+ * @returns tensors by name, in the directory's order
+ */
+export function placeTensors(
+  source: ByteSource,
+  entries: readonly DirectoryEntry[],
+  dataStart: number,
+  alignment: number,
+): Map<string, TensorInfo> {
+  const fail = (field: string, message: string): FormatError =>
+    new FormatError(`${message} The file ${source.name} cannot be read as it is.`, {
+      field,
+      path: source.name,
+    })
+  const dataSize = Math.max(0, source.size - dataStart)
+  const inOrder = [...entries].sort((a, b) => a.offset - b.offset)
+  const placed = new Map<string, TensorInfo>()
+  for (const [i, entry] of inOrder.entries()) {
+    const { name, shape, offset } = entry
+    if (offset % alignment !== 0) {
+      throw fail(name, `Expected tensor "${name}" at a multiple of ${alignment}, got ${offset}.`)
+    }
+    if (offset >= dataSize) {
+      throw fail(
+        name,
+        `Expected tensor "${name}" within ${dataSize} bytes of data, got offset ${offset}.`,
+      )
+    }
+    const isLast = i === inOrder.length - 1
+    const next = isLast ? dataSize : inOrder[i + 1].offset
+    const span = next - offset
+    const type = typeById(entry.typeId)
+    const bytes = type === undefined ? undefined : byteLength(type, shape, name, fail)
+    if (type === undefined || bytes === undefined) {
+      const padded = Math.ceil(span / alignment) * alignment
+      const fits = typesOfSpan(elementCount(shape), padded, alignment)
+      throw fail(
+        name,
+        `Expected a known type for tensor "${name}", got id ${describeTypeId(entry.typeId)} ` +
+          `for [${shape}] in ${span} bytes${fits.length > 0 ? `, the size of ${fits.join(', ')}` : ''}. ` +
+          'Convert the original checkpoint to I2_S or TQ2_0 instead.',
+      )
+    }
+    // Only I2_S shares its id with other types, so only there the span must fit exactly.
+    const tooLong = type === 'I2_S' && span >= bytes + alignment
+    if (span < bytes || tooLong) {
+      const padded = Math.ceil(span / alignment) * alignment
+      const fits = typesOfSpan(elementCount(shape), padded, alignment)
+      throw fail(
+        name,
+        `Expected ${bytes} bytes for tensor "${name}", ${type} (id ${entry.typeId}) of ` +
+          `[${shape}], but ${span} lie before ${isLast ? 'the end of the file' : 'the next tensor'}` +
+          `${fits.length > 0 ? `, the size of ${fits.join(', ')}` : ''}.`,
+      )
+    }
+    placed.set(name, { name, type, shape, source, offset: dataStart + offset, byteLength: bytes })
+  }
+  const tensors = new Map<string, TensorInfo>()
+  for (const { name } of entries) {
+    const tensor = placed.get(name)
+    if (tensor !== undefined) tensors.set(name, tensor)
+  }
+  return tensors
+}
+
+function byteLength(
+  type: Parameters<typeof tensorByteLength>[0],
+  shape: readonly number[],
+  name: string,
+  fail: (field: string, message: string) => FormatError,
+): number {
+  try {
+    return tensorByteLength(type, shape)
+  } catch (error) {
+    if (error instanceof ShapeError) throw fail(name, `Tensor "${name}": ${error.message}`)
+    throw error
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The type ids of GGUF's tensor directory.
+ *
+ * Forks have given ids 36 to 43 different meanings, so an id alone proves nothing there: I2_S (36) is
+ * believed only when the tensor's span fits it. The second list names types that are known but not
+ * read, for messages.
+ */
+import type { TensorType } from '../model-file.ts'
+import { BLOCK_SIZES, type BlockSize, I2_S_TAIL } from '../tensor-types.ts'
+
+export const GGUF_TYPE_IDS = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q5_0: 6,
+  Q8_0: 8,
+  Q4_K: 12,
+  Q6_K: 14,
+  BF16: 30,
+  TQ1_0: 34,
+  TQ2_0: 35,
+  I2_S: 36,
+} as const satisfies Partial<Record<TensorType, number>>
+
+export type GgufTensorType = keyof typeof GGUF_TYPE_IDS
+
+const TYPE_BY_ID = new Map(
+  (Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((type) => [GGUF_TYPE_IDS[type], type]),
+) as ReadonlyMap<number, GgufTensorType>
+
+export function typeById(id: number): GgufTensorType | undefined {
+  return TYPE_BY_ID.get(id)
+}
+
+interface ForeignType extends BlockSize {
+  readonly id: number
+  readonly name: string
+}
+
+/** Types that other programs write: id, elements and bytes of a block. */
+const FOREIGN_TYPES: readonly ForeignType[] = [
+  { id: 3, name: 'Q4_1', elements: 32, bytes: 20 },
+  { id: 7, name: 'Q5_1', elements: 32, bytes: 24 },
+  { id: 9, name: 'Q8_1', elements: 32, bytes: 36 },
+  { id: 10, name: 'Q2_K', elements: 256, bytes: 84 },
+  { id: 11, name: 'Q3_K', elements: 256, bytes: 110 },
+  { id: 13, name: 'Q5_K', elements: 256, bytes: 176 },
+  { id: 15, name: 'Q8_K', elements: 256, bytes: 292 },
+  { id: 16, name: 'IQ2_XXS', elements: 256, bytes: 66 },
+  { id: 20, name: 'IQ4_NL', elements: 32, bytes: 18 },
+  { id: 23, name: 'IQ4_XS', elements: 256, bytes: 136 },
+  { id: 24, name: 'I8', elements: 1, bytes: 1 },
+  { id: 25, name: 'I16', elements: 1, bytes: 2 },
+  { id: 26, name: 'I32', elements: 1, bytes: 4 },
+  { id: 27, name: 'I64', elements: 1, bytes: 8 },
+  { id: 28, name: 'F64', elements: 1, bytes: 8 },
+  { id: 36, name: 'IQ4_NL_4_4', elements: 32, bytes: 18 },
+  { id: 39, name: 'MXFP4', elements: 32, bytes: 17 },
+  { id: 41, name: 'Q1_0', elements: 128, bytes: 18 },
+  { id: 42, name: 'Q2_0 (group 64)', elements: 64, bytes: 18 },
+  { id: 42, name: 'Q2_0 (group 128)', elements: 128, bytes: 34 },
+  { id: 134, name: 'IQ1_BN', elements: 64, bytes: 13 },
+  { id: 135, name: 'IQ2_BN', elements: 64, bytes: 16 },
+  { id: 142, name: 'PQ2_0', elements: 128, bytes: 34 },
+  { id: 143, name: 'PTQ1_0', elements: 128, bytes: 28 },
+]
+
+/** "ID" or "ID (a name that some program gives it)". */
+export function describeTypeId(id: number): string {
+  const names: string[] = FOREIGN_TYPES.filter((type) => type.id === id).map((type) => type.name)
+  if (id === 38 || id === 39) names.push(id === 38 ? 'TL1' : 'TL2')
+  return names.length > 0 ? `${id} (${names.join(' or ')})` : `${id}`
+}
+
+/** Names of the types whose bytes for `count` elements, padded, are `span`. */
+export function typesOfSpan(count: number, span: number, alignment: number): string[] {
+  const fits = (bytes: number) => Math.ceil(bytes / alignment) * alignment === span
+  const names: string[] = []
+  for (const type of Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]) {
+    const { elements, bytes } = BLOCK_SIZES[type]
+    if (fits((count / elements) * bytes + (type === 'I2_S' ? I2_S_TAIL : 0))) names.push(type)
+  }
+  for (const { name, elements, bytes } of FOREIGN_TYPES) {
+    if (fits((count / elements) * bytes)) names.push(name)
+  }
+  return names
+}

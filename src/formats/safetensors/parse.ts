@@ -1,0 +1,217 @@
+/**
+ * Opens safetensors files: u64 header length, JSON header, then the tensors' bytes without gaps.
+ * Checks are those of the format's own library, and a few more. Data is not read.
+ */
+import { FormatError } from '../../errors.ts'
+import type {
+  ByteSource,
+  JsonObject,
+  SafetensorsFile,
+  TensorInfo,
+  TensorType,
+} from '../model-file.ts'
+
+/** The limit of the format's own library. */
+export const MAX_HEADER_BYTES = 100_000_000
+/** No framework goes further. */
+const MAX_DIMENSIONS = 8
+
+/** Types that are read, by their safetensors names. */
+const READ_TYPES = {
+  F32: 'F32',
+  F16: 'F16',
+  BF16: 'BF16',
+  U8: 'U8',
+} as const satisfies Readonly<Record<string, TensorType>>
+
+/** Bytes of an element. Types of less than a byte are not listed; their spans go unchecked. */
+const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map([
+  ['F64', 8],
+  ['F32', 4],
+  ['F16', 2],
+  ['BF16', 2],
+  ['I64', 8],
+  ['I32', 4],
+  ['I16', 2],
+  ['I8', 1],
+  ['U64', 8],
+  ['U32', 4],
+  ['U16', 2],
+  ['U8', 1],
+  ['BOOL', 1],
+  ['F8_E4M3', 1],
+  ['F8_E5M2', 1],
+])
+
+/** A tensor of a type that this library does not read, e.g. an I64 buffer of positions. */
+export interface SkippedTensor {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: readonly number[]
+  readonly byteLength: number
+}
+
+export interface ParsedSafetensors extends SafetensorsFile {
+  /** Left out of `tensors`; a model that needs one of them fails when it looks for it. */
+  readonly skipped: ReadonlyMap<string, SkippedTensor>
+  /** The header's `__metadata__`; only its string values. */
+  readonly metadata: ReadonlyMap<string, string>
+}
+
+interface Entry extends SkippedTensor {
+  readonly begin: number
+  readonly end: number
+}
+
+/**
+ * Reads the header of one safetensors file.
+ *
+ * @param config the model's config.json, passed through
+ * @throws FormatError whose `field` is "header length", "header" or the tensor at fault
+ */
+export async function parseSafetensors(
+  source: ByteSource,
+  config: JsonObject = {},
+): Promise<ParsedSafetensors> {
+  const header = await readHeader(source)
+  const dataStart = 8 + header.length
+  const entries: Entry[] = []
+  const metadata = new Map<string, string>()
+  for (const [name, value] of Object.entries(header.json)) {
+    if (name === '__metadata__') {
+      if (!isObject(value)) throw fail(source, name, 'Expected an object of strings.')
+      for (const [key, text] of Object.entries(value)) {
+        if (typeof text === 'string') metadata.set(key, text)
+      }
+    } else {
+      entries.push(readEntry(source, name, value))
+    }
+  }
+  checkSpans(source, entries, source.size - dataStart)
+
+  const tensors = new Map<string, TensorInfo>()
+  const skipped = new Map<string, SkippedTensor>()
+  for (const { name, dtype, shape, begin, byteLength } of entries) {
+    const type = isReadType(dtype) ? READ_TYPES[dtype] : undefined
+    if (type === undefined) skipped.set(name, { name, dtype, shape, byteLength })
+    else tensors.set(name, { name, type, shape, source, offset: dataStart + begin, byteLength })
+  }
+  return {
+    format: 'safetensors',
+    name: source.name,
+    config,
+    tensors,
+    skipped,
+    metadata,
+    close: () => source.close(),
+  }
+}
+
+function isReadType(dtype: string): dtype is keyof typeof READ_TYPES {
+  return Object.hasOwn(READ_TYPES, dtype)
+}
+
+async function readHeader(source: ByteSource): Promise<{ length: number; json: JsonObject }> {
+  const field = 'header length'
+  if (source.size < 8) {
+    throw fail(source, field, `Expected at least 8 bytes, got ${source.size}.`)
+  }
+  const prefix = await source.read(0, 8)
+  const claimed = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true)
+  const limit = Math.min(MAX_HEADER_BYTES, source.size - 8)
+  if (claimed > BigInt(limit)) {
+    throw fail(source, field, `Expected a header of at most ${limit} bytes, got ${claimed}.`)
+  }
+  const length = Number(claimed)
+  const bytes = await source.read(8, length)
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (cause) {
+    throw fail(source, 'header', 'Expected JSON text in UTF-8, got something else.', cause)
+  }
+  if (!isObject(json)) throw fail(source, 'header', 'Expected a JSON object.')
+  return { length, json }
+}
+
+function readEntry(source: ByteSource, name: string, value: unknown): Entry {
+  const field = name === '' ? 'header' : name
+  if (!isObject(value)) throw fail(source, field, `Expected an object for tensor "${name}".`)
+  const { dtype, shape, data_offsets: offsets } = value
+  if (typeof dtype !== 'string') {
+    throw fail(source, field, `Expected a dtype for tensor "${name}", got ${show(dtype)}.`)
+  }
+  if (!isListOfCounts(shape) || shape.length > MAX_DIMENSIONS) {
+    throw fail(
+      source,
+      field,
+      `Expected up to ${MAX_DIMENSIONS} dimensions for tensor "${name}", got ${show(shape)}.`,
+    )
+  }
+  if (!isListOfCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
+    throw fail(
+      source,
+      field,
+      `Expected two rising data_offsets for tensor "${name}", got ${show(offsets)}.`,
+    )
+  }
+  const [begin, end] = offsets
+  const elementBytes = ELEMENT_BYTES.get(dtype)
+  const needed = shape.reduce((product, n) => product * n, elementBytes ?? 0)
+  if (elementBytes !== undefined && needed !== end - begin) {
+    throw fail(
+      source,
+      field,
+      `Expected ${needed} bytes for tensor "${name}", ${dtype} of [${shape}], got ${end - begin}.`,
+    )
+  }
+  return { name, dtype, shape, begin, end, byteLength: end - begin }
+}
+
+/** The tensors must cover the data from its first byte to its last, each byte once. */
+function checkSpans(source: ByteSource, entries: readonly Entry[], dataSize: number): void {
+  const inOrder = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)
+  let end = 0
+  for (const entry of inOrder) {
+    if (entry.begin !== end) {
+      throw fail(
+        source,
+        entry.name,
+        `Expected tensor "${entry.name}" at byte ${end} of the data, got ${entry.begin}: ` +
+          `tensors ${entry.begin < end ? 'overlap' : 'leave a hole'}.`,
+      )
+    }
+    end = entry.end
+    if (end > dataSize) {
+      throw fail(
+        source,
+        entry.name,
+        `Expected tensor "${entry.name}" within ${dataSize} bytes of data, but it ends at ${end}.`,
+      )
+    }
+  }
+  if (end !== dataSize) {
+    throw fail(source, 'header', `Expected ${end} bytes of tensors, but ${dataSize} follow it.`)
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isListOfCounts(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0)
+}
+
+/** Foreign values are shown shortly: they may be long, deep or both. */
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  return typeof value === 'string' ? `"${value.slice(0, 40)}"` : typeof value
+}
+
+function fail(source: ByteSource, field: string, message: string, cause?: unknown): FormatError {
+  return new FormatError(
+    `${message} The safetensors header of ${source.name} is damaged; fetch the file again.`,
+    { field, path: source.name, cause },
+  )
+}
