@@ -1,0 +1,43 @@
+/**
+ * Buffers that live and die together. Loading a model allocates hundreds of them; if it fails half
+ * way, or when the model is disposed, all must go.
+ */
+import type { Backend } from '../backends/backend.ts'
+import type { DeviceBuffer } from '../kernels/commands.ts'
+
+export class BufferOwner {
+  readonly backend: Backend
+  readonly #buffers = new Set<DeviceBuffer>()
+  #byteLength = 0
+
+  constructor(backend: Backend) {
+    this.backend = backend
+  }
+
+  /** Bytes allocated here and not yet freed. */
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  allocate(byteLength: number, label: string): DeviceBuffer {
+    const buffer = this.backend.allocate(byteLength, label)
+    this.#buffers.add(buffer)
+    this.#byteLength += buffer.byteLength
+    return buffer
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (!this.#buffers.delete(buffer)) return
+    this.#byteLength -= buffer.byteLength
+    this.backend.free(buffer)
+  }
+
+  dispose(): void {
+    for (const buffer of [...this.#buffers]) this.free(buffer)
+  }
+}
+
+/** The bytes of any typed array, without a copy. */
+export function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}

@@ -1,0 +1,227 @@
+/**
+ * The decoder on a backend: checks a batch, writes it into the step buffer, replays the recorded pass
+ * and hands out the logits. What a pass computes is in forward.ts.
+ */
+import type { Backend } from '../backends/backend.ts'
+import { UsageError } from '../errors.ts'
+import { STEP_WORDS } from '../kernels/commands.ts'
+import { padToTile } from '../ternary/index.ts'
+import { BufferOwner, bytesOf } from './buffer-owner.ts'
+import type { ModelConfig } from './config.ts'
+import type { DecodeEngine, KvCache, RowBatch } from './engine.ts'
+import { type Activations, type DecoderWeights, forward } from './forward.ts'
+import { checkCacheOptions, DecoderCache } from './kv-cache.ts'
+import { ProgramCache } from './program-cache.ts'
+import { Rotations } from './rotations.ts'
+
+/** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
+const DEFAULT_MAX_ROWS = 256
+
+/** A {@link DecodeEngine} with memory of its own. */
+export interface Decoder extends DecodeEngine {
+  /** Bytes of activations and tables, without caches. */
+  readonly activationBytes: number
+  /** Frees activations and recordings; weights and backend are the caller's. */
+  dispose(): void
+}
+
+/**
+ * @param options.maxRows most rows in one pass; by default 256, or the context if that is less
+ */
+export function createDecoder(
+  backend: Backend,
+  config: ModelConfig,
+  weights: DecoderWeights,
+  options: { maxRows?: number } = {},
+): Decoder {
+  const maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
+  if (!Number.isInteger(maxRows) || maxRows < 1) {
+    throw new UsageError(`Expected maxRows to be a whole number from 1 on, got ${maxRows}.`)
+  }
+  return new BackendDecoder(backend, config, weights, maxRows)
+}
+
+class BackendDecoder implements Decoder {
+  readonly config: ModelConfig
+  readonly maxRows: number
+  readonly #backend: Backend
+  readonly #weights: DecoderWeights
+  readonly #owner: BufferOwner
+  readonly #rotations: Rotations
+  readonly #programs = new ProgramCache()
+  readonly #stepEntries: Int32Array
+  readonly #logitIndices: Int32Array
+  #activations: Activations
+  /** Rows that the logits buffer has room for. */
+  #logitRoom = 1
+  #isRunning = false
+
+  constructor(backend: Backend, config: ModelConfig, weights: DecoderWeights, maxRows: number) {
+    this.config = config
+    this.maxRows = maxRows
+    this.#backend = backend
+    this.#weights = weights
+    this.#owner = new BufferOwner(backend)
+    this.#rotations = new Rotations(this.#owner, config.headDim, config.ropeTheta)
+    this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
+    this.#logitIndices = new Int32Array(maxRows)
+    try {
+      this.#activations = allocateActivations(this.#owner, config, maxRows, this.#logitRoom)
+    } catch (error) {
+      this.#owner.dispose()
+      throw error
+    }
+  }
+
+  get activationBytes(): number {
+    return this.#owner.byteLength
+  }
+
+  createCache(options: { slots: number; capacity: number }): KvCache {
+    checkCacheOptions(this.config, options)
+    return new DecoderCache({
+      backend: this.#backend,
+      config: this.config,
+      ...options,
+      rotations: this.#rotations.forPositions(padToTile(options.capacity)),
+      onDispose: (cache) => this.#programs.clear(cache),
+    })
+  }
+
+  async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    if (this.#isRunning) throw new Error('A pass was started while another one was running.')
+    if (!(cache instanceof DecoderCache)) {
+      throw new UsageError('Expected a KV cache that this engine created, got another object.')
+    }
+    this.#checkBatch(batch)
+    cache.check(batch)
+    this.#isRunning = true
+    try {
+      const rows = batch.tokens.length
+      const logitRows = batch.logitRows.length
+      this.#makeRoomForLogits(logitRows)
+      this.#writeBatch(batch)
+      const program = this.#programs.get(cache, rows, logitRows, () =>
+        this.#backend.record(
+          forward({
+            config: this.config,
+            weights: this.#weights,
+            activations: this.#activations,
+            cache: cache.layers,
+            rotations: cache.rotations,
+            rows,
+            logitRows,
+          }),
+        ),
+      )
+      await this.#backend.submit(program)
+      cache.advance(batch)
+      return await this.#readLogits(logitRows)
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  dispose(): void {
+    this.#programs.clear()
+    this.#owner.dispose()
+  }
+
+  #checkBatch(batch: RowBatch): void {
+    const rows = batch.tokens.length
+    if (rows < 1 || rows > this.maxRows) {
+      throw new UsageError(`Expected 1 to ${this.maxRows} rows in a pass, got ${rows}.`)
+    }
+    if (batch.slots.length !== rows || batch.positions.length !== rows) {
+      throw new UsageError(
+        `Expected a slot and a position for each of ${rows} tokens, got ${batch.slots.length} ` +
+          `slots and ${batch.positions.length} positions.`,
+      )
+    }
+    for (let i = 0; i < rows; i++) {
+      checkIndex(batch.tokens[i], this.config.vocabSize, 'a token id')
+    }
+    if (batch.logitRows.length > rows) {
+      throw new UsageError(
+        `Expected logits of at most ${rows} rows, got ${batch.logitRows.length} wanted.`,
+      )
+    }
+    for (let i = 0; i < batch.logitRows.length; i++) {
+      checkIndex(batch.logitRows[i], rows, 'a row of the batch')
+    }
+  }
+
+  #writeBatch(batch: RowBatch): void {
+    const rows = batch.tokens.length
+    for (let i = 0; i < rows; i++) {
+      const at = i * STEP_WORDS
+      this.#stepEntries[at] = batch.tokens[i]
+      this.#stepEntries[at + 1] = batch.slots[i]
+      this.#stepEntries[at + 2] = batch.positions[i]
+    }
+    const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
+    this.#backend.write(this.#activations.step, 0, step)
+    const wanted = batch.logitRows.length
+    if (wanted === 0) return
+    for (let i = 0; i < wanted; i++) this.#logitIndices[i] = batch.logitRows[i]
+    const indices = bytesOf(this.#logitIndices.subarray(0, wanted))
+    this.#backend.write(this.#activations.logitRows, 0, indices)
+  }
+
+  /**
+   * All logits of a long prompt are large (131 MB for 256 rows of BitNet 2B-4T) and seldom wanted, so
+   * the buffer grows with what is asked for. Recordings hold the old one and must go.
+   */
+  #makeRoomForLogits(rows: number): void {
+    if (rows <= this.#logitRoom) return
+    const room = Math.min(this.maxRows, Math.max(rows, 2 * this.#logitRoom))
+    const logits = this.#owner.allocate(room * this.config.vocabSize * 4, 'logits')
+    this.#programs.clear()
+    this.#owner.free(this.#activations.logits)
+    this.#activations = { ...this.#activations, logits }
+    this.#logitRoom = room
+  }
+
+  async #readLogits(rows: number): Promise<Float32Array> {
+    const count = rows * this.config.vocabSize
+    if (count === 0) return new Float32Array(0)
+    const { logits } = this.#activations
+    const bytes = this.#backend.map?.(logits) ?? (await this.#backend.read(logits, 0, count * 4))
+    return new Float32Array(bytes.buffer, bytes.byteOffset, count)
+  }
+}
+
+function checkIndex(value: number, count: number, what: string): void {
+  if (Number.isInteger(value) && value >= 0 && value < count) return
+  throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
+}
+
+/** Room for `rows` tokens; shapes are with the fields of {@link Activations}. */
+function allocateActivations(
+  owner: BufferOwner,
+  config: ModelConfig,
+  rows: number,
+  logitRows: number,
+): Activations {
+  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
+  const mixedDim = nHeads * headDim
+  const widest = Math.max(dim, mixedDim, ffnDim)
+  const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label)
+  return {
+    step: floats(STEP_WORDS, 'step'),
+    logitRows: floats(1, 'logit rows'),
+    x: floats(dim, 'x'),
+    normed: floats(widest, 'normed'),
+    quantized: {
+      q: owner.allocate(rows * padToTile(widest), 'quantized'),
+      scales: floats(1, 'quantized scales'),
+      sums: floats(1, 'quantized sums'),
+    },
+    qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv'),
+    mixed: floats(mixedDim, 'mixed'),
+    gateUp: floats(2 * ffnDim, 'gate and up'),
+    hidden: floats(ffnDim, 'hidden'),
+    last: floats(dim, 'last'),
+    logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
+  }
+}

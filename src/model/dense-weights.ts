@@ -1,0 +1,127 @@
+/**
+ * Loads dense matrices and vectors: embedding, head, norms and the projections of dense models.
+ *
+ * Precision in memory: f16 holds bf16 and f16 sources (bf16 exactly but for values beyond 65,504,
+ * which make the whole matrix f32, and below 2^-17, which lose bits no result can show). Quantised
+ * sources decode first. int8 is a choice for embedding and head.
+ */
+import { FormatError } from '../errors.ts'
+import { decodeDense } from '../formats/dense-codecs.ts'
+import type { TensorInfo } from '../formats/model-file.ts'
+import type { DenseMatrix, DenseType, DeviceBuffer } from '../kernels/commands.ts'
+import { bytesOf } from './buffer-owner.ts'
+import { DenseMatrixWriter } from './matrix-writer.ts'
+import { halfOrderRows } from './row-order.ts'
+import { chunkRows, type WeightLoading } from './weight-loading.ts'
+import type { MatrixPart } from './weight-plan.ts'
+
+/** Largest finite half. */
+const MAX_FLOAT16 = 65504
+
+/** Elements from which reading half the bytes of embedding and head matters more than their f16. */
+const LARGE_TABLE = 1 << 25
+
+/**
+ * How embedding and head are held. Asked for: 'f16' or 'int8'. Else: int8 from 2^25 elements on,
+ * where decoding is bound by reading the head (+0.01 perplexity on BitNet 2B-4T); below that the
+ * file's own precision, f32 for an F32 tensor and f16 for all others.
+ */
+export function tableType(part: MatrixPart, asked: 'f16' | 'int8' | undefined): DenseType {
+  if (asked !== undefined) return asked
+  if (part.rows * part.cols >= LARGE_TABLE) return 'int8'
+  return projectionType([part])
+}
+
+/** How the projections of a dense model are held: f32 if any part is F32, else f16. */
+export function projectionType(parts: readonly MatrixPart[]): DenseType {
+  return parts.some((part) => part.tensor.type === 'F32') ? 'f32' : 'f16'
+}
+
+/** Loads parts that share their input as one matrix, stacked in order. */
+export async function loadDenseMatrix(
+  loading: WeightLoading,
+  parts: readonly MatrixPart[],
+  type: DenseType,
+  label: string,
+): Promise<DenseMatrix> {
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0)
+  const cols = parts[0].cols
+  const writer = new DenseMatrixWriter(loading.owner, type, rows, cols, label)
+  const reported: (() => void)[] = []
+  for (const part of parts) {
+    if (!(await appendDensePart(loading, writer, part, type))) {
+      // Rare, and only known after reading: start again with room for all values.
+      writer.abandon()
+      return loadDenseMatrix(loading, parts, 'f32', label)
+    }
+    reported.push(() => loading.report(part.tensor))
+  }
+  for (const report of reported) report()
+  return writer.finish()
+}
+
+/** @returns false if a value does not fit f16 */
+async function appendDensePart(
+  loading: WeightLoading,
+  writer: DenseMatrixWriter,
+  part: MatrixPart,
+  type: DenseType,
+): Promise<boolean> {
+  const { tensor, rows, cols, interleavedHeadDim } = part
+  const rowBytes = tensor.byteLength / rows
+  if (!Number.isInteger(rowBytes)) {
+    throw new FormatError(
+      `Expected rows of "${tensor.name}" to fill whole blocks, got ${tensor.byteLength} bytes for ` +
+        `${rows} rows of ${tensor.type}.`,
+      { field: tensor.name, path: tensor.source.name },
+    )
+  }
+  const step = chunkRows(rows, cols, interleavedHeadDim)
+  const values = new Float32Array(step * cols)
+  const ordered = interleavedHeadDim > 0 ? new Float32Array(step * cols) : values
+  for (let row = 0; row < rows; row += step) {
+    loading.signal?.throwIfAborted()
+    const count = Math.min(step, rows - row)
+    const bytes = await tensor.source.read(tensor.offset + row * rowBytes, count * rowBytes)
+    const chunk = values.subarray(0, count * cols)
+    decodeDense(tensor.type, bytes, chunk)
+    const largest = largestMagnitude(chunk, tensor)
+    if (type === 'f16' && largest > MAX_FLOAT16) return false
+    if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
+    writer.append(ordered, count)
+  }
+  return true
+}
+
+/** Loads a vector as float32. */
+export async function loadVector(
+  loading: WeightLoading,
+  tensor: TensorInfo,
+): Promise<DeviceBuffer> {
+  loading.signal?.throwIfAborted()
+  const values = new Float32Array(tensor.shape[0])
+  decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
+  largestMagnitude(values, tensor)
+  const buffer = loading.owner.allocate(values.byteLength, tensor.name)
+  loading.owner.backend.write(buffer, 0, bytesOf(values))
+  loading.report(tensor)
+  return buffer
+}
+
+/** @throws FormatError if a value is infinite or not a number: one would spoil every result */
+function largestMagnitude(values: Float32Array, tensor: TensorInfo): number {
+  let largest = 0
+  let sum = 0
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i])
+    if (magnitude > largest) largest = magnitude
+    sum += magnitude
+  }
+  // A sum of float32 magnitudes cannot overflow float64, so it is finite if they all are.
+  if (Number.isFinite(sum)) return largest
+  throw new FormatError(
+    `Expected finite numbers in tensor "${tensor.name}" of ${tensor.source.name}, got an infinity ` +
+      'or NaN. The file is damaged; fetch it again.',
+    { field: tensor.name, path: tensor.source.name },
+  )
+}

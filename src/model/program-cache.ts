@@ -1,0 +1,40 @@
+/**
+ * Recorded passes, kept by their shape: a decode step replays the recording of the step before. Prompts
+ * come in all lengths, so only the most recently used are kept.
+ */
+import type { Program } from '../backends/backend.ts'
+import type { KvCache } from './engine.ts'
+
+/** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
+const MAX_PROGRAMS = 16
+
+interface Entry {
+  readonly cache: KvCache
+  readonly rows: number
+  readonly logitRows: number
+  readonly program: Program
+}
+
+export class ProgramCache {
+  /** Most recently used last. */
+  #entries: Entry[] = []
+
+  /** The recording for this shape, made with `record` where there is none. */
+  get(cache: KvCache, rows: number, logitRows: number, record: () => Program): Program {
+    const at = this.#entries.findLastIndex(
+      (e) => e.cache === cache && e.rows === rows && e.logitRows === logitRows,
+    )
+    const found =
+      at < 0 ? { cache, rows, logitRows, program: record() } : this.#entries.splice(at, 1)[0]
+    this.#entries.push(found)
+    if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
+    return found.program
+  }
+
+  /** Forgets the recordings of one cache, or all. */
+  clear(cache?: KvCache): void {
+    const isGone = (entry: Entry) => cache === undefined || entry.cache === cache
+    for (const entry of this.#entries.filter(isGone)) entry.program.dispose()
+    this.#entries = this.#entries.filter((entry) => !isGone(entry))
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Loads ternary matrices: from any encoding of a file into the one packed layout, rows of several
+ * tensors stacked, each row with its own tensor's scale.
+ */
+import { FormatError } from '../errors.ts'
+import type { TernaryTensor } from '../formats/model-file.ts'
+import { openTernary } from '../formats/ternary/index.ts'
+import type { TernaryMatrix } from '../kernels/commands.ts'
+import { TernaryMatrixWriter } from './matrix-writer.ts'
+import { halfOrderRows } from './row-order.ts'
+import { chunkRows, type WeightLoading } from './weight-loading.ts'
+import type { MatrixPart } from './weight-plan.ts'
+
+/** Loads parts that share their input as one matrix, stacked in order. */
+export async function loadTernaryMatrix(
+  loading: WeightLoading,
+  parts: readonly MatrixPart[],
+  label: string,
+): Promise<TernaryMatrix> {
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0)
+  const writer = new TernaryMatrixWriter(loading.owner, rows, parts[0].cols, label)
+  for (const part of parts) {
+    loading.signal?.throwIfAborted()
+    const tensor = await openTernary(loading.file, part.tensor)
+    checkScale(part, tensor)
+    await loadTernaryPart(loading, writer, tensor, part)
+    loading.report(part.tensor)
+  }
+  return writer.finish()
+}
+
+/**
+ * Brings the rows of one tensor into the packed layout. The only place that does: a quicker way for
+ * some encoding belongs here.
+ */
+async function loadTernaryPart(
+  loading: WeightLoading,
+  writer: TernaryMatrixWriter,
+  tensor: TernaryTensor,
+  part: MatrixPart,
+): Promise<void> {
+  const { rows, cols, interleavedHeadDim } = part
+  const step = chunkRows(rows, cols, interleavedHeadDim)
+  const codes = new Int8Array(step * cols)
+  const ordered = interleavedHeadDim > 0 ? new Int8Array(step * cols) : codes
+  for (let row = 0; row < rows; row += step) {
+    loading.signal?.throwIfAborted()
+    const count = Math.min(step, rows - row)
+    const chunk = codes.subarray(0, count * cols)
+    await tensor.readCodes(row, count, chunk)
+    if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
+    writer.append(ordered, count, tensor.scale)
+  }
+}
+
+function checkScale(part: MatrixPart, tensor: TernaryTensor): void {
+  const isSame = tensor.rows === part.rows && tensor.cols === part.cols
+  if (isSame && Number.isFinite(tensor.scale)) return
+  throw new FormatError(
+    `Expected "${tensor.name}" to be (${part.rows}, ${part.cols}) with a finite scale, got ` +
+      `(${tensor.rows}, ${tensor.cols}) and scale ${tensor.scale}. The file is damaged.`,
+    { field: tensor.name, path: part.tensor.source.name },
+  )
+}

@@ -1,0 +1,99 @@
+/**
+ * Loads a decoder's weights from a file into a backend's memory, one tensor after another: peak memory
+ * is the packed weights plus one chunk of rows.
+ */
+import type { Backend } from '../backends/backend.ts'
+import type { ModelFile } from '../formats/model-file.ts'
+import { BufferOwner } from './buffer-owner.ts'
+import type { ModelConfig } from './config.ts'
+import { loadDenseMatrix, loadVector, projectionType, tableType } from './dense-weights.ts'
+import type { DecoderWeights, LayerWeights, LinearWeights } from './forward.ts'
+import { loadTernaryMatrix } from './ternary-weights.ts'
+import { WeightLoading, type WeightProgress } from './weight-loading.ts'
+import { type LayerPlan, type MatrixPart, planWeights } from './weight-plan.ts'
+
+export interface LoadedWeights extends DecoderWeights {
+  /** Bytes in the packed ternary layout, scales included. */
+  readonly ternaryBytes: number
+  /** All other bytes: embedding, head, norms, projections of a dense model. */
+  readonly denseBytes: number
+  dispose(): void
+}
+
+export interface WeightOptions {
+  /** Precision of embedding and head; see {@link tableType} for the default. */
+  readonly head?: 'f16' | 'int8' | undefined
+  readonly onProgress?: ((progress: WeightProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * @throws FormatError if a tensor is missing, of another shape or damaged, or the signal's reason;
+ *   nothing stays allocated then
+ */
+export async function loadWeights(
+  backend: Backend,
+  file: ModelFile,
+  config: ModelConfig,
+  options: WeightOptions = {},
+): Promise<LoadedWeights> {
+  const plan = planWeights(file, config)
+  const owner = new BufferOwner(backend)
+  const { totalBytes } = plan
+  const { signal, onProgress } = options
+  const loading = new WeightLoading({ file, owner, totalBytes, signal, onProgress })
+  const table = (part: MatrixPart, label: string) =>
+    loadDenseMatrix(loading, [part], tableType(part, options.head), label)
+  try {
+    const embedding = await table(plan.embedding, 'embedding')
+    const layers: LayerWeights[] = []
+    for (const [i, layer] of plan.layers.entries()) {
+      layers.push(await loadLayer(loading, config, layer, `layer ${i}`))
+    }
+    const finalNorm = await loadVector(loading, plan.finalNorm)
+    const head = plan.head === undefined ? embedding : await table(plan.head, 'head')
+    const ternaryBytes = layers.flatMap(matricesOf).reduce((sum, w) => sum + ternaryBytesOf(w), 0)
+    const denseBytes = owner.byteLength - ternaryBytes
+    const dispose = () => owner.dispose()
+    return { embedding, layers, finalNorm, head, ternaryBytes, denseBytes, dispose }
+  } catch (error) {
+    owner.dispose()
+    throw error
+  }
+}
+
+async function loadLayer(
+  loading: WeightLoading,
+  config: ModelConfig,
+  plan: LayerPlan,
+  label: string,
+): Promise<LayerWeights> {
+  const linear = async (parts: readonly MatrixPart[], name: string): Promise<LinearWeights> => {
+    const matrixLabel = `${label} ${name}`
+    if (config.linear === 'ternary') {
+      return { kind: 'ternary', matrix: await loadTernaryMatrix(loading, parts, matrixLabel) }
+    }
+    const type = projectionType(parts)
+    return { kind: 'dense', matrix: await loadDenseMatrix(loading, parts, type, matrixLabel) }
+  }
+  const { attentionSubNorm, ffnSubNorm } = plan
+  return {
+    attentionNorm: await loadVector(loading, plan.attentionNorm),
+    qkv: await linear(plan.qkv, 'qkv'),
+    attentionSubNorm: attentionSubNorm && (await loadVector(loading, attentionSubNorm)),
+    output: await linear(plan.output, 'output'),
+    ffnNorm: await loadVector(loading, plan.ffnNorm),
+    gateUp: await linear(plan.gateUp, 'gate and up'),
+    ffnSubNorm: ffnSubNorm && (await loadVector(loading, ffnSubNorm)),
+    down: await linear(plan.down, 'down'),
+  }
+}
+
+function matricesOf(layer: LayerWeights): LinearWeights[] {
+  return [layer.qkv, layer.output, layer.gateUp, layer.down]
+}
+
+function ternaryBytesOf(weights: LinearWeights): number {
+  if (weights.kind !== 'ternary') return 0
+  return weights.matrix.data.byteLength + weights.matrix.scales.byteLength
+}
