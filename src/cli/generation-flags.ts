@@ -1,0 +1,121 @@
+/**
+ * Flags that several commands share: which model, what it runs on, and how tokens are drawn.
+ */
+import { type Command, InvalidArgumentError } from 'commander'
+import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
+import type { GenerateOptions } from '../generate/options.ts'
+import { decimalNumber, wholeNumber } from './number-options.ts'
+import type { Surroundings } from './surroundings.ts'
+import { StatusLine, showLoadProgress } from './terminal.ts'
+
+export interface ModelFlags {
+  readonly model?: string
+  readonly backend?: 'auto' | 'native' | 'reference'
+  readonly isa?: string
+  readonly head?: 'f16' | 'int8'
+  readonly threads?: number
+}
+
+/** What the sampling flags mean; `signal` is not a flag. */
+export type SamplingFlags = Omit<GenerateOptions, 'signal'>
+
+const LOAD_KEYS = ['backend', 'isa', 'head', 'threads'] as const
+const SAMPLING_KEYS = [
+  'maxTokens',
+  'temperature',
+  'topK',
+  'topP',
+  'minP',
+  'repetitionPenalty',
+  'frequencyPenalty',
+  'presencePenalty',
+  'seed',
+  'stop',
+] as const satisfies readonly (keyof SamplingFlags)[]
+
+/** Adds -m, --backend, --isa, --head and --threads. */
+export function addModelFlags(command: Command): Command {
+  return command
+    .option(
+      '-m, --model <model>',
+      'embedded name, .gguf, .safetensors or folder (default: embedded)',
+    )
+    .option('--backend <name>', 'auto, native or reference (default: auto)', parseBackend)
+    .option('--isa <name>', 'kernel variant of the native backend, e.g. x86-avx2')
+    .option('--head <type>', 'precision of the output head: f16 or int8', parseHead)
+    .option('--threads <count>', 'threads (default: the physical cores)', wholeNumber({ min: 1 }))
+}
+
+/** Adds --max-tokens, the sampling flags, --seed and --stop. */
+export function addSamplingFlags(command: Command): Command {
+  return command
+    .option(
+      '-n, --max-tokens <count>',
+      'most tokens to generate (default: 256)',
+      wholeNumber({ min: 1 }),
+    )
+    .option('--temperature <value>', '0 takes the likeliest token', decimalNumber({ min: 0 }))
+    .option('--top-k <count>', 'draw from the k likeliest; 0: all', wholeNumber({ min: 0 }))
+    .option('--top-p <p>', 'draw from a share p; 1: all', decimalNumber({ above: 0, max: 1 }))
+    .option('--min-p <p>', 'at least p times the likeliest', decimalNumber({ min: 0, below: 1 }))
+    .option('--repetition-penalty <value>', '1: none', decimalNumber({ above: 0 }))
+    .option('--frequency-penalty <value>', 'per earlier occurrence; 0: none', decimalNumber({}))
+    .option('--presence-penalty <value>', 'if it occurred; 0: none', decimalNumber({}))
+    .option('--seed <number>', 'repeats a text exactly', wholeNumber({ min: 0 }))
+    .option('--stop <text>', 'ends before this text; may be given several times', collectStop)
+}
+
+export function generateOptions(flags: SamplingFlags, signal: AbortSignal): GenerateOptions {
+  return { ...pick(flags, SAMPLING_KEYS), signal }
+}
+
+/** Loads the model of the flags, with progress on standard error where that is a terminal. */
+export async function loadFlaggedModel(
+  flags: ModelFlags,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<LanguageModel> {
+  const line = new StatusLine(surroundings.stderr)
+  const options: LoadOptions = {
+    ...pick(flags, LOAD_KEYS),
+    onProgress: showLoadProgress(line),
+    signal,
+  }
+  try {
+    return await surroundings.loadModel(flags.model, options)
+  } finally {
+    line.clear()
+  }
+}
+
+/** The named fields of `from` that are there; unset ones stay out. */
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  const entries = keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]])
+  return Object.fromEntries(entries) as Pick<T, K>
+}
+
+function parseBackend(text: string): string {
+  if (text === 'wasm') {
+    throw new InvalidArgumentError(
+      'The WebAssembly backend is announced, but this version does not have it. ' +
+        'Use native or reference.',
+    )
+  }
+  return parseChoice(text, ['auto', 'native', 'reference'])
+}
+
+function parseHead(text: string): string {
+  return parseChoice(text, ['f16', 'int8'])
+}
+
+/** One of the choices, as commander's `.choices` does, in the wording of our other messages. */
+export function parseChoice<T extends string>(text: string, choices: readonly T[]): T {
+  const choice = choices.find((name) => name === text)
+  if (choice === undefined) throw new InvalidArgumentError(`Expected one of ${choices.join(', ')}.`)
+  return choice
+}
+
+function collectStop(text: string, earlier: readonly string[] = []): string[] {
+  if (text === '') throw new InvalidArgumentError('Expected at least one character.')
+  return [...earlier, text]
+}

@@ -1,0 +1,43 @@
+/**
+ * Text tables and bars of fixed width. For ASCII cells: a character is taken to be one column wide.
+ */
+
+/** Lines of a table; columns named in `right` are aligned to the right. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string[] {
+  const all = [header, ...rows]
+  const widths = header.map((_, col) => Math.max(...all.map((row) => row[col].length)))
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, col) =>
+        right.includes(col) ? cell.padStart(widths[col]) : cell.padEnd(widths[col]),
+      )
+      .join('  ')
+      .trimEnd()
+  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)]
+}
+
+/** Lines "name   value" with the values in one column. */
+export function formatFacts(facts: readonly (readonly [name: string, value: string])[]): string[] {
+  const width = Math.max(...facts.map(([name]) => name.length))
+  return facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+}
+
+/** A bar of `width` characters, split in proportion to the shares, one letter a share. */
+export function stackedBar(
+  shares: readonly number[],
+  letters: readonly string[],
+  width: number,
+): string {
+  let bar = ''
+  let sum = 0
+  for (const [i, share] of shares.entries()) {
+    sum += share
+    // Rounding the running sum, not each part, keeps the bar's length right.
+    bar += letters[i].repeat(Math.max(0, Math.round(sum * width) - bar.length))
+  }
+  return bar
+}

@@ -1,0 +1,77 @@
+/**
+ * Writing to a person or to a pipe: text that waits for a slow reader and ends quietly when the
+ * reader is gone (`| head`), a progress line for terminals only, and dim text where colour is wanted.
+ */
+import type { LoadProgress } from '../generate/language-model.ts'
+import { formatBytes } from './quantities.ts'
+import type { OutputStream, Surroundings } from './surroundings.ts'
+
+/** True if escape sequences may be written to `stream`: see no-color.org. */
+export function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
+  return stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+}
+
+/** `text` in a weaker colour where the stream shows colours. */
+export function dim(text: string, stream: OutputStream, env: Surroundings['env']): string {
+  return hasColor(stream, env) ? `\u001b[2m${text}\u001b[22m` : text
+}
+
+/**
+ * Writes text and settles when the stream takes more.
+ *
+ * @returns false if the reader has closed the pipe
+ */
+export function writeText(stream: OutputStream, text: string): Promise<boolean> {
+  if (!stream.writable) return Promise.resolve(false)
+  if (text === '' || stream.write(text)) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      stream.off('drain', settle)
+      stream.off('close', settle)
+      stream.off('error', settle)
+      resolve(stream.writable)
+    }
+    stream.on('drain', settle)
+    stream.on('close', settle)
+    stream.on('error', settle)
+  })
+}
+
+export async function writeLine(stream: OutputStream, line = ''): Promise<void> {
+  await writeText(stream, `${line}\n`)
+}
+
+/** The one thing that `--json` writes to standard output. */
+export async function writeJson(stream: OutputStream, value: unknown): Promise<void> {
+  await writeText(stream, `${JSON.stringify(value)}\n`)
+}
+
+/** A line that is rewritten in place; silent where the stream is not a terminal. */
+export class StatusLine {
+  readonly #stream: OutputStream
+  #shown = ''
+
+  constructor(stream: OutputStream) {
+    this.#stream = stream
+  }
+
+  show(text: string): void {
+    if (this.#stream.isTTY !== true || text === this.#shown) return
+    this.#stream.write(`\r\u001b[K${text}`)
+    this.#shown = text
+  }
+
+  clear(): void {
+    if (this.#shown === '') return
+    this.#stream.write('\r\u001b[K')
+    this.#shown = ''
+  }
+}
+
+/** For `LoadOptions.onProgress`: percent and bytes on the status line. */
+export function showLoadProgress(line: StatusLine): (progress: LoadProgress) => void {
+  return ({ loadedBytes, totalBytes }) => {
+    const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 100
+    line.show(`Loading the model: ${percent} % of ${formatBytes(totalBytes)}`)
+  }
+}
