@@ -19,8 +19,11 @@ export interface Program {
   dispose(): void
 }
 
-/** How the bytes of ternary weights lie in a file; the names are those of the file formats. */
-export type TernaryEncoding = 'I2_S' | 'TQ1_0' | 'TQ2_0' | 'hf-packed'
+/**
+ * What a buffer is for: weights are filled whole and then only read, from start to end; state (caches,
+ * activations) may stay empty in large parts.
+ */
+export type BufferUse = 'weights' | 'state'
 
 export interface Backend {
   readonly name: BackendName
@@ -30,8 +33,8 @@ export interface Backend {
   readonly isa: string
   readonly threads: number
 
-  /** Memory, zero-filled and aligned for the kernels. */
-  allocate(byteLength: number, label: string): DeviceBuffer
+  /** Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. */
+  allocate(byteLength: number, label: string, use?: BufferUse): DeviceBuffer
   free(buffer: DeviceBuffer): void
   /** Bytes allocated and not yet freed. */
   readonly allocatedBytes: number

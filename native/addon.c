@@ -1,0 +1,281 @@
+// The Node-API surface: memory, pools and recorded programs. src/backends/native/addon.ts is its type.
+//
+// Everything that comes from JavaScript has been checked there (validate.ts), and addresses are those
+// that `allocate` gave out; this file checks only what a bug could turn into a crash.
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "pool.h"
+#include "threads.h"
+
+#define COMMAND_SLOTS (1 + COMMAND_POINTERS + COMMAND_INTEGERS + COMMAND_FLOATS)
+
+static napi_value throw_error(napi_env env, const char *message) {
+  napi_throw_error(env, "BACKEND", message);
+  return NULL;
+}
+
+#define CHECK(call) \
+  if ((call) != napi_ok) return throw_error(env, "native addon: " #call " failed")
+
+static napi_value make_function(napi_env env, const char *name, napi_callback run) {
+  napi_value f = NULL;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, run, NULL, &f);
+  return f;
+}
+
+static bool read_arguments(napi_env env, napi_callback_info info, size_t expected, napi_value *argv) {
+  size_t count = expected;
+  if (napi_get_cb_info(env, info, &count, argv, NULL, NULL) != napi_ok || count < expected) {
+    throw_error(env, "native addon: too few arguments");
+    return false;
+  }
+  return true;
+}
+
+// --- variants() -> [{ isa, missing }] ---
+
+static napi_value list_variants(napi_env env, napi_callback_info info) {
+  (void)info;
+  int32_t count;
+  const variant *variants = cpu_variants(&count);
+  napi_value list;
+  CHECK(napi_create_array_with_length(env, (size_t)count, &list));
+  for (int32_t i = 0; i < count; i++) {
+    napi_value entry, isa, missing;
+    CHECK(napi_create_object(env, &entry));
+    CHECK(napi_create_string_utf8(env, variants[i].table->isa, NAPI_AUTO_LENGTH, &isa));
+    if (variants[i].missing) {
+      CHECK(napi_create_string_utf8(env, variants[i].missing, NAPI_AUTO_LENGTH, &missing));
+    } else {
+      CHECK(napi_get_null(env, &missing));
+    }
+    CHECK(napi_set_named_property(env, entry, "isa", isa));
+    CHECK(napi_set_named_property(env, entry, "missing", missing));
+    CHECK(napi_set_element(env, list, (uint32_t)i, entry));
+  }
+  return list;
+}
+
+// --- allocate(bytes, huge) -> ArrayBuffer, addressOf(ArrayBuffer) -> number, release(ArrayBuffer) ---
+
+static void release_pages(napi_env env, void *data, void *hint) {
+  (void)env;
+  pages_release(data, (size_t)(uintptr_t)hint);
+}
+
+static napi_value allocate(napi_env env, napi_callback_info info) {
+  napi_value argv[2], buffer;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  int64_t bytes;
+  bool large_pages;
+  CHECK(napi_get_value_int64(env, argv[0], &bytes));
+  CHECK(napi_get_value_bool(env, argv[1], &large_pages));
+  if (bytes <= 0) return throw_error(env, "native addon: a buffer needs at least one byte");
+  void *data = pages_reserve((size_t)bytes, large_pages);
+  if (!data) return throw_error(env, "Out of memory. Use a smaller model, context or batch.");
+  if (napi_create_external_arraybuffer(env, data, (size_t)bytes, release_pages,
+                                       (void *)(uintptr_t)bytes, &buffer) != napi_ok) {
+    pages_release(data, (size_t)bytes);
+    return throw_error(env, "native addon: this runtime refuses external memory");
+  }
+  return buffer;
+}
+
+static napi_value address_of(napi_env env, napi_callback_info info) {
+  napi_value argv[1], address;
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  void *data;
+  size_t bytes;
+  CHECK(napi_get_arraybuffer_info(env, argv[0], &data, &bytes));
+  CHECK(napi_create_double(env, (double)(uintptr_t)data, &address));
+  return address;
+}
+
+// Detaching runs the finalizer, which gives the pages back.
+static napi_value release(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  CHECK(napi_detach_arraybuffer(env, argv[0]));
+  return NULL;
+}
+
+// --- openPool(isa, threads) -> pool, closePool(pool), poolThreads(pool) -> number ---
+
+typedef struct {
+  pool *threads;
+  const kernel_table *table;
+} open_pool;
+
+static void finalize_pool(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  open_pool *p = data;
+  if (p->threads) pool_destroy(p->threads);
+  free(p);
+}
+
+static napi_value pool_open(napi_env env, napi_callback_info info) {
+  napi_value argv[2], handle;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  char isa[64];
+  size_t length;
+  int32_t threads, count;
+  CHECK(napi_get_value_string_utf8(env, argv[0], isa, sizeof isa, &length));
+  CHECK(napi_get_value_int32(env, argv[1], &threads));
+  const variant *variants = cpu_variants(&count);
+  for (int32_t i = 0; i < count; i++) {
+    if (strcmp(variants[i].table->isa, isa) != 0 || variants[i].missing) continue;
+    open_pool *p = calloc(1, sizeof(open_pool));
+    if (p) p->threads = pool_create(threads > 0 ? threads : 1);
+    if (!p || !p->threads) {
+      free(p);
+      return throw_error(env, "native addon: no memory for threads");
+    }
+    p->table = variants[i].table;
+    CHECK(napi_create_external(env, p, finalize_pool, NULL, &handle));
+    return handle;
+  }
+  return throw_error(env, "native addon: this variant cannot run here");
+}
+
+static open_pool *get_pool(napi_env env, napi_value value) {
+  void *data = NULL;
+  if (napi_get_value_external(env, value, &data) != napi_ok || !((open_pool *)data)->threads) {
+    throw_error(env, "native addon: the pool is closed");
+    return NULL;
+  }
+  return data;
+}
+
+static napi_value pool_close(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  open_pool *p = get_pool(env, argv[0]);
+  if (!p) return NULL;
+  pool_destroy(p->threads);
+  p->threads = NULL;
+  return NULL;
+}
+
+static napi_value pool_size(napi_env env, napi_callback_info info) {
+  napi_value argv[1], size;
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  const open_pool *p = get_pool(env, argv[0]);
+  if (!p) return NULL;
+  CHECK(napi_create_int32(env, pool_threads(p->threads), &size));
+  return size;
+}
+
+// --- record(Float64Array) -> program ---
+
+typedef struct {
+  int32_t count;
+  command commands[];
+} program;
+
+static void finalize_program(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  free(data);
+}
+
+static napi_value record(napi_env env, napi_callback_info info) {
+  napi_value argv[1], handle;
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  napi_typedarray_type type;
+  size_t length;
+  void *data;
+  CHECK(napi_get_typedarray_info(env, argv[0], &type, &length, &data, NULL, NULL));
+  if (type != napi_float64_array || length % COMMAND_SLOTS != 0) {
+    return throw_error(env, "native addon: malformed program");
+  }
+  const size_t count = length / COMMAND_SLOTS;
+  program *list = malloc(sizeof(program) + count * sizeof(command));
+  if (!list) return throw_error(env, "native addon: no memory for a program");
+  list->count = (int32_t)count;
+  const double *slot = data;
+  for (size_t n = 0; n < count; n++) {
+    command *c = &list->commands[n];
+    c->op = (int32_t)*slot++;
+    if (c->op < 0 || c->op >= OP_COUNT) {
+      free(list);
+      return throw_error(env, "native addon: unknown operation");
+    }
+    for (int32_t i = 0; i < COMMAND_POINTERS; i++) c->p[i] = (void *)(uintptr_t)*slot++;
+    for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
+    for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
+  }
+  CHECK(napi_create_external(env, list, finalize_program, NULL, &handle));
+  return handle;
+}
+
+// --- submit(pool, program) -> Promise ---
+
+typedef struct {
+  napi_async_work work;
+  napi_deferred deferred;
+  napi_ref pool_ref, program_ref;
+  const open_pool *pool;
+  const program *list;
+} submission;
+
+static void submission_run(napi_env env, void *data) {
+  (void)env;
+  const submission *s = data;
+  pool_run(s->pool->threads, s->pool->table, s->list->commands, s->list->count);
+}
+
+static void submission_done(napi_env env, napi_status status, void *data) {
+  submission *s = data;
+  napi_value undefined;
+  napi_get_undefined(env, &undefined);
+  if (status == napi_ok) {
+    napi_resolve_deferred(env, s->deferred, undefined);
+  } else {
+    napi_reject_deferred(env, s->deferred, undefined);
+  }
+  napi_delete_reference(env, s->pool_ref);
+  napi_delete_reference(env, s->program_ref);
+  napi_delete_async_work(env, s->work);
+  free(s);
+}
+
+static napi_value submit(napi_env env, napi_callback_info info) {
+  napi_value argv[2], promise, name;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  const open_pool *p = get_pool(env, argv[0]);
+  if (!p) return NULL;
+  void *list;
+  CHECK(napi_get_value_external(env, argv[1], &list));
+  submission *s = calloc(1, sizeof(submission));
+  if (!s) return throw_error(env, "native addon: no memory for a submission");
+  s->pool = p;
+  s->list = list;
+  CHECK(napi_create_promise(env, &s->deferred, &promise));
+  CHECK(napi_create_reference(env, argv[0], 1, &s->pool_ref));
+  CHECK(napi_create_reference(env, argv[1], 1, &s->program_ref));
+  CHECK(napi_create_string_utf8(env, "bitnet:submit", NAPI_AUTO_LENGTH, &name));
+  CHECK(napi_create_async_work(env, NULL, name, submission_run, submission_done, s, &s->work));
+  CHECK(napi_queue_async_work(env, s->work));
+  return promise;
+}
+
+NAPI_MODULE_INIT() {
+  static const struct {
+    const char *name;
+    napi_callback run;
+  } functions[] = {
+      {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of},
+      {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
+      {"poolThreads", pool_size},  {"record", record},       {"submit", submit},
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    napi_value f = make_function(env, functions[i].name, functions[i].run);
+    CHECK(napi_set_named_property(env, exports, functions[i].name, f));
+  }
+  return exports;
+}

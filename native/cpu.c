@@ -1,0 +1,75 @@
+// See cpu.h.
+#include "cpu.h"
+
+#include <stddef.h>
+
+extern const kernel_table kernels_portable;
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+extern const kernel_table kernels_x86_avx512vnni;
+extern const kernel_table kernels_x86_avx2;
+
+typedef struct {
+  unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, xcr0;
+} cpu_bits;
+
+static cpu_bits read_cpu(void) {
+  cpu_bits bits = {0};
+  unsigned eax, ebx, ecx, edx;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) bits.leaf1_ecx = ecx;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+    bits.leaf7_ebx = ebx;
+    bits.leaf7_ecx = ecx;
+  }
+  if (bits.leaf1_ecx & bit_OSXSAVE) {
+    unsigned high;
+    __asm__("xgetbv" : "=a"(bits.xcr0), "=d"(high) : "c"(0));
+  }
+  return bits;
+}
+
+// The operating system must save the registers too, or using them faults.
+#define XCR0_AVX 0x06
+#define XCR0_AVX512 0xe6
+
+static const char *missing_avx2(cpu_bits bits) {
+  if ((bits.xcr0 & XCR0_AVX) != XCR0_AVX) return "AVX registers in the operating system";
+  if (!(bits.leaf7_ebx & bit_AVX2)) return "AVX2";
+  if (!(bits.leaf1_ecx & bit_F16C)) return "F16C";
+  return NULL;
+}
+
+static const char *missing_avx512(cpu_bits bits) {
+  const char *below = missing_avx2(bits);
+  if (below) return below;
+  if ((bits.xcr0 & XCR0_AVX512) != XCR0_AVX512) return "AVX-512 registers in the operating system";
+  if (!(bits.leaf7_ebx & bit_AVX512F)) return "AVX-512F";
+  if (!(bits.leaf7_ebx & bit_AVX512BW)) return "AVX-512BW";
+  if (!(bits.leaf7_ebx & bit_AVX512DQ)) return "AVX-512DQ";
+  if (!(bits.leaf7_ebx & bit_AVX512VL)) return "AVX-512VL";
+  if (!(bits.leaf7_ecx & bit_AVX512VNNI)) return "AVX-512 VNNI";
+  return NULL;
+}
+
+const variant *cpu_variants(int32_t *count) {
+  static variant list[3];
+  const cpu_bits bits = read_cpu();
+  list[0] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
+  list[1] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
+  list[2] = (variant){&kernels_portable, NULL};
+  *count = 3;
+  return list;
+}
+
+#else
+
+const variant *cpu_variants(int32_t *count) {
+  static variant list[1];
+  list[0] = (variant){&kernels_portable, NULL};
+  *count = 1;
+  return list;
+}
+
+#endif

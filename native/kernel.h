@@ -1,0 +1,65 @@
+// What a kernel variant is: one table of operations, compiled for one instruction set.
+//
+// A command holds the operands of one operation as src/backends/native/encode-command.ts wrote them;
+// each operation's C file says what lies in which place. An operation runs in one or more phases, a
+// phase in numbered tasks that any thread may claim in any order; between phases all threads meet.
+#ifndef BITNET_KERNEL_H
+#define BITNET_KERNEL_H
+
+#include <stdint.h>
+
+enum {
+  OP_EMBED,
+  OP_GATHER_ROWS,
+  OP_RMS_NORM,
+  OP_QUANTIZE,
+  OP_TERNARY_MATMUL,
+  OP_DENSE_MATMUL,
+  OP_ROPE_CACHE,
+  OP_ATTENTION,
+  OP_GATED_ACTIVATION,
+  OP_READ_BYTES,
+  OP_PACK_I2S,
+  OP_COUNT
+};
+
+#define COMMAND_POINTERS 8
+#define COMMAND_INTEGERS 12
+#define COMMAND_FLOATS 2
+
+typedef struct {
+  int32_t op;
+  int32_t i[COMMAND_INTEGERS];
+  float f[COMMAND_FLOATS];
+  void *p[COMMAND_POINTERS];
+} command;
+
+// `tasks` tasks, claimed `grain` at a time. Zero tasks skip the phase.
+typedef struct {
+  int32_t tasks;
+  int32_t grain;
+} work_plan;
+
+typedef struct {
+  int32_t phases;
+  work_plan (*plan)(const command *c, int32_t phase, int32_t threads);
+  void (*run)(const command *c, int32_t phase, int32_t first, int32_t last);
+} kernel;
+
+typedef struct {
+  const char *isa;
+  kernel ops[OP_COUNT];
+} kernel_table;
+
+// Pieces a thread should claim per phase: enough that a slow neighbour does not hold up the rest.
+#define PIECES_PER_THREAD 8
+
+static inline work_plan split_evenly(int32_t tasks, int32_t threads) {
+  const int32_t grain = tasks / (threads * PIECES_PER_THREAD);
+  return (work_plan){tasks, grain > 0 ? grain : 1};
+}
+
+// For work too small to be worth a second thread.
+static inline work_plan one_piece(int32_t tasks) { return (work_plan){tasks, tasks > 0 ? tasks : 1}; }
+
+#endif

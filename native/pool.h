@@ -1,0 +1,19 @@
+// A pool of threads that run a list of commands together.
+//
+// The thread that calls pool_run is one of them. Work is claimed in pieces from a counter per phase,
+// so a thread that the system holds up costs one piece, not its whole share. Between phases threads
+// spin for a short while and then yield; between lists they spin briefly and then sleep.
+#ifndef BITNET_POOL_H
+#define BITNET_POOL_H
+
+#include "kernel.h"
+
+typedef struct pool pool;
+
+pool *pool_create(int32_t threads);
+int32_t pool_threads(const pool *p);
+// Runs `count` commands with one variant's kernels. One call at a time.
+void pool_run(pool *p, const kernel_table *table, const command *commands, int32_t count);
+void pool_destroy(pool *p);
+
+#endif

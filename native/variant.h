@@ -1,0 +1,33 @@
+// The body of a variant: every operation, compiled for the instruction set of the including file.
+// Before it come VARIANT (a C name), VARIANT_NAME (a string) and the two integer products, which have
+// a file per instruction set.
+#include "../src/kernels/attention/vector.c"
+#include "../src/kernels/dense-matmul/vector.c"
+#include "../src/kernels/embed/vector.c"
+#include "../src/kernels/gated-activation/vector.c"
+#include "../src/kernels/gather-rows/vector.c"
+#include "../src/kernels/quantize/vector.c"
+#include "../src/kernels/rms-norm/vector.c"
+#include "../src/kernels/rope-cache/vector.c"
+#include "pack-i2s.c"
+#include "read-bytes.c"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+const kernel_table JOIN(kernels_, VARIANT) = {
+    VARIANT_NAME,
+    {
+        [OP_EMBED] = {1, embed_plan, embed_run},
+        [OP_GATHER_ROWS] = {1, gather_rows_plan, gather_rows_run},
+        [OP_RMS_NORM] = {1, rms_norm_plan, rms_norm_run},
+        [OP_QUANTIZE] = {1, quantize_plan, quantize_run},
+        [OP_TERNARY_MATMUL] = {1, ternary_matmul_plan, ternary_matmul_run},
+        [OP_DENSE_MATMUL] = {2, dense_matmul_plan, dense_matmul_run},
+        [OP_ROPE_CACHE] = {1, rope_cache_plan, rope_cache_run},
+        [OP_ATTENTION] = {2, attention_plan, attention_run},
+        [OP_GATED_ACTIVATION] = {1, gated_activation_plan, gated_activation_run},
+        [OP_READ_BYTES] = {1, read_bytes_plan, read_bytes_run},
+        [OP_PACK_I2S] = {1, pack_i2s_plan, pack_i2s_run},
+    },
+};

@@ -1,0 +1,135 @@
+// Sixteen float32 lanes, written once and compiled for every instruction set.
+//
+// The order of every float operation is part of the specification (see each reference.ts), and the
+// build turns contraction into fused multiply-add off, so all variants agree bit for bit.
+#ifndef BITNET_VEC_H
+#define BITNET_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__F16C__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#define LANES 16
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float f32x16 __attribute__((vector_size(64)));
+typedef int32_t i32x16 __attribute__((vector_size(64)));
+typedef uint32_t u32x16 __attribute__((vector_size(64)));
+typedef uint16_t u16x16 __attribute__((vector_size(32)));
+typedef int8_t i8x16 __attribute__((vector_size(16)));
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
+// The same for addresses that need not be aligned and may hold other types.
+typedef float f32x16_any __attribute__((vector_size(64), aligned(1), may_alias));
+typedef int32_t i32x16_any __attribute__((vector_size(64), aligned(1), may_alias));
+typedef uint16_t u16x16_any __attribute__((vector_size(32), aligned(1), may_alias));
+typedef int8_t i8x16_any __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint8_t u8x16_any __attribute__((vector_size(16), aligned(1), may_alias));
+
+INLINE f32x16 load16(const float *p) { return *(const f32x16_any *)p; }
+INLINE void store16(float *p, f32x16 v) { *(f32x16_any *)p = v; }
+INLINE f32x16 all16(float x) { return x - (f32x16){0}; }
+INLINE f32x16 max16(f32x16 a, f32x16 b) { return __builtin_elementwise_max(a, b); }
+INLINE f32x16 abs16(f32x16 a) { return __builtin_elementwise_abs(a); }
+
+// Stores the first n lanes, n in 1..16.
+INLINE void store_first(float *p, f32x16 v, int32_t n) {
+  if (n >= LANES) {
+    store16(p, v);
+  } else {
+    for (int32_t i = 0; i < n; i++) p[i] = v[i];
+  }
+}
+
+INLINE f32x16 load_first(const float *p, int32_t n) {
+  if (n >= LANES) return load16(p);
+  f32x16 v = {0};
+  for (int32_t i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+
+// The sum of 16 lanes as a tree: widths 8, 4, 2, 1.
+INLINE float sum_lanes(f32x16 v) {
+  float lane[LANES];
+  store16(lane, v);
+  for (int32_t width = 8; width > 0; width /= 2) {
+    for (int32_t i = 0; i < width; i++) lane[i] = lane[i] + lane[i + width];
+  }
+  return lane[0];
+}
+
+INLINE float max_lanes(f32x16 v) {
+  float m = v[0];
+  for (int32_t i = 1; i < LANES; i++) m = v[i] > m ? v[i] : m;
+  return m;
+}
+
+// Half to even, for magnitudes below 2^22: the sum with 1.5 * 2^23 has no bits for a fraction.
+INLINE f32x16 round16(f32x16 x) {
+  const f32x16 magic = all16(12582912.0f);
+  return (x + magic) - magic;
+}
+
+INLINE float round1(float x) { return (x + 12582912.0f) - 12582912.0f; }
+
+// f16 to f32, exact. Without F16C: the bits as a float32 times 2^112, which is exact for normal and
+// subnormal numbers; infinities and NaN get their exponent back.
+INLINE f32x16 load_f16(const uint16_t *p) {
+#if defined(__AVX512F__)
+  return (f32x16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(__F16C__)
+  union {
+    __m256 half[2];
+    f32x16 whole;
+  } v;
+  v.half[0] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+  v.half[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)));
+  return v.whole;
+#else
+  const u32x16 h = __builtin_convertvector((u16x16) * (const u16x16_any *)p, u32x16);
+  const u32x16 magnitude = h & 0x7fff;
+  const u32x16 special = (u32x16)(magnitude >= 0x7c00) & 0x7f800000;
+  const u32x16 bits = (u32x16)((f32x16)(magnitude << 13) * 0x1p112f) | special;
+  return (f32x16)(bits | (h & 0x8000) << 16);
+#endif
+}
+
+// f32 to f16, nearest with ties to even, overflow to infinity.
+INLINE uint16_t to_f16(float x) {
+  union {
+    float f;
+    uint32_t u;
+  } v = {x};
+  const uint32_t sign = (v.u >> 16) & 0x8000;
+  v.u &= 0x7fffffff;
+  if (v.u >= 0x7f800000) return (uint16_t)(sign | (v.u > 0x7f800000 ? 0x7e00 : 0x7c00));
+  if (v.u >= 0x477ff000) return (uint16_t)(sign | 0x7c00);  // rounds to 65536 or more
+  if (v.u < 0x38800000) {  // below the smallest normal f16: count in units of 2^-24
+    const float units = v.f * 0x1p24f;
+    return (uint16_t)(sign | (uint32_t)round1(units));
+  }
+  const uint32_t odd = (v.u >> 13) & 1;
+  return (uint16_t)(sign | ((v.u + 0xfff + odd - 0x38000000) >> 13));
+}
+
+// e^x for x clamped to [-87, 88]; see src/kernels/float32.ts for the method.
+INLINE f32x16 exp16(f32x16 x) {
+  x = __builtin_elementwise_min(max16(x, all16(-87.0f)), all16(88.0f));
+  const f32x16 n = round16(x * 1.4426950408889634f);
+  const f32x16 r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  f32x16 p = all16(1.0f / 5040.0f);
+  p = p * r + 1.0f / 720.0f;
+  p = p * r + 1.0f / 120.0f;
+  p = p * r + 1.0f / 24.0f;
+  p = p * r + 1.0f / 6.0f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const i32x16 power = (__builtin_convertvector(n, i32x16) + 127) << 23;
+  return p * (f32x16)power;
+}
+
+INLINE float exp1(float x) { return exp16(all16(x))[0]; }
+
+#endif

@@ -1,0 +1,177 @@
+/**
+ * Commands as the addon reads them: a fixed number of float64 slots each, which hold an operation's
+ * number, addresses, integers and floats alike without loss. The order of an operation's operands is
+ * the one its vector.c states in its first lines.
+ */
+
+import type { Command, DenseMatrix, DenseType, DeviceBuffer } from '../../kernels/commands.ts'
+import { padToTile } from '../../ternary/index.ts'
+
+const POINTERS = 8
+const INTEGERS = 12
+const FLOATS = 2
+const SLOTS = 1 + POINTERS + INTEGERS + FLOATS
+
+/** The order of the enum in native/kernel.h. */
+const OPERATIONS = [
+  'embed',
+  'gather-rows',
+  'rms-norm',
+  'quantize',
+  'ternary-matmul',
+  'dense-matmul',
+  'rope-cache',
+  'attention',
+  'gated-activation',
+  'read-bytes',
+  'pack-i2s',
+] as const
+
+/** The operations of a decoder and those that only the native backend has. */
+export type NativeOperation = (typeof OPERATIONS)[number]
+
+const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2 }
+
+/** A buffer, an address, or null for an operand that is left out. */
+type Pointer = DeviceBuffer | undefined
+
+export interface Encoded {
+  readonly op: NativeOperation
+  readonly pointers: readonly Pointer[]
+  readonly integers: readonly number[]
+  readonly floats?: readonly number[]
+}
+
+/** Scratch memory a command needs while it runs, in bytes; 0 for none. */
+export function scratchByteLength(command: Command): number {
+  switch (command.op) {
+    case 'dense-matmul':
+      return command.weights.type === 'int8'
+        ? command.rows * (2 * padToTile(command.weights.cols) + SPLIT_TOKEN_BYTES)
+        : 0
+    case 'attention': {
+      const { nHeads, rows } = command
+      const stride = padToTile(command.cache.headDim) + 16
+      return partialChunks(rows, command.cache.capacity) * rows * nHeads * stride * 4
+    }
+    default:
+      return 0
+  }
+}
+
+/** sizeof(split_token) in kernels/dense-matmul/dense-matmul.h. */
+const SPLIT_TOKEN_BYTES = 64
+/** ATTENTION_CHUNK in kernels/attention/vector.c. */
+const ATTENTION_CHUNK = 256
+/** More rows than this keep all threads busy without splitting a row's positions. */
+const MAX_SPLIT_ROWS = 8
+
+/** Chunks of positions that a row's partial results have room for; 0 where rows are not split. */
+function partialChunks(rows: number, capacity: number): number {
+  const chunks = Math.ceil(capacity / ATTENTION_CHUNK)
+  return rows <= MAX_SPLIT_ROWS && chunks > 1 ? chunks : 0
+}
+
+function dense(matrix: DenseMatrix): Pointer[] {
+  return [matrix.data, matrix.scales]
+}
+
+/** The operands of a command in the addon's order. */
+export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): Encoded {
+  switch (c.op) {
+    case 'embed': {
+      const { table } = c
+      return {
+        op: c.op,
+        pointers: [c.step, ...dense(table), c.out],
+        integers: [c.rows, table.cols, DENSE_TYPES[table.type]],
+      }
+    }
+    case 'gather-rows':
+      return { op: c.op, pointers: [c.x, c.index, c.out], integers: [c.rows, c.cols] }
+    case 'rms-norm':
+      return {
+        op: c.op,
+        pointers: [c.x, c.weight, c.out],
+        integers: [c.rows, c.cols],
+        floats: [c.eps],
+      }
+    case 'quantize':
+      return {
+        op: c.op,
+        pointers: [c.x, c.weight, c.out.q, c.out.scales, c.out.sums],
+        integers: [c.rows, c.cols],
+        floats: [c.eps],
+      }
+    case 'ternary-matmul': {
+      const { weights, x } = c
+      return {
+        op: c.op,
+        pointers: [x.q, x.scales, x.sums, weights.data, weights.scales, c.out],
+        integers: [c.rows, weights.rows, weights.cols, c.accumulate ? 1 : 0],
+      }
+    }
+    case 'dense-matmul': {
+      const { weights } = c
+      return {
+        op: c.op,
+        pointers: [c.x, ...dense(weights), c.out, scratch],
+        integers: [
+          c.rows,
+          weights.rows,
+          weights.cols,
+          DENSE_TYPES[weights.type],
+          c.accumulate ? 1 : 0,
+        ],
+      }
+    }
+    case 'rope-cache': {
+      const { cache } = c
+      return {
+        op: c.op,
+        pointers: [c.step, c.qkv, c.rotations, cache.keys, cache.values],
+        integers: [c.rows, c.nHeads, cache.nKvHeads, cache.headDim, cache.capacity],
+      }
+    }
+    case 'attention': {
+      const { cache } = c
+      return {
+        op: c.op,
+        pointers: [c.step, c.qkv, cache.keys, cache.values, c.out, scratch],
+        integers: [
+          c.rows,
+          c.nHeads,
+          cache.nKvHeads,
+          cache.headDim,
+          cache.capacity,
+          partialChunks(c.rows, cache.capacity),
+        ],
+        floats: [1 / Math.sqrt(cache.headDim)],
+      }
+    }
+    case 'gated-activation':
+      return {
+        op: c.op,
+        pointers: [c.gateUp, c.out],
+        integers: [c.rows, c.cols, c.activation === 'silu' ? 1 : 0],
+      }
+    default:
+      return c satisfies never
+  }
+}
+
+/** The slots of a whole list. `addressOf` must refuse buffers that are not its own. */
+export function encodeProgram(
+  commands: readonly Encoded[],
+  addressOf: (buffer: DeviceBuffer) => number,
+): Float64Array {
+  const slots = new Float64Array(commands.length * SLOTS)
+  for (const [n, command] of commands.entries()) {
+    const at = n * SLOTS
+    slots[at] = OPERATIONS.indexOf(command.op)
+    for (const [i, p] of command.pointers.entries()) slots[at + 1 + i] = p ? addressOf(p) : 0
+    slots.set(command.integers, at + 1 + POINTERS)
+    slots.set(command.floats ?? [], at + 1 + POINTERS + INTEGERS)
+  }
+  return slots
+}

@@ -1,0 +1,139 @@
+// The dense product around the int8 sums: float weights, tokens split into planes, and the output.
+// A row's float sum runs over the columns in order, in its own lane.
+#include "dense-matmul.h"
+
+// A task is four stripes: 64 rows of the output.
+#define DENSE_STRIPES 4
+
+static work_plan dense_matmul_plan(const command *c, int32_t phase, int32_t threads) {
+  if (phase == 0) {
+    if (c->i[3] != 2) return (work_plan){0, 1};
+    return c->i[0] < 4 ? one_piece(c->i[0]) : split_evenly(c->i[0], threads);
+  }
+  const int32_t stripes = (c->i[1] + 15) / 16;
+  return split_evenly((stripes + DENSE_STRIPES - 1) / DENSE_STRIPES, threads);
+}
+
+INLINE void split_row(const float *x, int32_t cols, int8_t *planes) {
+  const size_t plane = plane_bytes(cols);
+  f32x16 peak = {0};
+  for (int32_t col = 0; col < cols; col += LANES) {
+    const int32_t n = cols - col < LANES ? cols - col : LANES;
+    peak = max16(peak, abs16(load_first(x + col, n)));
+  }
+  const float floor = 1e-5f, found = max_lanes(peak);
+  const float max = found > floor ? found : floor, factor = 32512.0f / max;
+  i32x16 hi_sums = {0}, lo_sums = {0};
+  for (int32_t col = 0; col < cols; col += LANES) {
+    const int32_t n = cols - col < LANES ? cols - col : LANES;
+    f32x16 r = round16(load_first(x + col, n) * factor);
+    r = __builtin_elementwise_min(max16(r, all16(-32512.0f)), all16(32512.0f));
+    const i32x16 v = __builtin_convertvector(r, i32x16);
+    const i32x16 hi = (v + 128) >> 8, lo = v - hi * 256;
+    hi_sums += hi;
+    lo_sums += lo;
+    *(i8x16_any *)(planes + col) = __builtin_convertvector(hi, i8x16);
+    *(i8x16_any *)(planes + plane + col) = __builtin_convertvector(lo, i8x16);
+  }
+  split_token *token = (split_token *)(planes + 2 * plane);
+  token->scale = max / 32512.0f;
+  token->hi_sum = token->lo_sum = 0;
+  for (int32_t i = 0; i < LANES; i++) {
+    token->hi_sum += hi_sums[i];
+    token->lo_sum += lo_sums[i];
+  }
+}
+
+INLINE void store_dense(const command *c, int32_t token, int32_t stripe, f32x16 y) {
+  const int32_t rows = c->i[1], row = stripe * 16, n = rows - row;
+  float *out = (float *)c->p[3] + (size_t)token * rows + row;
+  if (c->i[4]) y = load_first(out, n) + y;
+  store_first(out, y, n);
+}
+
+INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t cols = c->i[2], groups = (cols + 3) / 4;
+  const size_t stride = split_stride(cols), plane = plane_bytes(cols);
+  const uint8_t *w = (const uint8_t *)c->p[1] + (size_t)stripe * groups * 64;
+  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  i32x16 H[INT8_TOKENS], L[INT8_TOKENS];
+  int8_sums(tokens, w, groups, planes, stride, plane, H, L);
+  for (int32_t t = 0; t < tokens; t++) {
+    const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
+    const f32x16 high = __builtin_convertvector(H[t] - 128 * split->hi_sum, f32x16);
+    const f32x16 low = __builtin_convertvector(L[t] - 128 * split->lo_sum, f32x16);
+    const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * split->scale;
+    store_dense(c, token + t, stripe, (high * 256.0f + low) * scale);
+  }
+}
+
+// `half` and both counts are constants to the compiler, so that the sums stay in registers.
+INLINE void float_block(const command *c, const int32_t half, const int32_t tokens,
+                        const int32_t stripes, int32_t token, int32_t stripe) {
+  const int32_t cols = c->i[2];
+  const size_t stripe_floats = (size_t)cols * 16;
+  const float *x = (const float *)c->p[0] + (size_t)token * cols;
+  const float *w32 = (const float *)c->p[1] + stripe * stripe_floats;
+  const uint16_t *w16 = (const uint16_t *)c->p[1] + stripe * stripe_floats;
+  f32x16 sum[DENSE_STRIPES][DENSE_TOKENS];
+  for (int32_t s = 0; s < stripes; s++) {
+    for (int32_t t = 0; t < tokens; t++) sum[s][t] = all16(0.0f);
+  }
+  for (int32_t col = 0; col < cols; col++) {
+    for (int32_t s = 0; s < stripes; s++) {
+      const size_t at = s * stripe_floats + (size_t)col * 16;
+      const f32x16 w = half ? load_f16(w16 + at) : load16(w32 + at);
+      for (int32_t t = 0; t < tokens; t++) {
+        sum[s][t] = sum[s][t] + w * x[(size_t)t * cols + col];
+      }
+    }
+  }
+  for (int32_t s = 0; s < stripes; s++) {
+    for (int32_t t = 0; t < tokens; t++) store_dense(c, token + t, stripe + s, sum[s][t]);
+  }
+}
+
+INLINE void float_task(const command *c, const int32_t half, int32_t stripe, int32_t end) {
+  const int32_t tokens = c->i[0];
+  int32_t token = 0;
+  for (; token + DENSE_TOKENS <= tokens; token += DENSE_TOKENS) {
+    int32_t s = stripe;
+    for (; s + 2 <= end; s += 2) float_block(c, half, DENSE_TOKENS, 2, token, s);
+    for (; s < end; s++) float_block(c, half, DENSE_TOKENS, 1, token, s);
+  }
+  for (; token < tokens; token++) {
+    if (end - stripe == DENSE_STRIPES) {
+      float_block(c, half, 1, DENSE_STRIPES, token, stripe);
+    } else {
+      for (int32_t s = stripe; s < end; s++) float_block(c, half, 1, 1, token, s);
+    }
+  }
+}
+
+static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t tokens = c->i[0], cols = c->i[2], type = c->i[3], stripes = (c->i[1] + 15) / 16;
+  if (phase == 0) {
+    for (int32_t token = first; token < last; token++) {
+      const float *x = (const float *)c->p[0] + (size_t)token * cols;
+      split_row(x, cols, (int8_t *)c->p[4] + token * split_stride(cols));
+    }
+    return;
+  }
+  for (int32_t task = first; task < last; task++) {
+    const int32_t stripe = task * DENSE_STRIPES;
+    const int32_t end = stripe + DENSE_STRIPES < stripes ? stripe + DENSE_STRIPES : stripes;
+    if (type == 0) {
+      float_task(c, 0, stripe, end);
+    } else if (type == 1) {
+      float_task(c, 1, stripe, end);
+    } else {
+      for (int32_t s = stripe; s < end; s++) {
+        int32_t token = 0;
+        for (; token + INT8_TOKENS <= tokens; token += INT8_TOKENS) {
+          int8_block(c, INT8_TOKENS, token, s);
+        }
+        for (; token < tokens; token++) int8_block(c, 1, token, s);
+      }
+    }
+  }
+}
