@@ -1,0 +1,107 @@
+/**
+ * Checks what a caller asks of a generation, and fills in what the caller left to the model.
+ */
+import { UsageError } from '../errors.ts'
+import type { GenerateOptions, SamplingOptions } from './options.ts'
+import { freshSeed } from './random.ts'
+
+/** Tokens generated when the caller names no number. */
+export const DEFAULT_MAX_TOKENS = 256
+
+/** All sampling fields but the seed, with no gaps. */
+export type SamplingSettings = Readonly<Required<Omit<SamplingOptions, 'seed'>>>
+
+/** Options with nothing left open; `maxTokens` may still be more than the context leaves. */
+export interface ResolvedOptions {
+  readonly sampling: SamplingSettings
+  readonly seed: number
+  readonly maxTokens: number
+  readonly stop: readonly string[]
+}
+
+interface Rule {
+  readonly expected: string
+  readonly holds: (value: number) => boolean
+}
+
+const FINITE: Rule = { expected: 'a finite number', holds: Number.isFinite }
+
+/** The range of every numeric option; options.ts says what each means. */
+const RULES: Readonly<Record<keyof SamplingOptions | 'maxTokens', Rule>> = {
+  temperature: {
+    expected: 'a finite number >= 0',
+    holds: (v) => Number.isFinite(v) && v >= 0,
+  },
+  topK: { expected: 'an integer >= 0', holds: (v) => Number.isSafeInteger(v) && v >= 0 },
+  topP: { expected: 'a number > 0 and <= 1', holds: (v) => v > 0 && v <= 1 },
+  minP: { expected: 'a number >= 0 and < 1', holds: (v) => v >= 0 && v < 1 },
+  repetitionPenalty: {
+    expected: 'a finite number > 0',
+    holds: (v) => Number.isFinite(v) && v > 0,
+  },
+  frequencyPenalty: FINITE,
+  presencePenalty: FINITE,
+  seed: {
+    expected: 'an integer from 0 to 9007199254740991',
+    holds: (v) => Number.isSafeInteger(v) && v >= 0,
+  },
+  maxTokens: { expected: 'an integer >= 1', holds: (v) => Number.isSafeInteger(v) && v >= 1 },
+}
+
+/**
+ * @throws UsageError naming the first option that is out of its range. An option that is undefined
+ *   counts as unset.
+ */
+export function validateGenerateOptions(options: GenerateOptions): void {
+  if (typeof options !== 'object' || options === null) fail('options', 'an object', options)
+  for (const [name, rule] of Object.entries(RULES) as [keyof typeof RULES, Rule][]) {
+    const value: unknown = options[name]
+    if (value === undefined) continue
+    if (typeof value !== 'number' || !rule.holds(value)) fail(name, rule.expected, value)
+  }
+  const { stop, signal } = options
+  if (stop !== undefined) {
+    if (!Array.isArray(stop)) fail('stop', 'an array of strings', stop)
+    for (const text of stop) {
+      if (typeof text !== 'string' || text === '') {
+        fail('stop', 'an array of strings that are not empty', text)
+      }
+    }
+  }
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    fail('signal', 'an AbortSignal', signal)
+  }
+}
+
+/** Options that {@link validateGenerateOptions} accepts, completed from the model's defaults. */
+export function resolveOptions(
+  options: GenerateOptions,
+  defaults: SamplingSettings,
+): ResolvedOptions {
+  const pick = (name: keyof SamplingSettings) => options[name] ?? defaults[name]
+  return {
+    sampling: {
+      temperature: pick('temperature'),
+      topK: pick('topK'),
+      topP: pick('topP'),
+      minP: pick('minP'),
+      repetitionPenalty: pick('repetitionPenalty'),
+      frequencyPenalty: pick('frequencyPenalty'),
+      presencePenalty: pick('presencePenalty'),
+    },
+    seed: options.seed ?? freshSeed(),
+    maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
+    stop: options.stop ?? [],
+  }
+}
+
+/** @throws UsageError in the one form all option errors have */
+export function fail(name: string, expected: string, got: unknown): never {
+  throw new UsageError(`Expected ${name} to be ${expected}, got ${describe(got)}.`)
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'number' || value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return `${JSON.stringify(value.slice(0, 40))} (string)`
+  return `a value of type ${typeof value}`
+}
