@@ -29,10 +29,14 @@ export interface TextTokenizer {
   readonly chatTemplate: string | undefined
 
   encode(text: string, options?: EncodeOptions): number[]
+  /** The text of ids. `skipSpecial` (default true) leaves special tokens out. */
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string
   /** The text of one token as far as it can be shown alone, for tables and logs. */
   tokenText(id: number): string
-  /** A decoder for a stream of tokens: never emits half a character. */
+  /**
+   * A decoder for a stream of tokens: never emits half a character. All it emits, put together, is
+   * what `decode` gives for the same ids.
+   */
   stream(): TokenStream
   /**
    * Ids of a conversation in the model's chat format, special tokens only where the template puts

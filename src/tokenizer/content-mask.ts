@@ -1,0 +1,105 @@
+/**
+ * Keeps special tokens out of what people write, while a chat template works on it.
+ *
+ * A chat template turns messages into one text, and special tokens are then found in that text by
+ * their spelling; "<|eot_id|>" typed by a user would end the turn. So before rendering, a character
+ * that occurs nowhere else, the mask, is put behind the first character of each special spelling in a
+ * message, and at an end of the message that could complete a spelling together with the template's
+ * own text. The masked spelling is not found; the mask is taken out of the text between tokens before
+ * that is encoded. What a template does to a message (trimming, joining, testing for emptiness) goes
+ * on as it would without, and a message with no such spelling is not touched at all, so that merges
+ * across its borders are exact.
+ *
+ * Spellings are compared without regard to case, in case a template changes it. A template that cuts
+ * messages into pieces and joins these can still build a spelling; none is known that does.
+ */
+import { UsageError } from '../errors.ts'
+
+/** Characters without meaning (private use, Unicode 3.5 and 23.5), first those of one code unit. */
+const PRIVATE_RANGES = [
+  [0xe000, 0xf8ff],
+  [0xf0000, 0xffffd],
+] as const
+
+/**
+ * `count` characters that occur in none of the texts.
+ *
+ * @throws UsageError if the texts use up all of Unicode's private characters
+ */
+export function unusedCharacters(texts: readonly string[], count: number): string[] {
+  const used = new Set<string>()
+  for (const text of texts) {
+    for (const [character] of text.matchAll(/[\ue000-\uf8ff]|[\u{f0000}-\u{ffffd}]/gu)) {
+      used.add(character)
+    }
+  }
+  const free: string[] = []
+  for (const [first, last] of PRIVATE_RANGES) {
+    for (let code = first; code <= last && free.length < count; code++) {
+      const character = String.fromCodePoint(code)
+      if (!used.has(character)) free.push(character)
+    }
+  }
+  if (free.length === count) return free
+  throw new UsageError(
+    'Expected messages that leave a private-use character free, got all of them.',
+  )
+}
+
+/** Masks special spellings in one message after another. */
+export class ContentMask {
+  readonly #specials: readonly string[]
+  readonly #spellings: RegExp | undefined
+  readonly #mask: string
+
+  /** @param specials spellings of at least two characters */
+  constructor(specials: readonly string[], mask: string) {
+    this.#specials = specials.map((text) => text.toLowerCase())
+    this.#mask = mask
+    // The look-ahead finds spellings that overlap, too.
+    this.#spellings =
+      specials.length === 0
+        ? undefined
+        : new RegExp(`(?=(?:${specials.map(escapeExpression).join('|')}))`, 'gi')
+  }
+
+  apply(content: string): string {
+    const body = content.trim()
+    if (this.#spellings === undefined || body === '') return content
+    const masked = this.#breakSpellings(body)
+    const ends = this.#openEnds(body.toLowerCase())
+    if (masked === body && !ends.start && !ends.end) return content
+    const from = content.indexOf(body)
+    const start = ends.start ? this.#mask : ''
+    const end = ends.end ? this.#mask : ''
+    return content.slice(0, from) + start + masked + end + content.slice(from + body.length)
+  }
+
+  #breakSpellings(body: string): string {
+    let masked = ''
+    let done = 0
+    for (const { index } of body.matchAll(this.#spellings as RegExp)) {
+      masked += body.slice(done, index + 1) + this.#mask
+      done = index + 1
+    }
+    return masked + body.slice(done)
+  }
+
+  /** Whether text in front of or behind the message could complete a special spelling with it. */
+  #openEnds(body: string): { start: boolean; end: boolean } {
+    let start = false
+    let end = false
+    for (const special of this.#specials) {
+      if (special.length > body.length && special.includes(body)) return { start: true, end: true }
+      for (let cut = 1; cut < special.length && !(start && end); cut++) {
+        start ||= body.startsWith(special.slice(cut))
+        end ||= body.endsWith(special.slice(0, cut))
+      }
+    }
+    return { start, end }
+  }
+}
+
+function escapeExpression(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}

@@ -1,0 +1,96 @@
+/**
+ * Checked access to the `tokenizer.*` keys of a GGUF file. A key that is absent gives undefined; a
+ * key of the wrong type or length is an error that names it.
+ */
+import { FormatError } from '../errors.ts'
+import type { GgufValue } from '../formats/model-file.ts'
+import { checkCount, checkId, checkPiece, describe, MAX_PIECES } from './limits.ts'
+
+export type GgufMetadata = ReadonlyMap<string, GgufValue>
+
+/** ggml's token types, as `tokenizer.ggml.token_type` numbers them. */
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }
+
+export interface GgufVocabulary {
+  readonly pieces: readonly string[]
+  /** ggml token types by id; all normal where the file has none. */
+  readonly types: ArrayLike<number>
+}
+
+/** @throws FormatError naming the key that is damaged */
+export function readGgufVocabulary(metadata: GgufMetadata): GgufVocabulary {
+  const key = 'tokenizer.ggml.tokens'
+  const pieces = readStrings(metadata, key, MAX_PIECES)
+  if (pieces === undefined || pieces.length === 0) {
+    throw new FormatError(
+      `Expected ${key} to list the vocabulary's pieces, got ${pieces === undefined ? 'no such key' : 'an empty list'}. ` +
+        'The file is damaged; fetch it again.',
+      { field: key },
+    )
+  }
+  const types =
+    readNumbers(metadata, 'tokenizer.ggml.token_type', pieces.length) ??
+    new Uint8Array(pieces.length).fill(TOKEN_TYPE.normal)
+  return { pieces, types }
+}
+
+/** A list of texts of at most `limit` entries. */
+export function readStrings(
+  metadata: GgufMetadata,
+  key: string,
+  limit: number,
+): readonly string[] | undefined {
+  const value = metadata.get(key)
+  if (value === undefined) return undefined
+  if (!Array.isArray(value)) throw wrongType(key, 'a list of texts', value)
+  checkCount(value.length, key, limit)
+  for (let i = 0; i < value.length; i++) checkPiece(value[i], key, i)
+  return value as readonly string[]
+}
+
+/** A list of exactly `count` finite numbers. */
+export function readNumbers(
+  metadata: GgufMetadata,
+  key: string,
+  count: number,
+): ArrayLike<number> | undefined {
+  const value = metadata.get(key)
+  if (value === undefined) return undefined
+  if (typeof value !== 'object') throw wrongType(key, 'a list of numbers', value)
+  if (value.length !== count) {
+    throw new FormatError(
+      `Expected ${key} to have ${count} entries, one per piece, got ${value.length}. ` +
+        'The file is damaged; fetch it again.',
+      { field: key },
+    )
+  }
+  for (let i = 0; i < count; i++) {
+    if (!Number.isFinite(value[i])) throw wrongType(key, 'a list of finite numbers', value[i])
+  }
+  return value as ArrayLike<number>
+}
+
+/** A token id below `limit`. */
+export function readId(metadata: GgufMetadata, key: string, limit: number): number | undefined {
+  const value = metadata.get(key)
+  return value === undefined ? undefined : checkId(value, key, limit)
+}
+
+export function readText(metadata: GgufMetadata, key: string): string | undefined {
+  const value = metadata.get(key)
+  if (value === undefined || typeof value === 'string') return value
+  throw wrongType(key, 'a text', value)
+}
+
+export function readBoolean(metadata: GgufMetadata, key: string): boolean | undefined {
+  const value = metadata.get(key)
+  if (value === undefined || typeof value === 'boolean') return value
+  throw wrongType(key, 'true or false', value)
+}
+
+function wrongType(key: string, expected: string, value: unknown): FormatError {
+  return new FormatError(
+    `Expected ${key} to be ${expected}, got ${describe(value)}. The file is damaged; fetch it again.`,
+    { field: key },
+  )
+}

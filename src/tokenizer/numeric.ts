@@ -1,0 +1,62 @@
+/**
+ * A stand-in for files that carry no vocabulary, such as random weights for speed tests: tokens are
+ * numbers. It lets every command run on such a file; it does not make the text mean anything.
+ */
+import { UsageError } from '../errors.ts'
+import type { TextTokenizer } from './text-tokenizer.ts'
+
+const DECIMAL_IDS = /^\s*\d+(?:\s+\d+)*\s*$/
+
+/**
+ * Encodes decimal ids separated by white space as those ids, and any other text as its UTF-8 bytes
+ * modulo the vocabulary; decodes to ids separated by spaces.
+ */
+export function numericTokenizer(vocabSize: number): TextTokenizer {
+  if (!Number.isSafeInteger(vocabSize) || vocabSize < 1) {
+    throw new UsageError(`Expected a vocabulary of at least one token, got ${vocabSize}.`)
+  }
+  const encode = (text: string): number[] => {
+    if (!DECIMAL_IDS.test(text)) {
+      return Array.from(new TextEncoder().encode(text), (byte) => byte % vocabSize)
+    }
+    return text
+      .trim()
+      .split(/\s+/)
+      .map((word) => checkId(Number(word), vocabSize))
+  }
+  return {
+    vocabSize,
+    bosId: undefined,
+    stopIds: [],
+    description: `no vocabulary: the ${vocabSize} tokens are read and written as numbers`,
+    chatTemplate: undefined,
+    encode,
+    decode: (ids) => Array.from(ids).join(' '),
+    tokenText: String,
+    stream() {
+      let isFirst = true
+      return {
+        push(id) {
+          const text = isFirst ? String(id) : ` ${id}`
+          isFirst = false
+          return text
+        },
+        end() {
+          isFirst = true
+          return ''
+        },
+      }
+    },
+    encodeChat() {
+      throw new UsageError(
+        'Expected a model with a chat template, but this file has no vocabulary at all. ' +
+          'Give a prompt instead of messages.',
+      )
+    },
+  }
+}
+
+function checkId(id: number, vocabSize: number): number {
+  if (id < vocabSize) return id
+  throw new UsageError(`Expected token ids below ${vocabSize}, got ${id}.`)
+}
