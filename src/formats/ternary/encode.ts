@@ -1,0 +1,83 @@
+/**
+ * Ternary matrices as GGUF stores them, written a few rows at a time.
+ */
+import { ShapeError } from '../../errors.ts'
+import { float16ToFloat32, float32ToFloat16 } from '../../kernels/float16.ts'
+import type { TernaryTensor } from '../model-file.ts'
+import { BLOCK_SIZES, I2_S_TAIL, tensorByteLength } from '../tensor-types.ts'
+import { encodePairs, encodeTrits, TERNARY_BLOCK } from '../ternary-blocks.ts'
+
+export type TernaryStorage = 'I2_S' | 'TQ1_0' | 'TQ2_0'
+
+/** About this many codes are in memory at a time. */
+const CHUNK_CODES = 1 << 20
+
+/** The scale that a reader will find: TQ types keep it in half precision, I2_S in float32. */
+export function storedScale(type: TernaryStorage, scale: number): number {
+  return type === 'I2_S' ? scale : float16ToFloat32(float32ToFloat16(scale))
+}
+
+/**
+ * The bytes of a matrix, in order.
+ *
+ * @throws ShapeError if the type cannot hold the shape or the scale
+ */
+export async function* encodeTernary(
+  type: TernaryStorage,
+  tensor: TernaryTensor,
+): AsyncGenerator<Uint8Array> {
+  const { rows, cols, scale, name } = tensor
+  tensorByteLength(type, [rows, cols])
+  const stored = storedScale(type, scale)
+  if (!(stored > 0 && Number.isFinite(stored))) {
+    throw new ShapeError(`Expected a scale of half precision for ${type}, got ${scale} in ${name}.`)
+  }
+  const block = BLOCK_SIZES[type]
+  const step = rowsPerChunk(rows, cols, block.elements)
+  const codes = new Int8Array(step * cols)
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row)
+    await tensor.readCodes(row, count, codes)
+    yield encodeBlocks(type, codes.subarray(0, count * cols), scale)
+  }
+  if (type === 'I2_S') {
+    const tail = new Uint8Array(I2_S_TAIL)
+    new DataView(tail.buffer).setFloat32(0, scale, true)
+    yield tail
+  }
+}
+
+/** Enough rows for a chunk, and together a whole number of blocks. */
+function rowsPerChunk(rows: number, cols: number, block: number): number {
+  let unit = 1
+  while ((unit * cols) % block !== 0) unit *= 2
+  return Math.min(rows, unit * Math.max(1, Math.floor(CHUNK_CODES / (unit * cols))))
+}
+
+function encodeBlocks(type: TernaryStorage, codes: Int8Array, scale: number): Uint8Array {
+  const { elements, bytes } = BLOCK_SIZES[type]
+  const out = new Uint8Array((codes.length / elements) * bytes)
+  if (type === 'I2_S') {
+    encodeI2S(out, codes)
+    return out
+  }
+  const encodeBlock = type === 'TQ1_0' ? encodeTrits : encodePairs
+  const d = float32ToFloat16(scale)
+  for (let at = 0, o = 0; o < codes.length; at += bytes, o += TERNARY_BLOCK) {
+    encodeBlock(out, at, codes, o, d)
+  }
+  return out
+}
+
+/** The inverse of decodeI2S in block-readers.ts. */
+export function encodeI2S(out: Uint8Array, codes: Int8Array): void {
+  for (let at = 0, o = 0; at < out.length; at += 32, o += 128) {
+    for (let p = 0; p < 32; p++) {
+      out[at + p] =
+        ((codes[o + p] + 1) << 6) |
+        ((codes[o + p + 32] + 1) << 4) |
+        ((codes[o + p + 64] + 1) << 2) |
+        (codes[o + p + 96] + 1)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Ternary codes from float weights. Master weights, as training leaves them, are quantised by absmean
+ * over the whole tensor (Ma et al. 2024, section 2). If a tensor holds only -s, 0 and +s, it is ternary
+ * already: its codes are taken as they are and s is the scale.
+ *
+ * Two passes over the file, a window at a time. A 16-bit type has only 65,536 values, so the first pass
+ * counts magnitudes and the second looks each weight's code up.
+ */
+import { FormatError } from '../../errors.ts'
+import { float16Table } from '../../kernels/float16.ts'
+import { absmeanCodes, SCALE_FLOOR } from '../../ternary/index.ts'
+import { asFloat32, asUint16, decodeBfloat16 } from '../float-codecs.ts'
+import type { TensorInfo } from '../model-file.ts'
+import { elementCount } from '../tensor-types.ts'
+import type { CodeReader } from './block-readers.ts'
+import { ReadWindow } from './read-window.ts'
+
+const PASS_BYTES = 4 << 20
+
+export interface MasterReader extends CodeReader {
+  /** Whether the weights were ternary already. */
+  readonly exact: boolean
+}
+
+/** Magnitudes of a tensor: all that both ways of quantising need. */
+interface Magnitudes {
+  readonly sum: number
+  /** The smallest and largest that are not zero; both 0 if there is none. */
+  readonly least: number
+  readonly most: number
+}
+
+export function openMaster(
+  tensor: TensorInfo,
+  type: 'F32' | 'F16' | 'BF16',
+): Promise<MasterReader> {
+  return type === 'F32' ? openMaster32(tensor) : openMaster16(tensor, valuesOf(type))
+}
+
+/** All values of a 16-bit type by their bits. */
+function valuesOf(type: 'F16' | 'BF16'): Float32Array {
+  if (type === 'F16') return float16Table()
+  const values = new Float32Array(0x10000)
+  decodeBfloat16(
+    values,
+    Uint16Array.from(values, (_, bits) => bits),
+  )
+  return values
+}
+
+async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<MasterReader> {
+  const counts = new Float64Array(0x8000)
+  for await (const bytes of passes(tensor)) {
+    const bits = asUint16(bytes)
+    for (let i = 0; i < bits.length; i++) counts[bits[i] & 0x7fff]++
+  }
+  let sum = 0
+  let least = 0
+  let most = 0
+  for (let bits = 1; bits < counts.length; bits++) {
+    if (counts[bits] === 0) continue
+    if (!Number.isFinite(values[bits])) throw notFinite(tensor)
+    sum += counts[bits] * values[bits]
+    most = values[bits]
+    if (least === 0) least = most
+  }
+  const { scale, exact } = chooseScale(tensor, { sum, least, most })
+  const codes = new Int8Array(0x10000)
+  if (exact) for (let bits = 0; bits < codes.length; bits++) codes[bits] = Math.sign(values[bits])
+  else absmeanCodes(codes, values, scale)
+  const cols = tensor.shape[1]
+  const window = new ReadWindow(tensor)
+  return {
+    scale,
+    exact,
+    async readCodes(row, count, out) {
+      const bits = asUint16(await window.bytes(2 * row * cols, 2 * count * cols))
+      for (let i = 0; i < bits.length; i++) out[i] = codes[bits[i]]
+    },
+  }
+}
+
+async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
+  let sum = 0
+  let least = Number.POSITIVE_INFINITY
+  let most = 0
+  for await (const bytes of passes(tensor)) {
+    for (const w of asFloat32(bytes)) {
+      const a = Math.abs(w)
+      sum += a
+      if (a > most) most = a
+      if (a < least && a !== 0) least = a
+    }
+  }
+  if (!Number.isFinite(sum)) throw notFinite(tensor)
+  const { scale, exact } = chooseScale(tensor, { sum, least: most === 0 ? 0 : least, most })
+  const cols = tensor.shape[1]
+  const window = new ReadWindow(tensor)
+  return {
+    scale,
+    exact,
+    async readCodes(row, count, out) {
+      const weights = asFloat32(await window.bytes(4 * row * cols, 4 * count * cols))
+      if (exact) for (let i = 0; i < weights.length; i++) out[i] = Math.sign(weights[i])
+      else absmeanCodes(out, weights, scale)
+    },
+  }
+}
+
+function chooseScale(tensor: TensorInfo, found: Magnitudes): { scale: number; exact: boolean } {
+  if (found.least === found.most && found.most !== 0) return { scale: found.most, exact: true }
+  const mean = found.sum / elementCount(tensor.shape)
+  return { scale: Math.fround(Math.max(mean, SCALE_FLOOR)), exact: found.most === 0 }
+}
+
+async function* passes(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < tensor.byteLength; at += PASS_BYTES) {
+    yield tensor.source.read(tensor.offset + at, Math.min(PASS_BYTES, tensor.byteLength - at))
+  }
+}
+
+function notFinite(tensor: TensorInfo): FormatError {
+  return new FormatError(
+    `Expected finite weights in tensor "${tensor.name}" of ${tensor.source.name}, got infinity ` +
+      'or NaN. The file is damaged; fetch it again.',
+    { field: tensor.name, path: tensor.source.name },
+  )
+}

@@ -1,0 +1,148 @@
+/**
+ * One way to ternary codes from every storage type: I2_S, TQ1_0, TQ2_0, Hugging Face's packed bytes,
+ * and float weights, which are quantised on the way.
+ */
+import { FormatError, ShapeError } from '../../errors.ts'
+import type { ModelFile, SafetensorsFile, TensorInfo, TernaryTensor } from '../model-file.ts'
+import { type CodeReader, openI2S, openTQ } from './block-readers.ts'
+import {
+  openPacked,
+  readSingle,
+  readWeightScale,
+  type ScaleConvention,
+  scaleConventionOf,
+} from './hf-packed.ts'
+import { openMaster } from './master-weights.ts'
+
+export interface OpenTernaryOptions {
+  /** How packed bytes' `weight_scale` applies; unset: as config.json says. */
+  readonly scaleConvention?: ScaleConvention
+  /** Used in place of the stored `weight_scale`, in the same convention. */
+  readonly weightScale?: number
+  /** Logical rows of packed bytes; unset: four times the byte rows. */
+  readonly rows?: number
+}
+
+interface Opened extends CodeReader {
+  readonly rows: number
+  readonly origin: string
+  readonly lossless: boolean
+}
+
+/**
+ * Opens a ternary matrix. A GGUF tensor `x.weight` with a one-element `x.scale` beside it (arch bitnet)
+ * is multiplied by that.
+ *
+ * @throws FormatError if the tensor is no matrix, is of a type without ternary codes, lacks its scale or
+ *   holds several; also from `readCodes`, on codes that cannot be
+ */
+export async function openTernary(
+  file: ModelFile,
+  tensor: TensorInfo,
+  options: OpenTernaryOptions = {},
+): Promise<TernaryTensor> {
+  if (tensor.shape.length !== 2 || tensor.shape.includes(0)) {
+    throw fail(tensor, `Expected a matrix, got the shape [${tensor.shape}]`)
+  }
+  const opened = await open(file, tensor, options)
+  const scale = Math.fround(opened.scale * (await multiplier(file, tensor)))
+  if (!(scale > 0 && Number.isFinite(scale))) {
+    throw fail(tensor, `Expected a positive scale, got ${scale}`)
+  }
+  const { rows, origin, lossless } = opened
+  const cols = tensor.shape[1]
+  return {
+    name: tensor.name,
+    rows,
+    cols,
+    scale,
+    origin,
+    lossless,
+    async readCodes(row, count, out) {
+      const legal = Number.isInteger(row) && Number.isInteger(count) && row >= 0 && count >= 0
+      if (!legal || row + count > rows || out.length < count * cols) {
+        throw new ShapeError(
+          `Expected rows within ${rows} of "${tensor.name}" and room for ${count * cols} codes, ` +
+            `got rows ${row} to ${row + count} and room for ${out.length}.`,
+        )
+      }
+      if (count > 0) await opened.readCodes(row, count, out)
+    },
+  }
+}
+
+async function open(
+  file: ModelFile,
+  tensor: TensorInfo,
+  options: OpenTernaryOptions,
+): Promise<Opened> {
+  const { type } = tensor
+  const exact = { rows: tensor.shape[0], origin: type, lossless: true }
+  switch (type) {
+    case 'I2_S':
+      return { ...exact, ...(await openI2S(tensor)) }
+    case 'TQ1_0':
+    case 'TQ2_0':
+      return { ...exact, ...(await openTQ(tensor, type)) }
+    case 'F32':
+    case 'F16':
+    case 'BF16': {
+      const reader = await openMaster(tensor, type)
+      const how = reader.exact ? 'ternary already' : 'quantised by absmean'
+      return { ...exact, ...reader, origin: `${type}, ${how}`, lossless: reader.exact }
+    }
+    case 'U8':
+      return openPackedTensor(file, tensor, options)
+    default:
+      throw fail(
+        tensor,
+        `Expected I2_S, TQ1_0, TQ2_0, packed U8, F32, F16 or BF16 for ternary weights, got ${type}`,
+      )
+  }
+}
+
+async function openPackedTensor(
+  file: ModelFile,
+  tensor: TensorInfo,
+  options: OpenTernaryOptions,
+): Promise<Opened> {
+  const stored = options.weightScale ?? (await readWeightScale(file, tensor))
+  const convention =
+    options.scaleConvention ?? (isSafetensors(file) ? conventionOf(file) : 'divide')
+  const [byteRows] = tensor.shape
+  const rows = options.rows ?? 4 * byteRows
+  if (Math.ceil(rows / 4) !== byteRows) {
+    throw fail(tensor, `Expected ${Math.ceil(rows / 4)} rows of bytes for ${rows}, got ${byteRows}`)
+  }
+  const scale = Math.fround(convention === 'multiply' ? stored : 1 / stored)
+  const how = convention === 'multiply' ? 'scale multiplies' : 'scale divides'
+  return {
+    ...openPacked(tensor, rows, scale),
+    rows,
+    origin: `hf-packed, ${how}`,
+    lossless: true,
+  }
+}
+
+function isSafetensors(file: ModelFile): file is SafetensorsFile {
+  return file.format === 'safetensors' && 'config' in file
+}
+
+function conventionOf(file: SafetensorsFile): ScaleConvention {
+  return scaleConventionOf(file.config)
+}
+
+/** Converters that keep codes and scale apart write the scale as a tensor of its own. */
+async function multiplier(file: ModelFile, tensor: TensorInfo): Promise<number> {
+  if (file.format !== 'gguf' || !tensor.name.endsWith('.weight')) return 1
+  const scale = file.tensors.get(`${tensor.name.slice(0, -'weight'.length)}scale`)
+  return scale === undefined ? 1 : readSingle(scale)
+}
+
+function fail(tensor: TensorInfo, message: string): FormatError {
+  return new FormatError(
+    `${message} for tensor "${tensor.name}" of ${tensor.source.name}. ` +
+      'Check that the file is a ternary model, or convert the original checkpoint again.',
+    { field: tensor.name, path: tensor.source.name },
+  )
+}
