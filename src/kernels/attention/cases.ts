@@ -1,0 +1,111 @@
+/**
+ * Cases of attention: contexts around a block of 16 and a chunk of 256, every grouping of heads,
+ * several sequences at once, and scores that differ by more than an exponential can hold.
+ */
+import { padToTile } from '../../ternary/index.ts'
+import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
+import { keyCacheByteLength, valueBase, valueCacheByteLength } from './layout.ts'
+
+interface Shape {
+  readonly nHeads: number
+  readonly nKvHeads: number
+  readonly headDim: number
+  readonly slots: number
+  readonly capacity: number
+  readonly places: readonly { slot: number; position: number }[]
+  /** Size of queries and keys. */
+  readonly magnitude?: number
+}
+
+/** Random values, zero where the layout pads a head. */
+function cacheValues(seeded: Seeded, shape: Shape): Uint16Array {
+  const { slots, nKvHeads, capacity, headDim } = shape
+  const values = new Uint16Array(valueCacheByteLength(shape) / 2)
+  for (let block = 0; block < slots * nKvHeads; block++) {
+    const base = valueBase(shape, 0, block)
+    for (let position = 0; position < capacity; position++) {
+      values.set(seeded.halves(headDim, 2), base + position * padToTile(headDim))
+    }
+  }
+  return values
+}
+
+function attentionCase(name: string, shape: Shape): KernelCase {
+  const { nHeads, nKvHeads, headDim, slots, capacity, places, magnitude = 1 } = shape
+  return {
+    name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    create() {
+      const seeded = new Seeded(capacity + headDim)
+      return {
+        contents: {
+          step: stepWords(places),
+          qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
+          keys: seeded.halves(keyCacheByteLength(shape) / 2, magnitude),
+          values: cacheValues(seeded, shape),
+          out: stale(places.length * nHeads * headDim),
+        },
+        command: ({ step, qkv, keys, values, out }) => ({
+          op: 'attention',
+          rows: places.length,
+          nHeads,
+          step,
+          qkv,
+          cache: { keys, values, slots, capacity, nKvHeads, headDim },
+          out,
+        }),
+      }
+    },
+  }
+}
+
+const heads = {
+  nHeads: bitnet2b4t.nHeads,
+  nKvHeads: bitnet2b4t.nKvHeads,
+  headDim: bitnet2b4t.headDim,
+}
+
+function decode(positions: number, magnitude = 1): KernelCase {
+  return attentionCase(`one row over ${positions} positions of magnitude ${magnitude}`, {
+    ...heads,
+    slots: 1,
+    capacity: padToTile(positions),
+    places: [{ slot: 0, position: positions - 1 }],
+    magnitude,
+  })
+}
+
+function prompt(from: number, count: number): { slot: number; position: number }[] {
+  return Array.from({ length: count }, (_, i) => ({ slot: 0, position: from + i }))
+}
+
+export const attentionCases: readonly KernelCase[] = [
+  ...[1, 2, 15, 16, 17, 255, 256, 257, 512, 700].map((positions) => decode(positions)),
+  decode(300, 30),
+  decode(300, 0),
+  attentionCase('prompt', { ...heads, slots: 1, capacity: 32, places: prompt(0, 17) }),
+  attentionCase('prompt across a chunk', {
+    ...heads,
+    slots: 1,
+    capacity: 272,
+    places: prompt(250, 17),
+  }),
+  attentionCase('several sequences', {
+    ...heads,
+    slots: 3,
+    capacity: 528,
+    places: [
+      { slot: 2, position: 527 },
+      { slot: 0, position: 0 },
+      { slot: 1, position: 256 },
+    ],
+  }),
+  ...[
+    { nHeads: 1, nKvHeads: 1, headDim: 2 },
+    { nHeads: 2, nKvHeads: 2, headDim: 18 },
+    { nHeads: 6, nKvHeads: 2, headDim: 64 },
+    { nHeads: 10, nKvHeads: 2, headDim: 80 },
+    { nHeads: 7, nKvHeads: 1, headDim: 256 },
+  ].map((shape) =>
+    attentionCase('other heads', { ...shape, slots: 1, capacity: 320, places: prompt(268, 3) }),
+  ),
+]

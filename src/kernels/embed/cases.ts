@@ -1,0 +1,37 @@
+/** Cases of embed: every storage type, rows at both ends of a stripe, repeated tokens. */
+import type { DenseType } from '../commands.ts'
+import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
+import { packDense } from '../dense-matmul/layout.ts'
+
+function embedCase(type: DenseType, vocab: number, cols: number, tokens: number[]): KernelCase {
+  return {
+    name: `${type} table of ${vocab} x ${cols}, ${tokens.length} tokens`,
+    create() {
+      const table = packDense(type, new Seeded(7).floats(vocab * cols, 3), vocab, cols)
+      return {
+        contents: {
+          step: stepWords(tokens.map((token) => ({ token }))),
+          data: table.data,
+          scales: table.scales ?? new Float32Array(0),
+          out: stale(tokens.length * cols),
+        },
+        command: ({ step, data, scales, out }) => ({
+          op: 'embed',
+          rows: tokens.length,
+          step,
+          table: { type, rows: vocab, cols, data, scales: type === 'int8' ? scales : undefined },
+          out,
+        }),
+      }
+    },
+  }
+}
+
+const types: readonly DenseType[] = ['f32', 'f16', 'int8']
+
+export const embedCases: readonly KernelCase[] = types.flatMap((type) => [
+  embedCase(type, 1, 1, [0]),
+  embedCase(type, 17, 15, [16, 0, 15]),
+  embedCase(type, 33, 17, [32, 31, 31]),
+  embedCase(type, 64, bitnet2b4t.dim, [63, 1, 17, 16, 15, 0, 63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+])

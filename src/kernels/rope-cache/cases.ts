@@ -1,0 +1,100 @@
+/** Cases of rope-cache: several slots, both ends of the cache, narrow heads, values beyond a half. */
+import { keyCacheByteLength, valueCacheByteLength } from '../attention/layout.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  rotationTable,
+  Seeded,
+  stepWords,
+} from '../conformance/cases.ts'
+
+interface Shape {
+  readonly nHeads: number
+  readonly nKvHeads: number
+  readonly headDim: number
+  readonly slots: number
+  readonly capacity: number
+  readonly places: readonly { slot: number; position: number }[]
+  readonly magnitude?: number
+}
+
+function ropeCase(name: string, shape: Shape): KernelCase {
+  const { nHeads, nKvHeads, headDim, slots, capacity, places, magnitude = 4 } = shape
+  return {
+    name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    create() {
+      const seeded = new Seeded(headDim * 3 + places.length)
+      return {
+        contents: {
+          step: stepWords(places),
+          qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
+          rotations: rotationTable(capacity, headDim, bitnet2b4t.ropeTheta),
+          keys: seeded.halves(keyCacheByteLength(shape) / 2),
+          values: seeded.halves(valueCacheByteLength(shape) / 2),
+        },
+        command: ({ step, qkv, rotations, keys, values }) => ({
+          op: 'rope-cache',
+          rows: places.length,
+          nHeads,
+          step,
+          qkv,
+          rotations,
+          cache: { keys, values, slots, capacity, nKvHeads, headDim },
+        }),
+      }
+    },
+  }
+}
+
+const heads = { nHeads: 20, nKvHeads: 5, headDim: 128 }
+const prompt = Array.from({ length: 17 }, (_, i) => ({ slot: 1, position: 15 + i }))
+
+export const ropeCacheCases: readonly KernelCase[] = [
+  ropeCase('first token', { ...heads, slots: 1, capacity: 16, places: [{ slot: 0, position: 0 }] }),
+  ropeCase('prompt across a block', { ...heads, slots: 2, capacity: 64, places: prompt }),
+  ropeCase('several sequences', {
+    ...heads,
+    slots: 3,
+    capacity: 48,
+    places: [
+      { slot: 2, position: 47 },
+      { slot: 0, position: 0 },
+      { slot: 1, position: 16 },
+    ],
+  }),
+  ropeCase('smallest head', {
+    nHeads: 1,
+    nKvHeads: 1,
+    headDim: 2,
+    slots: 1,
+    capacity: 16,
+    places: [
+      { slot: 0, position: 14 },
+      { slot: 0, position: 15 },
+    ],
+  }),
+  ...[6, 18, 80].map((headDim) =>
+    ropeCase('odd width', {
+      nHeads: 6,
+      nKvHeads: 2,
+      headDim,
+      slots: 2,
+      capacity: 32,
+      places: prompt.slice(0, 3),
+    }),
+  ),
+  ropeCase('overflow to infinity', {
+    ...heads,
+    slots: 1,
+    capacity: 16,
+    places: [{ slot: 0, position: 3 }],
+    magnitude: 2e5,
+  }),
+  ropeCase('subnormal halves', {
+    ...heads,
+    slots: 1,
+    capacity: 16,
+    places: [{ slot: 0, position: 3 }],
+    magnitude: 1e-5,
+  }),
+]

@@ -1,0 +1,57 @@
+/**
+ * The backends that tests compare with the reference: every kernel variant of the native addon, with
+ * one and with two threads. What does not run here is listed with the reason, and is skipped unless
+ * REQUIRE_BACKENDS (names with commas between, e.g. native-x86-avx2) says that it must run.
+ */
+import type { Backend } from '../src/backends/backend.ts'
+import { nativeVariants, openNativeBackend } from '../src/backends/native/native-backend.ts'
+import { BackendError } from '../src/errors.ts'
+
+export interface TestBackend {
+  /** The backend with its variant, e.g. "native-x86-avx2", and how it is set up. */
+  readonly title: string
+  /** Absent where it does not run here. */
+  readonly open: (() => Backend) | undefined
+}
+
+const threadCounts = [1, 2]
+
+/**
+ * @throws Error if a backend in REQUIRE_BACKENDS does not run here
+ */
+export function testBackends(): TestBackend[] {
+  const required = new Set((process.env['REQUIRE_BACKENDS'] ?? '').split(',').filter(Boolean))
+  const backends = nativeBackends((name, reason) => {
+    if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
+  })
+  for (const name of required) {
+    if (!backends.some(({ title }) => title.startsWith(name))) {
+      throw new Error(`REQUIRE_BACKENDS names ${name}, but there is no such backend.`)
+    }
+  }
+  return backends
+}
+
+function nativeBackends(onMissing: (name: string, reason: string) => void): TestBackend[] {
+  let variants: ReturnType<typeof nativeVariants>
+  try {
+    variants = nativeVariants()
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error
+    for (const name of (process.env['REQUIRE_BACKENDS'] ?? '').split(',')) {
+      onMissing(name, error.message)
+    }
+    return [{ title: `native (${error.message})`, open: undefined }]
+  }
+  return variants.flatMap(({ isa, supported, reason = 'it does not run here' }): TestBackend[] => {
+    const name = `native-${isa}`
+    if (!supported) {
+      onMissing(name, reason)
+      return [{ title: `${name} (${reason})`, open: undefined }]
+    }
+    return threadCounts.map((threads) => ({
+      title: `${name}, threads: ${threads}`,
+      open: () => openNativeBackend({ isa, threads }),
+    }))
+  })
+}
