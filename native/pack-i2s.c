@@ -5,7 +5,6 @@
 // Sixteen neighbouring columns of one row are therefore sixteen neighbouring bytes at one shift, and
 // a tile's lane wants columns j, 4 + j, 8 + j, 12 + j in its byte j: four bytes folded over each other.
 // A source code of 3 never occurs in a sound file; it becomes weight 0.
-#include <string.h>
 
 #include "kernel.h"
 
@@ -23,7 +22,7 @@ static void pack_i2s_run(const command *c, int32_t phase, int32_t first, int32_t
     for (int32_t r = 0; r < 16; r++) {
       const int32_t row = stripe * 16 + r;
       if (row >= rows) {
-        for (int32_t tile = 0; tile < cols / 16; tile++) memset(to + tile * 64 + r * 4, 0x55, 4);
+        for (int32_t tile = 0; tile < cols / 16; tile++) __builtin_memset(to + tile * 64 + r * 4, 0x55, 4);
         continue;
       }
       const uint8_t *from = (const uint8_t *)c->p[0] + row * row_bytes;
@@ -33,12 +32,12 @@ static void pack_i2s_run(const command *c, int32_t phase, int32_t first, int32_t
         uint32_t lane = 0;
         for (int32_t p = 0; p < 4; p++) {
           uint32_t four;
-          memcpy(&four, bytes + 4 * p, 4);
+          __builtin_memcpy(&four, bytes + 4 * p, 4);
           lane |= ((four >> shift) & 0x03030303u) << (2 * p);
         }
         const uint32_t three = lane & (lane >> 1) & 0x55555555u;
         lane ^= three << 1;
-        memcpy(to + tile * 64 + r * 4, &lane, 4);
+        __builtin_memcpy(to + tile * 64 + r * 4, &lane, 4);
       }
     }
   }

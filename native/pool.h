@@ -1,8 +1,6 @@
 // A pool of threads that run a list of commands together.
 //
-// The thread that calls pool_run is one of them. Work is claimed in pieces from a counter per phase,
-// so a thread that the system holds up costs one piece, not its whole share. Between phases threads
-// spin for a short while and then yield; between lists they spin briefly and then sleep.
+// The thread that calls pool_run is one of them. Between lists the others spin briefly and then sleep.
 #ifndef BITNET_POOL_H
 #define BITNET_POOL_H
 

@@ -43,7 +43,7 @@ const FLAGS = [
   '-Wno-psabi',
 ]
 
-const SHARED = ['native/addon.c', 'native/cpu.c', 'native/pool.c']
+const SHARED = ['native/addon.c', 'native/cpu.c', 'native/list.c', 'native/pool.c']
 
 /** The target of this process: { name, arch, platform, triple }. */
 export function hostTarget() {

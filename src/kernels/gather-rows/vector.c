@@ -1,6 +1,5 @@
 // out row i = x row index[i]; see reference.ts.
 // p: x, index, out · i: rows, cols
-#include <string.h>
 
 #include "../../../native/kernel.h"
 
@@ -15,6 +14,6 @@ static void gather_rows_run(const command *c, int32_t phase, int32_t first, int3
   const size_t cols = (size_t)c->i[1];
   for (int32_t row = first; row < last; row++) {
     const int32_t from = ((const int32_t *)c->p[1])[row];
-    memcpy((float *)c->p[2] + row * cols, (const float *)c->p[0] + from * cols, cols * sizeof(float));
+    __builtin_memcpy((float *)c->p[2] + row * cols, (const float *)c->p[0] + from * cols, cols * sizeof(float));
   }
 }

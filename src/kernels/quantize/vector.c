@@ -1,6 +1,5 @@
 // Absmax int8 of each token, after an RMSNorm where a weight is given; see reference.ts.
 // p: x, weight or null, q, scales, sums · i: rows, cols · f: eps
-#include <string.h>
 
 #include "../../../native/kernel.h"
 #include "../rms-norm/rms-norm.h"

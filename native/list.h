@@ -1,0 +1,45 @@
+// One run of a list of commands by several threads; see pool.h and wasm.c for who owns the threads.
+//
+// Work is claimed in pieces from a counter per phase, so a thread that the system holds up costs one
+// piece, not its whole share. Between phases all threads meet: they spin for a short while, then yield.
+#ifndef BITNET_LIST_H
+#define BITNET_LIST_H
+
+#include <stdatomic.h>
+
+#include "kernel.h"
+
+#define CACHE_LINE 64
+
+#if defined(__x86_64__) || defined(__i386__)
+#define relax() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define relax() __asm__ volatile("yield")
+#else
+#define relax() ((void)0)
+#endif
+
+// One phase of one command: who has claimed how much, and who is done.
+typedef struct {
+  _Alignas(CACHE_LINE) atomic_int claimed;
+  _Alignas(CACHE_LINE) atomic_int arrived;
+} meeting;
+
+typedef struct {
+  const kernel_table *table;
+  const command *commands;
+  int32_t count;
+  int32_t threads;
+  // Room for list_phases() of them.
+  meeting *meetings;
+  // Phases that all threads have finished.
+  _Alignas(CACHE_LINE) atomic_int finished_phases;
+} list_run;
+
+int32_t list_phases(const kernel_table *table, const command *commands, int32_t count);
+// To be called by one thread before any calls list_join.
+void list_start(list_run *run);
+// Each of the run's threads calls it once; it returns when the list is done.
+void list_join(list_run *run);
+
+#endif
