@@ -85,8 +85,9 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   let least = Number.POSITIVE_INFINITY
   let most = 0
   for await (const bytes of passes(tensor)) {
-    for (const w of asFloat32(bytes)) {
-      const a = Math.abs(w)
+    const weights = asFloat32(bytes)
+    for (let i = 0; i < weights.length; i++) {
+      const a = Math.abs(weights[i])
       sum += a
       if (a > most) most = a
       if (a < least && a !== 0) least = a
