@@ -1,0 +1,91 @@
+/** Commands that must not reach a kernel, and what the errors say. */
+import { describe, expect, test } from 'vitest'
+import { ShapeError } from '../errors.ts'
+import type { Command, DeviceBuffer } from './commands.ts'
+import { validateCommand } from './validate.ts'
+
+function buffer(label: string, byteLength: number): DeviceBuffer {
+  return { label, byteLength }
+}
+
+const norm: Extract<Command, { op: 'rms-norm' }> = {
+  op: 'rms-norm',
+  rows: 2,
+  cols: 8,
+  eps: 1e-5,
+  x: buffer('x', 64),
+  weight: buffer('weight', 32),
+  out: buffer('out', 64),
+}
+
+const attention: Extract<Command, { op: 'attention' }> = {
+  op: 'attention',
+  rows: 1,
+  nHeads: 4,
+  step: buffer('step', 16),
+  qkv: buffer('qkv', 8 * 8 * 4),
+  cache: {
+    keys: buffer('keys', 2 * 16 * 8 * 2),
+    values: buffer('values', 2 * 16 * 16 * 2),
+    slots: 1,
+    capacity: 16,
+    nKvHeads: 2,
+    headDim: 8,
+  },
+  out: buffer('out', 4 * 8 * 4),
+}
+
+const product: Extract<Command, { op: 'dense-matmul' }> = {
+  op: 'dense-matmul',
+  rows: 1,
+  weights: {
+    type: 'int8',
+    rows: 17,
+    cols: 5,
+    data: buffer('data', 2 * 8 * 16),
+    scales: buffer('scales', 32 * 4),
+  },
+  x: buffer('x', 20),
+  out: buffer('out', 68),
+  accumulate: false,
+}
+
+test('commands whose buffers just suffice are accepted', () => {
+  for (const command of [norm, attention, product]) {
+    expect(() => validateCommand(command)).not.toThrow()
+  }
+})
+
+test('rms-norm may work in place', () => {
+  expect(() => validateCommand({ ...norm, out: norm.x })).not.toThrow()
+})
+
+describe('refused with a ShapeError that names the operand', () => {
+  const { weights } = product
+  const { cache } = attention
+  test.each<[string, Command]>([
+    ['rows', { ...norm, rows: 0 }],
+    ['rows', { ...norm, rows: 1.5 }],
+    ['rows', { ...norm, rows: Number.NaN }],
+    ['cols', { ...norm, cols: -8 }],
+    ['cols', { ...norm, cols: 2 ** 40 }],
+    ['eps', { ...norm, eps: Number.NaN }],
+    ['x', { ...norm, x: buffer('x', 63) }],
+    ['out', { ...norm, out: norm.weight }],
+    ['nHeads', { ...attention, nHeads: 3 }],
+    ['cache.capacity', { ...attention, cache: { ...cache, capacity: 15 } }],
+    ['cache.headDim', { ...attention, cache: { ...cache, headDim: 7 } }],
+    ['cache.headDim', { ...attention, cache: { ...cache, headDim: 258 } }],
+    ['cache.values', { ...attention, cache: { ...cache, values: buffer('v', 2 * 16 * 8 * 2) } }],
+    ['out', { ...attention, out: attention.qkv }],
+    ['weights.scales', { ...product, weights: { ...weights, scales: undefined } }],
+    ['weights.scales', { ...product, weights: { ...weights, scales: buffer('s', 68) } }],
+    ['weights.cols', { ...product, weights: { ...weights, cols: 131073 } }],
+    ['weights.data', { ...product, weights: { ...weights, data: buffer('d', 255) } }],
+    ['out', { ...product, out: product.x }],
+  ])('%s', (name, command) => {
+    expect(() => validateCommand(command)).toThrow(ShapeError)
+    expect(() => validateCommand(command)).toThrow(name)
+    expect(() => validateCommand(command)).toThrow(command.op)
+  })
+})
