@@ -1,0 +1,69 @@
+/**
+ * The `bitnet` command: its subcommands, help and exit codes. Prints to the streams it is given and
+ * never ends the process itself.
+ */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { addBenchCommand, runBench } from './bench.ts'
+import { addChatCommand, runChat } from './chat.ts'
+import { addDoctorCommand, runDoctor } from './doctor.ts'
+import { isAbort, reportFailure } from './failure.ts'
+import { addGenerateCommand, runGenerate } from './generate.ts'
+import { addInspectCommand, runInspect } from './inspect.ts'
+import { EXIT, type Surroundings } from './surroundings.ts'
+
+const EXAMPLES = `
+Examples:
+  $ bitnet generate -p "Once upon a time"     continue a text
+  $ bitnet chat --system "You are kind."      talk
+  $ bitnet bench                              measure this machine
+  $ bitnet inspect model.gguf                 what is in a model file
+  $ bitnet doctor                             what runs here, and how fast
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
+Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colours off,
+DEBUG=1 shows where an error came from.`
+
+/** Runs one command line, without the program's name, and returns the exit code. */
+export async function runCli(args: readonly string[], surroundings: Surroundings): Promise<number> {
+  let exitCode: number = EXIT.ok
+  /** Commander's actions return nothing, so the exit code is kept here. */
+  const keep =
+    <A extends unknown[]>(command: (...args: [...A, Surroundings]) => Promise<number>) =>
+    async (...commandArgs: A): Promise<void> => {
+      exitCode = await command(...commandArgs, surroundings)
+    }
+  const program = createProgram(surroundings)
+  addGenerateCommand(program, (flags) => keep(runGenerate)(flags))
+  addChatCommand(program, (flags) => keep(runChat)(flags))
+  addBenchCommand(program, (flags) => keep(runBench)(flags))
+  addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))
+  addDoctorCommand(program, (flags) => keep(runDoctor)(flags))
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (isAbort(error)) return EXIT.interrupted
+    return reportFailure(error, surroundings)
+  }
+}
+
+function createProgram({ stdout, stderr }: Surroundings): Command {
+  return new Command('bitnet')
+    .description('The 1-bit LLM for TypeScript: run, chat with and measure BitNet b1.58 models.')
+    .version(packageVersion(), '--version', 'print the version')
+    .addHelpText('after', EXAMPLES)
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: false })
+    .showHelpAfterError('(add --help for the flags and examples)')
+    .exitOverride()
+}
+
+function packageVersion(): string {
+  // Two folders up both from src/cli/ and from dist/cli/.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
