@@ -2,7 +2,7 @@
  * Buffers that live and die together. Loading a model allocates hundreds of them; if it fails half
  * way, or when the model is disposed, all must go.
  */
-import type { Backend } from '../backends/backend.ts'
+import type { Backend, BufferUse } from '../backends/backend.ts'
 import type { DeviceBuffer } from '../kernels/commands.ts'
 
 export class BufferOwner {
@@ -19,8 +19,8 @@ export class BufferOwner {
     return this.#byteLength
   }
 
-  allocate(byteLength: number, label: string): DeviceBuffer {
-    const buffer = this.backend.allocate(byteLength, label)
+  allocate(byteLength: number, label: string, use: BufferUse = 'state'): DeviceBuffer {
+    const buffer = this.backend.allocate(byteLength, label, use)
     this.#buffers.add(buffer)
     this.#byteLength += buffer.byteLength
     return buffer

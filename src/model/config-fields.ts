@@ -3,6 +3,7 @@
  * its type and against a limit before anything is allocated by it.
  */
 import { FormatError } from '../errors.ts'
+import { MAX_HEAD_DIM } from '../kernels/attention/layout.ts'
 import type { ModelConfig } from './config.ts'
 
 /** A named set of untrusted fields: config.json or GGUF metadata. */
@@ -25,7 +26,7 @@ export const CONFIG_LIMITS = {
   dim: { min: 1, max: 1 << 16 },
   layers: { min: 1, max: 1024 },
   heads: { min: 1, max: 1024 },
-  headDim: { min: 2, max: 1024 },
+  headDim: { min: 2, max: MAX_HEAD_DIM },
   ffnDim: { min: 1, max: 1 << 18 },
   vocabSize: { min: 1, max: 1 << 21 },
   contextLength: { min: 1, max: 1 << 21 },

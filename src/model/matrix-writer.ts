@@ -105,7 +105,7 @@ export class TernaryMatrixWriter {
 
   constructor(owner: BufferOwner, rows: number, cols: number, label: string) {
     this.#owner = owner
-    const data = owner.allocate(packedByteLength(rows, cols), label)
+    const data = owner.allocate(packedByteLength(rows, cols), label, 'weights')
     const scales = owner.allocate(padToTile(rows) * 4, `${label} scales`)
     this.#matrix = { rows, cols, data, scales }
     this.#scales = new Float32Array(padToTile(rows))
@@ -149,7 +149,7 @@ export class DenseMatrixWriter {
 
   constructor(owner: BufferOwner, type: DenseType, rows: number, cols: number, label: string) {
     this.#owner = owner
-    const data = owner.allocate(denseByteLength(type, rows, cols), label)
+    const data = owner.allocate(denseByteLength(type, rows, cols), label, 'weights')
     const isInt8 = type === 'int8'
     const scales = isInt8 ? owner.allocate(padToTile(rows) * 4, `${label} scales`) : undefined
     this.#matrix = { type, rows, cols, data, scales }

@@ -21,7 +21,7 @@ export async function loadTernaryMatrix(
   const writer = new TernaryMatrixWriter(loading.owner, rows, parts[0].cols, label)
   for (const part of parts) {
     loading.signal?.throwIfAborted()
-    const tensor = await openTernary(loading.file, part.tensor)
+    const tensor = await openTernary(loading.file, part.tensor, { rows: part.rows })
     checkScale(part, tensor)
     await loadTernaryPart(loading, writer, tensor, part)
     loading.report(part.tensor)

@@ -1,0 +1,38 @@
+/**
+ * The public API of bitnet-ts: re-exports only. Inside the package, import from the modules.
+ */
+export type { Backend, BackendName } from './backends/backend.ts'
+export {
+  BackendError,
+  BitnetError,
+  ContextOverflowError,
+  FormatError,
+  ModelNotFoundError,
+  ShapeError,
+  UsageError,
+} from './errors.ts'
+export type {
+  ChatSession,
+  LanguageModel,
+  LoadOptions,
+  LoadProgress,
+  ModelMemory,
+  Prompt,
+} from './generate/language-model.ts'
+export type {
+  BackendReport,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  SamplingOptions,
+  Timings,
+  Usage,
+} from './generate/options.ts'
+export type { ModelConfig } from './model/config.ts'
+export { readConfig } from './model/read-config.ts'
+export { DEFAULT_MODEL } from './node/default-model.ts'
+export { loadModel } from './node/load-model.ts'
+export { type OpenedModel, openModelFile } from './node/open-model.ts'
+export * from './ternary/index.ts'
+export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'
