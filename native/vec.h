@@ -30,8 +30,13 @@ typedef uint8_t u8x16_any __attribute__((vector_size(16), aligned(1), may_alias)
 INLINE f32x16 load16(const float *p) { return *(const f32x16_any *)p; }
 INLINE void store16(float *p, f32x16 v) { *(f32x16_any *)p = v; }
 INLINE f32x16 all16(float x) { return x - (f32x16){0}; }
-INLINE f32x16 max16(f32x16 a, f32x16 b) { return __builtin_elementwise_max(a, b); }
-INLINE f32x16 abs16(f32x16 a) { return __builtin_elementwise_abs(a); }
+// a where the mask's lane is all ones, b where it is zero.
+INLINE f32x16 select16(i32x16 mask, f32x16 a, f32x16 b) {
+  return (f32x16)(((i32x16)a & mask) | ((i32x16)b & ~mask));
+}
+INLINE f32x16 max16(f32x16 a, f32x16 b) { return select16(a > b, a, b); }
+INLINE f32x16 min16(f32x16 a, f32x16 b) { return select16(a < b, a, b); }
+INLINE f32x16 abs16(f32x16 a) { return (f32x16)((i32x16)a & 0x7fffffff); }
 
 // Stores the first n lanes, n in 1..16.
 INLINE void store_first(float *p, f32x16 v, int32_t n) {
@@ -115,7 +120,7 @@ INLINE uint16_t to_f16(float x) {
 
 // e^x for x clamped to [-87, 88]; see src/kernels/float32.ts for the method.
 INLINE f32x16 exp16(f32x16 x) {
-  x = __builtin_elementwise_min(max16(x, all16(-87.0f)), all16(88.0f));
+  x = min16(max16(x, all16(-87.0f)), all16(88.0f));
   const f32x16 n = round16(x * 1.4426950408889634f);
   const f32x16 r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
   f32x16 p = all16(1.0f / 5040.0f);

@@ -56,7 +56,7 @@ INLINE void attend_chunk(const int32_t group, const float *q, const uint16_t *ke
     const i32x16 hidden = lane >= count - block;  // positions after the row's own
     for (int32_t g = 0; g < group; g++) {
       f32x16 score = dot[g] * scale;
-      score = (f32x16)(((i32x16)score & ~hidden) | ((i32x16)all16(-__builtin_inff()) & hidden));
+      score = select16(hidden, all16(-__builtin_inff()), score);
       store16(weight[g] + block, score);
       peak[g] = max16(peak[g], score);
     }

@@ -27,7 +27,7 @@ INLINE void split_row(const float *x, int32_t cols, int8_t *planes) {
   for (int32_t col = 0; col < cols; col += LANES) {
     const int32_t n = cols - col < LANES ? cols - col : LANES;
     f32x16 r = round16(load_first(x + col, n) * factor);
-    r = __builtin_elementwise_min(max16(r, all16(-32512.0f)), all16(32512.0f));
+    r = min16(max16(r, all16(-32512.0f)), all16(32512.0f));
     const i32x16 v = __builtin_convertvector(r, i32x16);
     const i32x16 hi = (v + 128) >> 8, lo = v - hi * 256;
     hi_sums += hi;

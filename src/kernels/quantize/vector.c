@@ -35,7 +35,7 @@ static void quantize_run(const command *c, int32_t phase, int32_t first, int32_t
       f32x16 y = load_first(x + col, n);
       if (weight) y = y * inverse * load_first(weight + col, n);
       f32x16 r = round16(y * factor);
-      r = __builtin_elementwise_min(max16(r, all16(-128.0f)), all16(127.0f));
+      r = min16(max16(r, all16(-128.0f)), all16(127.0f));
       const i32x16 whole = __builtin_convertvector(r, i32x16);
       sums += whole;  // lanes past the end are zero, and so is the padding they leave
       *(i8x16_any *)(q + col) = __builtin_convertvector(whole, i8x16);

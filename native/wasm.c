@@ -1,0 +1,79 @@
+// The WebAssembly module's surface: what src/backends/wasm/ calls. Memory is managed there.
+#include "list.h"
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+extern const kernel_table kernels_wasm;
+
+// Where the threads of one backend meet; JavaScript allocates it, zeroed.
+typedef struct {
+  list_run run;
+  _Alignas(CACHE_LINE) atomic_int generation;
+  _Alignas(CACHE_LINE) atomic_int left;
+  int32_t stopping;
+} control_block;
+
+int32_t EXPORT(control_bytes)(void) { return (int32_t)sizeof(control_block); }
+int32_t EXPORT(meeting_bytes)(void) { return (int32_t)sizeof(meeting); }
+int32_t EXPORT(command_bytes)(void) { return (int32_t)sizeof(command); }
+
+int32_t EXPORT(count_phases)(const command *commands, int32_t count) {
+  return list_phases(&kernels_wasm, commands, count);
+}
+
+// One command from its float64 slots, in the order of encode-command.ts.
+void EXPORT(decode_command)(command *c, const double *slot) {
+  c->op = (int32_t)*slot++;
+  for (int32_t i = 0; i < COMMAND_POINTERS; i++) c->p[i] = (void *)(uintptr_t)*slot++;
+  for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
+  for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
+}
+
+// Sets the list that the next generation runs.
+void EXPORT(set_list)(control_block *b, const command *commands, int32_t count, int32_t threads,
+                      meeting *meetings) {
+  b->run.table = &kernels_wasm;
+  b->run.commands = commands;
+  b->run.count = count;
+  b->run.threads = threads;
+  b->run.meetings = meetings;
+  list_start(&b->run);
+  atomic_store(&b->left, 0);
+}
+
+// Runs the list on the calling thread alone.
+void EXPORT(run_alone)(control_block *b) { list_join(&b->run); }
+
+#ifdef __wasm_atomics__
+#define SPINS_BEFORE_SLEEP 2000
+
+__attribute__((import_module("env"), import_name("list_done"))) void list_done(void);
+
+// Called by the thread that posts work, after set_list: wakes the workers.
+void EXPORT(next_generation)(control_block *b, int32_t stopping) {
+  b->stopping = stopping;
+  atomic_fetch_add(&b->generation, 1);
+  __builtin_wasm_memory_atomic_notify((int *)&b->generation, 1024);
+}
+
+// A worker's life. Thread 0 tells JavaScript when all have left a list.
+void EXPORT(work)(control_block *b, int32_t thread) {
+  int32_t seen = 0;
+  for (;;) {
+    for (int32_t spins = 0; atomic_load(&b->generation) == seen; spins++) {
+      if (spins >= SPINS_BEFORE_SLEEP) {
+        __builtin_wasm_memory_atomic_wait32((int *)&b->generation, seen, -1);
+      }
+    }
+    seen++;
+    if (b->stopping) return;
+    list_join(&b->run);
+    atomic_fetch_add(&b->left, 1);
+    if (thread == 0) {
+      while (atomic_load(&b->left) < b->run.threads) {
+      }
+      list_done();
+    }
+  }
+}
+#endif
