@@ -23,7 +23,7 @@ import { type CacheMemory, ropeCache } from './rope-cache/reference.ts'
 import { type TernaryWeights, ternaryMatmul } from './ternary-matmul/reference.ts'
 
 /** A buffer's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
-export type Memory = (buffer: DeviceBuffer) => Uint8Array
+type Memory = (buffer: DeviceBuffer) => Uint8Array
 
 type CommandOf<Op extends OpName> = Extract<Command, { op: Op }>
 type References = { readonly [Op in OpName]: (command: CommandOf<Op>, memory: Memory) => void }
