@@ -94,4 +94,23 @@ describe.skipIf(!existsSync(VECTORS))("llama.cpp's vectors (need ../shared/token
     const tokenizer = tokenizerFromTiktoken(readFileSync(LLAMA3_MODEL))
     expectVectors(tokenizer, 'ggml-vocab-llama-bpe.gguf')
   })
+
+  test('BitNet 2B-4T encodes the header of a message apart from its content', () => {
+    const tokenizer = tokenizerFromTiktoken(readFileSync(LLAMA3_MODEL), { isBitnet: true })
+    const ids = tokenizer.encodeChat([
+      { role: 'system', content: 'Be kind.' },
+      { role: 'user', content: ' <|eot_id|>Hi ' },
+    ])
+    const header = (role: string) => tokenizer.encode(`${role}: `, { addBos: false })
+    const content = (text: string) => tokenizer.encode(text, { addBos: false })
+    const eot = 128_009
+    expect(header('Assistant')).toHaveLength(3)
+    expect(ids).toEqual([
+      128_000,
+      ...[...header('System'), ...content('Be kind.'), eot],
+      ...[...header('User'), ...content('<|eot_id|>Hi'), eot],
+      ...header('Assistant'),
+    ])
+    expect(tokenizer.stopIds).toEqual([128_001, 128_008, eot])
+  })
 })

@@ -15,7 +15,7 @@ export interface AddedToken {
 }
 
 /** A stretch of a text: an added token, or what lies between two of them. */
-export type Section =
+type Section =
   | { readonly kind: 'token'; readonly id: number }
   | { readonly kind: 'text'; readonly text: string }
 

@@ -10,7 +10,7 @@ import type { ChatMessage } from './text-tokenizer.ts'
 /** Texts of named tokens, as templates know them: bos_token, eos_token and so on. */
 export type TemplateTokens = Readonly<Record<string, string>>
 
-export interface RenderRequest {
+interface RenderRequest {
   readonly messages: readonly ChatMessage[]
   readonly addGenerationPrompt: boolean
   /** What the variable `token_break` means: see chat-format.ts. */

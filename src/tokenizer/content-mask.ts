@@ -46,46 +46,52 @@ export function unusedCharacters(texts: readonly string[], count: number): strin
   )
 }
 
-/** Masks special spellings in one message after another. */
+/** Masks special spellings in messages. */
 export class ContentMask {
-  readonly #specials: readonly string[]
-  readonly #spellings: RegExp | undefined
-  readonly #mask: string
+  readonly #specials: ReadonlySet<string>
+  /** Lengths of the spellings that begin with a character. */
+  readonly #lengths: ReadonlyMap<string, readonly number[]>
 
   /** @param specials spellings of at least two characters */
-  constructor(specials: readonly string[], mask: string) {
-    this.#specials = specials.map((text) => text.toLowerCase())
-    this.#mask = mask
-    // The look-ahead finds spellings that overlap, too.
-    this.#spellings =
-      specials.length === 0
-        ? undefined
-        : new RegExp(`(?=(?:${specials.map(escapeExpression).join('|')}))`, 'gi')
+  constructor(specials: readonly string[]) {
+    this.#specials = new Set(specials.map((text) => text.toLowerCase()))
+    const lengths = new Map<string, Set<number>>()
+    for (const special of this.#specials) {
+      const known = lengths.get(special[0]) ?? new Set<number>()
+      lengths.set(special[0], known.add(special.length))
+    }
+    this.#lengths = new Map([...lengths].map(([first, set]) => [first, [...set]]))
   }
 
-  apply(content: string): string {
+  /** The message with `mask`, a character that occurs in no message, where it is needed. */
+  apply(content: string, mask: string): string {
     const body = content.trim()
-    if (this.#spellings === undefined || body === '') return content
-    const masked = this.#breakSpellings(body)
+    if (body === '') return content
+    const masked = this.#breakSpellings(body, mask)
     const ends = this.#openEnds(body.toLowerCase())
-    if (masked === body && !ends.start && !ends.end) return content
+    const start = ends.start ? mask : ''
+    const end = ends.end ? mask : ''
     const from = content.indexOf(body)
-    const start = ends.start ? this.#mask : ''
-    const end = ends.end ? this.#mask : ''
     return content.slice(0, from) + start + masked + end + content.slice(from + body.length)
   }
 
-  #breakSpellings(body: string): string {
+  /** Every place where a spelling begins, also inside another one. */
+  #breakSpellings(body: string, mask: string): string {
     let masked = ''
     let done = 0
-    for (const { index } of body.matchAll(this.#spellings as RegExp)) {
-      masked += body.slice(done, index + 1) + this.#mask
-      done = index + 1
+    for (let at = 0; at < body.length; at++) {
+      const lengths = this.#lengths.get(body[at].toLowerCase())
+      if (lengths === undefined) continue
+      const isSpecial = (length: number) =>
+        this.#specials.has(body.slice(at, at + length).toLowerCase())
+      if (!lengths.some(isSpecial)) continue
+      masked += body.slice(done, at + 1) + mask
+      done = at + 1
     }
     return masked + body.slice(done)
   }
 
-  /** Whether text in front of or behind the message could complete a special spelling with it. */
+  /** Whether text in front of or behind the message could complete a spelling with it. */
   #openEnds(body: string): { start: boolean; end: boolean } {
     let start = false
     let end = false
@@ -98,8 +104,4 @@ export class ContentMask {
     }
     return { start, end }
   }
-}
-
-function escapeExpression(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }

@@ -14,7 +14,7 @@ import { createTokenStream, decodeTokens, type TokenBytes } from './token-stream
 import type { Vocabulary } from './vocabulary.ts'
 import type { WordEncoder } from './word-encoder.ts'
 
-export interface TokenizerParts {
+interface TokenizerParts {
   readonly description: string
   readonly vocabulary: Vocabulary
   readonly encodeWords: WordEncoder
@@ -48,6 +48,7 @@ class AssembledTokenizer implements TextTokenizer {
   readonly #parts: TokenizerParts
   readonly #vocabulary: Vocabulary
   readonly #added: AddedTokens
+  readonly #contentMask: ContentMask
   readonly #template: ChatTemplate | undefined
 
   constructor(parts: TokenizerParts) {
@@ -59,6 +60,7 @@ class AssembledTokenizer implements TextTokenizer {
     this.description = parts.description
     this.chatTemplate = parts.chatTemplate
     this.#added = new AddedTokens(withControlTokens(parts))
+    this.#contentMask = new ContentMask(this.#added.specialTexts)
     if (parts.chatTemplate !== undefined) {
       this.#template = new ChatTemplate(parts.chatTemplate, {
         ...parts.templateTokens,
@@ -85,8 +87,9 @@ class AssembledTokenizer implements TextTokenizer {
     return this.#vocabulary.text(id)
   }
 
-  stream(): TokenStream {
-    return createTokenStream(this.#bytesOf(true), this.#parts)
+  stream(options: { continues?: boolean } = {}): TokenStream {
+    const dropLeadingSpace = this.#parts.dropLeadingSpace && options.continues !== true
+    return createTokenStream(this.#bytesOf(true), { dropLeadingSpace })
   }
 
   encodeChat(
@@ -102,12 +105,14 @@ class AssembledTokenizer implements TextTokenizer {
     }
     messages.forEach(checkMessage)
     const contents = messages.map(({ content }) => content)
-    const [mask, tokenBreak] = unusedCharacters([template.source, ...contents], 2)
-    const contentMask = new ContentMask(this.#added.specialTexts, mask)
+    const [mask, tokenBreak] = unusedCharacters(
+      [template.source, ...this.#added.specialTexts, ...contents],
+      2,
+    )
     const rendered = template.render({
       messages: messages.map(({ role, content }) => ({
         role,
-        content: contentMask.apply(content),
+        content: this.#contentMask.apply(content, mask),
       })),
       addGenerationPrompt: options.addGenerationPrompt ?? true,
       tokenBreak,

@@ -28,7 +28,7 @@ import {
   readText,
   TOKEN_TYPE,
 } from './gguf-vocabulary.ts'
-import { checkTemplate, MAX_MERGES, MAX_PIECES } from './limits.ts'
+import { checkCount, checkTemplate, MAX_ADDED_TOKENS, MAX_MERGES, MAX_PIECES } from './limits.ts'
 import { numericTokenizer } from './numeric.ts'
 import { PRE_TOKENIZERS } from './pre-tokenizers.ts'
 import { sentencePieceEncoder } from './sentencepiece.ts'
@@ -176,6 +176,7 @@ function assemble(
     const special = types[id] === TOKEN_TYPE.control || types[id] === TOKEN_TYPE.unknown
     if (special || types[id] === TOKEN_TYPE.userDefined) addedTokens.push({ id, content, special })
   }
+  checkCount(addedTokens.length, 'tokenizer.ggml.token_type', MAX_ADDED_TOKENS)
   const { bosId, stopIds, eosText, template } = readSpecials(metadata, pieces.length, pieces)
   const isCorrected = template !== undefined && isBogusTemplate(template)
   return createTokenizer({

@@ -33,7 +33,7 @@ const NAMED_SPECIALS: readonly string[] = [
 const MAX_CACHED_WORDS = 20_000
 const MAX_CACHED_WORD_CHARS = 64
 
-export interface TiktokenOptions {
+interface TiktokenOptions {
   /** The model's own template, if it has one. */
   readonly chatTemplate?: string
   /** The model is a BitNet: with this vocabulary it is 2B-4T, whose chat format is known. */

@@ -5,10 +5,18 @@
 import { FormatError } from '../errors.ts'
 import type { JsonObject } from '../formats/model-file.ts'
 import type { AddedToken } from './added-tokens.ts'
-import { checkCount, checkId, checkPiece, describe, MAX_MERGES, MAX_PIECES } from './limits.ts'
+import {
+  checkCount,
+  checkId,
+  checkPiece,
+  describe,
+  MAX_ADDED_TOKENS,
+  MAX_MERGES,
+  MAX_PIECES,
+} from './limits.ts'
 import { type PieceNotation, Vocabulary } from './vocabulary.ts'
 
-export interface JsonVocabulary {
+interface JsonVocabulary {
   readonly json: JsonObject
   readonly modelType: string
   readonly vocabulary: Vocabulary
@@ -105,7 +113,7 @@ function checkMerges(value: unknown): void {
 
 function readAddedTokens(value: unknown): AddedToken[] {
   const tokens = asList(value ?? [], 'added_tokens')
-  checkCount(tokens.length, 'added_tokens', MAX_PIECES)
+  checkCount(tokens.length, 'added_tokens', MAX_ADDED_TOKENS)
   return tokens.map((entry, i) => {
     const token = asObject(entry, 'added_tokens')
     return {

@@ -7,10 +7,12 @@ import { FormatError } from '../errors.ts'
 export const MAX_PIECES = 1 << 20
 /** Llama 3's list has 280,147 merges; a merge makes a piece, in at most a few ways each. */
 export const MAX_MERGES = 1 << 22
+/** Gemma 3 has 6,415 special and other added tokens. */
+export const MAX_ADDED_TOKENS = 1 << 16
 /** Runs of spaces are the longest pieces known, at 256 characters. */
 export const MAX_PIECE_CHARS = 4096
 /** The longest chat templates known, with tools, have 30,000. */
-export const MAX_TEMPLATE_CHARS = 1 << 18
+const MAX_TEMPLATE_CHARS = 1 << 18
 
 /** @throws FormatError naming `field` unless the value is a piece's text */
 export function checkPiece(value: unknown, field: string, index: number | string): string {

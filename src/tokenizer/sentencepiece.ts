@@ -7,7 +7,7 @@ import { type GgufVocabulary, TOKEN_TYPE } from './gguf-vocabulary.ts'
 import { MergeEncoder } from './merge-encoder.ts'
 import type { WordEncoder } from './word-encoder.ts'
 
-export interface SentencePieceParts extends GgufVocabulary {
+interface SentencePieceParts extends GgufVocabulary {
   /** By id; of two joins the one with the higher score is made first. */
   readonly scores: ArrayLike<number>
   readonly unknownId: number | undefined

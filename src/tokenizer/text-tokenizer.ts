@@ -35,9 +35,11 @@ export interface TextTokenizer {
   tokenText(id: number): string
   /**
    * A decoder for a stream of tokens: never emits half a character. All it emits, put together, is
-   * what `decode` gives for the same ids.
+   * what `decode` gives for the same ids. With `continues` the tokens go on from a text before them,
+   * and a space at their front is part of it; some vocabularies write one in front of every text,
+   * which is otherwise dropped.
    */
-  stream(): TokenStream
+  stream(options?: { continues?: boolean }): TokenStream
   /**
    * Ids of a conversation in the model's chat format, special tokens only where the template puts
    * them.

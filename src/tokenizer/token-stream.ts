@@ -8,7 +8,7 @@ import type { TokenStream } from './text-tokenizer.ts'
 /** The bytes of a token in the finished text; none if it is not shown. */
 export type TokenBytes = (id: number) => Uint8Array
 
-export interface StreamOptions {
+interface StreamOptions {
   /** Drop one space in front of the whole text: SentencePiece puts it there while encoding. */
   readonly dropLeadingSpace: boolean
 }

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest'
+import { FormatError } from '../errors.ts'
+import type { GgufValue } from '../formats/model-file.ts'
+import { BITNET_2B_TEMPLATE } from './chat-format.ts'
+import { tokenizerFromGguf } from './from-gguf.ts'
+
+type Keys = Record<string, GgufValue>
+
+const metadata = (keys: Keys) =>
+  new Map(Object.entries(keys).map(([key, value]) => [`tokenizer.${key}`, value]))
+
+const BYTE_LEVEL: Keys = {
+  'ggml.model': 'gpt2',
+  'ggml.pre': 'gpt-2',
+  'ggml.tokens': ['a', 'b', 'ab', '<|endoftext|>', '<tag>', '__proto__'],
+  'ggml.token_type': Int32Array.of(1, 1, 1, 3, 4, 1),
+  'ggml.merges': ['a b'],
+  'ggml.eos_token_id': 3,
+}
+
+const BYTES = Array.from(
+  { length: 256 },
+  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+)
+/** Ids: 0-2 control, 3-258 bytes, then pieces. */
+const SENTENCEPIECE: Keys = {
+  'ggml.model': 'llama',
+  'ggml.tokens': ['<unk>', '<s>', '</s>', ...BYTES, '\u2581', 'a', 'b', 'ab', '\u2581a', 's>', '<'],
+  'ggml.scores': Float32Array.from([...new Array(259).fill(0), -9, -9, -9, -2, -1, -3, -9]),
+  'ggml.token_type': Int32Array.from([2, 3, 3, ...new Array(256).fill(6), 1, 1, 1, 1, 1, 1, 1]),
+  'ggml.bos_token_id': 1,
+  'ggml.eos_token_id': 2,
+}
+
+describe('byte-level BPE', () => {
+  const tokenizer = tokenizerFromGguf(metadata(BYTE_LEVEL))
+
+  test('special tokens, tags and pieces are told apart by their types', () => {
+    expect(tokenizer.encode('ab<tag>a<|endoftext|>', { parseSpecial: true })).toEqual([2, 4, 0, 3])
+    expect(tokenizer.encode('ab<tag>a')).toEqual([2, 4, 0])
+    expect(tokenizer.stopIds).toEqual([3])
+    expect(tokenizer.tokenText(5)).toBe('__proto__')
+  })
+
+  test('a file that names no rule for words says so in its description', () => {
+    const { 'ggml.pre': _, ...unnamed } = BYTE_LEVEL
+    expect(tokenizerFromGguf(metadata(unnamed)).description).toContain('default (not named')
+  })
+
+  test("Llama 3's vocabulary without a rule, types or a true template is put right", () => {
+    const tokens = Array.from({ length: 128_256 }, (_, i) =>
+      i < 128_000 ? `t${i}` : `<|reserved_special_token_${i}|>`,
+    )
+    tokens.splice(0, 7, 'a', 'b', '1', '12', '123', '1234', '4')
+    tokens[128_000] = '<|begin_of_text|>'
+    tokens[128_009] = '<|eot_id|>'
+    const llama3 = tokenizerFromGguf(
+      metadata({
+        'ggml.model': 'gpt2',
+        'ggml.tokens': tokens,
+        'ggml.merges': [],
+        'ggml.bos_token_id': 128_000,
+        'ggml.eos_token_id': 128_001,
+        chat_template: 'Human: {{ messages[0].content }}BITNETAssistant:',
+      }),
+    )
+    // Digits go in groups of three, and a group that is a piece needs no merges.
+    expect(llama3.encode('1234')).toEqual([128_000, 4, 6])
+    expect(llama3.description).toMatch(/llama-bpe \(not named in the file\).*template corrected/)
+    expect(llama3.stopIds).toEqual([128_001, 128_009])
+    expect(llama3.chatTemplate).toBe(BITNET_2B_TEMPLATE)
+    expect(llama3.encode('<|eot_id|>', { parseSpecial: true })).toEqual([128_000, 128_009])
+  })
+})
+
+describe('SentencePiece BPE', () => {
+  const tokenizer = tokenizerFromGguf(metadata(SENTENCEPIECE))
+
+  test('the join with the higher score goes first', () => {
+    // "_ab": "_a" (-1) beats "ab" (-2).
+    expect(tokenizer.encode('ab')).toEqual([1, 263, 261])
+  })
+
+  test('characters without a piece become bytes and come back', () => {
+    const ids = tokenizer.encode('é', { addBos: false })
+    expect(ids).toEqual([259, 3 + 0xc3, 3 + 0xa9])
+    expect(tokenizer.decode(ids)).toBe('é')
+    const stream = tokenizer.stream()
+    expect(ids.map((id) => stream.push(id))).toEqual(['', '', 'é'])
+  })
+
+  test('control tokens are not joined from text, not even from their halves', () => {
+    expect(tokenizer.encode('<s>', { addBos: false })).not.toContain(1)
+    expect(tokenizer.encode('<s>a', { parseSpecial: true })).toEqual([1, 263])
+  })
+
+  test('the space in front can be off', () => {
+    const plain = tokenizerFromGguf(
+      metadata({ ...SENTENCEPIECE, 'ggml.add_space_prefix': false, 'ggml.add_bos_token': false }),
+    )
+    expect(plain.encode('ab')).toEqual([262])
+    expect(plain.decode([263])).toBe(' a')
+  })
+})
+
+test('an embedded tokenizer.json goes before the other keys', () => {
+  const json = JSON.stringify({
+    added_tokens: [{ id: 1, content: '<s>', special: true }],
+    decoder: { type: 'ByteLevel' },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
+    model: { type: 'BPE', vocab: { a: 0, b: 2 }, merges: [] },
+  })
+  const tokenizer = tokenizerFromGguf(
+    metadata({
+      ...BYTE_LEVEL,
+      'huggingface.json': json,
+      'ggml.bos_token_id': 1,
+      'ggml.eos_token_id': 2,
+      'ggml.add_bos_token': true,
+      chat_template: '{{ messages[0].content }}',
+    }),
+  )
+  expect(tokenizer.encode('a')).toEqual([1, 0])
+  expect(tokenizer.stopIds).toEqual([2])
+  expect(tokenizer.encodeChat([{ role: 'user', content: 'a' }])).toEqual([1, 0])
+})
+
+test('a file without a vocabulary gets numbers for tokens', () => {
+  const keys = new Map<string, GgufValue>([
+    ['general.architecture', 'bitnet-b1.58'],
+    ['bitnet-b1.58.vocab_size', 32],
+    ['tokenizer.ggml.model', 'no_vocab'],
+  ])
+  expect(tokenizerFromGguf(keys).encode('3 31')).toEqual([3, 31])
+  keys.delete('bitnet-b1.58.vocab_size')
+  expect(() => tokenizerFromGguf(keys)).toThrow(FormatError)
+})
+
+describe('damaged files', () => {
+  test.each<[string, string, Keys]>([
+    ['ggml.model', 'an unknown model', { 'ggml.model': 'rwkv' }],
+    ['ggml.model', 'a model that is no text', { 'ggml.model': 7 }],
+    ['ggml.pre', 'an unknown rule', { 'ggml.pre': 'tekken' }],
+    ['ggml.tokens', 'tokens that are no list', { 'ggml.tokens': 'a' }],
+    ['ggml.tokens', 'no tokens', { 'ggml.tokens': [] }],
+    ['ggml.tokens', 'a token that is a number', { 'ggml.tokens': ['a', 5] }],
+    ['ggml.tokens', 'a giant token', { 'ggml.tokens': ['a'.repeat(5000)] }],
+    ['ggml.token_type', 'types of another length', { 'ggml.token_type': Int32Array.of(1) }],
+    [
+      'ggml.token_type',
+      'types that are texts',
+      { 'ggml.token_type': ['1', '1', '1', '3', '4', '1'] },
+    ],
+    ['ggml.merges', 'merges that are numbers', { 'ggml.merges': [1, 2] }],
+    ['ggml.eos_token_id', 'an id past the end', { 'ggml.eos_token_id': 6 }],
+    ['ggml.eos_token_id', 'an id too large for a number', { 'ggml.eos_token_id': 2n ** 60n }],
+    ['ggml.bos_token_id', 'an id that is a fraction', { 'ggml.bos_token_id': 0.5 }],
+    ['ggml.add_bos_token', 'a switch that is a number', { 'ggml.add_bos_token': 1 }],
+    ['chat_template', 'a template that is a number', { chat_template: 1 }],
+    ['chat_template', 'a giant template', { chat_template: 'x'.repeat(1 << 19) }],
+    ['huggingface.json', 'an embedded file that is no JSON', { 'huggingface.json': '{' }],
+  ])('%s: %s is an error that names the key', (key, _, change) => {
+    const load = () => tokenizerFromGguf(metadata({ ...BYTE_LEVEL, ...change }))
+    expect(load).toThrow(FormatError)
+    expect(load).toThrow(expect.objectContaining({ field: `tokenizer.${key}` }))
+  })
+
+  test('scores that are missing, of another length or infinite are errors', () => {
+    const { 'ggml.scores': _, ...without } = SENTENCEPIECE
+    const infinite = new Float32Array(266).fill(Number.NaN)
+    for (const keys of [
+      without,
+      { ...SENTENCEPIECE, 'ggml.scores': Float32Array.of(1) },
+      { ...SENTENCEPIECE, 'ggml.scores': infinite },
+    ]) {
+      expect(() => tokenizerFromGguf(metadata(keys))).toThrow(
+        expect.objectContaining({ field: 'tokenizer.ggml.scores' }),
+      )
+    }
+  })
+})
