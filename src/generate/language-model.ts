@@ -14,13 +14,22 @@ import type {
 /** Text to continue, or a conversation to put through the model's chat template. */
 export type Prompt = string | readonly ChatMessage[]
 
+export interface BatchOptions extends GenerateOptions {
+  /**
+   * Most sequences that run side by side, each with its own part of the KV cache; the others wait.
+   * At least 1; unset: 8.
+   */
+  readonly parallel?: number
+}
+
 /** A conversation that keeps its history and the cache of all it has computed. */
 export interface ChatSession {
   readonly messages: readonly ChatMessage[]
   /**
    * Adds the user's message, streams the answer and adds that too. Only what is new since the last
    * turn is prefilled (`usage.cachedTokens` tells). A cancelled answer stays in the history as far
-   * as it came.
+   * as it came. A turn that fails, or is cancelled before its first token, leaves the history as it
+   * was. One turn at a time: a second one fails with a UsageError.
    */
   send(text: string, options?: GenerateOptions): Generation
   /** Replaces the history, e.g. by one that was saved. */
@@ -49,10 +58,13 @@ export interface LanguageModel extends AsyncDisposable {
   readonly defaults: Readonly<Required<Omit<SamplingOptions, 'seed'>>>
 
   generate(prompt: Prompt, options?: GenerateOptions): Generation
-  /** All prompts in shared passes; each result equals what `generate` gives alone with its seed. */
+  /**
+   * All prompts in shared passes; each result equals what `generate` gives alone with its seed, which
+   * is `seed` plus the prompt's place in the list.
+   */
   generateBatch(
     prompts: readonly Prompt[],
-    options?: GenerateOptions,
+    options?: BatchOptions,
   ): Promise<readonly GenerateResult[]>
   chat(options?: { system?: string; messages?: readonly ChatMessage[] }): ChatSession
   /** Frees the weights; running generations end as cancelled. */
