@@ -1,0 +1,240 @@
+// Generation from prompt to result, on a mock engine: what ends it, what is counted, what is freed.
+import { describe, expect, test } from 'vitest'
+import { ContextOverflowError, UsageError } from '../errors.ts'
+import { createLanguageModel } from './create-language-model.ts'
+import type { LanguageModel } from './language-model.ts'
+import { answers, BOS, ByteTokenizer, EOT, MockEngine } from './mock-engine.ts'
+
+const backend = { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' }
+const memory = { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 }
+const defaults = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+}
+
+function modelOf(engine: MockEngine, onDispose: () => void = () => {}): LanguageModel {
+  return createLanguageModel({
+    name: 'mock',
+    engine,
+    tokenizer: new ByteTokenizer(),
+    backend,
+    memory,
+    loadMs: 12,
+    defaults,
+    dispose: onDispose,
+  })
+}
+
+const chat = [{ role: 'user', content: 'hi' }] as const
+
+describe('generate', () => {
+  test('continues a text and reports what happened', async () => {
+    const engine = new MockEngine()
+    const generation = modelOf(engine).generate('Once', { maxTokens: 5, seed: 3 })
+    let streamed = ''
+    for await (const piece of generation) streamed += piece
+    const result = await generation.result
+    expect(result.text).toBe(streamed)
+    expect(result.text).toHaveLength(5)
+    expect(result.promptTokenIds).toEqual([BOS, 79, 110, 99, 101])
+    expect(result).toMatchObject({
+      finishReason: 'length',
+      seed: 3,
+      backend,
+      usage: { promptTokens: 5, completionTokens: 5, totalTokens: 10, cachedTokens: 0 },
+      timings: { loadMs: 12 },
+    })
+    expect(new TextDecoder().decode(Uint8Array.from(result.tokenIds))).toBe(streamed)
+    expect(result.timings.prefillTokensPerSecond).toBeGreaterThan(0)
+    expect(result.timings.decodeTokensPerSecond).toBeGreaterThan(0)
+    // The last token of an answer is drawn, and never fed.
+    expect(engine.passes.map((pass) => pass.rows)).toEqual([5, 1, 1, 1, 1])
+  })
+
+  test('repeats itself for the seed that it reports', async () => {
+    const model = modelOf(new MockEngine())
+    const first = await model.generate('x', { maxTokens: 20 }).result
+    const again = await model.generate('x', { maxTokens: 20, seed: first.seed }).result
+    expect(again.text).toBe(first.text)
+    const other = await model.generate('x', { maxTokens: 20, seed: first.seed + 1 }).result
+    expect(other.text).not.toBe(first.text)
+  })
+
+  test('ends at an end token, which is in neither text nor ids', async () => {
+    const engine = new MockEngine({ script: answers('hello') })
+    const result = await modelOf(engine).generate(chat, {}).result
+    expect(result).toMatchObject({ text: 'hello', finishReason: 'stop' })
+    expect(result.tokenIds).toEqual([...new TextEncoder().encode('hello')])
+    expect(result.promptTokenIds.at(-2)).toBe(EOT)
+  })
+
+  test('ends before a stop string and emits no part of it', async () => {
+    const engine = new MockEngine({ script: answers('one\nUsers, two\nUser: x') })
+    const generation = modelOf(engine).generate(chat, { stop: ['\nUser:'] })
+    const pieces: string[] = []
+    for await (const piece of generation) pieces.push(piece)
+    expect(pieces.join('')).toBe('one\nUsers, two')
+    expect(pieces).toContain('\nUsers')
+    expect((await generation.result).finishReason).toBe('stop')
+  })
+
+  test('emits at the end what might have become a stop string', async () => {
+    const engine = new MockEngine({ script: answers('so EN') })
+    const result = await modelOf(engine).generate(chat, { stop: ['END'] }).result
+    expect(result.text).toBe('so EN')
+  })
+
+  test('never emits half a character', async () => {
+    const engine = new MockEngine({ script: answers('日本') })
+    const generation = modelOf(engine).generate(chat)
+    const pieces: string[] = []
+    for await (const piece of generation) pieces.push(piece)
+    expect(pieces).toEqual(['日', '本'])
+    const cut = await modelOf(engine).generate(chat, { maxTokens: 4 }).result
+    expect(cut.text).toBe('日\ufffd')
+  })
+
+  test('feeds a long prompt in pieces and gives the same text for any size of them', async () => {
+    const prompt = 'a prompt that is longer than one pass'
+    const texts = new Set<string>()
+    for (const maxRows of [1, 7, 64]) {
+      const engine = new MockEngine({ maxRows })
+      texts.add((await modelOf(engine).generate(prompt, { maxTokens: 9, seed: 1 }).result).text)
+      expect(Math.max(...engine.passes.map((pass) => pass.rows))).toBe(Math.min(maxRows, 38))
+    }
+    expect(texts.size).toBe(1)
+  })
+
+  test('penalises tokens of the prompt', async () => {
+    const script = (tokens: readonly number[]) => (tokens.at(-1) === BOS ? 120 : undefined)
+    const greedy = { temperature: 0, maxTokens: 30, repetitionPenalty: 1e9 }
+    const result = await modelOf(new MockEngine({ script })).generate('aeiou', greedy).result
+    expect(result.text).not.toMatch(/[aeiou]/)
+    expect(new Set(result.text).size).toBe(result.text.length)
+  })
+
+  test('cuts the answer to what the context leaves', async () => {
+    const model = modelOf(new MockEngine({ contextLength: 20 }))
+    const result = await model.generate('123456789', { maxTokens: 100 }).result
+    expect(result.finishReason).toBe('length')
+    expect(result.usage).toMatchObject({ promptTokens: 10, completionTokens: 10, totalTokens: 20 })
+  })
+
+  test('refuses a prompt that leaves no room for an answer, before any work', async () => {
+    const engine = new MockEngine({ contextLength: 20 })
+    const refused = modelOf(engine).generate('x'.repeat(19)).result
+    await expect(refused).rejects.toThrow(ContextOverflowError)
+    await expect(refused).rejects.toMatchObject({ needed: 21, available: 20 })
+    expect(engine.passes).toEqual([])
+    expect((await modelOf(engine).generate('x'.repeat(18)).result).tokenIds).toHaveLength(1)
+  })
+
+  test.each<[unknown, string]>([
+    [42, 'Expected prompt to be an array of messages, got 42.'],
+    [[], 'Expected at least one message, got none.'],
+    [[{ role: 'tool', content: '' }], 'Expected prompt[0].role to be "system", "user" or'],
+    [[{ role: 'user' }], 'Expected prompt[0].content to be a string, got undefined.'],
+  ])('refuses %j as a prompt', async (prompt, message) => {
+    const refused = modelOf(new MockEngine()).generate(prompt as string).result
+    await expect(refused).rejects.toThrow(UsageError)
+    await expect(refused).rejects.toThrow(message)
+  })
+})
+
+describe('cancelling', () => {
+  test('in the middle of a prompt resolves with no text', async () => {
+    const engine = new MockEngine({ maxRows: 4 })
+    const controller = new AbortController()
+    engine.beforePass = (pass) => (pass === 1 ? controller.abort() : undefined)
+    const { signal } = controller
+    const result = await modelOf(engine).generate('x'.repeat(40), { signal }).result
+    expect(result).toMatchObject({ text: '', finishReason: 'cancelled', tokenIds: [] })
+    expect(engine.passes).toHaveLength(2)
+  })
+
+  test('by breaking off the reading keeps the text so far in the result', async () => {
+    const generation = modelOf(new MockEngine()).generate('x', { maxTokens: 100 })
+    let read = ''
+    for await (const piece of generation) {
+      read += piece
+      if (read.length === 3) break
+    }
+    const result = await generation.result
+    expect(result.finishReason).toBe('cancelled')
+    expect(result.text.startsWith(read)).toBe(true)
+    expect(result.usage.completionTokens).toBeLessThan(10)
+  })
+
+  test('while another generation has the engine does not wait for its turn', async () => {
+    const engine = new MockEngine()
+    const model = modelOf(engine)
+    let open = () => {}
+    engine.beforePass = () => new Promise<void>((resolve) => (open = resolve))
+    const first = model.generate('x', { maxTokens: 1 })
+    const controller = new AbortController()
+    const second = model.generate('y', { signal: controller.signal })
+    controller.abort()
+    expect((await second.result).finishReason).toBe('cancelled')
+    open()
+    expect((await first.result).finishReason).toBe('length')
+  })
+})
+
+describe('generations side by side', () => {
+  test('take turns and give what each gives alone', async () => {
+    const alone = modelOf(new MockEngine())
+    const options = { maxTokens: 12, seed: 4 }
+    const texts = ['ka', 'kb', 'kc']
+    const expected: string[] = []
+    for (const text of texts) expected.push((await alone.generate(text, options).result).text)
+    const engine = new MockEngine()
+    const model = modelOf(engine)
+    const results = await Promise.all(texts.map((text) => model.generate(text, options).result))
+    expect(results.map((result) => result.text)).toEqual(expected)
+    expect(engine.passes).toHaveLength(36)
+    expect(engine.liveCaches).toBe(1) // of three, the largest is kept for the next
+  })
+
+  test('do not fall with one whose pass fails', async () => {
+    const engine = new MockEngine()
+    const model = modelOf(engine)
+    engine.beforePass = (pass) => {
+      if (pass === 2) {
+        engine.beforePass = () => undefined
+        throw new Error('broken')
+      }
+    }
+    const runs = ['ka', 'kb'].map((text) => model.generate(text, { maxTokens: 6 }).result)
+    const settled = await Promise.allSettled(runs)
+    expect(settled.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+})
+
+describe('dispose', () => {
+  test('ends what runs as cancelled, frees the caches, then the weights, once', async () => {
+    const engine = new MockEngine()
+    let freed = 0
+    const model = modelOf(engine, () => {
+      expect(engine.liveCaches).toBe(0)
+      freed++
+    })
+    const session = model.chat()
+    await session.send('hi', { maxTokens: 2 }).result
+    const single = model.generate('x', { maxTokens: 400 })
+    const batch = model.generateBatch(['y', 'z'], { maxTokens: 400 })
+    await single[Symbol.asyncIterator]().next()
+    await Promise.all([model.dispose(), model.dispose()])
+    expect((await single.result).finishReason).toBe('cancelled')
+    expect((await batch).map((result) => result.finishReason)).toEqual(['cancelled', 'cancelled'])
+    expect(freed).toBe(1)
+    await expect(model.generate('x').result).rejects.toThrow(UsageError)
+    await expect(session.send('x').result).rejects.toThrow(UsageError)
+    await expect(model.generateBatch(['x'])).rejects.toThrow(UsageError)
+    expect(() => model.chat()).toThrow(UsageError)
+  })
+})
