@@ -53,7 +53,7 @@ quit, exit, 終了, or Ctrl-C while nothing is being written: leave`,
     backend: 'runs on',
   },
   closing: (answers, tokens, rate, backend) =>
-    `${answers} answers, ${tokens} tokens, ${rate} tokens/s · ${backend}`,
+    `${answers} ${answers === 1 ? 'answer' : 'answers'}, ${tokens} tokens, ${rate} tokens/s · ${backend}`,
 }
 
 const japanese: ChatTexts = {

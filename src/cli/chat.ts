@@ -17,7 +17,7 @@ import {
   type SamplingFlags,
 } from './generation-flags.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
-import { dim, writeLine, writeText } from './terminal.ts'
+import { dim, isOpen, writeLine, writeText } from './terminal.ts'
 
 export interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string
@@ -92,9 +92,10 @@ async function converse(
         await answer(text, state, generateOptions(flags, turns.begin()), surroundings)
         turns.end()
       }
-      if (turns.isOver || !stdout.writable) break
+      if (turns.isOver || !isOpen(stdout)) break
       if (lines.terminal) lines.prompt()
     }
+    if (lines.terminal && turns.isOver) await writeLine(stderr) // leaves the prompt's line
     const { answers, answerTokens, tokensPerSecond } = state.totals
     if (answers > 0) {
       const closing = texts.closing(

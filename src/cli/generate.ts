@@ -17,7 +17,7 @@ import {
 } from './generation-flags.ts'
 import { batchSpeedLine, speedLine } from './speed-report.ts'
 import { EXIT, type InputStream, interruption, type Surroundings } from './surroundings.ts'
-import { dim, writeJson, writeLine, writeText } from './terminal.ts'
+import { dim, isOpen, writeJson, writeLine, writeText } from './terminal.ts'
 
 export interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string
@@ -80,7 +80,7 @@ export async function runGenerate(
         ? await generateMany(model, request.batch, options, flags, surroundings)
         : [await generateOne(model, request.prompt, options, flags, surroundings)]
     const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')
-    return cancelled && surroundings.stdout.writable ? EXIT.interrupted : EXIT.ok
+    return cancelled && isOpen(surroundings.stdout) ? EXIT.interrupted : EXIT.ok
   } finally {
     release()
     surroundings.stdout.off('close', abort)

@@ -2,7 +2,8 @@
  * Ties a command to this process: its streams, Ctrl-C, a reader that goes away, and the exit code.
  */
 import { loadModel } from '../node/load-model.ts'
-import type { OutputStream, Surroundings } from './surroundings.ts'
+import type { Surroundings } from './surroundings.ts'
+import { endQuietlyWhenClosed } from './terminal.ts'
 
 export async function runInProcess(
   command: (surroundings: Surroundings) => Promise<number>,
@@ -19,12 +20,5 @@ export async function runInProcess(
       process.on('SIGINT', handler)
       return () => process.off('SIGINT', handler)
     },
-  })
-}
-
-/** `| head` closes the pipe early; the commands see that `writable` is false and stop. */
-function endQuietlyWhenClosed(stream: OutputStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
   })
 }

@@ -16,20 +16,36 @@ export function dim(text: string, stream: OutputStream, env: Surroundings['env']
   return hasColor(stream, env) ? `\u001b[2m${text}\u001b[22m` : text
 }
 
+/** Streams whose reader has gone. Node reopens process.stdout after EPIPE, so `writable` misses it. */
+const closed = new WeakSet<OutputStream>()
+
+/** False once the reader has closed the pipe. */
+export function isOpen(stream: OutputStream): boolean {
+  return stream.writable && !closed.has(stream)
+}
+
+/** For the streams of this process: a reader that goes away (`| head`) is no error. */
+export function endQuietlyWhenClosed(stream: OutputStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    closed.add(stream)
+  })
+}
+
 /**
  * Writes text and settles when the stream takes more.
  *
  * @returns false if the reader has closed the pipe
  */
 export function writeText(stream: OutputStream, text: string): Promise<boolean> {
-  if (!stream.writable) return Promise.resolve(false)
+  if (!isOpen(stream)) return Promise.resolve(false)
   if (text === '' || stream.write(text)) return Promise.resolve(true)
   return new Promise((resolve) => {
     const settle = (): void => {
       stream.off('drain', settle)
       stream.off('close', settle)
       stream.off('error', settle)
-      resolve(stream.writable)
+      resolve(isOpen(stream))
     }
     stream.on('drain', settle)
     stream.on('close', settle)
