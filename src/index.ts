@@ -11,6 +11,8 @@ export {
   ShapeError,
   UsageError,
 } from './errors.ts'
+export type { ByteSource, ModelFile, TensorInfo, TernaryTensor } from './formats/model-file.ts'
+export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
 export type {
   ChatSession,
   LanguageModel,
