@@ -13,7 +13,7 @@ import type { Runtime } from './runtime.ts'
 import { fail, resolveOptions, validateGenerateOptions } from './validate-options.ts'
 
 /** Sequences that run side by side when the caller names no number. */
-export const DEFAULT_PARALLEL = 8
+const DEFAULT_PARALLEL = 8
 
 /** @throws UsageError naming the first option that is out of its range */
 export function validateBatchOptions(options: BatchOptions): void {

@@ -15,7 +15,7 @@ export interface Transcript {
   readonly ids: readonly number[]
 }
 
-export interface TurnPrompt {
+interface TurnPrompt {
   /** What the template makes of all messages; the next transcript's `rendered`. */
   readonly rendered: readonly number[]
   /** What to feed. */

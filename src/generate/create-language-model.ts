@@ -19,7 +19,7 @@ import { checkRoom, encodePrompt } from './prompt.ts'
 import { Runtime } from './runtime.ts'
 import { resolveOptions, type SamplingSettings } from './validate-options.ts'
 
-export interface LanguageModelParts {
+interface LanguageModelParts {
   readonly name: string
   readonly engine: DecodeEngine
   readonly tokenizer: TextTokenizer

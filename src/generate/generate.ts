@@ -9,7 +9,7 @@ import type { PassLock } from './pass-lock.ts'
 import type { Sequence } from './sequence.ts'
 
 /** Where the loop runs. */
-export interface PassContext {
+interface PassContext {
   readonly engine: DecodeEngine
   readonly lock: PassLock
 }

@@ -79,6 +79,8 @@ export interface LoadOptions {
   readonly threads?: number
   /** Precision of the head and embedding: 'f16' keeps the file's, 'int8' reads half the bytes. */
   readonly head?: 'f16' | 'int8'
+  /** Precision of keys and values: 'f32', the default, or 'f16' in half the memory. */
+  readonly cache?: 'f32' | 'f16'
   readonly onProgress?: (progress: LoadProgress) => void
   readonly signal?: AbortSignal
 }

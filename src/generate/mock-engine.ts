@@ -12,10 +12,10 @@ export const EOT = 257
 const ROLE_IDS = { user: 258, assistant: 259, system: 260 }
 /** One token for the two bytes "ab", which a model may also write as two tokens. */
 export const AB = 261
-export const VOCAB_SIZE = 262
+const VOCAB_SIZE = 262
 
 /** Gives the token to prefer after `tokens`; undefined leaves it to a hash of them. */
-export type Script = (tokens: readonly number[]) => number | undefined
+type Script = (tokens: readonly number[]) => number | undefined
 
 class MockCache implements KvCache {
   readonly slots: number

@@ -13,7 +13,7 @@ import { SamplerWorkspace } from './sampler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 import type { SamplingSettings } from './validate-options.ts'
 
-export interface RuntimeFacts {
+interface RuntimeFacts {
   readonly engine: DecodeEngine
   readonly tokenizer: TextTokenizer
   readonly backend: BackendReport

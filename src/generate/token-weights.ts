@@ -7,7 +7,7 @@
  */
 
 /** Weight of the most likely token. */
-export const UNIT = 2 ** 35
+const UNIT = 2 ** 35
 
 /** exp(-gap) * 2^35 rounds to 0 from here: 36 ln 2. */
 export const MAX_GAP = 36 * Math.LN2

@@ -6,7 +6,7 @@ import type { GenerateOptions, SamplingOptions } from './options.ts'
 import { freshSeed } from './random.ts'
 
 /** Tokens generated when the caller names no number. */
-export const DEFAULT_MAX_TOKENS = 256
+const DEFAULT_MAX_TOKENS = 256
 
 /** All sampling fields but the seed, with no gaps. */
 export type SamplingSettings = Readonly<Required<Omit<SamplingOptions, 'seed'>>>
