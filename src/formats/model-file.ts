@@ -65,6 +65,8 @@ export interface GgufFile extends ModelFile {
   readonly version: number
   readonly alignment: number
   readonly metadata: ReadonlyMap<string, GgufValue>
+  /** The type each value is stored as: "u32", or "f32[]" for an array. For writing it again. */
+  readonly valueTypes?: ReadonlyMap<string, string>
 }
 
 /** A JSON object as parsed, before anybody has checked it. */
@@ -74,6 +76,15 @@ export interface SafetensorsFile extends ModelFile {
   readonly format: 'safetensors'
   /** config.json; empty where there is none. */
   readonly config: JsonObject
+}
+
+/** What lies beside a checkpoint; a GGUF file has its tokenizer inside. */
+export interface TokenizerFiles {
+  readonly tokenizerJson?: JsonObject
+  readonly tokenizerConfig?: JsonObject
+  readonly generationConfig?: JsonObject
+  /** SentencePiece or tiktoken, as the model's makers wrote it. */
+  readonly tokenizerModel?: Uint8Array
 }
 
 /** A ternary matrix as its file stores it, ready to be read row by row. */

@@ -12,18 +12,10 @@ import type {
   JsonObject,
   SafetensorsFile,
   TensorInfo,
+  TokenizerFiles,
 } from '../formats/model-file.ts'
 import { parseSafetensors } from '../formats/safetensors/index.ts'
 import { openFileSource } from './file-source.ts'
-
-/** What lies beside a checkpoint; a GGUF file has its tokenizer inside. */
-export interface TokenizerFiles {
-  readonly tokenizerJson?: JsonObject
-  readonly tokenizerConfig?: JsonObject
-  readonly generationConfig?: JsonObject
-  /** SentencePiece or tiktoken, as the model's makers wrote it. */
-  readonly tokenizerModel?: Uint8Array
-}
 
 export interface OpenedModel {
   readonly file: GgufFile | SafetensorsFile

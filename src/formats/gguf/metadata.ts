@@ -44,28 +44,38 @@ export const VALUE_BYTES: Readonly<Record<GgufValueType, number>> = {
 /** How many array elements the rest of a file may still hold. */
 interface ElementBudget {
   left: number
+  /** Of the outermost array that was read, for the record. */
+  elementType: GgufValueType | undefined
 }
 
-/** Reads `count` keys with their values, in the file's order. */
-export async function readMetadata(
-  reader: HeaderReader,
-  count: number,
-): Promise<Map<string, GgufValue>> {
-  const metadata = new Map<string, GgufValue>()
+export interface Metadata {
+  /** In the file's order. */
+  readonly values: Map<string, GgufValue>
+  /** The type each value is stored as: "u32", or "f32[]" for an array. */
+  readonly types: Map<string, string>
+}
+
+/** Reads `count` keys with their values. */
+export async function readMetadata(reader: HeaderReader, count: number): Promise<Metadata> {
+  const values = new Map<string, GgufValue>()
+  const types = new Map<string, string>()
   let elementsLeft = MAX_ARRAY_ELEMENTS
   for (let i = 0; i < count; i++) {
-    const [key, value, left] = await reader.entry(() => {
+    const { key, type, value, left } = await reader.entry(() => {
       const name = reader.string(`metadata key ${i}`, MAX_KEY_BYTES)
       if (name === '') throw reader.error(`metadata key ${i}`, 'Expected a key, got an empty one.')
-      const budget = { left: elementsLeft }
-      const read = readValue(reader, name, readType(reader, name), budget, 0)
-      return [name, read, budget.left] as const
+      const budget: ElementBudget = { left: elementsLeft, elementType: undefined }
+      const stored = readType(reader, name)
+      const read = readValue(reader, name, stored, budget, 0)
+      const shown = budget.elementType === undefined ? stored : `${budget.elementType}[]`
+      return { key: name, type: shown, value: read, left: budget.left }
     })
-    if (metadata.has(key)) throw reader.error(key, 'Expected each key once, got it twice.')
-    metadata.set(key, value)
+    if (values.has(key)) throw reader.error(key, 'Expected each key once, got it twice.')
+    values.set(key, value)
+    types.set(key, type)
     elementsLeft = left
   }
-  return metadata
+  return { values, types }
 }
 
 function readType(reader: HeaderReader, key: string): GgufValueType {
@@ -135,6 +145,7 @@ function readArray(
     )
   }
   budget.left -= count
+  if (depth === 0) budget.elementType = type
   switch (type) {
     case 'string':
     case 'array':

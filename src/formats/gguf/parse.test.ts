@@ -76,7 +76,9 @@ describe('a written file', () => {
       ],
       tensors: [],
     })
-    const { metadata, version, tensors } = await parse(bytes)
+    const { metadata, version, tensors, valueTypes } = await parse(bytes)
+    expect(valueTypes?.get('a.i16')).toBe('i16')
+    expect(valueTypes?.get('floats')).toBe('f32[]')
     expect(version).toBe(3)
     expect(tensors.size).toBe(0)
     expect([...metadata]).toEqual([

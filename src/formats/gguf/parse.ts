@@ -46,7 +46,7 @@ export async function parseGguf(source: ByteSource): Promise<GgufFile> {
         `but ${reader.bytesLeft} are left.`,
     )
   }
-  const metadata = await readMetadata(reader, keyCount)
+  const { values: metadata, types: valueTypes } = await readMetadata(reader, keyCount)
   const alignment = readAlignment(source, metadata.get('general.alignment'))
   const entries = await readDirectory(reader, tensorCount)
   const dataStart = Math.ceil(reader.position / alignment) * alignment
@@ -57,6 +57,7 @@ export async function parseGguf(source: ByteSource): Promise<GgufFile> {
     version,
     alignment,
     metadata,
+    valueTypes,
     tensors,
     close: () => source.close(),
   }

@@ -1,0 +1,159 @@
+/**
+ * The metadata of a converted file: from a config.json in the order of the published 2B-4T file, or
+ * copied from another GGUF.
+ */
+import { UsageError } from '../errors.ts'
+import type { GgufTypedValue } from '../formats/gguf/index.ts'
+import type {
+  GgufArray,
+  GgufFile,
+  GgufValue,
+  SafetensorsFile,
+  TokenizerFiles,
+} from '../formats/model-file.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { chooseTemplate } from '../tokenizer/chat-format.ts'
+import { type MetadataEntry, vocabularyKeys } from './gguf-vocabulary.ts'
+
+/** `general.file_type` as the programs that introduced the types number it. */
+const FILE_TYPES = { I2_S: 40, TQ2_0: 37 } as const
+
+export type WeightStorage = keyof typeof FILE_TYPES
+
+/**
+ * The GGUF architecture of a configuration: SubLN with squared ReLU is bitnet-b1.58, with SiLU bitnet,
+ * and without sub-norms llama.
+ *
+ * @throws UsageError if GGUF has no name for the combination
+ */
+export function ggufArchitecture(config: ModelConfig): string {
+  if (config.subNorms) return config.activation === 'relu2' ? 'bitnet-b1.58' : 'bitnet'
+  if (config.activation === 'silu') return 'llama'
+  throw new UsageError(
+    `Expected SiLU in a model without sub-norms, got ${config.activation}: GGUF has no ` +
+      'architecture for it, so it cannot be converted.',
+  )
+}
+
+export function metadataFromConfig(
+  file: SafetensorsFile,
+  files: TokenizerFiles,
+  config: ModelConfig,
+  weights: WeightStorage,
+): MetadataEntry[] {
+  const arch = ggufArchitecture(config)
+  const vocabulary = vocabularyKeys(files, file.config, config.vocabSize)
+  const u32 = (key: string, value: number): MetadataEntry => [key, { type: 'u32', value }]
+  const f32 = (key: string, value: number): MetadataEntry => [key, { type: 'f32', value }]
+  const text = (key: string, value: string): MetadataEntry => [key, { type: 'string', value }]
+  const entries = [
+    text('general.architecture', arch),
+    text('general.name', config.name),
+    u32(`${arch}.vocab_size`, config.vocabSize),
+    u32(`${arch}.context_length`, config.contextLength),
+    u32(`${arch}.embedding_length`, config.dim),
+    u32(`${arch}.block_count`, config.nLayers),
+    u32(`${arch}.feed_forward_length`, config.ffnDim),
+    u32(`${arch}.rope.dimension_count`, config.headDim),
+    u32(`${arch}.attention.head_count`, config.nHeads),
+    u32(`${arch}.attention.head_count_kv`, config.nKvHeads),
+    f32(`${arch}.attention.layer_norm_rms_epsilon`, config.normEps),
+    f32(`${arch}.rope.freq_base`, config.ropeTheta),
+    vocabulary.addBos,
+    u32('general.file_type', FILE_TYPES[weights]),
+    ...vocabulary.core,
+    u32('general.quantization_version', 2),
+    ...vocabulary.additions,
+  ]
+  if (config.headDim * config.nHeads !== config.dim) {
+    entries.push(u32(`${arch}.attention.key_length`, config.headDim))
+    entries.push(u32(`${arch}.attention.value_length`, config.headDim))
+  }
+  const { temperature, top_p: topP, top_k: topK } = files.generationConfig ?? {}
+  if (isNumber(temperature)) entries.push(f32('general.sampling.temp', temperature))
+  if (isNumber(topP)) entries.push(f32('general.sampling.top_p', topP))
+  if (isNumber(topK)) entries.push(['general.sampling.top_k', { type: 'i32', value: topK }])
+  return entries
+}
+
+/** All keys of another GGUF as they are, but for the file type and a template that is known wrong. */
+export function metadataFromGguf(
+  file: GgufFile,
+  config: ModelConfig,
+  weights: WeightStorage,
+): MetadataEntry[] {
+  const entries: MetadataEntry[] = []
+  const isBitnet = config.architecture !== 'llama' && config.activation === 'relu2'
+  for (const [key, value] of file.metadata) {
+    if (key === 'general.file_type') {
+      entries.push([key, { type: 'u32', value: FILE_TYPES[weights] }])
+    } else if (key === 'tokenizer.chat_template' && typeof value === 'string') {
+      const template = chooseTemplate(value, { isBitnet, vocabSize: config.vocabSize }) ?? value
+      entries.push([key, { type: 'string', value: template }])
+    } else if (key === 'general.name') {
+      entries.push([key, { type: 'string', value: config.name }])
+    } else if (key !== 'general.alignment') {
+      entries.push([key, retype(value, file.valueTypes?.get(key) ?? guessType(value), key)])
+    }
+  }
+  return entries
+}
+
+function retype(value: GgufValue, type: string, key: string): GgufTypedValue {
+  if (type.endsWith('[]')) {
+    const list = value as Exclude<GgufArray, readonly GgufValue[]> | readonly unknown[]
+    const of = type.slice(0, -2)
+    switch (of) {
+      case 'string':
+        return { type: 'array', of, value: list as readonly string[] }
+      case 'bool':
+        return { type: 'array', of, value: list as readonly boolean[] }
+      case 'u8':
+      case 'i8':
+      case 'u16':
+      case 'i16':
+      case 'u32':
+      case 'i32':
+      case 'f32':
+      case 'f64':
+        return { type: 'array', of, value: list as ArrayLike<number> }
+    }
+  } else if (type === 'string' && typeof value === 'string') return { type, value }
+  else if (type === 'bool' && typeof value === 'boolean') return { type, value }
+  else if (isInteger64(type) && (typeof value === 'number' || typeof value === 'bigint')) {
+    return type === 'u64' ? { type, value } : { type, value }
+  } else if (isSmallNumber(type) && typeof value === 'number') return { type, value }
+  throw new UsageError(
+    `Expected metadata that can be written again, got ${type} for "${key}". ` +
+      'Convert the original checkpoint instead.',
+  )
+}
+
+function isInteger64(type: string): type is 'u64' | 'i64' {
+  return type === 'u64' || type === 'i64'
+}
+
+type SmallNumber = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'f64'
+
+function isSmallNumber(type: string): type is SmallNumber {
+  return /^([ui](8|16|32)|f(32|64))$/.test(type)
+}
+
+/** For files that were not opened by our own parser. */
+function guessType(value: GgufValue): string {
+  if (typeof value === 'string') return 'string'
+  if (typeof value === 'boolean') return 'bool'
+  if (typeof value === 'bigint') return value < 0n ? 'i64' : 'u64'
+  if (typeof value === 'number') {
+    if (!Number.isInteger(value)) return 'f32'
+    return value < 0 ? 'i32' : value <= 0xffffffff ? 'u32' : 'u64'
+  }
+  if (value instanceof Float32Array) return 'f32[]'
+  if (value instanceof Int32Array) return 'i32[]'
+  if (value instanceof Uint32Array) return 'u32[]'
+  return `${typeof value[0]}[]`.replace('boolean', 'bool')
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}

@@ -1,0 +1,89 @@
+/**
+ * Tensors on their way into another type: a few rows at a time, with what was lost measured.
+ */
+import { UsageError } from '../errors.ts'
+import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-codecs.ts'
+import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
+import { tensorByteLength } from '../formats/tensor-types.ts'
+
+/** About this many elements are in memory at a time. */
+const CHUNK_ELEMENTS = 1 << 20
+
+/** Sums of squares of what was stored and of what rounding changed. */
+export class LossMeter {
+  #power = 0
+  #error = 0
+
+  add(before: Float32Array, after: Float32Array): void {
+    let power = 0
+    let error = 0
+    for (let i = 0; i < before.length; i++) {
+      const difference = after[i] - before[i]
+      power += before[i] * before[i]
+      error += difference * difference
+    }
+    this.#power += power
+    this.#error += error
+  }
+
+  /** Root mean square of the change relative to that of the values; 0 if nothing was lost. */
+  get relativeError(): number {
+    return this.#error === 0 ? 0 : Math.sqrt(this.#error / this.#power)
+  }
+}
+
+/**
+ * A dense tensor's bytes in another type. The same type is copied as it is.
+ *
+ * @throws UsageError if a value is too large for the type
+ */
+export async function* denseStream(
+  tensor: TensorInfo,
+  target: EncodableType,
+  loss: LossMeter,
+): AsyncGenerator<Uint8Array> {
+  const { type, shape, source, offset, byteLength } = tensor
+  const cols = shape.at(-1) ?? 1
+  const rowBytes = tensorByteLength(type, [cols])
+  const rows = byteLength / rowBytes
+  const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / cols))
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row)
+    const bytes = await source.read(offset + row * rowBytes, count * rowBytes)
+    if (type === target) {
+      yield bytes
+      continue
+    }
+    const values = new Float32Array(count * cols)
+    decodeDense(type, bytes, values)
+    const encoded = encodeDense(target, values)
+    const stored = new Float32Array(values.length)
+    decodeDense(target, encoded, stored)
+    loss.add(values, stored)
+    if (!Number.isFinite(loss.relativeError)) {
+      throw new UsageError(
+        `Expected values that ${target} can hold in tensor "${tensor.name}", got larger ones. ` +
+          'Choose another embedding type.',
+      )
+    }
+    yield encoded
+  }
+}
+
+/** Counts of a ternary tensor, filled while it is read once. */
+export interface CodeCounts {
+  zeros: number
+}
+
+/** The same tensor; its zeros are counted as they pass by. */
+export function countingZeros(tensor: TernaryTensor, counts: CodeCounts): TernaryTensor {
+  return {
+    ...tensor,
+    async readCodes(row, count, out) {
+      await tensor.readCodes(row, count, out)
+      let used = 0
+      for (let i = 0; i < count * tensor.cols; i++) used += out[i] & 1
+      counts.zeros += count * tensor.cols - used
+    },
+  }
+}
