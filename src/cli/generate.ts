@@ -88,11 +88,12 @@ export async function runGenerate(
   }
 }
 
-async function generateOne(
+/** Streams one generation to standard output, or prints its result as JSON. */
+export async function generateOne(
   model: LanguageModel,
   prompt: Prompt,
   options: GenerateOptions,
-  { json }: GenerateFlags,
+  { json }: Pick<GenerateFlags, 'json'>,
   { stdout, stderr, env }: Surroundings,
 ): Promise<GenerateResult> {
   const generation = model.generate(prompt, options)

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addBenchCommand, runBench } from './bench.ts'
 import { addChatCommand, runChat } from './chat.ts'
+import { addConvertCommand, runConvert } from './convert.ts'
 import { addDoctorCommand, runDoctor } from './doctor.ts'
 import { isAbort, reportFailure } from './failure.ts'
 import { addGenerateCommand, runGenerate } from './generate.ts'
@@ -19,6 +20,7 @@ Examples:
   $ bitnet bench                              measure this machine
   $ bitnet inspect model.gguf                 what is in a model file
   $ bitnet doctor                             what runs here, and how fast
+  $ bitnet convert folder/ model.gguf         safetensors to GGUF
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colours off,
@@ -39,6 +41,7 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   addBenchCommand(program, (flags) => keep(runBench)(flags))
   addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))
   addDoctorCommand(program, (flags) => keep(runDoctor)(flags))
+  addConvertCommand(program, (source, target, flags) => keep(runConvert)(source, target, flags))
   try {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode

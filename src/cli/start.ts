@@ -3,10 +3,11 @@
  * an English sample, with their speed.
  */
 import { runChat } from './chat.ts'
-import { reportFailure } from './failure.ts'
-import { runGenerate } from './generate.ts'
+import { isAbort, reportFailure } from './failure.ts'
+import { generateOne } from './generate.ts'
+import { loadFlaggedModel } from './generation-flags.ts'
 import { runInProcess } from './process.ts'
-import { EXIT, type Surroundings } from './surroundings.ts'
+import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import { writeLine } from './terminal.ts'
 
 const SAMPLES: readonly string[] = [
@@ -23,20 +24,28 @@ async function start(surroundings: Surroundings): Promise<number> {
       ? await runChat({}, surroundings)
       : await showSamples(surroundings)
   } catch (error) {
+    if (isAbort(error)) return EXIT.interrupted
     return reportFailure(error, surroundings)
   }
 }
 
 async function showSamples(surroundings: Surroundings): Promise<number> {
-  for (const prompt of SAMPLES) {
-    await writeLine(surroundings.stdout, `> ${prompt}`)
-    // A fixed seed: whoever tries this twice sees the same text.
-    const flags = { prompt, maxTokens: SAMPLE_TOKENS, seed: 1 }
-    const exitCode = await runGenerate(flags, surroundings)
-    if (exitCode !== EXIT.ok) return exitCode
-    await writeLine(surroundings.stdout)
+  const { stdout } = surroundings
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  try {
+    await using model = await loadFlaggedModel({}, surroundings, signal)
+    for (const prompt of SAMPLES) {
+      await writeLine(stdout, `> ${prompt}`)
+      // A fixed seed: whoever tries this twice sees the same text.
+      const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
+      const { finishReason } = await generateOne(model, prompt, options, {}, surroundings)
+      if (finishReason === 'cancelled') return EXIT.interrupted
+      await writeLine(stdout)
+    }
+    return EXIT.ok
+  } finally {
+    release()
   }
-  return EXIT.ok
 }
 
 await runInProcess(start)
