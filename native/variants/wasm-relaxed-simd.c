@@ -2,6 +2,6 @@
 #define VARIANT_NAME "wasm-relaxed-simd"
 #include "../kernel.h"
 #include "../vec.h"
-#include "../../src/kernels/dense-matmul/wasm-relaxed-simd.c"
+#include "../../src/kernels/dense-matmul/wasm-simd.c"
 #include "../../src/kernels/ternary-matmul/wasm-relaxed-simd.c"
 #include "../variant.h"

@@ -11,7 +11,7 @@
  */
 import type { Command, DeviceBuffer } from '../kernels/commands.ts'
 
-export type BackendName = 'reference' | 'native'
+export type BackendName = 'reference' | 'native' | 'wasm'
 
 /** A recorded list of commands, ready to run any number of times. */
 export interface Program {

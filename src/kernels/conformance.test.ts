@@ -90,7 +90,9 @@ function element(bytes: Uint8Array, at: number, like: CaseArray): string {
   return `${view[0]} (0x${Buffer.from(own).reverse().toString('hex')})`
 }
 
-const backends = testBackends().map(({ title, open }) => ({ title, backend: open?.() }))
+const backends = await Promise.all(
+  testBackends().map(async ({ title, open }) => ({ title, backend: await open?.() })),
+)
 const reference = createReferenceBackend()
 
 afterAll(() => {

@@ -6,11 +6,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { BackendError } from '../../errors.ts'
-import type { Command, DeviceBuffer } from '../../kernels/commands.ts'
-import { validateCommand } from '../../kernels/validate.ts'
-import type { Backend, BufferUse, Program } from '../backend.ts'
+import type { BufferUse } from '../backend.ts'
+import { ListBackend, type ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
-import { type Encoded, encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
 
 export interface NativeOptions {
   /** Forces a variant, e.g. 'x86-avx2'; unset: the fastest that runs here. */
@@ -65,124 +63,47 @@ export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
   return new NativeBackend(addon, variant.isa, threads)
 }
 
-interface NativeBuffer extends DeviceBuffer {
-  readonly memory: ArrayBuffer
-  readonly bytes: Uint8Array
-  readonly address: number
-}
-
-interface NativeProgram extends Program {
-  readonly handle: ProgramHandle
-}
-
-export class NativeBackend implements Backend {
+export class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
   readonly threads: number
-  readonly description: string
   readonly #addon: Addon
   readonly #pool: PoolHandle
-  readonly #buffers = new Set<DeviceBuffer>()
-  #allocatedBytes = 0
-  #last: Promise<void> = Promise.resolve()
-  #disposed = false
 
   /** @internal Use {@link openNativeBackend}. */
   constructor(addon: Addon, isa: string, threads: number) {
+    super()
     this.#addon = addon
     this.#pool = addon.openPool(isa, threads)
     this.isa = isa
     this.threads = addon.poolThreads(this.#pool)
-    this.description = `native ${isa}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`
   }
 
-  get allocatedBytes(): number {
-    return this.#allocatedBytes
+  protected override reserve(byteLength: number, _label: string, use: BufferUse) {
+    const memory = this.#addon.allocate(byteLength, use === 'weights')
+    return { address: this.#addon.addressOf(memory), memory }
   }
 
-  allocate(byteLength: number, label: string, use: BufferUse = 'state'): DeviceBuffer {
-    if (!Number.isSafeInteger(byteLength) || byteLength < 1) {
-      throw new BackendError(`Expected at least one byte for "${label}", got ${byteLength}.`)
-    }
-    // Kernels may read a whole vector from a row's last element.
-    const memory = this.#addon.allocate(byteLength + 64, use === 'weights')
-    const address = this.#addon.addressOf(memory)
-    const bytes = new Uint8Array(memory, 0, byteLength)
-    const buffer: NativeBuffer = { label, byteLength, memory, bytes, address }
-    this.#buffers.add(buffer)
-    this.#allocatedBytes += byteLength
-    return buffer
+  protected override release(buffer: ListBuffer<ArrayBuffer>): void {
+    this.#addon.release(buffer.memory)
   }
 
-  free(buffer: DeviceBuffer): void {
-    const { memory } = this.#own(buffer)
-    this.#buffers.delete(buffer)
-    this.#allocatedBytes -= buffer.byteLength
-    this.#addon.release(memory)
+  protected override view(buffer: ListBuffer<ArrayBuffer>): Uint8Array {
+    return new Uint8Array(buffer.memory, 0, buffer.byteLength)
   }
 
-  write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    this.#own(buffer).bytes.set(bytes, byteOffset)
+  protected override makeList(slots: Float64Array): ProgramHandle {
+    return this.#addon.record(slots)
   }
 
-  async read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
-    await this.#last
-    return this.#own(buffer).bytes.slice(byteOffset, byteOffset + byteLength)
+  /** The addon frees a list when nothing refers to it any more. */
+  protected override dropList(): void {}
+
+  protected override runList(list: ProgramHandle): Promise<void> {
+    return this.#addon.submit(this.#pool, list)
   }
 
-  map(buffer: DeviceBuffer): Uint8Array {
-    return this.#own(buffer).bytes
-  }
-
-  record(commands: readonly Command[]): Program {
-    const scratch: DeviceBuffer[] = []
-    const encoded: Encoded[] = []
-    let scratchBytes = 0
-    for (const command of commands) {
-      validateCommand(command)
-      scratchBytes = Math.max(scratchBytes, scratchByteLength(command))
-    }
-    // Commands run one after the other, so one scratch buffer serves them all.
-    const shared = scratchBytes > 0 ? this.allocate(scratchBytes, 'scratch') : undefined
-    if (shared) scratch.push(shared)
-    for (const command of commands) encoded.push(encodeCommand(command, shared))
-    return this.recordEncoded(encoded, scratch)
-  }
-
-  /** @internal Also for the operations that only this backend has (native-operations.ts). */
-  recordEncoded(encoded: readonly Encoded[], scratch: readonly DeviceBuffer[] = []): Program {
-    const slots = encodeProgram(encoded, (buffer) => this.#own(buffer).address)
-    const program: NativeProgram = {
-      handle: this.#addon.record(slots),
-      commandCount: encoded.length,
-      dispose: () => {
-        for (const buffer of scratch) if (this.#buffers.has(buffer)) this.free(buffer)
-      },
-    }
-    return program
-  }
-
-  submit(program: Program): Promise<void> {
-    if (this.#disposed) throw new BackendError('The native backend has been disposed of.')
-    const { handle } = program as NativeProgram
-    const previous = this.#last
-    this.#last = previous.then(() => this.#addon.submit(this.#pool, handle))
-    return this.#last
-  }
-
-  dispose(): void {
-    if (this.#disposed) return
-    this.#disposed = true
-    void this.#last.then(() => {
-      for (const buffer of [...this.#buffers]) this.free(buffer)
-      this.#addon.closePool(this.#pool)
-    })
-  }
-
-  #own(buffer: DeviceBuffer): NativeBuffer {
-    if (!this.#buffers.has(buffer)) {
-      throw new BackendError(`The buffer "${buffer.label}" is freed or of another backend.`)
-    }
-    return buffer as NativeBuffer
+  protected override close(): void {
+    this.#addon.closePool(this.#pool)
   }
 }

@@ -4,8 +4,14 @@
  * the one its vector.c states in its first lines.
  */
 
-import type { Command, DenseMatrix, DenseType, DeviceBuffer } from '../../kernels/commands.ts'
-import { padToTile } from '../../ternary/index.ts'
+import type {
+  CacheType,
+  Command,
+  DenseMatrix,
+  DenseType,
+  DeviceBuffer,
+} from '../kernels/commands.ts'
+import { padToTile } from '../ternary/index.ts'
 
 const POINTERS = 8
 const INTEGERS = 12
@@ -30,6 +36,7 @@ const OPERATIONS = [
 /** The operations of a decoder and those that only the native backend has. */
 export type NativeOperation = (typeof OPERATIONS)[number]
 
+const CACHE_TYPES: Record<CacheType, number> = { f16: 0, f32: 1 }
 const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2 }
 
 /** A buffer, an address, or null for an operand that is left out. */
@@ -130,7 +137,14 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.step, c.qkv, c.rotations, cache.keys, cache.values],
-        integers: [c.rows, c.nHeads, cache.nKvHeads, cache.headDim, cache.capacity],
+        integers: [
+          c.rows,
+          c.nHeads,
+          cache.nKvHeads,
+          cache.headDim,
+          cache.capacity,
+          CACHE_TYPES[cache.type ?? 'f16'],
+        ],
       }
     }
     case 'attention': {
@@ -145,6 +159,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
           cache.headDim,
           cache.capacity,
           partialChunks(c.rows, cache.capacity),
+          CACHE_TYPES[cache.type ?? 'f16'],
         ],
         floats: [1 / Math.sqrt(cache.headDim)],
       }

@@ -1,0 +1,84 @@
+/**
+ * Finds and compiles the WebAssembly module that this engine can run: relaxed SIMD or plain SIMD, with
+ * shared memory for threads or without. In Node and in browsers alike.
+ */
+import { BackendError } from '../../errors.ts'
+
+export type WasmIsa = 'wasm-relaxed-simd' | 'wasm-simd'
+
+export interface WasmFeatures {
+  readonly simd: boolean
+  readonly relaxedSimd: boolean
+  /** Shared memory can be made: in a browser only on a cross-origin isolated page. */
+  readonly sharedMemory: boolean
+  /** Why there is no shared memory. */
+  readonly sharedMemoryReason: string | undefined
+}
+
+/** Each is a module with one function that only validates where the feature exists. */
+const PROBES = {
+  // (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)
+  simd: [
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253,
+    15, 253, 98, 11,
+  ],
+  // (func (result v128) i32.const 1 i8x16.splat i32.const 2 i8x16.splat i8x16.relaxed_swizzle)
+  relaxedSimd: [
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253,
+    15, 65, 2, 253, 15, 253, 128, 2, 11,
+  ],
+}
+
+/** What this engine offers to the backend. */
+export function wasmFeatures(): WasmFeatures {
+  const validates = (bytes: number[]) =>
+    typeof WebAssembly === 'object' && WebAssembly.validate(new Uint8Array(bytes))
+  const sharedMemoryReason = whyNoSharedMemory()
+  return {
+    simd: validates(PROBES.simd),
+    relaxedSimd: validates(PROBES.relaxedSimd),
+    sharedMemory: sharedMemoryReason === undefined,
+    sharedMemoryReason,
+  }
+}
+
+function whyNoSharedMemory(): string | undefined {
+  if (typeof SharedArrayBuffer === 'undefined' || globalThis.crossOriginIsolated === false) {
+    return 'the page is not cross-origin isolated; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
+  }
+  return undefined
+}
+
+/** The modules' places, written so that bundlers see each file. */
+const MODULES: Record<WasmIsa, { alone: URL; threads: URL }> = {
+  'wasm-simd': {
+    alone: new URL('./bitnet-simd.wasm', import.meta.url),
+    threads: new URL('./bitnet-simd-threads.wasm', import.meta.url),
+  },
+  'wasm-relaxed-simd': {
+    alone: new URL('./bitnet-relaxed-simd.wasm', import.meta.url),
+    threads: new URL('./bitnet-relaxed-simd-threads.wasm', import.meta.url),
+  },
+}
+
+/** @throws BackendError if the module's file cannot be read */
+export async function compileModule(isa: WasmIsa, threaded: boolean): Promise<WebAssembly.Module> {
+  const url = MODULES[isa][threaded ? 'threads' : 'alone']
+  try {
+    return await WebAssembly.compile(await readBytes(url))
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new BackendError(`The WebAssembly module ${url.href} does not load: ${reason}`, { cause })
+  }
+}
+
+async function readBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+  if (url.protocol === 'file:') {
+    // Node's fetch does not read files. Asked for at run time, so that bundlers do not look for it.
+    const { readFile } = globalThis.process.getBuiltinModule('node:fs/promises')
+    return new Uint8Array(await readFile(url))
+  }
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`HTTP status ${response.status}`)
+  return new Uint8Array(await response.arrayBuffer())
+}
