@@ -11,7 +11,7 @@ import { halfRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
 import { LossMeter } from './tensor-streams.ts'
 
-export interface TernaryDifference {
+interface TernaryDifference {
   /** By its GGUF name. */
   readonly tensor: string
   /** Weights whose codes differ. */
@@ -19,7 +19,7 @@ export interface TernaryDifference {
   readonly scales: readonly [number, number]
 }
 
-export interface DenseDifference {
+interface DenseDifference {
   readonly tensor: string
   /** Root mean square of the difference, relative to that of the first file's values. */
   readonly relativeError: number

@@ -23,7 +23,7 @@ const BYTE = 6
 /** Given to pre-tokenizers without a name; other programs refuse it instead of guessing. */
 const UNNAMED_PRE = 'tokenizer.huggingface.json'
 
-export interface VocabularyKeys {
+interface VocabularyKeys {
   readonly addBos: MetadataEntry
   /** In the order of the published 2B-4T file, from `tokenizer.ggml.model` to the chat template. */
   readonly core: readonly MetadataEntry[]

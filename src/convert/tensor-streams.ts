@@ -71,7 +71,7 @@ export async function* denseStream(
 }
 
 /** Counts of a ternary tensor, filled while it is read once. */
-export interface CodeCounts {
+interface CodeCounts {
   zeros: number
 }
 

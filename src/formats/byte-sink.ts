@@ -10,7 +10,7 @@ export interface ByteSink {
 }
 
 /** A sink that keeps everything, for tests and small files. */
-export interface MemorySink extends ByteSink {
+interface MemorySink extends ByteSink {
   /** All bytes written so far, joined. */
   bytes(): Uint8Array
 }

@@ -18,10 +18,8 @@ import type { TensorType } from './model-file.ts'
 import { BLOCK_SIZES } from './tensor-types.ts'
 import { decodePairs, decodeTrits, TERNARY_BLOCK } from './ternary-blocks.ts'
 
-export { elementCount, tensorByteLength } from './tensor-types.ts'
-
 /** Types that {@link decodeDense} reads. */
-export type DenseStorage = Exclude<TensorType, 'I2_S' | 'U8'>
+type DenseStorage = Exclude<TensorType, 'I2_S' | 'U8'>
 /** Types that {@link encodeDense} writes. */
 export type EncodableType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
 

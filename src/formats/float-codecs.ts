@@ -11,7 +11,7 @@ export function asUint16(bytes: Uint8Array): Uint16Array {
 }
 
 /** The bytes as 32-bit words: a view where alignment allows, otherwise a copy. */
-export function asUint32(bytes: Uint8Array): Uint32Array {
+function asUint32(bytes: Uint8Array): Uint32Array {
   const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
   return new Uint32Array(whole.buffer, whole.byteOffset, whole.byteLength >> 2)
 }
@@ -23,7 +23,7 @@ export function asFloat32(bytes: Uint8Array): Float32Array {
 }
 
 /** The bytes of a typed array, without a copy. */
-export function bytesOf(values: ArrayBufferView): Uint8Array {
+function bytesOf(values: ArrayBufferView): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 

@@ -5,7 +5,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import type { ByteSink } from '../formats/byte-sink.ts'
 
-export interface FileSink extends ByteSink {
+interface FileSink extends ByteSink {
   finish(): Promise<void>
   discard(): Promise<void>
 }

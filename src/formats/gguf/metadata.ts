@@ -48,7 +48,7 @@ interface ElementBudget {
   elementType: GgufValueType | undefined
 }
 
-export interface Metadata {
+interface Metadata {
   /** In the file's order. */
   readonly values: Map<string, GgufValue>
   /** The type each value is stored as: "u32", or "f32[]" for an array. */

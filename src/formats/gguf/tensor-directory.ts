@@ -9,7 +9,7 @@ import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './limits.ts'
 import { describeTypeId, typeById, typesOfSpan } from './tensor-types.ts'
 
 /** A directory entry as it stands in the file. */
-export interface DirectoryEntry {
+interface DirectoryEntry {
   readonly name: string
   readonly typeId: number
   /** Outermost first. */

@@ -1,3 +1,3 @@
 /** Reading and writing safetensors. */
-export { type ParsedSafetensors, parseSafetensors, type SkippedTensor } from './parse.ts'
-export { type SafetensorsTensorToWrite, writeSafetensors } from './write.ts'
+export { parseSafetensors } from './parse.ts'
+export { writeSafetensors } from './write.ts'

@@ -12,7 +12,7 @@ import type {
 } from '../model-file.ts'
 
 /** The limit of the format's own library. */
-export const MAX_HEADER_BYTES = 100_000_000
+const MAX_HEADER_BYTES = 100_000_000
 /** No framework goes further. */
 const MAX_DIMENSIONS = 8
 
@@ -44,14 +44,14 @@ const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map([
 ])
 
 /** A tensor of a type that this library does not read, e.g. an I64 buffer of positions. */
-export interface SkippedTensor {
+interface SkippedTensor {
   readonly name: string
   readonly dtype: string
   readonly shape: readonly number[]
   readonly byteLength: number
 }
 
-export interface ParsedSafetensors extends SafetensorsFile {
+interface ParsedSafetensors extends SafetensorsFile {
   /** Left out of `tensors`; a model that needs one of them fails when it looks for it. */
   readonly skipped: ReadonlyMap<string, SkippedTensor>
   /** The header's `__metadata__`; only its string values. */

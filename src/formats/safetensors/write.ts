@@ -8,9 +8,9 @@ import { elementCount } from '../tensor-types.ts'
 
 const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2, U8: 1, I64: 8 } as const
 
-export type SafetensorsDtype = keyof typeof DTYPE_BYTES
+type SafetensorsDtype = keyof typeof DTYPE_BYTES
 
-export interface SafetensorsTensorToWrite {
+interface SafetensorsTensorToWrite {
   readonly name: string
   readonly dtype: SafetensorsDtype
   /** Outermost first. */

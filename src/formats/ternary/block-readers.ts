@@ -49,7 +49,7 @@ export async function openI2S(tensor: TensorInfo): Promise<CodeReader> {
  *
  * @returns whether the unused code 3 occurred
  */
-export function decodeI2S(out: Int8Array, blocks: Uint8Array): boolean {
+function decodeI2S(out: Int8Array, blocks: Uint8Array): boolean {
   const whole = areAligned(blocks, out) ? blocks : blocks.slice()
   const words = new Uint32Array(whole.buffer, whole.byteOffset, whole.length >> 2)
   const weights = new Int32Array(out.buffer, out.byteOffset, words.length * 4)

@@ -70,7 +70,7 @@ function encodeBlocks(type: TernaryStorage, codes: Int8Array, scale: number): Ui
 }
 
 /** The inverse of decodeI2S in block-readers.ts. */
-export function encodeI2S(out: Uint8Array, codes: Int8Array): void {
+function encodeI2S(out: Uint8Array, codes: Int8Array): void {
   for (let at = 0, o = 0; at < out.length; at += 32, o += 128) {
     for (let p = 0; p < 32; p++) {
       out[at + p] =

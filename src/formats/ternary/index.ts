@@ -1,4 +1,4 @@
 /** Ternary matrices out of files and into them. */
 export { encodeTernary, storedScale, type TernaryStorage } from './encode.ts'
-export { packHf, type ScaleConvention, scaleConventionOf } from './hf-packed.ts'
+export { packHf } from './hf-packed.ts'
 export { type OpenTernaryOptions, openTernary } from './open-ternary.ts'

@@ -17,7 +17,7 @@ import { ReadWindow } from './read-window.ts'
 
 const PASS_BYTES = 4 << 20
 
-export interface MasterReader extends CodeReader {
+interface MasterReader extends CodeReader {
   /** Whether the weights were ternary already. */
   readonly exact: boolean
 }
