@@ -25,18 +25,30 @@ int32_t list_phases(const kernel_table *table, const command *commands, int32_t 
 void list_start(list_run *run) {
   const int32_t phases = list_phases(run->table, run->commands, run->count);
   for (int32_t i = 0; i < phases; i++) {
-    atomic_init(&run->meetings[i].claimed, 0);
-    atomic_init(&run->meetings[i].arrived, 0);
+    atomic_init(&run->progress[i].claimed, 0);
+    atomic_init(&run->progress[i].done, 0);
   }
   atomic_store(&run->finished_phases, 0);
 }
 
-// Waits until all threads have come to the meeting `at`; the last one opens the door.
-static void meet(list_run *run, meeting *m, int32_t at) {
-  if (atomic_fetch_add_explicit(&m->arrived, 1, memory_order_acq_rel) == run->threads - 1) {
-    atomic_store_explicit(&run->finished_phases, at + 1, memory_order_release);
-    return;
+// Claims and does tasks of a phase until none is left; the thread that does the last one says so.
+static void work_on(list_run *run, const command *c, int32_t phase, work_plan plan, int32_t at) {
+  const kernel *k = &run->table->ops[c->op];
+  progress *p = &run->progress[at];
+  for (;;) {
+    const int32_t first = atomic_fetch_add_explicit(&p->claimed, plan.grain, memory_order_relaxed);
+    if (first >= plan.tasks) return;
+    const int32_t last = first + plan.grain < plan.tasks ? first + plan.grain : plan.tasks;
+    k->run(c, phase, first, last);
+    const int32_t piece = last - first;
+    if (atomic_fetch_add_explicit(&p->done, piece, memory_order_acq_rel) + piece == plan.tasks) {
+      atomic_store_explicit(&run->finished_phases, at + 1, memory_order_release);
+      return;
+    }
   }
+}
+
+static void wait_for(list_run *run, int32_t at) {
   for (int32_t spins = 0;; spins++) {
     const int32_t finished = atomic_load_explicit(&run->finished_phases, memory_order_acquire);
     if (finished > at) return;
@@ -52,18 +64,12 @@ void list_join(list_run *run) {
   int32_t at = 0;
   for (int32_t i = 0; i < run->count; i++) {
     const command *c = &run->commands[i];
-    const kernel *k = &run->table->ops[c->op];
-    for (int32_t phase = 0; phase < k->phases; phase++, at++) {
-      const work_plan plan = k->plan(c, phase, run->threads);
+    for (int32_t phase = 0; phase < run->table->ops[c->op].phases; phase++, at++) {
+      if (atomic_load_explicit(&run->finished_phases, memory_order_acquire) > at) continue;
+      const work_plan plan = run->table->ops[c->op].plan(c, phase, run->threads);
       if (plan.tasks == 0) continue;
-      meeting *m = &run->meetings[at];
-      for (;;) {
-        const int32_t first = atomic_fetch_add_explicit(&m->claimed, plan.grain, memory_order_relaxed);
-        if (first >= plan.tasks) break;
-        const int32_t last = first + plan.grain < plan.tasks ? first + plan.grain : plan.tasks;
-        k->run(c, phase, first, last);
-      }
-      if (run->threads > 1) meet(run, m, at);
+      work_on(run, c, phase, plan, at);
+      wait_for(run, at);
     }
   }
 }

@@ -1,7 +1,8 @@
 // One run of a list of commands by several threads; see pool.h and wasm.c for who owns the threads.
 //
 // Work is claimed in pieces from a counter per phase, so a thread that the system holds up costs one
-// piece, not its whole share. Between phases all threads meet: they spin for a short while, then yield.
+// piece, not its whole share. A phase ends when all its tasks are done, not when all threads have come:
+// a thread that holds no piece is not waited for, and skips what the others have finished.
 #ifndef BITNET_LIST_H
 #define BITNET_LIST_H
 
@@ -19,11 +20,11 @@
 #define relax() ((void)0)
 #endif
 
-// One phase of one command: who has claimed how much, and who is done.
+// One phase of one command: tasks that threads have claimed, and tasks that are done.
 typedef struct {
   _Alignas(CACHE_LINE) atomic_int claimed;
-  _Alignas(CACHE_LINE) atomic_int arrived;
-} meeting;
+  _Alignas(CACHE_LINE) atomic_int done;
+} progress;
 
 typedef struct {
   const kernel_table *table;
@@ -31,8 +32,8 @@ typedef struct {
   int32_t count;
   int32_t threads;
   // Room for list_phases() of them.
-  meeting *meetings;
-  // Phases that all threads have finished.
+  progress *progress;
+  // All phases before this one are done.
   _Alignas(CACHE_LINE) atomic_int finished_phases;
 } list_run;
 

@@ -16,7 +16,7 @@ struct pool {
   int32_t stopping;
   // The list in hand, written by pool_run before `generation` moves.
   list_run run;
-  int32_t meetings_capacity;
+  int32_t progress_capacity;
   _Alignas(CACHE_LINE) atomic_uint generation;
   // Workers that have left the list.
   _Alignas(CACHE_LINE) atomic_int left;
@@ -71,12 +71,12 @@ int32_t pool_threads(const pool *p) { return p->threads; }
 
 void pool_run(pool *p, const kernel_table *table, const command *commands, int32_t count) {
   const int32_t phases = list_phases(table, commands, count);
-  if (phases > p->meetings_capacity) {
-    meeting *larger = aligned_memory(CACHE_LINE, (size_t)phases * sizeof(meeting));
+  if (phases > p->progress_capacity) {
+    progress *larger = aligned_memory(CACHE_LINE, (size_t)phases * sizeof(progress));
     if (!larger) abort();  // 128 bytes a phase: the process has no memory left at all
-    aligned_free(p->run.meetings);
-    p->run.meetings = larger;
-    p->meetings_capacity = phases;
+    aligned_free(p->run.progress);
+    p->run.progress = larger;
+    p->progress_capacity = phases;
   }
   p->run.table = table;
   p->run.commands = commands;
@@ -94,7 +94,7 @@ void pool_destroy(pool *p) {
   next_generation(p);
   for (int32_t i = 0; i < p->threads - 1; i++) thread_join(&p->workers[i]);
   lock_destroy(&p->lock);
-  aligned_free(p->run.meetings);
+  aligned_free(p->run.progress);
   free(p->workers);
   aligned_free(p);
 }

@@ -14,7 +14,7 @@ typedef struct {
 } control_block;
 
 int32_t EXPORT(control_bytes)(void) { return (int32_t)sizeof(control_block); }
-int32_t EXPORT(meeting_bytes)(void) { return (int32_t)sizeof(meeting); }
+int32_t EXPORT(progress_bytes)(void) { return (int32_t)sizeof(progress); }
 int32_t EXPORT(command_bytes)(void) { return (int32_t)sizeof(command); }
 
 int32_t EXPORT(count_phases)(const command *commands, int32_t count) {
@@ -31,12 +31,12 @@ void EXPORT(decode_command)(command *c, const double *slot) {
 
 // Sets the list that the next generation runs.
 void EXPORT(set_list)(control_block *b, const command *commands, int32_t count, int32_t threads,
-                      meeting *meetings) {
+                      progress *states) {
   b->run.table = &kernels_wasm;
   b->run.commands = commands;
   b->run.count = count;
   b->run.threads = threads;
-  b->run.meetings = meetings;
+  b->run.progress = states;
   list_start(&b->run);
   atomic_store(&b->left, 0);
 }

@@ -20,7 +20,7 @@ export interface WasmOptions {
 interface Exports {
   readonly __heap_base: WebAssembly.Global
   control_bytes(): number
-  meeting_bytes(): number
+  progress_bytes(): number
   command_bytes(): number
   count_phases(commands: number, count: number): number
   decode_command(command: number, slots: number): void
@@ -29,19 +29,19 @@ interface Exports {
     commands: number,
     count: number,
     threads: number,
-    meetings: number,
+    progress: number,
   ): void
   run_alone(control: number): void
   next_generation(control: number, stopping: number): void
 }
 
-/** Addresses of a list's commands and of its meetings. */
+/** Addresses of a list's commands and of its progress. */
 interface WasmList {
   readonly commands: number
   readonly commandBytes: number
   readonly count: number
-  readonly meetings: number
-  readonly meetingBytes: number
+  readonly progress: number
+  readonly progressBytes: number
 }
 
 const MAX_THREADS = 64
@@ -166,19 +166,19 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
       }
       this.#memory.free(staging, slotBytes)
     }
-    const meetingBytes = exports.count_phases(commands, count) * exports.meeting_bytes()
-    const meetings = this.#memory.allocate(meetingBytes, 'meetings')
-    return { commands, count, meetings, commandBytes: count * commandBytes, meetingBytes }
+    const progressBytes = exports.count_phases(commands, count) * exports.progress_bytes()
+    const progress = this.#memory.allocate(progressBytes, 'progress')
+    return { commands, count, progress, commandBytes: count * commandBytes, progressBytes }
   }
 
   protected override dropList(list: WasmList): void {
     this.#memory.free(list.commands, list.commandBytes)
-    this.#memory.free(list.meetings, list.meetingBytes)
+    this.#memory.free(list.progress, list.progressBytes)
   }
 
   protected override async runList(list: WasmList): Promise<void> {
     const exports = this.#exports
-    exports.set_list(this.#control, list.commands, list.count, this.#threads, list.meetings)
+    exports.set_list(this.#control, list.commands, list.count, this.#threads, list.progress)
     if (this.#workers) await this.#workers.run(() => exports.next_generation(this.#control, 0))
     else exports.run_alone(this.#control)
   }
