@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,9 +31,8 @@ export async function buildProgram(): Promise<void> {
       continue
     }
     try {
-      const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
-      const project = join(ROOT, 'tsconfig.build.json')
-      execFileSync(process.execPath, [tsc, '-p', project], { cwd: ROOT, stdio: 'pipe' })
+      const script = join(ROOT, 'scripts', 'build.mjs')
+      execFileSync(process.execPath, [script], { cwd: ROOT, stdio: 'pipe' })
     } finally {
       rmSync(LOCK, { recursive: true, force: true })
     }

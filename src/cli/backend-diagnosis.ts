@@ -6,10 +6,11 @@ import { availableParallelism } from 'node:os'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { openBackend } from '../backends/select.ts'
+import { openWasmBackend, wasmVariants } from '../backends/wasm/wasm-backend.ts'
 import { type ProductTiming, timeProduct } from './product-timing.ts'
 
 export interface BackendDiagnosis {
-  readonly name: BackendName | 'wasm'
+  readonly name: BackendName
   readonly isa: string
   readonly available: boolean
   readonly threads?: number
@@ -32,8 +33,8 @@ interface Diagnosis {
 type NativeModule = typeof import('../backends/native/native-backend.ts')
 
 /** 32 copies are 142 MB: more than the caches of a processor, little on any machine of today. */
-const NATIVE_COPIES = 32
-const NATIVE_BUDGET_MS = 300
+const KERNEL_COPIES = 32
+const KERNEL_BUDGET_MS = 300
 /** The plain TypeScript loops take tens of milliseconds a product, whatever cache they read from. */
 const REFERENCE_COPIES = 1
 const REFERENCE_BUDGET_MS = 200
@@ -57,14 +58,16 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
       )
     }
   }
+  for (const { isa, supported, reason } of wasmVariants()) {
+    onStep(isa)
+    backends.push(
+      supported
+        ? await diagnose('wasm', isa, () => openWasmBackend({ isa, threads }))
+        : { name: 'wasm', isa, available: false, reason: reason ?? 'not in this engine' },
+    )
+  }
   onStep('reference')
   backends.push(await diagnose('reference', 'typescript', () => createReferenceBackend()))
-  backends.push({
-    name: 'wasm',
-    isa: '',
-    available: false,
-    reason: 'announced, not in this version',
-  })
   onStep('memory reads')
   return {
     threads,
@@ -92,7 +95,7 @@ async function diagnose(
   open: () => Backend | Promise<Backend>,
 ): Promise<BackendDiagnosis> {
   const [copies, budget] =
-    name === 'native' ? [NATIVE_COPIES, NATIVE_BUDGET_MS] : [REFERENCE_COPIES, REFERENCE_BUDGET_MS]
+    name === 'native' ? [KERNEL_COPIES, KERNEL_BUDGET_MS] : [REFERENCE_COPIES, REFERENCE_BUDGET_MS]
   let backend: Backend | undefined
   try {
     backend = await open()

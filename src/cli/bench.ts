@@ -2,6 +2,7 @@
  * `bitnet bench`: the same greedy generation several times, after one that is not counted. Reports
  * time, throughput, prefill and decode speed, bytes of the model and the process's peak memory.
  */
+import { loadavg } from 'node:os'
 import type { Command } from 'commander'
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { GenerateResult } from '../generate/options.ts'
@@ -47,6 +48,8 @@ interface BenchReport {
   readonly cacheBytesPerToken: number
   /** Largest resident set of the process so far. */
   readonly peakMemoryBytes: number
+  /** Of the last minute, this program included. */
+  readonly loadAverage: number
 }
 
 /** Long enough to be a prompt, open enough that a story model goes on for hundreds of tokens. */
@@ -131,6 +134,7 @@ function makeReport(model: LanguageModel, flags: BenchFlags, runs: readonly Run[
     decodeTokensPerSecond: over((run) => run.result.timings.decodeTokensPerSecond),
     ...model.memory,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    loadAverage: loadavg()[0],
   }
 }
 
@@ -181,6 +185,7 @@ function describe(report: BenchReport): string[] {
       ],
       ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
       ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+      ['machine load', report.loadAverage.toFixed(2)],
     ]),
   ]
 }

@@ -4,16 +4,14 @@
 import { expect, test } from 'vitest'
 import { mockSurroundings } from '../../test/mock-language-model.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { runDoctor } from './doctor.ts'
+import { type DoctorReport, describeMachine, runDoctor } from './doctor.ts'
+import { hostFacts } from './host-facts.ts'
 import { timeProduct } from './product-timing.ts'
 
 test('--json names the host, every backend, and a reason for each that does not run', async () => {
   const mock = mockSurroundings()
   expect(await runDoctor({ json: true }, mock)).toBe(0)
-  const report = JSON.parse(mock.out()) as {
-    host: { node: string }
-    backends: { name: string; available: boolean; reason?: string; timing?: object }[]
-  }
+  const report = JSON.parse(mock.out()) as DoctorReport
   expect(report.host.node).toBe(process.version)
   const names = report.backends.map(({ name }) => name)
   expect(names).toEqual(expect.arrayContaining(['native', 'reference', 'wasm']))
@@ -21,14 +19,25 @@ test('--json names the host, every backend, and a reason for each that does not 
   for (const { available, reason, timing } of report.backends) {
     expect(available ? timing : reason).toBeTruthy()
   }
+
+  const table = describeMachine(report).join('\n')
+  expect(table).toMatch(/^node +v\d+/)
+  expect(table).toMatch(/^reference +typescript +1 +\d+ us/m)
+  expect(table).toMatch(/^wasm +wasm-simd /m)
 })
 
-test('the table has a line for each backend', async () => {
-  const mock = mockSurroundings()
-  await runDoctor({}, mock)
-  expect(mock.out()).toMatch(/^node +v\d+/)
-  expect(mock.out()).toMatch(/^reference +typescript +1 +\d+ us/m)
-  expect(mock.out()).toMatch(/^wasm .*announced/m)
+test('a backend that does not run has its reason in the table', () => {
+  const reason = 'this machine has no such thing'
+  const lines = describeMachine({
+    host: hostFacts(),
+    threads: 2,
+    chosen: 'none',
+    product: { rows: 1, cols: 1, tokens: 1 },
+    backends: [{ name: 'native', isa: 'x86-avx2', available: false, reason }],
+    memoryBandwidth: { reason: 'not built' },
+  })
+  expect(lines.at(-1)).toMatch(/^native +x86-avx2 .*this machine has no such thing$/)
+  expect(lines.join('\n')).toContain('not measured: not built')
 })
 
 test('timing a product frees all that it allocated', async () => {

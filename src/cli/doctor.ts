@@ -19,7 +19,7 @@ export interface DoctorFlags {
   readonly json?: boolean
 }
 
-interface DoctorReport {
+export interface DoctorReport {
   readonly host: HostFacts
   readonly threads: number
   /** What `--backend auto` runs here. */
@@ -62,14 +62,14 @@ export async function runDoctor(
       ...diagnosis,
     }
     if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describe(report).join('\n'))
+    else await writeLine(stdout, describeMachine(report).join('\n'))
     return EXIT.ok
   } finally {
     line.clear()
   }
 }
 
-function describe(report: DoctorReport): string[] {
+export function describeMachine(report: DoctorReport): string[] {
   const { host, memoryBandwidth } = report
   const peak = 'bytesPerSecond' in memoryBandwidth ? memoryBandwidth.bytesPerSecond : undefined
   return [
@@ -78,6 +78,7 @@ function describe(report: DoctorReport): string[] {
       ['system', `${host.platform} ${host.arch}, ${host.osRelease}`],
       ['processor', `${host.cpu}, ${host.logicalCpus} logical processors`],
       ['features', host.cpuFeatures?.join(' ') ?? 'the system does not tell'],
+      ['load', `${host.loadAverage.toFixed(2)}: other work on the machine makes all speeds lower`],
       ['memory', formatBytes(host.memoryBytes)],
       [
         'memory reads',

@@ -2,7 +2,7 @@
  * What machine and runtime this is, as far as the operating system tells without special rights.
  */
 import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, release, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
 
 export interface HostFacts {
   readonly node: string
@@ -12,6 +12,8 @@ export interface HostFacts {
   readonly cpu: string
   readonly logicalCpus: number
   readonly memoryBytes: number
+  /** Processes that wanted a processor over the last minute; 0 where the system does not tell. */
+  readonly loadAverage: number
   /** Processor features that our kernels use or will use; undefined where the system hides them. */
   readonly cpuFeatures: readonly string[] | undefined
 }
@@ -43,6 +45,7 @@ export function hostFacts(): HostFacts {
     cpu: cpus().at(0)?.model.trim() ?? 'unknown',
     logicalCpus: availableParallelism(),
     memoryBytes: totalmem(),
+    loadAverage: loadavg()[0],
     cpuFeatures: process.platform === 'linux' ? linuxFeatures() : undefined,
   }
 }
