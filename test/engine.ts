@@ -3,7 +3,7 @@
  */
 import type { Backend } from '../src/backends/backend.ts'
 import type { ModelConfig } from '../src/model/config.ts'
-import { createDecoder, type Decoder } from '../src/model/decoder.ts'
+import { createDecoder, type Decoder, type DecoderOptions } from '../src/model/decoder.ts'
 import type { RowBatch } from '../src/model/engine.ts'
 import { readConfig } from '../src/model/read-config.ts'
 import { type LoadedWeights, loadWeights, type WeightOptions } from '../src/model/weights.ts'
@@ -19,13 +19,13 @@ export interface TestEngine extends AsyncDisposable {
 export async function openEngine(
   path: string,
   backend: Backend,
-  options: WeightOptions = {},
+  options: WeightOptions & DecoderOptions = {},
 ): Promise<TestEngine> {
   const { file } = await openModelFile(path)
   try {
     const config = readConfig(file)
     const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights)
+    const decoder = createDecoder(backend, config, weights, options)
     return {
       config,
       weights,

@@ -46,8 +46,13 @@ export interface QuantizedBuffer {
   readonly sums: DeviceBuffer
 }
 
+/** How keys and values are stored. */
+export type CacheType = 'f16' | 'f32'
+
 /** The KV cache of one layer; see kernels/attention/layout.ts. */
 export interface LayerCache {
+  /** Unset: f16. */
+  readonly type?: CacheType
   readonly keys: DeviceBuffer
   readonly values: DeviceBuffer
   readonly slots: number
@@ -120,7 +125,7 @@ export interface DenseMatmulCommand {
 
 /**
  * Rotary embedding and cache write. qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries are rotated
- * in place, rotated keys and values go to the cache as f16.
+ * in place, rotated keys and values go to the cache, rounded to its type.
  */
 export interface RopeCacheCommand {
   readonly op: 'rope-cache'

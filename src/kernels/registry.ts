@@ -70,14 +70,16 @@ function quantized(memory: Memory, x: QuantizedBuffer): QuantizedRows {
 }
 
 function cacheMemory(memory: Memory, layer: LayerCache): CacheMemory {
-  const { slots, capacity, nKvHeads, headDim } = layer
+  const { type = 'f16', slots, capacity, nKvHeads, headDim } = layer
+  const elements = type === 'f32' ? floats : halves
   return {
+    type,
     slots,
     capacity,
     nKvHeads,
     headDim,
-    keys: halves(memory, layer.keys),
-    values: halves(memory, layer.values),
+    keys: elements(memory, layer.keys),
+    values: elements(memory, layer.values),
   }
 }
 

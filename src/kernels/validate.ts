@@ -95,6 +95,8 @@ class Checker {
   }
 
   cache(layer: LayerCache): void {
+    const { type = 'f16' } = layer
+    if (type !== 'f16' && type !== 'f32') this.fail('cache.type', 'f16 or f32', type)
     this.count('cache.slots', layer.slots)
     this.count('cache.nKvHeads', layer.nKvHeads)
     this.count('cache.capacity', layer.capacity)

@@ -4,13 +4,13 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import { UsageError } from '../errors.ts'
-import { STEP_WORDS } from '../kernels/commands.ts'
+import { type CacheType, STEP_WORDS } from '../kernels/commands.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
 import type { DecodeEngine, KvCache, RowBatch } from './engine.ts'
 import { type Activations, type DecoderWeights, forward } from './forward.ts'
-import { checkCacheOptions, DecoderCache } from './kv-cache.ts'
+import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './kv-cache.ts'
 import { ProgramCache } from './program-cache.ts'
 import { Rotations } from './rotations.ts'
 
@@ -19,26 +19,37 @@ const DEFAULT_MAX_ROWS = 256
 
 /** A {@link DecodeEngine} with memory of its own. */
 export interface Decoder extends DecodeEngine {
+  /** Bytes that one position of one sequence takes in a cache. */
+  readonly cacheBytesPerToken: number
   /** Bytes of activations and tables, without caches. */
   readonly activationBytes: number
   /** Frees activations and recordings; weights and backend are the caller's. */
   dispose(): void
 }
 
-/**
- * @param options.maxRows most rows in one pass; by default 256, or the context if that is less
- */
+export interface DecoderOptions {
+  /** Most rows in one pass; unset: 256, or the context if that is less. */
+  readonly maxRows?: number | undefined
+  /**
+   * Precision of keys and values. Unset: f32, which agrees with the published float32 results; f16
+   * takes half the memory, and its rounding, which int8 activations turn into steps, moves logits by
+   * up to two hundredths of the largest.
+   */
+  readonly cacheType?: CacheType | undefined
+}
+
+/** @throws UsageError if an option is out of its range */
 export function createDecoder(
   backend: Backend,
   config: ModelConfig,
   weights: DecoderWeights,
-  options: { maxRows?: number } = {},
+  options: DecoderOptions = {},
 ): Decoder {
   const maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
   if (!Number.isInteger(maxRows) || maxRows < 1) {
     throw new UsageError(`Expected maxRows to be a whole number from 1 on, got ${maxRows}.`)
   }
-  return new BackendDecoder(backend, config, weights, maxRows)
+  return new BackendDecoder(backend, config, weights, maxRows, options.cacheType ?? 'f32')
 }
 
 class BackendDecoder implements Decoder {
@@ -49,6 +60,7 @@ class BackendDecoder implements Decoder {
   readonly #owner: BufferOwner
   readonly #rotations: Rotations
   readonly #programs = new ProgramCache()
+  readonly #cacheType: CacheType
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
   #activations: Activations
@@ -56,11 +68,18 @@ class BackendDecoder implements Decoder {
   #logitRoom = 1
   #isRunning = false
 
-  constructor(backend: Backend, config: ModelConfig, weights: DecoderWeights, maxRows: number) {
+  constructor(
+    backend: Backend,
+    config: ModelConfig,
+    weights: DecoderWeights,
+    maxRows: number,
+    cacheType: CacheType,
+  ) {
     this.config = config
     this.maxRows = maxRows
     this.#backend = backend
     this.#weights = weights
+    this.#cacheType = cacheType
     this.#owner = new BufferOwner(backend)
     this.#rotations = new Rotations(this.#owner, config.headDim, config.ropeTheta)
     this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
@@ -73,6 +92,10 @@ class BackendDecoder implements Decoder {
     }
   }
 
+  get cacheBytesPerToken(): number {
+    return cacheBytesPerToken(this.config, this.#cacheType)
+  }
+
   get activationBytes(): number {
     return this.#owner.byteLength
   }
@@ -82,6 +105,7 @@ class BackendDecoder implements Decoder {
     return new DecoderCache({
       backend: this.#backend,
       config: this.config,
+      type: this.#cacheType,
       ...options,
       rotations: this.#rotations.forPositions(padToTile(options.capacity)),
       onDispose: (cache) => this.#programs.clear(cache),

@@ -4,7 +4,7 @@
 import type { Backend } from '../backends/backend.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
-import type { DeviceBuffer, LayerCache } from '../kernels/commands.ts'
+import type { CacheType, DeviceBuffer, LayerCache } from '../kernels/commands.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
@@ -14,9 +14,9 @@ import type { KvCache, RowBatch } from './engine.ts'
 const MAX_SLOTS = 4096
 
 /** Bytes that one position of one sequence takes in all layers. */
-export function cacheBytesPerToken(config: ModelConfig): number {
+export function cacheBytesPerToken(config: ModelConfig, type: CacheType): number {
   const { nLayers, nKvHeads, headDim } = config
-  const layer = { slots: 1, capacity: 1, nKvHeads, headDim }
+  const layer = { type, slots: 1, capacity: 1, nKvHeads, headDim }
   return nLayers * (keyCacheByteLength(layer) + valueCacheByteLength(layer))
 }
 
@@ -35,6 +35,7 @@ export class DecoderCache implements KvCache {
   constructor(facts: {
     backend: Backend
     config: ModelConfig
+    type: CacheType
     slots: number
     capacity: number
     rotations: DeviceBuffer
@@ -43,7 +44,7 @@ export class DecoderCache implements KvCache {
     const { nKvHeads, headDim, nLayers } = facts.config
     const slots = facts.slots
     const capacity = padToTile(facts.capacity)
-    const shape = { slots, capacity, nKvHeads, headDim }
+    const shape = { type: facts.type, slots, capacity, nKvHeads, headDim }
     this.slots = slots
     this.capacity = capacity
     this.rotations = facts.rotations

@@ -7,7 +7,6 @@ import { FormatError } from '../errors.ts'
 import { createLanguageModel } from '../generate/create-language-model.ts'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
 import { createDecoder } from '../model/decoder.ts'
-import { cacheBytesPerToken } from '../model/kv-cache.ts'
 import { readConfig } from '../model/read-config.ts'
 import {
   type SamplingDefaults,
@@ -62,7 +61,7 @@ async function assemble(
   const backend = await openBackend(options)
   try {
     const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights)
+    const decoder = createDecoder(backend, config, weights, { cacheType: options.cache })
     return createLanguageModel({
       engine: decoder,
       tokenizer,
@@ -76,7 +75,7 @@ async function assemble(
         ternaryBytes: weights.ternaryBytes,
         denseBytes: weights.denseBytes,
         activationBytes: decoder.activationBytes,
-        cacheBytesPerToken: cacheBytesPerToken(config),
+        cacheBytesPerToken: decoder.cacheBytesPerToken,
       },
       loadMs: performance.now() - began,
       name: config.name,

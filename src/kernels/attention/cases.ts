@@ -3,10 +3,13 @@
  * several sequences at once, and scores that differ by more than an exponential can hold.
  */
 import { padToTile } from '../../ternary/index.ts'
+import type { CacheType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
-import { keyCacheByteLength, valueBase, valueCacheByteLength } from './layout.ts'
+import type { CacheElements } from '../rope-cache/reference.ts'
+import { valueBase } from './layout.ts'
 
 interface Shape {
+  readonly type?: CacheType
   readonly nHeads: number
   readonly nKvHeads: number
   readonly headDim: number
@@ -17,21 +20,28 @@ interface Shape {
   readonly magnitude?: number
 }
 
+/** So many random elements of the cache's type. */
+function elements(seeded: Seeded, shape: Shape, count: number, magnitude: number): CacheElements {
+  return shape.type === 'f32' ? seeded.floats(count, magnitude) : seeded.halves(count, magnitude)
+}
+
 /** Random values, zero where the layout pads a head. */
-function cacheValues(seeded: Seeded, shape: Shape): Uint16Array {
+function cacheValues(seeded: Seeded, shape: Shape): CacheElements {
   const { slots, nKvHeads, capacity, headDim } = shape
-  const values = new Uint16Array(valueCacheByteLength(shape) / 2)
+  const count = slots * nKvHeads * capacity * padToTile(headDim)
+  const values = shape.type === 'f32' ? new Float32Array(count) : new Uint16Array(count)
   for (let block = 0; block < slots * nKvHeads; block++) {
     const base = valueBase(shape, 0, block)
     for (let position = 0; position < capacity; position++) {
-      values.set(seeded.halves(headDim, 2), base + position * padToTile(headDim))
+      values.set(elements(seeded, shape, headDim, 2), base + position * padToTile(headDim))
     }
   }
   return values
 }
 
 function attentionCase(name: string, shape: Shape): KernelCase {
-  const { nHeads, nKvHeads, headDim, slots, capacity, places, magnitude = 1 } = shape
+  const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
+  const { magnitude = 1 } = shape
   return {
     name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
     create() {
@@ -40,7 +50,7 @@ function attentionCase(name: string, shape: Shape): KernelCase {
         contents: {
           step: stepWords(places),
           qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
-          keys: seeded.halves(keyCacheByteLength(shape) / 2, magnitude),
+          keys: elements(seeded, shape, slots * nKvHeads * capacity * headDim, magnitude),
           values: cacheValues(seeded, shape),
           out: stale(places.length * nHeads * headDim),
         },
@@ -50,7 +60,7 @@ function attentionCase(name: string, shape: Shape): KernelCase {
           nHeads,
           step,
           qkv,
-          cache: { keys, values, slots, capacity, nKvHeads, headDim },
+          cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
           out,
         }),
       }
@@ -107,5 +117,20 @@ export const attentionCases: readonly KernelCase[] = [
     { nHeads: 7, nKvHeads: 1, headDim: 256 },
   ].map((shape) =>
     attentionCase('other heads', { ...shape, slots: 1, capacity: 320, places: prompt(268, 3) }),
+  ),
+  ...[1, 2, 3, 4, 5].map((group) =>
+    attentionCase('float32 cache', {
+      type: 'f32',
+      nHeads: 2 * group,
+      nKvHeads: 2,
+      headDim: 72,
+      slots: 2,
+      capacity: 320,
+      places: [
+        { slot: 1, position: 16 },
+        { slot: 0, position: 318 },
+        { slot: 0, position: 319 },
+      ],
+    }),
   ),
 ]

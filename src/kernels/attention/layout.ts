@@ -1,5 +1,5 @@
 /**
- * The KV cache of one layer, in halves. A cache holds `slots` sequences of `capacity` positions, a
+ * The KV cache of one layer, in halves or float32. A cache holds `slots` sequences of `capacity` positions, a
  * multiple of 16, for each of nKvHeads heads; block b = slot * nKvHeads + head.
  *
  *   keys    element (position, d) of block b is at
@@ -10,6 +10,7 @@
  *           multiple of 16; the padding stays as it was allocated, zero
  */
 import { padToTile } from '../../ternary/index.ts'
+import type { CacheType } from '../commands.ts'
 
 /** Positions whose softmax is computed together; their results are merged in order. */
 export const ATTENTION_CHUNK = 256
@@ -18,6 +19,8 @@ export const ATTENTION_CHUNK = 256
 export const MAX_HEAD_DIM = 256
 
 export interface CacheShape {
+  /** Unset: f16. */
+  readonly type?: CacheType
   readonly slots: number
   readonly capacity: number
   readonly nKvHeads: number
@@ -26,20 +29,25 @@ export interface CacheShape {
 
 /** Bytes of a layer's keys. */
 export function keyCacheByteLength(shape: CacheShape): number {
-  return shape.slots * shape.nKvHeads * shape.capacity * shape.headDim * 2
+  return shape.slots * shape.nKvHeads * shape.capacity * shape.headDim * elementBytes(shape)
 }
 
 /** Bytes of a layer's values. */
 export function valueCacheByteLength(shape: CacheShape): number {
-  return shape.slots * shape.nKvHeads * shape.capacity * padToTile(shape.headDim) * 2
+  const { slots, nKvHeads, capacity, headDim } = shape
+  return slots * nKvHeads * capacity * padToTile(headDim) * elementBytes(shape)
 }
 
-/** Index of the first half of a slot's keys for one head. */
+function elementBytes(shape: CacheShape): number {
+  return shape.type === 'f32' ? 4 : 2
+}
+
+/** Index of the first element of a slot's keys for one head. */
 export function keyBase(shape: CacheShape, slot: number, kvHead: number): number {
   return (slot * shape.nKvHeads + kvHead) * shape.capacity * shape.headDim
 }
 
-/** Index of the first half of a slot's values for one head. */
+/** Index of the first element of a slot's values for one head. */
 export function valueBase(shape: CacheShape, slot: number, kvHead: number): number {
   return (slot * shape.nKvHeads + kvHead) * shape.capacity * padToTile(shape.headDim)
 }

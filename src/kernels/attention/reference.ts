@@ -12,7 +12,7 @@ import { padToTile } from '../../ternary/index.ts'
 import { STEP_WORDS } from '../commands.ts'
 import { float16Table } from '../float16.ts'
 import { exp32, LANES, sumLanes } from '../float32.ts'
-import type { CacheMemory } from '../rope-cache/reference.ts'
+import type { CacheElements, CacheMemory } from '../rope-cache/reference.ts'
 import { ATTENTION_CHUNK, keyBase, keyOffset, valueBase } from './layout.ts'
 
 const f = Math.fround
@@ -41,13 +41,16 @@ function attendChunk(
   count: number,
 ): void {
   const { headDim } = cache
+  const { keys, values } = cache
   const table = float16Table()
+  const value = (elements: CacheElements, i: number) =>
+    elements instanceof Uint16Array ? table[elements[i]] : elements[i]
   const scale = f(1 / Math.sqrt(headDim))
   part.max = -Infinity
   for (let i = 0; i < count; i++) {
     let at = place.keys + keyOffset(headDim, first + i, 0)
     let dot = 0
-    for (let d = 0; d < headDim; d++, at += LANES) dot = f(dot + f(table[cache.keys[at]] * q[d]))
+    for (let d = 0; d < headDim; d++, at += LANES) dot = f(dot + f(value(keys, at) * q[d]))
     scores[i] = dot * scale
     part.max = Math.max(part.max, scores[i])
   }
@@ -59,7 +62,7 @@ function attendChunk(
     lanes[i & 15] = lanes[i & 15] + e
     const at = place.values + (first + i) * valueStride
     for (let d = 0; d < headDim; d++) {
-      part.values[d] = part.values[d] + f(e * table[cache.values[at + d]])
+      part.values[d] = part.values[d] + f(e * value(values, at + d))
     }
   }
   part.sum = sumLanes(lanes)

@@ -1,14 +1,18 @@
 /** Cases of rope-cache: several slots, both ends of the cache, narrow heads, values beyond a half. */
+
 import { keyCacheByteLength, valueCacheByteLength } from '../attention/layout.ts'
+import type { CacheType } from '../commands.ts'
 import {
   bitnet2b4t,
   type KernelCase,
   rotationTable,
   Seeded,
+  stale,
   stepWords,
 } from '../conformance/cases.ts'
 
 interface Shape {
+  readonly type?: CacheType
   readonly nHeads: number
   readonly nKvHeads: number
   readonly headDim: number
@@ -19,7 +23,8 @@ interface Shape {
 }
 
 function ropeCase(name: string, shape: Shape): KernelCase {
-  const { nHeads, nKvHeads, headDim, slots, capacity, places, magnitude = 4 } = shape
+  const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
+  const { magnitude = 4 } = shape
   return {
     name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
     create() {
@@ -29,8 +34,8 @@ function ropeCase(name: string, shape: Shape): KernelCase {
           step: stepWords(places),
           qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
           rotations: rotationTable(capacity, headDim, bitnet2b4t.ropeTheta),
-          keys: seeded.halves(keyCacheByteLength(shape) / 2),
-          values: seeded.halves(valueCacheByteLength(shape) / 2),
+          keys: stale(keyCacheByteLength(shape) / 4),
+          values: stale(valueCacheByteLength(shape) / 4),
         },
         command: ({ step, qkv, rotations, keys, values }) => ({
           op: 'rope-cache',
@@ -39,7 +44,7 @@ function ropeCase(name: string, shape: Shape): KernelCase {
           step,
           qkv,
           rotations,
-          cache: { keys, values, slots, capacity, nKvHeads, headDim },
+          cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
         }),
       }
     },
@@ -83,6 +88,16 @@ export const ropeCacheCases: readonly KernelCase[] = [
       places: prompt.slice(0, 3),
     }),
   ),
+  ropeCase('float32 cache', { type: 'f32', ...heads, slots: 2, capacity: 64, places: prompt }),
+  ropeCase('float32 cache, odd width', {
+    type: 'f32',
+    nHeads: 6,
+    nKvHeads: 2,
+    headDim: 18,
+    slots: 2,
+    capacity: 32,
+    places: prompt.slice(0, 3),
+  }),
   ropeCase('overflow to infinity', {
     ...heads,
     slots: 1,

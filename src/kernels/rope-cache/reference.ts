@@ -2,7 +2,7 @@
  * Rotary position embedding (Su et al. 2021) in the half-rotation form, and the write to the KV cache.
  *
  * Element i of a head turns with element i + headDim / 2: (a, b) becomes (a cos - b sin, b cos + a sin).
- * Queries and keys are rotated in place; keys and values then go to the cache as halves.
+ * Queries and keys are rotated in place; keys and values then go to the cache, rounded to its type.
  */
 import { padToTile } from '../../ternary/index.ts'
 import { type CacheShape, keyBase, keyOffset, valueBase } from '../attention/layout.ts'
@@ -13,8 +13,15 @@ const f = Math.fround
 
 /** A layer's cache in memory, as attention/layout.ts lays it out. */
 export interface CacheMemory extends CacheShape {
-  readonly keys: Uint16Array
-  readonly values: Uint16Array
+  readonly keys: CacheElements
+  readonly values: CacheElements
+}
+
+/** Halves as their bits, or float32. */
+export type CacheElements = Uint16Array | Float32Array
+
+function store(elements: CacheElements, at: number, value: number): void {
+  elements[at] = elements instanceof Uint16Array ? float32ToFloat16(value) : value
 }
 
 /** Rotates one head, which begins at v[first], by the angles of one position. */
@@ -68,8 +75,8 @@ export function ropeCache(
       const keyTarget = keyBase(cache, slot, head)
       const valueTarget = valueBase(cache, slot, head) + position * valueStride
       for (let d = 0; d < headDim; d++) {
-        cache.keys[keyTarget + keyOffset(headDim, position, d)] = float32ToFloat16(qkv[key + d])
-        cache.values[valueTarget + d] = float32ToFloat16(qkv[value + d])
+        store(cache.keys, keyTarget + keyOffset(headDim, position, d), qkv[key + d])
+        store(cache.values, valueTarget + d, qkv[value + d])
       }
     }
   }
