@@ -6,10 +6,11 @@
 #include "../src/kernels/embed/vector.c"
 #include "../src/kernels/gated-activation/vector.c"
 #include "../src/kernels/gather-rows/vector.c"
+#include "../src/kernels/pack-dense/vector.c"
+#include "../src/kernels/pack-ternary/vector.c"
 #include "../src/kernels/quantize/vector.c"
 #include "../src/kernels/rms-norm/vector.c"
 #include "../src/kernels/rope-cache/vector.c"
-#include "pack-i2s.c"
 #include "read-bytes.c"
 
 #define JOIN_(a, b) a##b
@@ -27,7 +28,8 @@ const kernel_table JOIN(kernels_, VARIANT) = {
         [OP_ROPE_CACHE] = {1, rope_cache_plan, rope_cache_run},
         [OP_ATTENTION] = {2, attention_plan, attention_run},
         [OP_GATED_ACTIVATION] = {1, gated_activation_plan, gated_activation_run},
+        [OP_PACK_TERNARY] = {1, pack_ternary_plan, pack_ternary_run},
+        [OP_PACK_DENSE] = {1, pack_dense_plan, pack_dense_run},
         [OP_READ_BYTES] = {1, read_bytes_plan, read_bytes_run},
-        [OP_PACK_I2S] = {1, pack_i2s_plan, pack_i2s_run},
     },
 };

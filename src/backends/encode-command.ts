@@ -29,8 +29,9 @@ const OPERATIONS = [
   'rope-cache',
   'attention',
   'gated-activation',
+  'pack-ternary',
+  'pack-dense',
   'read-bytes',
-  'pack-i2s',
 ] as const
 
 /** The operations of a decoder and those that only the native backend has. */
@@ -170,6 +171,22 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         pointers: [c.gateUp, c.out],
         integers: [c.rows, c.cols, c.activation === 'silu' ? 1 : 0],
       }
+    case 'pack-ternary': {
+      const { out } = c
+      return {
+        op: c.op,
+        pointers: [c.codes, out.data],
+        integers: [c.rows, c.firstRow, out.rows, out.cols],
+      }
+    }
+    case 'pack-dense': {
+      const { out } = c
+      return {
+        op: c.op,
+        pointers: [c.values, ...dense(out)],
+        integers: [c.rows, c.firstRow, out.rows, out.cols, DENSE_TYPES[out.type]],
+      }
+    }
     default:
       return c satisfies never
   }

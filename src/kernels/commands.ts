@@ -164,6 +164,27 @@ export interface GatedActivationCommand {
   readonly out: DeviceBuffer
 }
 
+/**
+ * Loading: packs `rows` rows of codes (rows, out.cols) int8 into the matrix, from `firstRow` on. The
+ * matrix's scales are not touched.
+ */
+export interface PackTernaryCommand {
+  readonly op: 'pack-ternary'
+  readonly rows: number
+  readonly firstRow: number
+  readonly codes: DeviceBuffer
+  readonly out: TernaryMatrix
+}
+
+/** Loading: packs `rows` rows of values (rows, out.cols) into the matrix, from `firstRow` on. */
+export interface PackDenseCommand {
+  readonly op: 'pack-dense'
+  readonly rows: number
+  readonly firstRow: number
+  readonly values: DeviceBuffer
+  readonly out: DenseMatrix
+}
+
 export type Command =
   | EmbedCommand
   | GatherRowsCommand
@@ -174,5 +195,7 @@ export type Command =
   | RopeCacheCommand
   | AttentionCommand
   | GatedActivationCommand
+  | PackTernaryCommand
+  | PackDenseCommand
 
 export type OpName = Command['op']

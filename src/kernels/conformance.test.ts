@@ -14,6 +14,8 @@ import { denseMatmulCases } from './dense-matmul/cases.ts'
 import { embedCases } from './embed/cases.ts'
 import { gatedActivationCases } from './gated-activation/cases.ts'
 import { gatherRowsCases } from './gather-rows/cases.ts'
+import { packDenseCases } from './pack-dense/cases.ts'
+import { packTernaryCases } from './pack-ternary/cases.ts'
 import { quantizeCases } from './quantize/cases.ts'
 import { operationNames } from './registry.ts'
 import { rmsNormCases } from './rms-norm/cases.ts'
@@ -30,6 +32,8 @@ const cases: Record<OpName, readonly KernelCase[]> = {
   'rope-cache': ropeCacheCases,
   attention: attentionCases,
   'gated-activation': gatedActivationCases,
+  'pack-ternary': packTernaryCases,
+  'pack-dense': packDenseCases,
 }
 
 /** Bytes after the end of every buffer that nothing may write to. */

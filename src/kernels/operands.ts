@@ -43,11 +43,11 @@ function step(rows: number, buffer: DeviceBuffer): Operand {
   return operand('step', buffer, rows * STEP_WORDS * WORD)
 }
 
-function dense(name: string, matrix: DenseMatrix): Operand[] {
+function dense(name: string, matrix: DenseMatrix, access: Access = 'read'): Operand[] {
   const { type, rows, cols, data, scales } = matrix
-  const operands = [operand(`${name}.data`, data, denseByteLength(type, rows, cols))]
+  const operands = [operand(`${name}.data`, data, denseByteLength(type, rows, cols), access)]
   if (type === 'int8' && scales !== undefined) {
-    operands.push(operand(`${name}.scales`, scales, padToTile(rows) * WORD))
+    operands.push(operand(`${name}.scales`, scales, padToTile(rows) * WORD, access))
   }
   return operands
 }
@@ -154,6 +154,17 @@ export function operandsOf(command: Command): Operand[] {
         ...cache(layer, 'read'),
         operand('out', command.out, rows * nHeads * layer.headDim * WORD, 'write'),
       ]
+    }
+    case 'pack-ternary': {
+      const { codes, out } = command
+      return [
+        operand('codes', codes, rows * out.cols),
+        operand('out.data', out.data, packedByteLength(out.rows, out.cols), 'update'),
+      ]
+    }
+    case 'pack-dense': {
+      const { values, out } = command
+      return [operand('values', values, rows * out.cols * WORD), ...dense('out', out, 'update')]
     }
     case 'gated-activation':
       return [

@@ -17,6 +17,8 @@ import { denseMatmul } from './dense-matmul/reference.ts'
 import { embed } from './embed/reference.ts'
 import { gatedActivation } from './gated-activation/reference.ts'
 import { gatherRows } from './gather-rows/reference.ts'
+import { packDenseRows } from './pack-dense/reference.ts'
+import { packRows } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { type CacheMemory, ropeCache } from './rope-cache/reference.ts'
@@ -120,6 +122,15 @@ const references: References = {
   'gated-activation'(c, memory) {
     gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)
   },
+  'pack-ternary'(c, memory) {
+    const { rows, cols, data } = c.out
+    const codes = memory(c.codes)
+    const signed = new Int8Array(codes.buffer, codes.byteOffset, codes.byteLength)
+    packRows({ rows, cols, bytes: memory(data) }, signed, c.rows, c.firstRow)
+  },
+  'pack-dense'(c, memory) {
+    packDenseRows(dense(memory, c.out), floats(memory, c.values), c.rows, c.firstRow)
+  },
 }
 
 /** Runs a command's reference. The command must be valid (validate.ts, step-inputs.ts). */
@@ -128,7 +139,7 @@ export function runReference<Op extends OpName>(command: CommandOf<Op>, memory: 
   run(command, memory)
 }
 
-/** Every operation, in the order of a decoder's pass. */
+/** Every operation: those of a decoder's pass in order, then those of loading. */
 export const operationNames: readonly OpName[] = [
   'embed',
   'rms-norm',
@@ -139,4 +150,6 @@ export const operationNames: readonly OpName[] = [
   'attention',
   'gated-activation',
   'gather-rows',
+  'pack-ternary',
+  'pack-dense',
 ]

@@ -47,6 +47,15 @@ export function validateCommand(command: Command): void {
     case 'dense-matmul':
       check.dense('weights', command.weights)
       break
+    case 'pack-ternary':
+      check.count('out.rows', command.out.rows)
+      check.cols('out.cols', command.out.cols)
+      check.within(command)
+      break
+    case 'pack-dense':
+      check.dense('out', command.out)
+      check.within(command)
+      break
     case 'rope-cache':
     case 'attention':
       check.cache(command.cache)
@@ -91,6 +100,15 @@ class Checker {
     }
     if (type === 'int8' && scales === undefined) {
       this.fail(`${name}.scales`, 'a buffer for int8', undefined)
+    }
+  }
+
+  /** Rows that are packed must be rows of the matrix. */
+  within(command: { rows: number; firstRow: number; out: { rows: number } }): void {
+    const { rows, firstRow, out } = command
+    const last = out.rows - rows
+    if (!Number.isInteger(firstRow) || firstRow < 0 || firstRow > last) {
+      this.fail('firstRow', `an integer from 0 to ${last}`, firstRow)
     }
   }
 

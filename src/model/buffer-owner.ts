@@ -32,6 +32,13 @@ export class BufferOwner {
     this.backend.free(buffer)
   }
 
+  /** Frees everything once no program of the backend runs any more. */
+  async disposeWhenIdle(): Promise<void> {
+    const { backend } = this
+    await backend.submit(backend.record([]))
+    this.dispose()
+  }
+
   dispose(): void {
     for (const buffer of [...this.#buffers]) this.free(buffer)
   }

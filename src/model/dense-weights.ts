@@ -51,13 +51,13 @@ export async function loadDenseMatrix(
   for (const part of parts) {
     if (!(await appendDensePart(loading, writer, part, type))) {
       // Rare, and only known after reading: start again with room for all values.
-      writer.abandon()
+      await writer.abandon()
       return loadDenseMatrix(loading, parts, 'f32', label)
     }
     reported.push(() => loading.report(part.tensor))
   }
   for (const report of reported) report()
-  return writer.finish()
+  return await writer.finish()
 }
 
 /** @returns false if a value does not fit f16 */
@@ -88,7 +88,7 @@ async function appendDensePart(
     const largest = largestMagnitude(chunk, tensor)
     if (type === 'f16' && largest > MAX_FLOAT16) return false
     if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
-    writer.append(ordered, count)
+    await writer.append(ordered, count)
   }
   return true
 }

@@ -26,12 +26,11 @@ export async function loadTernaryMatrix(
     await loadTernaryPart(loading, writer, tensor, part)
     loading.report(part.tensor)
   }
-  return writer.finish()
+  return await writer.finish()
 }
 
 /**
- * Brings the rows of one tensor into the packed layout. The only place that does: a quicker way for
- * some encoding belongs here.
+ * Brings the rows of one tensor into the packed layout.
  */
 async function loadTernaryPart(
   loading: WeightLoading,
@@ -49,7 +48,7 @@ async function loadTernaryPart(
     const chunk = codes.subarray(0, count * cols)
     await tensor.readCodes(row, count, chunk)
     if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
-    writer.append(ordered, count, tensor.scale)
+    await writer.append(ordered, count, tensor.scale)
   }
 }
 

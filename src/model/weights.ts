@@ -57,7 +57,7 @@ export async function loadWeights(
     const dispose = () => owner.dispose()
     return { embedding, layers, finalNorm, head, ternaryBytes, denseBytes, dispose }
   } catch (error) {
-    owner.dispose()
+    await owner.disposeWhenIdle()
     throw error
   }
 }

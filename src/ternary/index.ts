@@ -1,7 +1,7 @@
 export {
   type PackedTernary,
   packedByteLength,
-  packStripe,
+  packRows,
   packTernary,
   padToTile,
   stripeByteLength,

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../errors.ts'
 import {
   packedByteLength,
-  packStripe,
+  packRows,
   packTernary,
   padToTile,
   stripeByteLength,
@@ -90,11 +90,18 @@ describe('the layout', () => {
   })
 })
 
-test('a stripe is packed over whatever its bytes held before', () => {
-  const codes = codesOf(3 * 20)
-  const stripe = new Uint8Array(stripeByteLength(20)).fill(0xff)
-  packStripe(stripe, codes, 3, 20)
-  expect(stripe).toEqual(packTernary(codes, 3, 20).bytes)
+test('a matrix built piece by piece, over whatever its bytes held, is the same matrix', () => {
+  const codes = codesOf(37 * 20)
+  const whole = packTernary(codes, 37, 20)
+  const pieces = { rows: 37, cols: 20, bytes: new Uint8Array(whole.bytes.length).fill(0xff) }
+  for (const [first, end] of [
+    [0, 3],
+    [3, 19],
+    [19, 37],
+  ]) {
+    packRows(pieces, codes.subarray(first * 20, end * 20), end - first, first)
+  }
+  expect(pieces.bytes).toEqual(whole.bytes)
 })
 
 test('single weights are read from their place', () => {

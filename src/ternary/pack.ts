@@ -47,22 +47,33 @@ export function stripeByteLength(cols: number): number {
 }
 
 /**
- * Packs up to 16 rows into one stripe.
+ * Packs rows [firstRow, firstRow + rows) of a matrix, so that it can be built piece by piece. With the
+ * last row of the matrix, the padding rows of its stripe are written too.
  *
- * @param out the stripe's bytes, {@link stripeByteLength}(cols)
- * @param codes -1, 0 or +1, (rows, cols) row-major, at most 16 rows
+ * @param codes -1, 0 or +1, (rows, matrix.cols) row-major
  */
-export function packStripe(out: Uint8Array, codes: Int8Array, rows: number, cols: number): void {
-  out.fill(PADDING_BYTE)
-  for (let r = 0; r < rows; r++) {
-    const row = r * cols
+export function packRows(
+  matrix: PackedTernary,
+  codes: Int8Array,
+  rows: number,
+  firstRow: number,
+): void {
+  const { cols, bytes } = matrix
+  const stripe = stripeByteLength(cols)
+  const endRow = firstRow + rows
+  const paddedEnd = endRow === matrix.rows ? padToTile(endRow) : endRow
+  for (let row = firstRow; row < paddedEnd; row++) {
+    const lane = (row >> 4) * stripe + (row & 15) * 4
+    for (let at = lane; at < lane + stripe; at += TILE_BYTES) bytes.fill(PADDING_BYTE, at, at + 4)
+    if (row >= endRow) continue
+    const from = (row - firstRow) * cols
     for (let c = 0; c < cols; c++) {
-      const w = codes[row + c]
+      const w = codes[from + c]
       if (w === 0) continue // padding already says so
-      const at = (c >> 4) * TILE_BYTES + r * 4 + (c & 3)
+      const at = lane + (c >> 4) * TILE_BYTES + (c & 3)
       const shift = ((c >> 2) & 3) * 2
       // 01 becomes 10 for +1 and 00 for -1: flip both bits or the low one.
-      out[at] = out[at] ^ ((w > 0 ? 0b11 : 0b01) << shift)
+      bytes[at] ^= (w > 0 ? 0b11 : 0b01) << shift
     }
   }
 }
@@ -76,19 +87,9 @@ export function packTernary(codes: Int8Array, rows: number, cols: number): Packe
   if (codes.length !== rows * cols) {
     throw new ShapeError(`Expected ${rows} x ${cols} = ${rows * cols} codes, got ${codes.length}.`)
   }
-  const bytes = new Uint8Array(packedByteLength(rows, cols))
-  const stripe = stripeByteLength(cols)
-  for (let row = 0; row < rows; row += TILE) {
-    const count = Math.min(TILE, rows - row)
-    const at = (row / TILE) * stripe
-    packStripe(
-      bytes.subarray(at, at + stripe),
-      codes.subarray(row * cols, (row + count) * cols),
-      count,
-      cols,
-    )
-  }
-  return { rows, cols, bytes }
+  const matrix = { rows, cols, bytes: new Uint8Array(packedByteLength(rows, cols)) }
+  packRows(matrix, codes, rows, 0)
+  return matrix
 }
 
 /** The weight at one place, -1, 0 or +1. For tests and small tools; kernels read whole tiles. */

@@ -1,9 +1,6 @@
 /**
- * What only the native backend can do: measure the memory, and repack file bytes in C.
+ * What only the native backend can do: measure how fast memory is read.
  */
-import type { DeviceBuffer } from '../../kernels/commands.ts'
-import { padToTile, TILE } from '../../ternary/index.ts'
-import type { NativeBackend } from './native-backend.ts'
 import { openNativeBackend } from './native-backend.ts'
 
 /** READ_PIECE in native/read-bytes.c. */
@@ -37,24 +34,4 @@ export async function measureMemoryBandwidth(
   } finally {
     backend.dispose()
   }
-}
-
-/**
- * Repacks whole stripes of I2_S codes in C.
- *
- * @param source codes of `rows` rows, cols / 4 bytes each; cols a multiple of 128
- * @param out the packed matrix, filled from `stripe` on
- */
-export async function packI2s(
-  backend: NativeBackend,
-  source: DeviceBuffer,
-  out: DeviceBuffer,
-  rows: number,
-  cols: number,
-): Promise<void> {
-  const stripes = padToTile(rows) / TILE
-  const program = backend.recordEncoded([
-    { op: 'pack-i2s', pointers: [source, out], integers: [rows, cols, stripes] },
-  ])
-  await backend.submit(program)
 }

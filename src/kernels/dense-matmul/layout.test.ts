@@ -1,14 +1,7 @@
 /** The dense layout against its index formulas, spelled out again. */
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../errors.ts'
-import {
-  denseByteLength,
-  denseFloats,
-  denseHalves,
-  packDense,
-  packDenseStripe,
-  unpackDense,
-} from './layout.ts'
+import { denseByteLength, denseFloats, denseHalves, packDense, unpackDense } from './layout.ts'
 
 /** Multiples of 1/8 from -16 to 16: exact in halves too. */
 function eighths(count: number): Float32Array {
@@ -89,11 +82,4 @@ test('f16 keeps the same order as f32', () => {
 
 test('packing refuses arguments of the wrong length', () => {
   expect(() => packDense('f32', new Float32Array(5), 2, 3)).toThrow(ShapeError)
-  const stripe = new Uint8Array(64)
-  expect(() => packDenseStripe(stripe, undefined, 'int8', new Float32Array(4), 1, 4)).toThrow(
-    ShapeError,
-  )
-  expect(() => packDenseStripe(stripe, undefined, 'f16', new Float32Array(4), 1, 4)).toThrow(
-    ShapeError,
-  )
 })

@@ -52,77 +52,52 @@ export function denseHalves(data: Uint8Array): Uint16Array {
 }
 
 /**
- * Packs up to 16 rows into one stripe, for loading a matrix piece by piece.
+ * Packs rows [firstRow, firstRow + rows) of a matrix, so that it can be built piece by piece. With the
+ * last row of the matrix, the padding rows of its stripe are written too.
  *
- * @param out the stripe's bytes, at a multiple of 4 in their buffer
- * @param scalesOut the stripe's 16 scales; only for int8
- * @param values (rows, cols) row-major, at most 16 rows
- * @throws ShapeError if an argument has the wrong length
+ * @param values (rows, matrix.cols) row-major
  */
-export function packDenseStripe(
-  out: Uint8Array,
-  scalesOut: Float32Array | undefined,
-  type: DenseType,
+export function packDenseRows(
+  matrix: PackedDense,
   values: Float32Array,
   rows: number,
-  cols: number,
+  firstRow: number,
 ): void {
-  const expected = denseStripeByteLength(type, cols)
-  if (out.byteLength !== expected) {
-    throw new ShapeError(
-      `Expected ${expected} bytes for a stripe of ${type}, got ${out.byteLength}.`,
-    )
-  }
-  if (rows > TILE || values.length < rows * cols) {
-    throw new ShapeError(
-      `Expected at most ${TILE} rows of ${cols} values, got ${rows} rows and ${values.length} values.`,
-    )
-  }
-  if (type === 'int8') {
-    if (scalesOut?.length !== TILE) {
-      throw new ShapeError(
-        `Expected ${TILE} scales for a stripe of int8, got ${scalesOut?.length ?? 0}.`,
-      )
+  const { type, cols, data, scales } = matrix
+  const endRow = firstRow + rows
+  const paddedEnd = endRow === matrix.rows ? padToTile(endRow) : endRow
+  for (let row = firstRow; row < paddedEnd; row++) {
+    const from = (row - firstRow) * cols
+    const source = row < endRow ? values.subarray(from, from + cols) : new Float32Array(cols)
+    if (type === 'int8') {
+      const lane = (row >> 4) * denseStripeByteLength(type, cols) + (row & 15) * 4
+      const scale = packInt8Row(data, lane, source)
+      if (scales !== undefined) scales[row] = scale
+      continue
     }
-    packInt8(out, scalesOut, values, rows, cols)
-    return
-  }
-  out.fill(0)
-  if (type === 'f32') {
-    const floats = denseFloats(out)
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) floats[c * TILE + r] = values[r * cols + c]
-    }
-  } else {
-    const halves = denseHalves(out)
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) halves[c * TILE + r] = float32ToFloat16(values[r * cols + c])
+    const first = (row >> 4) * cols * TILE + (row & 15)
+    if (type === 'f32') {
+      const floats = denseFloats(data)
+      for (let c = 0; c < cols; c++) floats[first + c * TILE] = source[c]
+    } else {
+      const halves = denseHalves(data)
+      for (let c = 0; c < cols; c++) halves[first + c * TILE] = float32ToFloat16(source[c])
     }
   }
 }
 
-function packInt8(
-  out: Uint8Array,
-  scales: Float32Array,
-  values: Float32Array,
-  rows: number,
-  cols: number,
-): void {
-  out.fill(INT8_BIAS)
-  scales.fill(0)
-  for (let r = 0; r < rows; r++) {
-    let max = 0
-    for (let c = 0; c < cols; c++) max = Math.max(max, Math.abs(values[r * cols + c]))
-    const factor = f(127 / max)
-    // A row of zeros, or so near to them that the factor overflows: its scale stays 0.
-    if (factor === Infinity) continue
-    scales[r] = max / 127
-    for (let c = 0; c < cols; c++) {
-      const w = roundHalfEven(f(values[r * cols + c] * factor))
-      const at = ((c >> 2) * TILE + r) * 4 + (c & 3)
-      out[at] = Math.max(-127, Math.min(127, w)) + INT8_BIAS
-    }
+/** @returns the row's scale */
+function packInt8Row(data: Uint8Array, lane: number, values: Float32Array): number {
+  let max = 0
+  for (const value of values) max = Math.max(max, Math.abs(value))
+  const factor = f(127 / max)
+  // A row of zeros, or so near to them that the factor overflows, counts as zeros with scale 0.
+  const isZero = factor === Infinity
+  for (let c = 0; c < Math.ceil(values.length / 4) * 4; c++) {
+    const w = isZero || c >= values.length ? 0 : roundHalfEven(f(values[c] * factor))
+    data[lane + (c >> 2) * TILE * 4 + (c & 3)] = Math.max(-127, Math.min(127, w)) + INT8_BIAS
   }
+  return isZero ? 0 : f(max / 127)
 }
 
 /**
@@ -144,20 +119,9 @@ export function packDense(
   }
   const data = new Uint8Array(denseByteLength(type, rows, cols))
   const scales = type === 'int8' ? new Float32Array(padToTile(rows)) : undefined
-  const stripe = denseStripeByteLength(type, cols)
-  for (let row = 0; row < rows; row += TILE) {
-    const count = Math.min(TILE, rows - row)
-    const at = (row / TILE) * stripe
-    packDenseStripe(
-      data.subarray(at, at + stripe),
-      scales?.subarray(row, row + TILE),
-      type,
-      values.subarray(row * cols, (row + count) * cols),
-      count,
-      cols,
-    )
-  }
-  return { type, rows, cols, data, scales }
+  const matrix = { type, rows, cols, data, scales }
+  packDenseRows(matrix, values, rows, 0)
+  return matrix
 }
 
 /** Decodes one row into `out`, (cols). */
