@@ -63,6 +63,48 @@ const variant *cpu_variants(int32_t *count) {
   return list;
 }
 
+#elif defined(__aarch64__)
+
+extern const kernel_table kernels_arm_dotprod;
+extern const kernel_table kernels_arm_neon;
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+
+// Bit 20 of AT_HWCAP on arm64, a part of the kernel's interface.
+static int has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20) & 1; }
+
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+
+// Every Mac with an Arm processor has it; macOS 11 does not know the question.
+static int has_dotprod(void) {
+  int32_t answer = 1;
+  size_t size = sizeof answer;
+  sysctlbyname("hw.optional.arm.FEAT_DotProd", &answer, &size, NULL, 0);
+  return answer;
+}
+
+#elif defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+// PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE, which older headers lack.
+static int has_dotprod(void) { return IsProcessorFeaturePresent(43); }
+
+#else
+static int has_dotprod(void) { return 0; }
+#endif
+
+const variant *cpu_variants(int32_t *count) {
+  static variant list[3];
+  list[0] = (variant){&kernels_arm_dotprod, has_dotprod() ? NULL : "dot product instructions"};
+  list[1] = (variant){&kernels_arm_neon, NULL};
+  list[2] = (variant){&kernels_portable, NULL};
+  *count = 3;
+  return list;
+}
+
 #else
 
 const variant *cpu_variants(int32_t *count) {

@@ -78,8 +78,8 @@ INLINE f32x16 round16(f32x16 x) {
 
 INLINE float round1(float x) { return (x + 12582912.0f) - 12582912.0f; }
 
-// f16 to f32, exact. Without F16C: the bits as a float32 times 2^112, which is exact for normal and
-// subnormal numbers; infinities and NaN get their exponent back.
+// f16 to f32, exact. Without an instruction for it: the bits as a float32 times 2^112, which is exact
+// for normal and subnormal numbers; infinities and NaN get their exponent back.
 INLINE f32x16 load_f16(const uint16_t *p) {
 #if defined(__AVX512F__)
   return (f32x16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
@@ -91,6 +91,10 @@ INLINE f32x16 load_f16(const uint16_t *p) {
   v.half[0] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
   v.half[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)));
   return v.whole;
+#elif defined(__aarch64__)
+  typedef __fp16 f16x16 __attribute__((vector_size(32)));
+  typedef __fp16 f16x16_any __attribute__((vector_size(32), aligned(1), may_alias));
+  return __builtin_convertvector((f16x16) * (const f16x16_any *)p, f32x16);
 #else
   const u32x16 h = __builtin_convertvector((u16x16) * (const u16x16_any *)p, u32x16);
   const u32x16 magnitude = h & 0x7fff;
@@ -107,6 +111,16 @@ INLINE uint16_t to_f16(float x) {
     uint32_t u;
   } v = {x};
   const uint32_t sign = (v.u >> 16) & 0x8000;
+#if defined(__aarch64__)
+  // The processor's default mode, which nothing here changes: nearest, ties to even, IEEE halves,
+  // subnormals kept. A NaN would keep its fraction.
+  if (x != x) return (uint16_t)(sign | 0x7e00);
+  union {
+    __fp16 f;
+    uint16_t u;
+  } half = {(__fp16)x};
+  return half.u;
+#else
   v.u &= 0x7fffffff;
   if (v.u >= 0x7f800000) return (uint16_t)(sign | (v.u > 0x7f800000 ? 0x7e00 : 0x7c00));
   if (v.u >= 0x477ff000) return (uint16_t)(sign | 0x7c00);  // rounds to 65536 or more
@@ -116,6 +130,16 @@ INLINE uint16_t to_f16(float x) {
   }
   const uint32_t odd = (v.u >> 13) & 1;
   return (uint16_t)(sign | ((v.u + 0xfff + odd - 0x38000000) >> 13));
+#endif
+}
+
+// Sixteen at once; see to_f16.
+INLINE void store_f16(uint16_t *p, f32x16 v) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#else
+  for (int32_t i = 0; i < LANES; i++) p[i] = to_f16(v[i]);
+#endif
 }
 
 // e^x for x clamped to [-87, 88]; see src/kernels/float32.ts for the method.

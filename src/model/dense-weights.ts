@@ -15,6 +15,9 @@ import { halfOrderRows } from './row-order.ts'
 import { chunkRows, type WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
+/** The bits of an infinite float32. */
+const INFINITY_BITS = 0x7f800000
+
 /** Largest finite half. */
 const MAX_FLOAT16 = 65504
 
@@ -77,18 +80,18 @@ async function appendDensePart(
     )
   }
   const step = chunkRows(rows, cols, interleavedHeadDim)
-  const values = new Float32Array(step * cols)
-  const ordered = interleavedHeadDim > 0 ? new Float32Array(step * cols) : values
+  const unordered = interleavedHeadDim > 0 ? new Float32Array(step * cols) : undefined
   for (let row = 0; row < rows; row += step) {
     loading.signal?.throwIfAborted()
     const count = Math.min(step, rows - row)
     const bytes = await tensor.source.read(tensor.offset + row * rowBytes, count * rowBytes)
-    const chunk = values.subarray(0, count * cols)
-    decodeDense(tensor.type, bytes, chunk)
-    const largest = largestMagnitude(chunk, tensor)
+    const room = await writer.room(count)
+    const values = unordered?.subarray(0, count * cols) ?? room
+    decodeDense(tensor.type, bytes, values)
+    const largest = largestMagnitude(values, tensor)
     if (type === 'f16' && largest > MAX_FLOAT16) return false
-    if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
-    await writer.append(ordered, count)
+    if (unordered) halfOrderRows(room, values, interleavedHeadDim, cols)
+    writer.commit(count)
   }
   return true
 }
@@ -110,15 +113,14 @@ export async function loadVector(
 
 /** @throws FormatError if a value is infinite or not a number: one would spoil every result */
 function largestMagnitude(values: Float32Array, tensor: TensorInfo): number {
+  // Without the sign, floats are ordered as their bits are, infinities and NaN above all numbers.
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length)
   let largest = 0
-  let sum = 0
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(values[i])
+  for (let i = 0; i < bits.length; i++) {
+    const magnitude = bits[i] & 0x7fffffff
     if (magnitude > largest) largest = magnitude
-    sum += magnitude
   }
-  // A sum of float32 magnitudes cannot overflow float64, so it is finite if they all are.
-  if (Number.isFinite(sum)) return largest
+  if (largest < INFINITY_BITS) return new Float32Array(Int32Array.of(largest).buffer)[0]
   throw new FormatError(
     `Expected finite numbers in tensor "${tensor.name}" of ${tensor.source.name}, got an infinity ` +
       'or NaN. The file is damaged; fetch it again.',

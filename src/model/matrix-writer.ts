@@ -22,42 +22,51 @@ interface Stage {
   packing: Promise<void>
 }
 
+type PackCommand = (staged: DeviceBuffer, rows: number, firstRow: number) => Command
+
 /** Hands rows to the backend's packing command, one piece behind the caller. */
 class RowPacker {
   readonly #owner: BufferOwner
   readonly #rows: number
-  readonly #command: (staged: DeviceBuffer, rows: number, firstRow: number) => Command
+  readonly #command: PackCommand
   readonly #stages: Stage[] = []
   #turn = 0
   #packedRows = 0
+  /** What `room` gave out, where it is not the stage's own memory. */
+  #copy: Uint8Array | undefined
 
-  constructor(
-    owner: BufferOwner,
-    rows: number,
-    command: (staged: DeviceBuffer, rows: number, firstRow: number) => Command,
-  ) {
+  constructor(owner: BufferOwner, rows: number, command: PackCommand) {
     this.#owner = owner
     this.#rows = rows
     this.#command = command
   }
 
-  /** @param values `count` rows; free to be overwritten when this settles */
-  async append(values: ArrayBufferView, count: number): Promise<void> {
+  /** Bytes to write the next rows to, before `commit`. */
+  async room(byteLength: number): Promise<Uint8Array> {
+    const stage = this.#stageFor(byteLength)
+    await stage.packing
+    const mapped = this.#owner.backend.map?.(stage.buffer)
+    this.#copy = mapped ? undefined : new Uint8Array(byteLength)
+    return mapped?.subarray(0, byteLength) ?? this.#copy ?? new Uint8Array(0)
+  }
+
+  /** Packs `count` rows that were written to the last `room`. */
+  commit(count: number): void {
     const firstRow = this.#packedRows
     if (firstRow + count > this.#rows) {
       throw new ShapeError(
         `Expected at most ${this.#rows} rows for the matrix, got ${firstRow + count}.`,
       )
     }
-    const stage = this.#stageFor(values.byteLength)
-    await stage.packing
     const { backend } = this.#owner
-    backend.write(stage.buffer, 0, bytesOf(values))
+    const stage = this.#stages[this.#turn]
+    if (this.#copy) backend.write(stage.buffer, 0, this.#copy)
     const program = backend.record([this.#command(stage.buffer, count, firstRow)])
     stage.packing = runOnce(program, backend.submit(program))
     // It is awaited later; until then a failure must not count as unhandled.
     stage.packing.catch(() => {})
     this.#packedRows += count
+    this.#turn = 1 - this.#turn
   }
 
   /** @throws ShapeError if rows are missing */
@@ -69,14 +78,12 @@ class RowPacker {
   }
 
   #stageFor(byteLength: number): Stage {
-    const turn = this.#turn
-    this.#turn = 1 - turn
-    const old = this.#stages[turn]
+    const old = this.#stages[this.#turn]
     if (old && old.buffer.byteLength >= byteLength) return old
     const buffer = this.#owner.allocate(byteLength, 'staging')
     const packing = old ? old.packing.then(() => this.#owner.free(old.buffer)) : Promise.resolve()
-    this.#stages[turn] = { buffer, packing }
-    return this.#stages[turn]
+    this.#stages[this.#turn] = { buffer, packing }
+    return this.#stages[this.#turn]
   }
 }
 
@@ -112,12 +119,15 @@ export class TernaryMatrixWriter {
     }))
   }
 
-  /**
-   * @param codes -1, 0 or +1, (count, cols) row-major
-   * @param scale of all these rows
-   */
-  async append(codes: Int8Array, count: number, scale: number): Promise<void> {
-    await this.#packer.append(codes.subarray(0, count * this.#matrix.cols), count)
+  /** Room for the codes of the next `count` rows, (count, cols): -1, 0 or +1. */
+  async room(count: number): Promise<Int8Array> {
+    const bytes = await this.#packer.room(count * this.#matrix.cols)
+    return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  /** @param scale of all these rows */
+  commit(count: number, scale: number): void {
+    this.#packer.commit(count)
     this.#scales.fill(scale, this.#rows, this.#rows + count)
     this.#rows += count
   }
@@ -151,9 +161,14 @@ export class DenseMatrixWriter {
     }))
   }
 
-  /** @param values (count, cols) row-major */
-  append(values: Float32Array, count: number): Promise<void> {
-    return this.#packer.append(values.subarray(0, count * this.#matrix.cols), count)
+  /** Room for the values of the next `count` rows, (count, cols). */
+  async room(count: number): Promise<Float32Array> {
+    const bytes = await this.#packer.room(count * this.#matrix.cols * 4)
+    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+  }
+
+  commit(count: number): void {
+    this.#packer.commit(count)
   }
 
   async finish(): Promise<DenseMatrix> {

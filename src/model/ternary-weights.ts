@@ -40,15 +40,15 @@ async function loadTernaryPart(
 ): Promise<void> {
   const { rows, cols, interleavedHeadDim } = part
   const step = chunkRows(rows, cols, interleavedHeadDim)
-  const codes = new Int8Array(step * cols)
-  const ordered = interleavedHeadDim > 0 ? new Int8Array(step * cols) : codes
+  const unordered = interleavedHeadDim > 0 ? new Int8Array(step * cols) : undefined
   for (let row = 0; row < rows; row += step) {
     loading.signal?.throwIfAborted()
     const count = Math.min(step, rows - row)
-    const chunk = codes.subarray(0, count * cols)
-    await tensor.readCodes(row, count, chunk)
-    if (interleavedHeadDim > 0) halfOrderRows(ordered, chunk, interleavedHeadDim, cols)
-    await writer.append(ordered, count, tensor.scale)
+    const room = await writer.room(count)
+    const codes = unordered?.subarray(0, count * cols) ?? room
+    await tensor.readCodes(row, count, codes)
+    if (unordered) halfOrderRows(room, codes, interleavedHeadDim, cols)
+    writer.commit(count, tensor.scale)
   }
 }
 
