@@ -14,7 +14,7 @@ const f = Math.fround
 export const LANES = 16
 
 /** The sum of sixteen lanes as a tree: halves of 8, 4, 2, 1 are added up. Overwrites `lanes`. */
-export function sumLanes(lanes: Float32Array): number {
+export function sumLanes(lanes: Float32Array | Float64Array): number {
   for (let width = LANES / 2; width > 0; width >>= 1) {
     for (let i = 0; i < width; i++) lanes[i] = lanes[i] + lanes[i + width]
   }

@@ -2,17 +2,19 @@
  * RMSNorm (Zhang and Sennrich 2019): out = x / sqrt(mean(x^2) + eps) * weight, row by row.
  *
  * The squares are summed in sixteen lanes, element i in lane i & 15, and the lanes as a tree, so that
- * vector code of any width up to sixteen gives the same bits.
+ * vector code of any width up to sixteen gives the same bits. The sums are float64, where squares of
+ * float32 are exact: a last bit less in the sum would move the whole row by as much, and elements that
+ * lie between two int8 roundings would fall the other way than in the float32 results of others.
  */
 import { LANES, sumLanes } from '../float32.ts'
 
 const f = Math.fround
-const lanes = new Float32Array(LANES)
+const lanes = new Float64Array(LANES)
 
 /** 1 / sqrt(mean(x^2) + eps) of one row, (cols). */
 export function inverseRms(x: Float32Array, cols: number, eps: number): number {
   lanes.fill(0)
-  for (let i = 0; i < cols; i++) lanes[i & 15] = lanes[i & 15] + f(x[i] * x[i])
+  for (let i = 0; i < cols; i++) lanes[i & 15] += x[i] * x[i]
   const mean = f(sumLanes(lanes) / cols)
   return f(1 / f(Math.sqrt(f(mean + f(eps)))))
 }

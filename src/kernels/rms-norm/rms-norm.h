@@ -4,19 +4,25 @@
 
 #include "../../../native/vec.h"
 
+typedef double f64x16 __attribute__((vector_size(128)));
+
+INLINE f64x16 squares16(f32x16 v) {
+  const f64x16 wide = __builtin_convertvector(v, f64x16);
+  return wide * wide;
+}
+
 // 1 / sqrt(mean(x^2) + eps)
 INLINE float rms_inverse(const float *x, int32_t cols, float eps) {
-  f32x16 lanes = {0};
+  f64x16 sums = {0};
   int32_t col = 0;
-  for (; col + LANES <= cols; col += LANES) {
-    const f32x16 v = load16(x + col);
-    lanes = lanes + v * v;
+  for (; col + LANES <= cols; col += LANES) sums = sums + squares16(load16(x + col));
+  if (col < cols) sums = sums + squares16(load_first(x + col, cols - col));
+  double lane[LANES];
+  __builtin_memcpy(lane, &sums, sizeof lane);
+  for (int32_t width = 8; width > 0; width /= 2) {
+    for (int32_t i = 0; i < width; i++) lane[i] = lane[i] + lane[i + width];
   }
-  if (col < cols) {
-    const f32x16 v = load_first(x + col, cols - col);
-    lanes = lanes + v * v;
-  }
-  const float mean = sum_lanes(lanes) / (float)cols;
+  const float mean = (float)(lane[0] / cols);
   return 1.0f / __builtin_sqrtf(mean + eps);
 }
 
