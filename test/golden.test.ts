@@ -1,0 +1,193 @@
+/**
+ * The embedded model against stored results: every case's greedy continuation on every backend, alone
+ * and four sequences to a pass, and all logits of one case.
+ *
+ * The stored results come from a float32 reference. A departure is accepted only where by the plain
+ * decoder, which agrees with the stored logits to 1e-5, the two best logits lie within NEAR_TIE of each
+ * other; it is then printed.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type { Backend } from '../src/backends/backend.ts'
+import { createReferenceBackend } from '../src/backends/reference/index.ts'
+import { readConfig } from '../src/model/read-config.ts'
+import { defaultModelPath } from '../src/node/default-model.ts'
+import { openModelFile } from '../src/node/open-model.ts'
+import { testBackends } from './backends.ts'
+import {
+  cosine,
+  largestDifference,
+  largestMagnitude,
+  openEngine,
+  promptBatch,
+  type TestEngine,
+} from './engine.ts'
+import { readNpy } from './npy.ts'
+import { plainLogits } from './plain-decoder.ts'
+
+interface GoldenCase {
+  readonly prompt: string
+  readonly ids: readonly number[]
+  readonly greedy: readonly number[]
+}
+
+/** Sums in another order turn into steps of int8 activations, which move logits by about this. */
+const NEAR_TIE = 0.05
+/** The case whose logits are all stored. */
+const LOGITS_CASE = 2
+
+const golden: { cases: GoldenCase[] } = JSON.parse(
+  readFileSync(new URL('fixtures/golden/model-golden.json', import.meta.url), 'utf8'),
+)
+const { cases } = golden
+
+const checkpoint = fileURLToPath(new URL('../../shared/model-ja-en-58m', import.meta.url))
+const sources = [
+  { source: 'the checkpoint', path: checkpoint },
+  { source: 'the embedded GGUF', path: defaultModelPath() },
+]
+
+const backends: { title: string; open: (() => Backend | Promise<Backend>) | undefined }[] = [
+  ...testBackends().filter(({ title }) => !title.startsWith('native-portable')),
+  { title: 'reference', open: createReferenceBackend },
+]
+
+for (const { source, path } of sources) {
+  const isMissing = !existsSync(path)
+  const reason = isMissing ? ` (skipped: there is nothing at ${path})` : ''
+  describe.skipIf(isMissing)(`${source}${reason}`, () => {
+    for (const { title, open } of backends) {
+      describe.skipIf(open === undefined)(title, () => goldenTests({ path, title, open }))
+    }
+  })
+}
+
+interface Subject {
+  readonly path: string
+  readonly title: string
+  readonly open: (() => Backend | Promise<Backend>) | undefined
+}
+
+function goldenTests(subject: Subject): void {
+  const { path, title, open } = subject
+  const openHere = async () => {
+    if (open === undefined) throw new Error(`${title} does not run here`)
+    return openEngine(path, await open(), { head: 'f16' })
+  }
+
+  test('four sequences in one pass continue as stored', async () => {
+    await using engine = await openHere()
+    for (let first = 0; first < cases.length; first += 4) {
+      const group = Array.from({ length: 4 }, (_, i) => cases[(first + i) % cases.length])
+      await expectGreedy(subject, group, await greedy(engine, group))
+    }
+  })
+
+  // The reference takes a tenth of a second a token: there the shared pass has to do.
+  test.skipIf(title === 'reference')('each case alone continues as stored', async () => {
+    await using engine = await openHere()
+    for (const one of cases) await expectGreedy(subject, [one], await greedy(engine, [one]))
+  })
+
+  test('all logits of one case are near the stored ones', async () => {
+    await using engine = await openHere()
+    const { ids } = cases[LOGITS_CASE]
+    const stored = readNpy(
+      fileURLToPath(new URL('fixtures/golden/model-logits.npy', import.meta.url)),
+    )
+    expect(stored.shape).toEqual([ids.length, engine.config.vocabSize])
+    const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
+    const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))
+    expect(cosine(logits, stored.values)).toBeGreaterThanOrEqual(0.9999)
+    const limit = 0.02 * largestMagnitude(stored.values)
+    expect(largestDifference(logits, stored.values)).toBeLessThanOrEqual(limit)
+  })
+}
+
+/** Greedy continuations of all cases together, each as long as its stored one. */
+async function greedy({ decoder }: TestEngine, group: readonly GoldenCase[]): Promise<number[][]> {
+  const capacity = Math.max(...group.map(({ ids, greedy }) => ids.length + greedy.length))
+  const cache = decoder.createCache({ slots: group.length, capacity })
+  const results: number[][] = group.map(() => [])
+  let pending = group.map(({ ids }, slot) => ({ slot, from: 0, tokens: ids }))
+  while (pending.length > 0) {
+    const batch = {
+      tokens: [] as number[],
+      slots: [] as number[],
+      positions: [] as number[],
+      logitRows: [] as number[],
+    }
+    for (const { slot, from, tokens } of pending) {
+      batch.tokens.push(...tokens)
+      batch.slots.push(...tokens.map(() => slot))
+      batch.positions.push(...tokens.map((_, i) => from + i))
+      batch.logitRows.push(batch.tokens.length - 1)
+    }
+    const logits = await decoder.forward(cache, batch)
+    const vocab = logits.length / pending.length
+    pending = pending.flatMap(({ slot, from, tokens }, row) => {
+      const [token] = bestTwo(logits.subarray(row * vocab, (row + 1) * vocab))
+      results[slot].push(token)
+      const isDone = results[slot].length === group[slot].greedy.length
+      return isDone ? [] : [{ slot, from: from + tokens.length, tokens: [token] }]
+    })
+  }
+  cache.dispose()
+  return results
+}
+
+/** The ids of the two largest logits, the larger first. */
+function bestTwo(logits: Float32Array): [number, number] {
+  let [first, second] = logits[1] > logits[0] ? [1, 0] : [0, 1]
+  for (let i = 2; i < logits.length; i++) {
+    if (logits[i] > logits[first]) [first, second] = [i, first]
+    else if (logits[i] > logits[second]) second = i
+  }
+  return [first, second]
+}
+
+async function expectGreedy(
+  { title, path }: Subject,
+  group: readonly GoldenCase[],
+  continuations: readonly (readonly number[])[],
+): Promise<void> {
+  for (const [i, { prompt, ids, greedy }] of group.entries()) {
+    const tokens = continuations[i]
+    const at = tokens.findIndex((token, step) => token !== greedy[step])
+    if (at < 0) continue
+    const tie = await plainTie(path, [...ids, ...greedy.slice(0, at)])
+    const where = `${title}, "${prompt}", token ${at}: got ${tokens[at]}, stored ${greedy[at]}`
+    expect([...tie.ids].sort(), where).toEqual([tokens[at], greedy[at]].sort())
+    expect(tie.lead, where).toBeLessThan(NEAR_TIE)
+    console.warn(`${where}; these are the two best, ${tie.lead.toFixed(4)} apart.`)
+  }
+}
+
+interface Tie {
+  readonly ids: readonly [number, number]
+  readonly lead: number
+}
+
+const ties = new Map<string, Promise<Tie>>()
+
+/** The two best logits after these tokens by the plain decoder; slow, so computed once. */
+function plainTie(path: string, ids: readonly number[]): Promise<Tie> {
+  const key = `${path} ${ids.join(' ')}`
+  const tie = ties.get(key) ?? computeTie(path, ids)
+  ties.set(key, tie)
+  return tie
+}
+
+async function computeTie(path: string, ids: readonly number[]): Promise<Tie> {
+  const { file } = await openModelFile(path)
+  try {
+    const config = readConfig(file)
+    const logits = await plainLogits(file, config, ids, 'f32')
+    const last = logits.subarray(logits.length - config.vocabSize)
+    const best = bestTwo(last)
+    return { ids: best, lead: last[best[0]] - last[best[1]] }
+  } finally {
+    await file.close()
+  }
+}
