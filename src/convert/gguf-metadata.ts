@@ -69,10 +69,16 @@ export function metadataFromConfig(
     entries.push(u32(`${arch}.attention.key_length`, config.headDim))
     entries.push(u32(`${arch}.attention.value_length`, config.headDim))
   }
-  const { temperature, top_p: topP, top_k: topK } = files.generationConfig ?? {}
+  const {
+    temperature,
+    top_p: topP,
+    top_k: topK,
+    repetition_penalty: penalty,
+  } = files.generationConfig ?? {}
   if (isNumber(temperature)) entries.push(f32('general.sampling.temp', temperature))
   if (isNumber(topP)) entries.push(f32('general.sampling.top_p', topP))
   if (isNumber(topK)) entries.push(['general.sampling.top_k', { type: 'i32', value: topK }])
+  if (isNumber(penalty)) entries.push(f32('general.sampling.penalty_repeat', penalty))
   return entries
 }
 
