@@ -5,67 +5,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testBackends } from '../../test/backends.ts'
-import type { Backend } from '../backends/backend.ts'
+import { conformanceCases, GUARD, type Results, runCase } from '../../test/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { attentionCases } from './attention/cases.ts'
-import type { DeviceBuffer, OpName } from './commands.ts'
-import type { CaseArray, CaseData, KernelCase } from './conformance/cases.ts'
-import { denseMatmulCases } from './dense-matmul/cases.ts'
-import { embedCases } from './embed/cases.ts'
-import { gatedActivationCases } from './gated-activation/cases.ts'
-import { gatherRowsCases } from './gather-rows/cases.ts'
-import { packDenseCases } from './pack-dense/cases.ts'
-import { packTernaryCases } from './pack-ternary/cases.ts'
-import { quantizeCases } from './quantize/cases.ts'
+import type { CaseArray, CaseData } from './conformance/cases.ts'
 import { operationNames } from './registry.ts'
-import { rmsNormCases } from './rms-norm/cases.ts'
-import { ropeCacheCases } from './rope-cache/cases.ts'
-import { ternaryMatmulCases } from './ternary-matmul/cases.ts'
 
-const cases: Record<OpName, readonly KernelCase[]> = {
-  embed: embedCases,
-  'gather-rows': gatherRowsCases,
-  'rms-norm': rmsNormCases,
-  quantize: quantizeCases,
-  'ternary-matmul': ternaryMatmulCases,
-  'dense-matmul': denseMatmulCases,
-  'rope-cache': ropeCacheCases,
-  attention: attentionCases,
-  'gated-activation': gatedActivationCases,
-  'pack-ternary': packTernaryCases,
-  'pack-dense': packDenseCases,
-}
-
-/** Bytes after the end of every buffer that nothing may write to. */
-const GUARD_BYTES = 64
-const GUARD = 0xa5
 /** Differences that are shown; the rest are counted. */
 const SHOWN = 5
-
-type Results = ReadonlyMap<string, Uint8Array>
-
-/** The bytes of all buffers, guards included, after the command has run once. */
-async function runCase(backend: Backend, data: CaseData): Promise<Results> {
-  const buffers: Record<string, DeviceBuffer> = {}
-  for (const [name, array] of Object.entries(data.contents)) {
-    const buffer = backend.allocate(array.byteLength + GUARD_BYTES, name)
-    backend.write(buffer, 0, new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-    backend.write(buffer, array.byteLength, new Uint8Array(GUARD_BYTES).fill(GUARD))
-    buffers[name] = buffer
-  }
-  const program = backend.record([data.command(buffers)])
-  try {
-    await backend.submit(program)
-    const results = new Map<string, Uint8Array>()
-    for (const [name, buffer] of Object.entries(buffers)) {
-      results.set(name, await backend.read(buffer, 0, buffer.byteLength))
-    }
-    return results
-  } finally {
-    program.dispose()
-    for (const buffer of Object.values(buffers)) backend.free(buffer)
-  }
-}
 
 /** One line for each of the first differences, in the buffers' own element types. */
 function differences(contents: CaseData['contents'], expected: Results, got: Results): string[] {
@@ -104,7 +50,7 @@ afterAll(() => {
 })
 
 describe.each(operationNames)('%s', (op) => {
-  describe.each(cases[op])('$name', ({ create }) => {
+  describe.each(conformanceCases[op])('$name', ({ create }) => {
     let data: CaseData
     let expected: Results
 
