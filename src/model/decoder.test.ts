@@ -1,0 +1,223 @@
+/** The decoder on a small dense model: what a pass accepts, and that batching changes no bit. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { plainLogits } from '../../test/plain-decoder.ts'
+import { smallModel } from '../../test/small-model.ts'
+import type { Backend } from '../backends/backend.ts'
+import { createReferenceBackend } from '../backends/reference/index.ts'
+import { ContextOverflowError, UsageError } from '../errors.ts'
+import { createDecoder, type Decoder, type DecoderOptions } from './decoder.ts'
+import type { KvCache, RowBatch } from './engine.ts'
+import { readConfig } from './read-config.ts'
+import { loadWeights } from './weights.ts'
+
+const file = smallModel()
+const config = readConfig(file)
+const VOCAB = config.vocabSize
+
+let backend: Backend
+
+beforeEach(() => {
+  backend = createReferenceBackend()
+})
+
+afterEach(() => backend.dispose())
+
+async function open(options: DecoderOptions = {}): Promise<Decoder> {
+  return createDecoder(backend, config, await loadWeights(backend, file, config), options)
+}
+
+function batch(
+  ids: readonly number[],
+  from: number,
+  slot = 0,
+  logitRows: readonly number[] = ids.map((_, i) => i),
+): RowBatch {
+  return {
+    tokens: ids,
+    slots: ids.map(() => slot),
+    positions: ids.map((_, i) => from + i),
+    logitRows,
+  }
+}
+
+async function run(decoder: Decoder, cache: KvCache, rows: RowBatch): Promise<Float32Array> {
+  return (await decoder.forward(cache, rows)).slice()
+}
+
+const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
+
+describe('logits', () => {
+  test('agree with a plain decoder', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
+    const logits = await run(decoder, cache, batch(IDS, 0))
+    const expected = await plainLogits(file, config, IDS, 'f32')
+    for (const [i, value] of expected.entries()) expect(logits[i]).toBeCloseTo(value, 5)
+  })
+
+  test('are the same bits whether a prompt is fed at once or in pieces', async () => {
+    const decoder = await open()
+    const whole = decoder.createCache({ slots: 1, capacity: 16 })
+    const pieces = decoder.createCache({ slots: 1, capacity: 16 })
+    const expected = await run(decoder, whole, batch(IDS, 0))
+    const first = await run(decoder, pieces, batch(IDS.slice(0, 5), 0))
+    const second = await run(decoder, pieces, batch(IDS.slice(5), 5))
+    expect([...first, ...second]).toEqual([...expected])
+  })
+
+  test('are the same bits whether sequences share a pass or run alone', async () => {
+    const decoder = await open()
+    const shared = decoder.createCache({ slots: 3, capacity: 16 })
+    const other = [20, 21, 22, 23]
+    const both = await run(decoder, shared, {
+      tokens: [...IDS, ...other],
+      slots: [...IDS.map(() => 2), ...other.map(() => 0)],
+      positions: [...IDS.keys(), ...other.keys()],
+      logitRows: [IDS.length - 1, IDS.length + other.length - 1],
+    })
+    const alone = decoder.createCache({ slots: 1, capacity: 16 })
+    const last = await run(decoder, alone, batch(IDS, 0, 0, [IDS.length - 1]))
+    expect(both.subarray(0, VOCAB)).toEqual(last)
+    const otherLast = await run(decoder, alone, batch(other, 0, 0, [other.length - 1]))
+    expect(both.subarray(VOCAB)).toEqual(otherLast)
+  })
+
+  test('come for the rows that were asked for, in their order', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const all = await run(decoder, cache, batch(IDS, 0))
+    const some = await run(decoder, cache, batch(IDS, 0, 0, [7, 2, 7]))
+    const row = (i: number) => [...all.subarray(i * VOCAB, (i + 1) * VOCAB)]
+    expect([...some]).toEqual([...row(7), ...row(2), ...row(7)])
+  })
+
+  test('are empty where none are asked for, and the pass still fills the cache', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    expect(await run(decoder, cache, batch(IDS.slice(0, 11), 0, 0, []))).toHaveLength(0)
+    const last = await run(decoder, cache, batch(IDS.slice(11), 11))
+    const other = decoder.createCache({ slots: 1, capacity: 16 })
+    expect(last).toEqual(await run(decoder, other, batch(IDS, 0, 0, [11])))
+  })
+
+  test('after going back to an earlier position are those of the new sequence', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    await run(decoder, cache, batch(IDS, 0))
+    const cut = await run(decoder, cache, batch([8, 8], 4))
+    const fresh = decoder.createCache({ slots: 1, capacity: 16 })
+    const whole = await run(decoder, fresh, batch([...IDS.slice(0, 4), 8, 8], 0, 0, [4, 5]))
+    expect(cut).toEqual(whole)
+  })
+
+  test('of caches of different capacity are the same, in whatever order these were made', async () => {
+    const decoder = await open()
+    const short = decoder.createCache({ slots: 1, capacity: 16 })
+    const before = await run(decoder, short, batch(IDS, 0))
+    const long = decoder.createCache({ slots: 1, capacity: 64 })
+    expect(await run(decoder, long, batch(IDS, 0))).toEqual(before)
+    expect(await run(decoder, short, batch(IDS, 0))).toEqual(before)
+  })
+})
+
+describe('memory', () => {
+  test('of a decode step does not grow from step to step', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 64 })
+    await run(decoder, cache, batch([1], 0))
+    const before = backend.allocatedBytes
+    for (let position = 1; position < 40; position++) {
+      await run(decoder, cache, batch([position % VOCAB], position))
+    }
+    expect(backend.allocatedBytes).toBe(before)
+  })
+
+  test('of caches, activations and weights is given back', async () => {
+    const weights = await loadWeights(backend, file, config)
+    const held = backend.allocatedBytes
+    expect(held).toBe(weights.ternaryBytes + weights.denseBytes)
+    const decoder = createDecoder(backend, config, weights)
+    const before = backend.allocatedBytes
+    expect(before - held).toBe(decoder.activationBytes)
+    const cache = decoder.createCache({ slots: 2, capacity: 30 })
+    expect(cache.capacity).toBe(32)
+    expect(cache.byteLength).toBe(2 * 32 * decoder.cacheBytesPerToken)
+    await run(decoder, cache, batch(IDS, 0))
+    cache.dispose()
+    cache.dispose()
+    decoder.dispose()
+    expect(backend.allocatedBytes).toBe(held)
+    weights.dispose()
+    expect(backend.allocatedBytes).toBe(0)
+  })
+
+  test('of a cache halves with f16', async () => {
+    const f32 = await open()
+    const f16 = await open({ cacheType: 'f16' })
+    expect(f16.cacheBytesPerToken * 2).toBe(f32.cacheBytesPerToken)
+  })
+})
+
+describe('a pass is refused', () => {
+  test.each<[string, RowBatch, string]>([
+    ['no rows', batch([], 0), '1 to 8 rows'],
+    ['more rows than maxRows', batch(IDS.slice(0, 9), 0), '1 to 8 rows'],
+    ['a token outside the vocabulary', batch([VOCAB], 0), `0 to ${VOCAB - 1}, got ${VOCAB}`],
+    ['a negative token', batch([-1], 0), 'got -1'],
+    ['a token that is no whole number', batch([1.5], 0), 'got 1.5'],
+    ['a slot the cache lacks', batch([1], 0, 2), 'slot from 0 to 1, got 2'],
+    ['a negative position', batch([1], -1), 'position from 0 on, got -1'],
+    ['a first position after a gap', batch([1], 1), 'at most 0 for the next row of slot 0, got 1'],
+    ['logits of a row that is not there', batch([1], 0, 0, [1]), 'a row of the batch from 0 to 0'],
+    ['more logits than rows', batch([1], 0, 0, [0, 0]), 'at most 1 rows'],
+  ])('with %s', async (_, rows, message) => {
+    const decoder = await open({ maxRows: 8 })
+    const cache = decoder.createCache({ slots: 2, capacity: 16 })
+    const refusal = decoder.forward(cache, rows)
+    await expect(refusal).rejects.toThrow(UsageError)
+    await expect(refusal).rejects.toThrow(message)
+  })
+
+  test('with rows of a sequence out of order', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const rows = { tokens: [1, 2], slots: [0, 0], positions: [0, 2], logitRows: [] }
+    await expect(decoder.forward(cache, rows)).rejects.toThrow('Expected position 1')
+  })
+
+  test('beyond the cache, with how much was needed and how much there is', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    await decoder.forward(cache, batch(Array(16).fill(1), 0))
+    const error = await decoder.forward(cache, batch([1], 16)).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(ContextOverflowError)
+    expect(error).toMatchObject({ needed: 17, available: 16 })
+  })
+
+  test('on a disposed cache, or one of another engine', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    cache.dispose()
+    await expect(decoder.forward(cache, batch([1], 0))).rejects.toThrow('disposed')
+    const foreign = { slots: 1, capacity: 16, byteLength: 0, dispose() {} }
+    await expect(decoder.forward(foreign, batch([1], 0))).rejects.toThrow(UsageError)
+  })
+
+  test('while another one runs', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const running = decoder.forward(cache, batch([1], 0))
+    await expect(decoder.forward(cache, batch([1], 0))).rejects.toThrow('another one was running')
+    await running
+  })
+})
+
+test.each([
+  [{ slots: 0, capacity: 16 }, UsageError],
+  [{ slots: 1.5, capacity: 16 }, UsageError],
+  [{ slots: 1, capacity: 0 }, UsageError],
+  [{ slots: 1, capacity: 65 }, ContextOverflowError],
+])('a cache of %o is refused', async (options, error) => {
+  const decoder = await open()
+  expect(() => decoder.createCache(options)).toThrow(error)
+})
