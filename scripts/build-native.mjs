@@ -1,6 +1,11 @@
 /**
  * Compiles native/ and the kernels' C with the Zig toolchain from npm, one file per instruction set
  * with its own flags, for any target from any host.
+ *
+ *   node scripts/build-native.mjs                        this machine's addon and WebAssembly
+ *   node scripts/build-native.mjs --target linux-arm64   another machine's addon, or several
+ *   node scripts/build-native.mjs --target linux-arm64-musl --replay
+ *                                                        the test program native/test/ instead
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -8,7 +13,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 
 const run = promisify(execFile)
 const require = createRequire(import.meta.url)
@@ -21,7 +26,11 @@ const VARIANTS = {
     'x86-avx2': ['-mcpu=x86_64_v3'],
     portable: [],
   },
-  arm64: { portable: [] },
+  arm64: {
+    'arm-dotprod': ['-mcpu=generic+dotprod'],
+    'arm-neon': ['-mcpu=generic'],
+    portable: ['-mcpu=generic'],
+  },
 }
 
 /**
@@ -42,7 +51,7 @@ const FLAGS = [
   '-Wno-psabi',
 ]
 
-const SHARED = ['native/addon.c', 'native/cpu.c', 'native/list.c', 'native/pool.c']
+const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
 
 /** WebAssembly modules: a variant with its features, each with and without threads. */
 const WASM_VARIANTS = {
@@ -67,20 +76,20 @@ const WASM_THREADS = ['-Wl,--shared-memory', '-Wl,--max-memory=4294901760']
 export function hostTarget() {
   const { platform, arch } = process
   const glibc = process.report.getReport().header.glibcVersionRuntime
-  const libc = platform === 'linux' && !glibc ? '-musl' : ''
-  return {
-    name: `${platform}-${arch}${libc}`,
-    platform,
-    arch,
-    triple: triple(platform, arch, libc),
-  }
+  return targetNamed(`${platform}-${arch}${platform === 'linux' && !glibc ? '-musl' : ''}`)
+}
+
+/** A target by its name: "linux-x64", "linux-arm64-musl", "darwin-arm64", "win32-x64", ... */
+function targetNamed(name) {
+  const [platform, arch, libc] = name.split('-')
+  return { name, platform, arch, triple: triple(platform, arch, libc) }
 }
 
 /** Zig's name of a target. glibc 2.28 is what Node 20's own binaries ask for. */
 function triple(platform, arch, libc) {
   const cpu = { x64: 'x86_64', arm64: 'aarch64' }[arch]
   const system = {
-    linux: libc ? 'linux-musl' : 'linux-gnu.2.28',
+    linux: libc === 'musl' ? 'linux-musl' : 'linux-gnu.2.28',
     darwin: 'macos.11.0',
     win32: 'windows-gnu',
   }[platform]
@@ -134,28 +143,43 @@ function linkFlags(target, build) {
   return ['-Wl,-z,lazy', '-lpthread']
 }
 
+/** Compiles `sources` and every variant of the target's processor. @returns the object files */
+async function compileAll(target, build, sources, include) {
+  const compile = async (source, extra) => {
+    const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
+    const flags = ['-target', target.triple, '-fPIC', ...FLAGS, '-I', include, ...extra]
+    await run(zigBinary(), ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
+    return object
+  }
+  const jobs = [...sources, ...SHARED].map((source) => () => compile(source, []))
+  for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
+    jobs.push(() => compile(`native/variants/${isa}.c`, flags))
+  }
+  // The first one alone: it fills the compiler's cache of system libraries for the rest.
+  const first = await jobs[0]()
+  return [first, ...(await Promise.all(jobs.slice(1).map((job) => job())))]
+}
+
+function nodeHeaders() {
+  return join(require.resolve('node-api-headers/package.json'), '../include')
+}
+
+function checkTarget({ name, arch, triple }) {
+  if (triple && VARIANTS[arch]) return
+  throw new Error(
+    `Expected a target like linux-x64, linux-arm64-musl, darwin-arm64 or win32-x64, got "${name}".`,
+  )
+}
+
 /** Builds native/build/<target>/bitnet.node. @returns false if it was up to date */
 export async function buildNative(target) {
-  if (!target.triple || !VARIANTS[target.arch]) throw new Error('this platform is not supported')
+  checkTarget(target)
   const build = join(root, 'native/build', target.name)
   const output = join(build, 'bitnet.node')
   return unlessFresh(target.name, [output], async () => {
     const zig = zigBinary()
-    const include = join(require.resolve('node-api-headers/package.json'), '../include')
-    const compile = async (source, extra) => {
-      const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
-      const flags = ['-target', target.triple, '-fPIC', ...FLAGS, '-I', include, ...extra]
-      await run(zig, ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
-      return object
-    }
-    const jobs = SHARED.map((source) => () => compile(source, []))
-    for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
-      jobs.push(() => compile(`native/variants/${isa}.c`, flags))
-    }
-    const objects = []
-    // The first one alone: it fills the compiler's cache of system libraries for the rest.
-    objects.push(await jobs[0]())
-    objects.push(...(await Promise.all(jobs.slice(1).map((job) => job()))))
+    const include = nodeHeaders()
+    const objects = await compileAll(target, build, ['native/addon.c'], include)
     if (target.platform === 'win32') {
       const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
       const definitions = join(include, '../def/node_api.def')
@@ -164,6 +188,23 @@ export async function buildNative(target) {
     }
     const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
     await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
+  })
+}
+
+/**
+ * Builds native/build/replay-<target>/conformance-replay, a static program that runs recorded cases
+ * with every variant; for linux-*-musl. @returns false if it was up to date
+ */
+async function buildReplay(target) {
+  checkTarget(target)
+  const name = `replay-${target.name}`
+  const build = join(root, 'native/build', name)
+  const output = join(build, 'conformance-replay')
+  return unlessFresh(name, [output], async () => {
+    const sources = ['native/test/conformance-replay.c']
+    const objects = await compileAll(target, build, sources, nodeHeaders())
+    const link = ['cc', '-target', target.triple, '-static', '-s', '-o', output, ...objects]
+    await run(zigBinary(), [...link, '-lpthread'], { cwd: root })
   })
 }
 
@@ -193,8 +234,12 @@ export async function buildWasm() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const target = hostTarget()
+  const options = { target: { type: 'string', multiple: true }, replay: { type: 'boolean' } }
+  const { target: names, replay } = parseArgs({ options }).values
   const say = (what, built) => console.error(`${what}: ${built ? 'built' : 'up to date'}`)
-  say(`native/build/${target.name}`, await buildNative(target))
-  say(WASM_FOLDER, await buildWasm())
+  for (const target of names ? names.map(targetNamed) : [hostTarget()]) {
+    const build = replay ? buildReplay : buildNative
+    say(`native/build/${replay ? 'replay-' : ''}${target.name}`, await build(target))
+  }
+  if (!names) say(WASM_FOLDER, await buildWasm())
 }

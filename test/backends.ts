@@ -17,11 +17,20 @@ export interface TestBackend {
 
 const threadCounts = [1, 2]
 
+/** Variants that REQUIRE_BACKENDS may name and that arm-replay.test.ts runs in an emulator. */
+export const EMULATED: readonly string[] = ['arm-neon', 'arm-dotprod']
+
+/** What REQUIRE_BACKENDS names. */
+export function requiredBackends(): Set<string> {
+  return new Set((process.env['REQUIRE_BACKENDS'] ?? '').split(',').filter(Boolean))
+}
+
 /**
  * @throws Error if a backend in REQUIRE_BACKENDS does not run here
  */
 export function testBackends(): TestBackend[] {
-  const required = new Set((process.env['REQUIRE_BACKENDS'] ?? '').split(',').filter(Boolean))
+  const required = requiredBackends()
+  for (const name of EMULATED) required.delete(name)
   const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
   }

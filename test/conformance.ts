@@ -5,7 +5,7 @@
 import type { Backend } from '../src/backends/backend.ts'
 import { attentionCases } from '../src/kernels/attention/cases.ts'
 import type { DeviceBuffer, OpName } from '../src/kernels/commands.ts'
-import type { CaseData, KernelCase } from '../src/kernels/conformance/cases.ts'
+import type { CaseArray, CaseData, KernelCase } from '../src/kernels/conformance/cases.ts'
 import { denseMatmulCases } from '../src/kernels/dense-matmul/cases.ts'
 import { embedCases } from '../src/kernels/embed/cases.ts'
 import { gatedActivationCases } from '../src/kernels/gated-activation/cases.ts'
@@ -35,6 +35,13 @@ export const conformanceCases: Record<OpName, readonly KernelCase[]> = {
 const GUARD_BYTES = 64
 export const GUARD = 0xa5
 
+/** The bytes of an array and its guard. */
+export function withGuard(array: CaseArray): Uint8Array {
+  const bytes = new Uint8Array(array.byteLength + GUARD_BYTES).fill(GUARD)
+  bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
+  return bytes
+}
+
 /** Buffers by name, guards included. */
 export type Results = ReadonlyMap<string, Uint8Array>
 
@@ -42,9 +49,9 @@ export type Results = ReadonlyMap<string, Uint8Array>
 export async function runCase(backend: Backend, data: CaseData): Promise<Results> {
   const buffers: Record<string, DeviceBuffer> = {}
   for (const [name, array] of Object.entries(data.contents)) {
-    const buffer = backend.allocate(array.byteLength + GUARD_BYTES, name)
-    backend.write(buffer, 0, new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-    backend.write(buffer, array.byteLength, new Uint8Array(GUARD_BYTES).fill(GUARD))
+    const bytes = withGuard(array)
+    const buffer = backend.allocate(bytes.byteLength, name)
+    backend.write(buffer, 0, bytes)
     buffers[name] = buffer
   }
   const program = backend.record([data.command(buffers)])

@@ -5,6 +5,11 @@
 // A task is four stripes: 64 rows of the output.
 #define DENSE_STRIPES 4
 
+// What a variant's int8_sums multiplies is w + STORED_BIAS; what is stored, unless it says otherwise.
+#ifndef STORED_BIAS
+#define STORED_BIAS 128
+#endif
+
 static work_plan dense_matmul_plan(const command *c, int32_t phase, int32_t threads) {
   if (phase == 0) {
     if (c->i[3] != 2) return (work_plan){0, 1};
@@ -60,8 +65,8 @@ INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, in
   int8_sums(tokens, w, groups, planes, stride, plane, H, L);
   for (int32_t t = 0; t < tokens; t++) {
     const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
-    const f32x16 high = __builtin_convertvector(H[t] - 128 * split->hi_sum, f32x16);
-    const f32x16 low = __builtin_convertvector(L[t] - 128 * split->lo_sum, f32x16);
+    const f32x16 high = __builtin_convertvector(H[t] - STORED_BIAS * split->hi_sum, f32x16);
+    const f32x16 low = __builtin_convertvector(L[t] - STORED_BIAS * split->lo_sum, f32x16);
     const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * split->scale;
     store_dense(c, token + t, stripe, (high * 256.0f + low) * scale);
   }

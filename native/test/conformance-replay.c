@@ -1,0 +1,155 @@
+// Runs recorded conformance cases with every variant that this processor has, and compares bytes.
+// test/replay-file.ts writes the file, little-endian: the number of cases, then each case:
+//
+//   u32 length of the name, the name
+//   u32 buffers, then each buffer: u32 kind (0 stays as it is, 1 has an expected result, 2 scratch),
+//   u32 bytes, its bytes (not for scratch), the expected bytes (only for kind 1)
+//   f64 slots of one command, as encode-command.ts writes them; a pointer is a buffer's number from 1
+//
+// Prints the variants and the cases that differ. Exit status: 0 all agree, 1 not, 2 a broken file.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cpu.h"
+#include "../pool.h"
+#include "../threads.h"
+
+// Two, so that tasks are claimed in pieces and phases wait for each other.
+#define THREADS 2
+#define MAX_BUFFERS 16
+#define MAX_BYTES (1u << 30)
+// Kernels may read a whole vector from a row's last element, as they may in the addon's buffers.
+#define TAIL_BYTES 64
+
+enum { UNCHANGED, CHANGED, SCRATCH };
+
+typedef struct {
+  uint32_t kind;
+  uint32_t bytes;
+  uint8_t *before;
+  uint8_t *expected;
+  uint8_t *memory;
+} buffer;
+
+typedef struct {
+  char name[256];
+  uint32_t count;
+  buffer buffers[MAX_BUFFERS];
+  command command;
+} replay_case;
+
+static FILE *input;
+
+static void broken(const char *what) {
+  fprintf(stderr, "broken file: %s\n", what);
+  exit(2);
+}
+
+static void read_into(void *to, size_t bytes) {
+  if (bytes > 0 && fread(to, bytes, 1, input) != 1) broken("it ends too early");
+}
+
+static uint32_t read_u32(uint32_t limit) {
+  uint32_t value;
+  read_into(&value, sizeof value);
+  if (value > limit) broken("a number beyond its limit");
+  return value;
+}
+
+static void *memory(size_t bytes) {
+  void *p = aligned_memory(64, bytes + TAIL_BYTES);
+  if (!p) broken("no memory for its buffers");
+  return p;
+}
+
+static uint8_t *read_bytes(uint32_t bytes) {
+  uint8_t *p = memory(bytes);
+  read_into(p, bytes);
+  return p;
+}
+
+static void read_command(replay_case *r) {
+  double slots[1 + COMMAND_POINTERS + COMMAND_INTEGERS + COMMAND_FLOATS], *slot = slots;
+  read_into(slots, sizeof slots);
+  command *c = &r->command;
+  c->op = (int32_t)*slot++;
+  if (c->op < 0 || c->op >= OP_COUNT) broken("an unknown operation");
+  for (int32_t i = 0; i < COMMAND_POINTERS; i++) {
+    const int32_t number = (int32_t)*slot++;
+    if (number < 0 || number > (int32_t)r->count) broken("a pointer to no buffer");
+    c->p[i] = number == 0 ? NULL : r->buffers[number - 1].memory;
+  }
+  for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
+  for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
+}
+
+static void read_case(replay_case *r) {
+  const uint32_t length = read_u32(sizeof r->name - 1);
+  read_into(r->name, length);
+  r->name[length] = 0;
+  r->count = read_u32(MAX_BUFFERS);
+  for (uint32_t i = 0; i < r->count; i++) {
+    buffer *b = &r->buffers[i];
+    b->kind = read_u32(SCRATCH);
+    b->bytes = read_u32(MAX_BYTES);
+    b->before = b->kind == SCRATCH ? NULL : read_bytes(b->bytes);
+    b->expected = b->kind == CHANGED ? read_bytes(b->bytes) : b->before;
+    b->memory = memory(b->bytes);
+  }
+  read_command(r);
+}
+
+static void free_case(replay_case *r) {
+  for (uint32_t i = 0; i < r->count; i++) {
+    buffer *b = &r->buffers[i];
+    if (b->expected != b->before) aligned_free(b->expected);
+    if (b->before) aligned_free(b->before);
+    aligned_free(b->memory);
+  }
+}
+
+static int run_case(const replay_case *r, pool *threads, const kernel_table *table) {
+  for (uint32_t i = 0; i < r->count; i++) {
+    const buffer *b = &r->buffers[i];
+    if (b->before) memcpy(b->memory, b->before, b->bytes);
+  }
+  pool_run(threads, table, &r->command, 1);
+  int differences = 0;
+  for (uint32_t i = 0; i < r->count; i++) {
+    const buffer *b = &r->buffers[i];
+    for (uint32_t at = 0; b->expected && at < b->bytes; at++) {
+      if (b->memory[at] == b->expected[at]) continue;
+      printf("%s: %s: buffer %u differs from byte %u on: expected 0x%02x, got 0x%02x\n", table->isa,
+             r->name, i + 1, at, b->expected[at], b->memory[at]);
+      differences++;
+      break;
+    }
+  }
+  return differences;
+}
+
+int main(int argc, char **argv) {
+  input = argc == 2 ? fopen(argv[1], "rb") : NULL;
+  if (!input) broken("expected the path of a readable file as the only argument");
+  int32_t variant_count;
+  const variant *variants = cpu_variants(&variant_count);
+  for (int32_t v = 0; v < variant_count; v++) {
+    printf("%s: %s\n", variants[v].table->isa, variants[v].missing ? "missing" : "runs");
+  }
+  pool *threads = pool_create(THREADS);
+  if (!threads) broken("no memory for threads");
+  const uint32_t cases = read_u32(1u << 20);
+  int failed = 0;
+  for (uint32_t n = 0; n < cases; n++) {
+    static replay_case r;
+    read_case(&r);
+    for (int32_t v = 0; v < variant_count; v++) {
+      if (!variants[v].missing) failed += run_case(&r, threads, variants[v].table) > 0;
+    }
+    free_case(&r);
+  }
+  printf("cases: %u\n", cases);
+  pool_destroy(threads);
+  return failed > 0;
+}

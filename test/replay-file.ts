@@ -1,0 +1,89 @@
+/**
+ * Writes conformance cases, with the reference's results, as native/test/conformance-replay.c reads
+ * them: that program runs the C kernels on processors that this machine only emulates.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { encodeCommand, encodeProgram, scratchByteLength } from '../src/backends/encode-command.ts'
+import { createReferenceBackend } from '../src/backends/reference/index.ts'
+import type { DeviceBuffer } from '../src/kernels/commands.ts'
+import type { CaseData } from '../src/kernels/conformance/cases.ts'
+import { operationNames } from '../src/kernels/registry.ts'
+import { conformanceCases, runCase, withGuard } from './conformance.ts'
+
+/** As in conformance-replay.c. */
+const UNCHANGED = 0
+const CHANGED = 1
+const SCRATCH = 2
+
+/**
+ * Writes all cases whose buffers have at most `maxCaseBytes` bytes.
+ *
+ * @returns how many of each operation
+ */
+export async function writeReplayFile(
+  path: string,
+  maxCaseBytes: number,
+): Promise<Record<string, number>> {
+  const reference = createReferenceBackend()
+  const counts: Record<string, number> = {}
+  const parts: Uint8Array[] = []
+  for (const op of operationNames) {
+    counts[op] = 0
+    for (const { name, create } of conformanceCases[op]) {
+      const data = create()
+      if (byteLength(data) > maxCaseBytes) continue
+      counts[op]++
+      parts.push(...caseBytes(`${op} ${name}`, data, await runCase(reference, data)))
+    }
+  }
+  reference.dispose()
+  const file = openSync(path, 'w')
+  try {
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+    for (const part of [word(total), ...parts]) writeSync(file, part)
+  } finally {
+    closeSync(file)
+  }
+  return counts
+}
+
+function byteLength({ contents }: CaseData): number {
+  return Object.values(contents).reduce((sum, array) => sum + array.byteLength, 0)
+}
+
+function word(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer)
+}
+
+function caseBytes(
+  title: string,
+  data: CaseData,
+  results: ReadonlyMap<string, Uint8Array>,
+): Uint8Array[] {
+  const name = new TextEncoder().encode(title)
+  const parts = [word(name.length), name]
+  const buffers: DeviceBuffer[] = []
+  const add = (buffer: DeviceBuffer, kind: number, ...bytes: Uint8Array[]) => {
+    buffers.push(buffer)
+    parts.push(word(kind), word(buffer.byteLength), ...bytes)
+  }
+  const named: Record<string, DeviceBuffer> = {}
+  const contents = Object.entries(data.contents)
+  for (const [label, array] of contents) {
+    named[label] = { label, byteLength: withGuard(array).byteLength }
+  }
+  const command = data.command(named)
+  const scratchBytes = scratchByteLength(command)
+  parts.push(word(contents.length + (scratchBytes > 0 ? 1 : 0)))
+  for (const [label, array] of contents) {
+    const before = withGuard(array)
+    const after = results.get(label) ?? before
+    if (Buffer.compare(before, after) === 0) add(named[label], UNCHANGED, before)
+    else add(named[label], CHANGED, before, after)
+  }
+  const scratch = { label: 'scratch', byteLength: scratchBytes }
+  if (scratchBytes > 0) add(scratch, SCRATCH)
+  const encoded = encodeCommand(command, scratchBytes > 0 ? scratch : undefined)
+  const slots = encodeProgram([encoded], (buffer) => buffers.indexOf(buffer) + 1)
+  return [...parts, new Uint8Array(slots.buffer)]
+}
