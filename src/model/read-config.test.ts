@@ -109,6 +109,11 @@ describe('config.json', () => {
       'use_rms_norm',
       { quantization_config: { quant_method: 'bitnet', use_rms_norm: true } },
     ],
+    [
+      'a projection kept dense',
+      'modules_to_not_convert',
+      { quantization_config: { quant_method: 'bitnet', modules_to_not_convert: ['q_proj'] } },
+    ],
     ['another family', 'model_type', { model_type: 'qwen3' }],
     ['no family', 'model_type', { model_type: undefined }],
   ])('with %s is refused by the name of the field', (_, field, change) => {

@@ -100,6 +100,9 @@ function huggingFaceFamily(fields: ConfigFields, modelType: string): Family {
     refuse(fields, 'quantization_config', method !== 'bitnet', `${describe(method)} weights`)
     const perProjectionNorms = quantization['use_rms_norm'] === true
     refuse(fields, 'use_rms_norm', perProjectionNorms, 'a norm before each projection')
+    const kept = quantization['modules_to_not_convert']
+    const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')
+    refuse(fields, 'modules_to_not_convert', keptMore, 'some projections kept dense')
   }
   if (modelType === 'bitnet') return BITNET
   const architectures = fields.get('architectures')

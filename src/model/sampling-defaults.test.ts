@@ -40,9 +40,9 @@ describe('generation_config.json', () => {
 
 test('GGUF keys go before our own defaults', () => {
   const metadata = new Map([
-    ['general.sampling.temp', 0.5],
+    ['general.sampling.temp', Math.fround(0.6)],
     ['general.sampling.top_k', 20],
   ])
   const defaults = samplingFromGguf({ metadata, name: 'm' })
-  expect(defaults).toMatchObject({ temperature: 0.5, topK: 20, topP: 0.9 })
+  expect(defaults).toMatchObject({ temperature: 0.6, topK: 20, topP: 0.9 })
 })

@@ -45,7 +45,7 @@ const LIMITS = {
 /** @throws FormatError naming a key whose value is out of range */
 export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): SamplingDefaults {
   return readSampling(
-    { source: file.name, get: (key) => file.metadata.get(key) },
+    { source: file.name, get: (key) => shortened(file.metadata.get(key)) },
     {
       temperature: 'general.sampling.temp',
       topK: 'general.sampling.top_k',
@@ -53,6 +53,11 @@ export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): Sam
       repetitionPenalty: 'general.sampling.penalty_repeat',
     },
   )
+}
+
+/** GGUF keeps float32; 0.7 as float32 reads as 0.699999988: seven digits were meant. */
+function shortened(value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(7)) : value
 }
 
 /**

@@ -1,0 +1,87 @@
+/** loadModel from end to end: names and paths, what a model says of itself, and what is refused. */
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { loadModel, ModelNotFoundError } from '../src/index.ts'
+import { defaultModelPath } from '../src/node/default-model.ts'
+
+const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
+
+describe('a checkpoint folder', () => {
+  test('loads, says what it is and generates', async () => {
+    await using model = await loadModel(tiny('bitnet-packed'), { backend: 'reference' })
+    expect(model.name).toBe('bitnet-packed')
+    expect(model.backend).toMatchObject({ name: 'reference', isa: 'typescript', threads: 1 })
+    expect(model.config).toMatchObject({ dim: 256, linear: 'ternary', subNorms: true })
+    // Two layers of 3.25 * 256 * 256 (attention) and 3 * 768 * 256 (feed-forward) weights at 2 bits.
+    expect(model.memory.ternaryBytes).toBeGreaterThan((2 * (3 * 256 * 256 + 9 * 256 * 256)) / 4)
+    expect(model.loadMs).toBeGreaterThan(0)
+    const { result } = model.generate('62 456 217', { maxTokens: 4, temperature: 0 })
+    const { tokenIds, promptTokenIds } = await result
+    expect(promptTokenIds).toEqual([62, 456, 217])
+    expect(tokenIds.length).toBeGreaterThan(0)
+  })
+
+  test('gives the same tokens by its safetensors file', async () => {
+    const generate = async (path: string) => {
+      await using model = await loadModel(path, { backend: 'reference' })
+      return (await model.generate('1 2 3', { maxTokens: 3, temperature: 0 }).result).tokenIds
+    }
+    const folder = tiny('llama-bitlinear-packed')
+    expect(await generate(join(folder, 'model.safetensors'))).toEqual(await generate(folder))
+  })
+
+  test('with f16 keys and values needs half the cache', async () => {
+    await using f32 = await loadModel(tiny('bitnet-packed'), { backend: 'reference' })
+    await using f16 = await loadModel(tiny('bitnet-packed'), { backend: 'reference', cache: 'f16' })
+    expect(f16.memory.cacheBytesPerToken * 2).toBe(f32.memory.cacheBytesPerToken)
+  })
+})
+
+describe('loading is refused', () => {
+  test('for a path where there is nothing, with what was looked for and where', async () => {
+    const path = join(tmpdir(), 'no-such-model.gguf')
+    const error = await loadModel(path).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(ModelNotFoundError)
+    expect(error).toMatchObject({ source: path })
+    expect(String(error)).toContain(path)
+    expect(String(error)).toContain('bitnet-ja-en-58m')
+  })
+
+  test('for a signal that was aborted before or while it loads', async () => {
+    const signal = AbortSignal.abort(new Error('too late'))
+    await expect(loadModel(tiny('bitnet-packed'), { signal })).rejects.toThrow('too late')
+    const controller = new AbortController()
+    const loading = loadModel(tiny('bitnet-packed'), {
+      backend: 'reference',
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error('enough')),
+    })
+    await expect(loading).rejects.toThrow('enough')
+  })
+})
+
+describe.skipIf(!existsSync(defaultModelPath()))('the embedded model', () => {
+  test('is what loads when nothing is named, and continues Japanese and English', async () => {
+    await using model = await loadModel()
+    expect(model.name).toBe('bitnet-ja-en-58m')
+    expect(model.defaults).toMatchObject({ temperature: 0.6, topP: 0.9 })
+    for (const prompt of ['人工知能の未来について', 'The meaning of life is']) {
+      const { text, usage } = await model.generate(prompt, { maxTokens: 12, temperature: 0 }).result
+      expect(text.length).toBeGreaterThan(5)
+      expect(usage.completionTokens).toBe(12)
+    }
+  })
+
+  test('has a chat template and answers in it', async () => {
+    await using model = await loadModel('bitnet-ja-en-58m')
+    const chat = model.chat()
+    const { text, finishReason } = await chat.send('こんにちは', { temperature: 0, maxTokens: 60 })
+      .result
+    expect(text.length).toBeGreaterThan(0)
+    expect(finishReason).toBe('stop')
+    chat.dispose()
+  })
+})
