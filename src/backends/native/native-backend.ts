@@ -4,16 +4,16 @@
  * Buffers are pages outside the JavaScript heap that JavaScript can also see, so that loading writes
  * straight into them and logits are read without a copy.
  */
-import { availableParallelism } from 'node:os'
 import { BackendError } from '../../errors.ts'
 import type { BufferUse } from '../backend.ts'
 import { ListBackend, type ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
+import { readCpuCores } from './cpu-cores.ts'
 
 export interface NativeOptions {
   /** Forces a variant, e.g. 'x86-avx2'; unset: the fastest that runs here. */
   readonly isa?: string | undefined
-  /** Unset: one per core this process may use. */
+  /** Unset: one per physical core this process may use; see cpu-cores.ts. */
   readonly threads?: number | undefined
 }
 
@@ -56,7 +56,7 @@ export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
     const known = variants.map((v) => v.isa + (v.supported ? '' : ` (${v.reason})`)).join(', ')
     throw new BackendError(`Expected a kernel variant that runs here, got "${wanted}": ${known}.`)
   }
-  const threads = options.threads ?? availableParallelism()
+  const threads = options.threads ?? readCpuCores().threads
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new BackendError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
   }
