@@ -63,8 +63,11 @@ function physicalCoresOf({ platform, root, sysctl }: CpuSystem): number | undefi
 
 function sysctl(name: string): string | undefined {
   try {
-    const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const
-    return execFileSync('/usr/sbin/sysctl', ['-n', name], options).trim()
+    const text = execFileSync('/usr/sbin/sysctl', ['-n', name], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return text.trim()
   } catch {
     return undefined
   }
