@@ -26,6 +26,12 @@ typedef int32_t i32x16_any __attribute__((vector_size(64), aligned(1), may_alias
 typedef uint16_t u16x16_any __attribute__((vector_size(32), aligned(1), may_alias));
 typedef int8_t i8x16_any __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint8_t u8x16_any __attribute__((vector_size(16), aligned(1), may_alias));
+#if defined(__aarch64__)
+// Converts from and to float32 in the processor's default mode, which nothing here changes: nearest,
+// ties to even, IEEE halves, subnormals kept.
+typedef __fp16 f16x16 __attribute__((vector_size(32)));
+typedef __fp16 f16x16_any __attribute__((vector_size(32), aligned(1), may_alias));
+#endif
 
 INLINE f32x16 load16(const float *p) { return *(const f32x16_any *)p; }
 INLINE void store16(float *p, f32x16 v) { *(f32x16_any *)p = v; }
@@ -92,8 +98,6 @@ INLINE f32x16 load_f16(const uint16_t *p) {
   v.half[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)));
   return v.whole;
 #elif defined(__aarch64__)
-  typedef __fp16 f16x16 __attribute__((vector_size(32)));
-  typedef __fp16 f16x16_any __attribute__((vector_size(32), aligned(1), may_alias));
   return __builtin_convertvector((f16x16) * (const f16x16_any *)p, f32x16);
 #else
   const u32x16 h = __builtin_convertvector((u16x16) * (const u16x16_any *)p, u32x16);
@@ -104,7 +108,7 @@ INLINE f32x16 load_f16(const uint16_t *p) {
 #endif
 }
 
-// f32 to f16, nearest with ties to even, overflow to infinity.
+// f32 to f16, nearest with ties to even, overflow to infinity; NaN loses its fraction.
 INLINE uint16_t to_f16(float x) {
   union {
     float f;
@@ -112,8 +116,6 @@ INLINE uint16_t to_f16(float x) {
   } v = {x};
   const uint32_t sign = (v.u >> 16) & 0x8000;
 #if defined(__aarch64__)
-  // The processor's default mode, which nothing here changes: nearest, ties to even, IEEE halves,
-  // subnormals kept. A NaN would keep its fraction.
   if (x != x) return (uint16_t)(sign | 0x7e00);
   union {
     __fp16 f;
@@ -137,6 +139,10 @@ INLINE uint16_t to_f16(float x) {
 INLINE void store_f16(uint16_t *p, f32x16 v) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__aarch64__)
+  const u32x16 nan = (u32x16)(v != v);
+  v = (f32x16)(((u32x16)v & ~(nan & 0x7fffffff)) | (nan & 0x7fc00000));
+  *(f16x16_any *)p = __builtin_convertvector(v, f16x16);
 #else
   for (int32_t i = 0; i < LANES; i++) p[i] = to_f16(v[i]);
 #endif

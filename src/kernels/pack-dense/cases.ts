@@ -3,22 +3,52 @@ import { padToTile } from '../../ternary/index.ts'
 import type { DenseType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { denseByteLength } from '../dense-matmul/layout.ts'
+import { float16ToFloat32 } from '../float16.ts'
 
-function packCase(
-  type: DenseType,
-  matrixRows: number,
-  cols: number,
-  firstRow: number,
-  rows: number,
-): KernelCase {
+interface Piece {
+  readonly type: DenseType
+  readonly matrixRows: number
+  readonly cols: number
+  readonly firstRow: number
+  readonly rows: number
+}
+
+function randomValues({ rows, cols }: Piece): Float32Array {
+  const values = new Seeded(37).floats(rows * cols, 3)
+  // Rounding edges, an overflow of f16, values below its normal range, and a vanishing row.
+  values.set([70000, 2 ** -15, -(2 ** -25), 2049 / 2048].slice(0, values.length))
+  if (rows > 2) values.fill(0, cols, 2 * cols)
+  if (rows > 3) values.fill(1e-41, 2 * cols, 3 * cols)
+  return values
+}
+
+/** Finite halves without their sign: their bits are 0 to 0x7bff. */
+const HALVES = 0x7c00
+
+/** Every finite half, the tie between it and the next one, and the floats beside that tie. */
+function roundingEdges(): Float32Array {
+  const values = new Float32Array(4 * HALVES)
+  const words = new Int32Array(values.buffer)
+  for (let half = 0; half < HALVES; half++) {
+    const low = float16ToFloat32(half)
+    const high = half + 1 < HALVES ? float16ToFloat32(half + 1) : 65536
+    const at = 4 * half
+    values.fill((low + high) / 2, at, at + 4)
+    values[at] = low
+    words[at + 1] -= 1
+    words[at + 2] += 1
+    if (half & 2) for (let i = 0; i < 4; i++) values[at + i] = -values[at + i]
+  }
+  values.set([Number.NaN, Infinity, -Infinity], 100)
+  return values
+}
+
+function packCase(name: string, piece: Piece, makeValues = randomValues): KernelCase {
+  const { type, matrixRows, cols, firstRow, rows } = piece
   return {
-    name: `${type}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
+    name: `${type} ${name}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
     create() {
-      const values = new Seeded(37).floats(rows * cols, 3)
-      // Rounding edges, an overflow of f16, values below its normal range, and a vanishing row.
-      values.set([70000, 2 ** -15, -(2 ** -25), 2049 / 2048].slice(0, values.length))
-      if (rows > 2) values.fill(0, cols, 2 * cols)
-      if (rows > 3) values.fill(1e-41, 2 * cols, 3 * cols)
+      const values = makeValues(piece)
       return {
         contents: {
           values,
@@ -37,12 +67,21 @@ function packCase(
   }
 }
 
-export const packDenseCases: readonly KernelCase[] = (['f32', 'f16', 'int8'] as const).flatMap(
-  (type) => [
-    packCase(type, 1, 1, 0, 1),
-    packCase(type, 17, 5, 0, 17),
-    packCase(type, 40, 33, 5, 3),
-    packCase(type, 40, 31, 30, 10),
-    packCase(type, 64, bitnet2b4t.dim, 16, 48),
-  ],
-)
+const types = ['f32', 'f16', 'int8'] as const
+
+export const packDenseCases: readonly KernelCase[] = [
+  ...types.flatMap((type) =>
+    [
+      { type, matrixRows: 1, cols: 1, firstRow: 0, rows: 1 },
+      { type, matrixRows: 17, cols: 5, firstRow: 0, rows: 17 },
+      { type, matrixRows: 40, cols: 33, firstRow: 5, rows: 3 },
+      { type, matrixRows: 40, cols: 31, firstRow: 30, rows: 10 },
+      { type, matrixRows: 64, cols: bitnet2b4t.dim, firstRow: 16, rows: 48 },
+    ].map((piece) => packCase('random', piece)),
+  ),
+  packCase(
+    'rounding edges',
+    { type: 'f16', matrixRows: 16, cols: HALVES / 4, firstRow: 0, rows: 16 },
+    roundingEdges,
+  ),
+]
