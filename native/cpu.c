@@ -8,6 +8,7 @@ extern const kernel_table kernels_portable;
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+extern const kernel_table kernels_x86_avx512vbmi;
 extern const kernel_table kernels_x86_avx512vnni;
 extern const kernel_table kernels_x86_avx2;
 
@@ -53,13 +54,20 @@ static const char *missing_avx512(cpu_bits bits) {
   return NULL;
 }
 
+static const char *missing_avx512vbmi(cpu_bits bits) {
+  const char *below = missing_avx512(bits);
+  if (below) return below;
+  return bits.leaf7_ecx & bit_AVX512VBMI ? NULL : "AVX-512 VBMI";
+}
+
 const variant *cpu_variants(int32_t *count) {
-  static variant list[3];
+  static variant list[4];
   const cpu_bits bits = read_cpu();
-  list[0] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
-  list[1] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
-  list[2] = (variant){&kernels_portable, NULL};
-  *count = 3;
+  list[0] = (variant){&kernels_x86_avx512vbmi, missing_avx512vbmi(bits)};
+  list[1] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
+  list[2] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
+  list[3] = (variant){&kernels_portable, NULL};
+  *count = 4;
   return list;
 }
 

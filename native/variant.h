@@ -1,6 +1,6 @@
 // The body of a variant: every operation, compiled for the instruction set of the including file.
-// Before it come VARIANT (a C name), VARIANT_NAME (a string) and the two integer products, which have
-// a file per instruction set.
+// Before it come VARIANT (a C name), VARIANT_NAME (a string) and the integer products, which have a file
+// per instruction set; a variant without a quick product of the 1.6-bit layout gets the plain one.
 #include "../src/kernels/attention/vector.c"
 #include "../src/kernels/dense-matmul/vector.c"
 #include "../src/kernels/embed/vector.c"
@@ -13,6 +13,18 @@
 #include "../src/kernels/rope-cache/vector.c"
 #include "read-bytes.c"
 
+#ifndef HAS_BASE3
+#include "../src/kernels/ternary-matmul/base3.c"
+#endif
+
+static void ternary_matmul_any(const command *c, int32_t phase, int32_t first, int32_t last) {
+  if (c->i[4]) {
+    ternary_matmul_base3(c, first, last);
+  } else {
+    ternary_matmul_run(c, phase, first, last);
+  }
+}
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -23,7 +35,7 @@ const kernel_table JOIN(kernels_, VARIANT) = {
         [OP_GATHER_ROWS] = {1, gather_rows_plan, gather_rows_run},
         [OP_RMS_NORM] = {1, rms_norm_plan, rms_norm_run},
         [OP_QUANTIZE] = {1, quantize_plan, quantize_run},
-        [OP_TERNARY_MATMUL] = {1, ternary_matmul_plan, ternary_matmul_run},
+        [OP_TERNARY_MATMUL] = {1, ternary_matmul_plan, ternary_matmul_any},
         [OP_DENSE_MATMUL] = {2, dense_matmul_plan, dense_matmul_run},
         [OP_ROPE_CACHE] = {1, rope_cache_plan, rope_cache_run},
         [OP_ATTENTION] = {2, attention_plan, attention_run},

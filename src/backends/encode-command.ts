@@ -37,7 +37,7 @@ const OPERATIONS = [
 /** The operations of a decoder and those that only the native backend has. */
 export type NativeOperation = (typeof OPERATIONS)[number]
 
-const CACHE_TYPES: Record<CacheType, number> = { f16: 0, f32: 1 }
+const CACHE_TYPES: Record<CacheType, number> = { f16: 0, f32: 1, int8: 2, int4: 3 }
 const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2 }
 
 /** A buffer, an address, or null for an operand that is left out. */
@@ -116,7 +116,13 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [x.q, x.scales, x.sums, weights.data, weights.scales, c.out],
-        integers: [c.rows, weights.rows, weights.cols, c.accumulate ? 1 : 0],
+        integers: [
+          c.rows,
+          weights.rows,
+          weights.cols,
+          c.accumulate ? 1 : 0,
+          weights.packing === 'base3' ? 1 : 0,
+        ],
       }
     }
     case 'dense-matmul': {
@@ -176,7 +182,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.codes, out.data],
-        integers: [c.rows, c.firstRow, out.rows, out.cols],
+        integers: [c.rows, c.firstRow, out.rows, out.cols, out.packing === 'base3' ? 1 : 0],
       }
     }
     case 'pack-dense': {

@@ -31,8 +31,13 @@ export interface DenseMatrix {
   readonly scales: DeviceBuffer | undefined
 }
 
-/** A ternary matrix (rows, cols) in the packed layout, with one float32 scale a padded row. */
+/** 2 bits a weight (ternary/pack.ts), or 1.6 bits, five weights a byte (ternary/base3.ts). */
+export type TernaryPacking = '2bit' | 'base3'
+
+/** A ternary matrix (rows, cols), with one float32 scale a padded row. */
 export interface TernaryMatrix {
+  /** Unset: 2bit. */
+  readonly packing?: TernaryPacking | undefined
   readonly rows: number
   readonly cols: number
   readonly data: DeviceBuffer
@@ -46,8 +51,8 @@ export interface QuantizedBuffer {
   readonly sums: DeviceBuffer
 }
 
-/** How keys and values are stored. */
-export type CacheType = 'f16' | 'f32'
+/** How keys and values are stored; see kernels/attention/layout.ts. */
+export type CacheType = 'f32' | 'f16' | 'int8' | 'int4'
 
 /** The KV cache of one layer; see kernels/attention/layout.ts. */
 export interface LayerCache {

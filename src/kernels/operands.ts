@@ -2,7 +2,7 @@
  * Which buffers a command touches, how many bytes of each, and what it does to them. Backends, checks
  * and tests ask here instead of knowing every operation.
  */
-import { packedByteLength, padToTile } from '../ternary/index.ts'
+import { base3ByteLength, packedByteLength, padToTile } from '../ternary/index.ts'
 import { keyCacheByteLength, valueCacheByteLength } from './attention/layout.ts'
 import {
   type Command,
@@ -52,10 +52,16 @@ function dense(name: string, matrix: DenseMatrix, access: Access = 'read'): Oper
   return operands
 }
 
+/** Bytes of a ternary matrix's data. */
+export function ternaryByteLength(matrix: Omit<TernaryMatrix, 'data' | 'scales'>): number {
+  const { packing, rows, cols } = matrix
+  return packing === 'base3' ? base3ByteLength(rows, cols) : packedByteLength(rows, cols)
+}
+
 function ternary(name: string, matrix: TernaryMatrix): Operand[] {
-  const { rows, cols, data, scales } = matrix
+  const { rows, data, scales } = matrix
   return [
-    operand(`${name}.data`, data, packedByteLength(rows, cols)),
+    operand(`${name}.data`, data, ternaryByteLength(matrix)),
     operand(`${name}.scales`, scales, padToTile(rows) * WORD),
   ]
 }
@@ -159,7 +165,7 @@ export function operandsOf(command: Command): Operand[] {
       const { codes, out } = command
       return [
         operand('codes', codes, rows * out.cols),
-        operand('out.data', out.data, packedByteLength(out.rows, out.cols), 'update'),
+        operand('out.data', out.data, ternaryByteLength(out), 'update'),
       ]
     }
     case 'pack-dense': {

@@ -18,7 +18,7 @@ import { embed } from './embed/reference.ts'
 import { gatedActivation } from './gated-activation/reference.ts'
 import { gatherRows } from './gather-rows/reference.ts'
 import { packDenseRows } from './pack-dense/reference.ts'
-import { packRows } from './pack-ternary/reference.ts'
+import { packBase3Rows, packRows } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { type CacheMemory, ropeCache } from './rope-cache/reference.ts'
@@ -58,8 +58,8 @@ function dense(memory: Memory, matrix: DenseMatrix): PackedDense {
 }
 
 function ternary(memory: Memory, matrix: TernaryMatrix): TernaryWeights {
-  const { rows, cols, data, scales } = matrix
-  return { rows, cols, bytes: memory(data), scales: floats(memory, scales) }
+  const { packing, rows, cols, data, scales } = matrix
+  return { packing, rows, cols, bytes: memory(data), scales: floats(memory, scales) }
 }
 
 function quantized(memory: Memory, x: QuantizedBuffer): QuantizedRows {
@@ -123,10 +123,11 @@ const references: References = {
     gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)
   },
   'pack-ternary'(c, memory) {
-    const { rows, cols, data } = c.out
+    const { packing, rows, cols, data } = c.out
     const codes = memory(c.codes)
     const signed = new Int8Array(codes.buffer, codes.byteOffset, codes.byteLength)
-    packRows({ rows, cols, bytes: memory(data) }, signed, c.rows, c.firstRow)
+    const pack = packing === 'base3' ? packBase3Rows : packRows
+    pack({ rows, cols, bytes: memory(data) }, signed, c.rows, c.firstRow)
   },
   'pack-dense'(c, memory) {
     packDenseRows(dense(memory, c.out), floats(memory, c.values), c.rows, c.firstRow)

@@ -5,7 +5,7 @@
  */
 import { ShapeError } from '../errors.ts'
 import { MAX_HEAD_DIM } from './attention/layout.ts'
-import type { Command, DenseMatrix, LayerCache } from './commands.ts'
+import type { Command, DenseMatrix, LayerCache, TernaryMatrix } from './commands.ts'
 import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
 
@@ -41,15 +41,13 @@ export function validateCommand(command: Command): void {
       }
       break
     case 'ternary-matmul':
-      check.count('weights.rows', command.weights.rows)
-      check.cols('weights.cols', command.weights.cols)
+      check.ternary('weights', command.weights)
       break
     case 'dense-matmul':
       check.dense('weights', command.weights)
       break
     case 'pack-ternary':
-      check.count('out.rows', command.out.rows)
-      check.cols('out.cols', command.out.cols)
+      check.ternary('out', command.out)
       check.within(command)
       break
     case 'pack-dense':
@@ -89,6 +87,15 @@ class Checker {
 
   cols(name: string, value: number): void {
     this.count(name, value, MAX_COLS)
+  }
+
+  ternary(name: string, matrix: TernaryMatrix): void {
+    const { packing = '2bit' } = matrix
+    if (packing !== '2bit' && packing !== 'base3') {
+      this.fail(`${name}.packing`, '2bit or base3', packing)
+    }
+    this.count(`${name}.rows`, matrix.rows)
+    this.cols(`${name}.cols`, matrix.cols)
   }
 
   dense(name: string, matrix: DenseMatrix): void {

@@ -1,4 +1,12 @@
 export {
+  BASE3_TILE,
+  base3ByteLength,
+  base3StripeByteLength,
+  packBase3,
+  packBase3Rows,
+  unpackBase3,
+} from './base3.ts'
+export {
   type PackedTernary,
   packedByteLength,
   packRows,

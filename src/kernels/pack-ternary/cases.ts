@@ -1,16 +1,24 @@
 /** Cases of pack-ternary: whole matrices, pieces that begin and end within a stripe, odd widths. */
-import { packedByteLength, padToTile } from '../../ternary/index.ts'
+import { padToTile } from '../../ternary/index.ts'
+import type { TernaryPacking } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
+import { ternaryByteLength } from '../operands.ts'
 
-function packCase(matrixRows: number, cols: number, firstRow: number, rows: number): KernelCase {
+function packCase(
+  matrixRows: number,
+  cols: number,
+  firstRow: number,
+  rows: number,
+  packing: TernaryPacking = '2bit',
+): KernelCase {
   return {
-    name: `rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
+    name: `${packing}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
     create() {
       const seeded = new Seeded(31)
       return {
         contents: {
           codes: seeded.codes(rows * cols),
-          data: new Uint8Array(packedByteLength(matrixRows, cols)).fill(0xee),
+          data: new Uint8Array(ternaryByteLength({ packing, rows: matrixRows, cols })).fill(0xee),
           scales: new Float32Array(padToTile(matrixRows)),
         },
         command: ({ codes, data, scales }) => ({
@@ -18,7 +26,7 @@ function packCase(matrixRows: number, cols: number, firstRow: number, rows: numb
           rows,
           firstRow,
           codes,
-          out: { rows: matrixRows, cols, data, scales },
+          out: { packing, rows: matrixRows, cols, data, scales },
         }),
       }
     },
@@ -34,4 +42,8 @@ export const packTernaryCases: readonly KernelCase[] = [
   packCase(40, 20, 30, 10),
   packCase(48, bitnet2b4t.ffnDim, 16, 32),
   packCase(130, bitnet2b4t.dim, 0, 130),
+  packCase(1, 1, 0, 1, 'base3'),
+  packCase(40, 33, 5, 20, 'base3'),
+  packCase(40, 20, 30, 10, 'base3'),
+  packCase(48, bitnet2b4t.ffnDim, 16, 32, 'base3'),
 ]

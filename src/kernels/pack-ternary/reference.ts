@@ -1,5 +1,5 @@
 /**
- * Packs rows of ternary codes into a matrix, rows [firstRow, firstRow + rows). ternary/pack.ts has the
- * layout; this is the operation that loading uses, so that it runs where the matrix lies.
+ * Packs rows of ternary codes into a matrix, rows [firstRow, firstRow + rows). ternary/pack.ts and
+ * ternary/base3.ts have the layouts; this is the operation that loading uses, so that it runs where the matrix lies.
  */
-export { packRows } from '../../ternary/index.ts'
+export { packBase3Rows, packRows } from '../../ternary/index.ts'

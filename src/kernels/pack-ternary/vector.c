@@ -1,10 +1,11 @@
-// Packs rows of ternary codes; see reference.ts and ternary/pack.ts.
-// p: codes, packed · i: rows, first row, rows of the matrix, cols
+// Packs rows of ternary codes; see reference.ts, ternary/pack.ts and ternary/base3.ts.
+// p: codes, packed · i: rows, first row, rows of the matrix, cols, packing (0 2bit, 1 base3)
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
 
-// Codes of weight 0 in all four columns of a byte: what padding holds.
-#define PADDING_WORD 0x55555555u
+// Codes of weight 0 in all columns of a byte: what padding rows hold.
+#define PADDING_2BIT 0x55555555u
+#define PADDING_BASE3 0x79797979u
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
@@ -26,23 +27,50 @@ INLINE uint32_t pack_lane(const int8_t *codes, int32_t n) {
   return words[0] | words[1] << 2 | words[2] << 4 | words[3] << 6;
 }
 
+// Twenty columns of one row: columns 4p + j are the digits of byte j to the base 3.
+INLINE uint32_t pack_base3_lane(const int8_t *codes, int32_t n) {
+  uint32_t lane = 0;
+  for (int32_t j = 0; j < 4; j++) {
+    uint32_t value = 0;
+    for (int32_t p = 4; p >= 0; p--) {
+      const int32_t col = 4 * p + j;
+      value = value * 3 + (col < n ? (uint32_t)(codes[col] + 1) : 0);
+    }
+    lane |= value << (8 * j);
+  }
+  return lane;
+}
+
+INLINE void pack_ternary_stripe(const command *c, const int32_t base3, int32_t stripe) {
+  const int32_t rows = c->i[0], first_row = c->i[1], matrix_rows = c->i[2], cols = c->i[3];
+  const int32_t tile_cols = base3 ? 20 : 16, tiles = (cols + tile_cols - 1) / tile_cols;
+  const int32_t end_row = first_row + rows;
+  const int32_t from = stripe * 16 < first_row ? first_row : stripe * 16;
+  const int32_t to = stripe * 16 + 16 < end_row ? stripe * 16 + 16 : end_row;
+  // With the matrix's last row its padding is written too.
+  const int32_t padded = to == matrix_rows ? stripe * 16 + 16 : to;
+  uint32_t *out = (uint32_t *)((uint8_t *)c->p[1] + (size_t)stripe * tiles * 64);
+  for (int32_t tile = 0; tile < tiles; tile++, out += 16) {
+    const int8_t *codes = (const int8_t *)c->p[0] + (size_t)tile * tile_cols;
+    const int32_t n = cols - tile * tile_cols;
+    for (int32_t row = from; row < to; row++) {
+      const int8_t *row_codes = codes + (size_t)(row - first_row) * cols;
+      out[row & 15] = base3 ? pack_base3_lane(row_codes, n) : pack_lane(row_codes, n);
+    }
+    for (int32_t row = to; row < padded; row++) {
+      out[row & 15] = base3 ? PADDING_BASE3 : PADDING_2BIT;
+    }
+  }
+}
+
 static void pack_ternary_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t rows = c->i[0], first_row = c->i[1], matrix_rows = c->i[2], cols = c->i[3];
-  const int32_t tiles = (cols + 15) / 16, end_row = first_row + rows;
   for (int32_t task = first; task < last; task++) {
-    const int32_t stripe = (first_row >> 4) + task;
-    uint32_t *out = (uint32_t *)((uint8_t *)c->p[1] + (size_t)stripe * tiles * 64);
-    const int32_t from = stripe * 16 < first_row ? first_row : stripe * 16;
-    const int32_t to = stripe * 16 + 16 < end_row ? stripe * 16 + 16 : end_row;
-    for (int32_t tile = 0; tile < tiles; tile++, out += 16) {
-      const int8_t *codes = (const int8_t *)c->p[0] + (size_t)tile * 16;
-      for (int32_t row = from; row < to; row++) {
-        out[row & 15] = pack_lane(codes + (size_t)(row - first_row) * cols, cols - tile * 16);
-      }
-      for (int32_t row = matrix_rows; row < stripe * 16 + 16; row++) {
-        if (to == matrix_rows) out[row & 15] = PADDING_WORD;
-      }
+    const int32_t stripe = (c->i[1] >> 4) + task;
+    if (c->i[4]) {
+      pack_ternary_stripe(c, 1, stripe);
+    } else {
+      pack_ternary_stripe(c, 0, stripe);
     }
   }
 }

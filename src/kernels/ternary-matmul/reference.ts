@@ -6,36 +6,48 @@
  * Codes are w + 1, so code * q is summed and the token's sum of q taken off at the end. The dot
  * product is exact: |code * q| <= 256, so int32 holds rows of up to 8 million columns.
  *
- * A byte of a tile holds the codes of four columns, so for each byte column the sums of all 256 bytes
- * are tabled once a token, and a row then costs one look-up for four weights.
+ * A byte of a tile holds the codes of four columns (five in the 1.6-bit packing), so for each byte
+ * column the sums of all its values are tabled once a token, and a row then costs one look-up for them.
  */
-import { type PackedTernary, padToTile, TILE } from '../../ternary/index.ts'
+import { BASE3_TILE, type PackedTernary, padToTile, TILE } from '../../ternary/index.ts'
+import type { TernaryPacking } from '../commands.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
 
 const f = Math.fround
 
 /** A packed matrix with its scales. */
 export interface TernaryWeights extends PackedTernary {
+  /** Unset: 2bit. */
+  readonly packing?: TernaryPacking | undefined
   /** One a padded row. */
   readonly scales: Float32Array
 }
 
-/** Four words of a lane's tile column: bytes j = 0..3 of the lane. */
+/** A lane's bytes in a tile, each with the codes of every fourth column. */
 const BYTES_OF_LANE = 4
+/** Sums that are kept for a byte, whether or not all 256 values occur. */
+const TABLE = 256
+
+/** Columns of a tile, and what a code counts to: codes per byte are the columns over four. */
+const PACKINGS = {
+  '2bit': { tileCols: TILE, base: 4 },
+  base3: { tileCols: BASE3_TILE, base: 3 },
+}
 
 /**
- * tables[(4 t + j) * 256 + byte] = sum of code * q over the columns 16 t + {j, 4 + j, 8 + j, 12 + j}.
- * At most 4 * 3 * 128 in magnitude, so int16 holds it.
+ * tables[(4 t + j) * 256 + byte] = sum of code * q over the columns tileCols * t + {j, 4 + j, 8 + j, ...}.
+ * At most 5 * 3 * 128 in magnitude, so int16 holds it. Columns past the end of q count nothing.
  */
-function fillTables(tables: Int16Array, q: Int8Array): void {
-  for (let tile = 0; tile < q.length; tile += TILE) {
-    for (let j = 0; j < BYTES_OF_LANE; j++) {
-      const at = ((tile >> 2) + j) * 256
+function fillTables(tables: Int16Array, q: Int8Array, tileCols: number, base: number): void {
+  for (let tile = 0, at = 0; tile < q.length; tile += tileCols) {
+    for (let j = 0; j < BYTES_OF_LANE; j++, at += TABLE) {
       // A byte's sum is that of the byte without its highest code, plus that code's share.
       tables[at] = 0
-      for (let p = 0, known = 1; p < 4; p++, known *= 4) {
-        const value = q[tile + 4 * p + j]
-        for (let i = known; i < known * 4; i++) tables[at + i] = tables[at + i - known] + value
+      for (let col = j, known = 1; col < tileCols; col += 4, known *= base) {
+        const value = tile + col < q.length ? q[tile + col] : 0
+        for (let i = known; i < known * base; i++) {
+          tables[at + i] = tables[at + i - known] + value
+        }
       }
     }
   }
@@ -53,16 +65,19 @@ export function ternaryMatmul(
   tokens: number,
   accumulate: boolean,
 ): void {
-  const { rows, cols, bytes, scales } = weights
+  const { rows, cols, bytes, scales, packing = '2bit' } = weights
+  const { tileCols, base } = PACKINGS[packing]
   const stride = padToTile(cols)
-  const tables = new Int16Array(stride * 64)
-  // One word is the 16 codes of one row in a tile; a stripe has `stride` words.
+  const tiles = Math.ceil(cols / tileCols)
+  const tables = new Int16Array(tiles * BYTES_OF_LANE * TABLE)
+  // One word is the codes of one row in a tile; a stripe has 16 words a tile.
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
   const sums = new Int32Array(TILE)
   for (let token = 0; token < tokens; token++) {
-    fillTables(tables, x.q.subarray(token * stride, (token + 1) * stride))
+    const q = x.q.subarray(token * stride, token * stride + Math.min(stride, tiles * tileCols))
+    fillTables(tables, q, tileCols, base)
     for (let row = 0; row < rows; row += TILE) {
-      sumStripe(sums, words, (row >> 4) * stride, tables, stride)
+      sumStripe(sums, words, row * tiles, tables, tiles)
       const count = Math.min(TILE, rows - row)
       for (let r = 0; r < count; r++) {
         const dot = sums[r] - x.sums[token]
@@ -80,18 +95,18 @@ function sumStripe(
   words: Int32Array,
   first: number,
   tables: Int16Array,
-  stride: number,
+  tiles: number,
 ): void {
   for (let r = 0; r < TILE; r++) {
     let sum = 0
-    for (let tile = 0; tile < stride; tile += TILE) {
-      const word = words[first + tile + r]
-      const at = tile * 64
+    for (let tile = 0; tile < tiles; tile++) {
+      const word = words[first + tile * TILE + r]
+      const at = tile * BYTES_OF_LANE * TABLE
       sum +=
         tables[at + (word & 255)] +
-        tables[at + 256 + ((word >>> 8) & 255)] +
-        tables[at + 512 + ((word >>> 16) & 255)] +
-        tables[at + 768 + (word >>> 24)]
+        tables[at + TABLE + ((word >>> 8) & 255)] +
+        tables[at + 2 * TABLE + ((word >>> 16) & 255)] +
+        tables[at + 3 * TABLE + (word >>> 24)]
     }
     sums[r] = sum
   }

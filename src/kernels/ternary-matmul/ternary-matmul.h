@@ -1,6 +1,6 @@
 // What the variants of the ternary product share; see reference.ts and ternary/pack.ts.
 // p: q, token scales, token sums, packed weights, row scales, out
-// i: tokens, out rows, cols, accumulate
+// i: tokens, out rows, cols, accumulate, packing (0 2bit, 1 base3)
 //
 // Codes are w + 1, so a variant sums code * q and the token's sum of q comes off once at the end.
 // Bounds: |code * q| <= 256, so int32 holds rows of up to 8 million columns.

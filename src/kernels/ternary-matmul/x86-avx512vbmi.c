@@ -1,0 +1,105 @@
+// The ternary product of the 1.6-bit layout (ternary/base3.ts) with AVX-512 VBMI.
+//
+// x is at most 242. min(x, x - 81) takes 81 off where it can, for otherwise the byte wraps to a larger
+// one; done twice, what is left is below 81 and what went is 81 t4. One table look-up then turns the
+// rest, four trits, into the four codes of the 2-bit layout.
+#include <immintrin.h>
+
+#include "ternary-matmul.h"
+
+// 2-bit codes of n = t0 + 3 t1 + 9 t2 + 27 t3; entries from 81 on are never asked for.
+#define QUAD(n) ((n) % 3 | (n) / 3 % 3 << 2 | (n) / 9 % 3 << 4 | (n) / 27 % 3 << 6)
+#define QUADS8(n) \
+  QUAD(n), QUAD(n + 1), QUAD(n + 2), QUAD(n + 3), QUAD(n + 4), QUAD(n + 5), QUAD(n + 6), QUAD(n + 7)
+static const uint8_t base3_table[128] __attribute__((aligned(64))) = {
+    QUADS8(0),  QUADS8(8),  QUADS8(16), QUADS8(24), QUADS8(32),  QUADS8(40),  QUADS8(48),  QUADS8(56),
+    QUADS8(64), QUADS8(72), QUADS8(80), QUADS8(88), QUADS8(96), QUADS8(104), QUADS8(112), QUADS8(120),
+};
+
+// A number that 81 times is 1 modulo 2^32: an exact division by 81 is a product with it.
+#define INVERSE_OF_81 0x781948B1
+
+typedef struct {
+  // Four codes a byte in the 2-bit layout, and 81 times the fifth.
+  __m512i quads, fifth;
+} base3_tile;
+
+INLINE base3_tile split_tile(const uint8_t *w, __m512i low, __m512i high) {
+  const __m512i x = _mm512_loadu_si512(w), n81 = _mm512_set1_epi8(81);
+  const __m512i once = _mm512_min_epu8(x, _mm512_sub_epi8(x, n81));
+  const __m512i rest = _mm512_min_epu8(once, _mm512_sub_epi8(once, n81));
+  return (base3_tile){_mm512_permutex2var_epi8(low, rest, high), _mm512_sub_epi8(x, rest)};
+}
+
+INLINE __m512i exact_81st(__m512i sum) {
+  return _mm512_mullo_epi32(sum, _mm512_set1_epi32(INVERSE_OF_81));
+}
+
+// One token: as in x86-avx512vnni.c, the codes stay where the masks find them.
+INLINE __m512i base3_one_token(const uint8_t *w, const int8_t *q, int32_t tiles) {
+  const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
+  const __m512i m0 = _mm512_set1_epi8(0x03), m1 = _mm512_set1_epi8(0x0c);
+  const __m512i m2 = _mm512_set1_epi8(0x30), m3 = _mm512_set1_epi8((char)0xc0);
+  __m512i a0 = _mm512_setzero_si512(), a1 = a0, a2 = a0, a3 = a0, a4 = a0;
+  for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 20) {
+    const base3_tile t = split_tile(w, low, high);
+    a0 = _mm512_dpbusd_epi32(a0, _mm512_and_si512(t.quads, m0), word_of(q));
+    a1 = _mm512_dpbusd_epi32(a1, _mm512_and_si512(t.quads, m1), word_of(q + 4));
+    a2 = _mm512_dpbusd_epi32(a2, _mm512_and_si512(t.quads, m2), word_of(q + 8));
+    a3 = _mm512_dpbusd_epi32(a3, _mm512_and_si512(t.quads, m3), word_of(q + 12));
+    // At most 162 * 128 * 4 a tile: below 2^31 for half a million columns.
+    a4 = _mm512_dpbusd_epi32(a4, t.fifth, word_of(q + 16));
+  }
+  a0 = _mm512_add_epi32(a0, _mm512_srai_epi32(a1, 2));
+  a2 = _mm512_add_epi32(_mm512_srai_epi32(a2, 4), _mm512_srai_epi32(a3, 6));
+  return _mm512_add_epi32(exact_81st(a4), _mm512_add_epi32(a0, a2));
+}
+
+// Several tokens; `tokens` is a constant to the compiler, at most 8.
+INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe,
+                         int32_t tiles) {
+  const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
+  const __m512i mask = _mm512_set1_epi8(3);
+  const size_t q_stride = ((size_t)c->i[2] + 15) & ~(size_t)15;
+  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
+  const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+  __m512i sum[8], fifth[8];
+  for (int32_t t = 0; t < tokens; t++) sum[t] = fifth[t] = _mm512_setzero_si512();
+  for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 20) {
+    const base3_tile b = split_tile(w, low, high);
+    const __m512i code[4] = {
+        _mm512_and_si512(b.quads, mask),
+        _mm512_and_si512(_mm512_srli_epi32(b.quads, 2), mask),
+        _mm512_and_si512(_mm512_srli_epi32(b.quads, 4), mask),
+        _mm512_and_si512(_mm512_srli_epi32(b.quads, 6), mask),
+    };
+    for (int32_t t = 0; t < tokens; t++) {
+      const int8_t *a = q + t * q_stride;
+      for (int32_t p = 0; p < 4; p++) {
+        sum[t] = _mm512_dpbusd_epi32(sum[t], code[p], word_of(a + 4 * p));
+      }
+      fifth[t] = _mm512_dpbusd_epi32(fifth[t], b.fifth, word_of(a + 16));
+    }
+  }
+  for (int32_t t = 0; t < tokens; t++) {
+    const __m512i total = _mm512_add_epi32(sum[t], exact_81st(fifth[t]));
+    store_stripe(c, token + t, stripe, (i32x16)total);
+  }
+}
+
+static void ternary_matmul_base3(const command *c, int32_t first, int32_t last) {
+  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16, tiles = (c->i[2] + 19) / 20;
+  const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
+  for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
+    if (tokens == 1) {
+      const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
+      store_stripe(c, 0, stripe, (i32x16)base3_one_token(w, c->p[0], tiles));
+      continue;
+    }
+    int32_t token = 0;
+    for (; token + 8 <= tokens; token += 8) base3_tokens(c, 8, token, stripe, tiles);
+    for (; token + 4 <= tokens; token += 4) base3_tokens(c, 4, token, stripe, tiles);
+    for (; token < tokens; token++) base3_tokens(c, 1, token, stripe, tiles);
+  }
+}
+#define HAS_BASE3
