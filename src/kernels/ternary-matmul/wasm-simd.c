@@ -12,42 +12,75 @@ INLINE v128_t even_columns(v128_t q) { return wasm_i16x8_shr(wasm_i16x8_shl(q, 8
 INLINE v128_t odd_columns(v128_t q) { return wasm_i16x8_shr(q, 8); }
 
 #define SPREAD(v, p) wasm_i32x4_shuffle(v, v, p, p, p, p)
+#define WORD(p) wasm_v128_load32_splat(p)
+// Sums stay in registers only if no loop over them is left.
+#define UNROLL _Pragma("clang loop unroll(full)")
+// Loops over tiles are slower unrolled: the engine then runs out of registers.
+#define ROLLED _Pragma("clang loop unroll(disable)")
 
-// One token: codes stay where the masks find them, worth 1, 4, 16 or 64 times themselves, in four sums
-// that are scaled back at the end. 2 * 64 * 128 * cols / 4 stays below 2^31 for half a million columns.
-INLINE i32x16 stripe_one_token(const uint8_t *w, const int8_t *q, int32_t tiles) {
-  union {
-    v128_t quarter[4];
-    i32x16 whole;
-  } total;
-  for (int32_t pair = 0; pair < 4; pair += 2) {
-    v128_t sum[2][4];
-    for (int32_t s = 0; s < 2; s++) {
-      for (int32_t p = 0; p < 4; p++) sum[s][p] = wasm_i32x4_splat(0);
+// One token: codes stay where the masks find them, worth 1, 4, 16 or 64 times themselves, and the
+// activations are made worth 64, 16, 4 or 1 times themselves, so that one sum serves all and counts
+// everything 64 times. A product is then at most 64 * 2 * 128: int32 has room for 131,072 columns.
+//
+// Activations are widened for many stripes at once, a chunk of tiles at a time: for each tile its even
+// columns, then its odd ones.
+#define CHUNK 1024
+#define WIDE 16
+
+INLINE void widen(const int8_t *q, int32_t tiles, int16_t *wide) {
+  const v128_t worth = wasm_i16x8_const(64, 64, 16, 16, 4, 4, 1, 1);
+  for (int32_t tile = 0; tile < tiles; tile++, wide += WIDE) {
+    const v128_t acts = wasm_v128_load(q + (size_t)tile * 16);
+    wasm_v128_store(wide, wasm_i16x8_mul(even_columns(acts), worth));
+    wasm_v128_store(wide + 8, wasm_i16x8_mul(odd_columns(acts), worth));
+  }
+}
+
+typedef union {
+  v128_t quarter[4];
+  i32x16 whole;
+} stripe_sums;
+
+INLINE void add_chunk(const uint8_t *w, const int16_t *wide, int32_t tiles, stripe_sums *total) {
+  v128_t sum[4];
+  UNROLL for (int32_t s = 0; s < 4; s++) sum[s] = wasm_i32x4_splat(0);
+  ROLLED for (int32_t tile = 0; tile < tiles; tile++, w += 64, wide += WIDE) {
+    v128_t x[4], y[4];
+    UNROLL for (int32_t s = 0; s < 4; s++) {
+      x[s] = wasm_v128_load(w + s * 16);
+      y[s] = wasm_u16x8_shr(x[s], 8);
     }
-    for (int32_t tile = 0; tile < tiles; tile++) {
-      const v128_t acts = wasm_v128_load(q + (size_t)tile * 16);
-      const v128_t even = even_columns(acts), odd = odd_columns(acts);
-      const v128_t e[4] = {SPREAD(even, 0), SPREAD(even, 1), SPREAD(even, 2), SPREAD(even, 3)};
-      const v128_t o[4] = {SPREAD(odd, 0), SPREAD(odd, 1), SPREAD(odd, 2), SPREAD(odd, 3)};
-      for (int32_t s = 0; s < 2; s++) {
-        const v128_t x = wasm_v128_load(w + (size_t)tile * 64 + (pair + s) * 16);
-        const v128_t y = wasm_u16x8_shr(x, 8);
-        for (int32_t p = 0; p < 4; p++) {
-          const v128_t mask = wasm_i16x8_splat((int16_t)(3 << (2 * p)));
-          const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_and(x, mask), e[p]);
-          const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_and(y, mask), o[p]);
-          sum[s][p] = wasm_i32x4_add(sum[s][p], wasm_i32x4_add(low, high));
-        }
+    UNROLL for (int32_t p = 0; p < 4; p++) {
+      const v128_t mask = wasm_i16x8_splat((int16_t)(3 << (2 * p)));
+      const v128_t even = WORD(wide + 2 * p), odd = WORD(wide + 8 + 2 * p);
+      UNROLL for (int32_t s = 0; s < 4; s++) {
+        const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_and(x[s], mask), even);
+        const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_and(y[s], mask), odd);
+        sum[s] = wasm_i32x4_add(sum[s], wasm_i32x4_add(low, high));
       }
     }
-    for (int32_t s = 0; s < 2; s++) {
-      const v128_t a = wasm_i32x4_add(sum[s][0], wasm_i32x4_shr(sum[s][1], 2));
-      const v128_t b = wasm_i32x4_add(wasm_i32x4_shr(sum[s][2], 4), wasm_i32x4_shr(sum[s][3], 6));
-      total.quarter[pair + s] = wasm_i32x4_add(a, b);
-    }
   }
-  return total.whole;
+  UNROLL for (int32_t s = 0; s < 4; s++) {
+    total->quarter[s] = wasm_i32x4_add(total->quarter[s], wasm_i32x4_shr(sum[s], 6));
+  }
+}
+
+static void stripes_of_one_token(const command *c, int32_t stripe, int32_t end) {
+  const int32_t tiles = (c->i[2] + 15) / 16;
+  int16_t wide[CHUNK * WIDE];
+  int32_t widened = -1;
+  for (; stripe < end; stripe++) {
+    stripe_sums total = {.whole = {0}};
+    for (int32_t start = 0; start < tiles; start += CHUNK) {
+      const int32_t count = tiles - start < CHUNK ? tiles - start : CHUNK;
+      // A matrix of one chunk, as most are, needs one widening.
+      if (widened != start) widen((const int8_t *)c->p[0] + (size_t)start * 16, count, wide);
+      widened = start;
+      const uint8_t *w = (const uint8_t *)c->p[3] + ((size_t)stripe * tiles + start) * 64;
+      add_chunk(w, wide, count, &total);
+    }
+    store_stripe(c, 0, stripe, total.whole);
+  }
 }
 
 // `tokens` tokens (a constant to the compiler, at most 4) against one quarter of a stripe.
@@ -80,10 +113,7 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t toke
   const int32_t tiles = (c->i[2] + 15) / 16;
   const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
   const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
-  union {
-    v128_t quarter[4];
-    i32x16 whole;
-  } sums[4];
+  stripe_sums sums[4];
   for (int32_t quarter = 0; quarter < 4; quarter++) {
     v128_t sum[4];
     quarter_of_tokens(tokens, w + quarter * 16, q, tiles, sum);
@@ -94,14 +124,14 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t toke
 
 static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16, tiles = (c->i[2] + 15) / 16;
+  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16;
+  int32_t stripe = first * TASK_STRIPES;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
-  for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
-    if (tokens == 1) {
-      const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-      store_stripe(c, 0, stripe, stripe_one_token(w, c->p[0], tiles));
-      continue;
-    }
+  if (tokens == 1) {
+    stripes_of_one_token(c, stripe, end);
+    return;
+  }
+  for (; stripe < end; stripe++) {
     int32_t token = 0;
     for (; token + 4 <= tokens; token += 4) block_of_tokens(c, 4, token, stripe);
     for (; token < tokens; token++) block_of_tokens(c, 1, token, stripe);
