@@ -39,7 +39,7 @@ describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-sta
     const build = join(ROOT, 'scripts/build-native.mjs')
     await run(process.execPath, [build, '--target', 'linux-arm64-musl', '--replay'])
     counts = await writeReplayFile(file, MAX_CASE_BYTES)
-  })
+  }, 240_000)
 
   afterAll(() => rmSync(folder, { recursive: true }))
 
