@@ -31,11 +31,13 @@ if (emulator === undefined && EMULATED.some((name) => requiredBackends().has(nam
 }
 
 describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-static)', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bitnet-replay-'))
-  const file = join(folder, 'cases')
+  let folder = ''
+  let file = ''
   let counts: Record<string, number> = {}
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bitnet-replay-'))
+    file = join(folder, 'cases')
     const build = join(ROOT, 'scripts/build-native.mjs')
     await run(process.execPath, [build, '--target', 'linux-arm64-musl', '--replay'])
     counts = await writeReplayFile(file, MAX_CASE_BYTES)
