@@ -13,7 +13,8 @@ import type {
   TernaryMatrix,
 } from '../kernels/commands.ts'
 import { denseByteLength } from '../kernels/dense-matmul/layout.ts'
-import { packedByteLength, padToTile } from '../ternary/index.ts'
+import { ternaryByteLength } from '../kernels/operands.ts'
+import { padToTile } from '../ternary/index.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
 
 /** One of two buffers that take turns: one is packed while the other is filled. */
@@ -103,11 +104,16 @@ export class TernaryMatrixWriter {
   readonly #packer: RowPacker
   #rows = 0
 
-  constructor(owner: BufferOwner, rows: number, cols: number, label: string) {
+  constructor(
+    owner: BufferOwner,
+    shape: Pick<TernaryMatrix, 'packing' | 'rows' | 'cols'>,
+    label: string,
+  ) {
     this.#owner = owner
-    const data = owner.allocate(packedByteLength(rows, cols), label, 'weights')
+    const { rows } = shape
+    const data = owner.allocate(ternaryByteLength(shape), label, 'weights')
     const scales = owner.allocate(padToTile(rows) * 4, `${label} scales`)
-    const out = { rows, cols, data, scales }
+    const out = { ...shape, data, scales }
     this.#matrix = out
     this.#scales = new Float32Array(padToTile(rows))
     this.#packer = new RowPacker(owner, rows, (codes, count, firstRow) => ({

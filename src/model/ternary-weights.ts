@@ -18,7 +18,8 @@ export async function loadTernaryMatrix(
   label: string,
 ): Promise<TernaryMatrix> {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0)
-  const writer = new TernaryMatrixWriter(loading.owner, rows, parts[0].cols, label)
+  const shape = { packing: loading.packing, rows, cols: parts[0].cols }
+  const writer = new TernaryMatrixWriter(loading.owner, shape, label)
   for (const part of parts) {
     loading.signal?.throwIfAborted()
     const tensor = await openTernary(loading.file, part.tensor, { rows: part.rows })

@@ -2,6 +2,7 @@
  * What one loading of weights shares: where buffers go, how far it is, and whether to go on.
  */
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
+import type { TernaryPacking } from '../kernels/commands.ts'
 import { padToTile, TILE } from '../ternary/index.ts'
 import type { BufferOwner } from './buffer-owner.ts'
 
@@ -19,6 +20,7 @@ const CHUNK_ELEMENTS = 1 << 21
 export class WeightLoading {
   readonly file: ModelFile
   readonly owner: BufferOwner
+  readonly packing: TernaryPacking
   readonly signal: AbortSignal | undefined
   readonly #onProgress: ((progress: WeightProgress) => void) | undefined
   readonly #totalBytes: number
@@ -27,12 +29,14 @@ export class WeightLoading {
   constructor(facts: {
     file: ModelFile
     owner: BufferOwner
+    packing: TernaryPacking
     totalBytes: number
     signal?: AbortSignal | undefined
     onProgress?: ((progress: WeightProgress) => void) | undefined
   }) {
     this.file = facts.file
     this.owner = facts.owner
+    this.packing = facts.packing
     this.signal = facts.signal
     this.#onProgress = facts.onProgress
     this.#totalBytes = facts.totalBytes

@@ -4,13 +4,15 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import type { ModelFile } from '../formats/model-file.ts'
+import type { TernaryPacking } from '../kernels/commands.ts'
 import { BufferOwner } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
 import { loadDenseMatrix, loadVector, projectionType, tableType } from './dense-weights.ts'
 import type { DecoderWeights, LayerWeights, LinearWeights } from './forward.ts'
+import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
 import { WeightLoading, type WeightProgress } from './weight-loading.ts'
-import { type LayerPlan, type MatrixPart, planWeights } from './weight-plan.ts'
+import { type LayerPlan, type MatrixPart, planWeights, type WeightPlan } from './weight-plan.ts'
 
 export interface LoadedWeights extends DecoderWeights {
   /** Bytes in the packed ternary layout, scales included. */
@@ -23,6 +25,8 @@ export interface LoadedWeights extends DecoderWeights {
 export interface WeightOptions {
   /** Precision of embedding and head; see {@link tableType} for the default. */
   readonly head?: 'f16' | 'int8' | undefined
+  /** Layout of ternary weights in memory; unset: 'auto'. */
+  readonly weights?: 'auto' | TernaryPacking | undefined
   readonly onProgress?: ((progress: WeightProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -41,7 +45,8 @@ export async function loadWeights(
   const owner = new BufferOwner(backend)
   const { totalBytes } = plan
   const { signal, onProgress } = options
-  const loading = new WeightLoading({ file, owner, totalBytes, signal, onProgress })
+  const packing = await choosePacking(backend, options.weights ?? 'auto', ternaryWeights(plan))
+  const loading = new WeightLoading({ file, owner, packing, totalBytes, signal, onProgress })
   const table = (part: MatrixPart, label: string) =>
     loadDenseMatrix(loading, [part], tableType(part, options.head), label)
   try {
@@ -87,6 +92,11 @@ async function loadLayer(
     ffnSubNorm: ffnSubNorm && (await loadVector(loading, ffnSubNorm)),
     down: await linear(plan.down, 'down'),
   }
+}
+
+function ternaryWeights({ layers }: WeightPlan): number {
+  const parts = layers.flatMap((l) => [...l.qkv, ...l.output, ...l.gateUp, ...l.down])
+  return parts.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
 }
 
 function matricesOf(layer: LayerWeights): LinearWeights[] {
