@@ -6,11 +6,13 @@
 #include "../src/kernels/embed/vector.c"
 #include "../src/kernels/gated-activation/vector.c"
 #include "../src/kernels/gather-rows/vector.c"
+#include "../src/kernels/head-matmul/vector.c"
 #include "../src/kernels/pack-dense/vector.c"
 #include "../src/kernels/pack-ternary/vector.c"
 #include "../src/kernels/quantize/vector.c"
 #include "../src/kernels/rms-norm/vector.c"
 #include "../src/kernels/rope-cache/vector.c"
+#include "peak-dot.c"
 #include "read-bytes.c"
 
 #ifndef HAS_BASE3
@@ -37,11 +39,13 @@ const kernel_table JOIN(kernels_, VARIANT) = {
         [OP_QUANTIZE] = {1, quantize_plan, quantize_run},
         [OP_TERNARY_MATMUL] = {1, ternary_matmul_plan, ternary_matmul_any},
         [OP_DENSE_MATMUL] = {2, dense_matmul_plan, dense_matmul_run},
+        [OP_HEAD_MATMUL] = {4, head_matmul_plan, head_matmul_run},
         [OP_ROPE_CACHE] = {1, rope_cache_plan, rope_cache_run},
         [OP_ATTENTION] = {2, attention_plan, attention_run},
         [OP_GATED_ACTIVATION] = {1, gated_activation_plan, gated_activation_run},
         [OP_PACK_TERNARY] = {1, pack_ternary_plan, pack_ternary_run},
         [OP_PACK_DENSE] = {1, pack_dense_plan, pack_dense_run},
         [OP_READ_BYTES] = {1, read_bytes_plan, read_bytes_run},
+        [OP_PEAK_DOT] = {1, peak_dot_plan, peak_dot_run},
     },
 };

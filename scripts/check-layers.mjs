@@ -18,6 +18,7 @@ const LAYERS = [
   'model',
   'generate',
   'convert',
+  'bench',
   'node',
   'index.ts',
   'cli',

@@ -10,8 +10,9 @@ import type {
   DenseMatrix,
   DenseType,
   DeviceBuffer,
+  ValuesType,
 } from '../kernels/commands.ts'
-import { padToTile } from '../ternary/index.ts'
+import { padToTile, TILE } from '../ternary/index.ts'
 
 const POINTERS = 8
 const INTEGERS = 12
@@ -26,19 +27,22 @@ const OPERATIONS = [
   'quantize',
   'ternary-matmul',
   'dense-matmul',
+  'head-matmul',
   'rope-cache',
   'attention',
   'gated-activation',
   'pack-ternary',
   'pack-dense',
   'read-bytes',
+  'peak-dot',
 ] as const
 
-/** The operations of a decoder and those that only the native backend has. */
+/** The operations of a decoder, and two that measure the machine. */
 export type NativeOperation = (typeof OPERATIONS)[number]
 
 const CACHE_TYPES: Record<CacheType, number> = { f16: 0, f32: 1, int8: 2, int4: 3 }
-const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2 }
+const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2, int4: 3 }
+const VALUES_TYPES: Record<ValuesType, number> = { f32: 0, f16: 1, bf16: 2 }
 
 /** A buffer, an address, or null for an operand that is left out. */
 type Pointer = DeviceBuffer | undefined
@@ -55,8 +59,14 @@ export function scratchByteLength(command: Command): number {
   switch (command.op) {
     case 'dense-matmul':
       return command.weights.type === 'int8'
-        ? command.rows * (2 * padToTile(command.weights.cols) + SPLIT_TOKEN_BYTES)
+        ? command.rows * splitByteLength(command.weights)
         : 0
+    case 'head-matmul': {
+      const { rows, weights } = command
+      const stripes = padToTile(weights.rows) / TILE
+      const words = padToTile(stripes) + Math.min(stripes, command.exactStripes)
+      return rows * (splitByteLength(weights) + words * 4)
+    }
     case 'attention': {
       const { nHeads, rows } = command
       const stride = padToTile(command.cache.headDim) + 16
@@ -65,6 +75,11 @@ export function scratchByteLength(command: Command): number {
     default:
       return 0
   }
+}
+
+/** split_stride() in kernels/dense-matmul/dense-matmul.h. */
+function splitByteLength({ cols }: DenseMatrix): number {
+  return 2 * padToTile(cols) + SPLIT_TOKEN_BYTES
 }
 
 /** sizeof(split_token) in kernels/dense-matmul/dense-matmul.h. */
@@ -139,6 +154,14 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         ],
       }
     }
+    case 'head-matmul': {
+      const { weights } = c
+      return {
+        op: c.op,
+        pointers: [c.x, ...dense(weights), c.out, scratch],
+        integers: [c.rows, weights.rows, weights.cols, c.exactStripes],
+      }
+    }
     case 'rope-cache': {
       const { cache } = c
       return {
@@ -190,7 +213,14 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.values, ...dense(out)],
-        integers: [c.rows, c.firstRow, out.rows, out.cols, DENSE_TYPES[out.type]],
+        integers: [
+          c.rows,
+          c.firstRow,
+          out.rows,
+          out.cols,
+          DENSE_TYPES[out.type],
+          VALUES_TYPES[c.valuesType ?? 'f32'],
+        ],
       }
     }
     default:

@@ -1,0 +1,86 @@
+// Multiplies and adds int8 in registers as fast as the variant's instructions can: the integer peak that
+// prefill is measured against. No codes are unpacked and nothing is read beyond the first cache.
+// p: sums (64 bytes a task), operands (64 bytes) · i: tasks, of PEAK_PRODUCTS products each
+//
+// STEP is the instruction, or the shortest pair of them, that multiplies STEP_PRODUCTS pairs and adds
+// them to a sum (what it adds up means nothing). ROWS registers of weights times COLS of activations give
+// as many sums in flight as there are registers for: more than the instruction takes cycles.
+#include "kernel.h"
+#include "vec.h"
+
+#define PEAK_PRODUCTS (1 << 20)
+
+#if defined(__AVX512VNNI__)
+#include <immintrin.h>
+typedef __m512i peak_reg;
+#define STEP(sum, w, q) _mm512_dpbusd_epi32(sum, w, q)
+#define STEP_PRODUCTS 64
+#define ROWS 4
+#elif defined(__AVX2__)
+#include <immintrin.h>
+typedef __m256i peak_reg;
+#define STEP(sum, w, q) _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, q))
+#define STEP_PRODUCTS 32
+#define ROWS 2
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
+typedef int8x16_t peak_reg;
+#define STEP(sum, w, q) vreinterpretq_s8_s32(vdotq_s32(vreinterpretq_s32_s8(sum), w, q))
+#define STEP_PRODUCTS 16
+#define ROWS 4
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+typedef int8x16_t peak_reg;
+#define LOW(sum, w, q) vmlal_s8(vreinterpretq_s16_s8(sum), vget_low_s8(w), vget_low_s8(q))
+#define STEP(sum, w, q) vreinterpretq_s8_s16(vmlal_high_s8(LOW(sum, w, q), w, q))
+#define STEP_PRODUCTS 16
+#define ROWS 4
+#elif defined(__wasm_relaxed_simd__)
+#include <wasm_simd128.h>
+typedef v128_t peak_reg;
+#define STEP(sum, w, q) wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q, w, sum)
+#define STEP_PRODUCTS 16
+#define ROWS 2
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+typedef v128_t peak_reg;
+#define STEP(sum, w, q) wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(w, q))
+#define STEP_PRODUCTS 8
+#define ROWS 2
+#else
+typedef i32x16 peak_reg;
+#define STEP(sum, w, q) ((sum) + (w) * (q))
+#define STEP_PRODUCTS 16
+#define ROWS 1
+#endif
+
+#define COLS 4
+#define ROUNDS (PEAK_PRODUCTS / (ROWS * COLS * STEP_PRODUCTS))
+
+static work_plan peak_dot_plan(const command *c, int32_t phase, int32_t threads) {
+  (void)phase;
+  return split_evenly(c->i[0], threads);
+}
+
+static void peak_dot_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+  (void)phase;
+  // Read anew in every round, or the compiler would multiply once and only add from then on.
+  const volatile peak_reg *operands = c->p[1];
+  for (int32_t task = first; task < last; task++) {
+    peak_reg sum[ROWS][COLS], w[ROWS];
+    for (int32_t r = 0; r < ROWS; r++) {
+      w[r] = operands[0];
+      for (int32_t k = 0; k < COLS; k++) sum[r][k] = operands[0];
+    }
+    for (int32_t round = 0; round < ROUNDS; round++) {
+      for (int32_t k = 0; k < COLS; k++) {
+        const peak_reg q = operands[0];
+        for (int32_t r = 0; r < ROWS; r++) sum[r][k] = STEP(sum[r][k], w[r], q);
+      }
+    }
+    volatile peak_reg *out = (volatile peak_reg *)((char *)c->p[0] + (size_t)task * 64);
+    for (int32_t r = 0; r < ROWS; r++) {
+      for (int32_t k = 0; k < COLS; k++) *out = sum[r][k];
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The two limits of a machine that a transformer runs into, measured with the threads and instructions
+ * of the backend in question: how fast memory is read (decode), and how many pairs of int8 numbers are
+ * multiplied and added (prefill). Both are operations of the backends in C; the reference has none.
+ */
+import type { Backend } from '../backends/backend.ts'
+import { ListBackend } from '../backends/list-backend.ts'
+
+export interface MachineLimits {
+  /** Bytes read per second, by all threads, from memory that no cache holds. */
+  readonly readBytesPerSecond: number
+  /**
+   * Multiply-accumulates of int8 per second by all threads with the variant's own instruction for them
+   * and operands in registers: what a product could reach if unpacking and memory cost nothing.
+   */
+  readonly macsPerSecond: number
+}
+
+export interface LimitOptions {
+  /** Bytes read in a pass, well above the caches' size; unset: 256 MiB. */
+  readonly readBytes?: number
+  /** Milliseconds for each of the two; unset: 400. */
+  readonly budgetMs?: number
+  readonly now?: () => number
+}
+
+/** READ_PIECE in native/read-bytes.c. */
+const READ_PIECE = 1 << 20
+/** PEAK_PRODUCTS in native/peak-dot.c. */
+const PEAK_PRODUCTS = 1 << 20
+/** A task's sums; also the longest operand. */
+const VECTOR_BYTES = 64
+/** About 0.5 ms of the quickest instructions: long beside starting a list, short beside the budget. */
+const PEAK_TASKS_PER_THREAD = 128
+
+const READ_BYTES = 256 << 20
+const BUDGET_MS = 400
+/** Every measurement is the best of at least so many passes. */
+const MIN_PASSES = 3
+
+/**
+ * Measures both; frees what it allocates. The fastest pass counts: whatever else ran on the machine can
+ * only have made the others slower.
+ *
+ * @returns undefined on a backend without these operations
+ */
+export async function measureLimits(
+  backend: Backend,
+  options: LimitOptions = {},
+): Promise<MachineLimits | undefined> {
+  const { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now = () => performance.now() } = options
+  if (!(backend instanceof ListBackend)) return undefined
+  return {
+    readBytesPerSecond: await measureReads(backend, readBytes, budgetMs, now),
+    macsPerSecond: await measurePeak(backend, budgetMs, now),
+  }
+}
+
+type Measurable = ListBackend<unknown, unknown>
+
+async function measureReads(
+  backend: Measurable,
+  bytes: number,
+  budgetMs: number,
+  now: () => number,
+): Promise<number> {
+  const pieces = Math.max(1, Math.floor(bytes / READ_PIECE))
+  const memory = backend.allocate(pieces * READ_PIECE, 'bandwidth', 'weights')
+  const sinks = backend.allocate(pieces * VECTOR_BYTES, 'bandwidth sinks')
+  try {
+    // Pages that were never written all lie on one page of zeros, which stays in the cache.
+    backend.map(memory).fill(1)
+    const program = backend.recordEncoded([
+      { op: 'read-bytes', pointers: [memory, sinks], integers: [pieces] },
+    ])
+    try {
+      const seconds = await fastestPass(() => backend.submit(program), budgetMs, now)
+      return (pieces * READ_PIECE) / seconds
+    } finally {
+      program.dispose()
+    }
+  } finally {
+    backend.free(memory)
+    backend.free(sinks)
+  }
+}
+
+async function measurePeak(
+  backend: Measurable,
+  budgetMs: number,
+  now: () => number,
+): Promise<number> {
+  const tasks = PEAK_TASKS_PER_THREAD * backend.threads
+  const sums = backend.allocate(tasks * VECTOR_BYTES, 'peak sums')
+  const operands = backend.allocate(VECTOR_BYTES, 'peak operands')
+  try {
+    backend.map(operands).fill(1)
+    const program = backend.recordEncoded([
+      { op: 'peak-dot', pointers: [sums, operands], integers: [tasks] },
+    ])
+    try {
+      const seconds = await fastestPass(() => backend.submit(program), budgetMs, now)
+      return (tasks * PEAK_PRODUCTS) / seconds
+    } finally {
+      program.dispose()
+    }
+  } finally {
+    backend.free(sums)
+    backend.free(operands)
+  }
+}
+
+/** Seconds of the fastest pass within the budget, after one that is not counted. */
+export async function fastestPass(
+  pass: () => Promise<void>,
+  budgetMs: number,
+  now: () => number = () => performance.now(),
+): Promise<number> {
+  await pass()
+  let fastest = Number.POSITIVE_INFINITY
+  const end = now() + budgetMs
+  for (let i = 0; i < MIN_PASSES || now() < end; i++) {
+    const start = now()
+    await pass()
+    fastest = Math.min(fastest, now() - start)
+  }
+  return fastest / 1000
+}
