@@ -14,7 +14,7 @@ import { formatFacts, formatTable } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
 export interface ConvertFlags {
-  readonly weights: 'I2_S' | 'TQ2_0'
+  readonly weights: 'I2_S' | 'TQ2_0' | 'TQ1_0'
   readonly embedding: 'F16' | 'Q8_0' | 'Q6_K'
   readonly force?: boolean
   readonly overwrite?: boolean
@@ -31,9 +31,9 @@ export function addConvertCommand(
     .argument('<source>', 'embedded name, .gguf, .safetensors or folder')
     .argument('<target>', 'the .gguf file to write')
     .addOption(
-      new Option('--weights <type>', 'ternary weights: I2_S or TQ2_0')
+      new Option('--weights <type>', 'ternary weights: I2_S, TQ2_0 or TQ1_0')
         .default('I2_S')
-        .argParser((text) => parseChoice(text, ['I2_S', 'TQ2_0'])),
+        .argParser((text) => parseChoice(text, ['I2_S', 'TQ2_0', 'TQ1_0'])),
     )
     .addOption(
       new Option('--embedding <type>', 'embedding and head: F16, Q8_0 or Q6_K')

@@ -47,13 +47,13 @@ describe('converting a checkpoint', () => {
     ['llama-bitlinear-packed', 'llama', 21],
   ])('%s changes no code and no scale', async (name, architecture, tensors) => {
     await withTiny(name, async (input) => {
-      for (const weights of ['I2_S', 'TQ2_0'] as const) {
+      for (const weights of ['I2_S', 'TQ2_0', 'TQ1_0'] as const) {
         const { report, file } = await convert(input, { weights })
         expect(report).toMatchObject({ architecture, tensors, ternaryTensors: 14 })
         const comparison = await compareModels(input.file, file)
         expect(comparison.ternaryWeights).toBe(report.ternaryWeights)
-        const half = report.losses.filter(({ to }) => to === 'TQ2_0').map(({ tensor }) => tensor)
-        // TQ2_0 keeps scales in half precision: where that shows, the report says so.
+        const half = report.losses.filter(({ to }) => to === weights).map(({ tensor }) => tensor)
+        // The TQ types keep scales in half precision: where that shows, the report says so.
         expect(comparison.ternary.map(({ tensor }) => tensor)).toEqual(half)
         expect(comparison.ternary.every(({ codes }) => codes === 0)).toBe(true)
         if (weights === 'I2_S') expect(half).toEqual([])

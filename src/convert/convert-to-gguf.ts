@@ -36,7 +36,10 @@ export interface ConversionProgress {
 }
 
 export interface ConversionOptions {
-  /** Type of the ternary matrices. Default I2_S; TQ2_0 keeps scales in half precision only. */
+  /**
+   * Type of the ternary matrices. Default I2_S; TQ1_0 is the smallest (1.69 bits a weight), and the TQ
+   * types keep scales in half precision only.
+   */
   readonly weights?: WeightStorage
   /** Type of the embedding and of a separate head. Default F16. */
   readonly embedding?: 'F16' | 'Q8_0' | 'Q6_K'

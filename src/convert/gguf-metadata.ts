@@ -16,7 +16,7 @@ import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { type MetadataEntry, vocabularyKeys } from './gguf-vocabulary.ts'
 
 /** `general.file_type` as the programs that introduced the types number it. */
-const FILE_TYPES = { I2_S: 40, TQ2_0: 37 } as const
+const FILE_TYPES = { I2_S: 40, TQ1_0: 36, TQ2_0: 37 } as const
 
 export type WeightStorage = keyof typeof FILE_TYPES
 
