@@ -5,6 +5,7 @@
 import type { SamplingSettings } from './validate-options.ts'
 
 export class TokenPenalties {
+  readonly #settings: SamplingSettings
   readonly #repetition: number
   readonly #frequency: number
   readonly #presence: number
@@ -12,6 +13,7 @@ export class TokenPenalties {
   readonly #counts = new Map<number, number>()
 
   constructor(settings: SamplingSettings) {
+    this.#settings = settings
     this.#repetition = settings.repetitionPenalty
     this.#frequency = settings.frequencyPenalty
     this.#presence = settings.presencePenalty
@@ -20,6 +22,13 @@ export class TokenPenalties {
   /** False if no penalty changes any logit. */
   get active(): boolean {
     return this.#repetition !== 1 || this.#frequency !== 0 || this.#presence !== 0
+  }
+
+  /** Penalties that go on from here by themselves. */
+  copy(): TokenPenalties {
+    const copy = new TokenPenalties(this.#settings)
+    for (const [id, count] of this.#counts) copy.#counts.set(id, count)
+    return copy
   }
 
   addPrompt(ids: ArrayLike<number>): void {
