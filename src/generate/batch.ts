@@ -2,10 +2,12 @@
  * Many prompts in shared passes. What a prompt gives is what it gives alone: sequences share no state
  * but the pass, and prompt i draws with the seed of its own (seedAt).
  */
+import { UsageError } from '../errors.ts'
 import type { KvCache } from '../model/engine.ts'
 import { padToTile } from '../ternary/index.ts'
 import { runSequences } from './generate.ts'
 import type { BatchOptions, Prompt } from './language-model.ts'
+import { openGuesser } from './open-guesser.ts'
 import type { GenerateResult } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
 import { seedAt } from './random.ts'
@@ -18,7 +20,13 @@ const DEFAULT_PARALLEL = 8
 /** @throws UsageError naming the first option that is out of its range */
 export function validateBatchOptions(options: BatchOptions): void {
   validateGenerateOptions(options)
-  const { parallel } = options
+  const { parallel, draft } = options
+  if (draft !== undefined) {
+    throw new UsageError(
+      'Expected no draft model for a batch, got one: it guesses for one sequence at a time. ' +
+        'Leave it out; `speculate: true` works in batches.',
+    )
+  }
   if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
     fail('parallel', 'an integer >= 1', parallel)
   }
@@ -52,6 +60,7 @@ export async function generateBatch(
       promptIds,
       options: { ...resolved, seed: seedAt(resolved.seed, i) },
       positions,
+      guesser: openGuesser(runtime, resolved.speculation, positions),
       emit: () => undefined,
     })
   })

@@ -9,10 +9,12 @@ import { commonLength, nextTurn, type Transcript } from './chat-prompt.ts'
 import { runSequences } from './generate.ts'
 import type { GenerationScope } from './generation-stream.ts'
 import type { ChatSession } from './language-model.ts'
+import { openGuesser } from './open-guesser.ts'
 import type { GenerateOptions, GenerateResult, Generation } from './options.ts'
 import { checkRoom, validateMessages } from './prompt.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sequence } from './sequence.ts'
+import type { Guesser } from './speculation.ts'
 import { fail, resolveOptions } from './validate-options.ts'
 
 /**
@@ -30,6 +32,8 @@ export class CachedChatSession implements ChatSession {
   #cache: KvCache | undefined
   /** The tokens whose keys and values lie at the cache's first positions. */
   #cachedIds: readonly number[] = []
+  /** The one of the last turn: a draft model's cache serves the next turn too. */
+  #guesser: Guesser | undefined
   /** Set if the last message is an answer of this session. */
   #transcript: Transcript | undefined
   #running: GenerationScope | undefined
@@ -112,12 +116,15 @@ export class CachedChatSession implements ChatSession {
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
     this.#cache ??= runtime.engine.createCache({ slots: 1, capacity: padToTile(positions) })
+    const resolved = resolveOptions(options, runtime.defaults)
+    this.#guesser = openGuesser(runtime, resolved.speculation, positions, this.#guesser)
     const sequence = runtime.newSequence({
       promptIds: ids,
       // The last token is always computed: its logits give the first token of the answer.
       cachedTokens: Math.min(commonLength(this.#cachedIds, ids), ids.length - 1),
-      options: resolveOptions(options, runtime.defaults),
+      options: resolved,
       positions,
+      guesser: this.#guesser,
       emit,
     })
     this.#messages = [...history, user]
@@ -145,6 +152,8 @@ export class CachedChatSession implements ChatSession {
 
   #free(): void {
     this.#disown()
+    this.#guesser?.dispose()
+    this.#guesser = undefined
     this.#cache?.dispose()
     this.#cache = undefined
     this.#cachedIds = []

@@ -14,6 +14,7 @@ import type {
   ModelMemory,
   Prompt,
 } from './language-model.ts'
+import { openGuesser } from './open-guesser.ts'
 import type { BackendReport, GenerateOptions, GenerateResult, Generation } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
 import { Runtime } from './runtime.ts'
@@ -58,6 +59,7 @@ class AssembledModel implements LanguageModel {
     this.loadMs = parts.loadMs
     this.defaults = parts.defaults
     this.#runtime = new Runtime(parts)
+    this.#runtime.serve(this)
     this.#free = parts.dispose
   }
 
@@ -69,11 +71,17 @@ class AssembledModel implements LanguageModel {
       const { contextLength } = this.config
       checkRoom('the prompt', promptIds, contextLength)
       const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
-      const sequence = runtime.newSequence({ promptIds, options: resolved, positions, emit })
-      await runtime.withCache(positions, (cache) =>
-        runSequences(runtime, cache, [sequence], signal),
-      )
-      return runtime.resultOf(sequence)
+      const guesser = openGuesser(runtime, resolved.speculation, positions)
+      try {
+        const facts = { promptIds, options: resolved, positions, guesser, emit }
+        const sequence = runtime.newSequence(facts)
+        await runtime.withCache(positions, (cache) =>
+          runSequences(runtime, cache, [sequence], signal),
+        )
+        return runtime.resultOf(sequence)
+      } finally {
+        guesser?.dispose()
+      }
     })
   }
 

@@ -7,6 +7,10 @@
 import type { DecodeEngine, KvCache, RowBatch } from '../model/engine.ts'
 import type { PassLock } from './pass-lock.ts'
 import type { Sequence } from './sequence.ts'
+import { guessCost } from './speculation.ts'
+
+/** Most guesses in one pass of all sequences: each has a row of logits of its own. */
+const MAX_GUESSES = 64
 
 /** Where the loop runs. */
 interface PassContext {
@@ -37,10 +41,23 @@ export async function runSequences(
       if (sequence === undefined || sequence.finished) slots[slot] = queue.shift()
     }
     if (slots.every((sequence) => sequence === undefined)) return
+    await guessAll(slots, engine.maxRows, signal)
     const ran = await lock.run(signal, () => runPass(engine, cache, slots))
     if (!ran) break
   }
   for (const sequence of sequences) sequence.finish('cancelled')
+}
+
+/** Lets the sequences guess, outside the lock, since a draft model runs passes of its own. */
+async function guessAll(
+  slots: readonly (Sequence | undefined)[],
+  maxRows: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const live = slots.filter((sequence) => sequence !== undefined)
+  let room = Math.min(MAX_GUESSES, maxRows - live.length)
+  const cost = guessCost(live.length)
+  for (const sequence of live) room -= await sequence.guess(room, cost, signal)
 }
 
 /** One pass over the next tokens of the sequences in `slots`. */
@@ -53,24 +70,26 @@ async function runPass(
   for (const { sequence } of shares) sequence.begin()
   const logits = await engine.forward(cache, batch)
   const { vocabSize } = engine.config
-  let row = 0
+  let at = 0
   for (const { sequence, rows } of shares) {
     sequence.fed += rows
     if (sequence.pending > 0) continue
-    sequence.accept(logits.subarray(row * vocabSize, (row + 1) * vocabSize))
-    row++
+    const end = at + (1 + sequence.guesses.length) * vocabSize
+    sequence.accept(logits.subarray(at, end))
+    at = end
   }
 }
 
-/** How many rows of a pass belong to a sequence. */
+/** How many rows of a pass belong to a sequence, those of guesses not counted. */
 interface Share {
   readonly sequence: Sequence
   readonly rows: number
 }
 
 /**
- * Sequences that wait for one token come first, then prompts fill the pass. There are no more slots
- * than rows, so each of the former has its row and the latter get one at least.
+ * Sequences that wait for one token come first, with their guesses, then prompts fill the pass. Slots
+ * and guesses together are no more than rows, so each of the former has its rows and the latter get
+ * one at least.
  */
 function planPass(
   slots: readonly (Sequence | undefined)[],
@@ -81,14 +100,21 @@ function planPass(
   const positions: number[] = []
   const logitRows: number[] = []
   const shares: Share[] = []
+  const addRow = (slot: number, token: number, position: number) => {
+    tokens.push(token)
+    slotOf.push(slot)
+    positions.push(position)
+  }
   const add = (slot: number, sequence: Sequence, rows: number) => {
-    for (let position = sequence.fed; position < sequence.fed + rows; position++) {
-      tokens.push(sequence.tokens[position])
-      slotOf.push(slot)
-      positions.push(position)
-    }
-    if (rows === sequence.pending) logitRows.push(tokens.length - 1)
+    const end = sequence.fed + rows
+    for (let at = sequence.fed; at < end; at++) addRow(slot, sequence.tokens[at], at)
     shares.push({ sequence, rows })
+    if (rows < sequence.pending) return
+    logitRows.push(tokens.length - 1)
+    for (const [i, guess] of sequence.guesses.entries()) {
+      addRow(slot, guess.id, end + i)
+      logitRows.push(tokens.length - 1)
+    }
   }
   const live = [...slots.entries()].flatMap(([slot, sequence]) =>
     sequence === undefined ? [] : [{ slot, sequence }],

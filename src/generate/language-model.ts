@@ -1,6 +1,7 @@
 /**
  * The model as a program sees it: text in, text out. Made by `loadModel`.
  */
+import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type {
@@ -79,8 +80,16 @@ export interface LoadOptions {
   readonly threads?: number
   /** Precision of the head and embedding: 'f16' keeps the file's, 'int8' reads half the bytes. */
   readonly head?: 'f16' | 'int8'
-  /** Precision of keys and values: 'f32', the default, or 'f16' in half the memory. */
-  readonly cache?: 'f32' | 'f16'
+  /**
+   * Ternary weights in memory: 2 bits or 1.6 bits ('base3') each. Unset: 'auto', whichever this machine
+   * multiplies faster, by a short measurement where there is a choice.
+   */
+  readonly weights?: 'auto' | '2bit' | 'base3'
+  /**
+   * Precision of keys and values. Unset: 'f16'. 'f32' is for exact comparisons; 'int8' and 'int4' are
+   * for long contexts, docs/performance.md has what they cost.
+   */
+  readonly kv?: CacheType
   readonly onProgress?: (progress: LoadProgress) => void
   readonly signal?: AbortSignal
 }

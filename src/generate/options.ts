@@ -3,6 +3,9 @@
  * {@link GenerateResult} as it is.
  */
 
+import type { ModelConfig } from '../model/config.ts'
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+
 /** How the next token is drawn. Unset fields take the model's own defaults. */
 export interface SamplingOptions {
   /** 0 is greedy: the most likely token, the first of equals. At least 0. */
@@ -23,11 +26,35 @@ export interface SamplingOptions {
   readonly seed?: number
 }
 
+/** A model that guesses tokens for another one; every model that `loadModel` gives can. */
+export interface DraftModel {
+  readonly name: string
+  readonly config: ModelConfig
+  readonly tokenizer: TextTokenizer
+}
+
+export interface SpeculationOptions {
+  /** Most tokens guessed for one pass, 1 to 64; unset: 16. Fewer are when guesses turn out wrong. */
+  readonly maxTokens?: number
+}
+
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; at least 1. Unset: 256, or what the context leaves. */
   readonly maxTokens?: number
   /** Generation ends before any of these strings. */
   readonly stop?: readonly string[]
+  /**
+   * Guesses the next tokens from repetitions in the text so far and checks them all in one pass
+   * (prompt lookup). The text is the same as without, and comes faster where it repeats itself.
+   * Unset: false.
+   */
+  readonly speculate?: boolean | SpeculationOptions
+  /**
+   * A smaller model with the same vocabulary, which guesses in place of prompt lookup unless
+   * `speculate` is false. Greedy text is the same as without; drawn text is as likely as without, but
+   * another one. Not for batches.
+   */
+  readonly draft?: DraftModel
   readonly signal?: AbortSignal
 }
 
@@ -53,6 +80,18 @@ export interface Timings {
   readonly decodeTokensPerSecond: number
 }
 
+/** What guessing did for an answer. */
+export interface SpeculationReport {
+  /** Tokens that were guessed and checked. */
+  readonly proposed: number
+  /** Guesses that the model agreed with. */
+  readonly accepted: number
+  /** `accepted` of `proposed`; 0 if there were none. */
+  readonly acceptanceRate: number
+  /** Passes that gave tokens of the answer; without guesses each gives one. */
+  readonly passes: number
+}
+
 /** Which code really ran. */
 export interface BackendReport {
   readonly name: string
@@ -72,6 +111,8 @@ export interface GenerateResult {
   readonly backend: BackendReport
   /** The seed that was used, for repeating the text. */
   readonly seed: number
+  /** Absent where nothing was asked to guess. */
+  readonly speculation?: SpeculationReport
 }
 
 /** Text pieces as they come; `result` settles when the last one has come. */

@@ -7,6 +7,7 @@ import type { DecodeEngine, KvCache } from '../model/engine.ts'
 import { padToTile } from '../ternary/index.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { type GenerationScope, GenerationStream } from './generation-stream.ts'
+import type { ModelMemory } from './language-model.ts'
 import type { BackendReport, GenerateOptions, GenerateResult } from './options.ts'
 import { PassLock } from './pass-lock.ts'
 import { SamplerWorkspace } from './sampler.ts'
@@ -19,13 +20,19 @@ interface RuntimeFacts {
   readonly backend: BackendReport
   readonly loadMs: number
   readonly defaults: SamplingSettings
+  readonly memory: ModelMemory
 }
+
+/** The runtimes of models, for a model that another one uses as its draft. */
+const runtimes = new WeakMap<object, Runtime>()
 
 export class Runtime {
   readonly engine: DecodeEngine
   readonly tokenizer: TextTokenizer
   readonly defaults: SamplingSettings
   readonly lock = new PassLock()
+  /** What a decode step reads. */
+  readonly weightBytes: number
   readonly #backend: BackendReport
   readonly #loadMs: number
   readonly #workspace = new SamplerWorkspace()
@@ -39,8 +46,22 @@ export class Runtime {
     this.engine = facts.engine
     this.tokenizer = facts.tokenizer
     this.defaults = facts.defaults
+    this.weightBytes = facts.memory.ternaryBytes + facts.memory.denseBytes
     this.#backend = facts.backend
     this.#loadMs = facts.loadMs
+  }
+
+  /** The runtime of a model that {@link serve} was called with. */
+  static of(model: object): Runtime | undefined {
+    return runtimes.get(model)
+  }
+
+  serve(model: object): void {
+    runtimes.set(model, this)
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposed
   }
 
   /** Starts a generation that {@link dispose} ends. */

@@ -1,10 +1,13 @@
 /**
- * One sequence on its way: its tokens, how many of them are in the cache, the text they make, and why
- * it ended. It knows nothing of engines; a loop (generate.ts) feeds its tokens and hands it logits.
+ * One sequence on its way: its tokens, how many of them are in the cache, what may follow them, the
+ * text they make, and why it ended. It knows nothing of engines; a loop (generate.ts) feeds its tokens
+ * and guesses, and hands it logits.
  */
 import type { TextTokenizer, TokenStream } from '../tokenizer/text-tokenizer.ts'
+import type { Guess } from './guess-check.ts'
 import type { BackendReport, FinishReason, GenerateResult } from './options.ts'
 import { createSampler, type Sampler, type SamplerWorkspace } from './sampler.ts'
+import { type Guesser, SpeculationTally } from './speculation.ts'
 import { StopStrings } from './stop-strings.ts'
 import type { ResolvedOptions } from './validate-options.ts'
 
@@ -17,6 +20,7 @@ export interface SequenceFacts {
   readonly positions: number
   readonly tokenizer: TextTokenizer
   readonly workspace: SamplerWorkspace
+  readonly guesser?: Guesser | undefined
   readonly emit: (text: string) => void
 }
 
@@ -25,6 +29,8 @@ export class Sequence {
   readonly tokens: number[]
   /** How many of `tokens`, from the first, are in the cache. */
   fed: number
+  /** What may follow `tokens`; the next pass checks it. Empty while more than one token is pending. */
+  guesses: readonly Guess[] = []
   readonly #promptIds: readonly number[]
   readonly #cachedTokens: number
   readonly #options: ResolvedOptions
@@ -34,6 +40,8 @@ export class Sequence {
   readonly #stream: TokenStream
   readonly #stops: StopStrings
   readonly #emit: (text: string) => void
+  readonly #guesser: Guesser | undefined
+  readonly #tally = new SpeculationTally()
   readonly #answer: number[] = []
   #text = ''
   #finishReason: FinishReason | undefined
@@ -54,6 +62,7 @@ export class Sequence {
     this.#sampler.addPrompt(promptIds)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
+    this.#guesser = facts.guesser
     this.#emit = facts.emit
   }
 
@@ -81,20 +90,65 @@ export class Sequence {
     this.#beganAt ??= performance.now()
   }
 
-  /** Draws the token after the last one from its logits, (vocabSize). */
+  /**
+   * Asks for guesses before a pass.
+   *
+   * @param room rows that guesses may take
+   * @param cost see GuessRequest
+   * @returns how many there are
+   */
+  async guess(room: number, cost: number, signal: AbortSignal): Promise<number> {
+    this.guesses = []
+    const { tokens } = this
+    const sampler = this.#sampler
+    if (this.#guesser === undefined) return 0
+    if (this.pending > 1) {
+      this.begin()
+      await this.#guesser.prepare(tokens, signal)
+      return 0
+    }
+    // A pass gives one token more than it has right guesses.
+    const limit = Math.min(room, this.#maxTokens - this.#answer.length - 1)
+    if (limit < 1) return 0
+    this.guesses = await this.#guesser.guess({ tokens, limit, cost, sampler, signal })
+    return this.guesses.length
+  }
+
+  /**
+   * Draws the token after the last one, and those after the guesses as far as they are right.
+   *
+   * @param logits of the last token and each guess, (1 + guesses.length, vocabSize)
+   */
   accept(logits: Float32Array): void {
-    const id = this.#sampler.sample(logits)
+    const rows = 1 + this.guesses.length
+    const vocabSize = logits.length / rows
+    this.#tally.passes++
+    this.#tally.proposed += this.guesses.length
+    for (let row = 0; row < rows; row++) {
+      const guess = row < this.guesses.length ? this.guesses[row] : undefined
+      const id = this.#draw(logits.subarray(row * vocabSize, (row + 1) * vocabSize), guess)
+      if (id !== guess?.id) return
+      this.#tally.accepted++
+      if (this.finished) return
+      this.fed++ // the pass has put the guess into the cache
+    }
+  }
+
+  /** Draws one token and adds it to the answer, unless it ends the answer. */
+  #draw(logits: Float32Array, guess: Guess | undefined): number {
+    const id = this.#sampler.sample(logits, guess)
     this.tokens.push(id)
     this.#lastAt = performance.now()
     this.#firstAt ??= this.#lastAt
     if (this.#stopIds.includes(id)) {
       this.finish('stop')
-      return
+      return id
     }
     this.#answer.push(id)
     this.#add(this.#stops.push(this.#stream.push(id)))
     if (this.#stops.stopped) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
+    return id
   }
 
   /** Ends the sequence and emits the text that was held back. */
@@ -110,7 +164,7 @@ export class Sequence {
     const completion = this.#answer.length
     const prefillMs = this.#spanMs(this.#beganAt, this.#firstAt)
     const decodeMs = this.#spanMs(this.#firstAt, this.#lastAt)
-    // Every token drawn after the first took one pass, the end token too.
+    // Every token drawn after the first counts, the end token too.
     const decoded = Math.max(0, this.tokens.length - prompt - 1)
     return {
       text: this.#text,
@@ -132,6 +186,7 @@ export class Sequence {
       },
       backend,
       seed: this.#options.seed,
+      ...(this.#guesser === undefined ? {} : { speculation: this.#tally.report() }),
     }
   }
 

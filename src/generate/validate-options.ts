@@ -2,11 +2,16 @@
  * Checks what a caller asks of a generation, and fills in what the caller left to the model.
  */
 import { UsageError } from '../errors.ts'
-import type { GenerateOptions, SamplingOptions } from './options.ts'
+import type { DraftModel, GenerateOptions, SamplingOptions } from './options.ts'
 import { freshSeed } from './random.ts'
 
 /** Tokens generated when the caller names no number. */
 const DEFAULT_MAX_TOKENS = 256
+
+/** Tokens guessed at a time when the caller names no number; more are seldom all right. */
+const DEFAULT_GUESSES = 16
+/** Each guess takes a row of logits, half a megabyte with a vocabulary of 128k. */
+const MAX_GUESSES = 64
 
 /** All sampling fields but the seed, with no gaps. */
 export type SamplingSettings = Readonly<Required<Omit<SamplingOptions, 'seed'>>>
@@ -17,6 +22,13 @@ export interface ResolvedOptions {
   readonly seed: number
   readonly maxTokens: number
   readonly stop: readonly string[]
+  readonly speculation: ResolvedSpeculation | undefined
+}
+
+export interface ResolvedSpeculation {
+  readonly maxTokens: number
+  /** Unset: prompt lookup. */
+  readonly draft: DraftModel | undefined
 }
 
 interface Rule {
@@ -59,6 +71,7 @@ export function validateGenerateOptions(options: GenerateOptions): void {
     if (value === undefined) continue
     if (typeof value !== 'number' || !rule.holds(value)) fail(name, rule.expected, value)
   }
+  validateSpeculation(options)
   const { stop, signal } = options
   if (stop !== undefined) {
     if (!Array.isArray(stop)) fail('stop', 'an array of strings', stop)
@@ -70,6 +83,21 @@ export function validateGenerateOptions(options: GenerateOptions): void {
   }
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     fail('signal', 'an AbortSignal', signal)
+  }
+}
+
+function validateSpeculation({ speculate, draft }: GenerateOptions): void {
+  if (draft !== undefined && (typeof draft !== 'object' || draft === null)) {
+    fail('draft', 'a loaded model', draft)
+  }
+  if (speculate === undefined || typeof speculate === 'boolean') return
+  if (typeof speculate !== 'object' || speculate === null) {
+    fail('speculate', 'true, false or an object', speculate)
+  }
+  const { maxTokens } = speculate
+  if (maxTokens === undefined) return
+  if (!(Number.isSafeInteger(maxTokens) && maxTokens >= 1 && maxTokens <= MAX_GUESSES)) {
+    fail('speculate.maxTokens', `an integer from 1 to ${MAX_GUESSES}`, maxTokens)
   }
 }
 
@@ -92,7 +120,17 @@ export function resolveOptions(
     seed: options.seed ?? freshSeed(),
     maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
     stop: options.stop ?? [],
+    speculation: resolveSpeculation(options),
   }
+}
+
+function resolveSpeculation({
+  speculate,
+  draft,
+}: GenerateOptions): ResolvedSpeculation | undefined {
+  if (!(speculate ?? draft !== undefined)) return undefined
+  const maxTokens = typeof speculate === 'object' ? speculate.maxTokens : undefined
+  return { maxTokens: maxTokens ?? DEFAULT_GUESSES, draft }
 }
 
 /** @throws UsageError in the one form all option errors have */
