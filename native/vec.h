@@ -17,6 +17,7 @@
 typedef float f32x16 __attribute__((vector_size(64)));
 typedef int32_t i32x16 __attribute__((vector_size(64)));
 typedef uint32_t u32x16 __attribute__((vector_size(64)));
+typedef int16_t i16x16 __attribute__((vector_size(32)));
 typedef uint16_t u16x16 __attribute__((vector_size(32)));
 typedef int8_t i8x16 __attribute__((vector_size(16)));
 typedef uint8_t u8x16 __attribute__((vector_size(16)));
@@ -100,11 +101,11 @@ INLINE f32x16 load_f16(const uint16_t *p) {
 #elif defined(__aarch64__)
   return __builtin_convertvector((f16x16) * (const f16x16_any *)p, f32x16);
 #else
-  const u32x16 h = __builtin_convertvector((u16x16) * (const u16x16_any *)p, u32x16);
-  const u32x16 magnitude = h & 0x7fff;
-  const u32x16 special = (u32x16)(magnitude >= 0x7c00) & 0x7f800000;
-  const u32x16 bits = (u32x16)((f32x16)(magnitude << 13) * 0x1p112f) | special;
-  return (f32x16)(bits | (h & 0x8000) << 16);
+  // The sign fills the upper half, so that one shift takes it and the rest to their places.
+  const i32x16 h = __builtin_convertvector((i16x16) * (const u16x16_any *)p, i32x16);
+  const i32x16 special = (i32x16)((h & 0x7c00) == 0x7c00) & 0x7f800000;
+  const f32x16 scaled = (f32x16)((u32x16)h << 13 & 0x8fffe000) * 0x1p112f;
+  return (f32x16)((i32x16)scaled | special);
 #endif
 }
 
