@@ -23,11 +23,14 @@ export type {
 } from './generate/language-model.ts'
 export type {
   BackendReport,
+  DraftModel,
   FinishReason,
   GenerateOptions,
   GenerateResult,
   Generation,
   SamplingOptions,
+  SpeculationOptions,
+  SpeculationReport,
   Timings,
   Usage,
 } from './generate/options.ts'

@@ -5,21 +5,26 @@
 import { createInterface, type Interface } from 'node:readline'
 import type { Command } from 'commander'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import type { LanguageModel } from '../generate/language-model.ts'
+import type { GenerateOptions } from '../generate/options.ts'
 import { type ChatState, ChatTotals, runChatCommand } from './chat-commands.ts'
 import { chatTexts } from './chat-texts.ts'
 import {
   addModelFlags,
   addSamplingFlags,
-  generateOptions,
-  loadFlaggedModel,
   type ModelFlags,
   type SamplingFlags,
 } from './generation-flags.ts'
+import {
+  addSpeculationFlags,
+  type LoadedModels,
+  loadModels,
+  type SpeculationFlags,
+} from './speculation-flags.ts'
+import { turnSpeed } from './speed-report.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import { dim, isOpen, writeLine, writeText } from './terminal.ts'
 
-export interface ChatFlags extends ModelFlags, SamplingFlags {
+export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
   readonly system?: string
 }
 
@@ -30,7 +35,7 @@ export function addChatCommand(program: Command, run: (flags: ChatFlags) => Prom
     .command('chat')
     .description('talk with the model')
     .option('--system <text>', 'system message that opens the conversation')
-  addSamplingFlags(addModelFlags(command))
+  addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
     .addHelpText(
       'after',
       `
@@ -48,12 +53,13 @@ quit, exit, 終了 or the end of the input leaves.`,
 /** @returns the exit code */
 export async function runChat(flags: ChatFlags, surroundings: Surroundings): Promise<number> {
   const loading = interruption(surroundings)
-  let model: LanguageModel
+  let models: LoadedModels
   try {
-    model = await loadFlaggedModel(flags, surroundings, loading.signal)
+    models = await loadModels(flags, surroundings, loading.signal)
   } finally {
     loading[Symbol.dispose]()
   }
+  const { model } = models
   try {
     if (model.tokenizer.chatTemplate === undefined) {
       throw new UsageError(
@@ -61,15 +67,15 @@ export async function runChat(flags: ChatFlags, surroundings: Surroundings): Pro
           'Use: bitnet generate',
       )
     }
-    await converse(model, flags, surroundings)
+    await converse(models, flags, surroundings)
     return EXIT.ok
   } finally {
-    await model.dispose()
+    await models[Symbol.asyncDispose]()
   }
 }
 
 async function converse(
-  model: LanguageModel,
+  { model, optionsWith }: LoadedModels,
   flags: ChatFlags,
   surroundings: Surroundings,
 ): Promise<void> {
@@ -89,7 +95,7 @@ async function converse(
       if (turns.isOver || FAREWELLS.includes(text)) break
       if (text.startsWith('/')) await runChatCommand(text, state, surroundings)
       else if (text !== '') {
-        await answer(text, state, generateOptions(flags, turns.begin()), surroundings)
+        await answer(text, state, optionsWith(turns.begin()), surroundings)
         turns.end()
       }
       if (turns.isOver || !isOpen(stdout)) break
@@ -116,7 +122,7 @@ async function converse(
 async function answer(
   text: string,
   { session, totals, texts }: ChatState,
-  options: ReturnType<typeof generateOptions>,
+  options: GenerateOptions,
   { stdout, stderr, env }: Surroundings,
 ): Promise<void> {
   try {
@@ -131,9 +137,7 @@ async function answer(
     totals.add(result)
     if (result.finishReason === 'cancelled') await writeLine(stderr, texts.stopped)
     if (stderr.isTTY === true) {
-      const { completionTokens } = result.usage
-      const rate = result.timings.decodeTokensPerSecond.toFixed(1)
-      await writeLine(stderr, dim(`${completionTokens} tokens, ${rate} tokens/s`, stderr, env))
+      await writeLine(stderr, dim(turnSpeed(result), stderr, env))
     }
   } catch (error) {
     if (!(error instanceof ContextOverflowError)) throw error

@@ -10,16 +10,15 @@ import { parseMessages, readTextFile } from './conversation-file.ts'
 import {
   addModelFlags,
   addSamplingFlags,
-  generateOptions,
-  loadFlaggedModel,
   type ModelFlags,
   type SamplingFlags,
 } from './generation-flags.ts'
+import { addSpeculationFlags, loadModels, type SpeculationFlags } from './speculation-flags.ts'
 import { batchSpeedLine, speedLine } from './speed-report.ts'
 import { EXIT, type InputStream, interruption, type Surroundings } from './surroundings.ts'
 import { dim, isOpen, writeJson, writeLine, writeText } from './terminal.ts'
 
-export interface GenerateFlags extends ModelFlags, SamplingFlags {
+export interface GenerateFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
   readonly prompt?: string
   readonly messages?: string
   readonly batch?: string
@@ -48,7 +47,7 @@ export function addGenerateCommand(
       ).conflicts(['prompt', 'batch']),
     )
     .option('--batch <file>', 'prompts, one a line (blank lines are skipped), generated together')
-  addSamplingFlags(addModelFlags(command))
+  addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(
       'after',
@@ -58,7 +57,8 @@ Examples:
   $ bitnet generate -p "むかしむかし" --temperature 0 --json
   $ echo "The sea was" | bitnet generate -p - --stop "."
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
-  $ bitnet generate --batch prompts.txt --seed 1`,
+  $ bitnet generate --batch prompts.txt --seed 1
+  $ bitnet generate -p - --speculate --temperature 0 < notes.txt`,
     )
     .action(run)
 }
@@ -71,10 +71,10 @@ export async function runGenerate(
   const request = await readRequest(flags, surroundings.stdin)
   const { signal, abort, [Symbol.dispose]: release } = interruption(surroundings)
   surroundings.stdout.once('close', abort)
-  let model: LanguageModel | undefined
   try {
-    model = await loadFlaggedModel(flags, surroundings, signal)
-    const options = generateOptions(flags, signal)
+    await using models = await loadModels(flags, surroundings, signal)
+    const { model } = models
+    const options = models.optionsWith(signal)
     const results =
       'batch' in request
         ? await generateMany(model, request.batch, options, flags, surroundings)
@@ -84,7 +84,6 @@ export async function runGenerate(
   } finally {
     release()
     surroundings.stdout.off('close', abort)
-    await model?.dispose()
   }
 }
 

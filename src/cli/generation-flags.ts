@@ -16,8 +16,8 @@ export interface ModelFlags {
   readonly threads?: number
 }
 
-/** What the sampling flags mean; `signal` is not a flag. */
-export type SamplingFlags = Omit<GenerateOptions, 'signal'>
+/** What the sampling flags mean; the other options have flags of their own, or none. */
+export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft'>
 
 const LOAD_KEYS = ['backend', 'isa', 'head', 'threads'] as const
 const SAMPLING_KEYS = [

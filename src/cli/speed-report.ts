@@ -1,7 +1,7 @@
 /**
  * One line on what a generation did: tokens, speed, and the code that really ran.
  */
-import type { BackendReport, GenerateResult } from '../generate/options.ts'
+import type { BackendReport, GenerateResult, SpeculationReport } from '../generate/options.ts'
 import { formatMilliseconds } from './quantities.ts'
 
 /** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
@@ -9,13 +9,28 @@ export function speedLine(result: GenerateResult): string {
   const { usage, timings, finishReason, seed } = result
   const computed = usage.promptTokens - usage.cachedTokens
   return [
-    `${usage.completionTokens} tokens, ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s`,
+    turnSpeed(result),
     `prompt ${computed} tokens, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
     `load ${formatMilliseconds(timings.loadMs)}`,
     `ended by ${finishReason}`,
     `seed ${seed}`,
     result.backend.description,
   ].join(' · ')
+}
+
+/** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */
+export function turnSpeed({ usage, timings, speculation }: GenerateResult): string {
+  const rate = timings.decodeTokensPerSecond.toFixed(1)
+  const speed = `${usage.completionTokens} tokens, ${rate} tokens/s`
+  if (speculation === undefined) return speed
+  return `${speed} · ${guesses([speculation])}, ${speculation.passes} passes`
+}
+
+/** "30 of 40 guesses right" */
+function guesses(reports: readonly SpeculationReport[]): string {
+  const accepted = reports.reduce((total, report) => total + report.accepted, 0)
+  const proposed = reports.reduce((total, report) => total + report.proposed, 0)
+  return `${accepted} of ${proposed} guesses right`
 }
 
 /** One line for many results that were generated together in `elapsedMs`. */
@@ -26,9 +41,11 @@ export function batchSpeedLine(
 ): string {
   const tokens = results.reduce((sum, { usage }) => sum + usage.completionTokens, 0)
   const rate = elapsedMs > 0 ? (1000 * tokens) / elapsedMs : 0
+  const reports = results.flatMap(({ speculation }) => speculation ?? [])
   return [
     `${results.length} prompts, ${tokens} tokens in ${formatMilliseconds(elapsedMs)}`,
     `${rate.toFixed(1)} tokens/s together`,
+    ...(reports.length > 0 ? [guesses(reports)] : []),
     backend.description,
   ].join(' · ')
 }
