@@ -32,12 +32,6 @@ describe('a checkpoint folder', () => {
     const folder = tiny('llama-bitlinear-packed')
     expect(await generate(join(folder, 'model.safetensors'))).toEqual(await generate(folder))
   })
-
-  test('with f16 keys and values needs half the cache', async () => {
-    await using f32 = await loadModel(tiny('bitnet-packed'), { backend: 'reference' })
-    await using f16 = await loadModel(tiny('bitnet-packed'), { backend: 'reference', cache: 'f16' })
-    expect(f16.memory.cacheBytesPerToken * 2).toBe(f32.memory.cacheBytesPerToken)
-  })
 })
 
 describe('loading is refused', () => {
