@@ -40,12 +40,16 @@ async function plain(name: string, cacheType: 'f16' | 'f32'): Promise<Float32Arr
 
 type EngineOptions = Parameters<typeof openEngine>[2]
 
+/** Keys and values as transformers has them here. */
+const EXACT: EngineOptions = { cacheType: 'f32' }
+
 const computed = new Map<string, Promise<Float32Array>>()
 
 /** The engine's logits of all positions, on the reference backend; computed once. */
 function referenceLogits(name: string, options: EngineOptions = {}): Promise<Float32Array> {
-  const key = `${name} ${JSON.stringify(options)}`
-  const logits = computed.get(key) ?? engineLogits(name, createReferenceBackend(), options)
+  const exact = { ...EXACT, ...options }
+  const key = `${name} ${JSON.stringify(exact)}`
+  const logits = computed.get(key) ?? engineLogits(name, createReferenceBackend(), exact)
   computed.set(key, logits)
   return logits
 }
@@ -53,7 +57,7 @@ function referenceLogits(name: string, options: EngineOptions = {}): Promise<Flo
 async function engineLogits(
   name: string,
   backend: Backend,
-  options: EngineOptions = {},
+  options: EngineOptions,
 ): Promise<Float32Array> {
   await using engine = await openEngine(folderOf(name), backend, options)
   const ids = idsOf(name)
@@ -107,7 +111,7 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
     for (const { title, open } of testBackends()) {
       test.skipIf(open === undefined)(`${title} gives the bits of the reference`, async () => {
         if (open === undefined) return
-        await using engine = await openEngine(folderOf(name), await open())
+        await using engine = await openEngine(folderOf(name), await open(), EXACT)
         const ids = idsOf(name)
         const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
         const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))

@@ -4,6 +4,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
 import type { GenerateOptions } from '../generate/options.ts'
+import { CACHE_TYPES } from '../kernels/attention/layout.ts'
+import type { CacheType } from '../kernels/commands.ts'
 import { decimalNumber, wholeNumber } from './number-options.ts'
 import type { Surroundings } from './surroundings.ts'
 import { StatusLine, showLoadProgress } from './terminal.ts'
@@ -13,13 +15,16 @@ export interface ModelFlags {
   readonly backend?: 'auto' | 'native' | 'reference'
   readonly isa?: string
   readonly head?: 'f16' | 'int8'
+  readonly kv?: CacheType
   readonly threads?: number
 }
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
 export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft'>
 
-const LOAD_KEYS = ['backend', 'isa', 'head', 'threads'] as const
+export const KV_HELP = 'precision of the KV cache: f32, f16, int8 or int4 (default: f16)'
+
+const LOAD_KEYS = ['backend', 'isa', 'head', 'kv', 'threads'] as const
 const SAMPLING_KEYS = [
   'maxTokens',
   'temperature',
@@ -33,7 +38,7 @@ const SAMPLING_KEYS = [
   'stop',
 ] as const satisfies readonly (keyof SamplingFlags)[]
 
-/** Adds -m, --backend, --isa, --head and --threads. */
+/** Adds -m, --backend, --isa, --head, --kv and --threads. */
 export function addModelFlags(command: Command): Command {
   return command
     .option(
@@ -43,6 +48,7 @@ export function addModelFlags(command: Command): Command {
     .option('--backend <name>', 'auto, native or reference (default: auto)', parseBackend)
     .option('--isa <name>', 'kernel variant of the native backend, e.g. x86-avx2')
     .option('--head <type>', 'precision of the output head: f16 or int8', parseHead)
+    .option('--kv <type>', KV_HELP, parseKv)
     .option('--threads <count>', 'threads (default: the physical cores)', wholeNumber({ min: 1 }))
 }
 
@@ -106,6 +112,10 @@ function parseBackend(text: string): string {
 
 function parseHead(text: string): string {
   return parseChoice(text, ['f16', 'int8'])
+}
+
+export function parseKv(text: string): CacheType {
+  return parseChoice(text, CACHE_TYPES)
 }
 
 /** One of the choices, as commander's `.choices` does, in the wording of our other messages. */

@@ -3,9 +3,11 @@
  */
 import type { Command } from 'commander'
 import { BitnetError } from '../errors.ts'
+import type { CacheType } from '../kernels/commands.ts'
 import { resolveModel } from '../node/default-model.ts'
 import { loadTokenizer } from '../node/load-model.ts'
 import { type OpenedModel, openModelFile } from '../node/open-model.ts'
+import { KV_HELP, parseKv } from './generation-flags.ts'
 import { inspectModel, type MemoryNeed, type ModelInspection } from './model-inspection.ts'
 import { formatBytes, formatCount, formatPercent } from './quantities.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
@@ -13,6 +15,7 @@ import { formatFacts, formatTable, stackedBar } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
 export interface InspectFlags {
+  readonly kv?: CacheType
   readonly json?: boolean
 }
 
@@ -38,6 +41,7 @@ export function addInspectCommand(
     .command('inspect')
     .description('show what is in a model file')
     .argument('[model]', 'embedded name, .gguf, .safetensors or folder (default: embedded)')
+    .option('--kv <type>', KV_HELP, parseKv)
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(
       'after',
@@ -60,9 +64,9 @@ export async function runInspect(
   const opened = await openModelFile(path)
   const line = new StatusLine(stderr)
   try {
-    const inspection = await inspectModel(opened.file, (layer, count) =>
-      line.show(`Counting the weights of layer ${layer + 1} of ${count}`),
-    )
+    const onLayer = (layer: number, count: number) =>
+      line.show(`Counting the weights of layer ${layer + 1} of ${count}`)
+    const inspection = await inspectModel(opened.file, onLayer, flags.kv)
     line.clear()
     const tokenizer = inspectTokenizer(opened, inspection)
     if (flags.json) await writeJson(stdout, { path, ...inspection, tokenizer })
@@ -183,7 +187,7 @@ function shorten(template: string | null): string | undefined {
 }
 
 function memoryFacts(memory: MemoryNeed): Fact[] {
-  const { ternaryBytes, denseBytes, cacheBytesPerToken, cacheBytesAtFullContext } = memory
+  const { ternaryBytes, denseBytes, kv, cacheBytesPerToken, cacheBytesAtFullContext } = memory
   return [
     ['memory, weights', `${formatBytes(ternaryBytes)} ternary, packed at 2 bits`],
     [
@@ -192,7 +196,7 @@ function memoryFacts(memory: MemoryNeed): Fact[] {
     ],
     [
       'memory, KV cache',
-      `${formatBytes(cacheBytesPerToken)} a token, ` +
+      `${formatBytes(cacheBytesPerToken)} a token as ${kv}, ` +
         `${formatBytes(cacheBytesAtFullContext)} at full context`,
     ],
   ]

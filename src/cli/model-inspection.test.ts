@@ -81,8 +81,10 @@ describe('a ternary model', () => {
         int8: VOCAB * (DIM + 4) + 4 * NORMS,
       },
       // Keys and values, one head of 16, two bytes.
+      kv: 'f16',
       cacheBytesPerToken: 64,
-      cacheBytesAtFullContext: 6400,
+      // The context of 100, in whole blocks of 16 positions.
+      cacheBytesAtFullContext: 64 * 112,
     })
   })
 })

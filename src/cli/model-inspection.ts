@@ -6,7 +6,9 @@ import { FormatError } from '../errors.ts'
 import type { GgufFile, ModelFile, SafetensorsFile, TensorInfo } from '../formats/model-file.ts'
 import { elementCount } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
+import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
+import { cacheBytesPerToken } from '../model/kv-cache.ts'
 import { readConfig } from '../model/read-config.ts'
 import { type LayerMatrix, layerTensorNames } from '../model/tensor-names.ts'
 import { packedByteLength, padToTile } from '../ternary/index.ts'
@@ -54,6 +56,7 @@ export interface MemoryNeed {
   readonly ternaryBytes: number
   /** Embedding, head and norms, with the table at 16 and at 8 bits. */
   readonly denseBytes: { readonly f16: number; readonly int8: number }
+  readonly kv: CacheType
   readonly cacheBytesPerToken: number
   readonly cacheBytesAtFullContext: number
 }
@@ -63,10 +66,14 @@ const MATRICES: readonly LayerMatrix[] = ['query', 'key', 'value', 'output', 'ga
 /** Rows read at a time: a few stripes, so that buffers stay small for any number of columns. */
 const ROWS_AT_ONCE = 64
 
-/** @param onLayer told before the codes of each layer are counted */
+/**
+ * @param onLayer told before the codes of each layer are counted
+ * @param kv how keys and values would be held
+ */
 export async function inspectModel(
   file: GgufFile | SafetensorsFile,
   onLayer: (layer: number, count: number) => void,
+  kv: CacheType = 'f16',
 ): Promise<ModelInspection> {
   const { config, problem } = tryReadConfig(file)
   const counted =
@@ -103,7 +110,7 @@ export async function inspectModel(
       shape,
       bytes: byteLength,
     })),
-    memory: config === undefined ? null : memoryNeed(config),
+    memory: config === undefined ? null : memoryNeed(config, kv),
   }
 }
 
@@ -174,7 +181,7 @@ function isScale({ name }: TensorInfo): boolean {
   return name.endsWith('.weight_scale') || name.endsWith('.scale')
 }
 
-function memoryNeed(config: ModelConfig): MemoryNeed {
+function memoryNeed(config: ModelConfig, kv: CacheType): MemoryNeed {
   const { dim, ffnDim, headDim, nHeads, nKvHeads, nLayers, vocabSize, contextLength } = config
   const shapes = [
     [(nHeads + 2 * nKvHeads) * headDim, dim],
@@ -192,14 +199,15 @@ function memoryNeed(config: ModelConfig): MemoryNeed {
   const tables = config.tiedHead ? 1 : 2
   // Dense linear layers stay at 16 bits, whatever the head's precision.
   const linear = isTernary ? 0 : 2 * nLayers * elements
-  const cacheBytesPerToken = nLayers * 2 * nKvHeads * headDim * 2
+  const perToken = cacheBytesPerToken(config, kv)
   return {
     ternaryBytes: isTernary ? nLayers * packed : 0,
     denseBytes: {
       f16: norms + linear + tables * 2 * vocabSize * dim,
       int8: norms + linear + tables * vocabSize * (dim + 4),
     },
-    cacheBytesPerToken,
-    cacheBytesAtFullContext: cacheBytesPerToken * contextLength,
+    kv,
+    cacheBytesPerToken: perToken,
+    cacheBytesAtFullContext: perToken * padToTile(contextLength),
   }
 }

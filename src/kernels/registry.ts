@@ -2,6 +2,7 @@
  * All operations and their references, bound to commands: what a backend that runs in TypeScript
  * needs, and the list that tests go through.
  */
+import type { CacheMemory } from './attention/cache-codec.ts'
 import { attention } from './attention/reference.ts'
 import type {
   Command,
@@ -21,7 +22,7 @@ import { packDenseRows } from './pack-dense/reference.ts'
 import { packBase3Rows, packRows } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
-import { type CacheMemory, ropeCache } from './rope-cache/reference.ts'
+import { ropeCache } from './rope-cache/reference.ts'
 import { type TernaryWeights, ternaryMatmul } from './ternary-matmul/reference.ts'
 
 /** A buffer's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
@@ -39,11 +40,6 @@ function floats(memory: Memory, buffer: DeviceBuffer): Float32Array {
 export function bufferWords(memory: Memory, buffer: DeviceBuffer): Int32Array {
   const bytes = memory(buffer)
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
-}
-
-function halves(memory: Memory, buffer: DeviceBuffer): Uint16Array {
-  const bytes = memory(buffer)
-  return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1)
 }
 
 function dense(memory: Memory, matrix: DenseMatrix): PackedDense {
@@ -72,17 +68,7 @@ function quantized(memory: Memory, x: QuantizedBuffer): QuantizedRows {
 }
 
 function cacheMemory(memory: Memory, layer: LayerCache): CacheMemory {
-  const { type = 'f16', slots, capacity, nKvHeads, headDim } = layer
-  const elements = type === 'f32' ? floats : halves
-  return {
-    type,
-    slots,
-    capacity,
-    nKvHeads,
-    headDim,
-    keys: elements(memory, layer.keys),
-    values: elements(memory, layer.values),
-  }
+  return { ...layer, keys: memory(layer.keys), values: memory(layer.values) }
 }
 
 const references: References = {

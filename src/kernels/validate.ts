@@ -4,7 +4,7 @@
  * the same command overwrites. What a step buffer holds is checked at each step, in step-inputs.ts.
  */
 import { ShapeError } from '../errors.ts'
-import { MAX_HEAD_DIM } from './attention/layout.ts'
+import { CACHE_TYPES, MAX_HEAD_DIM } from './attention/layout.ts'
 import type { Command, DenseMatrix, LayerCache, TernaryMatrix } from './commands.ts'
 import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
@@ -121,7 +121,7 @@ class Checker {
 
   cache(layer: LayerCache): void {
     const { type = 'f16' } = layer
-    if (type !== 'f16' && type !== 'f32') this.fail('cache.type', 'f16 or f32', type)
+    if (!CACHE_TYPES.includes(type)) this.fail('cache.type', CACHE_TYPES.join(' or '), type)
     this.count('cache.slots', layer.slots)
     this.count('cache.nKvHeads', layer.nKvHeads)
     this.count('cache.capacity', layer.capacity)

@@ -48,7 +48,7 @@ const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
 
 describe('logits', () => {
   test('agree with a plain decoder', async () => {
-    const decoder = await open()
+    const decoder = await open({ cacheType: 'f32' })
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     const logits = await run(decoder, cache, batch(IDS, 0))
     const expected = await plainLogits(file, config, IDS, 'f32')
@@ -151,10 +151,10 @@ describe('memory', () => {
     expect(backend.allocatedBytes).toBe(0)
   })
 
-  test('of a cache halves with f16', async () => {
-    const f32 = await open()
-    const f16 = await open({ cacheType: 'f16' })
-    expect(f16.cacheBytesPerToken * 2).toBe(f32.cacheBytesPerToken)
+  test('of a cache is f16 unless told otherwise', async () => {
+    const f32 = await open({ cacheType: 'f32' })
+    const unset = await open()
+    expect(unset.cacheBytesPerToken * 2).toBe(f32.cacheBytesPerToken)
   })
 })
 

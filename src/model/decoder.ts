@@ -19,6 +19,8 @@ const DEFAULT_MAX_ROWS = 256
 
 /** A {@link DecodeEngine} with memory of its own. */
 export interface Decoder extends DecodeEngine {
+  /** How its caches store keys and values. */
+  readonly cacheType: CacheType
   /** Bytes that one position of one sequence takes in a cache. */
   readonly cacheBytesPerToken: number
   /** Bytes of activations and tables, without caches. */
@@ -31,9 +33,9 @@ export interface DecoderOptions {
   /** Most rows in one pass; unset: 256, or the context if that is less. */
   readonly maxRows?: number | undefined
   /**
-   * Precision of keys and values. Unset: f32, which agrees with the published float32 results; f16
-   * takes half the memory, and its rounding, which int8 activations turn into steps, moves logits by
-   * up to two hundredths of the largest.
+   * Precision of keys and values. Unset: f16, whose rounding, which int8 activations turn into steps,
+   * moves logits by up to two hundredths of the largest. f32 agrees with the published float32
+   * results; int8 and int4 save memory and time in long contexts.
    */
   readonly cacheType?: CacheType | undefined
 }
@@ -49,18 +51,18 @@ export function createDecoder(
   if (!Number.isInteger(maxRows) || maxRows < 1) {
     throw new UsageError(`Expected maxRows to be a whole number from 1 on, got ${maxRows}.`)
   }
-  return new BackendDecoder(backend, config, weights, maxRows, options.cacheType ?? 'f32')
+  return new BackendDecoder(backend, config, weights, maxRows, options.cacheType ?? 'f16')
 }
 
 class BackendDecoder implements Decoder {
   readonly config: ModelConfig
+  readonly cacheType: CacheType
   readonly maxRows: number
   readonly #backend: Backend
   readonly #weights: DecoderWeights
   readonly #owner: BufferOwner
   readonly #rotations: Rotations
   readonly #programs = new ProgramCache()
-  readonly #cacheType: CacheType
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
   #activations: Activations
@@ -79,7 +81,7 @@ class BackendDecoder implements Decoder {
     this.maxRows = maxRows
     this.#backend = backend
     this.#weights = weights
-    this.#cacheType = cacheType
+    this.cacheType = cacheType
     this.#owner = new BufferOwner(backend)
     this.#rotations = new Rotations(this.#owner, config.headDim, config.ropeTheta)
     this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
@@ -93,7 +95,7 @@ class BackendDecoder implements Decoder {
   }
 
   get cacheBytesPerToken(): number {
-    return cacheBytesPerToken(this.config, this.#cacheType)
+    return cacheBytesPerToken(this.config, this.cacheType)
   }
 
   get activationBytes(): number {
@@ -105,7 +107,7 @@ class BackendDecoder implements Decoder {
     return new DecoderCache({
       backend: this.#backend,
       config: this.config,
-      type: this.#cacheType,
+      type: this.cacheType,
       ...options,
       rotations: this.#rotations.forPositions(padToTile(options.capacity)),
       onDispose: (cache) => this.#programs.clear(cache),

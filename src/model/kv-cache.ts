@@ -3,7 +3,7 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
+import { BLOCK, keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
 import type { CacheType, DeviceBuffer, LayerCache } from '../kernels/commands.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
@@ -16,8 +16,8 @@ const MAX_SLOTS = 4096
 /** Bytes that one position of one sequence takes in all layers. */
 export function cacheBytesPerToken(config: ModelConfig, type: CacheType): number {
   const { nLayers, nKvHeads, headDim } = config
-  const layer = { type, slots: 1, capacity: 1, nKvHeads, headDim }
-  return nLayers * (keyCacheByteLength(layer) + valueCacheByteLength(layer))
+  const block = { type, slots: 1, capacity: BLOCK, nKvHeads, headDim }
+  return (nLayers * (keyCacheByteLength(block) + valueCacheByteLength(block))) / BLOCK
 }
 
 export class DecoderCache implements KvCache {

@@ -61,7 +61,7 @@ async function assemble(
   const backend = await openBackend(options)
   try {
     const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights, { cacheType: options.cache })
+    const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
     return createLanguageModel({
       engine: decoder,
       tokenizer,

@@ -5,8 +5,8 @@
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
-import type { CacheElements } from '../rope-cache/reference.ts'
-import { valueBase } from './layout.ts'
+import { type CacheMemory, writeVector } from './cache-codec.ts'
+import { CACHE_TYPES, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 
 interface Shape {
   readonly type?: CacheType
@@ -20,38 +20,39 @@ interface Shape {
   readonly magnitude?: number
 }
 
-/** So many random elements of the cache's type. */
-function elements(seeded: Seeded, shape: Shape, count: number, magnitude: number): CacheElements {
-  return shape.type === 'f32' ? seeded.floats(count, magnitude) : seeded.halves(count, magnitude)
-}
-
-/** Random values, zero where the layout pads a head. */
-function cacheValues(seeded: Seeded, shape: Shape): CacheElements {
-  const { slots, nKvHeads, capacity, headDim } = shape
-  const count = slots * nKvHeads * capacity * padToTile(headDim)
-  const values = shape.type === 'f32' ? new Float32Array(count) : new Uint16Array(count)
-  for (let block = 0; block < slots * nKvHeads; block++) {
-    const base = valueBase(shape, 0, block)
-    for (let position = 0; position < capacity; position++) {
-      values.set(elements(seeded, shape, headDim, 2), base + position * padToTile(headDim))
+/** Random keys and values in all positions, and zeros where the layout pads a head. */
+function filledCache(seeded: Seeded, shape: Shape, magnitude: number): CacheMemory {
+  const cache = {
+    ...shape,
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
+  }
+  for (let slot = 0; slot < shape.slots; slot++) {
+    for (let head = 0; head < shape.nKvHeads; head++) {
+      for (let position = 0; position < shape.capacity; position++) {
+        const place = { slot, head, position }
+        writeVector(cache, 'keys', place, seeded.floats(shape.headDim, magnitude))
+        writeVector(cache, 'values', place, seeded.floats(shape.headDim, 2))
+      }
     }
   }
-  return values
+  return cache
 }
 
 function attentionCase(name: string, shape: Shape): KernelCase {
   const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
   const { magnitude = 1 } = shape
   return {
-    name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
     create() {
       const seeded = new Seeded(capacity + headDim)
+      const { keys, values } = filledCache(seeded, shape, magnitude)
       return {
         contents: {
           step: stepWords(places),
           qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
-          keys: elements(seeded, shape, slots * nKvHeads * capacity * headDim, magnitude),
-          values: cacheValues(seeded, shape),
+          keys,
+          values,
           out: stale(places.length * nHeads * headDim),
         },
         command: ({ step, qkv, keys, values, out }) => ({
@@ -74,8 +75,9 @@ const heads = {
   headDim: bitnet2b4t.headDim,
 }
 
-function decode(positions: number, magnitude = 1): KernelCase {
+function decode(positions: number, magnitude = 1, type: CacheType = 'f16'): KernelCase {
   return attentionCase(`one row over ${positions} positions of magnitude ${magnitude}`, {
+    type,
     ...heads,
     slots: 1,
     capacity: padToTile(positions),
@@ -118,19 +120,24 @@ export const attentionCases: readonly KernelCase[] = [
   ].map((shape) =>
     attentionCase('other heads', { ...shape, slots: 1, capacity: 320, places: prompt(268, 3) }),
   ),
-  ...[1, 2, 3, 4, 5].map((group) =>
-    attentionCase('float32 cache', {
-      type: 'f32',
-      nHeads: 2 * group,
-      nKvHeads: 2,
-      headDim: 72,
-      slots: 2,
-      capacity: 320,
-      places: [
-        { slot: 1, position: 16 },
-        { slot: 0, position: 318 },
-        { slot: 0, position: 319 },
-      ],
-    }),
+  ...(['int8', 'int4'] as const).flatMap((type) =>
+    [1, 16, 47, 257, 700].map((positions) => decode(positions, 1, type)),
+  ),
+  ...CACHE_TYPES.flatMap((type) =>
+    [1, 2, 3, 4, 5].map((group) =>
+      attentionCase('groups of heads', {
+        type,
+        nHeads: 2 * group,
+        nKvHeads: 2,
+        headDim: [32, 2, 48, 72, 98][group - 1],
+        slots: 2,
+        capacity: 320,
+        places: [
+          { slot: 1, position: 16 },
+          { slot: 0, position: 318 },
+          { slot: 0, position: 319 },
+        ],
+      }),
+    ),
   ),
 ]

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { rotationTable, Seeded, stepWords } from '../conformance/cases.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
-import { type CacheMemory, ropeCache } from '../rope-cache/reference.ts'
+import { ropeCache } from '../rope-cache/reference.ts'
+import type { CacheMemory } from './cache-codec.ts'
 import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 import { attention } from './reference.ts'
 
@@ -20,8 +21,8 @@ function run(nHeads: number, nKvHeads: number, headDim: number, positions: numbe
   const shape = { slots: 2, capacity: Math.ceil(positions / 16) * 16, nKvHeads, headDim }
   const cache: CacheMemory = {
     ...shape,
-    keys: new Uint16Array(keyCacheByteLength(shape) / 2),
-    values: new Uint16Array(valueCacheByteLength(shape) / 2),
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
   }
   const qkv = new Seeded(positions).floats(positions * (nHeads + 2 * nKvHeads) * headDim, 2)
   const step = stepWords(Array.from({ length: positions }, (_, p) => ({ slot: 1, position: p })))
@@ -117,8 +118,8 @@ test('rows do not see later positions', () => {
   const shape = { slots: 1, capacity: 48, nKvHeads: 1, headDim: 8 }
   const cache: CacheMemory = {
     ...shape,
-    keys: new Uint16Array(keyCacheByteLength(shape) / 2),
-    values: new Uint16Array(valueCacheByteLength(shape) / 2),
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
   }
   const step = stepWords(Array.from({ length: 10 }, (_, position) => ({ position })))
   const qkv = few.qkv.slice(0, 10 * 32)

@@ -7,13 +7,13 @@
  * Positions go in chunks of ATTENTION_CHUNK, each with its own maximum M, sum of exponentials S and
  * weighted values O; chunks are merged in order, rescaled to the larger maximum (the online softmax of
  * Milakov and Gimelshein 2018). So chunks may be computed at the same time and still give these bits.
+ *
+ * Values as codes: a position's scale goes into its weight, and int4's offsets are summed apart.
  */
-import { padToTile } from '../../ternary/index.ts'
 import { STEP_WORDS } from '../commands.ts'
-import { float16Table } from '../float16.ts'
 import { exp32, LANES, sumLanes } from '../float32.ts'
-import type { CacheElements, CacheMemory } from '../rope-cache/reference.ts'
-import { ATTENTION_CHUNK, keyBase, keyOffset, valueBase } from './layout.ts'
+import { type CachedVector, type CacheMemory, emptyVector, readVector } from './cache-codec.ts'
+import { ATTENTION_CHUNK, INT4_GROUP } from './layout.ts'
 
 const f = Math.fround
 
@@ -24,10 +24,39 @@ interface ChunkState {
   readonly values: Float32Array
 }
 
-/** Where the keys and values of one head begin. */
-interface HeadPlace {
-  readonly keys: number
-  readonly values: number
+/** The keys and values that a head looks at, and room for one of them. */
+interface HeadCache {
+  readonly cache: CacheMemory
+  readonly slot: number
+  readonly head: number
+  readonly vector: CachedVector
+}
+
+/**
+ * The product of a query with a stored key. Codes are multiplied as they are; the scale follows:
+ *
+ *   int8   (q . code) s
+ *   int4   the sum over groups, in order, of (q . code) s + (sum of q) o
+ */
+function keyProduct(q: Float32Array, key: CachedVector, { type, headDim }: CacheMemory): number {
+  const { elements, scales, offsets } = key
+  if (type !== 'int4') {
+    let dot = 0
+    for (let d = 0; d < headDim; d++) dot = f(dot + f(elements[d] * q[d]))
+    return type === 'int8' ? f(dot * scales[0]) : dot
+  }
+  let total = 0
+  for (let group = 0; group < scales.length; group++) {
+    const last = Math.min((group + 1) * INT4_GROUP, headDim)
+    let dot = 0
+    let sum = 0
+    for (let d = group * INT4_GROUP; d < last; d++) {
+      dot = f(dot + f(elements[d] * q[d]))
+      sum = f(sum + q[d])
+    }
+    total = f(total + f(f(dot * scales[group]) + f(sum * offsets[group])))
+  }
+  return total
 }
 
 /** Scores, softmax and weighted values of positions [first, first + count), at most one chunk. */
@@ -35,37 +64,40 @@ function attendChunk(
   part: ChunkState,
   scores: Float32Array,
   q: Float32Array,
-  cache: CacheMemory,
-  place: HeadPlace,
+  { cache, slot, head, vector }: HeadCache,
   first: number,
   count: number,
 ): void {
-  const { headDim } = cache
-  const { keys, values } = cache
-  const table = float16Table()
-  const value = (elements: CacheElements, i: number) =>
-    elements instanceof Uint16Array ? table[elements[i]] : elements[i]
+  const { type, headDim } = cache
   const scale = f(1 / Math.sqrt(headDim))
   part.max = -Infinity
   for (let i = 0; i < count; i++) {
-    let at = place.keys + keyOffset(headDim, first + i, 0)
-    let dot = 0
-    for (let d = 0; d < headDim; d++, at += LANES) dot = f(dot + f(value(keys, at) * q[d]))
-    scores[i] = dot * scale
+    readVector(vector, cache, 'keys', { slot, head, position: first + i })
+    scores[i] = keyProduct(q, vector, cache) * scale
     part.max = Math.max(part.max, scores[i])
   }
+  const { elements, scales, offsets } = vector
   const lanes = new Float32Array(LANES)
-  const valueStride = padToTile(headDim)
+  // Of each group: the sum of weight times offset, in lanes.
+  const shifts = Array.from(scales, () => new Float32Array(LANES))
   part.values.fill(0)
   for (let i = 0; i < count; i++) {
     const e = exp32(f(scores[i] - part.max))
     lanes[i & 15] = lanes[i & 15] + e
-    const at = place.values + (first + i) * valueStride
-    for (let d = 0; d < headDim; d++) {
-      part.values[d] = part.values[d] + f(e * value(values, at + d))
+    readVector(vector, cache, 'values', { slot, head, position: first + i })
+    for (let group = 0; group < scales.length; group++) {
+      const last = type === 'int4' ? Math.min((group + 1) * INT4_GROUP, headDim) : headDim
+      const weight = f(e * scales[group])
+      for (let d = group * INT4_GROUP; d < last; d++) {
+        part.values[d] = part.values[d] + f(weight * elements[d])
+      }
+      if (type === 'int4') shifts[group][i & 15] += f(e * offsets[group])
     }
   }
   part.sum = sumLanes(lanes)
+  if (type !== 'int4') return
+  const sums = shifts.map(sumLanes)
+  for (let d = 0; d < headDim; d++) part.values[d] += sums[Math.floor(d / INT4_GROUP)]
 }
 
 /** Folds the next chunk into what came before it. */
@@ -98,6 +130,7 @@ export function attention(
   const stride = (nHeads + 2 * nKvHeads) * headDim
   const group = nHeads / nKvHeads
   const scores = new Float32Array(ATTENTION_CHUNK)
+  const vector = emptyVector(cache)
   const total: ChunkState = { max: 0, sum: 0, values: new Float32Array(headDim) }
   const next: ChunkState = { max: 0, sum: 0, values: new Float32Array(headDim) }
   for (let row = 0; row < rows; row++) {
@@ -106,10 +139,10 @@ export function attention(
     for (let head = 0; head < nHeads; head++) {
       const q = qkv.subarray(row * stride + head * headDim, row * stride + (head + 1) * headDim)
       const kvHead = Math.floor(head / group)
-      const place = { keys: keyBase(cache, slot, kvHead), values: valueBase(cache, slot, kvHead) }
+      const place = { cache, slot, head: kvHead, vector }
       for (let first = 0; first < positions; first += ATTENTION_CHUNK) {
         const count = Math.min(ATTENTION_CHUNK, positions - first)
-        attendChunk(first === 0 ? total : next, scores, q, cache, place, first, count)
+        attendChunk(first === 0 ? total : next, scores, q, place, first, count)
         if (first > 0) merge(total, next)
       }
       const target = (row * nHeads + head) * headDim

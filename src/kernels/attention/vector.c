@@ -1,21 +1,11 @@
 // Causal grouped-query attention over the cache; see reference.ts for the order of the sums.
 // p: step, qkv, keys, values, out, partials · i: rows, nHeads, nKvHeads, headDim, capacity, chunks a
-// partials row has room for (0: none), cache type (0: f16, 1: f32) · f: 1 / sqrt(headDim)
+// partials row has room for (0: none), cache type (cache.h) · f: 1 / sqrt(headDim)
 //
 // Few rows over a long context are split into chunks of positions that any thread may take; the
 // second phase merges them in order, which gives the same bits as one thread going through them.
 #include "../../../native/kernel.h"
-#include "../../../native/vec.h"
-
-#define ATTENTION_CHUNK 256
-// Query heads that share one pass over keys and values, and the widest head.
-#define HEAD_GROUP 4
-#define MAX_HEAD_DIM 256
-
-typedef struct {
-  float max;
-  float sum;
-} softmax_state;
+#include "attend-chunk.h"
 
 INLINE int32_t attention_chunks(const command *c, int32_t row) {
   return ((const int32_t *)c->p[0])[row * 4 + 2] / ATTENTION_CHUNK + 1;
@@ -36,75 +26,28 @@ static work_plan attention_plan(const command *c, int32_t phase, int32_t threads
   return split ? (work_plan){heads * c->i[5], 1} : split_evenly(heads, threads);
 }
 
-INLINE f32x16 load_cached(const int32_t is_f32, const void *elements, size_t at) {
-  return is_f32 ? load16((const float *)elements + at) : load_f16((const uint16_t *)elements + at);
-}
+#define ATTEND(GROUP, TYPE) \
+  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, count, state, o); break
 
-// One chunk for `group` query heads (at most HEAD_GROUP): the weighted values into o (group,
-// value_dim) and each head's maximum and sum. `group` and `is_f32` are constants to the compiler.
-INLINE void attend_chunk(const int32_t group, const int32_t is_f32, const float *q,
-                         const void *keys, const void *values, int32_t first, int32_t count,
-                         int32_t head_dim, int32_t value_dim, float scale, softmax_state *state,
-                         float *o) {
-  float weight[HEAD_GROUP][ATTENTION_CHUNK];
-  f32x16 peak[HEAD_GROUP];
-  for (int32_t g = 0; g < group; g++) peak[g] = all16(-__builtin_inff());
-  for (int32_t block = 0; block < count; block += 16) {
-    const size_t k = (size_t)((first + block) >> 4) * head_dim * 16;
-    f32x16 dot[HEAD_GROUP];
-    for (int32_t g = 0; g < group; g++) dot[g] = all16(0.0f);
-    for (int32_t d = 0; d < head_dim; d++) {
-      const f32x16 key = load_cached(is_f32, keys, k + (size_t)d * 16);
-      for (int32_t g = 0; g < group; g++) dot[g] = dot[g] + key * q[g * head_dim + d];
-    }
-    const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const i32x16 hidden = lane >= count - block;  // positions after the row's own
-    for (int32_t g = 0; g < group; g++) {
-      f32x16 score = dot[g] * scale;
-      score = select16(hidden, all16(-__builtin_inff()), score);
-      store16(weight[g] + block, score);
-      peak[g] = max16(peak[g], score);
-    }
-  }
-  for (int32_t g = 0; g < group; g++) {
-    const float max = max_lanes(peak[g]);
-    f32x16 sums = all16(0.0f);
-    for (int32_t block = 0; block < count; block += 16) {
-      const f32x16 score = load16(weight[g] + block);
-      const i32x16 hidden = (i32x16)(score == all16(-__builtin_inff()));
-      const f32x16 e = (f32x16)((i32x16)exp16(score - max) & ~hidden);
-      store16(weight[g] + block, e);
-      sums = sums + e;
-    }
-    state[g] = (softmax_state){max, sum_lanes(sums)};
-  }
-  for (int32_t d = 0; d < value_dim; d += 16) {
-    const size_t v = (size_t)first * value_dim + d;
-    f32x16 sum[HEAD_GROUP];
-    for (int32_t g = 0; g < group; g++) sum[g] = all16(0.0f);
-    for (int32_t i = 0; i < count; i++) {
-      const f32x16 value = load_cached(is_f32, values, v + (size_t)i * value_dim);
-      for (int32_t g = 0; g < group; g++) sum[g] = sum[g] + value * weight[g][i];
-    }
-    for (int32_t g = 0; g < group; g++) store16(o + g * value_dim + d, sum[g]);
-  }
-}
-
-#define ATTEND(GROUP, IS_F32)                                                                   \
-  attend_chunk(GROUP, IS_F32, q, keys, values, first, count, head_dim, value_dim, scale, state, o)
-
-static void attend(int32_t group, int32_t is_f32, const float *q, const void *keys,
-                   const void *values, int32_t first, int32_t count, int32_t head_dim,
-                   int32_t value_dim, float scale, softmax_state *state, float *o) {
-  switch (group * 2 + is_f32) {
-    case 9: ATTEND(4, 1); break;
-    case 8: ATTEND(4, 0); break;
-    case 7: ATTEND(3, 1); break;
-    case 6: ATTEND(3, 0); break;
-    case 5: ATTEND(2, 1); break;
-    case 4: ATTEND(2, 0); break;
-    case 3: ATTEND(1, 1); break;
-    default: ATTEND(1, 0);
+static void attend(int32_t group, const head_shape *h, const uint8_t *keys, const uint8_t *values,
+                   int32_t count, softmax_state *state, float *o) {
+  switch (group * 4 + h->type) {
+    ATTEND(4, CACHE_INT4);
+    ATTEND(4, CACHE_INT8);
+    ATTEND(4, CACHE_F32);
+    ATTEND(4, CACHE_F16);
+    ATTEND(3, CACHE_INT4);
+    ATTEND(3, CACHE_INT8);
+    ATTEND(3, CACHE_F32);
+    ATTEND(3, CACHE_F16);
+    ATTEND(2, CACHE_INT4);
+    ATTEND(2, CACHE_INT8);
+    ATTEND(2, CACHE_F32);
+    ATTEND(2, CACHE_F16);
+    ATTEND(1, CACHE_INT4);
+    ATTEND(1, CACHE_INT8);
+    ATTEND(1, CACHE_F32);
+    ATTEND(1, CACHE_F16);
   }
 }
 
@@ -136,24 +79,26 @@ static void attention_heads(const command *c, int32_t row, int32_t kv, int32_t o
   const size_t slot = (size_t)step[1], capacity = (size_t)c->i[4];
   const int32_t total = step[2] + 1, chunks = attention_chunks(c, row);
   if (only_chunk >= chunks) return;
-  const int32_t is_f32 = c->i[6];
-  const size_t element = is_f32 ? 4 : 2, block = (slot * n_kv + kv) * capacity * element;
-  const char *keys = (const char *)c->p[2] + block * head_dim;
-  const char *values = (const char *)c->p[3] + block * value_dim;
+  head_shape h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
+  h.layout = layout_of(h.type, head_dim);
+  const size_t block = (slot * n_kv + kv) * (capacity / BLOCK);
+  const uint8_t *keys = (const uint8_t *)c->p[2] + block * h.layout.key_block;
+  const uint8_t *values = (const uint8_t *)c->p[3] + block * h.layout.value_block;
   const float *queries = (const float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
   for (int32_t g = 0; g < per_kv; g += HEAD_GROUP) {
     const int32_t head = kv * per_kv + g;
     const int32_t group = per_kv - g < HEAD_GROUP ? per_kv - g : HEAD_GROUP;
-    const float *q = queries + (size_t)head * head_dim;
+    h.q = queries + (size_t)head * head_dim;
+    if (h.type == CACHE_INT4) sum_queries(&h, group);
     softmax_state S[HEAD_GROUP], s[HEAD_GROUP];
     float O[HEAD_GROUP * MAX_HEAD_DIM], o[HEAD_GROUP * MAX_HEAD_DIM];
     const int32_t from = only_chunk < 0 ? 0 : only_chunk, to = only_chunk < 0 ? chunks : from + 1;
     for (int32_t chunk = from; chunk < to; chunk++) {
-      const int32_t first = chunk * ATTENTION_CHUNK;
+      const int32_t first = chunk * ATTENTION_CHUNK, skipped = first / BLOCK;
       const int32_t left = total - first, count = left < ATTENTION_CHUNK ? left : ATTENTION_CHUNK;
       const int32_t fresh = chunk == from;
-      attend(group, is_f32, q, keys, values, first, count, head_dim, value_dim, c->f[0],
-             fresh ? S : s, fresh ? O : o);
+      attend(group, &h, keys + skipped * h.layout.key_block,
+             values + skipped * h.layout.value_block, count, fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {
         merge_chunk(&S[i], O + i * value_dim, s[i], o + i * value_dim, value_dim);
       }

@@ -26,7 +26,7 @@ function ropeCase(name: string, shape: Shape): KernelCase {
   const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
   const { magnitude = 4 } = shape
   return {
-    name: `${name}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
     create() {
       const seeded = new Seeded(headDim * 3 + places.length)
       return {
@@ -88,16 +88,31 @@ export const ropeCacheCases: readonly KernelCase[] = [
       places: prompt.slice(0, 3),
     }),
   ),
-  ropeCase('float32 cache', { type: 'f32', ...heads, slots: 2, capacity: 64, places: prompt }),
-  ropeCase('float32 cache, odd width', {
-    type: 'f32',
-    nHeads: 6,
-    nKvHeads: 2,
-    headDim: 18,
-    slots: 2,
-    capacity: 32,
-    places: prompt.slice(0, 3),
-  }),
+  ...(['f32', 'int8', 'int4'] as const).flatMap((type) => [
+    ropeCase('prompt across a block', { type, ...heads, slots: 2, capacity: 64, places: prompt }),
+    ...[2, 6, 18, 64, 80].map((headDim) =>
+      ropeCase('odd width', {
+        type,
+        nHeads: 6,
+        nKvHeads: 2,
+        headDim,
+        slots: 2,
+        capacity: 32,
+        places: prompt.slice(0, 3),
+      }),
+    ),
+    // Scales of zero, subnormal, almost infinite and infinite.
+    ...[0, 1e-9, 1e-5, 3e5, 1e9].map((magnitude) =>
+      ropeCase(`magnitude ${magnitude}`, {
+        type,
+        ...heads,
+        slots: 1,
+        capacity: 16,
+        places: [{ slot: 0, position: 3 }],
+        magnitude,
+      }),
+    ),
+  ]),
   ropeCase('overflow to infinity', {
     ...heads,
     slots: 1,

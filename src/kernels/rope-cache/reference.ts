@@ -2,27 +2,13 @@
  * Rotary position embedding (Su et al. 2021) in the half-rotation form, and the write to the KV cache.
  *
  * Element i of a head turns with element i + headDim / 2: (a, b) becomes (a cos - b sin, b cos + a sin).
- * Queries and keys are rotated in place; keys and values then go to the cache, rounded to its type.
+ * Queries and keys are rotated in place; keys and values then go to the cache, as its type has them
+ * (attention/cache-codec.ts).
  */
-import { padToTile } from '../../ternary/index.ts'
-import { type CacheShape, keyBase, keyOffset, valueBase } from '../attention/layout.ts'
+import { type CacheMemory, writeVector } from '../attention/cache-codec.ts'
 import { STEP_WORDS } from '../commands.ts'
-import { float32ToFloat16 } from '../float16.ts'
 
 const f = Math.fround
-
-/** A layer's cache in memory, as attention/layout.ts lays it out. */
-export interface CacheMemory extends CacheShape {
-  readonly keys: CacheElements
-  readonly values: CacheElements
-}
-
-/** Halves as their bits, or float32. */
-export type CacheElements = Uint16Array | Float32Array
-
-function store(elements: CacheElements, at: number, value: number): void {
-  elements[at] = elements instanceof Uint16Array ? float32ToFloat16(value) : value
-}
 
 /** Rotates one head, which begins at v[first], by the angles of one position. */
 function rotate(
@@ -61,7 +47,6 @@ export function ropeCache(
 ): void {
   const { nKvHeads, headDim } = cache
   const stride = (nHeads + 2 * nKvHeads) * headDim
-  const valueStride = padToTile(headDim)
   for (let row = 0; row < rows; row++) {
     const slot = step[row * STEP_WORDS + 1]
     const position = step[row * STEP_WORDS + 2]
@@ -72,12 +57,9 @@ export function ropeCache(
     for (let head = 0; head < nKvHeads; head++) {
       const key = first + (nHeads + head) * headDim
       const value = key + nKvHeads * headDim
-      const keyTarget = keyBase(cache, slot, head)
-      const valueTarget = valueBase(cache, slot, head) + position * valueStride
-      for (let d = 0; d < headDim; d++) {
-        store(cache.keys, keyTarget + keyOffset(headDim, position, d), qkv[key + d])
-        store(cache.values, valueTarget + d, qkv[value + d])
-      }
+      const place = { slot, head, position }
+      writeVector(cache, 'keys', place, qkv.subarray(key, key + headDim))
+      writeVector(cache, 'values', place, qkv.subarray(value, value + headDim))
     }
   }
 }
