@@ -10,7 +10,7 @@ import { commonLength } from './chat-prompt.ts'
 import type { Guess } from './guess-check.ts'
 import type { DraftModel } from './options.ts'
 import { Runtime } from './runtime.ts'
-import { bestLength, type Guesser, type GuessRequest } from './speculation.ts'
+import { bestLength, type GuessCost, type Guesser, type GuessRequest } from './speculation.ts'
 import type { ResolvedSpeculation } from './validate-options.ts'
 
 /** Text on which two tokenizers that are not the same are likely to differ. */
@@ -105,7 +105,10 @@ class DraftGuesser implements Guesser {
     this.#learn(tokens)
     // The last guess is not fed, so it may stand after the end of the cache.
     const room = Math.min(limit, this.#maxTokens, this.#capacity - tokens.length + 1)
-    const length = this.#chooseLength(room, cost + this.#passCost)
+    const length = this.#chooseLength(room, {
+      start: cost.start,
+      each: cost.each + this.#passCost,
+    })
     const guesses: Guess[] = []
     const fork = sampler.fork()
     const text = [...tokens]
@@ -146,7 +149,7 @@ class DraftGuesser implements Guesser {
     }
   }
 
-  #chooseLength(limit: number, cost: number): number {
+  #chooseLength(limit: number, cost: GuessCost): number {
     const length = bestLength(limit, cost, () => this.#chance)
     if (length > 0) this.#pause = TRIAL_PAUSE
     if (length > 0 || this.#pause-- > 0) return length

@@ -18,8 +18,14 @@ const sampler = createSampler(
 )
 const { signal } = new AbortController()
 
-async function guessAfter(lookup: PromptLookup, tokens: readonly number[], cost = 0) {
-  const guesses = await lookup.guess({ tokens, limit: 8, cost, sampler, signal })
+async function guessAfter(lookup: PromptLookup, tokens: readonly number[], each = 0) {
+  const guesses = await lookup.guess({
+    tokens,
+    limit: 8,
+    cost: { start: 0, each },
+    sampler,
+    signal,
+  })
   return guesses.map(({ id }) => id)
 }
 
@@ -57,7 +63,7 @@ describe('the guess', () => {
   test('has no more tokens than asked for', async () => {
     const tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5]
     const lookup = await lookupOf(tokens)
-    const request = { tokens, cost: 0.01, sampler, signal }
+    const request = { tokens, cost: { start: 0, each: 0.01 }, sampler, signal }
     expect(await lookup.guess({ ...request, limit: 1 })).toEqual([{ id: 6 }])
     const short = new PromptLookup(2)
     await short.prepare(tokens)

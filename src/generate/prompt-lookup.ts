@@ -21,7 +21,7 @@ const LEARNING_RATE = 1 / 8
  * The chance at the start that a match of 2, 3, 4-5, 6-9, 10-17 and more tokens goes on as before.
  * Short matches are not trusted until they have shown that they can be.
  */
-const FIRST_CHANCES = [0.15, 0.35, 0.55, 0.7, 0.8, 0.9]
+const FIRST_CHANCES = [0.1, 0.25, 0.4, 0.55, 0.7, 0.85]
 
 /** A token id is below 2^21, so that a pair of them is an exact number. */
 const PAIR = 2 ** 21

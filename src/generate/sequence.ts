@@ -7,7 +7,7 @@ import type { TextTokenizer, TokenStream } from '../tokenizer/text-tokenizer.ts'
 import type { Guess } from './guess-check.ts'
 import type { BackendReport, FinishReason, GenerateResult } from './options.ts'
 import { createSampler, type Sampler, type SamplerWorkspace } from './sampler.ts'
-import { type Guesser, SpeculationTally } from './speculation.ts'
+import { type GuessCost, type Guesser, SpeculationTally } from './speculation.ts'
 import { StopStrings } from './stop-strings.ts'
 import type { ResolvedOptions } from './validate-options.ts'
 
@@ -94,10 +94,9 @@ export class Sequence {
    * Asks for guesses before a pass.
    *
    * @param room rows that guesses may take
-   * @param cost see GuessRequest
    * @returns how many there are
    */
-  async guess(room: number, cost: number, signal: AbortSignal): Promise<number> {
+  async guess(room: number, cost: GuessCost, signal: AbortSignal): Promise<number> {
     this.guesses = []
     const { tokens } = this
     const sampler = this.#sampler

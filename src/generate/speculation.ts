@@ -9,13 +9,20 @@ import type { SpeculationReport } from './options.ts'
 import type { Sampler } from './sampler.ts'
 import type { ResolvedSpeculation } from './validate-options.ts'
 
+/** Time that guesses add to a pass, as parts of the time of a pass without. */
+export interface GuessCost {
+  /** Once, however many there are. */
+  readonly start: number
+  /** For each guess. */
+  readonly each: number
+}
+
 export interface GuessRequest {
   /** Prompt and answer so far. Between calls it only grows, or is another text altogether. */
   readonly tokens: readonly number[]
   /** Most tokens to guess, at least 1. */
   readonly limit: number
-  /** Time that a guess adds to a pass, as a part of a pass without guesses. */
-  readonly cost: number
+  readonly cost: GuessCost
   /** The sampler of the sequence, which stands after the last token; forks of it may draw. */
   readonly sampler: Sampler
   readonly signal: AbortSignal
@@ -40,38 +47,43 @@ export interface Guesser {
 }
 
 /**
- * What one row more adds to a pass, as a part of a pass of one row. Measured on a processor: 0.3 to
- * 0.4 with 58 M parameters, whose weights stay in its cache; less with larger models, where to guess
- * too little costs a tenth of the gain at most. A fixed number, and not the clock, so that a seed
- * gives the same guesses each time.
+ * What a pass of several rows takes beside one of a single row, and what each row adds. Measured on a
+ * processor with 58 M parameters, whose weights stay in its cache: 0.45 and 0.4; less with larger
+ * models, where guessing too little costs a tenth of the gain at most. Fixed numbers, and not the
+ * clock, so that a seed gives the same guesses each time.
  */
+const START_COST = 0.3
 const ROW_COST = 0.35
 
-/** The cost of a guess for each of `sequences` that share a pass, see {@link GuessRequest}. */
-export function guessCost(sequences: number): number {
+/** The cost of guesses for one of `sequences` that share a pass. */
+export function guessCost(sequences: number): GuessCost {
+  if (sequences === 1) return { start: START_COST, each: ROW_COST }
   // All of them wait for the rows of one: the fuller a pass is already, the dearer a wrong guess.
-  return (sequences * ROW_COST) / (1 + ROW_COST * (sequences - 1))
+  const pass = 1 + START_COST + ROW_COST * (sequences - 1)
+  return { start: 0, each: (sequences * ROW_COST) / pass }
 }
 
 /**
  * How many tokens to guess so that the expected number of tokens per time is highest. With k guesses
- * a pass takes 1 + cost k and gives 1 token, and one more for each guess that is right.
+ * a pass takes 1 + start + each k and gives 1 token, and one more for each guess that is right.
  *
  * @param chance of guess i (from 0) to be right if all before it are
  */
-export function bestLength(limit: number, cost: number, chance: (i: number) => number): number {
+export function bestLength(limit: number, cost: GuessCost, chance: (i: number) => number): number {
   let best = 0
   let bestRate = 1
   let tokens = 1
   let allRight = 1
   for (let k = 1; k <= limit; k++) {
     allRight *= chance(k - 1)
+    // allRight only falls: where it is less than its time is worth, no further guess can help.
+    if (allRight <= cost.each * bestRate) break
     tokens += allRight
-    const rate = tokens / (1 + cost * k)
+    const rate = tokens / (1 + cost.start + cost.each * k)
     if (rate > bestRate) {
       best = k
       bestRate = rate
-    } else if (allRight < cost * bestRate) break // no longer guess can be better: allRight only falls
+    }
   }
   return best
 }
