@@ -70,7 +70,12 @@ void EXPORT(work)(control_block *b, int32_t thread) {
     list_join(&b->run);
     atomic_fetch_add(&b->left, 1);
     if (thread == 0) {
-      while (atomic_load(&b->left) < b->run.threads) {
+      // The others only have to step out; one that the system holds up is waited for asleep.
+      int32_t left = atomic_load(&b->left);
+      for (int32_t spins = 0; left < b->run.threads; spins++, left = atomic_load(&b->left)) {
+        if (spins >= SPINS_BEFORE_SLEEP) {
+          __builtin_wasm_memory_atomic_wait32((int *)&b->left, left, 50000);
+        }
       }
       list_done();
     }

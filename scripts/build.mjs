@@ -58,5 +58,6 @@ if (!process.argv.includes('--no-native')) {
     buildWasm,
     'bitnet-ts works without them wherever the native addon does.',
   )
-  copyWasm()
 }
+// Without a build, what an earlier one left.
+copyWasm()

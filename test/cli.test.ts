@@ -71,7 +71,7 @@ describe('without a model', () => {
     [['generate', '-p', 'a', '--stop', ''], 'at least one character'],
     [['generate', '-p', 'a', '--head', 'q4'], 'Expected one of f16, int8'],
     [['generate', '-p', 'a', '--backend', 'cuda'], 'Expected one of auto, native, reference'],
-    [['generate', '-p', 'a', '--backend', 'wasm'], 'WebAssembly backend is announced'],
+    [['generate', '-p', 'a', '--backend', 'gpu'], 'auto, native, wasm, reference'],
     [['generate', '--messages', '[{"role":"x"}]'], 'Expected message 1'],
     [['generate', '--messages', 'missing.json'], 'Cannot read missing.json'],
     [['generate', '--batch', 'missing.txt'], 'Cannot read missing.txt'],

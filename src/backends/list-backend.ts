@@ -97,16 +97,12 @@ export abstract class ListBackend<Memory, List> implements Backend {
   }
 
   write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    this.map(buffer).set(bytes, byteOffset)
+    this.view(this.own(buffer)).set(bytes, byteOffset)
   }
 
   async read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
     await this.#idle
-    return this.map(buffer).slice(byteOffset, byteOffset + byteLength)
-  }
-
-  map(buffer: DeviceBuffer): Uint8Array {
-    return this.view(this.own(buffer))
+    return this.view(this.own(buffer)).slice(byteOffset, byteOffset + byteLength)
   }
 
   record(commands: readonly Command[]): Program {
@@ -144,7 +140,9 @@ export abstract class ListBackend<Memory, List> implements Backend {
       if (program.disposed || this.#disposed) {
         throw new BackendError('Expected a live program and backend, got a disposed one.')
       }
-      checkStepInputs(program.inputs, (buffer) => bufferWords((b) => this.map(b), buffer))
+      checkStepInputs(program.inputs, (buffer) =>
+        bufferWords((b) => this.view(this.own(b)), buffer),
+      )
       return this.runList(program.list as List)
     })
     this.#idle = run.catch(() => undefined)

@@ -1,21 +1,19 @@
 /**
- * Chooses the backend. 'auto' takes the native one where it loads and otherwise the reference, whose
- * description then says why; a backend or instruction set that is asked for by name is never replaced.
+ * Chooses the backend in Node. 'auto' takes the native one where it loads, else WebAssembly, else the
+ * reference; the description then says why. What is asked for by name is never replaced. Browsers have
+ * open-portable.ts alone, so that nothing of the native backend is bundled for them.
  */
-import { BackendError, UsageError } from '../errors.ts'
-import type { Backend, BackendName } from './backend.ts'
-import { createReferenceBackend } from './reference/index.ts'
+import { UsageError } from '../errors.ts'
+import type { Backend } from './backend.ts'
+import {
+  type BackendOptions,
+  checkThreads,
+  openPortableBackend,
+  portableBackendOf,
+  reasonOf,
+} from './open-portable.ts'
 
-export interface BackendOptions {
-  readonly backend?: 'auto' | BackendName | undefined
-  /** Forces a kernel variant, e.g. 'x86-avx2'. */
-  readonly isa?: string | undefined
-  /** Threads; unset: the physical cores. */
-  readonly threads?: number | undefined
-}
-
-/** The only variant of the reference backend. */
-const REFERENCE_ISA = 'typescript'
+const BACKENDS = ['auto', 'native', 'wasm', 'reference']
 
 /**
  * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA.
@@ -27,29 +25,27 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
   const asked = options.backend ?? environment('BITNET_BACKEND') ?? 'auto'
   const isa = options.isa ?? environment('BITNET_ISA')
   checkThreads(options.threads)
-  if (asked === 'reference' || (asked === 'auto' && isa === REFERENCE_ISA)) {
-    return openReference(isa)
+  if (!isBackendName(asked)) {
+    throw new UsageError(`Expected backend to be auto, native, wasm or reference, got "${asked}".`)
   }
-  if (asked === 'native') return openNative(isa, options.threads)
-  if (asked !== 'auto') {
-    throw new UsageError(`Expected backend to be auto, native or reference, got "${asked}".`)
-  }
-  // A variant that was asked for by name must be the one that runs, or nothing.
-  if (isa !== undefined) return openNative(isa, options.threads)
+  const named = isa === undefined ? undefined : (portableBackendOf(isa) ?? 'native')
+  const wanted = asked === 'auto' ? named : asked
+  if (wanted === 'native') return openNative(isa, options.threads)
+  if (wanted) return openPortable({ ...options, backend: wanted, isa })
   try {
     return await openNative(undefined, options.threads)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return withReason(createReferenceBackend(), `native: ${reason}`)
+    return openPortable({ threads: options.threads }, [`native: ${reasonOf(error)}`])
   }
 }
 
-function openReference(isa: string | undefined): Backend {
-  if (isa === undefined || isa === REFERENCE_ISA) return createReferenceBackend()
-  throw new BackendError(
-    `Expected isa to be ${REFERENCE_ISA} on the reference backend, got "${isa}". Use ` +
-      'backend native for other variants.',
-  )
+function isBackendName(name: string): name is 'auto' | Backend['name'] {
+  return BACKENDS.includes(name)
+}
+
+async function openPortable(options: BackendOptions, reasons?: string[]): Promise<Backend> {
+  const threads = options.threads ?? (await physicalCores())
+  return openPortableBackend({ ...options, threads }, reasons)
 }
 
 async function openNative(isa: string | undefined, threads: number | undefined): Promise<Backend> {
@@ -60,15 +56,14 @@ async function openNative(isa: string | undefined, threads: number | undefined):
   })
 }
 
-/** The same backend, with why it was chosen in its description. */
-function withReason(backend: Backend, reason: string): Backend {
-  const description = `${backend.description} (${reason})`
-  return Object.defineProperty(backend, 'description', { value: description, enumerable: true })
-}
-
-function checkThreads(threads: number | undefined): void {
-  if (threads === undefined || (Number.isInteger(threads) && threads >= 1)) return
-  throw new UsageError(`Expected threads to be a whole number from 1 on, got ${threads}.`)
+/** What the native backend would take; undefined leaves it to the WebAssembly backend. */
+async function physicalCores(): Promise<number | undefined> {
+  try {
+    const { readCpuCores } = await import('./native/cpu-cores.ts')
+    return readCpuCores().threads
+  } catch {
+    return undefined
+  }
 }
 
 /** A variable of the process, where there is a process; an empty one counts as unset. */

@@ -5,6 +5,7 @@
  * straight into them and logits are read without a copy.
  */
 import { BackendError } from '../../errors.ts'
+import type { DeviceBuffer } from '../../kernels/commands.ts'
 import type { BufferUse } from '../backend.ts'
 import { ListBackend, type ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
@@ -77,6 +78,10 @@ export class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
     this.#pool = addon.openPool(isa, threads)
     this.isa = isa
     this.threads = addon.poolThreads(this.#pool)
+  }
+
+  map(buffer: DeviceBuffer): Uint8Array {
+    return this.view(this.own(buffer))
   }
 
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {

@@ -6,7 +6,7 @@ import { BackendError } from '../../errors.ts'
 
 const PAGE = 65536
 /** 32-bit addresses: one page short of 4 GiB, so that an end address still fits. */
-const MAX_PAGES = 65535
+export const MAX_PAGES = 65535
 const ALIGNMENT = 64
 
 interface Span {
@@ -16,14 +16,22 @@ interface Span {
 
 export class LinearMemory {
   readonly memory: WebAssembly.Memory
+  readonly #maxPages: number
   #free: Span[]
   #end: number
+  /** From here on nothing was ever written: the engine hands out zeros. */
+  #fresh: number
 
-  /** @param heapBase first byte that the module leaves free */
-  constructor(memory: WebAssembly.Memory, heapBase: number) {
+  /**
+   * @param heapBase first byte that the module leaves free
+   * @param maxPages what the memory was made for
+   */
+  constructor(memory: WebAssembly.Memory, heapBase: number, maxPages: number) {
     this.memory = memory
+    this.#maxPages = maxPages
     this.#end = memory.buffer.byteLength
-    this.#free = [{ start: align(heapBase), end: this.#end }]
+    this.#fresh = align(heapBase)
+    this.#free = [{ start: this.#fresh, end: this.#end }]
   }
 
   /**
@@ -41,7 +49,10 @@ export class LinearMemory {
     const { start } = span
     span.start += bytes
     if (span.start === span.end) this.#free = this.#free.filter((s) => s !== span)
-    this.view(start, bytes).fill(0)
+    // Fresh pages stay untouched: a cache takes memory only as it fills.
+    const used = Math.min(bytes, Math.max(0, this.#fresh - start))
+    this.view(start, used).fill(0)
+    this.#fresh = Math.max(this.#fresh, start + bytes)
     return start
   }
 
@@ -66,20 +77,28 @@ export class LinearMemory {
     const last = this.#free[this.#free.length - 1]
     const open = last?.end === this.#end ? last.end - last.start : 0
     const pages = Math.ceil((bytes - open) / PAGE)
+    if (this.#end / PAGE + pages > this.#maxPages) {
+      const limit = (this.#maxPages * PAGE) / 2 ** 30
+      throw this.#noRoom(bytes, label, `it ends at ${limit.toFixed(0)} GiB`)
+    }
     try {
-      if (this.#end / PAGE + pages > MAX_PAGES) throw new RangeError('4 GiB')
       this.memory.grow(pages)
     } catch (cause) {
-      throw new BackendError(
-        `No room for ${bytes} bytes of "${label}" beside ${this.#end} bytes of WebAssembly memory. ` +
-          'Use a smaller model, context or batch.',
-        { cause },
-      )
+      throw this.#noRoom(bytes, label, 'the engine gives no more', cause)
     }
     const start = this.#end
     this.#end += pages * PAGE
     if (open > 0) last.end = this.#end
     else this.#free.push({ start, end: this.#end })
+  }
+
+  #noRoom(bytes: number, label: string, reason: string, cause?: unknown): BackendError {
+    return new BackendError(
+      `Expected room for ${bytes} bytes of "${label}" in WebAssembly memory, which holds ` +
+        `${this.#end} bytes already, but ${reason}. Use the native backend, a smaller model, a ` +
+        'shorter context or a smaller batch.',
+      { cause },
+    )
   }
 }
 

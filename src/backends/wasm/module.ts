@@ -3,6 +3,7 @@
  * shared memory for threads or without. In Node and in browsers alike.
  */
 import { BackendError } from '../../errors.ts'
+import { nodeProcess } from './surroundings.ts'
 
 export type WasmIsa = 'wasm-relaxed-simd' | 'wasm-simd'
 
@@ -74,9 +75,10 @@ export async function compileModule(isa: WasmIsa, threaded: boolean): Promise<We
 
 async function readBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   if (url.protocol === 'file:') {
-    // Node's fetch does not read files. Asked for at run time, so that bundlers do not look for it.
-    const { readFile } = globalThis.process.getBuiltinModule('node:fs/promises')
-    return new Uint8Array(await readFile(url))
+    // Node's fetch does not read files; neither does a page that was opened from a disk.
+    const node = nodeProcess()
+    if (!node) throw new Error('a page opened from a disk cannot fetch it; use a server')
+    return new Uint8Array(await node.getBuiltinModule('node:fs/promises').readFile(url))
   }
   const response = await fetch(url)
   if (!response.ok) throw new Error(`HTTP status ${response.status}`)

@@ -2,6 +2,8 @@
  * The workers of a threaded WebAssembly backend. They stay inside the module, asleep on a word of the
  * shared memory between lists; the first one posts a message when a list is done.
  */
+import { BackendError } from '../../errors.ts'
+import { nodeProcess } from './surroundings.ts'
 
 /** What starts a worker; worker.js reads it. */
 export interface WorkerStart {
@@ -12,92 +14,129 @@ export interface WorkerStart {
   readonly stackTop: number
 }
 
+interface Listeners {
+  readonly onMessage: (message: unknown) => void
+  readonly onError: (reason: string) => void
+}
+
 /** The little that Node's and the browsers' workers have in common. */
 interface Thread {
   post(start: WorkerStart): void
-  onMessage(listener: (message: unknown) => void): void
-  onError(listener: (error: Error) => void): void
   /** Whether the process stays alive for it; browsers do not ask. */
   keepAlive(on: boolean): void
+  terminate(): void
 }
 
-function openThread(): Thread {
-  const url = new URL('./worker.js', import.meta.url)
-  if (globalThis.process?.versions?.node) {
-    const { Worker } = globalThis.process.getBuiltinModule('node:worker_threads')
-    const worker = new Worker(url)
-    worker.unref()
-    return {
-      post: (start) => worker.postMessage(start),
-      onMessage: (listener) => void worker.on('message', listener),
-      onError: (listener) => void worker.on('error', listener),
-      keepAlive: (on) => (on ? worker.ref() : worker.unref()),
-    }
-  }
-  const worker = new globalThis.Worker(url, { type: 'module' })
+function openThread(listeners: Listeners): Thread {
+  const node = nodeProcess()
+  return node ? openNodeThread(node, listeners) : openBrowserThread(listeners)
+}
+
+function openNodeThread(node: NodeJS.Process, { onMessage, onError }: Listeners): Thread {
+  const { Worker: NodeWorker } = node.getBuiltinModule('node:worker_threads')
+  // Bundlers for browsers must not take this for a second worker to be bundled.
+  const url = new URL(/* @vite-ignore */ './worker.js', import.meta.url)
+  // The process's own flags, e.g. a loader or an inspector, are not for these threads.
+  const worker = new NodeWorker(url, { execArgv: [] })
+  worker.unref()
+  worker.on('message', onMessage)
+  worker.on('error', (error) => onError(error instanceof Error ? error.message : String(error)))
+  worker.on('exit', () => onError('it ended'))
   return {
     post: (start) => worker.postMessage(start),
-    onMessage: (listener) => {
-      worker.onmessage = ({ data }) => listener(data)
-    },
-    onError: (listener) => {
-      worker.onerror = (event) => listener(new Error(event.message))
-    },
+    keepAlive: (on) => (on ? worker.ref() : worker.unref()),
+    terminate: () => void worker.terminate(),
+  }
+}
+
+function openBrowserThread({ onMessage, onError }: Listeners): Thread {
+  // Written out in one expression: this is the form that bundlers look for.
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+  worker.onmessage = ({ data }) => onMessage(data)
+  // A script that the page may not run gives an event without a message.
+  worker.onerror = ({ message }) => onError(message || 'its script does not load or run')
+  worker.onmessageerror = () => onError('it cannot receive shared memory')
+  return {
+    post: (start) => worker.postMessage(start),
     keepAlive: () => {},
+    terminate: () => worker.terminate(),
   }
 }
 
 export class WorkerThreads {
-  readonly #first: Thread
+  readonly #threads: Thread[] = []
   #pending: { resolve: () => void; reject: (error: Error) => void } | undefined
+  #failure: BackendError | undefined
+  #stopping = false
 
-  private constructor(first: Thread) {
-    this.#first = first
+  /**
+   * Starts all workers and settles when each has its instance.
+   *
+   * @throws BackendError if one of them does not start; none is left running then
+   */
+  static async start(starts: readonly WorkerStart[]): Promise<WorkerThreads> {
+    const pool = new WorkerThreads()
+    try {
+      await Promise.all(starts.map((start) => pool.#startThread(start)))
+    } catch (error) {
+      pool.#terminate()
+      throw error
+    }
+    return pool
   }
 
-  /** Starts all workers and settles when each has its instance. */
-  static async start(starts: readonly WorkerStart[]): Promise<WorkerThreads> {
-    const threads = starts.map(openThread)
-    const pool = new WorkerThreads(threads[0])
-    await Promise.all(
-      threads.map(
-        (thread, i) =>
-          new Promise<void>((resolve, reject) => {
-            thread.keepAlive(true)
-            thread.onError((error) => {
-              reject(error)
-              pool.#fail(error)
-            })
-            thread.onMessage((message) => {
-              if (message === 'ready') {
-                thread.keepAlive(false)
-                resolve()
-              } else pool.#done()
-            })
-            thread.post(starts[i])
-          }),
-      ),
-    )
-    return pool
+  #startThread(start: WorkerStart): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const thread = openThread({
+        onMessage: (message) => {
+          if (message !== 'ready') return this.#done()
+          thread.keepAlive(false)
+          resolve()
+        },
+        onError: (reason) => {
+          const failure = new BackendError(`A WebAssembly worker failed: ${reason}.`)
+          reject(failure)
+          this.#fail(failure)
+        },
+      })
+      this.#threads.push(thread)
+      thread.keepAlive(true)
+      thread.post(start)
+    })
   }
 
   /** @param wake posts the list; called once the answer is listened for */
   run(wake: () => void): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject }
-      this.#first.keepAlive(true)
+      this.#threads[0].keepAlive(true)
       wake()
     })
   }
 
+  /** Expects the workers to end now; the caller has told them to. */
+  stop(): void {
+    this.#stopping = true
+  }
+
   #done(): void {
-    this.#first.keepAlive(false)
+    this.#threads[0].keepAlive(false)
     this.#pending?.resolve()
     this.#pending = undefined
   }
 
-  #fail(error: Error): void {
-    this.#pending?.reject(error)
+  /** A list that misses a thread never ends, so the others must not go on waiting for it. */
+  #fail(failure: BackendError): void {
+    if (this.#stopping || this.#failure) return
+    this.#failure = failure
+    this.#terminate()
+    this.#pending?.reject(failure)
     this.#pending = undefined
+  }
+
+  #terminate(): void {
+    this.#stopping = true
+    for (const thread of this.#threads) thread.terminate()
   }
 }

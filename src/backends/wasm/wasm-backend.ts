@@ -3,10 +3,12 @@
  * addon. With shared memory it runs threads; without, it runs a list on the calling thread.
  */
 import { BackendError } from '../../errors.ts'
+import type { DeviceBuffer } from '../../kernels/commands.ts'
 import type { Backend } from '../backend.ts'
 import { ListBackend, type ListBuffer } from '../list-backend.ts'
-import { LinearMemory } from './linear-memory.ts'
-import { compileModule, type WasmFeatures, type WasmIsa, wasmFeatures } from './module.ts'
+import { LinearMemory, MAX_PAGES } from './linear-memory.ts'
+import { compileModule, type WasmIsa, wasmFeatures } from './module.ts'
+import { nextTask, processorCount } from './surroundings.ts'
 import { WorkerThreads } from './threads.ts'
 
 export interface WasmOptions {
@@ -44,11 +46,15 @@ interface WasmList {
   readonly progressBytes: number
 }
 
+/** More would be idle: a phase rarely has more pieces. */
 const MAX_THREADS = 64
 const STACK_BYTES = 256 * 1024
 /** What the modules are linked to start with; scripts/build-native.mjs. */
 const INITIAL_PAGES = 64
-const MAX_PAGES = 65535
+/** Engines on small machines refuse to set 4 GiB of addresses aside for shared memory. */
+const SHARED_PAGES = [MAX_PAGES, 32768, 16384]
+/** Without threads of its own the backend gives way this often: a page draws every 17 ms. */
+const SLICE_MS = 16
 
 /** The modules and whether this engine can run them, fastest first. */
 export function wasmVariants(): { isa: WasmIsa; supported: boolean; reason?: string }[] {
@@ -76,114 +82,182 @@ export async function openWasmBackend(options: WasmOptions = {}): Promise<Backen
       `Expected a WebAssembly variant that runs here, got "${wanted}": ${known}.`,
     )
   }
-  const features = wasmFeatures()
-  const threads = options.threads ?? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1)
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new BackendError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
+  const wantedThreads = options.threads ?? processorCount()
+  if (!Number.isInteger(wantedThreads) || wantedThreads < 1) {
+    throw new BackendError(`Expected threads to be a whole number from 1 on, got ${wantedThreads}.`)
   }
-  const threaded = threads > 1 && features.sharedMemory
-  const module = await compileModule(variant.isa, threaded)
-  const memory = new WebAssembly.Memory(
-    threaded
-      ? { initial: INITIAL_PAGES, maximum: MAX_PAGES, shared: true }
-      : { initial: INITIAL_PAGES },
-  )
+  const threads = Math.min(MAX_THREADS, wantedThreads)
+  if (threads === 1) return openAlone(variant.isa, '')
+  const { sharedMemoryReason } = wasmFeatures()
+  if (sharedMemoryReason !== undefined) return openAlone(variant.isa, sharedMemoryReason)
+  try {
+    return await openThreaded(variant.isa, threads)
+  } catch (error) {
+    return openAlone(variant.isa, error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** @param note why there are no threads, where some were wanted */
+async function openAlone(isa: WasmIsa, note: string): Promise<Backend> {
+  const module = await compileModule(isa, false)
+  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES })
+  const exports = await instantiate(module, memory)
+  return new WasmBackend(isa, { exports, memory, maxPages: MAX_PAGES, threads: 1 }, note)
+}
+
+async function openThreaded(isa: WasmIsa, threads: number): Promise<Backend> {
+  const module = await compileModule(isa, true)
+  const { memory, maxPages } = sharedMemory()
+  const exports = await instantiate(module, memory)
+  const backend = new WasmBackend(isa, { exports, memory, maxPages, threads }, '')
+  await backend.startWorkers(module)
+  return backend
+}
+
+async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory) {
   const imports = { env: { memory, list_done: () => {} } }
   const { exports } = await WebAssembly.instantiate(module, imports)
-  const backend = new WasmBackend(variant.isa, exports as unknown as Exports, memory)
-  if (threaded) await backend.startWorkers(module, threads)
-  else backend.explain(threads, features)
-  return backend
+  return exports as unknown as Exports
+}
+
+function sharedMemory(): { memory: WebAssembly.Memory; maxPages: number } {
+  let failure: unknown
+  for (const maximum of SHARED_PAGES) {
+    try {
+      const limits = { initial: INITIAL_PAGES, maximum, shared: true }
+      return { memory: new WebAssembly.Memory(limits), maxPages: maximum }
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw new BackendError('The engine gives no shared memory.', { cause: failure })
+}
+
+/** The module's instance on the calling thread, and where its threads meet. */
+interface Instance {
+  readonly exports: Exports
+  readonly memory: LinearMemory
+  readonly control: number
+}
+
+interface WasmParts {
+  readonly exports: Exports
+  readonly memory: WebAssembly.Memory
+  readonly maxPages: number
+  readonly threads: number
 }
 
 class WasmBackend extends ListBackend<undefined, WasmList> {
   readonly name = 'wasm'
   readonly isa: WasmIsa
-  readonly #exports: Exports
-  readonly #memory: LinearMemory
-  readonly #control: number
-  #threads = 1
-  #note = ''
+  readonly threads: number
+  /**
+   * Only with shared memory: the views of other memory come to nothing when it grows, which any
+   * allocation may cause. Callers without `map` copy.
+   */
+  declare map?: (buffer: DeviceBuffer) => Uint8Array
+  readonly #note: string
+  /** Undefined once closed, so that the memory goes even if somebody keeps the backend. */
+  #instance: Instance | undefined
   #workers: WorkerThreads | undefined
+  #sliceBegan = 0
 
-  constructor(isa: WasmIsa, exports: Exports, memory: WebAssembly.Memory) {
+  constructor(isa: WasmIsa, { exports, memory, maxPages, threads }: WasmParts, note: string) {
     super()
     this.isa = isa
-    this.#exports = exports
-    this.#memory = new LinearMemory(memory, exports.__heap_base.value)
-    this.#control = this.#memory.allocate(exports.control_bytes(), 'control')
+    this.threads = threads
+    this.#note = note
+    const linear = new LinearMemory(memory, exports.__heap_base.value, maxPages)
+    const control = linear.allocate(exports.control_bytes(), 'control')
+    this.#instance = { exports, memory: linear, control }
+    if (threads > 1) this.map = (buffer) => this.view(this.own(buffer))
   }
 
-  get threads(): number {
-    return this.#threads
+  get #open(): Instance {
+    if (this.#instance) return this.#instance
+    throw new BackendError('The backend is disposed; open a new one.')
   }
 
   override get description(): string {
-    return super.description + this.#note
+    return super.description + (this.#note === '' ? '' : ` (${this.#note})`)
   }
 
-  async startWorkers(module: WebAssembly.Module, threads: number): Promise<void> {
-    const { memory } = this.#memory
-    const starts = Array.from({ length: threads }, (_, thread) => ({
+  /** @throws BackendError if one does not start */
+  async startWorkers(module: WebAssembly.Module): Promise<void> {
+    const { memory, control } = this.#open
+    const starts = Array.from({ length: this.threads }, (_, thread) => ({
       module,
-      memory,
-      control: this.#control,
+      memory: memory.memory,
+      control,
       thread,
-      stackTop: this.#memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES,
+      stackTop: memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES,
     }))
     this.#workers = await WorkerThreads.start(starts)
-    this.#threads = threads
-  }
-
-  /** Says in the description why there is only one thread, where more were wanted. */
-  explain(wanted: number, features: WasmFeatures): void {
-    if (wanted > 1) this.#note = ` (${features.sharedMemoryReason})`
   }
 
   protected override reserve(byteLength: number, label: string) {
-    return { address: this.#memory.allocate(byteLength, label), memory: undefined }
+    return { address: this.#open.memory.allocate(byteLength, label), memory: undefined }
   }
 
   protected override release(buffer: ListBuffer<undefined>, byteLength: number): void {
-    this.#memory.free(buffer.address, byteLength)
+    this.#open.memory.free(buffer.address, byteLength)
   }
 
   protected override view(buffer: ListBuffer<undefined>): Uint8Array {
-    return this.#memory.view(buffer.address, buffer.byteLength)
+    return this.#open.memory.view(buffer.address, buffer.byteLength)
   }
 
   protected override makeList(slots: Float64Array, count: number): WasmList {
-    const exports = this.#exports
+    const { exports, memory } = this.#open
     const commandBytes = exports.command_bytes()
-    const commands = this.#memory.allocate(count * commandBytes, 'commands')
+    const commands = memory.allocate(count * commandBytes, 'commands')
     if (count > 0) {
       const slotBytes = slots.byteLength / count
-      const staging = this.#memory.allocate(slotBytes, 'staging')
+      const staging = memory.allocate(slotBytes, 'staging')
       for (let i = 0; i < count; i++) {
         const slot = new Uint8Array(slots.buffer, slots.byteOffset + i * slotBytes, slotBytes)
-        this.#memory.view(staging, slotBytes).set(slot)
+        memory.view(staging, slotBytes).set(slot)
         exports.decode_command(commands + i * commandBytes, staging)
       }
-      this.#memory.free(staging, slotBytes)
+      memory.free(staging, slotBytes)
     }
     const progressBytes = exports.count_phases(commands, count) * exports.progress_bytes()
-    const progress = this.#memory.allocate(progressBytes, 'progress')
+    const progress = memory.allocate(progressBytes, 'progress')
     return { commands, count, progress, commandBytes: count * commandBytes, progressBytes }
   }
 
   protected override dropList(list: WasmList): void {
-    this.#memory.free(list.commands, list.commandBytes)
-    this.#memory.free(list.progress, list.progressBytes)
+    this.#instance?.memory.free(list.commands, list.commandBytes)
+    this.#instance?.memory.free(list.progress, list.progressBytes)
   }
 
   protected override async runList(list: WasmList): Promise<void> {
-    const exports = this.#exports
-    exports.set_list(this.#control, list.commands, list.count, this.#threads, list.progress)
-    if (this.#workers) await this.#workers.run(() => exports.next_generation(this.#control, 0))
-    else exports.run_alone(this.#control)
+    const { commands, count, progress } = list
+    if (!this.#workers) return this.#runAlone(list)
+    const { exports, control } = this.#open
+    exports.set_list(control, commands, count, this.threads, progress)
+    await this.#workers.run(() => exports.next_generation(control, 0))
+  }
+
+  /** One command after the other, with a look at the clock between them. */
+  async #runAlone({ commands, count, progress }: WasmList): Promise<void> {
+    const { exports, control } = this.#open
+    const commandBytes = exports.command_bytes()
+    for (let i = 0; i < count; i++) {
+      exports.set_list(control, commands + i * commandBytes, 1, 1, progress)
+      exports.run_alone(control)
+      const now = performance.now()
+      if (now - this.#sliceBegan < SLICE_MS) continue
+      await nextTask()
+      this.#sliceBegan = performance.now()
+    }
   }
 
   protected override close(): void {
-    if (this.#workers) this.#exports.next_generation(this.#control, 1)
+    const { exports, control } = this.#open
+    this.#workers?.stop()
+    if (this.#workers) exports.next_generation(control, 1)
+    this.#workers = undefined
+    this.#instance = undefined
   }
 }

@@ -1,0 +1,71 @@
+/**
+ * Which backend is chosen, and that what is asked for by name is never replaced.
+ */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { BackendError, UsageError } from '../errors.ts'
+import { openPortableBackend } from './open-portable.ts'
+import { openBackend } from './select.ts'
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.unstubAllGlobals()
+})
+
+async function opened(options: Parameters<typeof openBackend>[0]) {
+  const backend = await openBackend(options)
+  const { name, isa, description } = backend
+  backend.dispose()
+  return { name, isa, description }
+}
+
+describe('openBackend', () => {
+  test('opens what is asked for by name', async () => {
+    expect(await opened({ backend: 'wasm', threads: 1 })).toMatchObject({ name: 'wasm' })
+    expect(await opened({ backend: 'reference' })).toMatchObject({ isa: 'typescript' })
+  })
+
+  test('finds the backend of a variant', async () => {
+    expect(await opened({ isa: 'wasm-simd', threads: 1 })).toMatchObject({ name: 'wasm' })
+    expect(await opened({ isa: 'typescript' })).toMatchObject({ name: 'reference' })
+    await expect(openBackend({ isa: 'x86-mmx' })).rejects.toThrow(BackendError)
+  })
+
+  test('refuses a variant of another backend', async () => {
+    await expect(openBackend({ backend: 'wasm', isa: 'typescript' })).rejects.toThrow(BackendError)
+    await expect(openBackend({ backend: 'reference', isa: 'wasm-simd' })).rejects.toThrow(
+      /typescript.*"wasm-simd"/,
+    )
+  })
+
+  test('takes unset options from the environment', async () => {
+    vi.stubEnv('BITNET_BACKEND', 'wasm')
+    vi.stubEnv('BITNET_ISA', 'wasm-simd')
+    expect(await opened({ threads: 1 })).toMatchObject({ name: 'wasm', isa: 'wasm-simd' })
+    vi.stubEnv('BITNET_BACKEND', 'gpu')
+    await expect(openBackend()).rejects.toThrow('auto, native, wasm or reference, got "gpu"')
+  })
+
+  test('refuses a count of threads that is none', async () => {
+    await expect(openBackend({ threads: 0 })).rejects.toThrow(UsageError)
+  })
+})
+
+describe('openPortableBackend', () => {
+  test('prefers WebAssembly and keeps the reasons it is given', async () => {
+    const backend = await openPortableBackend({ threads: 1 }, ['native: no addon'])
+    expect(backend.description).toMatch(/^wasm wasm-.*1 thread \(native: no addon\)$/)
+    backend.dispose()
+  })
+
+  test('falls back to the reference where there is no WebAssembly, and says so', async () => {
+    vi.stubGlobal('WebAssembly', undefined)
+    const backend = await openPortableBackend({}, ['native: no addon'])
+    expect(backend.name).toBe('reference')
+    expect(backend.description).toMatch(/\(native: no addon; wasm: Expected .*no SIMD/)
+    await expect(openPortableBackend({ backend: 'wasm' })).rejects.toThrow(BackendError)
+  })
+
+  test('has no native backend', async () => {
+    await expect(openPortableBackend({ backend: 'native' })).rejects.toThrow(UsageError)
+  })
+})

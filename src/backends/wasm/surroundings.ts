@@ -1,0 +1,38 @@
+/**
+ * What this backend asks of the JavaScript engine around it, in Node and in browsers: nothing here
+ * imports node:*, so that bundlers for browsers find nothing to complain about.
+ */
+import { BackendError } from '../../errors.ts'
+
+/**
+ * Node's process, whose `getBuiltinModule` stands in for imports; undefined in a browser.
+ *
+ * @throws BackendError if this Node lacks it
+ */
+export function nodeProcess(): NodeJS.Process | undefined {
+  const found: NodeJS.Process | undefined = globalThis.process
+  if (found?.versions?.node === undefined) return undefined
+  if (typeof found.getBuiltinModule === 'function') return found
+  throw new BackendError(
+    `Expected Node 20.16 or newer for the WebAssembly backend, got ${found.version}. Update Node.`,
+  )
+}
+
+/** Processors that this process or page may use; at least 1. */
+export function processorCount(): number {
+  const node = nodeProcess()
+  if (node) return node.getBuiltinModule('node:os').availableParallelism()
+  return globalThis.navigator?.hardwareConcurrency || 1
+}
+
+/** Lets other tasks run: timers, input, drawing. Sooner than a timer, which browsers hold back. */
+export function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(undefined)
+  })
+}
