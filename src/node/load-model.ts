@@ -2,23 +2,21 @@
  * From a name or path to a model that generates: finds the file, opens a backend, loads the weights and
  * the tokenizer, and puts them together.
  */
-import { openBackend } from '../backends/select.ts'
 import { FormatError } from '../errors.ts'
 import { createLanguageModel } from '../generate/create-language-model.ts'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
-import { createDecoder } from '../model/decoder.ts'
 import { readConfig } from '../model/read-config.ts'
 import {
   type SamplingDefaults,
   samplingFromGenerationConfig,
   samplingFromGguf,
 } from '../model/sampling-defaults.ts'
-import { loadWeights } from '../model/weights.ts'
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../tokenizer/from-json.ts'
 import { numericTokenizer } from '../tokenizer/numeric.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { resolveModel } from './default-model.ts'
+import { openEngine } from './load-engine.ts'
 import { type OpenedModel, openModelFile } from './open-model.ts'
 
 /**
@@ -58,10 +56,9 @@ async function assemble(
   const config = readConfig(file)
   const defaults = samplingDefaults(opened)
   const tokenizer = loadTokenizer(opened, config.vocabSize)
-  const backend = await openBackend(options)
+  const engine = await openEngine(file, config, options, began)
   try {
-    const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
+    const { backend, weights, decoder } = engine
     return createLanguageModel({
       engine: decoder,
       tokenizer,
@@ -77,18 +74,13 @@ async function assemble(
         activationBytes: decoder.activationBytes,
         cacheBytesPerToken: decoder.cacheBytesPerToken,
       },
-      loadMs: performance.now() - began,
+      loadMs: engine.loadMs,
       name: config.name,
       defaults,
-      dispose: () => {
-        decoder.dispose()
-        weights.dispose()
-        backend.dispose()
-      },
+      dispose: () => engine.dispose(),
     })
   } catch (error) {
-    // Frees all that was allocated on it.
-    backend.dispose()
+    engine.dispose()
     throw error
   }
 }
