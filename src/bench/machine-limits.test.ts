@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest'
 import { testBackends } from '../../test/backends.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { fastestPass, measureLimits } from './machine-limits.ts'
+import { measureLimits } from './machine-limits.ts'
 
 /** A clock that moves by one millisecond each time it is read. */
 function tickingClock(): () => number {
@@ -35,15 +35,4 @@ test('the reference backend has no such operations', async () => {
   const backend = createReferenceBackend()
   expect(await measureLimits(backend)).toBeUndefined()
   backend.dispose()
-})
-
-test('the fastest of the passes counts, the first one never', async () => {
-  const durations = [1, 40, 20, 30, 50]
-  let time = 0
-  let passes = 0
-  const pass = async (): Promise<void> => {
-    time += durations[passes++]
-  }
-  expect(await fastestPass(pass, 100, () => time)).toBe(0.02)
-  expect(passes).toBe(5)
 })

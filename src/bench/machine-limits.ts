@@ -5,6 +5,8 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import { ListBackend } from '../backends/list-backend.ts'
+import { fillBuffer } from './fill-buffer.ts'
+import { type PassOptions, timePasses } from './pass-timing.ts'
 
 export interface MachineLimits {
   /** Bytes read per second, by all threads, from memory that no cache holds. */
@@ -35,8 +37,6 @@ const PEAK_TASKS_PER_THREAD = 128
 
 const READ_BYTES = 256 << 20
 const BUDGET_MS = 400
-/** Every measurement is the best of at least so many passes. */
-const MIN_PASSES = 3
 
 /**
  * Measures both; frees what it allocates. The fastest pass counts: whatever else ran on the machine can
@@ -51,8 +51,8 @@ export async function measureLimits(
   const { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now = () => performance.now() } = options
   if (!(backend instanceof ListBackend)) return undefined
   return {
-    readBytesPerSecond: await measureReads(backend, readBytes, budgetMs, now),
-    macsPerSecond: await measurePeak(backend, budgetMs, now),
+    readBytesPerSecond: await measureReads(backend, readBytes, { budgetMs, now }),
+    macsPerSecond: await measurePeak(backend, { budgetMs, now }),
   }
 }
 
@@ -61,20 +61,18 @@ type Measurable = ListBackend<unknown, unknown>
 async function measureReads(
   backend: Measurable,
   bytes: number,
-  budgetMs: number,
-  now: () => number,
+  options: PassOptions,
 ): Promise<number> {
   const pieces = Math.max(1, Math.floor(bytes / READ_PIECE))
   const memory = backend.allocate(pieces * READ_PIECE, 'bandwidth', 'weights')
   const sinks = backend.allocate(pieces * VECTOR_BYTES, 'bandwidth sinks')
   try {
-    // Pages that were never written all lie on one page of zeros, which stays in the cache.
-    backend.map(memory).fill(1)
+    fillBuffer(backend, memory, 1)
     const program = backend.recordEncoded([
       { op: 'read-bytes', pointers: [memory, sinks], integers: [pieces] },
     ])
     try {
-      const seconds = await fastestPass(() => backend.submit(program), budgetMs, now)
+      const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
       return (pieces * READ_PIECE) / seconds
     } finally {
       program.dispose()
@@ -85,21 +83,17 @@ async function measureReads(
   }
 }
 
-async function measurePeak(
-  backend: Measurable,
-  budgetMs: number,
-  now: () => number,
-): Promise<number> {
+async function measurePeak(backend: Measurable, options: PassOptions): Promise<number> {
   const tasks = PEAK_TASKS_PER_THREAD * backend.threads
   const sums = backend.allocate(tasks * VECTOR_BYTES, 'peak sums')
   const operands = backend.allocate(VECTOR_BYTES, 'peak operands')
   try {
-    backend.map(operands).fill(1)
+    fillBuffer(backend, operands, 1)
     const program = backend.recordEncoded([
       { op: 'peak-dot', pointers: [sums, operands], integers: [tasks] },
     ])
     try {
-      const seconds = await fastestPass(() => backend.submit(program), budgetMs, now)
+      const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
       return (tasks * PEAK_PRODUCTS) / seconds
     } finally {
       program.dispose()
@@ -108,21 +102,4 @@ async function measurePeak(
     backend.free(sums)
     backend.free(operands)
   }
-}
-
-/** Seconds of the fastest pass within the budget, after one that is not counted. */
-export async function fastestPass(
-  pass: () => Promise<void>,
-  budgetMs: number,
-  now: () => number = () => performance.now(),
-): Promise<number> {
-  await pass()
-  let fastest = Number.POSITIVE_INFINITY
-  const end = now() + budgetMs
-  for (let i = 0; i < MIN_PASSES || now() < end; i++) {
-    const start = now()
-    await pass()
-    fastest = Math.min(fastest, now() - start)
-  }
-  return fastest / 1000
 }

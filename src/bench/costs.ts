@@ -1,0 +1,87 @@
+/**
+ * What a pass of a model must read and compute, counted from its weights: the arithmetic that turns
+ * tokens per second into bytes per second, multiply-accumulates per second and joules.
+ */
+import type { DenseMatrix } from '../kernels/commands.ts'
+import type { ModelConfig } from '../model/config.ts'
+import type { DecoderWeights, LayerWeights, LinearWeights } from '../model/forward.ts'
+
+export interface ModelCosts {
+  /** Bytes of the ternary matrices with their scales; every pass reads all of them. */
+  readonly ternaryBytes: number
+  /** Bytes of dense projections and of norms, which every pass reads too. */
+  readonly denseBytes: number
+  /** Bytes of the head that a pass with logits reads. */
+  readonly headBytes: number
+  /** Bytes of keys and values of one position, all layers. */
+  readonly cacheBytesPerToken: number
+  /** Multiply-accumulates per token in ternary products: int8 activations, one addition a weight. */
+  readonly ternaryMacs: number
+  /** Scales that a token's ternary products are multiplied with: inputs and outputs of each. */
+  readonly ternaryScalings: number
+  /** Multiply-accumulates per token in dense projections. */
+  readonly denseMacs: number
+  /** Multiply-accumulates per token whose logits are wanted. */
+  readonly headMacs: number
+  /** Multiply-accumulates per token and per position that it attends to, all layers. */
+  readonly attentionMacsPerPosition: number
+}
+
+export function costsOf(
+  config: ModelConfig,
+  weights: DecoderWeights,
+  cacheBytesPerToken: number,
+): ModelCosts {
+  const matrices = weights.layers.flatMap(matricesOf)
+  const ternary = matrices.filter(({ kind }) => kind === 'ternary')
+  const dense = matrices.filter(({ kind }) => kind === 'dense')
+  const { nLayers, nHeads, headDim } = config
+  return {
+    ternaryBytes: sum(ternary, bytesOf),
+    denseBytes: sum(dense, bytesOf) + sum(weights.layers, normBytes) + weights.finalNorm.byteLength,
+    headBytes: denseBytes(weights.head),
+    cacheBytesPerToken,
+    ternaryMacs: sum(ternary, macsOf),
+    ternaryScalings: sum(ternary, ({ matrix }) => matrix.rows + matrix.cols),
+    denseMacs: sum(dense, macsOf),
+    headMacs: weights.head.rows * weights.head.cols,
+    attentionMacsPerPosition: 2 * nLayers * nHeads * headDim,
+  }
+}
+
+/** Bytes that a pass reads whose sequences attend to `positions` positions each. */
+export function passBytes(
+  costs: ModelCosts,
+  { batch, positions }: { batch: number; positions: number },
+): number {
+  const { ternaryBytes, denseBytes, headBytes, cacheBytesPerToken } = costs
+  return ternaryBytes + denseBytes + headBytes + batch * positions * cacheBytesPerToken
+}
+
+/** Bytes of a dense matrix that a product reads. */
+export function denseBytes({ type, data, scales }: DenseMatrix): number {
+  // Of int4 only the plane of the high nibbles; the few rows that are computed again do not show.
+  return (type === 'int4' ? data.byteLength / 2 : data.byteLength) + (scales?.byteLength ?? 0)
+}
+
+function matricesOf(layer: LayerWeights): LinearWeights[] {
+  return [layer.qkv, layer.output, layer.gateUp, layer.down]
+}
+
+function normBytes(layer: LayerWeights): number {
+  const norms = [layer.attentionNorm, layer.attentionSubNorm, layer.ffnNorm, layer.ffnSubNorm]
+  return sum(norms, (norm) => norm?.byteLength ?? 0)
+}
+
+function bytesOf(weights: LinearWeights): number {
+  if (weights.kind === 'dense') return denseBytes(weights.matrix)
+  return weights.matrix.data.byteLength + weights.matrix.scales.byteLength
+}
+
+function macsOf({ matrix }: LinearWeights): number {
+  return matrix.rows * matrix.cols
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0)
+}

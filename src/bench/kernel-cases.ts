@@ -1,0 +1,159 @@
+/**
+ * Single operations at the shapes of a named model, made to be timed: copies of everything that a decode
+ * step would read from memory, so that none of it comes from a cache.
+ */
+import type { BufferUse } from '../backends/backend.ts'
+import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
+import {
+  type CacheType,
+  type Command,
+  type DenseType,
+  type DeviceBuffer,
+  type QuantizedBuffer,
+  STEP_WORDS,
+  type TernaryPacking,
+} from '../kernels/commands.ts'
+import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
+import { ternaryByteLength } from '../kernels/operands.ts'
+import { padToTile } from '../ternary/index.ts'
+import type { ModelShape, ProductShape } from './shapes.ts'
+
+/** Allocates a buffer and fills it with one byte, or with these. */
+export type Allocate = (
+  byteLength: number,
+  label: string,
+  fill: number | Uint8Array,
+  use?: BufferUse,
+) => DeviceBuffer
+
+export interface KernelCase {
+  /** "gate and up 13824 x 2560, 8 tokens" */
+  readonly name: string
+  /** Bytes of weights or cache that one command reads. */
+  readonly bytes: number
+  /** Multiply-accumulates of one command; 0 where it does something else. */
+  readonly macs: number
+  /** Makes what all copies share and returns what makes one copy. */
+  prepare(allocate: Allocate): () => Command
+}
+
+/**
+ * Bytes to fill memory with. Which values there are changes no kernel's time, as long as no float is
+ * subnormal: 0x3c3c3c3c is 0.0115 as float32, 0x3c3c 1.06 as float16. As ternary codes, all weights 0.
+ */
+const FILL = { floats: 0x3c, int8: 0x3c, '2bit': 0x55, base3: 121 } as const
+
+/** Buffers of float32 or int32. */
+const WORD = 4
+
+function plural(tokens: number): string {
+  return tokens === 1 ? '1 token' : `${tokens} tokens`
+}
+
+function quantizedRows(allocate: Allocate, rows: number, cols: number): QuantizedBuffer {
+  return {
+    q: allocate(rows * padToTile(cols), 'activations', FILL.int8),
+    scales: allocate(rows * WORD, 'activation scales', FILL.floats),
+    sums: allocate(rows * WORD, 'activation sums', 0),
+  }
+}
+
+export function ternaryCase(
+  { name, rows, cols }: ProductShape,
+  tokens: number,
+  packing: TernaryPacking = '2bit',
+): KernelCase {
+  const bytes = ternaryByteLength({ packing, rows, cols })
+  const note = packing === '2bit' ? '' : ` ${packing}`
+  return {
+    name: `${name} ${rows} x ${cols}${note}, ${plural(tokens)}`,
+    bytes,
+    macs: tokens * rows * cols,
+    prepare(allocate) {
+      const x = quantizedRows(allocate, tokens, cols)
+      const scales = allocate(padToTile(rows) * WORD, 'row scales', FILL.floats)
+      const out = allocate(tokens * rows * WORD, 'product', 0)
+      return () => {
+        const data = allocate(bytes, 'weights', FILL[packing], 'weights')
+        const weights = { packing, rows, cols, data, scales }
+        return { op: 'ternary-matmul', rows: tokens, weights, x, out, accumulate: false }
+      }
+    },
+  }
+}
+
+/** The product with the vocabulary, as it is done for one token. */
+export function headCase({ vocabSize: rows, dim: cols }: ModelShape, type: DenseType): KernelCase {
+  const bytes = denseByteLength(type, rows, cols)
+  return {
+    name: `head ${type} ${rows} x ${cols}, 1 token`,
+    bytes,
+    macs: rows * cols,
+    prepare(allocate) {
+      const x = allocate(cols * WORD, 'x', FILL.floats)
+      const out = allocate(rows * WORD, 'logits', 0)
+      return () => {
+        const data = allocate(bytes, 'head', FILL.floats, 'weights')
+        const scales = hasRowScales(type)
+          ? allocate(padToTile(rows) * WORD, 'head scales', FILL.floats)
+          : undefined
+        const weights = { type, rows, cols, data, scales }
+        return { op: 'dense-matmul', rows: 1, weights, x, out, accumulate: false }
+      }
+    },
+  }
+}
+
+/** Rows of one sequence that attend to all positions before them, `positions` for the last one. */
+export function attentionCase(
+  { nHeads, nKvHeads, headDim }: ModelShape,
+  positions: number,
+  rows: number,
+  type: CacheType,
+): KernelCase {
+  const capacity = padToTile(positions)
+  const shape = { type, slots: 1, capacity, nKvHeads, headDim }
+  const keyBytes = keyCacheByteLength(shape)
+  const valueBytes = valueCacheByteLength(shape)
+  const attended = rows * (positions - (rows - 1) / 2)
+  return {
+    name: `attention ${nHeads}/${nKvHeads} heads ${type}, ${positions} positions, ${plural(rows)}`,
+    bytes: ((keyBytes + valueBytes) * positions) / capacity,
+    macs: 2 * nHeads * headDim * attended,
+    prepare(allocate) {
+      const step = allocate(rows * STEP_WORDS * WORD, 'step', stepEntries(positions, rows))
+      const qkv = allocate(rows * (nHeads + 2 * nKvHeads) * headDim * WORD, 'qkv', FILL.floats)
+      const out = allocate(rows * nHeads * headDim * WORD, 'mixed', 0)
+      return () => {
+        const keys = allocate(keyBytes, 'keys', FILL.floats)
+        const values = allocate(valueBytes, 'values', FILL.floats)
+        const cache = { ...shape, keys, values }
+        return { op: 'attention', rows, nHeads, step, qkv, cache, out }
+      }
+    },
+  }
+}
+
+/** Token 0 of slot 0 at the last `rows` of the positions. */
+function stepEntries(positions: number, rows: number): Uint8Array {
+  const entries = new Int32Array(rows * STEP_WORDS)
+  for (let row = 0; row < rows; row++) entries[row * STEP_WORDS + 2] = positions - rows + row
+  return new Uint8Array(entries.buffer)
+}
+
+/** RMSNorm and int8 of a layer's input. */
+export function quantizeCase({ dim: cols }: ModelShape, tokens: number): KernelCase {
+  return {
+    name: `norm and quantize ${cols}, ${plural(tokens)}`,
+    bytes: tokens * cols * WORD,
+    macs: 0,
+    prepare(allocate) {
+      const weight = allocate(cols * WORD, 'norm', FILL.floats)
+      const out = quantizedRows(allocate, tokens, cols)
+      return () => {
+        const x = allocate(tokens * cols * WORD, 'x', FILL.floats)
+        return { op: 'quantize', rows: tokens, cols, eps: 1e-5, x, weight, out }
+      }
+    },
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Speed tests in the manner of llama-bench: pp512 prefills 512 tokens, tg128 decodes 128 tokens one
+ * after another, "@ d2048" does so behind 2,048 tokens that are in the cache already, and "b8" decodes
+ * eight sequences in every pass. They drive the engine itself with random tokens: nothing is sampled,
+ * no text ends early, and every run has exactly the tokens that its name says.
+ */
+import { UsageError } from '../errors.ts'
+import type { ModelConfig } from '../model/config.ts'
+import type { DecodeEngine, KvCache } from '../model/engine.ts'
+
+export interface SpeedTest {
+  readonly kind: 'prefill' | 'decode'
+  /** Tokens of a run; of each sequence, where there are several. */
+  readonly tokens: number
+  /** Tokens in each sequence's cache before a run begins. */
+  readonly depth: number
+  /** Sequences in every pass of a decode test; 1 for a prefill. */
+  readonly batch: number
+}
+
+/** The lists of the command line; every combination is a test. */
+export interface SpeedTestLists {
+  readonly prefill: readonly number[]
+  readonly decode: readonly number[]
+  readonly depth: readonly number[]
+  readonly batch: readonly number[]
+}
+
+/** Counted runs of a test. */
+export interface MeasuredTest {
+  readonly test: SpeedTest
+  /** Seconds of each run. */
+  readonly seconds: readonly number[]
+  /** Joules of each run; empty where they cannot be read. */
+  readonly joules: readonly number[]
+}
+
+export interface RunOptions {
+  /** Counted runs of each test. */
+  readonly runs: number
+  /** Milliseconds since some moment. */
+  readonly now?: () => number
+  /** Joules used since some moment. */
+  readonly readJoules?: (() => number) | undefined
+  readonly signal?: AbortSignal
+  /** Told what is being done, before each part. */
+  readonly onStep?: (what: string) => void
+}
+
+/** Where a token goes in the cache. */
+interface Place {
+  readonly slot: number
+  readonly position: number
+}
+
+/** Enough passes to record the program, fill the caches and raise the clock. */
+const WARM_UP_STEPS = 8
+
+/** "pp512", "tg128 b8 @ d2048" */
+export function speedTestName({ kind, tokens, depth, batch }: SpeedTest): string {
+  const name = kind === 'prefill' ? `pp${tokens}` : `tg${tokens}`
+  return name + (batch > 1 ? ` b${batch}` : '') + (depth > 0 ? ` @ d${depth}` : '')
+}
+
+/** All combinations, ordered so that tests of one depth follow each other. */
+export function planSpeedTests(lists: SpeedTestLists): SpeedTest[] {
+  const tests = new Map<string, SpeedTest>()
+  for (const depth of lists.depth) {
+    const prefills = lists.prefill.map((tokens) => ({ kind: 'prefill', tokens, batch: 1 }) as const)
+    const decodes = lists.batch.flatMap((batch) =>
+      lists.decode.map((tokens) => ({ kind: 'decode', tokens, batch }) as const),
+    )
+    for (const part of [...prefills, ...decodes]) {
+      const test = { ...part, depth }
+      tests.set(speedTestName(test), test)
+    }
+  }
+  return [...tests.values()]
+}
+
+/** @throws UsageError before anything runs, if a test does not fit the context or a pass */
+export function checkSpeedTests(
+  tests: readonly SpeedTest[],
+  engine: { readonly config: ModelConfig; readonly maxRows: number },
+): void {
+  const { contextLength, name } = engine.config
+  for (const test of tests) {
+    const positions = test.depth + test.tokens
+    if (positions > contextLength) {
+      throw new UsageError(
+        `Expected tests of at most ${contextLength} positions, the context of ${name}, got ` +
+          `${positions} in ${speedTestName(test)}. Ask for fewer tokens or less depth.`,
+      )
+    }
+    if (test.batch > engine.maxRows) {
+      throw new UsageError(
+        `Expected a batch of at most ${engine.maxRows} sequences, got ${test.batch}.`,
+      )
+    }
+  }
+}
+
+/**
+ * Runs the tests in their order, each after a warm-up that is not counted.
+ *
+ * @throws UsageError if a test does not fit, or the signal's reason
+ */
+export async function runSpeedTests(
+  engine: DecodeEngine,
+  tests: readonly SpeedTest[],
+  options: RunOptions,
+): Promise<MeasuredTest[]> {
+  checkSpeedTests(tests, engine)
+  const results: MeasuredTest[] = []
+  for (const group of groupByCache(tests)) {
+    const [{ depth, batch }] = group
+    const capacity = depth + Math.max(...group.map(({ tokens }) => tokens))
+    const runner = new Runner(engine, engine.createCache({ slots: batch, capacity }), options)
+    try {
+      if (depth > 0) options.onStep?.(`Filling ${batch} x ${depth} positions`)
+      for (let slot = 0; slot < batch; slot++) await runner.fill(slot, 0, depth, false)
+      for (const test of group) results.push(await runner.measure(test))
+    } finally {
+      runner.dispose()
+    }
+  }
+  return results
+}
+
+/** Tests that follow each other and need the same filled cache. */
+function groupByCache(tests: readonly SpeedTest[]): [SpeedTest, ...SpeedTest[]][] {
+  const groups: [SpeedTest, ...SpeedTest[]][] = []
+  for (const test of tests) {
+    const last = groups.at(-1)
+    if (last !== undefined && last[0].depth === test.depth && last[0].batch === test.batch) {
+      last.push(test)
+    } else {
+      groups.push([test])
+    }
+  }
+  return groups
+}
+
+class Runner {
+  readonly #engine: DecodeEngine
+  readonly #cache: KvCache
+  readonly #options: RunOptions
+  #random = 1
+
+  constructor(engine: DecodeEngine, cache: KvCache, options: RunOptions) {
+    this.#engine = engine
+    this.#cache = cache
+    this.#options = options
+  }
+
+  async measure(test: SpeedTest): Promise<MeasuredTest> {
+    const { runs, onStep, readJoules, now = () => performance.now() } = this.#options
+    const name = speedTestName(test)
+    onStep?.(`${name}: warming up`)
+    await this.#run(test, test.kind === 'prefill' ? test.tokens : WARM_UP_STEPS)
+    const seconds: number[] = []
+    const joules: number[] = []
+    for (let run = 0; run < runs; run++) {
+      onStep?.(`${name}: run ${run + 1} of ${runs}`)
+      const joulesBefore = readJoules?.()
+      const start = now()
+      await this.#run(test, test.tokens)
+      seconds.push((now() - start) / 1000)
+      if (readJoules !== undefined && joulesBefore !== undefined) {
+        joules.push(readJoules() - joulesBefore)
+      }
+    }
+    return { test, seconds, joules }
+  }
+
+  /** Computes positions [from, to) of one sequence, in passes as large as the engine takes. */
+  async fill(slot: number, from: number, to: number, withLogits: boolean): Promise<void> {
+    const { maxRows } = this.#engine
+    for (let position = from; position < to; position += maxRows) {
+      const rows = Math.min(maxRows, to - position)
+      // As with a real prompt, only its last token's logits are wanted.
+      const isLast = withLogits && position + rows === to
+      await this.#forward(
+        Array.from({ length: rows }, (_, i) => ({ slot, position: position + i })),
+        isLast ? [rows - 1] : [],
+      )
+    }
+  }
+
+  dispose(): void {
+    this.#cache.dispose()
+  }
+
+  /** One run, or its first `tokens` tokens. What earlier runs left at these positions is replaced. */
+  async #run({ kind, depth, batch, tokens: all }: SpeedTest, tokens: number): Promise<void> {
+    const end = depth + Math.min(tokens, all)
+    if (kind === 'prefill') return this.fill(0, depth, end, true)
+    const logitRows = Array.from({ length: batch }, (_, slot) => slot)
+    for (let position = depth; position < end; position++) {
+      await this.#forward(
+        logitRows.map((slot) => ({ slot, position })),
+        logitRows,
+      )
+    }
+  }
+
+  async #forward(places: readonly Place[], logitRows: readonly number[]): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    await this.#engine.forward(this.#cache, {
+      tokens: places.map(() => this.#randomToken()),
+      slots: places.map(({ slot }) => slot),
+      positions: places.map(({ position }) => position),
+      logitRows,
+    })
+  }
+
+  #randomToken(): number {
+    // Numerical Recipes' linear congruential step; the high bits are the better ones.
+    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0
+    return Math.floor((this.#random / 2 ** 32) * this.#engine.config.vocabSize)
+  }
+}
