@@ -70,7 +70,6 @@ describe('without a model', () => {
     [['generate', '-p', 'a', '--threads', '0'], 'Expected a whole number >= 1'],
     [['generate', '-p', 'a', '--stop', ''], 'at least one character'],
     [['generate', '-p', 'a', '--head', 'q4'], 'Expected one of f16, int8'],
-    [['generate', '-p', 'a', '--backend', 'cuda'], 'Expected one of auto, native, reference'],
     [['generate', '-p', 'a', '--backend', 'gpu'], 'auto, native, wasm, reference'],
     [['generate', '--messages', '[{"role":"x"}]'], 'Expected message 1'],
     [['generate', '--messages', 'missing.json'], 'Cannot read missing.json'],
