@@ -7,13 +7,18 @@ extern const kernel_table kernels_portable;
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
+extern const kernel_table kernels_x86_amx;
 extern const kernel_table kernels_x86_avx512vbmi;
 extern const kernel_table kernels_x86_avx512vnni;
 extern const kernel_table kernels_x86_avx2;
 
 typedef struct {
-  unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, xcr0;
+  unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_edx, xcr0;
 } cpu_bits;
 
 static cpu_bits read_cpu(void) {
@@ -23,6 +28,7 @@ static cpu_bits read_cpu(void) {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
     bits.leaf7_ebx = ebx;
     bits.leaf7_ecx = ecx;
+    bits.leaf7_edx = edx;
   }
   if (bits.leaf1_ecx & bit_OSXSAVE) {
     unsigned high;
@@ -34,6 +40,7 @@ static cpu_bits read_cpu(void) {
 // The operating system must save the registers too, or using them faults.
 #define XCR0_AVX 0x06
 #define XCR0_AVX512 0xe6
+#define XCR0_AMX 0x60000
 
 static const char *missing_avx2(cpu_bits bits) {
   if ((bits.xcr0 & XCR0_AVX) != XCR0_AVX) return "AVX registers in the operating system";
@@ -60,14 +67,34 @@ static const char *missing_avx512vbmi(cpu_bits bits) {
   return bits.leaf7_ecx & bit_AVX512VBMI ? NULL : "AVX-512 VBMI";
 }
 
+// The tile registers are large, so a process on Linux must ask for them; its later threads have them too.
+static int may_use_tiles(void) {
+#ifdef __linux__
+  const long ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return 0;
+#endif
+}
+
+static const char *missing_amx(cpu_bits bits) {
+  const unsigned AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25;
+  const char *below = missing_avx512vbmi(bits);
+  if (below) return below;
+  if (!(bits.leaf7_edx & AMX_TILE) || !(bits.leaf7_edx & AMX_INT8)) return "AMX-INT8";
+  if ((bits.xcr0 & XCR0_AMX) != XCR0_AMX) return "AMX registers in the operating system";
+  return may_use_tiles() ? NULL : "permission to use AMX registers";
+}
+
 const variant *cpu_variants(int32_t *count) {
-  static variant list[4];
+  static variant list[5];
   const cpu_bits bits = read_cpu();
-  list[0] = (variant){&kernels_x86_avx512vbmi, missing_avx512vbmi(bits)};
-  list[1] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
-  list[2] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
-  list[3] = (variant){&kernels_portable, NULL};
-  *count = 4;
+  list[0] = (variant){&kernels_x86_amx, missing_amx(bits)};
+  list[1] = (variant){&kernels_x86_avx512vbmi, missing_avx512vbmi(bits)};
+  list[2] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
+  list[3] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
+  list[4] = (variant){&kernels_portable, NULL};
+  *count = 5;
   return list;
 }
 

@@ -87,7 +87,13 @@ static inline void *thread_entry(void *argument) {
 static inline int thread_start(thread_handle *t, void (*run)(void *), void *argument) {
   t->run = run;
   t->argument = argument;
-  return pthread_create(&t->id, NULL, thread_entry, t) == 0;
+  // Some systems give threads 128 kB; kernels keep up to 1 MB of working copies on the stack.
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return 0;
+  pthread_attr_setstacksize(&attributes, (size_t)4 << 20);
+  const int failed = pthread_create(&t->id, &attributes, thread_entry, t);
+  pthread_attr_destroy(&attributes);
+  return failed == 0;
 }
 static inline void thread_join(thread_handle *t) { pthread_join(t->id, NULL); }
 static inline void thread_yield(void) { sched_yield(); }

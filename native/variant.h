@@ -19,11 +19,15 @@
 #include "../src/kernels/ternary-matmul/base3.c"
 #endif
 
+#ifndef TERNARY_MATMUL_RUN
+#define TERNARY_MATMUL_RUN ternary_matmul_run
+#endif
+
 static void ternary_matmul_any(const command *c, int32_t phase, int32_t first, int32_t last) {
   if (c->i[4]) {
     ternary_matmul_base3(c, first, last);
   } else {
-    ternary_matmul_run(c, phase, first, last);
+    TERNARY_MATMUL_RUN(c, phase, first, last);
   }
 }
 

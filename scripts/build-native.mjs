@@ -22,6 +22,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Variants by processor, with the flags that only their own file may use. */
 const VARIANTS = {
   x64: {
+    'x86-amx': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi+amx_tile+amx_int8'],
     'x86-avx512vbmi': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi'],
     'x86-avx512vnni': ['-mcpu=x86_64_v4+avx512vnni'],
     'x86-avx2': ['-mcpu=x86_64_v3'],

@@ -8,8 +8,8 @@ import { ternaryByteLength } from '../kernels/operands.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
 
-/** The only variant with a quick product of the 1.6-bit layout. */
-const BASE3_ISA = 'x86-avx512vbmi'
+/** The variants with a quick product of the 1.6-bit layout. */
+const BASE3_ISAS = ['x86-avx512vbmi', 'x86-amx']
 /** Below this, weights lie in the caches of most processors, and bytes are not what matters. */
 const SMALL_MODEL_WEIGHTS = 1 << 28
 /** The matrix that is timed: twelve of them are 70 million weights, 18 MB at 2 bits. */
@@ -28,7 +28,7 @@ export async function choosePacking(
   weights: number,
 ): Promise<TernaryPacking> {
   if (asked !== 'auto') return asked
-  if (backend.isa !== BASE3_ISA || weights < SMALL_MODEL_WEIGHTS) return '2bit'
+  if (!BASE3_ISAS.includes(backend.isa) || weights < SMALL_MODEL_WEIGHTS) return '2bit'
   const twoBit = await passMs(backend, '2bit')
   const base3 = await passMs(backend, 'base3')
   return base3 < twoBit ? 'base3' : '2bit'

@@ -1,0 +1,10 @@
+#define VARIANT x86_amx
+#define VARIANT_NAME "x86-amx"
+#include "../kernel.h"
+#include "../vec.h"
+#include "../../src/kernels/dense-matmul/x86-avx512vnni.c"
+#include "../../src/kernels/head-matmul/x86-avx512vnni.c"
+#include "../../src/kernels/ternary-matmul/x86-avx512vnni.c"
+#include "../../src/kernels/ternary-matmul/x86-avx512vbmi.c"
+#include "../../src/kernels/ternary-matmul/x86-amx.c"
+#include "../variant.h"
