@@ -23,6 +23,15 @@ describe('a decoder', () => {
     expect(guessed.speculation?.proposed).toBeGreaterThan(0)
   })
 
+  test.each(['f32', 'int8', 'int4'] as const)('does so with a cache of %s', async (kv) => {
+    await using model = await loadModel(tiny('bitnet-packed'), { kv })
+    const options = { temperature: 0, maxTokens: 40 }
+    const expected = await model.generate(PROMPT, options).result
+    const guessed = await model.generate(PROMPT, { ...options, speculate: true }).result
+    expect(guessed.tokenIds).toEqual(expected.tokenIds)
+    expect(guessed.speculation?.proposed).toBeGreaterThan(0)
+  })
+
   test('gives the same greedy tokens with a draft model that often is wrong', async () => {
     await using model = await loadModel(tiny('bitnet-bf16'))
     await using draft = await loadModel(tiny('bitnet-packed'))
