@@ -16,7 +16,7 @@ import { writeReplayFile } from './replay-file.ts'
 const run = promisify(execFile)
 
 /** Emulation is slow: larger products show nothing that the smaller ones do not. */
-const MAX_CASE_BYTES = 1 << 20
+const MAX_WEIGHTS = 1 << 20
 const PROGRAM = join(ROOT, 'native/build/replay-linux-arm64-musl/conformance-replay')
 
 function findEmulator(): string | undefined {
@@ -40,7 +40,7 @@ describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-sta
     file = join(folder, 'cases')
     const build = join(ROOT, 'scripts/build-native.mjs')
     await run(process.execPath, [build, '--target', 'linux-arm64-musl', '--replay'])
-    counts = await writeReplayFile(file, MAX_CASE_BYTES)
+    counts = await writeReplayFile(file, MAX_WEIGHTS)
   }, 240_000)
 
   afterAll(() => rmSync(folder, { recursive: true }))

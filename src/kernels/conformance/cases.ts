@@ -18,6 +18,8 @@ export interface CaseData {
 
 export interface KernelCase {
   readonly name: string
+  /** Weights of the matrix in a product, so that a slow machine can leave large ones out unmade. */
+  readonly weights?: number
   /** Makes the data anew; it is the same at every call. */
   create(): CaseData
 }

@@ -22,6 +22,7 @@ function denseCase(shape: Shape): KernelCase {
   const sizes = `weights ${constant ? 'of' : 'to'} ${weight}, x ${constant ? 'of' : 'to'} ${x}`
   return {
     name: `${type} ${rows} x ${cols}, ${tokens} tokens, ${sizes}${accumulate ? ', added' : ''}`,
+    weights: rows * cols,
     create() {
       const seeded = new Seeded(rows * 5 + cols * 3 + tokens)
       const values = seeded.floats(rows * cols, weight)

@@ -29,6 +29,7 @@ function ternaryCase(shape: Shape): KernelCase {
   const fixed = code === undefined ? '' : `, all weights ${code} and activations ${q}`
   return {
     name: `${packing}, ${rows} x ${cols}, ${tokens} tokens${accumulate ? ', added' : ''}${fixed}`,
+    weights: rows * cols,
     create() {
       const seeded = new Seeded(rows * 7 + cols * 3 + tokens)
       const fixedCodes = code === undefined ? undefined : new Int8Array(rows * cols).fill(code)
