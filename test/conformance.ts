@@ -10,6 +10,7 @@ import { denseMatmulCases } from '../src/kernels/dense-matmul/cases.ts'
 import { embedCases } from '../src/kernels/embed/cases.ts'
 import { gatedActivationCases } from '../src/kernels/gated-activation/cases.ts'
 import { gatherRowsCases } from '../src/kernels/gather-rows/cases.ts'
+import { headMatmulCases } from '../src/kernels/head-matmul/cases.ts'
 import { packDenseCases } from '../src/kernels/pack-dense/cases.ts'
 import { packTernaryCases } from '../src/kernels/pack-ternary/cases.ts'
 import { quantizeCases } from '../src/kernels/quantize/cases.ts'
@@ -24,6 +25,7 @@ export const conformanceCases: Record<OpName, readonly KernelCase[]> = {
   quantize: quantizeCases,
   'ternary-matmul': ternaryMatmulCases,
   'dense-matmul': denseMatmulCases,
+  'head-matmul': headMatmulCases,
   'rope-cache': ropeCacheCases,
   attention: attentionCases,
   'gated-activation': gatedActivationCases,

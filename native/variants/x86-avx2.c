@@ -3,5 +3,6 @@
 #include "../kernel.h"
 #include "../vec.h"
 #include "../../src/kernels/dense-matmul/x86-avx2.c"
+#include "../../src/kernels/head-matmul/x86-avx2.c"
 #include "../../src/kernels/ternary-matmul/x86-avx2.c"
 #include "../variant.h"

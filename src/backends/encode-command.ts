@@ -58,9 +58,7 @@ export interface Encoded {
 export function scratchByteLength(command: Command): number {
   switch (command.op) {
     case 'dense-matmul':
-      return command.weights.type === 'int8'
-        ? command.rows * splitByteLength(command.weights)
-        : 0
+      return command.weights.type === 'int8' ? command.rows * splitByteLength(command.weights) : 0
     case 'head-matmul': {
       const { rows, weights } = command
       const stripes = padToTile(weights.rows) / TILE
@@ -107,7 +105,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.step, ...dense(table), c.out],
-        integers: [c.rows, table.cols, DENSE_TYPES[table.type]],
+        integers: [c.rows, table.cols, DENSE_TYPES[table.type], table.rows],
       }
     }
     case 'gather-rows':

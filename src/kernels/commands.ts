@@ -19,7 +19,7 @@ export interface DeviceBuffer {
 export const STEP_WORDS = 4
 
 /** How a dense matrix is stored; see kernels/dense-matmul/layout.ts. */
-export type DenseType = 'f32' | 'f16' | 'int8'
+export type DenseType = 'f32' | 'f16' | 'int8' | 'int4'
 
 /** A dense matrix (rows, cols) in stripes of 16 rows. */
 export interface DenseMatrix {
@@ -27,7 +27,7 @@ export interface DenseMatrix {
   readonly rows: number
   readonly cols: number
   readonly data: DeviceBuffer
-  /** Only for int8: one float32 a padded row. */
+  /** Only for int8 and int4: one float32 a padded row. */
   readonly scales: DeviceBuffer | undefined
 }
 
@@ -129,6 +129,19 @@ export interface DenseMatmulCommand {
 }
 
 /**
+ * The head: out (rows, weights.rows) = W x with int4 weights. All results are near; those of the
+ * `exactStripes` stripes of 16 rows with the largest ones are what dense-matmul gives with int8.
+ */
+export interface HeadMatmulCommand {
+  readonly op: 'head-matmul'
+  readonly rows: number
+  readonly weights: DenseMatrix
+  readonly x: DeviceBuffer
+  readonly out: DeviceBuffer
+  readonly exactStripes: number
+}
+
+/**
  * Rotary embedding and cache write. qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries are rotated
  * in place, rotated keys and values go to the cache, rounded to its type.
  */
@@ -181,11 +194,16 @@ export interface PackTernaryCommand {
   readonly out: TernaryMatrix
 }
 
+/** How the values that pack-dense reads are stored. */
+export type ValuesType = 'f32' | 'f16' | 'bf16'
+
 /** Loading: packs `rows` rows of values (rows, out.cols) into the matrix, from `firstRow` on. */
 export interface PackDenseCommand {
   readonly op: 'pack-dense'
   readonly rows: number
   readonly firstRow: number
+  /** Unset: f32. */
+  readonly valuesType?: ValuesType
   readonly values: DeviceBuffer
   readonly out: DenseMatrix
 }
@@ -197,6 +215,7 @@ export type Command =
   | QuantizeCommand
   | TernaryMatmulCommand
   | DenseMatmulCommand
+  | HeadMatmulCommand
   | RopeCacheCommand
   | AttentionCommand
   | GatedActivationCommand

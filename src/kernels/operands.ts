@@ -13,7 +13,7 @@ import {
   STEP_WORDS,
   type TernaryMatrix,
 } from './commands.ts'
-import { denseByteLength } from './dense-matmul/layout.ts'
+import { denseByteLength, hasRowScales } from './dense-matmul/layout.ts'
 
 /** `update` reads what is there and changes it; `write` does not look at it. */
 export type Access = 'read' | 'write' | 'update'
@@ -46,7 +46,7 @@ function step(rows: number, buffer: DeviceBuffer): Operand {
 function dense(name: string, matrix: DenseMatrix, access: Access = 'read'): Operand[] {
   const { type, rows, cols, data, scales } = matrix
   const operands = [operand(`${name}.data`, data, denseByteLength(type, rows, cols), access)]
-  if (type === 'int8' && scales !== undefined) {
+  if (hasRowScales(type) && scales !== undefined) {
     operands.push(operand(`${name}.scales`, scales, padToTile(rows) * WORD, access))
   }
   return operands
@@ -142,6 +142,14 @@ export function operandsOf(command: Command): Operand[] {
         operand('out', command.out, rows * weights.rows * WORD, access),
       ]
     }
+    case 'head-matmul': {
+      const { weights } = command
+      return [
+        ...dense('weights', weights),
+        operand('x', command.x, rows * weights.cols * WORD),
+        operand('out', command.out, rows * weights.rows * WORD, 'write'),
+      ]
+    }
     case 'rope-cache': {
       const { nHeads, cache: layer } = command
       return [
@@ -169,8 +177,9 @@ export function operandsOf(command: Command): Operand[] {
       ]
     }
     case 'pack-dense': {
-      const { values, out } = command
-      return [operand('values', values, rows * out.cols * WORD), ...dense('out', out, 'update')]
+      const { values, valuesType = 'f32', out } = command
+      const byteLength = rows * out.cols * (valuesType === 'f32' ? WORD : WORD / 2)
+      return [operand('values', values, byteLength), ...dense('out', out, 'update')]
     }
     case 'gated-activation':
       return [

@@ -18,7 +18,8 @@ import { denseMatmul } from './dense-matmul/reference.ts'
 import { embed } from './embed/reference.ts'
 import { gatedActivation } from './gated-activation/reference.ts'
 import { gatherRows } from './gather-rows/reference.ts'
-import { packDenseRows } from './pack-dense/reference.ts'
+import { headMatmul } from './head-matmul/reference.ts'
+import { packDenseRows, valuesAsFloats } from './pack-dense/reference.ts'
 import { packBase3Rows, packRows } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
@@ -95,6 +96,10 @@ const references: References = {
     const weights = dense(memory, c.weights)
     denseMatmul(floats(memory, c.out), floats(memory, c.x), weights, c.rows, c.accumulate)
   },
+  'head-matmul'(c, memory) {
+    const weights = dense(memory, c.weights)
+    headMatmul(floats(memory, c.out), floats(memory, c.x), weights, c.rows, c.exactStripes)
+  },
   'rope-cache'(c, memory) {
     const cache = cacheMemory(memory, c.cache)
     const step = bufferWords(memory, c.step)
@@ -116,7 +121,9 @@ const references: References = {
     pack({ rows, cols, bytes: memory(data) }, signed, c.rows, c.firstRow)
   },
   'pack-dense'(c, memory) {
-    packDenseRows(dense(memory, c.out), floats(memory, c.values), c.rows, c.firstRow)
+    const { out, rows } = c
+    const values = valuesAsFloats(memory(c.values), c.valuesType ?? 'f32', rows * out.cols)
+    packDenseRows(dense(memory, out), values, rows, c.firstRow)
   },
 }
 
@@ -133,6 +140,7 @@ export const operationNames: readonly OpName[] = [
   'quantize',
   'ternary-matmul',
   'dense-matmul',
+  'head-matmul',
   'rope-cache',
   'attention',
   'gated-activation',

@@ -5,12 +5,21 @@
  */
 import { ShapeError } from '../errors.ts'
 import { CACHE_TYPES, MAX_HEAD_DIM } from './attention/layout.ts'
-import type { Command, DenseMatrix, LayerCache, TernaryMatrix } from './commands.ts'
+import type { Command, DenseMatrix, DenseType, LayerCache, TernaryMatrix } from './commands.ts'
+import { hasRowScales } from './dense-matmul/layout.ts'
 import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
+import { MAX_HEAD_COLS } from './head-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
 
 /** Keeps sums of code * q, at most 256 each, within int32; far above any model's width. */
 const MAX_COLS = 2 ** 22
+/** Integer sums of a row must stay within int32. */
+const MAX_DENSE_COLS: Record<DenseType, number> = {
+  f32: MAX_COLS,
+  f16: MAX_COLS,
+  int8: MAX_INT8_COLS,
+  int4: MAX_HEAD_COLS,
+}
 /** Row, head and slot numbers are int32 in the kernels, and so is their product with a few heads. */
 const MAX_COUNT = 2 ** 24
 
@@ -45,15 +54,26 @@ export function validateCommand(command: Command): void {
       break
     case 'dense-matmul':
       check.dense('weights', command.weights)
+      if (command.weights.type === 'int4') check.fail('weights.type', 'f32, f16 or int8', 'int4')
+      break
+    case 'head-matmul':
+      check.dense('weights', command.weights)
+      if (command.weights.type !== 'int4') check.fail('weights.type', 'int4', command.weights.type)
+      check.count('exactStripes', command.exactStripes)
       break
     case 'pack-ternary':
       check.ternary('out', command.out)
       check.within(command)
       break
-    case 'pack-dense':
-      check.dense('out', command.out)
+    case 'pack-dense': {
+      const { out, valuesType = 'f32' } = command
+      check.dense('out', out)
       check.within(command)
+      if (valuesType !== 'f32' && valuesType !== 'f16' && valuesType !== 'bf16') {
+        check.fail('valuesType', 'f32, f16 or bf16', valuesType)
+      }
       break
+    }
     case 'rope-cache':
     case 'attention':
       check.cache(command.cache)
@@ -101,12 +121,12 @@ class Checker {
   dense(name: string, matrix: DenseMatrix): void {
     const { type, scales } = matrix
     this.count(`${name}.rows`, matrix.rows)
-    this.count(`${name}.cols`, matrix.cols, type === 'int8' ? MAX_INT8_COLS : MAX_COLS)
-    if (type !== 'f32' && type !== 'f16' && type !== 'int8') {
-      this.fail(`${name}.type`, 'f32, f16 or int8', type)
+    if (!Object.hasOwn(MAX_DENSE_COLS, type)) {
+      this.fail(`${name}.type`, Object.keys(MAX_DENSE_COLS).join(', '), type)
     }
-    if (type === 'int8' && scales === undefined) {
-      this.fail(`${name}.scales`, 'a buffer for int8', undefined)
+    this.count(`${name}.cols`, matrix.cols, MAX_DENSE_COLS[type])
+    if (hasRowScales(type) && scales === undefined) {
+      this.fail(`${name}.scales`, `a buffer for ${type}`, undefined)
     }
   }
 

@@ -23,4 +23,35 @@ typedef struct {
 INLINE size_t plane_bytes(int32_t cols) { return ((size_t)cols + 15) & ~(size_t)15; }
 INLINE size_t split_stride(int32_t cols) { return 2 * plane_bytes(cols) + sizeof(split_token); }
 
+// Quantises one token of x to its planes and what follows them.
+INLINE void split_row(const float *x, int32_t cols, int8_t *planes) {
+  const size_t plane = plane_bytes(cols);
+  f32x16 peak = {0};
+  for (int32_t col = 0; col < cols; col += LANES) {
+    const int32_t n = cols - col < LANES ? cols - col : LANES;
+    peak = max16(peak, abs16(load_first(x + col, n)));
+  }
+  const float floor = 1e-5f, found = max_lanes(peak);
+  const float max = found > floor ? found : floor, factor = 32512.0f / max;
+  i32x16 hi_sums = {0}, lo_sums = {0};
+  for (int32_t col = 0; col < cols; col += LANES) {
+    const int32_t n = cols - col < LANES ? cols - col : LANES;
+    f32x16 r = round16(load_first(x + col, n) * factor);
+    r = min16(max16(r, all16(-32512.0f)), all16(32512.0f));
+    const i32x16 v = __builtin_convertvector(r, i32x16);
+    const i32x16 hi = (v + 128) >> 8, lo = v - hi * 256;
+    hi_sums += hi;
+    lo_sums += lo;
+    *(i8x16_any *)(planes + col) = __builtin_convertvector(hi, i8x16);
+    *(i8x16_any *)(planes + plane + col) = __builtin_convertvector(lo, i8x16);
+  }
+  split_token *token = (split_token *)(planes + 2 * plane);
+  token->scale = max / 32512.0f;
+  token->hi_sum = token->lo_sum = 0;
+  for (int32_t i = 0; i < LANES; i++) {
+    token->hi_sum += hi_sums[i];
+    token->lo_sum += lo_sums[i];
+  }
+}
+
 #endif

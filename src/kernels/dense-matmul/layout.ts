@@ -7,9 +7,18 @@
  *   int8  columns pad to 4; element (r, c) is byte
  *         (((r >> 4) * cols4 / 4 + (c >> 2)) * 16 + (r & 15)) * 4 + (c & 3), cols4 the padded columns,
  *         holding w + 128; padding holds 128
+ *   int4  the same bytes cut into nibbles, in two planes of equal length: the high nibbles of the
+ *         whole matrix, then the low ones. In each, columns pad to 8; the nibble of element (r, c) is in
+ *         byte (((r >> 4) * cols8 / 8 + (c >> 3)) * 16 + (r & 15)) * 4 + (c & 3), in the byte's low half
+ *         for c & 4 = 0 and in its high half otherwise
  *
- * int8 has a float32 scale a row, max|row| / 127, and w = round(value * (127 / max|row|)), half to
- * even; value = w * scale. Scales pad to whole stripes with 0.
+ * int8 and int4 have a float32 scale a row, max|row| / 127, and w = round(value * (127 / max|row|)),
+ * half to even; value = w * scale. Scales pad to whole stripes with 0. A row that holds an infinity or
+ * NaN gets the scale Infinity and w = 0, so that scales tell whether all values were finite.
+ *
+ * int4 holds exactly what int8 does. The high plane alone, half the bytes, tells w to within 7.5: with
+ * h = (w + 128) >> 4, w = 16 h - 120.5 + e, e from -7.5 to 7.5. Cutting rather than rounding needs no
+ * seventeenth nibble for 127 and leaves an error without a bias.
  */
 import { ShapeError } from '../../errors.ts'
 import { padToTile, roundHalfEven, TILE } from '../../ternary/index.ts'
@@ -28,13 +37,19 @@ export interface PackedDense {
   readonly cols: number
   /** {@link denseByteLength} bytes in the layout above, at a multiple of 4 in their buffer. */
   readonly data: Uint8Array
-  /** Only for int8: padToTile(rows) values. */
+  /** Only for int8 and int4: padToTile(rows) values. */
   readonly scales: Float32Array | undefined
 }
 
-/** Bytes of one stripe: 16 rows of a matrix with `cols` columns. */
+/** Types with a scale a row. */
+export function hasRowScales(type: DenseType): boolean {
+  return type === 'int8' || type === 'int4'
+}
+
+/** Bytes of one stripe: 16 rows of a matrix with `cols` columns; for int4 in both planes together. */
 export function denseStripeByteLength(type: DenseType, cols: number): number {
   if (type === 'int8') return Math.ceil(cols / 4) * 4 * TILE
+  if (type === 'int4') return Math.ceil(cols / 8) * 8 * TILE
   return cols * TILE * (type === 'f32' ? 4 : 2)
 }
 
@@ -69,9 +84,8 @@ export function packDenseRows(
   for (let row = firstRow; row < paddedEnd; row++) {
     const from = (row - firstRow) * cols
     const source = row < endRow ? values.subarray(from, from + cols) : new Float32Array(cols)
-    if (type === 'int8') {
-      const lane = (row >> 4) * denseStripeByteLength(type, cols) + (row & 15) * 4
-      const scale = packInt8Row(data, lane, source)
+    if (hasRowScales(type)) {
+      const scale = packInt8Row(matrix, row, source)
       if (scales !== undefined) scales[row] = scale
       continue
     }
@@ -87,17 +101,59 @@ export function packDenseRows(
 }
 
 /** @returns the row's scale */
-function packInt8Row(data: Uint8Array, lane: number, values: Float32Array): number {
+function packInt8Row(matrix: PackedDense, row: number, values: Float32Array): number {
   let max = 0
   for (const value of values) max = Math.max(max, Math.abs(value))
   const factor = f(127 / max)
   // A row of zeros, or so near to them that the factor overflows, counts as zeros with scale 0.
-  const isZero = factor === Infinity
-  for (let c = 0; c < Math.ceil(values.length / 4) * 4; c++) {
-    const w = isZero || c >= values.length ? 0 : roundHalfEven(f(values[c] * factor))
-    data[lane + (c >> 2) * TILE * 4 + (c & 3)] = Math.max(-127, Math.min(127, w)) + INT8_BIAS
+  const scale = max < Infinity ? (factor === Infinity ? 0 : f(max / 127)) : Infinity
+  const hasNumbers = scale > 0 && scale < Infinity
+  const paddedCols = denseStripeByteLength(matrix.type, values.length) / TILE
+  for (let c = 0; c < paddedCols; c++) {
+    const w = hasNumbers && c < values.length ? roundHalfEven(f(values[c] * factor)) : 0
+    storeInt8(matrix, row, c, Math.max(-127, Math.min(127, w)) + INT8_BIAS)
   }
-  return isZero ? 0 : f(max / 127)
+  return scale
+}
+
+/** Where an int8 or int4 matrix has element (row, c): a byte of its data, or one of each plane. */
+function int8Index(type: DenseType, cols: number, row: number, c: number): number {
+  const group = type === 'int8' ? c >> 2 : c >> 3
+  const groups = Math.ceil(cols / (type === 'int8' ? 4 : 8))
+  return (((row >> 4) * groups + group) * TILE + (row & 15)) * 4 + (c & 3)
+}
+
+/** Bytes of one of the two planes of an int4 matrix; its data may be longer than both. */
+function planeByteLength({ rows, cols }: PackedDense): number {
+  return denseByteLength('int4', rows, cols) / 2
+}
+
+function storeInt8(matrix: PackedDense, row: number, c: number, stored: number): void {
+  const { type, cols, data } = matrix
+  const at = int8Index(type, cols, row, c)
+  if (type === 'int8') {
+    data[at] = stored
+    return
+  }
+  const low = at + planeByteLength(matrix)
+  const shift = c & 4
+  const keep = 0xf0 >> shift
+  data[at] = (data[at] & keep) | ((stored >> 4) << shift)
+  data[low] = (data[low] & keep) | ((stored & 15) << shift)
+}
+
+/** w of element (row, c) of an int8 or int4 matrix, -127 to 127. */
+export function int8At(matrix: PackedDense, row: number, c: number): number {
+  const { type, cols, data } = matrix
+  const at = int8Index(type, cols, row, c)
+  if (type === 'int8') return data[at] - INT8_BIAS
+  const low = (data[at + planeByteLength(matrix)] >> (c & 4)) & 15
+  return highNibbleAt(matrix, row, c) * 16 + low - INT8_BIAS
+}
+
+/** h = (w + 128) >> 4 of element (row, c) of an int4 matrix, 0 to 15. */
+export function highNibbleAt({ cols, data }: PackedDense, row: number, c: number): number {
+  return (data[int8Index('int4', cols, row, c)] >> (c & 4)) & 15
 }
 
 /**
@@ -118,7 +174,7 @@ export function packDense(
     )
   }
   const data = new Uint8Array(denseByteLength(type, rows, cols))
-  const scales = type === 'int8' ? new Float32Array(padToTile(rows)) : undefined
+  const scales = hasRowScales(type) ? new Float32Array(padToTile(rows)) : undefined
   const matrix = { type, rows, cols, data, scales }
   packDenseRows(matrix, values, rows, 0)
   return matrix
@@ -128,13 +184,9 @@ export function packDense(
 export function unpackDenseRow(out: Float32Array, matrix: PackedDense, row: number): void {
   const { type, cols, data, scales } = matrix
   const lane = row & 15
-  if (type === 'int8') {
+  if (hasRowScales(type)) {
     const scale = scales === undefined ? 0 : scales[row]
-    const stripe = (row >> 4) * denseStripeByteLength(type, cols)
-    for (let c = 0; c < cols; c++) {
-      const stored = data[stripe + ((c >> 2) * TILE + lane) * 4 + (c & 3)]
-      out[c] = (stored - INT8_BIAS) * scale
-    }
+    for (let c = 0; c < cols; c++) out[c] = int8At(matrix, row, c) * scale
     return
   }
   const first = (row >> 4) * cols * TILE + lane

@@ -11,13 +11,7 @@
  */
 import { padToTile, roundHalfEven, SCALE_FLOOR, TILE } from '../../ternary/index.ts'
 import { float16Table } from '../float16.ts'
-import {
-  denseFloats,
-  denseHalves,
-  denseStripeByteLength,
-  INT8_BIAS,
-  type PackedDense,
-} from './layout.ts'
+import { denseFloats, denseHalves, int8At, type PackedDense } from './layout.ts'
 
 const f = Math.fround
 
@@ -73,8 +67,18 @@ function multiplyFloats(sums: Float32Array, x: Float32Array, weights: PackedDens
   }
 }
 
-function multiplyInt8(sums: Float32Array, x: Float32Array, weights: PackedDense): void {
-  const { rows, cols, data, scales } = weights
+/** A token as 16-bit integers: x = (256 high + low) * unit, nearly. */
+export interface SplitToken {
+  /** -127 to 127. */
+  readonly high: Int32Array
+  /** -128 to 127. */
+  readonly low: Int32Array
+  readonly unit: number
+}
+
+/** @param x (cols) */
+export function splitToken(x: Float32Array): SplitToken {
+  const cols = x.length
   let max = f(SCALE_FLOOR)
   for (let c = 0; c < cols; c++) max = Math.max(max, Math.abs(x[c]))
   const factor = f(MAX_ACTIVATION / max)
@@ -86,18 +90,25 @@ function multiplyInt8(sums: Float32Array, x: Float32Array, weights: PackedDense)
     high[c] = (v + 128) >> 8
     low[c] = v - high[c] * 256
   }
-  const unit = f(max / MAX_ACTIVATION)
-  const stripe = denseStripeByteLength('int8', cols)
-  for (let row = 0; row < rows; row++) {
-    const first = (row >> 4) * stripe + (row & 15) * 4
-    let highSum = 0
-    let lowSum = 0
-    for (let c = 0; c < cols; c++) {
-      const w = data[first + (c >> 2) * 64 + (c & 3)] - INT8_BIAS
-      highSum = (highSum + w * high[c]) | 0
-      lowSum = (lowSum + w * low[c]) | 0
-    }
-    const scale = scales === undefined ? 0 : scales[row]
-    sums[row] = f(f(f(highSum) * 256) + f(lowSum)) * f(scale * unit)
+  return { high, low, unit: f(max / MAX_ACTIVATION) }
+}
+
+/** One element of the product: a row of an int8 or int4 matrix by a token. */
+export function int8Product(weights: PackedDense, row: number, token: SplitToken): number {
+  const { cols, scales } = weights
+  const { high, low, unit } = token
+  let highSum = 0
+  let lowSum = 0
+  for (let c = 0; c < cols; c++) {
+    const w = int8At(weights, row, c)
+    highSum = (highSum + w * high[c]) | 0
+    lowSum = (lowSum + w * low[c]) | 0
   }
+  const scale = scales === undefined ? 0 : scales[row]
+  return f(f(f(f(highSum) * 256) + f(lowSum)) * f(scale * unit))
+}
+
+function multiplyInt8(sums: Float32Array, x: Float32Array, weights: PackedDense): void {
+  const token = splitToken(x)
+  for (let row = 0; row < weights.rows; row++) sums[row] = int8Product(weights, row, token)
 }

@@ -1,4 +1,4 @@
-// The dense product around the int8 sums: float weights, tokens split into planes, and the output.
+// The dense product around the int8 sums: float weights and the output.
 // A row's float sum runs over the columns in order, in its own lane.
 #include "dense-matmul.h"
 
@@ -19,41 +19,18 @@ static work_plan dense_matmul_plan(const command *c, int32_t phase, int32_t thre
   return split_evenly((stripes + DENSE_STRIPES - 1) / DENSE_STRIPES, threads);
 }
 
-INLINE void split_row(const float *x, int32_t cols, int8_t *planes) {
-  const size_t plane = plane_bytes(cols);
-  f32x16 peak = {0};
-  for (int32_t col = 0; col < cols; col += LANES) {
-    const int32_t n = cols - col < LANES ? cols - col : LANES;
-    peak = max16(peak, abs16(load_first(x + col, n)));
-  }
-  const float floor = 1e-5f, found = max_lanes(peak);
-  const float max = found > floor ? found : floor, factor = 32512.0f / max;
-  i32x16 hi_sums = {0}, lo_sums = {0};
-  for (int32_t col = 0; col < cols; col += LANES) {
-    const int32_t n = cols - col < LANES ? cols - col : LANES;
-    f32x16 r = round16(load_first(x + col, n) * factor);
-    r = min16(max16(r, all16(-32512.0f)), all16(32512.0f));
-    const i32x16 v = __builtin_convertvector(r, i32x16);
-    const i32x16 hi = (v + 128) >> 8, lo = v - hi * 256;
-    hi_sums += hi;
-    lo_sums += lo;
-    *(i8x16_any *)(planes + col) = __builtin_convertvector(hi, i8x16);
-    *(i8x16_any *)(planes + plane + col) = __builtin_convertvector(lo, i8x16);
-  }
-  split_token *token = (split_token *)(planes + 2 * plane);
-  token->scale = max / 32512.0f;
-  token->hi_sum = token->lo_sum = 0;
-  for (int32_t i = 0; i < LANES; i++) {
-    token->hi_sum += hi_sums[i];
-    token->lo_sum += lo_sums[i];
-  }
-}
-
 INLINE void store_dense(const command *c, int32_t token, int32_t stripe, f32x16 y) {
   const int32_t rows = c->i[1], row = stripe * 16, n = rows - row;
   float *out = (float *)c->p[3] + (size_t)token * rows + row;
   if (c->i[4]) y = load_first(out, n) + y;
   store_first(out, y, n);
+}
+
+// The sums of one stripe by one token as float32.
+INLINE f32x16 int8_result(i32x16 H, i32x16 L, const split_token *split, f32x16 row_scales) {
+  const f32x16 high = __builtin_convertvector(H - STORED_BIAS * split->hi_sum, f32x16);
+  const f32x16 low = __builtin_convertvector(L - STORED_BIAS * split->lo_sum, f32x16);
+  return (high * 256.0f + low) * (row_scales * split->scale);
 }
 
 INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
@@ -65,10 +42,8 @@ INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, in
   int8_sums(tokens, w, groups, planes, stride, plane, H, L);
   for (int32_t t = 0; t < tokens; t++) {
     const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
-    const f32x16 high = __builtin_convertvector(H[t] - STORED_BIAS * split->hi_sum, f32x16);
-    const f32x16 low = __builtin_convertvector(L[t] - STORED_BIAS * split->lo_sum, f32x16);
-    const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * split->scale;
-    store_dense(c, token + t, stripe, (high * 256.0f + low) * scale);
+    const f32x16 row_scales = load16((const float *)c->p[2] + stripe * 16);
+    store_dense(c, token + t, stripe, int8_result(H[t], L[t], split, row_scales));
   }
 }
 

@@ -1,7 +1,7 @@
 /** Cases of embed: every storage type, rows at both ends of a stripe, repeated tokens. */
 import type { DenseType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
-import { packDense } from '../dense-matmul/layout.ts'
+import { hasRowScales, packDense } from '../dense-matmul/layout.ts'
 
 function embedCase(type: DenseType, vocab: number, cols: number, tokens: number[]): KernelCase {
   return {
@@ -19,7 +19,7 @@ function embedCase(type: DenseType, vocab: number, cols: number, tokens: number[
           op: 'embed',
           rows: tokens.length,
           step,
-          table: { type, rows: vocab, cols, data, scales: type === 'int8' ? scales : undefined },
+          table: { type, rows: vocab, cols, data, scales: hasRowScales(type) ? scales : undefined },
           out,
         }),
       }
@@ -52,7 +52,7 @@ function everyHalf(): KernelCase {
   }
 }
 
-const types: readonly DenseType[] = ['f32', 'f16', 'int8']
+const types: readonly DenseType[] = ['f32', 'f16', 'int8', 'int4']
 
 const tableCases = types.flatMap((type) => [
   embedCase(type, 1, 1, [0]),

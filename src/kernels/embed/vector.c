@@ -1,5 +1,5 @@
 // Rows of a dense matrix, decoded; see reference.ts.
-// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8)
+// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
 
@@ -27,6 +27,16 @@ static void embed_run(const command *c, int32_t phase, int32_t first, int32_t la
         const int32_t n = cols - col < LANES ? cols - col : LANES;
         for (int32_t i = 0; i < n; i++) part[i] = from[(size_t)(col + i) * 16];
         store_first(out + col, load_f16(part), n);
+      }
+    } else if (type == 3) {
+      const int32_t tiles = (cols + 7) / 8;
+      const uint8_t *high = (const uint8_t *)c->p[1] + (stripe * tiles * 16 + lane) * 4;
+      const uint8_t *low = high + ((size_t)c->i[3] + 15) / 16 * tiles * 64;
+      const float scale = ((const float *)c->p[2])[token];
+      for (int32_t col = 0; col < cols; col++) {
+        const size_t at = (size_t)(col >> 3) * 64 + (col & 3);
+        const int32_t shift = col & 4, h = high[at] >> shift & 15, l = low[at] >> shift & 15;
+        out[col] = (float)(h * 16 + l - 128) * scale;
       }
     } else {
       const int32_t groups = (cols + 3) / 4;

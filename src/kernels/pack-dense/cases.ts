@@ -1,9 +1,12 @@
-/** Cases of pack-dense: every type, pieces within a stripe, rows of zeros and values that overflow f16. */
+/**
+ * Cases of pack-dense: every type of matrix and of values, pieces within a stripe, rows of zeros, rows
+ * that are not finite, and values that overflow f16.
+ */
 import { padToTile } from '../../ternary/index.ts'
-import type { DenseType } from '../commands.ts'
+import type { DenseType, ValuesType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { denseByteLength } from '../dense-matmul/layout.ts'
-import { float16ToFloat32 } from '../float16.ts'
+import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
 
 interface Piece {
   readonly type: DenseType
@@ -11,6 +14,8 @@ interface Piece {
   readonly cols: number
   readonly firstRow: number
   readonly rows: number
+  /** How the values are stored; unset: f32. */
+  readonly valuesType?: ValuesType
 }
 
 function randomValues({ rows, cols }: Piece): Float32Array {
@@ -20,6 +25,21 @@ function randomValues({ rows, cols }: Piece): Float32Array {
   if (rows > 2) values.fill(0, cols, 2 * cols)
   if (rows > 3) values.fill(1e-41, 2 * cols, 3 * cols)
   return values
+}
+
+/** As random values, with an infinity in the second row and, for int8 and int4, a NaN in the third. */
+function unboundedValues(piece: Piece): Float32Array {
+  const values = randomValues(piece)
+  values[piece.cols + 2] = -Infinity
+  // Other types keep some NaN, but not the same bits everywhere.
+  if (piece.type === 'int8' || piece.type === 'int4') values[3 * piece.cols - 1] = Number.NaN
+  return values
+}
+
+function encodeValues(values: Float32Array, type: ValuesType): Float32Array | Uint16Array {
+  if (type === 'f32') return values
+  if (type === 'f16') return Uint16Array.from(values, float32ToFloat16)
+  return Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16)
 }
 
 /** Finite halves without their sign: their bits are 0 to 0x7bff. */
@@ -44,11 +64,11 @@ function roundingEdges(): Float32Array {
 }
 
 function packCase(name: string, piece: Piece, makeValues = randomValues): KernelCase {
-  const { type, matrixRows, cols, firstRow, rows } = piece
+  const { type, matrixRows, cols, firstRow, rows, valuesType = 'f32' } = piece
   return {
-    name: `${type} ${name}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
+    name: `${type} from ${valuesType} ${name}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
     create() {
-      const values = makeValues(piece)
+      const values = encodeValues(makeValues(piece), valuesType)
       return {
         contents: {
           values,
@@ -60,6 +80,7 @@ function packCase(name: string, piece: Piece, makeValues = randomValues): Kernel
           rows,
           firstRow,
           values,
+          valuesType,
           out: { type, rows: matrixRows, cols, data, scales },
         }),
       }
@@ -67,7 +88,7 @@ function packCase(name: string, piece: Piece, makeValues = randomValues): Kernel
   }
 }
 
-const types = ['f32', 'f16', 'int8'] as const
+const types = ['f32', 'f16', 'int8', 'int4'] as const
 
 export const packDenseCases: readonly KernelCase[] = [
   ...types.flatMap((type) =>
@@ -78,6 +99,21 @@ export const packDenseCases: readonly KernelCase[] = [
       { type, matrixRows: 40, cols: 31, firstRow: 30, rows: 10 },
       { type, matrixRows: 64, cols: bitnet2b4t.dim, firstRow: 16, rows: 48 },
     ].map((piece) => packCase('random', piece)),
+  ),
+  ...types.flatMap((type) =>
+    (['f16', 'bf16'] as const).flatMap((valuesType) => [
+      packCase('random', { type, matrixRows: 40, cols: 37, firstRow: 5, rows: 35, valuesType }),
+      packCase('random', { type, matrixRows: 16, cols: 2561, firstRow: 0, rows: 5, valuesType }),
+    ]),
+  ),
+  ...(['int8', 'int4'] as const).flatMap((type) =>
+    (['f32', 'f16', 'bf16'] as const).map((valuesType) =>
+      packCase(
+        'unbounded',
+        { type, matrixRows: 20, cols: 21, firstRow: 0, rows: 20, valuesType },
+        unboundedValues,
+      ),
+    ),
   ),
   packCase(
     'rounding edges',

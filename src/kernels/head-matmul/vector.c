@@ -1,0 +1,156 @@
+// The head's product around the nibble sums: all rows nearly, then the best stripes exactly; see
+// reference.ts.
+// p: x, weights, row scales, out, scratch · i: tokens, out rows, cols, stripes to compute exactly
+//
+// Scratch: the split tokens; the maximum of every stripe, (tokens, stripes padded to 16) int32; the
+// stripes that were chosen, (tokens, exact stripes) int32.
+#include "../dense-matmul/dense-matmul.h"
+
+#ifndef HEAD_TOKENS
+#include "portable.c"
+#endif
+
+// A task of the first pass is four stripes: 64 rows of the output.
+#define HEAD_STRIPES 4
+// Columns that are put together again at a time: a block of 4 KiB.
+#define HEAD_BLOCK 256
+
+INLINE int32_t head_stripes(const command *c) { return (c->i[1] + 15) / 16; }
+INLINE int32_t padded_stripes(const command *c) { return (head_stripes(c) + 15) & ~15; }
+INLINE int32_t exact_stripes(const command *c) {
+  return c->i[3] < head_stripes(c) ? c->i[3] : head_stripes(c);
+}
+INLINE int32_t *stripe_maxima(const command *c) {
+  return (int32_t *)((char *)c->p[4] + (size_t)c->i[0] * split_stride(c->i[2]));
+}
+INLINE int32_t *chosen_stripes(const command *c) {
+  return stripe_maxima(c) + (size_t)c->i[0] * padded_stripes(c);
+}
+
+static work_plan head_matmul_plan(const command *c, int32_t phase, int32_t threads) {
+  const int32_t tokens = c->i[0];
+  switch (phase) {
+    case 0:
+    case 2:
+      return tokens < 4 ? one_piece(tokens) : split_evenly(tokens, threads);
+    case 1:
+      return split_evenly((head_stripes(c) + HEAD_STRIPES - 1) / HEAD_STRIPES, threads);
+    default:
+      return split_evenly(tokens * exact_stripes(c), threads);
+  }
+}
+
+// Floats in the order of their bits, those of negative ones turned around.
+INLINE i32x16 order_of(f32x16 y) {
+  const i32x16 bits = (i32x16)y;
+  return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+INLINE void near_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8, n = rows - stripe * 16;
+  const size_t stride = split_stride(cols), plane = plane_bytes(cols);
+  const uint8_t *w = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
+  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  i32x16 S[HEAD_TOKENS];
+  nibble_sums(tokens, w, tiles, planes, stride, S);
+  for (int32_t t = 0; t < tokens; t++) {
+    const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
+    const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * (split->scale * 128.0f);
+    const f32x16 y = __builtin_convertvector(S[t] * 32 - 241 * split->hi_sum, f32x16) * scale;
+    store_first((float *)c->p[3] + (size_t)(token + t) * rows + stripe * 16, y, n);
+    const i32x16 order = order_of(y);
+    int32_t max = order[0];
+    for (int32_t i = 1; i < 16 && i < n; i++) max = order[i] > max ? order[i] : max;
+    stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] = max;
+  }
+}
+
+// How many of `count` values, padded to 16 with values that do not count, are at least `limit`.
+INLINE int32_t count_from(const int32_t *values, int32_t count, int32_t limit) {
+  i32x16 found = {0};
+  for (int32_t i = 0; i < count; i += 16) found -= *(const i32x16_any *)(values + i) >= limit;
+  int32_t total = 0;
+  for (int32_t i = 0; i < 16; i++) total += found[i];
+  return total;
+}
+
+// Writes the stripes with the largest maxima, those of lower index first where maxima are equal.
+INLINE void choose_stripes(const command *c, int32_t token) {
+  const int32_t stripes = head_stripes(c), padded = padded_stripes(c), wanted = exact_stripes(c);
+  int32_t *maxima = stripe_maxima(c) + (size_t)token * padded;
+  int32_t *chosen = chosen_stripes(c) + (size_t)token * wanted;
+  // The lowest order there is: padding never reaches a limit that is above it.
+  for (int32_t i = stripes; i < padded; i++) maxima[i] = INT32_MIN;
+  // The largest limit that enough maxima reach, bit by bit from the top.
+  uint32_t limit = 0;
+  for (int32_t bit = 31; bit >= 0; bit--) {
+    const uint32_t higher = limit | 1u << bit;
+    if (count_from(maxima, padded, (int32_t)(higher ^ 0x80000000)) >= wanted) limit = higher;
+  }
+  const int32_t least = (int32_t)(limit ^ 0x80000000);
+  int32_t ties = wanted, n = 0;
+  for (int32_t i = 0; i < stripes; i++) ties -= maxima[i] > least;
+  for (int32_t i = 0; i < stripes; i++) {
+    if (maxima[i] > least || (maxima[i] == least && ties-- > 0)) chosen[n++] = i;
+  }
+}
+
+// The int8 product of one stripe; its bytes are put together a block at a time.
+INLINE void exact_stripe(const command *c, int32_t token, int32_t stripe) {
+  const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8;
+  const size_t stride = split_stride(cols), plane = plane_bytes(cols);
+  const size_t plane_tiles = (size_t)head_stripes(c) * tiles * 64;
+  const uint8_t *high = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
+  const uint8_t *low = high + plane_tiles;
+  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  uint8_t block[HEAD_BLOCK * 16];
+  i32x16 H = {0}, L = {0};
+  for (int32_t tile = 0; tile < tiles; tile += HEAD_BLOCK / 8) {
+    const int32_t n = tiles - tile < HEAD_BLOCK / 8 ? tiles - tile : HEAD_BLOCK / 8;
+    for (int32_t i = 0; i < n; i++) {
+      const u32x16 h = (u32x16) * (const i32x16_any *)(high + (size_t)(tile + i) * 64);
+      const u32x16 l = (u32x16) * (const i32x16_any *)(low + (size_t)(tile + i) * 64);
+      i32x16_any *out = (i32x16_any *)(block + i * 128);
+      out[0] = (i32x16)((h << 4 & 0xf0f0f0f0) | (l & 0x0f0f0f0f));
+      out[1] = (i32x16)((h & 0xf0f0f0f0) | (l >> 4 & 0x0f0f0f0f));
+    }
+    i32x16 block_h[INT8_TOKENS], block_l[INT8_TOKENS];
+    int8_sums(1, block, 2 * n, planes + (size_t)tile * 8, stride, plane, block_h, block_l);
+    H += block_h[0];
+    L += block_l[0];
+  }
+  const split_token *split = (const split_token *)(planes + 2 * plane);
+  const f32x16 y = int8_result(H, L, split, load16((const float *)c->p[2] + stripe * 16));
+  store_first((float *)c->p[3] + (size_t)token * rows + stripe * 16, y, rows - stripe * 16);
+}
+
+INLINE void near_task(const command *c, int32_t stripe, int32_t end) {
+  for (; stripe < end; stripe++) {
+    int32_t token = 0;
+    for (; token + HEAD_TOKENS <= c->i[0]; token += HEAD_TOKENS) {
+      near_block(c, HEAD_TOKENS, token, stripe);
+    }
+    for (; token < c->i[0]; token++) near_block(c, 1, token, stripe);
+  }
+}
+
+static void head_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t cols = c->i[2], exact = exact_stripes(c), stripes = head_stripes(c);
+  for (int32_t task = first; task < last; task++) {
+    const int32_t stripe = task * HEAD_STRIPES;
+    switch (phase) {
+      case 0:
+        split_row((const float *)c->p[0] + (size_t)task * cols, cols,
+                  (int8_t *)c->p[4] + task * split_stride(cols));
+        break;
+      case 1:
+        near_task(c, stripe, stripe + HEAD_STRIPES < stripes ? stripe + HEAD_STRIPES : stripes);
+        break;
+      case 2:
+        choose_stripes(c, task);
+        break;
+      default:
+        exact_stripe(c, task / exact, chosen_stripes(c)[task]);
+    }
+  }
+}
