@@ -11,7 +11,13 @@ export {
   ShapeError,
   UsageError,
 } from './errors.ts'
-export type { ByteSource, ModelFile, TensorInfo, TernaryTensor } from './formats/model-file.ts'
+export type {
+  ByteSource,
+  ModelFile,
+  OpenedModel,
+  TensorInfo,
+  TernaryTensor,
+} from './formats/model-file.ts'
 export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
 export type {
   ChatSession,
@@ -38,6 +44,6 @@ export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
 export { DEFAULT_MODEL } from './node/default-model.ts'
 export { loadModel } from './node/load-model.ts'
-export { type OpenedModel, openModelFile } from './node/open-model.ts'
+export { openModelFile } from './node/open-model.ts'
 export * from './ternary/index.ts'
 export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'

@@ -3,10 +3,11 @@
  */
 import type { Command } from 'commander'
 import { BitnetError } from '../errors.ts'
+import type { OpenedModel } from '../formats/model-file.ts'
+import { loadTokenizer } from '../generate/assemble-model.ts'
 import type { CacheType } from '../kernels/commands.ts'
 import { resolveModel } from '../node/default-model.ts'
-import { loadTokenizer } from '../node/load-model.ts'
-import { type OpenedModel, openModelFile } from '../node/open-model.ts'
+import { openModelFile } from '../node/open-model.ts'
 import { KV_HELP, parseKv } from './generation-flags.ts'
 import { inspectModel, type MemoryNeed, type ModelInspection } from './model-inspection.ts'
 import { formatBytes, formatCount, formatPercent } from './quantities.ts'

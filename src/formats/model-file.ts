@@ -87,6 +87,12 @@ export interface TokenizerFiles {
   readonly tokenizerModel?: Uint8Array
 }
 
+/** A model's file with what lies beside it. */
+export interface OpenedModel {
+  readonly file: GgufFile | SafetensorsFile
+  readonly tokenizerFiles: TokenizerFiles
+}
+
 /** A ternary matrix as its file stores it, ready to be read row by row. */
 export interface TernaryTensor {
   readonly name: string

@@ -2,25 +2,12 @@
  * From a name or path to an engine, without tokenizer, sampling or text: what `loadModel` builds on and
  * what speed tests drive.
  */
-import type { Backend } from '../backends/backend.ts'
 import { openBackend } from '../backends/select.ts'
-import type { ModelFile } from '../formats/model-file.ts'
+import { type LoadedEngine, openEngine } from '../generate/assemble-model.ts'
 import type { LoadOptions } from '../generate/language-model.ts'
-import type { ModelConfig } from '../model/config.ts'
-import { createDecoder, type Decoder } from '../model/decoder.ts'
 import { readConfig } from '../model/read-config.ts'
-import { type LoadedWeights, loadWeights } from '../model/weights.ts'
 import { resolveModel } from './default-model.ts'
 import { openModelFile } from './open-model.ts'
-
-export interface LoadedEngine {
-  readonly backend: Backend
-  readonly weights: LoadedWeights
-  readonly decoder: Decoder
-  readonly loadMs: number
-  /** Frees all of it, the backend included. */
-  dispose(): void
-}
 
 /**
  * Loads a model's engine.
@@ -37,42 +24,9 @@ export async function loadEngine(
   options.signal?.throwIfAborted()
   const { file } = await openModelFile(await resolveModel(source))
   try {
-    return await openEngine(file, readConfig(file), options, began)
+    return await openEngine(file, readConfig(file), options, began, openBackend)
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
     await file.close()
-  }
-}
-
-/**
- * Opens a backend and loads a file's weights onto it. The file stays open.
- *
- * @param began when loading began, by `performance.now()`
- */
-export async function openEngine(
-  file: ModelFile,
-  config: ModelConfig,
-  options: LoadOptions,
-  began: number,
-): Promise<LoadedEngine> {
-  const backend = await openBackend(options)
-  try {
-    const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
-    return {
-      backend,
-      weights,
-      decoder,
-      loadMs: performance.now() - began,
-      dispose: () => {
-        decoder.dispose()
-        weights.dispose()
-        backend.dispose()
-      },
-    }
-  } catch (error) {
-    // Frees all that was allocated on it.
-    backend.dispose()
-    throw error
   }
 }

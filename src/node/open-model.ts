@@ -10,17 +10,12 @@ import type {
   ByteSource,
   GgufFile,
   JsonObject,
-  SafetensorsFile,
+  OpenedModel,
   TensorInfo,
   TokenizerFiles,
 } from '../formats/model-file.ts'
 import { parseSafetensors } from '../formats/safetensors/index.ts'
 import { openFileSource } from './file-source.ts'
-
-export interface OpenedModel {
-  readonly file: GgufFile | SafetensorsFile
-  readonly tokenizerFiles: TokenizerFiles
-}
 
 const WEIGHTS = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'

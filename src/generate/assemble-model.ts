@@ -1,0 +1,138 @@
+/**
+ * From an opened file to a model that generates, wherever it was opened: loads the weights onto a
+ * backend and the tokenizer from the file, and puts them together.
+ */
+import type { Backend } from '../backends/backend.ts'
+import { FormatError } from '../errors.ts'
+import type { ModelFile, OpenedModel } from '../formats/model-file.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { createDecoder, type Decoder } from '../model/decoder.ts'
+import { readConfig } from '../model/read-config.ts'
+import {
+  type SamplingDefaults,
+  samplingFromGenerationConfig,
+  samplingFromGguf,
+} from '../model/sampling-defaults.ts'
+import { type LoadedWeights, loadWeights } from '../model/weights.ts'
+import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
+import { tokenizerFromJson } from '../tokenizer/from-json.ts'
+import { numericTokenizer } from '../tokenizer/numeric.ts'
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import { createLanguageModel } from './create-language-model.ts'
+import type { LanguageModel, LoadOptions } from './language-model.ts'
+
+/** How this surrounding chooses a backend: select.ts in Node, open-portable.ts in browsers. */
+export type BackendOpener = (options: LoadOptions) => Promise<Backend>
+
+export interface LoadedEngine {
+  readonly backend: Backend
+  readonly weights: LoadedWeights
+  readonly decoder: Decoder
+  readonly loadMs: number
+  /** Frees all of it, the backend included. */
+  dispose(): void
+}
+
+/**
+ * Loads an opened model. The file stays open.
+ *
+ * @param began when loading began, by `performance.now()`
+ */
+export async function assembleModel(
+  opened: OpenedModel,
+  options: LoadOptions,
+  began: number,
+  openBackend: BackendOpener,
+): Promise<LanguageModel> {
+  const { file } = opened
+  const config = readConfig(file)
+  const defaults = samplingDefaults(opened)
+  const tokenizer = loadTokenizer(opened, config.vocabSize)
+  const engine = await openEngine(file, config, options, began, openBackend)
+  try {
+    const { backend, weights, decoder } = engine
+    return createLanguageModel({
+      engine: decoder,
+      tokenizer,
+      backend: {
+        name: backend.name,
+        isa: backend.isa,
+        threads: backend.threads,
+        description: backend.description,
+      },
+      memory: {
+        ternaryBytes: weights.ternaryBytes,
+        denseBytes: weights.denseBytes,
+        activationBytes: decoder.activationBytes,
+        cacheBytesPerToken: decoder.cacheBytesPerToken,
+      },
+      loadMs: engine.loadMs,
+      name: config.name,
+      defaults,
+      dispose: () => engine.dispose(),
+    })
+  } catch (error) {
+    engine.dispose()
+    throw error
+  }
+}
+
+/**
+ * Opens a backend and loads a file's weights onto it. The file stays open.
+ *
+ * @param began when loading began, by `performance.now()`
+ */
+export async function openEngine(
+  file: ModelFile,
+  config: ModelConfig,
+  options: LoadOptions,
+  began: number,
+  openBackend: BackendOpener,
+): Promise<LoadedEngine> {
+  const backend = await openBackend(options)
+  try {
+    const weights = await loadWeights(backend, file, config, options)
+    const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
+    return {
+      backend,
+      weights,
+      decoder,
+      loadMs: performance.now() - began,
+      dispose: () => {
+        decoder.dispose()
+        weights.dispose()
+        backend.dispose()
+      },
+    }
+  } catch (error) {
+    // Frees all that was allocated on it.
+    backend.dispose()
+    throw error
+  }
+}
+
+/** A file without a vocabulary, e.g. one of random weights, still runs: its tokens are numbers. */
+export function loadTokenizer(opened: OpenedModel, vocabSize: number): TextTokenizer {
+  const { file, tokenizerFiles } = opened
+  if (file.format === 'gguf') {
+    const hasVocabulary =
+      file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
+    return hasVocabulary ? tokenizerFromGguf(file.metadata) : numericTokenizer(vocabSize)
+  }
+  const { tokenizerJson, tokenizerModel, tokenizerConfig, generationConfig } = tokenizerFiles
+  if (tokenizerJson !== undefined) {
+    const { config } = file
+    return tokenizerFromJson({ tokenizerJson, tokenizerConfig, generationConfig, config })
+  }
+  if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
+  throw new FormatError(
+    `Expected tokenizer.json beside the weights of ${file.name}, found only tokenizer.model. ` +
+      'Fetch tokenizer.json too, or convert the model to GGUF.',
+    { field: 'tokenizer.json', path: file.name },
+  )
+}
+
+function samplingDefaults({ file, tokenizerFiles }: OpenedModel): SamplingDefaults {
+  if (file.format === 'gguf') return samplingFromGguf(file)
+  return samplingFromGenerationConfig(tokenizerFiles.generationConfig, file.name)
+}
