@@ -18,6 +18,8 @@ const LAYERS = [
   'model',
   'generate',
   'convert',
+  'browser',
+  'browser.ts',
   'bench',
   'node',
   'index.ts',

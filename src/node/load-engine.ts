@@ -9,6 +9,8 @@ import { readConfig } from '../model/read-config.ts'
 import { resolveModel } from './default-model.ts'
 import { openModelFile } from './open-model.ts'
 
+export type { LoadedEngine } from '../generate/assemble-model.ts'
+
 /**
  * Loads a model's engine.
  *

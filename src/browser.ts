@@ -1,0 +1,35 @@
+/**
+ * The public API of bitnet-ts for browsers: re-exports only. No module behind it imports node:*.
+ */
+export type { Backend, BackendName } from './backends/backend.ts'
+export { loadModel } from './browser/load-model.ts'
+export {
+  BackendError,
+  BitnetError,
+  ContextOverflowError,
+  FormatError,
+  ModelNotFoundError,
+  ShapeError,
+  UsageError,
+} from './errors.ts'
+export type {
+  ChatSession,
+  LanguageModel,
+  LoadOptions,
+  LoadProgress,
+  ModelMemory,
+  Prompt,
+} from './generate/language-model.ts'
+export type {
+  BackendReport,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  SamplingOptions,
+  Timings,
+  Usage,
+} from './generate/options.ts'
+export type { ModelConfig } from './model/config.ts'
+export * from './ternary/index.ts'
+export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'

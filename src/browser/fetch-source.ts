@@ -1,0 +1,170 @@
+/**
+ * Bytes of a file on a server, read with range requests: in blocks, of which a few are kept and the
+ * next one is fetched ahead, so that a model streams in without ever being in memory as a whole.
+ */
+import { FormatError, ModelNotFoundError } from '../errors.ts'
+import { checkRange } from '../formats/memory-source.ts'
+import type { ByteSource } from '../formats/model-file.ts'
+import { blobSource } from './blob-source.ts'
+
+/** Long enough that the time to the first byte does not matter, short enough to keep a few. */
+const BLOCK_BYTES = 4 << 20
+/** The block being read, the next one, and two for readers at other places. */
+const KEPT_BLOCKS = 4
+
+/** How the first answer identifies the file's content; undefined where the server does not say. */
+interface Version {
+  readonly size: number
+  readonly tag: string | undefined
+}
+
+/**
+ * @throws ModelNotFoundError if the server does not hand the file out
+ * @throws FormatError if its answer makes no sense
+ */
+export async function openFetchSource(url: URL, signal?: AbortSignal): Promise<ByteSource> {
+  const name = url.href
+  const response = await request(url, 0, BLOCK_BYTES - 1, signal)
+  // No ranges: the browser stores all of it, on disk if it is large.
+  if (response.status === 200) return blobSource(await response.blob(), name)
+  const size = sizeOf(response, name)
+  const first = await response.arrayBuffer()
+  const version = { size, tag: tagOf(response) }
+  const blocks = new BlockReader(url, version, signal)
+  blocks.keep(0, Promise.resolve(exactly(first, 0, Math.min(BLOCK_BYTES, size), name)))
+  return {
+    name,
+    size,
+    async read(offset, length) {
+      checkRange(name, size, offset, length)
+      return blocks.read(offset, length)
+    },
+    close: async () => blocks.close(),
+  }
+}
+
+class BlockReader {
+  readonly #url: URL
+  readonly #version: Version
+  readonly #closed = new AbortController()
+  readonly #signal: AbortSignal
+  /** By number, least recently used first. */
+  readonly #blocks = new Map<number, Promise<Uint8Array>>()
+
+  constructor(url: URL, version: Version, signal: AbortSignal | undefined) {
+    this.#url = url
+    this.#version = version
+    const own = this.#closed.signal
+    this.#signal = signal ? AbortSignal.any([signal, own]) : own
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length; ) {
+      const at = offset + done
+      const number = Math.floor(at / BLOCK_BYTES)
+      const wanted = this.#block(number)
+      if ((number + 1) * BLOCK_BYTES < this.#version.size) this.#block(number + 1)
+      const block = await wanted
+      const from = at - number * BLOCK_BYTES
+      const part = block.subarray(from, Math.min(block.length, from + length - done))
+      bytes.set(part, done)
+      done += part.length
+    }
+    return bytes
+  }
+
+  keep(number: number, block: Promise<Uint8Array>): void {
+    this.#blocks.delete(number)
+    this.#blocks.set(number, block)
+    for (const old of this.#blocks.keys()) {
+      if (this.#blocks.size <= KEPT_BLOCKS) break
+      this.#blocks.delete(old)
+    }
+  }
+
+  close(): void {
+    this.#blocks.clear()
+    this.#closed.abort()
+  }
+
+  #block(number: number): Promise<Uint8Array> {
+    const known = this.#blocks.get(number)
+    const block = known ?? this.#fetch(number)
+    this.keep(number, block)
+    if (known) return block
+    // A failed block is asked for again by the next reader; until one awaits it, it is no accident.
+    block.catch(() => {
+      if (this.#blocks.get(number) === block) this.#blocks.delete(number)
+    })
+    return block
+  }
+
+  async #fetch(number: number): Promise<Uint8Array> {
+    const name = this.#url.href
+    const start = number * BLOCK_BYTES
+    const end = Math.min(start + BLOCK_BYTES, this.#version.size)
+    const response = await request(this.#url, start, end - 1, this.#signal)
+    const sameSize = response.status === 206 && sizeOf(response, name) === this.#version.size
+    if (!sameSize || tagOf(response) !== this.#version.tag) {
+      throw new FormatError(
+        `Expected ${name} to stay the same while it is read, but the server has another version ` +
+          'now. Load it again.',
+        { field: 'size', path: name },
+      )
+    }
+    return exactly(await response.arrayBuffer(), start, end, name)
+  }
+}
+
+/** One request; `last` is the last byte wanted. */
+async function request(
+  url: URL,
+  first: number,
+  last: number,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
+  const facts = { source: url.href }
+  let response: Response
+  try {
+    const headers = { Range: `bytes=${first}-${last}` }
+    response = await fetch(url, { headers, ...(signal ? { signal } : {}) })
+  } catch (cause) {
+    signal?.throwIfAborted()
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new ModelNotFoundError(
+      `Expected an answer for ${url.href}, but the request failed: ${reason}. Check the address, ` +
+        'and whether the server allows other sites to read it (Access-Control-Allow-Origin).',
+      facts,
+    )
+  }
+  if (response.status === 200 || response.status === 206) return response
+  throw new ModelNotFoundError(
+    `Expected a model at ${url.href}, but the server answered ${response.status}. Check the address.`,
+    facts,
+  )
+}
+
+/** The whole file's size, from "Content-Range: bytes 0-99/1234". */
+function sizeOf(response: Response, name: string): number {
+  const header = response.headers.get('Content-Range')
+  const size = Number(/^bytes \d+-\d+\/(\d{1,16})$/.exec(header ?? '')?.[1])
+  if (Number.isSafeInteger(size)) return size
+  throw new FormatError(
+    `Expected the size of ${name} in a Content-Range header, got ${header ?? 'none'}. A server on ` +
+      'another site must name it in Access-Control-Expose-Headers.',
+    { field: 'Content-Range', path: name },
+  )
+}
+
+function tagOf(response: Response): string | undefined {
+  return response.headers.get('ETag') ?? response.headers.get('Last-Modified') ?? undefined
+}
+
+function exactly(bytes: ArrayBuffer, start: number, end: number, name: string): Uint8Array {
+  if (bytes.byteLength === end - start) return new Uint8Array(bytes)
+  throw new FormatError(
+    `Expected ${end - start} bytes from ${start} of ${name}, got ${bytes.byteLength}. Load it again.`,
+    { field: 'size', path: name },
+  )
+}
