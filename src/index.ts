@@ -2,6 +2,12 @@
  * The public API of bitnet-ts: re-exports only. Inside the package, import from the modules.
  */
 export type { Backend, BackendName } from './backends/backend.ts'
+export type {
+  ConversionLoss,
+  ConversionOptions,
+  ConversionProgress,
+  ConversionReport,
+} from './convert/index.ts'
 export {
   BackendError,
   BitnetError,
@@ -42,6 +48,7 @@ export type {
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
+export { convertFile } from './node/convert-file.ts'
 export { DEFAULT_MODEL } from './node/default-model.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
