@@ -76,6 +76,9 @@ export function mockSurroundings(mock: MockOptions = {}): MockSurroundings {
       if (mock.loadError !== undefined) throw mock.loadError
       return mockModel(calls, mock)
     },
+    loadEngine: async () => {
+      throw new Error('This mock has no engine.')
+    },
     onInterrupt: (handler) => {
       handlers.add(handler)
       return () => handlers.delete(handler)

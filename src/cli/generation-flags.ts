@@ -6,6 +6,7 @@ import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
 import type { GenerateOptions } from '../generate/options.ts'
 import { CACHE_TYPES } from '../kernels/attention/layout.ts'
 import type { CacheType } from '../kernels/commands.ts'
+import type { LoadedEngine } from '../node/load-engine.ts'
 import { decimalNumber, wholeNumber } from './number-options.ts'
 import type { Surroundings } from './surroundings.ts'
 import { StatusLine, showLoadProgress } from './terminal.ts'
@@ -76,19 +77,33 @@ export function generateOptions(flags: SamplingFlags, signal: AbortSignal): Gene
 }
 
 /** Loads the model of the flags, with progress on standard error where that is a terminal. */
-export async function loadFlaggedModel(
+export function loadFlaggedModel(
   flags: ModelFlags,
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<LanguageModel> {
-  const line = new StatusLine(surroundings.stderr)
-  const options: LoadOptions = {
-    ...pick(flags, LOAD_KEYS),
-    onProgress: showLoadProgress(line),
-    signal,
-  }
+  return loadWith(surroundings.loadModel, flags, surroundings, signal)
+}
+
+/** The same for what speed tests drive. */
+export function loadFlaggedEngine(
+  flags: ModelFlags,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<LoadedEngine> {
+  return loadWith(surroundings.loadEngine, flags, surroundings, signal)
+}
+
+async function loadWith<T>(
+  load: (source: string | undefined, options: LoadOptions) => Promise<T>,
+  flags: ModelFlags,
+  { stderr }: Surroundings,
+  signal: AbortSignal,
+): Promise<T> {
+  const line = new StatusLine(stderr)
   try {
-    return await surroundings.loadModel(flags.model, options)
+    const onProgress = showLoadProgress(line)
+    return await load(flags.model, { ...pick(flags, LOAD_KEYS), onProgress, signal })
   } finally {
     line.clear()
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decimalNumber, wholeNumber } from './number-options.ts'
+import { decimalNumber, wholeNumber, wholeNumbers } from './number-options.ts'
 
 describe('whole numbers', () => {
   const parse = wholeNumber({ min: 1, max: 100 })
@@ -17,6 +17,18 @@ describe('whole numbers', () => {
 
   test('beyond 2^53 nothing is exact, so it is refused', () => {
     expect(() => wholeNumber({ min: 0 })('9007199254740993')).toThrow('>= 0')
+  })
+})
+
+describe('lists of whole numbers', () => {
+  const parse = wholeNumbers({ min: 1 })
+
+  test('have commas between, and a repeated flag adds to them', () => {
+    expect(parse('1,8', parse('64'))).toEqual([64, 1, 8])
+  })
+
+  test.each(['', '1,', ',1', '1;2', '1, 2', '1,0'])('"%s" is refused', (text) => {
+    expect(() => parse(text)).toThrow('Expected a whole number >= 1.')
   })
 })
 

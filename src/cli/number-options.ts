@@ -55,3 +55,11 @@ export function decimalNumber(range: Range): (text: string) => number {
     return value
   }
 }
+
+/** A parser for commander: whole numbers with commas between; the flag may be given several times. */
+export function wholeNumbers(
+  range: Range,
+): (text: string, earlier?: readonly number[]) => readonly number[] {
+  const one = wholeNumber(range)
+  return (text, earlier = []) => [...earlier, ...text.split(',').map(one)]
+}

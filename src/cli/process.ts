@@ -1,6 +1,7 @@
 /**
  * Ties a command to this process: its streams, Ctrl-C, a reader that goes away, and the exit code.
  */
+import { loadEngine } from '../node/load-engine.ts'
 import { loadModel } from '../node/load-model.ts'
 import type { Surroundings } from './surroundings.ts'
 import { endQuietlyWhenClosed } from './terminal.ts'
@@ -16,6 +17,7 @@ export async function runInProcess(
     stderr: process.stderr,
     env: process.env,
     loadModel,
+    loadEngine,
     onInterrupt: (handler) => {
       process.on('SIGINT', handler)
       return () => process.off('SIGINT', handler)

@@ -32,19 +32,30 @@ export function formatPercent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)} %`
 }
 
-/** Mean, sample standard deviation (0 for one value), smallest and largest of at least one value. */
-export function summarize(values: readonly number[]): {
-  mean: number
-  standardDeviation: number
-  min: number
-  max: number
-} {
-  const mean = values.reduce((sum, v) => sum + v, 0) / values.length
-  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0)
-  return {
-    mean,
-    standardDeviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0,
-    min: Math.min(...values),
-    max: Math.max(...values),
-  }
+/** "31.2 GB/s" */
+export function formatByteRate(bytesPerSecond: number): string {
+  return `${formatBytes(bytesPerSecond)}/s`
+}
+
+/** "463.5 GMAC/s": billions of multiply-accumulates. */
+export function formatMacRate(macsPerSecond: number): string {
+  return `${(macsPerSecond / 1e9).toFixed(1)} GMAC/s`
+}
+
+/** "53.2 ± 0.4", with a third digit below 10. */
+export function formatSpread({
+  mean,
+  standardDeviation,
+}: {
+  readonly mean: number
+  readonly standardDeviation: number
+}): string {
+  const digits = mean < 10 ? 2 : 1
+  return `${mean.toFixed(digits)} ± ${standardDeviation.toFixed(digits)}`
+}
+
+/** "4.1 mJ" */
+export function formatJoules(joules: number): string {
+  if (joules >= 1) return `${joules.toFixed(2)} J`
+  return joules >= 1e-3 ? `${(joules * 1e3).toFixed(1)} mJ` : `${(joules * 1e6).toFixed(1)} uJ`
 }

@@ -5,6 +5,7 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
+import type { LoadedEngine } from '../node/load-engine.ts'
 
 export type InputStream = Readable & { readonly isTTY?: boolean }
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
@@ -12,6 +13,10 @@ export type LoadModel = (
   source: string | undefined,
   options?: LoadOptions,
 ) => Promise<LanguageModel>
+export type LoadEngine = (
+  source: string | undefined,
+  options?: LoadOptions,
+) => Promise<LoadedEngine>
 
 export interface Surroundings {
   readonly stdin: InputStream
@@ -19,6 +24,8 @@ export interface Surroundings {
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
   readonly loadModel: LoadModel
+  /** For speed tests, which need no text. */
+  readonly loadEngine: LoadEngine
   /**
    * Calls `handler` on Ctrl-C (SIGINT) until the returned function is called. While nobody listens,
    * Ctrl-C ends the process as usual.

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
-import { formatBytes, formatCount, formatMilliseconds, summarize } from './quantities.ts'
-import { formatFacts, formatTable, stackedBar } from './table.ts'
+import {
+  formatByteRate,
+  formatBytes,
+  formatCount,
+  formatJoules,
+  formatMacRate,
+  formatMilliseconds,
+  formatSpread,
+} from './quantities.ts'
+import { formatFacts, formatResults, formatTable, stackedBar } from './table.ts'
 
 test('a table aligns its columns and has no trailing spaces', () => {
   expect(
@@ -41,8 +49,20 @@ test('quantities carry their units', () => {
   expect([0.25, 1250].map(formatMilliseconds)).toEqual(['0.3 ms', '1.25 s'])
 })
 
-test('a summary has the sample standard deviation, 0 for a single value', () => {
-  expect(summarize([2, 4, 4, 4, 5, 5, 7, 9])).toMatchObject({ mean: 5, min: 2, max: 9 })
-  expect(summarize([2, 4, 4, 4, 5, 5, 7, 9]).standardDeviation).toBeCloseTo(Math.sqrt(32 / 7), 12)
-  expect(summarize([3])).toEqual({ mean: 3, standardDeviation: 0, min: 3, max: 3 })
+test('rates, spreads and energies carry their units', () => {
+  expect(formatByteRate(31.24e9)).toBe('31.2 GB/s')
+  expect(formatMacRate(463.54e9)).toBe('463.5 GMAC/s')
+  expect(formatSpread({ mean: 53.24, standardDeviation: 0.37 })).toBe('53.2 ± 0.4')
+  expect(formatSpread({ mean: 1.234, standardDeviation: 0.05 })).toBe('1.23 ± 0.05')
+  expect([2.5, 0.0041, 0.0000123].map(formatJoules)).toEqual(['2.50 J', '4.1 mJ', '12.3 uJ'])
+})
+
+test('a Markdown table aligns its numbers and keeps bars out of the way', () => {
+  const rows = [['a|b', '1']]
+  expect(formatResults(['name', 'n'], rows, [1], { markdown: true })).toEqual([
+    '| name | n |',
+    '| --- | ---: |',
+    '| a\\|b | 1 |',
+  ])
+  expect(formatResults(['name', 'n'], rows, [1], {})).toEqual(formatTable(['name', 'n'], rows, [1]))
 })

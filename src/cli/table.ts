@@ -20,6 +20,25 @@ export function formatTable(
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)]
 }
 
+/** How results are printed: for people, or to be pasted into a Markdown document. */
+export interface TableStyle {
+  readonly markdown?: boolean
+}
+
+/** A table in the style asked for. */
+export function formatResults(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+  { markdown }: TableStyle,
+): string[] {
+  if (!markdown) return formatTable(header, rows, right)
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const rule = header.map((_, col) => (right.includes(col) ? '---:' : '---'))
+  const escapeBars = (cell: string): string => cell.replaceAll('|', '\\|')
+  return [line(header), line(rule), ...rows.map((row) => line(row.map(escapeBars)))]
+}
+
 /** Lines "name   value" with the values in one column. */
 export function formatFacts(facts: readonly (readonly [name: string, value: string])[]): string[] {
   const width = Math.max(...facts.map(([name]) => name.length))

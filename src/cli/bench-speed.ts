@@ -1,0 +1,152 @@
+/**
+ * `bitnet bench` with tests (--prefill, --decode, --depth, --batch): drives the engine with random
+ * tokens and says what the speeds mean on this machine.
+ */
+import { loadavg } from 'node:os'
+import { costsOf, type ModelCosts } from '../bench/costs.ts'
+import { type ArithmeticEnergy, arithmeticEnergy } from '../bench/energy.ts'
+import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
+import { meanPositions, reportSpeedTest, type SpeedTestReport } from '../bench/speed-report.ts'
+import {
+  checkSpeedTests,
+  planSpeedTests,
+  runSpeedTests,
+  type SpeedTest,
+} from '../bench/speed-tests.ts'
+import type { BackendReport } from '../generate/options.ts'
+import type { LoadedEngine } from '../node/load-engine.ts'
+import { openPowerMeter } from '../node/power-meter.ts'
+import { describeSpeed } from './bench-speed-table.ts'
+import { loadFlaggedEngine, type ModelFlags } from './generation-flags.ts'
+import { type HostFacts, hostFacts } from './host-facts.ts'
+import { EXIT, interruption, type Surroundings } from './surroundings.ts'
+import type { TableStyle } from './table.ts'
+import { StatusLine, writeJson, writeLine } from './terminal.ts'
+
+export interface SpeedBenchFlags extends ModelFlags, TableStyle {
+  readonly prefill?: readonly number[]
+  readonly decode?: readonly number[]
+  readonly depth?: readonly number[]
+  readonly batch?: readonly number[]
+  /** Unset: 5. */
+  readonly runs?: number
+  readonly json?: boolean
+}
+
+/** What ran, as far as the results depend on it. */
+export interface RunningModel {
+  readonly name: string
+  readonly loadMs: number
+  readonly backend: BackendReport
+  /** Precision of the head, of the KV cache, and packing of the ternary weights. */
+  readonly head: string
+  readonly kv: string
+  readonly weights: string
+  readonly costs: ModelCosts
+}
+
+export interface SpeedReport extends RunningModel {
+  readonly host: HostFacts
+  readonly runs: number
+  /** Absent on the reference backend. */
+  readonly limits?: MachineLimits
+  readonly tests: readonly SpeedTestReport[]
+  /** Largest resident set of the process while the tests ran. */
+  readonly peakMemoryBytes: number
+  /** Of the last minute, at the end. */
+  readonly loadAverageAfter: number
+  readonly energy: EnergyReport
+}
+
+export interface EnergyReport {
+  /** What was counted for the tests' joules, or why nothing was. */
+  readonly measured: { readonly counters: string } | { readonly reason: string }
+  /** The papers' arithmetic for one token of the first test: no measurement. */
+  readonly estimates: readonly ArithmeticEnergy[]
+}
+
+const DEFAULT_RUNS = 5
+/** As llama-bench has them, for where only depths or batches are asked for. */
+const DEFAULT_PREFILL = [512]
+const DEFAULT_DECODE = [128]
+
+/** @returns the exit code */
+export async function benchSpeed(
+  flags: SpeedBenchFlags,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, stderr } = surroundings
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const line = new StatusLine(stderr)
+  const host = hostFacts()
+  let engine: LoadedEngine | undefined
+  try {
+    engine = await loadFlaggedEngine(flags, surroundings, signal)
+    const { decoder, backend } = engine
+    const tests = plannedTests(flags)
+    checkSpeedTests(tests, decoder)
+    const runs = flags.runs ?? DEFAULT_RUNS
+    const meter = openPowerMeter()
+    const readJoules = 'readJoules' in meter ? () => meter.readJoules() : undefined
+    const onStep = (what: string): void => line.show(what)
+    const measured = await runSpeedTests(decoder, tests, { runs, readJoules, signal, onStep })
+    // Before the limits are measured: their memory is not the model's.
+    const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
+    line.show('Measuring memory and arithmetic')
+    const limits = await measureLimits(backend)
+    line.clear()
+    const model = describeModel(engine)
+    const report: SpeedReport = {
+      ...model,
+      host,
+      runs,
+      ...(limits === undefined ? {} : { limits }),
+      tests: measured.map((test) => reportSpeedTest(test, model.costs, limits)),
+      peakMemoryBytes,
+      loadAverageAfter: loadavg()[0],
+      energy: {
+        measured: 'reason' in meter ? meter : { counters: meter.description },
+        estimates: (['45nm', '7nm'] as const).map((technology) =>
+          arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
+        ),
+      },
+    }
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describeSpeed(report, flags).join('\n'))
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+    engine?.dispose()
+  }
+}
+
+function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags): SpeedTest[] {
+  const isNeither = prefill === undefined && decode === undefined
+  // A batch is of sequences that are decoded.
+  const isDecode = isNeither || batch !== undefined
+  return planSpeedTests({
+    prefill: prefill ?? (isNeither && batch === undefined ? DEFAULT_PREFILL : []),
+    decode: decode ?? (isDecode ? DEFAULT_DECODE : []),
+    depth,
+    batch: batch ?? [1],
+  })
+}
+
+function describeModel({ decoder, weights, backend, loadMs }: LoadedEngine): RunningModel {
+  const linear = weights.layers.at(0)?.qkv
+  return {
+    name: decoder.config.name,
+    loadMs,
+    backend: {
+      name: backend.name,
+      isa: backend.isa,
+      threads: backend.threads,
+      description: backend.description,
+    },
+    head: weights.head.type,
+    kv: decoder.cacheType,
+    weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
+    costs: costsOf(decoder.config, weights, decoder.cacheBytesPerToken),
+  }
+}
