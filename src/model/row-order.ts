@@ -11,7 +11,7 @@
  *
  * @param out, rows (heads * headDim, cols) row-major
  */
-export function halfOrderRows<T extends Int8Array | Float32Array>(
+export function halfOrderRows<T extends Int8Array | Uint16Array | Float32Array>(
   out: T,
   rows: T,
   headDim: number,

@@ -7,7 +7,13 @@ import type { ModelFile } from '../formats/model-file.ts'
 import type { TernaryPacking } from '../kernels/commands.ts'
 import { BufferOwner } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
-import { loadDenseMatrix, loadVector, projectionType, tableType } from './dense-weights.ts'
+import {
+  type HeadType,
+  loadDenseMatrix,
+  loadVector,
+  projectionType,
+  tableType,
+} from './dense-weights.ts'
 import type { DecoderWeights, LayerWeights, LinearWeights } from './forward.ts'
 import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
@@ -24,7 +30,7 @@ export interface LoadedWeights extends DecoderWeights {
 
 export interface WeightOptions {
   /** Precision of embedding and head; see {@link tableType} for the default. */
-  readonly head?: 'f16' | 'int8' | undefined
+  readonly head?: HeadType | undefined
   /** Layout of ternary weights in memory; unset: 'auto'. */
   readonly weights?: 'auto' | TernaryPacking | undefined
   readonly onProgress?: ((progress: WeightProgress) => void) | undefined

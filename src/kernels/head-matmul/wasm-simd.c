@@ -1,46 +1,44 @@
-// The nibble sums with 16-bit products: a product is at most 15 * 128 = 1,920, so that the four that a
-// tile adds to a lane fit into int16, and so do those of four tiles.
+// The nibble sums with 16-bit dot products: a quarter of a tile is one register.
+//
+// Seen as 16-bit lanes, a row's word holds columns 0 and 2 in the low nibbles of its two halves, columns
+// 4 and 6 above them and, after a shift by 8, the odd ones. Masks give two operands of a row at once,
+// and the dot product leaves one sum per row. Nibbles stay where they are, so activations of the low
+// ones are made worth 16 times themselves and the sum counts everything 16 times.
 #include <wasm_simd128.h>
 
 #include "../dense-matmul/dense-matmul.h"
 
 #define HEAD_TOKENS 1
-// Tiles whose products are added up as int16: 4 * 4 * 1,920 = 30,720.
-#define NIBBLE_RUN 4
-
-// Neighbouring pairs of two registers added up: rows 0 and 1 from a, rows 2 and 3 from b.
-INLINE v128_t add_nibble_pairs(v128_t a, v128_t b) {
-  return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
-}
 
 INLINE void nibble_sums(const int32_t tokens, const uint8_t *w, int32_t tiles, const int8_t *planes,
                         size_t stride, i32x16 *S) {
-  const v128_t mask = wasm_i8x16_splat(0x0f);
+  const v128_t worth = wasm_i16x8_const(16, 16, 1, 1, 0, 0, 0, 0);
+  const v128_t first = wasm_i16x8_splat(0x0f), second = wasm_i16x8_splat(0xf0);
   for (int32_t t = 0; t < tokens; t++) {
     union {
-      v128_t part[4];
+      v128_t quarter[4];
       i32x16 whole;
-    } sums;
-    for (int32_t part = 0; part < 4; part++) {
-      v128_t low = wasm_i32x4_splat(0), high = low;
-      for (int32_t tile = 0; tile < tiles; tile += NIBBLE_RUN) {
-        const int32_t n = tiles - tile < NIBBLE_RUN ? tiles - tile : NIBBLE_RUN;
-        v128_t run_low = wasm_i16x8_splat(0), run_high = run_low;
-        for (int32_t i = 0; i < n; i++) {
-          const int8_t *hi = planes + t * stride + (size_t)(tile + i) * 8;
-          const v128_t x = wasm_v128_load(w + (size_t)(tile + i) * 64 + part * 16);
-          const v128_t x0 = wasm_v128_and(x, mask), x1 = wasm_u8x16_shr(x, 4);
-          const v128_t a = wasm_v128_load32_splat(hi), b = wasm_v128_load32_splat(hi + 4);
-          run_low = wasm_i16x8_add(run_low, wasm_i16x8_extmul_low_i8x16(x0, a));
-          run_low = wasm_i16x8_add(run_low, wasm_i16x8_extmul_low_i8x16(x1, b));
-          run_high = wasm_i16x8_add(run_high, wasm_i16x8_extmul_high_i8x16(x0, a));
-          run_high = wasm_i16x8_add(run_high, wasm_i16x8_extmul_high_i8x16(x1, b));
-        }
-        low = wasm_i32x4_add(low, wasm_i32x4_extadd_pairwise_i16x8(run_low));
-        high = wasm_i32x4_add(high, wasm_i32x4_extadd_pairwise_i16x8(run_high));
+    } sum;
+    for (int32_t s = 0; s < 4; s++) sum.quarter[s] = wasm_i32x4_splat(0);
+    for (int32_t tile = 0; tile < tiles; tile++) {
+      const v128_t acts = wasm_v128_load64_zero(planes + t * stride + (size_t)tile * 8);
+      const v128_t even = wasm_i16x8_mul(wasm_i16x8_shr(wasm_i16x8_shl(acts, 8), 8), worth);
+      const v128_t odd = wasm_i16x8_mul(wasm_i16x8_shr(acts, 8), worth);
+      const v128_t even0 = wasm_i32x4_shuffle(even, even, 0, 0, 0, 0);
+      const v128_t even1 = wasm_i32x4_shuffle(even, even, 1, 1, 1, 1);
+      const v128_t odd0 = wasm_i32x4_shuffle(odd, odd, 0, 0, 0, 0);
+      const v128_t odd1 = wasm_i32x4_shuffle(odd, odd, 1, 1, 1, 1);
+      for (int32_t s = 0; s < 4; s++) {
+        const v128_t x = wasm_v128_load(w + (size_t)tile * 64 + s * 16), y = wasm_u16x8_shr(x, 8);
+        const v128_t a = wasm_i32x4_dot_i16x8(wasm_v128_and(x, first), even0);
+        const v128_t b = wasm_i32x4_dot_i16x8(wasm_v128_and(x, second), even1);
+        const v128_t c = wasm_i32x4_dot_i16x8(wasm_v128_and(y, first), odd0);
+        const v128_t d = wasm_i32x4_dot_i16x8(wasm_v128_and(y, second), odd1);
+        const v128_t products = wasm_i32x4_add(wasm_i32x4_add(a, b), wasm_i32x4_add(c, d));
+        sum.quarter[s] = wasm_i32x4_add(sum.quarter[s], products);
       }
-      sums.part[part] = add_nibble_pairs(low, high);
     }
-    S[t] = sums.whole;
+    for (int32_t s = 0; s < 4; s++) sum.quarter[s] = wasm_i32x4_shr(sum.quarter[s], 4);
+    S[t] = sum.whole;
   }
 }
