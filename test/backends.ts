@@ -19,6 +19,8 @@ const threadCounts = [1, 2]
 
 /** Variants that REQUIRE_BACKENDS may name and that arm-replay.test.ts runs in an emulator. */
 export const EMULATED: readonly string[] = ['arm-neon', 'arm-dotprod']
+/** What REQUIRE_BACKENDS calls the tests in test/browser. */
+export const BROWSER = 'browser'
 
 /** What REQUIRE_BACKENDS names. */
 export function requiredBackends(): Set<string> {
@@ -30,7 +32,7 @@ export function requiredBackends(): Set<string> {
  */
 export function testBackends(): TestBackend[] {
   const required = requiredBackends()
-  for (const name of EMULATED) required.delete(name)
+  for (const name of [...EMULATED, BROWSER]) required.delete(name)
   const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
   }

@@ -1,0 +1,90 @@
+/**
+ * A server on this machine alone: the built library, the modules that it imports, the embedded model
+ * and the test page; with or without the headers that isolate a page from other origins.
+ */
+import { createReadStream, statSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize } from 'node:path'
+import { ROOT } from '../built-program.ts'
+
+const require = createRequire(import.meta.url)
+
+/** Bare imports of the library, as a bundler would resolve them for a browser. */
+const MODULES: Record<string, string> = {
+  '@huggingface/tokenizers': 'tokenizers.mjs',
+  '@huggingface/jinja': 'index.js',
+}
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.gguf': 'application/octet-stream',
+}
+
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+const imports = Object.fromEntries(
+  Object.entries(MODULES).map(([name, file]) => [name, `/modules/${name}/${file}`]),
+)
+const PAGE = `<!doctype html><link rel="icon" href="data:,">
+<script type="importmap">${JSON.stringify({ imports })}</script>
+<script type="module" src="/page.js"></script>`
+
+export interface StaticServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+export async function serve(options: { isolated: boolean }): Promise<StaticServer> {
+  const server = createServer((request, response) => {
+    if (options.isolated) {
+      for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value)
+    }
+    const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname)
+    if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
+    else sendFile(response, placeOf(path), request.headers.range)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function placeOf(path: string): string | undefined {
+  if (path === '/page.js') return join(ROOT, 'test/browser/page.js')
+  if (path.startsWith('/dist/') || path.startsWith('/models/')) return join(ROOT, path)
+  for (const [name, file] of Object.entries(MODULES)) {
+    if (path === `/modules/${name}/${file}`) return join(require.resolve(name), '..', file)
+  }
+  return undefined
+}
+
+function sendFile(response: ServerResponse, path: string | undefined, range?: string): void {
+  const found = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  if (path === undefined || !found?.isFile()) {
+    response.writeHead(404).end()
+    return
+  }
+  response.setHeader('Content-Type', TYPES[extname(path)] ?? 'application/octet-stream')
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []
+  if (from === undefined) {
+    createReadStream(path).pipe(response)
+    return
+  }
+  const start = Number(from)
+  const end = Math.min(Number(to), found.size - 1)
+  response.writeHead(206, { 'Content-Range': `bytes ${start}-${end}/${found.size}` })
+  createReadStream(path, { start, end }).pipe(response)
+}
