@@ -56,7 +56,7 @@ describe('timing operations', () => {
       if (backend === undefined) return
       const before = backend.allocatedBytes
       for (const kv of CACHE_TYPES) {
-        for (const kernel of kernelCases(TINY, { kv, packing: '2bit' })) {
+        for (const kernel of kernelCases(TINY, { kv, packings: ['2bit', 'base3'] })) {
           const timing = await timeKernel(backend, kernel, { budgetMs: 0, maxCopies: 2 })
           expect(timing.name).toBe(kernel.name)
           expect(timing.microseconds.min).toBeGreaterThan(0)
@@ -69,7 +69,7 @@ describe('timing operations', () => {
 
   test('rates follow from the fastest pass over all copies', async () => {
     const backend = createReferenceBackend()
-    const [kernel] = kernelCases(TINY, { kv: 'f16', packing: '2bit' })
+    const [kernel] = kernelCases(TINY, { kv: 'f16', packings: ['2bit'] })
     let time = 0
     const steps = [0, 0, 8, 0, 4, 0, 6]
     const now = () => (time += steps.shift() ?? 0)
@@ -82,7 +82,7 @@ describe('timing operations', () => {
   })
 
   test('a case names its operation, shape and tokens', () => {
-    const names = kernelCases(shapeNamed('2b-4t'), { kv: 'int8', packing: 'base3' }).map(
+    const names = kernelCases(shapeNamed('2b-4t'), { kv: 'int8', packings: ['base3'] }).map(
       ({ name }) => name,
     )
     expect(names).toContain('gate and up 13824 x 2560 base3, 8 tokens')

@@ -30,7 +30,7 @@ export interface KernelTiming {
 
 export interface KernelCaseOptions {
   readonly kv: CacheType
-  readonly packing: TernaryPacking
+  readonly packings: readonly TernaryPacking[]
 }
 
 /** Tokens in a pass: decode, a small batch or a guess, and two lengths of prompt. */
@@ -45,10 +45,12 @@ const MAX_COPIES = 64
 const MAX_PASS_MACS = 4e9
 
 /** What `bitnet bench --kernels` times of a shape. */
-export function kernelCases(shape: ModelShape, { kv, packing }: KernelCaseOptions): KernelCase[] {
+export function kernelCases(shape: ModelShape, { kv, packings }: KernelCaseOptions): KernelCase[] {
   return [
-    ...layerProducts(shape).flatMap((product) =>
-      TOKEN_COUNTS.map((tokens) => ternaryCase(product, tokens, packing)),
+    ...packings.flatMap((packing) =>
+      layerProducts(shape).flatMap((product) =>
+        TOKEN_COUNTS.map((tokens) => ternaryCase(product, tokens, packing)),
+      ),
     ),
     headCase(shape, 'int8'),
     headCase(shape, 'f16'),

@@ -1,13 +1,19 @@
 /**
- * Opens every backend and kernel variant in turn, times the ternary product on it, and keeps the
- * reason where one does not run here.
+ * Opens every backend and kernel variant in turn, times the ternary product on it for one token and for
+ * a prompt, and keeps the reason where one does not run here. Then measures what the machine itself
+ * gives.
  */
-import { availableParallelism } from 'node:os'
 import type { Backend, BackendName } from '../backends/backend.ts'
+import { readCpuCores } from '../backends/native/cpu-cores.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { openBackend } from '../backends/select.ts'
 import { openWasmBackend, wasmVariants } from '../backends/wasm/wasm-backend.ts'
-import { type ProductTiming, timeProduct } from './product-timing.ts'
+import { ternaryCase } from '../bench/kernel-cases.ts'
+import { type KernelTiming, timeKernel } from '../bench/kernel-timing.ts'
+import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
+import { layerProducts, shapeNamed } from '../bench/shapes.ts'
+import type { TernaryPacking } from '../kernels/commands.ts'
+import { BASE3_ISAS } from '../model/ternary-packing.ts'
 
 export interface BackendDiagnosis {
   readonly name: BackendName
@@ -16,35 +22,50 @@ export interface BackendDiagnosis {
   readonly threads?: number
   /** Why it does not run. */
   readonly reason?: string
-  readonly timing?: ProductTiming
+  /** One for each packing of ternary weights that the variant is quick at. */
+  readonly products?: readonly ProductDiagnosis[]
 }
 
-export type MemoryBandwidth =
-  | { readonly bytesPerSecond: number; readonly threads: number }
+export interface ProductDiagnosis {
+  readonly packing: TernaryPacking
+  /** With one token, its weights read from memory. */
+  readonly decode: KernelTiming
+  /** With {@link PROMPT_TOKENS}; not on the reference, which takes seconds. */
+  readonly prefill?: KernelTiming
+}
+
+export type LimitDiagnosis =
+  | (MachineLimits & { readonly threads: number })
   | { readonly reason: string }
 
-interface Diagnosis {
+export interface Diagnosis {
   readonly threads: number
+  /** What `--backend auto` runs here. */
   readonly chosen: string
+  readonly chosenIsa: string
   readonly backends: readonly BackendDiagnosis[]
-  readonly memoryBandwidth: MemoryBandwidth
+  /** With one thread, and with as many as are chosen. */
+  readonly limits: readonly LimitDiagnosis[]
 }
 
 type NativeModule = typeof import('../backends/native/native-backend.ts')
 
-/** 32 copies are 142 MB: more than the caches of a processor, little on any machine of today. */
-const KERNEL_COPIES = 32
-const KERNEL_BUDGET_MS = 300
-/** The plain TypeScript loops take tens of milliseconds a product, whatever cache they read from. */
-const REFERENCE_COPIES = 1
-const REFERENCE_BUDGET_MS = 200
-const BANDWIDTH_BYTES = 512 * 1024 * 1024
+/** Of BitNet b1.58 2B-4T, the feed-forward's way down: 2560 x 6912. */
+export const PRODUCT = layerProducts(shapeNamed('2b-4t'))[3]
+export const PROMPT_TOKENS = 64
+
+const BUDGET_MS = 200
+
+/** The packings that a variant has a product of its own for. */
+export function packingsOf({ isa }: Pick<Backend, 'isa'>): readonly TernaryPacking[] {
+  return BASE3_ISAS.includes(isa) ? ['2bit', 'base3'] : ['2bit']
+}
 
 /** @param onStep told what is being measured */
 export async function diagnoseBackends(onStep: (what: string) => void): Promise<Diagnosis> {
   const chosen = await describeChosen()
   const native = await loadNative()
-  const threads = chosen.threads
+  const { threads } = chosen
   const backends: BackendDiagnosis[] = []
   if (typeof native === 'string') {
     backends.push({ name: 'native', isa: '', available: false, reason: native })
@@ -68,24 +89,24 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
   }
   onStep('reference')
   backends.push(await diagnose('reference', 'typescript', () => createReferenceBackend()))
-  onStep('memory reads')
-  return {
-    threads,
-    chosen: chosen.description,
-    backends,
-    memoryBandwidth: await bandwidth(native, threads),
+  const limits: LimitDiagnosis[] = []
+  for (const count of new Set([1, threads])) {
+    onStep(`memory and arithmetic, threads: ${count}`)
+    limits.push(await diagnoseLimits(count))
   }
+  return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits }
 }
 
 /** What runs when nothing is asked for; the environment may force what this machine lacks. */
-async function describeChosen(): Promise<{ description: string; threads: number }> {
+async function describeChosen(): Promise<{ description: string; isa: string; threads: number }> {
   try {
     const backend = await openBackend()
-    const { description, threads } = backend
+    const { description, isa, threads } = backend
     backend.dispose()
-    return { description, threads }
+    return { description, isa, threads }
   } catch (error) {
-    return { description: `none: ${messageOf(error)}`, threads: availableParallelism() }
+    const { threads } = readCpuCores()
+    return { description: `none: ${messageOf(error)}`, isa: '', threads }
   }
 }
 
@@ -94,15 +115,48 @@ async function diagnose(
   isa: string,
   open: () => Backend | Promise<Backend>,
 ): Promise<BackendDiagnosis> {
-  const [copies, budget] =
-    name === 'native' ? [KERNEL_COPIES, KERNEL_BUDGET_MS] : [REFERENCE_COPIES, REFERENCE_BUDGET_MS]
   let backend: Backend | undefined
   try {
     backend = await open()
-    const timing = await timeProduct(backend, copies, budget)
-    return { name, isa, available: true, threads: backend.threads, timing }
+    const products: ProductDiagnosis[] = []
+    for (const packing of packingsOf({ isa })) {
+      products.push(await diagnoseProduct(backend, packing))
+    }
+    return { name, isa, available: true, threads: backend.threads, products }
   } catch (error) {
     return { name, isa, available: false, reason: messageOf(error) }
+  } finally {
+    backend?.dispose()
+  }
+}
+
+async function diagnoseProduct(
+  backend: Backend,
+  packing: TernaryPacking,
+): Promise<ProductDiagnosis> {
+  const one = ternaryCase(PRODUCT, 1, packing)
+  // Plain TypeScript takes tens of milliseconds a product, whatever cache it reads from.
+  if (backend.name === 'reference') {
+    return { packing, decode: await timeKernel(backend, one, { budgetMs: 0, maxCopies: 1 }) }
+  }
+  const many = ternaryCase(PRODUCT, PROMPT_TOKENS, packing)
+  return {
+    packing,
+    decode: await timeKernel(backend, one, { budgetMs: BUDGET_MS }),
+    prefill: await timeKernel(backend, many, { budgetMs: BUDGET_MS, maxCopies: 1 }),
+  }
+}
+
+/** On whatever is chosen, with so many threads. */
+async function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
+  let backend: Backend | undefined
+  try {
+    backend = await openBackend({ threads })
+    const limits = await measureLimits(backend)
+    if (limits === undefined) return { reason: `${backend.name} is not compiled code` }
+    return { threads: backend.threads, ...limits }
+  } catch (error) {
+    return { reason: messageOf(error) }
   } finally {
     backend?.dispose()
   }
@@ -116,17 +170,6 @@ async function loadNative(): Promise<NativeModule | string> {
     return native
   } catch (error) {
     return messageOf(error)
-  }
-}
-
-async function bandwidth(native: NativeModule | string, threads: number): Promise<MemoryBandwidth> {
-  if (typeof native === 'string') return { reason: native }
-  try {
-    const { measureMemoryBandwidth } = await import('../backends/native/native-operations.ts')
-    const { bytesPerSecond } = await measureMemoryBandwidth(threads, BANDWIDTH_BYTES)
-    return { bytesPerSecond, threads }
-  } catch (error) {
-    return { reason: messageOf(error) }
   }
 }
 

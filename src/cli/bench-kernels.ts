@@ -7,6 +7,7 @@ import { openBackend } from '../backends/select.ts'
 import { type KernelTiming, kernelCases, timeKernel } from '../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
 import { shapeNamed } from '../bench/shapes.ts'
+import { packingsOf } from './backend-diagnosis.ts'
 import type { ModelFlags } from './generation-flags.ts'
 import { type HostFacts, hostFacts } from './host-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from './quantities.ts'
@@ -52,7 +53,8 @@ export async function benchKernels(
     line.show('Measuring memory and arithmetic')
     const limits = await measureLimits(backend)
     const kernels: KernelTiming[] = []
-    for (const kernel of kernelCases(shape, { kv: flags.kv ?? 'f16', packing: '2bit' })) {
+    const packings = packingsOf(backend)
+    for (const kernel of kernelCases(shape, { kv: flags.kv ?? 'f16', packings })) {
       line.show(`Timing ${kernel.name}`)
       kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, signal }))
     }

@@ -3,22 +3,21 @@
  * tokens and says what the speeds mean on this machine.
  */
 import { loadavg } from 'node:os'
-import { costsOf, type ModelCosts } from '../bench/costs.ts'
-import { type ArithmeticEnergy, arithmeticEnergy } from '../bench/energy.ts'
-import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
-import { meanPositions, reportSpeedTest, type SpeedTestReport } from '../bench/speed-report.ts'
+import { costsOf } from '../bench/costs.ts'
+import { arithmeticEnergy } from '../bench/energy.ts'
+import { measureLimits } from '../bench/machine-limits.ts'
+import { meanPositions, reportSpeedTest } from '../bench/speed-report.ts'
 import {
   checkSpeedTests,
   planSpeedTests,
   runSpeedTests,
   type SpeedTest,
 } from '../bench/speed-tests.ts'
-import type { BackendReport } from '../generate/options.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
 import { openPowerMeter } from '../node/power-meter.ts'
-import { describeSpeed } from './bench-speed-table.ts'
+import { describeSpeed, type RunningModel, type SpeedReport } from './bench-speed-report.ts'
 import { loadFlaggedEngine, type ModelFlags } from './generation-flags.ts'
-import { type HostFacts, hostFacts } from './host-facts.ts'
+import { hostFacts } from './host-facts.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import type { TableStyle } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
@@ -31,38 +30,6 @@ export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   /** Unset: 5. */
   readonly runs?: number
   readonly json?: boolean
-}
-
-/** What ran, as far as the results depend on it. */
-export interface RunningModel {
-  readonly name: string
-  readonly loadMs: number
-  readonly backend: BackendReport
-  /** Precision of the head, of the KV cache, and packing of the ternary weights. */
-  readonly head: string
-  readonly kv: string
-  readonly weights: string
-  readonly costs: ModelCosts
-}
-
-export interface SpeedReport extends RunningModel {
-  readonly host: HostFacts
-  readonly runs: number
-  /** Absent on the reference backend. */
-  readonly limits?: MachineLimits
-  readonly tests: readonly SpeedTestReport[]
-  /** Largest resident set of the process while the tests ran. */
-  readonly peakMemoryBytes: number
-  /** Of the last minute, at the end. */
-  readonly loadAverageAfter: number
-  readonly energy: EnergyReport
-}
-
-export interface EnergyReport {
-  /** What was counted for the tests' joules, or why nothing was. */
-  readonly measured: { readonly counters: string } | { readonly reason: string }
-  /** The papers' arithmetic for one token of the first test: no measurement. */
-  readonly estimates: readonly ArithmeticEnergy[]
 }
 
 const DEFAULT_RUNS = 5

@@ -1,32 +1,25 @@
 /**
- * `bitnet doctor`: what machine this is, which backends and kernel variants load and why others do
- * not, how fast each does one ternary product, and how fast memory can be read at all.
+ * `bitnet doctor`: what machine this is, which backends and kernel variants load and why others do not,
+ * how fast each does ternary products, what memory and arithmetic give at all, and what that means for
+ * a model of two billion parameters.
  */
 import type { Command } from 'commander'
+import { type Expectation, expectationOf } from '../bench/expectations.ts'
+import { shapeNamed } from '../bench/shapes.ts'
 import {
-  type BackendDiagnosis,
+  type Diagnosis,
   diagnoseBackends,
-  type MemoryBandwidth,
+  PRODUCT,
+  PROMPT_TOKENS,
+  type ProductDiagnosis,
 } from './backend-diagnosis.ts'
-import { type HostFacts, hostFacts } from './host-facts.ts'
-import { PRODUCT_SHAPE } from './product-timing.ts'
-import { formatBytes, formatPercent } from './quantities.ts'
+import { type DoctorReport, describeMachine } from './doctor-report.ts'
+import { hostFacts } from './host-facts.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
-import { formatFacts, formatTable } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
 export interface DoctorFlags {
   readonly json?: boolean
-}
-
-export interface DoctorReport {
-  readonly host: HostFacts
-  readonly threads: number
-  /** What `--backend auto` runs here. */
-  readonly chosen: string
-  readonly product: { readonly rows: number; readonly cols: number; readonly tokens: 1 }
-  readonly backends: readonly BackendDiagnosis[]
-  readonly memoryBandwidth: MemoryBandwidth
 }
 
 export function addDoctorCommand(
@@ -54,12 +47,15 @@ export async function runDoctor(
 ): Promise<number> {
   const line = new StatusLine(stderr)
   try {
+    const host = hostFacts()
     const diagnosis = await diagnoseBackends((what) => line.show(`Measuring ${what}`))
     line.clear()
+    const expectation = expect(diagnosis)
     const report: DoctorReport = {
-      host: hostFacts(),
-      product: { ...PRODUCT_SHAPE, tokens: 1 },
+      host,
+      product: { rows: PRODUCT.rows, cols: PRODUCT.cols, promptTokens: PROMPT_TOKENS },
       ...diagnosis,
+      ...(expectation === undefined ? {} : { expectation }),
     }
     if (flags.json) await writeJson(stdout, report)
     else await writeLine(stdout, describeMachine(report).join('\n'))
@@ -69,49 +65,20 @@ export async function runDoctor(
   }
 }
 
-export function describeMachine(report: DoctorReport): string[] {
-  const { host, memoryBandwidth } = report
-  const peak = 'bytesPerSecond' in memoryBandwidth ? memoryBandwidth.bytesPerSecond : undefined
-  return [
-    ...formatFacts([
-      ['node', host.node],
-      ['system', `${host.platform} ${host.arch}, ${host.osRelease}`],
-      ['processor', `${host.cpu}, ${host.logicalCpus} logical processors`],
-      ['features', host.cpuFeatures?.join(' ') ?? 'the system does not tell'],
-      ['load', `${host.loadAverage.toFixed(2)}: other work on the machine makes all speeds lower`],
-      ['memory', formatBytes(host.memoryBytes)],
-      [
-        'memory reads',
-        peak === undefined
-          ? `not measured: ${'reason' in memoryBandwidth ? memoryBandwidth.reason : ''}`
-          : `${formatBytes(peak)}/s with ${report.threads} threads`,
-      ],
-      ['chosen', report.chosen],
-    ]),
-    '',
-    `One ternary product, ${report.product.rows} x ${report.product.cols}, for one token:`,
-    ...formatTable(
-      ['backend', 'variant', 'threads', 'time', 'weights/s', 'reads', 'of memory', 'note'],
-      report.backends.map((backend) => describeBackend(backend, peak)),
-      [2, 3, 4, 5, 6],
-    ),
-  ]
+/** Of BitNet b1.58 2B-4T on what is chosen, in the packing that decodes faster. */
+function expect({ backends, chosenIsa, limits }: Diagnosis): Expectation | undefined {
+  const limit = limits.at(-1)
+  const products = backends.find(({ isa }) => isa === chosenIsa)?.products ?? []
+  const rates = products.flatMap(ratesOf).sort((a, b) => b.tokensPerSecond - a.tokensPerSecond)
+  if (limit === undefined || 'reason' in limit || rates.length === 0) return undefined
+  return expectationOf(shapeNamed('2b-4t'), rates[0], limit)
 }
 
-function describeBackend(backend: BackendDiagnosis, peak: number | undefined): string[] {
-  const { timing } = backend
-  const head = [
-    backend.name,
-    backend.isa,
-    backend.threads === undefined ? '' : `${backend.threads}`,
-  ]
-  if (timing === undefined) return [...head, '', '', '', '', backend.reason ?? '']
+function ratesOf({ packing, decode, prefill }: ProductDiagnosis) {
+  const { bytesPerSecond } = decode
+  const macsPerSecond = prefill?.macsPerSecond
+  if (bytesPerSecond === undefined || macsPerSecond === undefined) return []
   return [
-    ...head,
-    `${timing.microseconds.toFixed(0)} us`,
-    `${(timing.weightsPerSecond / 1e9).toFixed(1)} G`,
-    `${formatBytes(timing.bytesPerSecond)}/s`,
-    peak === undefined ? '' : formatPercent(timing.bytesPerSecond / peak),
-    backend.reason ?? '',
+    { packing, bytesPerSecond, macsPerSecond, tokensPerSecond: 1e6 / decode.microseconds.min },
   ]
 }

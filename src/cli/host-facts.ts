@@ -2,7 +2,8 @@
  * What machine and runtime this is, as far as the operating system tells without special rights.
  */
 import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import { type CpuCores, readCpuCores } from '../backends/native/cpu-cores.ts'
 
 export interface HostFacts {
   readonly node: string
@@ -10,7 +11,7 @@ export interface HostFacts {
   readonly arch: string
   readonly osRelease: string
   readonly cpu: string
-  readonly logicalCpus: number
+  readonly cores: CpuCores
   readonly memoryBytes: number
   /** Processes that wanted a processor over the last minute; 0 where the system does not tell. */
   readonly loadAverage: number
@@ -43,7 +44,7 @@ export function hostFacts(): HostFacts {
     arch: process.arch,
     osRelease: release(),
     cpu: cpus().at(0)?.model.trim() ?? 'unknown',
-    logicalCpus: availableParallelism(),
+    cores: readCpuCores(),
     memoryBytes: totalmem(),
     loadAverage: loadavg()[0],
     cpuFeatures: process.platform === 'linux' ? linuxFeatures() : undefined,

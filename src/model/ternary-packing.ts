@@ -9,7 +9,7 @@ import { padToTile } from '../ternary/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
 
 /** The variants with a quick product of the 1.6-bit layout. */
-const BASE3_ISAS = ['x86-avx512vbmi', 'x86-amx']
+export const BASE3_ISAS: readonly string[] = ['x86-avx512vbmi', 'x86-amx']
 /** Below this, weights lie in the caches of most processors, and bytes are not what matters. */
 const SMALL_MODEL_WEIGHTS = 1 << 28
 /** The matrix that is timed: twelve of them are 70 million weights, 18 MB at 2 bits. */

@@ -1,9 +1,13 @@
 /**
- * What speed tests gave, as facts and a table for people.
+ * What speed tests gave: the object that --json prints, and facts and a table for people.
  */
+import type { ModelCosts } from '../bench/costs.ts'
+import type { ArithmeticEnergy } from '../bench/energy.ts'
+import type { MachineLimits } from '../bench/machine-limits.ts'
 import type { SpeedTestReport } from '../bench/speed-report.ts'
+import type { BackendReport } from '../generate/options.ts'
 import { limitFacts } from './bench-kernels.ts'
-import type { EnergyReport, SpeedReport } from './bench-speed.ts'
+import type { HostFacts } from './host-facts.ts'
 import {
   formatByteRate,
   formatBytes,
@@ -14,6 +18,38 @@ import {
   formatSpread,
 } from './quantities.ts'
 import { formatFacts, formatResults, type TableStyle } from './table.ts'
+
+/** What ran, as far as the results depend on it. */
+export interface RunningModel {
+  readonly name: string
+  readonly loadMs: number
+  readonly backend: BackendReport
+  /** Precision of the head, of the KV cache, and packing of the ternary weights. */
+  readonly head: string
+  readonly kv: string
+  readonly weights: string
+  readonly costs: ModelCosts
+}
+
+export interface SpeedReport extends RunningModel {
+  readonly host: HostFacts
+  readonly runs: number
+  /** Absent on the reference backend. */
+  readonly limits?: MachineLimits
+  readonly tests: readonly SpeedTestReport[]
+  /** Largest resident set of the process while the tests ran. */
+  readonly peakMemoryBytes: number
+  /** Of the last minute, at the end. */
+  readonly loadAverageAfter: number
+  readonly energy: EnergyReport
+}
+
+export interface EnergyReport {
+  /** What was counted for the tests' joules, or why nothing was. */
+  readonly measured: { readonly counters: string } | { readonly reason: string }
+  /** The papers' arithmetic for one token of the first test: no measurement. */
+  readonly estimates: readonly ArithmeticEnergy[]
+}
 
 /** A column and what it shows of a test; '' where the test has nothing to show. */
 interface Column {
