@@ -13,9 +13,10 @@ import { StatusLine, showLoadProgress } from './terminal.ts'
 
 export interface ModelFlags {
   readonly model?: string
-  readonly backend?: 'auto' | 'native' | 'reference'
+  readonly backend?: 'auto' | 'native' | 'wasm' | 'reference'
   readonly isa?: string
-  readonly head?: 'f16' | 'int8'
+  readonly head?: 'f16' | 'int8' | 'int4'
+  readonly weights?: 'auto' | '2bit' | 'base3'
   readonly kv?: CacheType
   readonly threads?: number
 }
@@ -25,7 +26,7 @@ export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draf
 
 export const KV_HELP = 'precision of the KV cache: f32, f16, int8 or int4 (default: f16)'
 
-const LOAD_KEYS = ['backend', 'isa', 'head', 'kv', 'threads'] as const
+const LOAD_KEYS = ['backend', 'isa', 'head', 'weights', 'kv', 'threads'] as const
 const SAMPLING_KEYS = [
   'maxTokens',
   'temperature',
@@ -39,16 +40,17 @@ const SAMPLING_KEYS = [
   'stop',
 ] as const satisfies readonly (keyof SamplingFlags)[]
 
-/** Adds -m, --backend, --isa, --head, --kv and --threads. */
+/** Adds -m, --backend, --isa, --head, --weights, --kv and --threads. */
 export function addModelFlags(command: Command): Command {
   return command
     .option(
       '-m, --model <model>',
       'embedded name, .gguf, .safetensors or folder (default: embedded)',
     )
-    .option('--backend <name>', 'auto, native or reference (default: auto)', parseBackend)
-    .option('--isa <name>', 'kernel variant of the native backend, e.g. x86-avx2')
-    .option('--head <type>', 'precision of the output head: f16 or int8', parseHead)
+    .option('--backend <name>', 'auto, native, wasm or reference (default: auto)', parseBackend)
+    .option('--isa <name>', 'kernel variant, e.g. x86-avx2 or wasm-simd')
+    .option('--head <type>', 'precision of the output head: f16, int8 or int4', parseHead)
+    .option('--weights <packing>', 'ternary weights in memory: auto, 2bit or base3', parsePacking)
     .option('--kv <type>', KV_HELP, parseKv)
     .option('--threads <count>', 'threads (default: the physical cores)', wholeNumber({ min: 1 }))
 }
@@ -116,17 +118,15 @@ function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]):
 }
 
 function parseBackend(text: string): string {
-  if (text === 'wasm') {
-    throw new InvalidArgumentError(
-      'The WebAssembly backend is announced, but this version does not have it. ' +
-        'Use native or reference.',
-    )
-  }
-  return parseChoice(text, ['auto', 'native', 'reference'])
+  return parseChoice(text, ['auto', 'native', 'wasm', 'reference'])
 }
 
 function parseHead(text: string): string {
-  return parseChoice(text, ['f16', 'int8'])
+  return parseChoice(text, ['f16', 'int8', 'int4'])
+}
+
+function parsePacking(text: string): string {
+  return parseChoice(text, ['auto', '2bit', 'base3'])
 }
 
 export function parseKv(text: string): CacheType {

@@ -73,13 +73,17 @@ export interface LanguageModel extends AsyncDisposable {
 }
 
 export interface LoadOptions {
-  readonly backend?: 'auto' | 'native' | 'reference'
-  /** Forces a kernel variant of the native backend, e.g. 'x86-avx2'. */
+  readonly backend?: 'auto' | 'native' | 'wasm' | 'reference'
+  /** Forces a kernel variant, e.g. 'x86-avx2' or 'wasm-simd'. */
   readonly isa?: string
   /** Threads; unset: the physical cores. */
   readonly threads?: number
-  /** Precision of the head and embedding: 'f16' keeps the file's, 'int8' reads half the bytes. */
-  readonly head?: 'f16' | 'int8'
+  /**
+   * Precision of the head and embedding: 'f16' keeps the file's; 'int8' reads half the bytes; 'int4' a
+   * quarter, and only the largest logits, some thousands, are those of 'int8'. Unset: 'int8' for large
+   * vocabularies, else the file's.
+   */
+  readonly head?: 'f16' | 'int8' | 'int4'
   /**
    * Ternary weights in memory: 2 bits or 1.6 bits ('base3') each. Unset: 'auto', whichever this machine
    * multiplies faster, by a short measurement where there is a choice.
