@@ -8,8 +8,11 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Lines without tests. */
-const BUDGET = { src: 12_000, native: 1_500 }
+/**
+ * Lines without tests, of TypeScript and C, comments included. Sixteen operations with a reference and up
+ * to eight variants are a quarter of src.
+ */
+const BUDGET = { src: 26_000, native: 1_800 }
 /** Above this a file has grown two purposes. */
 const FILE_LIMIT = 400
 

@@ -1,7 +1,8 @@
 /**
  * The backends that tests compare with the reference: every kernel variant of the native addon and of
- * the WebAssembly modules, with one and with two threads. What does not run here is listed with the reason, and is skipped unless
- * REQUIRE_BACKENDS (names with commas between, e.g. native-x86-avx2) says that it must run.
+ * the WebAssembly modules, with one and with two threads. What does not run here is listed with the
+ * reason, and is skipped unless REQUIRE_BACKENDS (names with commas between, e.g. native-x86-avx2) says
+ * that it must run.
  */
 import type { Backend } from '../src/backends/backend.ts'
 import { nativeVariants, openNativeBackend } from '../src/backends/native/native-backend.ts'

@@ -6,7 +6,7 @@ import { memorySource } from '../src/formats/memory-source.ts'
 import type { JsonObject, SafetensorsFile, TensorInfo } from '../src/formats/model-file.ts'
 
 /** What config.json says about {@link smallModel}; heads 4/2 of 6, so stacked parts end off a tile. */
-export const SMALL_CONFIG = {
+const SMALL_CONFIG = {
   model_type: 'llama',
   hidden_size: 24,
   intermediate_size: 37,

@@ -7,7 +7,7 @@ import { BitnetError, ModelNotFoundError, UsageError } from '../errors.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
 /** The exit code that tells what kind of error this is. */
-export function exitCodeOf(error: unknown): number {
+function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   if (error instanceof UsageError || error instanceof ModelNotFoundError) return EXIT.usage
   return EXIT.failure

@@ -7,7 +7,7 @@ import { formatBytes } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 
 /** True if escape sequences may be written to `stream`: see no-color.org. */
-export function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
+function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
   return stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
 }
 

@@ -11,8 +11,13 @@ import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
 import { MAX_HEAD_COLS } from './head-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
 
-/** Keeps sums of code * q, at most 256 each, within int32; far above any model's width. */
+/** A row's elements and bytes are int32 in the kernels; far above any model's width. */
 const MAX_COLS = 2 ** 22
+/**
+ * Some kernels leave codes at 64 times their worth until the end of a row: 128 * 128 * cols / 4 must
+ * stay below 2^31.
+ */
+const MAX_TERNARY_COLS = 2 ** 19 - 1
 /** Integer sums of a row must stay within int32. */
 const MAX_DENSE_COLS: Record<DenseType, number> = {
   f32: MAX_COLS,
@@ -115,7 +120,7 @@ class Checker {
       this.fail(`${name}.packing`, '2bit or base3', packing)
     }
     this.count(`${name}.rows`, matrix.rows)
-    this.cols(`${name}.cols`, matrix.cols)
+    this.count(`${name}.cols`, matrix.cols, MAX_TERNARY_COLS)
   }
 
   dense(name: string, matrix: DenseMatrix): void {

@@ -34,7 +34,7 @@ export interface Addon {
 const require = createRequire(import.meta.url)
 
 /** "linux-x64", "linux-x64-musl", "darwin-arm64", ...: the names of scripts/build-native.mjs. */
-export function platformName(): string {
+function platformName(): string {
   const { platform, arch } = process
   if (platform !== 'linux') return `${platform}-${arch}`
   const header = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header

@@ -64,7 +64,7 @@ export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
   return new NativeBackend(addon, variant.isa, threads)
 }
 
-export class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
+class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
   readonly threads: number

@@ -28,7 +28,7 @@ import { float16Table, float32ToFloat16 } from '../float16.ts'
 const f = Math.fround
 
 /** What int8 weights are stored with, to be unsigned bytes. */
-export const INT8_BIAS = 128
+const INT8_BIAS = 128
 
 /** A dense matrix in memory. */
 export interface PackedDense {
@@ -47,7 +47,7 @@ export function hasRowScales(type: DenseType): boolean {
 }
 
 /** Bytes of one stripe: 16 rows of a matrix with `cols` columns; for int4 in both planes together. */
-export function denseStripeByteLength(type: DenseType, cols: number): number {
+function denseStripeByteLength(type: DenseType, cols: number): number {
   if (type === 'int8') return Math.ceil(cols / 4) * 4 * TILE
   if (type === 'int4') return Math.ceil(cols / 8) * 8 * TILE
   return cols * TILE * (type === 'f32' ? 4 : 2)
