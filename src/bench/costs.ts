@@ -4,7 +4,13 @@
  */
 import type { DenseMatrix } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
-import type { DecoderWeights, LayerWeights, LinearWeights } from '../model/forward.ts'
+import {
+  type DecoderWeights,
+  EXACT_STRIPES,
+  type LayerWeights,
+  type LinearWeights,
+} from '../model/forward.ts'
+import { TILE } from '../ternary/index.ts'
 
 export interface ModelCosts {
   /** Bytes of the ternary matrices with their scales; every pass reads all of them. */
@@ -58,10 +64,13 @@ export function passBytes(
   return ternaryBytes + denseBytes + headBytes + batch * positions * cacheBytesPerToken
 }
 
-/** Bytes of a dense matrix that a product reads. */
-export function denseBytes({ type, data, scales }: DenseMatrix): number {
-  // Of int4 only the plane of the high nibbles; the few rows that are computed again do not show.
-  return (type === 'int4' ? data.byteLength / 2 : data.byteLength) + (scales?.byteLength ?? 0)
+/** Bytes of a dense matrix that a product with one token reads. */
+export function denseBytes({ type, rows, cols, data, scales }: DenseMatrix): number {
+  const scaleBytes = scales?.byteLength ?? 0
+  if (type !== 'int4') return data.byteLength + scaleBytes
+  // The plane of the high nibbles, and both planes of the rows that are computed again.
+  const exactRows = Math.min(rows, EXACT_STRIPES * TILE)
+  return data.byteLength / 2 + exactRows * cols + scaleBytes
 }
 
 function matricesOf(layer: LayerWeights): LinearWeights[] {

@@ -33,6 +33,8 @@ export interface KernelCase {
   readonly bytes: number
   /** Multiply-accumulates of one command; 0 where it does something else. */
   readonly macs: number
+  /** They are of int8 numbers with 2-bit codes, so that the integer peak is their limit. */
+  readonly isTernary?: boolean
   /** Makes what all copies share and returns what makes one copy. */
   prepare(allocate: Allocate): () => Command
 }
@@ -69,6 +71,7 @@ export function ternaryCase(
     name: `${name} ${rows} x ${cols}${note}, ${plural(tokens)}`,
     bytes,
     macs: tokens * rows * cols,
+    isTernary: true,
     prepare(allocate) {
       const x = quantizedRows(allocate, tokens, cols)
       const scales = allocate(padToTile(rows) * WORD, 'row scales', FILL.floats)

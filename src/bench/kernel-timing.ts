@@ -26,6 +26,8 @@ export interface KernelTiming {
    */
   readonly bytesPerSecond?: number
   readonly macsPerSecond?: number
+  /** Its limit is the integer peak. */
+  readonly isTernary: boolean
 }
 
 export interface KernelCaseOptions {
@@ -92,7 +94,10 @@ function copiesOf({ bytes, macs }: KernelCase): number {
   return Math.min(MAX_COPIES, forMemory, forTime)
 }
 
-function timingOf({ name, bytes, macs }: KernelCase, seconds: readonly number[]): KernelTiming {
+function timingOf(
+  { name, bytes, macs, isTernary = false }: KernelCase,
+  seconds: readonly number[],
+): KernelTiming {
   const microseconds = summarize(seconds.map((s) => s * 1e6))
   const fastest = microseconds.min / 1e6
   return {
@@ -100,6 +105,7 @@ function timingOf({ name, bytes, macs }: KernelCase, seconds: readonly number[])
     microseconds,
     ...(bytes === 0 ? {} : { bytesPerSecond: bytes / fastest }),
     ...(macs === 0 ? {} : { macsPerSecond: macs / fastest }),
+    isTernary,
   }
 }
 

@@ -89,9 +89,12 @@ describe('costs', () => {
     expect(costs.denseBytes).toBe(4 * 48 * 20 + 64 + 64 + 128 + 64)
   })
 
-  test('of an int4 head are its plane of high nibbles', () => {
+  test('of an int4 head are its high nibbles, and the rows that are computed again', () => {
     const matrix = { ...HEAD, type: 'int4' } as const
-    expect(denseBytes(matrix)).toBe((48 * 16) / 2 + 48 * 4)
+    expect(denseBytes(matrix)).toBe((48 * 16) / 2 + 48 * 16 + 48 * 4)
+    const rows = 128_256
+    const large = { ...matrix, rows, data: buffer(rows * 16), scales: buffer(rows * 4) }
+    expect(denseBytes(large)).toBe(rows * 8 + 4096 * 16 + rows * 4)
   })
 })
 

@@ -7,6 +7,7 @@ import { openBackend } from '../backends/select.ts'
 import { type KernelTiming, kernelCases, timeKernel } from '../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
 import { shapeNamed } from '../bench/shapes.ts'
+import { UsageError } from '../errors.ts'
 import { packingsOf } from './backend-diagnosis.ts'
 import type { ModelFlags } from './generation-flags.ts'
 import { type HostFacts, hostFacts } from './host-facts.ts'
@@ -18,6 +19,8 @@ import { StatusLine, writeJson, writeLine } from './terminal.ts'
 export interface KernelBenchFlags extends ModelFlags, TableStyle {
   /** Unset: 2b-4t. */
   readonly shape?: string
+  /** Unset: all operations. */
+  readonly only?: string
   readonly json?: boolean
 }
 
@@ -50,11 +53,19 @@ export async function benchKernels(
   const { backend: asked, isa, threads } = flags
   const backend = await openBackend({ backend: asked, isa, threads })
   try {
+    const options = { kv: flags.kv ?? 'f16', packings: packingsOf(backend) } as const
+    const cases = kernelCases(shape, options).filter((kernel) =>
+      kernel.name.includes(flags.only ?? ''),
+    )
+    if (cases.length === 0) {
+      throw new UsageError(
+        `Expected --only to be a part of an operation's name, e.g. qkv, got "${flags.only}".`,
+      )
+    }
     line.show('Measuring memory and arithmetic')
     const limits = await measureLimits(backend)
     const kernels: KernelTiming[] = []
-    const packings = packingsOf(backend)
-    for (const kernel of kernelCases(shape, { kv: flags.kv ?? 'f16', packings })) {
+    for (const kernel of cases) {
       line.show(`Timing ${kernel.name}`)
       kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, signal }))
     }
@@ -83,17 +94,22 @@ function describe({ limits, ...report }: KernelReport, style: TableStyle): strin
   const { host, backend } = report
   const share = (rate: number, limit: number | undefined): string =>
     limit === undefined ? '' : formatPercent(rate / limit)
-  const rows = report.kernels.map(({ name, microseconds, bytesPerSecond, macsPerSecond }) => [
-    name,
-    `${microseconds.min.toFixed(1)} us`,
-    `${microseconds.mean.toFixed(1)} us`,
-    ...(bytesPerSecond === undefined
-      ? ['', '']
-      : [formatByteRate(bytesPerSecond), share(bytesPerSecond, limits?.readBytesPerSecond)]),
-    ...(macsPerSecond === undefined
-      ? ['', '']
-      : [formatMacRate(macsPerSecond), share(macsPerSecond, limits?.macsPerSecond)]),
-  ])
+  const rows = report.kernels.map(
+    ({ name, microseconds, bytesPerSecond, macsPerSecond, isTernary }) => [
+      name,
+      `${microseconds.min.toFixed(1)} us`,
+      `${microseconds.mean.toFixed(1)} us`,
+      ...(bytesPerSecond === undefined
+        ? ['', '']
+        : [formatByteRate(bytesPerSecond), share(bytesPerSecond, limits?.readBytesPerSecond)]),
+      ...(macsPerSecond === undefined
+        ? ['', '']
+        : [
+            formatMacRate(macsPerSecond),
+            isTernary ? share(macsPerSecond, limits?.macsPerSecond) : '',
+          ]),
+    ],
+  )
   const header = ['operation', 'fastest', 'mean', 'reads', 'of memory', 'multiply-adds', 'of peak']
   return [
     ...formatFacts([

@@ -56,6 +56,7 @@ export function addBenchCommand(program: Command, run: (flags: BenchFlags) => Pr
       ]),
     )
     .option('--shape <name>', 'shapes of which model, with --kernels (default: 2b-4t)')
+    .option('--only <text>', 'with --kernels, operations whose name has this text')
     .addOption(
       new Option('--compare <files...>', 'compare two results of --json').conflicts([
         ...GENERATION_ONLY,
@@ -78,7 +79,8 @@ Examples:
   $ bitnet bench --decode 64 --depth 0,2048 --batch 1,8 --markdown
   $ bitnet bench --decode 128 --json > before.json
   $ bitnet bench --compare before.json after.json
-  $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2`,
+  $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
+  $ bitnet bench --kernels --only "1 token"`,
     )
     .action(run)
 }

@@ -29,7 +29,7 @@ const FEATURES: readonly string[] = [
   'avx512f',
   'avx512bw',
   'avx512_vnni',
-  'avx512_vbmi',
+  'avx512vbmi',
   'amx_int8',
   'asimd',
   'asimddp',

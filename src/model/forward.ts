@@ -98,7 +98,7 @@ export interface Pass {
  * embedded model, the best token was among the 6 stripes with the largest near logits and the best 40
  * among 106; what 256 cost is 6 % of the bytes of a vocabulary of 128,256.
  */
-const EXACT_STRIPES = 256
+export const EXACT_STRIPES = 256
 
 export function forward(pass: Pass): Command[] {
   const { config, weights, activations: a, rows, rotations } = pass
