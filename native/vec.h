@@ -109,6 +109,25 @@ INLINE f32x16 load_f16(const uint16_t *p) {
 #endif
 }
 
+// The same for finite halves, in half as many steps where there is no instruction: `seen` gathers
+// magnitudes, from which `all_finite` tells afterwards whether the results can be used.
+INLINE f32x16 load_finite_f16(const uint16_t *p, u16x16 *seen) {
+#if defined(__AVX512F__) || defined(__F16C__) || defined(__aarch64__)
+  (void)seen;
+  return load_f16(p);
+#else
+  *seen = __builtin_elementwise_max(*(const u16x16_any *)p & 0x7fff, *seen);
+  const u32x16 h = (u32x16)__builtin_convertvector((i16x16) * (const u16x16_any *)p, i32x16);
+  return (f32x16)(h << 13 & 0x8fffe000) * 0x1p112f;
+#endif
+}
+
+INLINE int32_t all_finite(u16x16 seen) {
+  int32_t finite = 1;
+  for (int32_t i = 0; i < LANES; i++) finite &= seen[i] < 0x7c00;
+  return finite;
+}
+
 // f32 to f16, nearest with ties to even, overflow to infinity; NaN loses its fraction.
 INLINE uint16_t to_f16(float x) {
   union {

@@ -82,4 +82,8 @@ export const denseMatmulCases: readonly KernelCase[] = [
     denseCase({ type, rows: 19, cols: 6912, tokens: 3, weight: -0.7, x: 13, constant: true }),
     denseCase({ type, rows: 19, cols: 6912, tokens: 3, weight: -0.7, x: -13, constant: true }),
   ]),
+  // Halves that are infinite, where kernels take them for finite at first.
+  ...[1, 5].map((tokens) =>
+    denseCase({ type: 'f16', rows: 70, cols: 9, tokens, weight: 7e4, constant: true }),
+  ),
 ]

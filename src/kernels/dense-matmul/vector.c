@@ -5,6 +5,12 @@
 // A task is four stripes: 64 rows of the output.
 #define DENSE_STRIPES 4
 
+// Stripes that one token, or DENSE_TOKENS of them, take at once; a variant with few registers says less.
+#ifndef ALONE_STRIPES
+#define ALONE_STRIPES 4
+#define SHARED_STRIPES 2
+#endif
+
 // What a variant's int8_sums multiplies is w + STORED_BIAS; what is stored, unless it says otherwise.
 #ifndef STORED_BIAS
 #define STORED_BIAS 128
@@ -47,29 +53,54 @@ INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, in
   }
 }
 
-// `half` and both counts are constants to the compiler, so that the sums stay in registers.
-INLINE void float_block(const command *c, const int32_t half, const int32_t tokens,
-                        const int32_t stripes, int32_t token, int32_t stripe) {
+// How weights are read: floats, halves, or halves that are taken for finite.
+enum { FLOATS, HALVES, FINITE_HALVES };
+
+// `kind` and both counts are constants to the compiler, so that the sums stay in registers. Returns 0,
+// and stores nothing, if halves were taken for finite and are not.
+INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t tokens,
+                             const int32_t stripes, int32_t token, int32_t stripe) {
   const int32_t cols = c->i[2];
   const size_t stripe_floats = (size_t)cols * 16;
   const float *x = (const float *)c->p[0] + (size_t)token * cols;
   const float *w32 = (const float *)c->p[1] + stripe * stripe_floats;
   const uint16_t *w16 = (const uint16_t *)c->p[1] + stripe * stripe_floats;
   f32x16 sum[DENSE_STRIPES][DENSE_TOKENS];
+  u16x16 seen = {0};
   for (int32_t s = 0; s < stripes; s++) {
     for (int32_t t = 0; t < tokens; t++) sum[s][t] = all16(0.0f);
   }
   for (int32_t col = 0; col < cols; col++) {
     for (int32_t s = 0; s < stripes; s++) {
       const size_t at = s * stripe_floats + (size_t)col * 16;
-      const f32x16 w = half ? load_f16(w16 + at) : load16(w32 + at);
+      f32x16 w;
+      if (kind == FLOATS) {
+        w = load16(w32 + at);
+      } else if (kind == HALVES) {
+        w = load_f16(w16 + at);
+      } else {
+        w = load_finite_f16(w16 + at, &seen);
+      }
       for (int32_t t = 0; t < tokens; t++) {
         sum[s][t] = sum[s][t] + w * x[(size_t)t * cols + col];
       }
     }
   }
+  if (kind == FINITE_HALVES && !all_finite(seen)) return 0;
   for (int32_t s = 0; s < stripes; s++) {
     for (int32_t t = 0; t < tokens; t++) store_dense(c, token + t, stripe + s, sum[s][t]);
+  }
+  return 1;
+}
+
+INLINE void float_block(const command *c, const int32_t half, const int32_t tokens,
+                        const int32_t stripes, int32_t token, int32_t stripe) {
+  if (!half) {
+    block_of_kind(c, FLOATS, tokens, stripes, token, stripe);
+  } else if (!block_of_kind(c, FINITE_HALVES, tokens, stripes, token, stripe)) {
+    for (int32_t i = 0; i < tokens * stripes; i++) {
+      block_of_kind(c, HALVES, 1, 1, token + i % tokens, stripe + i / tokens);
+    }
   }
 }
 
@@ -78,15 +109,17 @@ INLINE void float_task(const command *c, const int32_t half, int32_t stripe, int
   int32_t token = 0;
   for (; token + DENSE_TOKENS <= tokens; token += DENSE_TOKENS) {
     int32_t s = stripe;
-    for (; s + 2 <= end; s += 2) float_block(c, half, DENSE_TOKENS, 2, token, s);
+    for (; s + SHARED_STRIPES <= end; s += SHARED_STRIPES) {
+      float_block(c, half, DENSE_TOKENS, SHARED_STRIPES, token, s);
+    }
     for (; s < end; s++) float_block(c, half, DENSE_TOKENS, 1, token, s);
   }
   for (; token < tokens; token++) {
-    if (end - stripe == DENSE_STRIPES) {
-      float_block(c, half, 1, DENSE_STRIPES, token, stripe);
-    } else {
-      for (int32_t s = stripe; s < end; s++) float_block(c, half, 1, 1, token, s);
+    int32_t s = stripe;
+    for (; s + ALONE_STRIPES <= end; s += ALONE_STRIPES) {
+      float_block(c, half, 1, ALONE_STRIPES, token, s);
     }
+    for (; s < end; s++) float_block(c, half, 1, 1, token, s);
   }
 }
 
