@@ -12,11 +12,11 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openBackend } from '../dist/backends/select.js'
+import { loadTokenizer } from '../dist/generate/assemble-model.js'
 import { createDecoder } from '../dist/model/decoder.js'
 import { readConfig } from '../dist/model/read-config.js'
 import { loadWeights } from '../dist/model/weights.js'
 import { resolveModel } from '../dist/node/default-model.js'
-import { loadTokenizer } from '../dist/node/load-model.js'
 import { openModelFile } from '../dist/node/open-model.js'
 
 const WINDOW = 512
