@@ -1,0 +1,28 @@
+/**
+ * Workers that do not start, and workers that die.
+ */
+import { expect, test } from 'vitest'
+import { BackendError } from '../../errors.ts'
+import { compileModule } from './module.ts'
+import { WorkerThreads } from './threads.ts'
+
+const memory = () => new WebAssembly.Memory({ initial: 64, maximum: 65535, shared: true })
+const module = await compileModule('wasm-simd', true)
+
+test('a worker that does not start is a BackendError', async () => {
+  // Memory that is not shared cannot be sent.
+  const alone = new WebAssembly.Memory({ initial: 64 })
+  const start = { module, memory: alone, control: 0, thread: 0, stackTop: 4 << 20 }
+  const good = { ...start, memory: memory(), control: 1 << 20 }
+  await expect(WorkerThreads.start([good, start])).rejects.toThrow()
+  const other = await WebAssembly.compile(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))
+  await expect(WorkerThreads.start([{ ...good, module: other }])).rejects.toThrow(BackendError)
+})
+
+test('a worker that dies fails the list that waits for it, and all after it', async () => {
+  // Atomic operations trap on an odd address.
+  const start = { module, memory: memory(), control: (1 << 20) + 1, thread: 0, stackTop: 4 << 20 }
+  const pool = await WorkerThreads.start([start])
+  await expect(pool.run(() => {})).rejects.toThrow('A WebAssembly worker failed')
+  await expect(pool.run(() => {})).rejects.toThrow(BackendError)
+})
