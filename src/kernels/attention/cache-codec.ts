@@ -11,18 +11,23 @@
  * position is written once and never again, so results do not depend on how a prompt was cut.
  */
 import { roundHalfEven } from '../../ternary/index.ts'
+import type { CacheType } from '../commands.ts'
 import { float16Table, float32ToFloat16 } from '../float16.ts'
 import {
+  ATTENTION_CHUNK,
   BLOCK,
-  type BlockBytes,
-  blockBytes,
-  blockIndex,
   type CacheShape,
   groupCount,
+  headerBytes,
   INT4_GROUP,
+  keyBytes,
+  valueBytes,
 } from './layout.ts'
 
 const f = Math.fround
+
+/** int8 codes are stored unsigned, as dense int8 weights are. */
+const CODE_BIAS = 128
 
 /** A layer's cache in memory: bytes that begin at a multiple of 4. */
 export interface CacheMemory extends CacheShape {
@@ -49,107 +54,115 @@ export function emptyVector(shape: CacheShape): CachedVector {
   }
 }
 
-/** Where a block lies, and where in it an element does. */
-interface Place {
-  readonly bytes: DataView
-  readonly block: number
-  readonly header: number
-  /** Byte of element d from the block's first. */
-  readonly at: (d: number) => number
-  /** Whether dimension d is in the high half of its byte; int4 only. */
-  readonly isHigh: (d: number) => boolean
-}
-
 type Part = 'keys' | 'values'
 
-function placeOf(cache: CacheMemory, part: Part, slot: number, head: number, p: number): Place {
-  const { type } = cache
-  const layout = blockBytes(cache)
-  const { header, keys, valueRow } = layout
-  const size = header + (part === 'keys' ? keys : BLOCK * valueRow)
+/** A position of one head. */
+export interface Position {
+  readonly slot: number
+  readonly head: number
+  readonly position: number
+}
+
+/** Where in a part's memory a position has what. */
+interface Places {
+  readonly bytes: DataView
+  /** Byte of a group's scale. */
+  readonly scale: (group: number) => number
+  /** Bytes from a group's scale to its offset. */
+  readonly toOffset: number
+  /** Byte of element d. */
+  readonly at: (d: number) => number
+}
+
+function placesOf(cache: CacheMemory, part: Part, { slot, head, position }: Position): Places {
+  const { type = 'f16', capacity, nKvHeads } = cache
+  const header = headerBytes(cache)
+  const codes = part === 'keys' ? keyBytes(cache) : valueBytes(cache)
   const memory = cache[part]
+  const unit = part === 'keys' ? BLOCK : type === 'int8' || type === 'int4' ? ATTENTION_CHUNK : 1
+  // The unit of positions that this one is in, how many it has, and which one this is.
+  const first = position - (position % unit)
+  const count = Math.min(unit, capacity - first)
+  const i = position - first
+  const base = ((slot * nKvHeads + head) * capacity + first) * (header + codes)
   return {
     bytes: new DataView(memory.buffer, memory.byteOffset, memory.byteLength),
-    block: blockIndex(cache, slot, head, p) * size,
-    header,
-    at: elementOffset(cache, part, layout, p & 15),
-    isHigh: type !== 'int4' ? () => false : part === 'keys' ? isOdd : isInSecondHalf,
+    scale: (group) => base + group * 4 * count + 2 * i,
+    toOffset: 2 * count,
+    at: elementPlace(type, part, base + header * count, i, count),
   }
 }
 
-const isOdd = (d: number) => (d & 1) === 1
-const isInSecondHalf = (d: number) => (d & 16) !== 0
-
-function elementOffset(
-  { type = 'f16' }: CacheShape,
+/** Byte of element d, with the elements of `count` positions from `base` on. */
+function elementPlace(
+  type: CacheType,
   part: Part,
-  { header, valueRow }: BlockBytes,
-  lane: number,
+  base: number,
+  i: number,
+  count: number,
 ): (d: number) => number {
-  if (type === 'int4') {
-    return part === 'keys'
-      ? (d) => header + (d >> 1) * BLOCK + lane
-      : (d) => header + lane * valueRow + (d >> 5) * 16 + (d & 15)
+  if (type === 'f32' || type === 'f16') {
+    const size = type === 'f32' ? 4 : 2
+    return part === 'keys' ? (d) => base + (d * BLOCK + i) * size : (d) => base + d * size
   }
-  const size = { f32: 4, f16: 2, int8: 1 }[type]
-  return part === 'keys'
-    ? (d) => header + (d * BLOCK + lane) * size
-    : (d) => header + lane * valueRow + d * size
+  // d within its group in int4, whose 32 dimensions are 16 bytes of a position.
+  const code = (d: number) =>
+    part === 'keys'
+      ? ((d >> 2) * BLOCK + i) * 4 + (d & 3)
+      : (d >> 4) * 16 * count + ((i >> 2) * 16 + (d & 15)) * 4 + (i & 3)
+  if (type === 'int8') return (d) => base + code(d)
+  return (d) => base + (d >> 5) * 16 * count + code(d & 15)
+}
+
+/** Whether int4 has dimension d in the high half of its byte. */
+function isHigh(d: number): boolean {
+  return (d & 16) !== 0
 }
 
 /** Writes x (headDim) as a position's key or value. */
 export function writeVector(
   cache: CacheMemory,
   part: Part,
-  place: { readonly slot: number; readonly head: number; readonly position: number },
+  place: Position,
   x: Float32Array,
 ): void {
   const { type = 'f16', headDim } = cache
-  const { slot, head, position } = place
-  const { bytes, block, at, isHigh } = placeOf(cache, part, slot, head, position)
-  const lane = position & 15
+  const { bytes, scale, toOffset, at } = placesOf(cache, part, place)
   switch (type) {
     case 'f32':
-      for (let d = 0; d < headDim; d++) bytes.setFloat32(block + at(d), x[d], true)
+      for (let d = 0; d < headDim; d++) bytes.setFloat32(at(d), x[d], true)
       break
     case 'f16':
       for (let d = 0; d < headDim; d++) {
-        bytes.setUint16(block + at(d), float32ToFloat16(x[d]), true)
+        bytes.setUint16(at(d), float32ToFloat16(x[d]), true)
       }
       break
     case 'int8': {
       let max = 0
       for (let d = 0; d < headDim; d++) max = Math.max(max, Math.abs(x[d]))
-      const scale = storeHalf(bytes, block + 2 * lane, f(max / 127))
-      const inverse = inverseOf(scale)
+      const inverse = inverseOf(storeHalf(bytes, scale(0), f(max / 127)))
       for (let d = 0; d < headDim; d++) {
-        bytes.setInt8(block + at(d), code(f(x[d] * inverse), -127, 127))
+        bytes.setUint8(at(d), CODE_BIAS + code(f(x[d] * inverse), -127, 127))
       }
       break
     }
     case 'int4':
       for (let first = 0; first < headDim; first += INT4_GROUP) {
         const last = Math.min(first + INT4_GROUP, headDim)
-        const header = block + groupHeader(first / INT4_GROUP, lane)
+        const header = scale(first / INT4_GROUP)
         const group = x.subarray(first, last)
         // + 0 makes a zero positive, whichever of two zeros was the least or the most.
-        const offset = storeHalf(bytes, header + 2 * BLOCK, Math.min(...group) + 0)
+        const offset = storeHalf(bytes, header + toOffset, Math.min(...group) + 0)
         const range = f(Math.max(...group) - offset) + 0
         const inverse = inverseOf(storeHalf(bytes, header, f(range / 15)))
-        for (let d = first; d < first + INT4_GROUP; d++) {
-          if (d >= headDim && part === 'keys') break
-          const q = d < headDim ? code(f(f(x[d] - offset) * inverse), 0, 15) : 0
-          const kept = bytes.getUint8(block + at(d)) & (isHigh(d) ? 0x0f : 0xf0)
-          bytes.setUint8(block + at(d), kept | (isHigh(d) ? q << 4 : q))
+        for (let d = first; d < last; d++) {
+          const q = code(f(f(x[d] - offset) * inverse), 0, 15)
+          const kept = bytes.getUint8(at(d)) & (isHigh(d) ? 0x0f : 0xf0)
+          bytes.setUint8(at(d), kept | (isHigh(d) ? q << 4 : q))
         }
       }
       break
   }
-}
-
-/** Where the scale of a group lies in a block; its offset is 2 * BLOCK further. */
-function groupHeader(group: number, lane: number): number {
-  return 4 * BLOCK * group + 2 * lane
 }
 
 /** Stores x as f16. @returns the value that was stored */
@@ -173,33 +186,30 @@ export function readVector(
   out: CachedVector,
   cache: CacheMemory,
   part: Part,
-  place: { readonly slot: number; readonly head: number; readonly position: number },
+  place: Position,
 ): void {
   const { type = 'f16', headDim } = cache
-  const { slot, head, position } = place
-  const { bytes, block, at, isHigh } = placeOf(cache, part, slot, head, position)
-  const lane = position & 15
+  const { bytes, scale, toOffset, at } = placesOf(cache, part, place)
   const halves = float16Table()
   const { elements, scales, offsets } = out
   switch (type) {
     case 'f32':
-      for (let d = 0; d < headDim; d++) elements[d] = bytes.getFloat32(block + at(d), true)
+      for (let d = 0; d < headDim; d++) elements[d] = bytes.getFloat32(at(d), true)
       break
     case 'f16':
-      for (let d = 0; d < headDim; d++) elements[d] = halves[bytes.getUint16(block + at(d), true)]
+      for (let d = 0; d < headDim; d++) elements[d] = halves[bytes.getUint16(at(d), true)]
       break
     case 'int8':
-      scales[0] = halves[bytes.getUint16(block + 2 * lane, true)]
-      for (let d = 0; d < headDim; d++) elements[d] = bytes.getInt8(block + at(d))
+      scales[0] = halves[bytes.getUint16(scale(0), true)]
+      for (let d = 0; d < headDim; d++) elements[d] = bytes.getUint8(at(d)) - CODE_BIAS
       break
     case 'int4':
       for (let group = 0; group < scales.length; group++) {
-        const header = block + groupHeader(group, lane)
-        scales[group] = halves[bytes.getUint16(header, true)]
-        offsets[group] = halves[bytes.getUint16(header + 2 * BLOCK, true)]
+        scales[group] = halves[bytes.getUint16(scale(group), true)]
+        offsets[group] = halves[bytes.getUint16(scale(group) + toOffset, true)]
       }
       for (let d = 0; d < headDim; d++) {
-        elements[d] = (bytes.getUint8(block + at(d)) >> (isHigh(d) ? 4 : 0)) & 15
+        elements[d] = (bytes.getUint8(at(d)) >> (isHigh(d) ? 4 : 0)) & 15
       }
       break
   }

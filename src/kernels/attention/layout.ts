@@ -1,21 +1,27 @@
 /**
  * The KV cache of one layer. A cache holds `slots` sequences of `capacity` positions, a multiple of 16,
- * for each of nKvHeads heads. Sixteen positions of a head are a block; blocks lie by slot, head and
- * position. A block is its header, which f32 and f16 do not have, and its elements:
+ * for each of nKvHeads heads. What follows is the part of one slot and head; these lie one after
+ * another, by slot and then by head.
  *
- *   keys    element (position, d) is number d * 16 + (position & 15): sixteen positions in lanes, so
- *           that scores need no horizontal sum
- *   values  element (position, d) is number (position & 15) * stride + d, with the stride the next
- *           multiple of 16, of 32 for int4; the padding is zero
+ * f32 and f16:
  *
- * int8 elements are signed codes; the header has one f16 scale a position. int4 elements are codes from
- * 0 to 15, two in a byte; the header has, for each group of 32 dimensions, sixteen f16 scales and then
- * sixteen f16 offsets. In a byte, the low and the high half are
+ *   keys    element (position, d) is number ((position >> 4) * headDim + d) * 16 + (position & 15):
+ *           sixteen positions in lanes, so that scores need no horizontal sum
+ *   values  element (position, d) is number position * stride + d, with the stride the next multiple of
+ *           16; the padding stays as it was allocated, zero
  *
- *   keys    dimensions 2i and 2i + 1; the byte is number i * 16 + (position & 15)
- *   values  dimensions j and j + 16 of a group; the byte is number j of its 16, groups one after another
+ * int8 and int4 are laid out for integer dot products, as dense int8 matrices are
+ * (dense-matmul/layout.ts): bytes hold code + 128, and four neighbours in the sum are one word.
  *
- * so that 16 bytes are two registers of neighbours.
+ *   keys    in blocks of 16 positions: a header with a f16 scale a position, then element (position, d)
+ *           is byte ((d >> 2) * 16 + (position & 15)) * 4 + (d & 3), headDim padded to 4
+ *   values  in chunks of 256 positions, the last one shorter where capacity ends: a header with a f16
+ *           scale a position, then stripes of 16 dimensions; with i the position in its chunk, element
+ *           (i, d) of a stripe is byte ((i >> 2) * 16 + (d & 15)) * 4 + (i & 3)
+ *
+ * int4 holds codes from 0 to 15, two in a byte, for groups of 32 dimensions: the low half of a byte is
+ * the code that int8 would have there in the first 16 dimensions of the group, the high half the one in
+ * the other 16. A header has for each group its scales and then its offsets, f16 each.
  */
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheType } from '../commands.ts'
@@ -44,56 +50,42 @@ export interface CacheShape {
   readonly headDim: number
 }
 
-/** Bytes of the parts of a block. */
-export interface BlockBytes {
-  readonly header: number
-  readonly keys: number
-  /** One position's values. */
-  readonly valueRow: number
-}
-
-const ELEMENT_BITS: Record<CacheType, number> = { f32: 32, f16: 16, int8: 8, int4: 4 }
-
-/** Dimensions to a scale: all of them in int8. */
+/** Groups of dimensions with a scale of their own: one in int8. */
 export function groupCount({ type, headDim }: CacheShape): number {
   return type === 'int4' ? Math.ceil(headDim / INT4_GROUP) : 1
 }
 
-export function blockBytes(shape: CacheShape): BlockBytes {
+/** Bytes of one position's scales and offsets, as a key or as a value. */
+export function headerBytes(shape: CacheShape): number {
+  if (shape.type === 'int8') return 2
+  return shape.type === 'int4' ? 4 * groupCount(shape) : 0
+}
+
+/** Bytes of one position's key, without the header. */
+export function keyBytes(shape: CacheShape): number {
   const { type = 'f16', headDim } = shape
-  const bits = ELEMENT_BITS[type]
-  const stride = type === 'int4' ? groupCount(shape) * INT4_GROUP : padToTile(headDim)
-  // f16 each: a scale in int8, a scale and an offset a group in int4.
-  const headers = { f32: 0, f16: 0, int8: 2 * BLOCK, int4: 4 * BLOCK * groupCount(shape) }
-  return {
-    header: headers[type],
-    keys: (BLOCK * headDim * bits) / 8,
-    valueRow: (stride * bits) / 8,
-  }
+  const bytes = { f32: 4 * headDim, f16: 2 * headDim, int8: Math.ceil(headDim / 4) * 4 }
+  return type === 'int4' ? (groupCount(shape) * INT4_GROUP) / 2 : bytes[type]
+}
+
+/** Bytes of one position's values, without the header. */
+export function valueBytes(shape: CacheShape): number {
+  const { type = 'f16', headDim } = shape
+  const stride = padToTile(headDim)
+  const bytes = { f32: 4 * stride, f16: 2 * stride, int8: stride }
+  return type === 'int4' ? (groupCount(shape) * INT4_GROUP) / 2 : bytes[type]
 }
 
 /** Bytes of a layer's keys. */
 export function keyCacheByteLength(shape: CacheShape): number {
-  const { header, keys } = blockBytes(shape)
-  return blockCount(shape) * (header + keys)
+  return positionCount(shape) * (headerBytes(shape) + keyBytes(shape))
 }
 
 /** Bytes of a layer's values. */
 export function valueCacheByteLength(shape: CacheShape): number {
-  const { header, valueRow } = blockBytes(shape)
-  return blockCount(shape) * (header + BLOCK * valueRow)
+  return positionCount(shape) * (headerBytes(shape) + valueBytes(shape))
 }
 
-function blockCount({ slots, nKvHeads, capacity }: CacheShape): number {
-  return (slots * nKvHeads * capacity) / BLOCK
-}
-
-/** The block of a slot's head that has this position. */
-export function blockIndex(
-  shape: CacheShape,
-  slot: number,
-  kvHead: number,
-  position: number,
-): number {
-  return ((slot * shape.nKvHeads + kvHead) * shape.capacity + position) >> 4
+function positionCount({ slots, nKvHeads, capacity }: CacheShape): number {
+  return slots * nKvHeads * capacity
 }

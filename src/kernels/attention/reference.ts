@@ -7,10 +7,9 @@
  * Positions go in chunks of ATTENTION_CHUNK, each with its own maximum M, sum of exponentials S and
  * weighted values O; chunks are merged in order, rescaled to the larger maximum (the online softmax of
  * Milakov and Gimelshein 2018). So chunks may be computed at the same time and still give these bits.
- *
- * Values as codes: a position's scale goes into its weight, and int4's offsets are summed apart.
  */
-import { STEP_WORDS } from '../commands.ts'
+import { type CacheType, STEP_WORDS } from '../commands.ts'
+import { type SplitToken, splitToken } from '../dense-matmul/reference.ts'
 import { exp32, LANES, sumLanes } from '../float32.ts'
 import { type CachedVector, type CacheMemory, emptyVector, readVector } from './cache-codec.ts'
 import { ATTENTION_CHUNK, INT4_GROUP } from './layout.ts'
@@ -33,30 +32,47 @@ interface HeadCache {
 }
 
 /**
- * The product of a query with a stored key. Codes are multiplied as they are; the scale follows:
+ * The product of a query with a stored key. With codes the query is split into two planes of int8
+ * (dense-matmul/reference.ts), so that all sums are exact; c . q = 256 c . high + c . low.
  *
- *   int8   (q . code) s
- *   int4   the sum over groups, in order, of (q . code) s + (sum of q) o
+ *   int8   (c . q) (s unit)
+ *   int4   the sum over groups, in order, of (c . q) (s unit) + ((sum of q) unit) o
  */
-function keyProduct(q: Float32Array, key: CachedVector, { type, headDim }: CacheMemory): number {
+function keyProduct(
+  q: Float32Array,
+  split: SplitToken,
+  key: CachedVector,
+  type: CacheType,
+): number {
   const { elements, scales, offsets } = key
-  if (type !== 'int4') {
-    let dot = 0
-    for (let d = 0; d < headDim; d++) dot = f(dot + f(elements[d] * q[d]))
-    return type === 'int8' ? f(dot * scales[0]) : dot
-  }
+  const headDim = q.length
   let total = 0
+  if (type === 'f32' || type === 'f16') {
+    for (let d = 0; d < headDim; d++) total = f(total + f(elements[d] * q[d]))
+    return total
+  }
+  const { high, low, unit } = split
   for (let group = 0; group < scales.length; group++) {
-    const last = Math.min((group + 1) * INT4_GROUP, headDim)
-    let dot = 0
-    let sum = 0
-    for (let d = group * INT4_GROUP; d < last; d++) {
-      dot = f(dot + f(elements[d] * q[d]))
-      sum = f(sum + q[d])
+    const first = group * INT4_GROUP
+    const last = type === 'int8' ? headDim : Math.min(first + INT4_GROUP, headDim)
+    const sums = { high: 0, low: 0, ofHigh: 0, ofLow: 0 }
+    for (let d = first; d < last; d++) {
+      sums.high += elements[d] * high[d]
+      sums.low += elements[d] * low[d]
+      sums.ofHigh += high[d]
+      sums.ofLow += low[d]
     }
-    total = f(total + f(f(dot * scales[group]) + f(sum * offsets[group])))
+    const dot = f(joined(sums.high, sums.low) * f(scales[group] * unit))
+    if (type === 'int8') return dot
+    const sum = f(joined(sums.ofHigh, sums.ofLow) * unit)
+    total = f(total + f(dot + f(sum * offsets[group])))
   }
   return total
+}
+
+/** Two integer sums as one number. */
+function joined(high: number, low: number): number {
+  return f(f(f(high) * 256) + f(low))
 }
 
 /** Scores, softmax and weighted values of positions [first, first + count), at most one chunk. */
@@ -68,36 +84,71 @@ function attendChunk(
   first: number,
   count: number,
 ): void {
-  const { type, headDim } = cache
+  const { type = 'f16', headDim } = cache
   const scale = f(1 / Math.sqrt(headDim))
+  const split = splitToken(q)
   part.max = -Infinity
   for (let i = 0; i < count; i++) {
     readVector(vector, cache, 'keys', { slot, head, position: first + i })
-    scores[i] = keyProduct(q, vector, cache) * scale
+    scores[i] = keyProduct(q, split, vector, type) * scale
     part.max = Math.max(part.max, scores[i])
   }
-  const { elements, scales, offsets } = vector
   const lanes = new Float32Array(LANES)
-  // Of each group: the sum of weight times offset, in lanes.
-  const shifts = Array.from(scales, () => new Float32Array(LANES))
-  part.values.fill(0)
+  const values: CachedVector[] = []
   for (let i = 0; i < count; i++) {
-    const e = exp32(f(scores[i] - part.max))
-    lanes[i & 15] = lanes[i & 15] + e
-    readVector(vector, cache, 'values', { slot, head, position: first + i })
-    for (let group = 0; group < scales.length; group++) {
-      const last = type === 'int4' ? Math.min((group + 1) * INT4_GROUP, headDim) : headDim
-      const weight = f(e * scales[group])
-      for (let d = group * INT4_GROUP; d < last; d++) {
-        part.values[d] = part.values[d] + f(weight * elements[d])
-      }
-      if (type === 'int4') shifts[group][i & 15] += f(e * offsets[group])
-    }
+    scores[i] = exp32(f(scores[i] - part.max))
+    lanes[i & 15] = lanes[i & 15] + scores[i]
+    const value = emptyVector(cache)
+    readVector(value, cache, 'values', { slot, head, position: first + i })
+    values.push(value)
   }
   part.sum = sumLanes(lanes)
-  if (type !== 'int4') return
-  const sums = shifts.map(sumLanes)
-  for (let d = 0; d < headDim; d++) part.values[d] += sums[Math.floor(d / INT4_GROUP)]
+  part.values.fill(0)
+  const weights = scores.subarray(0, count)
+  if (type === 'int8' || type === 'int4') weighCodes(part.values, weights, values, type)
+  else weighFloats(part.values, weights, values)
+}
+
+/** out = sum of weight * value, positions in order. */
+function weighFloats(out: Float32Array, weights: Float32Array, values: CachedVector[]): void {
+  for (const [i, weight] of weights.entries()) {
+    const { elements } = values[i]
+    for (let d = 0; d < out.length; d++) out[d] = out[d] + f(weight * elements[d])
+  }
+}
+
+/**
+ * The same with codes, exactly: weight * scale of all positions is split into two planes of int8.
+ *
+ *   int8   (w . c) unit       with w = weight * scale
+ *   int4   (w . c) unit + the sum of weight * offset, in lanes
+ */
+function weighCodes(
+  out: Float32Array,
+  weights: Float32Array,
+  values: CachedVector[],
+  type: CacheType,
+): void {
+  for (let group = 0; group < values[0].scales.length; group++) {
+    const first = group * INT4_GROUP
+    const last = type === 'int8' ? out.length : Math.min(first + INT4_GROUP, out.length)
+    const lanes = new Float32Array(LANES)
+    for (const [i, { offsets }] of values.entries()) {
+      lanes[i & 15] = lanes[i & 15] + f(weights[i] * offsets[group])
+    }
+    const shift = sumLanes(lanes)
+    const { high, low, unit } = splitToken(weights.map((w, i) => w * values[i].scales[group]))
+    for (let d = first; d < last; d++) {
+      let highSum = 0
+      let lowSum = 0
+      for (const [i, { elements }] of values.entries()) {
+        highSum += elements[d] * high[i]
+        lowSum += elements[d] * low[i]
+      }
+      const dot = f(joined(highSum, lowSum) * unit)
+      out[d] = type === 'int8' ? dot : dot + shift
+    }
+  }
 }
 
 /** Folds the next chunk into what came before it. */

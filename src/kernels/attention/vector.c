@@ -27,10 +27,10 @@ static work_plan attention_plan(const command *c, int32_t phase, int32_t threads
 }
 
 #define ATTEND(GROUP, TYPE) \
-  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, count, state, o); break
+  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, room, count, state, o); break
 
-static void attend(int32_t group, const head_shape *h, const uint8_t *keys, const uint8_t *values,
-                   int32_t count, softmax_state *state, float *o) {
+static void attend(int32_t group, const head_group *h, const uint8_t *keys, const uint8_t *values,
+                   int32_t room, int32_t count, softmax_state *state, float *o) {
   switch (group * 4 + h->type) {
     ATTEND(4, CACHE_INT4);
     ATTEND(4, CACHE_INT8);
@@ -79,26 +79,31 @@ static void attention_heads(const command *c, int32_t row, int32_t kv, int32_t o
   const size_t slot = (size_t)step[1], capacity = (size_t)c->i[4];
   const int32_t total = step[2] + 1, chunks = attention_chunks(c, row);
   if (only_chunk >= chunks) return;
-  head_shape h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
+  head_group h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
   h.layout = layout_of(h.type, head_dim);
-  const size_t block = (slot * n_kv + kv) * (capacity / BLOCK);
-  const uint8_t *keys = (const uint8_t *)c->p[2] + block * h.layout.key_block;
-  const uint8_t *values = (const uint8_t *)c->p[3] + block * h.layout.value_block;
+  const size_t key_bytes = h.layout.header + h.layout.key;
+  const size_t value_bytes = h.layout.header + h.layout.value;
+  const uint8_t *keys = (const uint8_t *)c->p[2] + (slot * n_kv + kv) * capacity * key_bytes;
+  const uint8_t *values = (const uint8_t *)c->p[3] + (slot * n_kv + kv) * capacity * value_bytes;
+  split_group split;
   const float *queries = (const float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
   for (int32_t g = 0; g < per_kv; g += HEAD_GROUP) {
     const int32_t head = kv * per_kv + g;
     const int32_t group = per_kv - g < HEAD_GROUP ? per_kv - g : HEAD_GROUP;
     h.q = queries + (size_t)head * head_dim;
-    if (h.type == CACHE_INT4) sum_queries(&h, group);
+    if (h.type == CACHE_INT8 || h.type == CACHE_INT4) {
+      split_queries(&split, group, h.type, h.q, head_dim);
+      h.split = &split;
+    }
     softmax_state S[HEAD_GROUP], s[HEAD_GROUP];
     float O[HEAD_GROUP * MAX_HEAD_DIM], o[HEAD_GROUP * MAX_HEAD_DIM];
     const int32_t from = only_chunk < 0 ? 0 : only_chunk, to = only_chunk < 0 ? chunks : from + 1;
     for (int32_t chunk = from; chunk < to; chunk++) {
-      const int32_t first = chunk * ATTENTION_CHUNK, skipped = first / BLOCK;
+      const int32_t first = chunk * ATTENTION_CHUNK;
       const int32_t left = total - first, count = left < ATTENTION_CHUNK ? left : ATTENTION_CHUNK;
       const int32_t fresh = chunk == from;
-      attend(group, &h, keys + skipped * h.layout.key_block,
-             values + skipped * h.layout.value_block, count, fresh ? S : s, fresh ? O : o);
+      attend(group, &h, keys + first * key_bytes, values + first * value_bytes,
+             (int32_t)chunk_positions((size_t)first, capacity), count, fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {
         merge_chunk(&S[i], O + i * value_dim, s[i], o + i * value_dim, value_dim);
       }

@@ -31,117 +31,118 @@ INLINE i32x16 codes_of(f32x16 x, float least, float most) {
   return __builtin_convertvector(round16(min16(max16(x, all16(least)), all16(most))), i32x16);
 }
 
-// x (n, at most 256) as codes, and its scale to p; lanes beyond n hold anything.
-INLINE void quantize8(int8_t *codes, uint8_t *p, const float *x, int32_t n) {
+// x (n, at most 256) as codes + 128, and its scale; lanes beyond n hold anything.
+INLINE void quantize8(uint8_t *codes, uint8_t *scale, const float *x, int32_t n) {
   f32x16 peak = {0};
   for (int32_t d = 0; d < n; d += LANES) peak = max16(peak, abs16(load_first(x + d, n - d)));
-  const float inverse = inverse_of(store_half(p, max_lanes(peak) / 127.0f));
+  const float inverse = inverse_of(store_half(scale, max_lanes(peak) / 127.0f));
   for (int32_t d = 0; d < n; d += LANES) {
-    const i32x16 whole = codes_of(load_first(x + d, n - d) * inverse, -127.0f, 127.0f);
-    *(i8x16_any *)(codes + d) = __builtin_convertvector(whole, i8x16);
+    const i32x16 whole = codes_of(load_first(x + d, n - d) * inverse, -127.0f, 127.0f) + 128;
+    *(u8x16_any *)(codes + d) = __builtin_convertvector(whole, u8x16);
   }
 }
 
-// A group x (n, at most 32) as 32 codes, zero from n on; its scale and its offset to p.
-INLINE void quantize4(uint8_t *codes, uint8_t *p, const float *x, int32_t n) {
+// A group x (n, at most 32) as codes, its scale and its offset; lanes beyond n hold anything.
+INLINE void quantize4(uint8_t *codes, uint8_t *scale, uint8_t *offset, const float *x, int32_t n) {
   float least = x[0], most = x[0];
   for (int32_t d = 1; d < n; d++) {
     least = x[d] < least ? x[d] : least;
     most = x[d] > most ? x[d] : most;
   }
   // Adding zero makes a zero positive, whichever of two zeros was found.
-  const float offset = store_half(p + 2 * BLOCK, least + 0.0f);
-  const float range = most - offset + 0.0f;
-  const float inverse = inverse_of(store_half(p, range / 15.0f));
-  for (int32_t d = 0; d < INT4_GROUP; d += LANES) {
-    const int32_t left = n - d;
-    f32x16 v = all16(offset);
-    for (int32_t i = 0; i < LANES && i < left; i++) v[i] = x[d + i];
-    i32x16 whole = codes_of((v - offset) * inverse, 0.0f, 15.0f);
-    for (int32_t i = left > 0 ? left : 0; i < LANES; i++) whole[i] = 0;
+  const float o = store_half(offset, least + 0.0f);
+  const float range = most - o + 0.0f;
+  const float inverse = inverse_of(store_half(scale, range / 15.0f));
+  for (int32_t d = 0; d < n; d += LANES) {
+    const i32x16 whole = codes_of((load_first(x + d, n - d) - o) * inverse, 0.0f, 15.0f);
     *(u8x16_any *)(codes + d) = __builtin_convertvector(whole, u8x16);
   }
 }
 
-// One head's key to its lane of a block.
-static void write_key(int32_t type, uint8_t *block, size_t header, int32_t lane, const float *x,
-                      int32_t n) {
-  switch (type) {
-    case CACHE_INT4: {
-      uint8_t codes[INT4_GROUP];
-      uint8_t *to = block + header + lane;
-      for (int32_t d = 0; d < n; d += INT4_GROUP) {
-        const int32_t count = n - d < INT4_GROUP ? n - d : INT4_GROUP;
-        quantize4(codes, block + 2 * d + 2 * lane, x + d, count);
-        for (int32_t i = 0; i < count; i += 2, to += BLOCK) *to = codes[i] | codes[i + 1] << 4;
-      }
-      break;
+// Where a position's codes lie: neighbours of four dimensions as a key, of four positions as a value.
+typedef struct {
+  uint8_t *header;
+  uint8_t *codes;
+  size_t positions;  // of the block or chunk
+  size_t i;          // this one's number in it
+  int32_t is_value;
+} code_place;
+
+INLINE uint8_t *code_at(const code_place *p, size_t d) {
+  if (p->is_value) {
+    return p->codes + (d / 16) * 16 * p->positions + (p->i / 4 * 16 + d % 16) * 4 + p->i % 4;
+  }
+  return p->codes + (d / 4 * BLOCK + p->i) * 4 + d % 4;
+}
+
+static void write_codes8(const code_place *p, const float *x, int32_t n) {
+  uint8_t codes[MAX_HEAD_DIM];
+  quantize8(codes, p->header + 2 * p->i, x, n);
+  for (int32_t d = 0; d < n; d++) *code_at(p, (size_t)d) = codes[d];
+}
+
+static void write_codes4(const code_place *p, const float *x, int32_t n) {
+  uint8_t codes[INT4_GROUP];
+  code_place group = *p;
+  for (int32_t from = 0; from < n; from += INT4_GROUP) {
+    const int32_t count = n - from < INT4_GROUP ? n - from : INT4_GROUP;
+    uint8_t *scale = group.header + 2 * p->i;
+    quantize4(codes, scale, scale + 2 * p->positions, x + from, count);
+    for (int32_t d = 0; d < count && d < 16; d++) {
+      uint8_t *to = code_at(&group, (size_t)d);
+      *to = (uint8_t)((*to & 0xf0) | codes[d]);
+      if (d + 16 < count) *to = (uint8_t)(codes[d] | codes[d + 16] << 4);
     }
-    case CACHE_INT8: {
-      int8_t codes[256];
-      quantize8(codes, block + 2 * lane, x, n);
-      for (int32_t d = 0; d < n; d++) block[header + (size_t)d * BLOCK + lane] = (uint8_t)codes[d];
-      break;
-    }
-    case CACHE_F32:
-      for (int32_t d = 0; d < n; d++) ((float *)block)[d * BLOCK + lane] = x[d];
-      break;
-    default:
-      for (int32_t d = 0; d < n; d++) ((uint16_t *)block)[d * BLOCK + lane] = to_f16(x[d]);
+    group.header += 4 * p->positions;
+    group.codes += 16 * p->positions;
   }
 }
 
-// One head's values to their row of a block.
-static void write_values(int32_t type, uint8_t *block, const cache_layout *layout, int32_t lane,
-                         const float *x, int32_t n) {
-  uint8_t *row = block + layout->header + lane * layout->value_row;
-  switch (type) {
-    case CACHE_INT4: {
-      uint8_t codes[INT4_GROUP];
-      for (int32_t d = 0; d < n; d += INT4_GROUP, row += 16) {
-        const int32_t count = n - d < INT4_GROUP ? n - d : INT4_GROUP;
-        quantize4(codes, block + 2 * d + 2 * lane, x + d, count);
-        for (int32_t i = 0; i < 16; i++) row[i] = codes[i] | codes[i + 16] << 4;
-      }
-      break;
+// One head's key or values at `position`; `p` has what lies at the head's first position.
+static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, int32_t is_value,
+                         size_t position, size_t capacity, const float *x, int32_t n) {
+  const size_t bytes = layout->header + (is_value ? layout->value : layout->key);
+  if (type == CACHE_F32 || type == CACHE_F16) {
+    const size_t first = is_value ? position : position / BLOCK * BLOCK;
+    const size_t step = is_value ? 1 : BLOCK, lane = is_value ? 0 : position % BLOCK;
+    float *wide = (float *)(p + first * bytes) + lane;
+    uint16_t *half = (uint16_t *)(p + first * bytes) + lane;
+    for (int32_t d = 0; d < n; d++) {
+      if (type == CACHE_F32) wide[d * step] = x[d];
+      else half[d * step] = to_f16(x[d]);
     }
-    case CACHE_INT8: {
-      int8_t codes[256];
-      quantize8(codes, block + 2 * lane, x, n);
-      for (int32_t d = 0; d < n; d++) row[d] = (uint8_t)codes[d];
-      break;
-    }
-    case CACHE_F32:
-      for (int32_t d = 0; d < n; d++) ((float *)row)[d] = x[d];
-      break;
-    default:
-      for (int32_t d = 0; d < n; d++) ((uint16_t *)row)[d] = to_f16(x[d]);
+    return;
   }
+  const size_t unit = is_value ? ATTENTION_CHUNK : BLOCK, first = position / unit * unit;
+  const size_t count = is_value ? chunk_positions(first, capacity) : BLOCK;
+  uint8_t *header = p + first * bytes;
+  const code_place place = {header, header + layout->header * count, count, position - first, is_value};
+  if (type == CACHE_INT8) write_codes8(&place, x, n);
+  else write_codes4(&place, x, n);
 }
 
 static void rope_cache_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   const int32_t n_heads = c->i[1], n_kv = c->i[2], head_dim = c->i[3], half = head_dim / 2;
   const int32_t type = c->i[5];
-  const size_t blocks = (size_t)c->i[4] / BLOCK;
+  const size_t capacity = (size_t)c->i[4];
   const cache_layout layout = layout_of(type, head_dim);
+  const size_t key_bytes = layout.header + layout.key;
+  const size_t value_bytes = layout.header + layout.value;
   for (int32_t row = first; row < last; row++) {
     const int32_t *step = (const int32_t *)c->p[0] + row * 4;
     const size_t slot = (size_t)step[1], position = (size_t)step[2];
-    const int32_t lane = (int32_t)(position & 15);
     const float *rotation = (const float *)c->p[2] + position * head_dim;
     float *v = (float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
     for (int32_t head = 0; head < n_heads; head++, v += head_dim) rotate_half(v, rotation, half);
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
       rotate_half(v, rotation, half);
-      const size_t block = (slot * n_kv + head) * blocks + position / BLOCK;
-      uint8_t *keys = (uint8_t *)c->p[3] + block * layout.key_block;
-      write_key(type, keys, layout.header, lane, v, head_dim);
+      uint8_t *keys = (uint8_t *)c->p[3] + (slot * n_kv + head) * capacity * key_bytes;
+      write_vector(type, keys, &layout, 0, position, capacity, v, head_dim);
     }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      const size_t block = (slot * n_kv + head) * blocks + position / BLOCK;
-      uint8_t *values = (uint8_t *)c->p[4] + block * layout.value_block;
-      write_values(type, values, &layout, lane, v, head_dim);
+      uint8_t *values = (uint8_t *)c->p[4] + (slot * n_kv + head) * capacity * value_bytes;
+      write_vector(type, values, &layout, 1, position, capacity, v, head_dim);
     }
   }
 }
