@@ -50,8 +50,32 @@ const product: Extract<Command, { op: 'dense-matmul' }> = {
   accumulate: false,
 }
 
+const head: Extract<Command, { op: 'head-matmul' }> = {
+  op: 'head-matmul',
+  rows: 1,
+  weights: {
+    type: 'int4',
+    rows: 17,
+    cols: 5,
+    data: buffer('data', 2 * (2 * 64)),
+    scales: buffer('scales', 32 * 4),
+  },
+  x: buffer('x', 20),
+  out: buffer('out', 68),
+  exactStripes: 1,
+}
+
+const pack: Extract<Command, { op: 'pack-dense' }> = {
+  op: 'pack-dense',
+  rows: 2,
+  firstRow: 15,
+  values: buffer('values', 2 * 5 * 2),
+  valuesType: 'bf16',
+  out: head.weights,
+}
+
 test('commands whose buffers just suffice are accepted', () => {
-  for (const command of [norm, attention, product]) {
+  for (const command of [norm, attention, product, head, pack]) {
     expect(() => validateCommand(command)).not.toThrow()
   }
 })
@@ -83,6 +107,17 @@ describe('refused with a ShapeError that names the operand', () => {
     ['weights.cols', { ...product, weights: { ...weights, cols: 131073 } }],
     ['weights.data', { ...product, weights: { ...weights, data: buffer('d', 255) } }],
     ['out', { ...product, out: product.x }],
+    ['weights.type', { ...product, weights: head.weights }],
+    ['weights.type', { ...head, weights }],
+    ['weights.cols', { ...head, weights: { ...head.weights, cols: 32769 } }],
+    ['weights.data', { ...head, weights: { ...head.weights, data: buffer('d', 255) } }],
+    ['weights.scales', { ...head, weights: { ...head.weights, scales: undefined } }],
+    ['exactStripes', { ...head, exactStripes: 0 }],
+    ['exactStripes', { ...head, exactStripes: 1.5 }],
+    ['out', { ...head, out: buffer('o', 67) }],
+    ['values', { ...pack, values: buffer('v', 19) }],
+    ['values', { ...pack, valuesType: 'f32' }],
+    ['firstRow', { ...pack, firstRow: 16 }],
   ])('%s', (name, command) => {
     expect(() => validateCommand(command)).toThrow(ShapeError)
     expect(() => validateCommand(command)).toThrow(name)

@@ -28,7 +28,7 @@ import { float16Table, float32ToFloat16 } from '../float16.ts'
 const f = Math.fround
 
 /** What int8 weights are stored with, to be unsigned bytes. */
-export const INT8_BIAS = 128
+const INT8_BIAS = 128
 
 /** A dense matrix in memory. */
 export interface PackedDense {
