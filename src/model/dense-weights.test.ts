@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { FormatError } from '../errors.ts'
+import { FormatError, UsageError } from '../errors.ts'
 import { encodeDense } from '../formats/dense-codecs.ts'
 import { memorySource } from '../formats/memory-source.ts'
 import type { DenseMatrix, DenseType } from '../kernels/commands.ts'
@@ -126,4 +126,5 @@ test('large tables are int8 unless something else is asked for', () => {
   expect(tableType(large, undefined)).toBe('int8')
   expect(tableType(large, 'int4')).toBe('int4')
   expect(tableType(small, 'int4')).toBe('int4')
+  expect(() => tableType(small, 'int3' as 'int4')).toThrow(UsageError)
 })

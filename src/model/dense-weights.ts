@@ -6,7 +6,7 @@
  * values go to the backend as they are, which packs them; all others decode first. int8 and int4 are
  * choices for embedding and head.
  */
-import { FormatError } from '../errors.ts'
+import { FormatError, UsageError } from '../errors.ts'
 import { decodeDense } from '../formats/dense-codecs.ts'
 import { asUint16 } from '../formats/float-codecs.ts'
 import type { TensorInfo } from '../formats/model-file.ts'
@@ -25,16 +25,23 @@ const MAX_FLOAT16 = 65504
 /** Elements from which reading half the bytes of embedding and head matters more than their f16. */
 const LARGE_TABLE = 1 << 25
 
+const HEAD_TYPES = ['f16', 'int8', 'int4'] as const
+
 /** Precisions of embedding and head that can be asked for. */
-export type HeadType = 'f16' | 'int8' | 'int4'
+export type HeadType = (typeof HEAD_TYPES)[number]
 
 /**
  * How embedding and head are held, if not as asked: int8 from 2^25 elements on, where decoding is bound
  * by reading the head (+0.01 perplexity on BitNet 2B-4T); below that the file's own precision, f32 for
  * an F32 tensor and f16 for all others.
+ *
+ * @throws UsageError if something else is asked for
  */
 export function tableType(part: MatrixPart, asked: HeadType | undefined): DenseType {
-  if (asked !== undefined) return asked
+  if (asked !== undefined) {
+    if (HEAD_TYPES.includes(asked)) return asked
+    throw new UsageError(`Expected head to be ${HEAD_TYPES.join(', ')}, got "${asked}".`)
+  }
   if (part.rows * part.cols >= LARGE_TABLE) return 'int8'
   return projectionType([part])
 }
