@@ -32,8 +32,8 @@ const READ_PIECE = 1 << 20
 const PEAK_PRODUCTS = 1 << 20
 /** A task's sums; also the longest operand. */
 const VECTOR_BYTES = 64
-/** About 0.5 ms of the quickest instructions: long beside starting a list, short beside the budget. */
-const PEAK_TASKS_PER_THREAD = 128
+/** 0.5 ms of the quickest (AMX), long beside starting a list; 50 ms of the slowest. */
+const PEAK_TASKS_PER_THREAD = 1024
 
 const READ_BYTES = 256 << 20
 const BUDGET_MS = 400

@@ -143,19 +143,22 @@ function describe(report: GenerationReport, style: TableStyle): string[] {
   const fewest = Math.min(...completionTokens)
   const weights = report.ternaryBytes + report.denseBytes
   return [
-    ...formatFacts([
-      ['model', report.model],
-      ['backend', report.backend.description],
-      ['runs', `${report.runs}, after one that is not counted`],
-      ['prompt', `${report.promptTokens} tokens`],
+    ...formatFacts(
       [
-        'generated',
-        fewest === requestedTokens
-          ? `${requestedTokens} tokens in each run`
-          : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
-            `${requestedTokens} were asked for, but the text ended`,
+        ['model', report.model],
+        ['backend', report.backend.description],
+        ['runs', `${report.runs}, after one that is not counted`],
+        ['prompt', `${report.promptTokens} tokens`],
+        [
+          'generated',
+          fewest === requestedTokens
+            ? `${requestedTokens} tokens in each run`
+            : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
+              `${requestedTokens} were asked for, but the text ended`,
+        ],
       ],
-    ]),
+      style,
+    ),
     '',
     ...formatResults(
       ['', 'mean', 'sd', 'min', 'max'],
@@ -169,16 +172,19 @@ function describe(report: GenerationReport, style: TableStyle): string[] {
       style,
     ),
     '',
-    ...formatFacts([
-      ['load', formatMilliseconds(report.loadMs)],
+    ...formatFacts(
       [
-        'weights',
-        `${formatBytes(weights)} (ternary ${formatBytes(report.ternaryBytes)}, ` +
-          `other ${formatBytes(report.denseBytes)})`,
+        ['load', formatMilliseconds(report.loadMs)],
+        [
+          'weights',
+          `${formatBytes(weights)} (ternary ${formatBytes(report.ternaryBytes)}, ` +
+            `other ${formatBytes(report.denseBytes)})`,
+        ],
+        ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
+        ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+        ['machine load', report.loadAverage.toFixed(2)],
       ],
-      ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
-      ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
-      ['machine load', report.loadAverage.toFixed(2)],
-    ]),
+      style,
+    ),
   ]
 }

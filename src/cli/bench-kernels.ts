@@ -3,11 +3,13 @@
  * memory and the integer instructions give.
  */
 import { loadavg } from 'node:os'
+import type { Backend } from '../backends/backend.ts'
 import { openBackend } from '../backends/select.ts'
 import { type KernelTiming, kernelCases, timeKernel } from '../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../bench/machine-limits.ts'
 import { shapeNamed } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
+import type { TernaryPacking } from '../kernels/commands.ts'
 import { packingsOf } from './backend-diagnosis.ts'
 import type { ModelFlags } from './generation-flags.ts'
 import { type HostFacts, hostFacts } from './host-facts.ts'
@@ -53,7 +55,7 @@ export async function benchKernels(
   const { backend: asked, isa, threads } = flags
   const backend = await openBackend({ backend: asked, isa, threads })
   try {
-    const options = { kv: flags.kv ?? 'f16', packings: packingsOf(backend) } as const
+    const options = { kv: flags.kv ?? 'f16', packings: packingsAsked(flags, backend) } as const
     const cases = kernelCases(shape, options).filter((kernel) =>
       kernel.name.includes(flags.only ?? ''),
     )
@@ -112,21 +114,28 @@ function describe({ limits, ...report }: KernelReport, style: TableStyle): strin
   )
   const header = ['operation', 'fastest', 'mean', 'reads', 'of memory', 'multiply-adds', 'of peak']
   return [
-    ...formatFacts([
-      ['shapes', `${report.model} (${report.shape})`],
-      ['backend', backend.description],
-      ['machine', host.cpu],
-      ...limitFacts(limits),
+    ...formatFacts(
       [
-        'load',
-        `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
+        ['shapes', `${report.model} (${report.shape})`],
+        ['backend', backend.description],
+        ['machine', host.cpu],
+        ...limitFacts(limits),
+        [
+          'load',
+          `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
+        ],
       ],
-    ]),
+      style,
+    ),
     '',
     ...formatResults(header, rows, [1, 2, 3, 4, 5, 6], style),
     '',
     'Rates are those of the fastest pass. Weights and caches are read from memory, not from a cache.',
   ]
+}
+
+function packingsAsked({ weights }: KernelBenchFlags, backend: Backend): readonly TernaryPacking[] {
+  return weights === undefined || weights === 'auto' ? packingsOf(backend) : [weights]
 }
 
 /** What shares are of. */

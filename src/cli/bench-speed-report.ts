@@ -86,18 +86,21 @@ export function describeSpeed(report: SpeedReport, style: TableStyle): string[] 
   // A column that no test has anything for is left out.
   const columns = COLUMNS.filter(({ cell }) => tests.some((test) => cell(test) !== ''))
   return [
-    ...formatFacts([
-      ['model', report.name],
-      ['backend', report.backend.description],
-      ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
-      ['machine', host.cpu],
-      ...limitFacts(report.limits),
+    ...formatFacts(
       [
-        'load',
-        `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
+        ['model', report.name],
+        ['backend', report.backend.description],
+        ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
+        ['machine', host.cpu],
+        ...limitFacts(report.limits),
+        [
+          'load',
+          `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
+        ],
+        ['runs', `${report.runs} of each test, after a warm-up that is not counted`],
       ],
-      ['runs', `${report.runs} of each test, after a warm-up that is not counted`],
-    ]),
+      style,
+    ),
     '',
     ...formatResults(
       columns.map(({ title }) => title),
@@ -106,17 +109,20 @@ export function describeSpeed(report: SpeedReport, style: TableStyle): string[] 
       style,
     ),
     '',
-    ...formatFacts([
-      ['load time', formatMilliseconds(report.loadMs)],
+    ...formatFacts(
       [
-        'a pass reads',
-        `${formatBytes(costs.ternaryBytes)} of ternary weights, ${formatBytes(costs.headBytes)} of ` +
-          `head, ${formatBytes(costs.denseBytes)} of other weights, and ` +
-          `${formatBytes(costs.cacheBytesPerToken)} for each position in the cache`,
+        ['load time', formatMilliseconds(report.loadMs)],
+        [
+          'a pass reads',
+          `${formatBytes(costs.ternaryBytes)} of ternary weights, ${formatBytes(costs.headBytes)} of ` +
+            `head, ${formatBytes(costs.denseBytes)} of other weights, and ` +
+            `${formatBytes(costs.cacheBytesPerToken)} for each position in the cache`,
+        ],
+        ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+        ...energyFacts(report.energy),
       ],
-      ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
-      ...energyFacts(report.energy),
-    ]),
+      style,
+    ),
   ]
 }
 

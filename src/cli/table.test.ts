@@ -64,5 +64,6 @@ test('a Markdown table aligns its numbers and keeps bars out of the way', () => 
     '| --- | ---: |',
     '| a\\|b | 1 |',
   ])
+  expect(formatFacts([['a', 'b']], { markdown: true })).toEqual(['- a: b'])
   expect(formatResults(['name', 'n'], rows, [1], {})).toEqual(formatTable(['name', 'n'], rows, [1]))
 })

@@ -39,8 +39,12 @@ export function formatResults(
   return [line(header), line(rule), ...rows.map((row) => line(row.map(escapeBars)))]
 }
 
-/** Lines "name   value" with the values in one column. */
-export function formatFacts(facts: readonly (readonly [name: string, value: string])[]): string[] {
+/** Lines "name   value" with the values in one column, or a list in Markdown. */
+export function formatFacts(
+  facts: readonly (readonly [name: string, value: string])[],
+  { markdown }: TableStyle = {},
+): string[] {
+  if (markdown) return facts.map(([name, value]) => `- ${name}: ${value}`)
   const width = Math.max(...facts.map(([name]) => name.length))
   return facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
 }
