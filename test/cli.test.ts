@@ -70,6 +70,7 @@ describe('without a model', () => {
     [['generate', '-p', 'a', '--threads', '0'], 'Expected a whole number >= 1'],
     [['generate', '-p', 'a', '--stop', ''], 'at least one character'],
     [['generate', '-p', 'a', '--head', 'q4'], 'Expected one of f16, int8'],
+    [['generate', '-p', 'a', '--kv', 'q8'], 'Expected one of f32, f16, int8, int4'],
     [['generate', '-p', 'a', '--backend', 'gpu'], 'auto, native, wasm, reference'],
     [['generate', '--messages', '[{"role":"x"}]'], 'Expected message 1'],
     [['generate', '--messages', 'missing.json'], 'Cannot read missing.json'],
@@ -141,7 +142,8 @@ describe.skipIf(!hasEmbeddedModel())('generate, with the embedded model', () => 
     const flags =
       '--top-k 40 --top-p 0.9 --min-p 0.01 --repetition-penalty 1.1 --seed 1 --threads 1'
     const more = '--frequency-penalty 0.1 --presence-penalty -0.1 --temperature 0.8 --head int8'
-    const args = ['-p', 'The sea', '--max-tokens', '4', ...`${flags} ${more}`.split(' ')]
+    const kv = '--kv int4'
+    const args = ['-p', 'The sea', '--max-tokens', '4', ...`${flags} ${more} ${kv}`.split(' ')]
     expect((await generateJson(...args)).backend.threads).toBe(1)
   })
 

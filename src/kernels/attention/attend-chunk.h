@@ -7,12 +7,12 @@
 #include "head-group.h"
 
 // Sums of 16 lanes that are held in registers at a time: enough to hide the latency of additions, few
-// enough that they are not spilled.
+// enough that they are not spilled. Four sums of key products let each element of a query go from
+// memory straight into a product; with eight it is copied to a register first, which costs more.
+#define KEY_SUMS 4
 #if defined(__AVX512F__)
-#define KEY_SUMS 8
 #define VALUE_SUMS 16
 #else
-#define KEY_SUMS 4
 #define VALUE_SUMS 4
 #endif
 #define MAX_SIDE 8
