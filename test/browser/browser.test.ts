@@ -93,6 +93,17 @@ describe.skipIf(missing !== undefined)(`in Chromium${missing ? ` (${missing})` :
       expect(await page.evaluate(`abort(${request})`)).toBe('cancelled')
     })
 
+    test.skipIf(!isolated)(
+      'a worker that may not load leaves one thread and the reason',
+      async () => {
+        await page.route('**/worker.js', (route) => route.abort())
+        const { tokenIds, backend } = await run('server', { threads: 2 })
+        await page.unroute('**/worker.js')
+        expect(tokenIds).toEqual(expected)
+        expect(backend.description).toMatch(/1 thread \(A WebAssembly worker failed: its script/)
+      },
+    )
+
     test('errors keep their class, and the page has no problem of its own', async () => {
       expect(await page.evaluate(`loadFailure('/nothing.gguf')`)).toBe('ModelNotFoundError')
       expect(await page.evaluate(`loadFailure('/dist/browser.js')`)).toBe('FormatError')
