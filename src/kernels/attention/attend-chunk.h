@@ -39,7 +39,6 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
     return;
   }
   const int32_t head_dim = h->head_dim;
-  const float *q = h->q;
   for (int32_t s = 0; s < side; s++) {
     for (int32_t g = 0; g < group; g++) total[s][g] = all16(0.0f);
   }
@@ -51,7 +50,7 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
       if (type == CACHE_F16) __builtin_prefetch(block + side * stride + d * 32);
     }
     for (int32_t g = 0; g < group; g++) {
-      const float x = q[g * head_dim + d];
+      const float x = h->q[g][d];
       for (int32_t s = 0; s < side; s++) total[s][g] = total[s][g] + key[s] * x;
     }
   }
@@ -59,15 +58,15 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
 
 // Scores of all positions, minus infinity after the last, and each head's maximum.
 INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t side,
-                         const head_group *h, const uint8_t *keys, int32_t block, int32_t count,
+                         const head_group *h, const uint8_t *keys, int32_t block,
                          float weight[HEAD_GROUP][ATTENTION_CHUNK], f32x16 *peak) {
   const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   f32x16 total[MAX_SIDE][HEAD_GROUP];
   key_products(group, type, side, h, keys + block * (h->layout.header + h->layout.key), total);
   for (int32_t s = 0; s < side; s++) {
     const int32_t first = block + s * BLOCK;
-    const i32x16 hidden = lane >= count - first;  // positions after the row's own
     for (int32_t g = 0; g < group; g++) {
+      const i32x16 hidden = lane >= h->count[g] - first;  // positions after the row's own
       const f32x16 score = select16(hidden, all16(-__builtin_inff()), total[s][g] * h->scale);
       store16(weight[g] + first, score);
       peak[g] = max16(peak[g], score);
@@ -115,11 +114,26 @@ INLINE void add_values(const int32_t group, const int32_t type, const int32_t si
   }
 }
 
+// Adds weight * value of position i to o of the queries that look at it.
+INLINE void add_last_values(const int32_t group, const int32_t type, const head_group *h,
+                            const uint8_t *values, int32_t i,
+                            float weight[HEAD_GROUP][ATTENTION_CHUNK], float *o) {
+  for (int32_t g = 0; g < group; g++, o += h->value_dim) {
+    if (i >= h->count[g]) continue;
+    for (int32_t r = 0; r < h->value_dim / LANES; r++) {
+      const f32x16 value = load_elements(type, values + i * h->layout.value, r);
+      store16(o + r * LANES, load16(o + r * LANES) + value * weight[g][i]);
+    }
+  }
+}
+
 INLINE void weigh_floats(const int32_t group, const int32_t type, const head_group *h,
-                         const uint8_t *values, int32_t count,
-                         float weight[HEAD_GROUP][ATTENTION_CHUNK], float *o) {
-  const int32_t registers = h->value_dim / LANES;
-  const int32_t side = VALUE_SUMS / group < MAX_SIDE ? VALUE_SUMS / group : MAX_SIDE;
+                         const uint8_t *values, float weight[HEAD_GROUP][ATTENTION_CHUNK],
+                         float *o) {
+  const int32_t registers = h->value_dim / LANES, count = h->least;
+  // Eight queries are enough, and each weight is then an operand of its product; see KEY_SUMS.
+  const int32_t room = group > ROW_HEADS ? 1 : VALUE_SUMS / group;
+  const int32_t side = room < MAX_SIDE ? room : MAX_SIDE;
   for (int32_t i = 0; i < group * h->value_dim; i += LANES) store16(o + i, all16(0.0f));
   for (int32_t from = 0; from < count; from += VALUE_TILE) {
     const int32_t tile = count - from < VALUE_TILE ? count - from : VALUE_TILE;
@@ -131,31 +145,34 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
     }
     for (; first < registers; first++) add_values(group, type, 1, h, at, tile, first, w, o);
   }
+  for (int32_t i = count > 0 ? count : 0; i < h->most; i++) {
+    add_last_values(group, type, h, values, i, weight, o);
+  }
 }
 
-// The weighted values of `count` positions into o (group, value_dim), and each head's maximum and sum.
-// The chunk has room for `room` positions.
+// The weighted values into o (group, value_dim), and each query's maximum and sum. The chunk has room
+// for `room` positions.
 INLINE void attend_chunk(const int32_t group, const int32_t type, const head_group *h,
-                         const uint8_t *keys, const uint8_t *values, int32_t room, int32_t count,
+                         const uint8_t *keys, const uint8_t *values, int32_t room,
                          softmax_state *state, float *o) {
   const int32_t is_codes = type == CACHE_INT8 || type == CACHE_INT4;
-  const int32_t side = is_codes ? 1 : KEY_SUMS / group;
+  const int32_t side = is_codes || group > KEY_SUMS ? 1 : KEY_SUMS / group;
   float weight[HEAD_GROUP][ATTENTION_CHUNK];
   f32x16 peak[HEAD_GROUP];
   for (int32_t g = 0; g < group; g++) peak[g] = all16(-__builtin_inff());
   int32_t block = 0;
-  for (; block + (side - 1) * BLOCK < count; block += side * BLOCK) {
-    score_blocks(group, type, side, h, keys, block, count, weight, peak);
+  for (; block + (side - 1) * BLOCK < h->most; block += side * BLOCK) {
+    score_blocks(group, type, side, h, keys, block, weight, peak);
   }
-  for (; side > 1 && block < count; block += BLOCK) {
-    score_blocks(group, type, 1, h, keys, block, count, weight, peak);
+  for (; side > 1 && block < h->most; block += BLOCK) {
+    score_blocks(group, type, 1, h, keys, block, weight, peak);
   }
   for (int32_t g = 0; g < group; g++) {
     const float max = max_lanes(peak[g]);
-    state[g] = (softmax_state){max, exponentials(weight[g], count, max)};
+    state[g] = (softmax_state){max, exponentials(weight[g], h->count[g], max)};
   }
-  if (is_codes) weigh_codes(group, type, h, values, room, count, weight, o);
-  else weigh_floats(group, type, h, values, count, weight, o);
+  if (is_codes) weigh_codes(group, type, h, values, room, weight, o);
+  else weigh_floats(group, type, h, values, weight, o);
 }
 
 #endif

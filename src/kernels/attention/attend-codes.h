@@ -45,12 +45,12 @@ INLINE void unpack_codes(uint8_t *low, uint8_t *high, const uint8_t *from, int32
 }
 
 // Splits the queries of a group of heads; for int4 also the sums of each 32 dimensions.
-INLINE void split_queries(split_group *s, const int32_t group, int32_t type, const float *q,
+static void split_queries(split_group *s, int32_t group, int32_t type, const float *const *q,
                           int32_t head_dim) {
   const size_t plane = plane_bytes(head_dim), stride = split_stride(head_dim);
   for (int32_t g = 0; g < group; g++) {
     int8_t *planes = s->planes + g * stride;
-    split_row(q + g * head_dim, head_dim, planes);
+    split_row(q[g], head_dim, planes);
     if (type != CACHE_INT4) continue;
     const float unit = ((const split_token *)(planes + 2 * plane))->scale;
     for (int32_t from = 0; from < head_dim; from += INT4_GROUP) {
@@ -101,9 +101,10 @@ INLINE void code_products(const int32_t group, const int32_t type, const head_gr
   }
 }
 
-// Splits weight * scale of `count` positions; with offsets also sums weight * offset.
+// Splits weight * scale of `count` positions, zero up to `padded`; with offsets also sums weight *
+// offset.
 INLINE void split_weights(int8_t *planes, const float *weight, const uint16_t *scales,
-                          const uint16_t *offsets, int32_t count, float *shift) {
+                          const uint16_t *offsets, int32_t count, int32_t padded, float *shift) {
   const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   float scaled[ATTENTION_CHUNK];
   f32x16 shifts = all16(0.0f);
@@ -114,7 +115,8 @@ INLINE void split_weights(int8_t *planes, const float *weight, const uint16_t *s
     const i32x16 there = lane < count - i;  // what follows may be no numbers
     shifts = shifts + (f32x16)((i32x16)(e * load_f16(offsets + i)) & there);
   }
-  split_row(scaled, count, planes);
+  for (int32_t i = count > 0 ? count : 0; i < padded; i++) scaled[i] = 0.0f;
+  split_row(scaled, padded, planes);
   if (offsets != 0) *shift = sum_lanes(shifts);
 }
 
@@ -132,18 +134,19 @@ INLINE void weigh_stripe(const int32_t group, const uint8_t *stripe, int32_t cou
   }
 }
 
-// The values of a chunk that has room for `room` positions, of which `count` are looked at.
+// The values of a chunk that has room for `room` positions. Queries that look at fewer positions than
+// the most have weights of zero for the rest, which add nothing to an integer sum.
 INLINE void weigh_codes(const int32_t group, const int32_t type, const head_group *h,
-                        const uint8_t *values, int32_t room, int32_t count,
+                        const uint8_t *values, int32_t room,
                         float weight[HEAD_GROUP][ATTENTION_CHUNK], float *o) {
-  const int32_t value_dim = h->value_dim;
+  const int32_t value_dim = h->value_dim, count = h->most;
   const size_t stride = split_stride(count);
   const uint8_t *codes = values + h->layout.header * room;
   _Alignas(64) int8_t planes[HEAD_GROUP * (2 * ATTENTION_CHUNK + sizeof(split_token))];
   if (type == CACHE_INT8) {
     const uint16_t *scales = (const uint16_t *)values;
     for (int32_t g = 0; g < group; g++) {
-      split_weights(planes + g * stride, weight[g], scales, 0, count, 0);
+      split_weights(planes + g * stride, weight[g], scales, 0, h->count[g], count, 0);
     }
     for (int32_t d = 0; d < value_dim; d += LANES) {
       weigh_stripe(group, codes + (size_t)d * room, count, planes, o + d, value_dim, 0);
@@ -155,7 +158,8 @@ INLINE void weigh_codes(const int32_t group, const int32_t type, const head_grou
     const uint16_t *scales = (const uint16_t *)values + (size_t)d / INT4_GROUP * 2 * room;
     float shift[HEAD_GROUP];
     for (int32_t g = 0; g < group; g++) {
-      split_weights(planes + g * stride, weight[g], scales, scales + room, count, &shift[g]);
+      split_weights(planes + g * stride, weight[g], scales, scales + room, h->count[g], count,
+                    &shift[g]);
     }
     uint8_t low[LANES * ATTENTION_CHUNK], high[LANES * ATTENTION_CHUNK];
     unpack_codes(low, high, codes, used);

@@ -140,4 +140,18 @@ export const attentionCases: readonly KernelCase[] = [
       }),
     ),
   ),
+  // Rows that follow each other share passes over the cache, two to eight of them.
+  ...CACHE_TYPES.flatMap((type) =>
+    [1, 2, 3, 4, 5].map((group) =>
+      attentionCase('prompt across a chunk, then another', {
+        type,
+        nHeads: group,
+        nKvHeads: 1,
+        headDim: 40,
+        slots: 2,
+        capacity: 288,
+        places: [...prompt(245, 19), { slot: 1, position: 0 }, { slot: 1, position: 1 }],
+      }),
+    ),
+  ),
 ]

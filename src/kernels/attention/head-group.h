@@ -1,12 +1,19 @@
-// What the query heads that share a pass over keys and values have in common.
+// What the queries that share a pass over keys and values have in common: up to four heads of a row, or
+// of several rows that follow each other.
 #ifndef BITNET_HEAD_GROUP_H
 #define BITNET_HEAD_GROUP_H
 
 #include "../dense-matmul/dense-matmul.h"
 #include "cache.h"
 
-// Heads in a group, at most.
+// Heads of one row in a group, at most, and queries in it: with 32 wide registers there is room for the
+// sums of eight.
+#define ROW_HEADS 4
+#ifdef __AVX512F__
+#define HEAD_GROUP 8
+#else
 #define HEAD_GROUP 4
+#endif
 
 typedef struct {
   float max;
@@ -28,8 +35,13 @@ typedef struct {
   int32_t value_dim;  // head_dim, padded to 16
   float scale;
   cache_layout layout;
-  const float *q;            // (heads, head_dim)
-  const split_group *split;  // only for int8 and int4
+  const float *q[HEAD_GROUP];  // (head_dim) each
+  const split_group *split;    // only for int8 and int4
+  // Positions of the chunk that each query looks at, none or less if the chunk is not for it; rows that
+  // follow each other differ by one. The fewest and the most of them.
+  int32_t count[HEAD_GROUP];
+  int32_t least;
+  int32_t most;
 } head_group;
 
 #endif

@@ -3,7 +3,8 @@
 // partials row has room for (0: none), cache type (cache.h) · f: 1 / sqrt(headDim)
 //
 // Few rows over a long context are split into chunks of positions that any thread may take; the
-// second phase merges them in order, which gives the same bits as one thread going through them.
+// second phase merges them in order, which gives the same bits as one thread going through them. Many
+// rows of a prompt go in blocks that share their way through the cache.
 #include "../../../native/kernel.h"
 #include "attend-chunk.h"
 
@@ -19,35 +20,39 @@ static int32_t attention_is_split(const command *c) {
   return 0;
 }
 
+// Rows that fill a group with a head's queries.
+INLINE int32_t block_rows(const command *c) {
+  const int32_t per_kv = c->i[1] / c->i[2];
+  return HEAD_GROUP / (per_kv < ROW_HEADS ? per_kv : ROW_HEADS);
+}
+
 static work_plan attention_plan(const command *c, int32_t phase, int32_t threads) {
-  const int32_t heads = c->i[0] * c->i[2];
+  const int32_t rows = c->i[0], n_kv = c->i[2], size = block_rows(c);
   const int32_t split = attention_is_split(c);
-  if (phase == 1) return split ? one_piece(c->i[0] * c->i[1]) : (work_plan){0, 1};
-  return split ? (work_plan){heads * c->i[5], 1} : split_evenly(heads, threads);
+  if (phase == 1) return split ? one_piece(rows * c->i[1]) : (work_plan){0, 1};
+  if (split) return (work_plan){rows * n_kv * c->i[5], 1};
+  return split_evenly((rows + size - 1) / size * n_kv, threads);
 }
 
 #define ATTEND(GROUP, TYPE) \
-  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, room, count, state, o); break
+  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, room, state, o); break
+#define ATTEND_ALL(GROUP)    \
+  ATTEND(GROUP, CACHE_INT4); \
+  ATTEND(GROUP, CACHE_INT8); \
+  ATTEND(GROUP, CACHE_F32);  \
+  ATTEND(GROUP, CACHE_F16)
 
 static void attend(int32_t group, const head_group *h, const uint8_t *keys, const uint8_t *values,
-                   int32_t room, int32_t count, softmax_state *state, float *o) {
+                   int32_t room, softmax_state *state, float *o) {
   switch (group * 4 + h->type) {
-    ATTEND(4, CACHE_INT4);
-    ATTEND(4, CACHE_INT8);
-    ATTEND(4, CACHE_F32);
-    ATTEND(4, CACHE_F16);
-    ATTEND(3, CACHE_INT4);
-    ATTEND(3, CACHE_INT8);
-    ATTEND(3, CACHE_F32);
-    ATTEND(3, CACHE_F16);
-    ATTEND(2, CACHE_INT4);
-    ATTEND(2, CACHE_INT8);
-    ATTEND(2, CACHE_F32);
-    ATTEND(2, CACHE_F16);
-    ATTEND(1, CACHE_INT4);
-    ATTEND(1, CACHE_INT8);
-    ATTEND(1, CACHE_F32);
-    ATTEND(1, CACHE_F16);
+#if HEAD_GROUP == 8
+    ATTEND_ALL(8);
+    ATTEND_ALL(6);
+#endif
+    ATTEND_ALL(4);
+    ATTEND_ALL(3);
+    ATTEND_ALL(2);
+    ATTEND_ALL(1);
   }
 }
 
@@ -72,12 +77,25 @@ INLINE float *attention_partial(const command *c, int32_t row, int32_t head, int
   return (float *)c->p[5] + (((size_t)row * c->i[1] + head) * c->i[5] + chunk) * stride;
 }
 
-static void attention_heads(const command *c, int32_t row, int32_t kv, int32_t only_chunk) {
+// How many positions of a chunk each query looks at.
+INLINE void count_positions(head_group *h, int32_t rows, int32_t heads, int32_t left) {
+  for (int32_t i = 0; i < rows * heads; i++) {
+    const int32_t count = left + i / heads;
+    h->count[i] = count < ATTENTION_CHUNK ? count : ATTENTION_CHUNK;
+  }
+  h->least = h->count[0];
+  h->most = h->count[rows * heads - 1];
+}
+
+// The queries of `rows` rows, whose positions follow each other in one slot, for a key head: all chunks
+// into out, or only one, of one row, into the partials.
+static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t kv,
+                            int32_t only_chunk) {
   const int32_t n_heads = c->i[1], n_kv = c->i[2], head_dim = c->i[3];
   const int32_t value_dim = (head_dim + 15) & ~15, per_kv = n_heads / n_kv;
   const int32_t *step = (const int32_t *)c->p[0] + row * 4;
   const size_t slot = (size_t)step[1], capacity = (size_t)c->i[4];
-  const int32_t total = step[2] + 1, chunks = attention_chunks(c, row);
+  const int32_t total = step[2] + 1, chunks = attention_chunks(c, row + rows - 1);
   if (only_chunk >= chunks) return;
   head_group h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
   h.layout = layout_of(h.type, head_dim);
@@ -85,12 +103,15 @@ static void attention_heads(const command *c, int32_t row, int32_t kv, int32_t o
   const size_t value_bytes = h.layout.header + h.layout.value;
   const uint8_t *keys = (const uint8_t *)c->p[2] + (slot * n_kv + kv) * capacity * key_bytes;
   const uint8_t *values = (const uint8_t *)c->p[3] + (slot * n_kv + kv) * capacity * value_bytes;
-  split_group split;
   const float *queries = (const float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
-  for (int32_t g = 0; g < per_kv; g += HEAD_GROUP) {
-    const int32_t head = kv * per_kv + g;
-    const int32_t group = per_kv - g < HEAD_GROUP ? per_kv - g : HEAD_GROUP;
-    h.q = queries + (size_t)head * head_dim;
+  split_group split;
+  for (int32_t g = 0; g < per_kv; g += ROW_HEADS) {
+    const int32_t head = kv * per_kv + g, heads = per_kv - g < ROW_HEADS ? per_kv - g : ROW_HEADS;
+    const int32_t group = rows * heads;
+    for (int32_t i = 0; i < group; i++) {
+      const size_t from = (size_t)(i / heads) * (n_heads + 2 * n_kv) + head + i % heads;
+      h.q[i] = queries + from * head_dim;
+    }
     if (h.type == CACHE_INT8 || h.type == CACHE_INT4) {
       split_queries(&split, group, h.type, h.q, head_dim);
       h.split = &split;
@@ -99,26 +120,41 @@ static void attention_heads(const command *c, int32_t row, int32_t kv, int32_t o
     float O[HEAD_GROUP * MAX_HEAD_DIM], o[HEAD_GROUP * MAX_HEAD_DIM];
     const int32_t from = only_chunk < 0 ? 0 : only_chunk, to = only_chunk < 0 ? chunks : from + 1;
     for (int32_t chunk = from; chunk < to; chunk++) {
-      const int32_t first = chunk * ATTENTION_CHUNK;
-      const int32_t left = total - first, count = left < ATTENTION_CHUNK ? left : ATTENTION_CHUNK;
-      const int32_t fresh = chunk == from;
+      const int32_t first = chunk * ATTENTION_CHUNK, fresh = chunk == from;
+      count_positions(&h, rows, heads, total - first);
       attend(group, &h, keys + first * key_bytes, values + first * value_bytes,
-             (int32_t)chunk_positions((size_t)first, capacity), count, fresh ? S : s, fresh ? O : o);
+             (int32_t)chunk_positions((size_t)first, capacity), fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {
+        if (h.count[i] <= 0) continue;
         merge_chunk(&S[i], O + i * value_dim, s[i], o + i * value_dim, value_dim);
       }
     }
     for (int32_t i = 0; i < group; i++) {
+      const int32_t at = head + i % heads;
       if (only_chunk < 0) {
-        float *out = (float *)c->p[4] + ((size_t)row * n_heads + head + i) * head_dim;
+        float *out = (float *)c->p[4] + ((size_t)(row + i / heads) * n_heads + at) * head_dim;
         finish_head(out, O + i * value_dim, S[i].sum, head_dim);
       } else {
-        float *partial = attention_partial(c, row, head + i, only_chunk);
+        float *partial = attention_partial(c, row, at, only_chunk);
         partial[0] = S[i].max;
         partial[1] = S[i].sum;
         for (int32_t d = 0; d < value_dim; d++) partial[16 + d] = O[i * value_dim + d];
       }
     }
+  }
+}
+
+// A block of rows: together if they are neighbours in a slot and fill a group, else one by one.
+static void attention_block(const command *c, int32_t block, int32_t kv) {
+  const int32_t size = block_rows(c), row = block * size;
+  const int32_t rows = c->i[0] - row < size ? c->i[0] - row : size;
+  const int32_t *step = (const int32_t *)c->p[0] + row * 4;
+  int32_t together = rows == size;
+  for (int32_t i = 1; i < rows; i++) {
+    if (step[i * 4 + 1] != step[1] || step[i * 4 + 2] != step[2] + i) together = 0;
+  }
+  for (int32_t i = 0; i < rows; i += together ? rows : 1) {
+    attention_heads(c, row + i, together ? rows : 1, kv, -1);
   }
 }
 
@@ -141,9 +177,9 @@ static void attention_run(const command *c, int32_t phase, int32_t first, int32_
       attention_merge(c, task / n_heads, task % n_heads);
     } else if (split) {
       const int32_t pair = task / room;
-      attention_heads(c, pair / n_kv, pair % n_kv, task % room);
+      attention_heads(c, pair / n_kv, 1, pair % n_kv, task % room);
     } else {
-      attention_heads(c, task / n_kv, task % n_kv, -1);
+      attention_block(c, task / n_kv, task % n_kv);
     }
   }
 }
