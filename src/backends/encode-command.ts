@@ -203,7 +203,14 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.codes, out.data],
-        integers: [c.rows, c.firstRow, out.rows, out.cols, out.packing === 'base3' ? 1 : 0],
+        integers: [
+          c.rows,
+          c.firstRow,
+          out.rows,
+          out.cols,
+          out.packing === 'base3' ? 1 : 0,
+          c.codesType === 'i2s' ? 1 : 0,
+        ],
       }
     }
     case 'pack-dense': {

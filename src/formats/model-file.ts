@@ -106,4 +106,9 @@ export interface TernaryTensor {
   readonly lossless: boolean
   /** Codes -1, 0, +1 of rows [row, row + count), row-major, into `out`. */
   readCodes(row: number, count: number, out: Int8Array): Promise<void>
+  /**
+   * The file's own I2_S bytes of rows [row, row + count), checked, for a backend that unpacks them
+   * itself; only where rows are whole blocks of 128. Not to be changed.
+   */
+  readonly readI2s?: ((row: number, count: number) => Promise<Uint8Array>) | undefined
 }

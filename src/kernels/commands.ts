@@ -182,8 +182,11 @@ export interface GatedActivationCommand {
   readonly out: DeviceBuffer
 }
 
+/** How ternary codes lie before they are packed; see kernels/pack-ternary/. */
+export type CodesType = 'int8' | 'i2s'
+
 /**
- * Loading: packs `rows` rows of codes (rows, out.cols) int8 into the matrix, from `firstRow` on. The
+ * Loading: packs `rows` rows of codes (rows, out.cols) into the matrix, from `firstRow` on. The
  * matrix's scales are not touched.
  */
 export interface PackTernaryCommand {
@@ -191,6 +194,11 @@ export interface PackTernaryCommand {
   readonly rows: number
   readonly firstRow: number
   readonly codes: DeviceBuffer
+  /**
+   * int8 codes, or a file's own I2_S bytes, four codes each, for matrices of whole blocks of 128
+   * columns. Unset: int8.
+   */
+  readonly codesType?: CodesType | undefined
   readonly out: TernaryMatrix
 }
 

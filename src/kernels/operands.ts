@@ -172,7 +172,7 @@ export function operandsOf(command: Command): Operand[] {
     case 'pack-ternary': {
       const { codes, out } = command
       return [
-        operand('codes', codes, rows * out.cols),
+        operand('codes', codes, (rows * out.cols) / (command.codesType === 'i2s' ? 4 : 1)),
         operand('out.data', out.data, ternaryByteLength(out), 'update'),
       ]
     }

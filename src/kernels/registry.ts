@@ -20,7 +20,7 @@ import { gatedActivation } from './gated-activation/reference.ts'
 import { gatherRows } from './gather-rows/reference.ts'
 import { headMatmul } from './head-matmul/reference.ts'
 import { packDenseRows, valuesAsFloats } from './pack-dense/reference.ts'
-import { packBase3Rows, packRows } from './pack-ternary/reference.ts'
+import { packBase3Rows, packRows, unpackI2s } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { ropeCache } from './rope-cache/reference.ts'
@@ -116,7 +116,10 @@ const references: References = {
   'pack-ternary'(c, memory) {
     const { packing, rows, cols, data } = c.out
     const codes = memory(c.codes)
-    const signed = new Int8Array(codes.buffer, codes.byteOffset, codes.byteLength)
+    const signed =
+      c.codesType === 'i2s'
+        ? unpackI2s(codes.subarray(0, (c.rows * cols) / 4))
+        : new Int8Array(codes.buffer, codes.byteOffset, codes.byteLength)
     const pack = packing === 'base3' ? packBase3Rows : packRows
     pack({ rows, cols, bytes: memory(data) }, signed, c.rows, c.firstRow)
   },

@@ -68,6 +68,9 @@ export function validateCommand(command: Command): void {
       break
     case 'pack-ternary':
       check.ternary('out', command.out)
+      if (command.codesType === 'i2s' && command.out.cols % 128 !== 0) {
+        check.fail('out.cols', 'a multiple of 128 for i2s codes', command.out.cols)
+      }
       check.within(command)
       break
     case 'pack-dense': {

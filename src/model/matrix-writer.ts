@@ -6,6 +6,7 @@
 import type { Program } from '../backends/backend.ts'
 import { ShapeError } from '../errors.ts'
 import type {
+  CodesType,
   Command,
   DenseMatrix,
   DenseType,
@@ -99,6 +100,7 @@ async function runOnce(program: Program, done: Promise<void>): Promise<void> {
 
 /** Builds a {@link TernaryMatrix} (rows, cols). */
 export class TernaryMatrixWriter {
+  #codesType: CodesType = 'int8'
   readonly #owner: BufferOwner
   readonly #matrix: TernaryMatrix
   readonly #scales: Float32Array
@@ -122,6 +124,7 @@ export class TernaryMatrixWriter {
       rows: count,
       firstRow,
       codes,
+      codesType: this.#codesType,
       out,
     }))
   }
@@ -129,7 +132,15 @@ export class TernaryMatrixWriter {
   /** Room for the codes of the next `count` rows, (count, cols): -1, 0 or +1. */
   async room(count: number): Promise<Int8Array> {
     const bytes = await this.#packer.room(count * this.#matrix.cols)
+    this.#codesType = 'int8'
     return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  /** Room for the I2_S bytes of the next `count` rows. */
+  async roomForI2s(count: number): Promise<Uint8Array> {
+    const bytes = await this.#packer.room((count * this.#matrix.cols) / 4)
+    this.#codesType = 'i2s'
+    return bytes
   }
 
   /** @param scale of all these rows */

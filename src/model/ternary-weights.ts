@@ -45,6 +45,13 @@ async function loadTernaryPart(
   for (let row = 0; row < rows; row += step) {
     loading.signal?.throwIfAborted()
     const count = Math.min(step, rows - row)
+    if (tensor.readI2s && !unordered) {
+      const bytes = await tensor.readI2s(row, count)
+      const staged = await writer.roomForI2s(count)
+      staged.set(bytes)
+      writer.commit(count, tensor.scale)
+      continue
+    }
     const room = await writer.room(count)
     const codes = unordered?.subarray(0, count * cols) ?? room
     await tensor.readCodes(row, count, codes)

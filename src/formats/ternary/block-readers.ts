@@ -20,6 +20,7 @@ import { ReadWindow } from './read-window.ts'
 export interface CodeReader {
   readonly scale: number
   readCodes(row: number, count: number, out: Int8Array): Promise<void>
+  readonly readI2s?: ((row: number, count: number) => Promise<Uint8Array>) | undefined
 }
 
 interface BlockCodec {
@@ -41,7 +42,25 @@ export async function openI2S(tensor: TensorInfo): Promise<CodeReader> {
       if (decodeI2S(out, blocks)) throw illegalCode(tensor)
     },
   }
-  return { scale, readCodes: blockReader(tensor, codec) }
+  const readCodes = blockReader(tensor, codec)
+  const rowBytes = tensor.shape[1] / 4
+  if (tensor.shape[1] % I2_S_BLOCK !== 0) return { scale, readCodes }
+  const readI2s = async (row: number, count: number) => {
+    const { source, offset } = tensor
+    const bytes = await source.read(offset + row * rowBytes, count * rowBytes)
+    if (hasUnusedI2s(bytes)) throw illegalCode(tensor)
+    return bytes
+  }
+  return { scale, readCodes, readI2s }
+}
+
+/** Whether one of the bytes' four codes is the unused 3; whole words, as rows are of 32 bytes. */
+function hasUnusedI2s(bytes: Uint8Array): boolean {
+  const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+  const words = new Uint32Array(whole.buffer, whole.byteOffset, whole.length >> 2)
+  let unused = 0
+  for (let w = 0; w < words.length; w++) unused |= words[w] & (words[w] >>> 1)
+  return (unused & 0x55555555) !== 0
 }
 
 /**

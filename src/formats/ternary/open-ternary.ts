@@ -68,6 +68,7 @@ export async function openTernary(
       }
       if (count > 0) await opened.readCodes(row, count, out)
     },
+    readI2s: opened.readI2s,
   }
 }
 

@@ -1,6 +1,6 @@
 /** Cases of pack-ternary: whole matrices, pieces that begin and end within a stripe, odd widths. */
 import { padToTile } from '../../ternary/index.ts'
-import type { TernaryPacking } from '../commands.ts'
+import type { CodesType, TernaryPacking } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { ternaryByteLength } from '../operands.ts'
 
@@ -10,14 +10,16 @@ function packCase(
   firstRow: number,
   rows: number,
   packing: TernaryPacking = '2bit',
+  codesType: CodesType = 'int8',
 ): KernelCase {
   return {
-    name: `${packing}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
+    name: `${packing} from ${codesType}, rows ${firstRow} to ${firstRow + rows - 1} of ${matrixRows} x ${cols}`,
     create() {
       const seeded = new Seeded(31)
       return {
         contents: {
-          codes: seeded.codes(rows * cols),
+          // Any byte is legal I2_S here: a 3 becomes weight 0.
+          codes: codesType === 'i2s' ? seeded.int8((rows * cols) / 4) : seeded.codes(rows * cols),
           data: new Uint8Array(ternaryByteLength({ packing, rows: matrixRows, cols })).fill(0xee),
           scales: new Float32Array(padToTile(matrixRows)),
         },
@@ -26,6 +28,7 @@ function packCase(
           rows,
           firstRow,
           codes,
+          codesType,
           out: { packing, rows: matrixRows, cols, data, scales },
         }),
       }
@@ -42,6 +45,11 @@ export const packTernaryCases: readonly KernelCase[] = [
   packCase(40, 20, 30, 10),
   packCase(48, bitnet2b4t.ffnDim, 16, 32),
   packCase(130, bitnet2b4t.dim, 0, 130),
+  packCase(40, 128, 5, 20, '2bit', 'i2s'),
+  packCase(40, 768, 30, 10, '2bit', 'i2s'),
+  packCase(48, bitnet2b4t.ffnDim, 16, 32, '2bit', 'i2s'),
+  packCase(40, 128, 5, 20, 'base3', 'i2s'),
+  packCase(48, bitnet2b4t.ffnDim, 16, 32, 'base3', 'i2s'),
   packCase(1, 1, 0, 1, 'base3'),
   packCase(40, 33, 5, 20, 'base3'),
   packCase(40, 20, 30, 10, 'base3'),

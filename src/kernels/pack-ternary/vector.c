@@ -1,5 +1,6 @@
 // Packs rows of ternary codes; see reference.ts, ternary/pack.ts and ternary/base3.ts.
-// p: codes, packed · i: rows, first row, rows of the matrix, cols, packing (0 2bit, 1 base3)
+// p: codes, packed · i: rows, first row, rows of the matrix, cols, packing (0 2bit, 1 base3),
+// codes (0 int8, 1 I2_S bytes)
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
 
@@ -41,25 +42,59 @@ INLINE uint32_t pack_base3_lane(const int8_t *codes, int32_t n) {
   return lane;
 }
 
-INLINE void pack_ternary_stripe(const command *c, const int32_t base3, int32_t stripe) {
-  const int32_t rows = c->i[0], first_row = c->i[1], matrix_rows = c->i[2], cols = c->i[3];
-  const int32_t tile_cols = base3 ? 20 : 16, tiles = (cols + tile_cols - 1) / tile_cols;
-  const int32_t end_row = first_row + rows;
-  const int32_t from = stripe * 16 < first_row ? first_row : stripe * 16;
-  const int32_t to = stripe * 16 + 16 < end_row ? stripe * 16 + 16 : end_row;
+// Columns that are unpacked from I2_S at a time: whole blocks of 128, whole tiles of 16 and of 20.
+#define I2S_COLUMNS 640
+
+// Whole blocks of 128 codes from their 32 bytes; see unpackI2s in reference.ts.
+INLINE void unpack_i2s(const uint8_t *bytes, int32_t columns, int8_t *codes) {
+  for (int32_t col = 0; col < columns; col += 128, bytes += 32, codes += 128) {
+    for (int32_t part = 0; part < 32; part += 16) {
+      const u8x16 x = *(const u8x16_any *)(bytes + part);
+      for (int32_t g = 0; g < 4; g++) {
+        u8x16 code = (x >> (uint8_t)(6 - 2 * g)) & 3;
+        code = code - (code & (code >> 1) & 1) * 2;  // the unused 3 becomes 1, weight 0
+        *(i8x16_any *)(codes + part + 32 * g) = (i8x16)(code - 1);
+      }
+    }
+  }
+}
+
+// Packs the tiles from `tile` on that hold `columns` columns. `codes` is the first row's first of them.
+INLINE void pack_tiles(const command *c, const int32_t base3, int32_t stripe, int32_t from, int32_t to,
+                       int32_t tile, int32_t columns, const int8_t *codes, size_t stride) {
+  const int32_t matrix_rows = c->i[2], tile_cols = base3 ? 20 : 16;
+  const int32_t tiles = (c->i[3] + tile_cols - 1) / tile_cols;
   // With the matrix's last row its padding is written too.
   const int32_t padded = to == matrix_rows ? stripe * 16 + 16 : to;
-  uint32_t *out = (uint32_t *)((uint8_t *)c->p[1] + (size_t)stripe * tiles * 64);
-  for (int32_t tile = 0; tile < tiles; tile++, out += 16) {
-    const int8_t *codes = (const int8_t *)c->p[0] + (size_t)tile * tile_cols;
-    const int32_t n = cols - tile * tile_cols;
+  uint32_t *out = (uint32_t *)((uint8_t *)c->p[1] + ((size_t)stripe * tiles + tile) * 64);
+  for (int32_t n = columns; n > 0; n -= tile_cols, codes += tile_cols, out += 16) {
     for (int32_t row = from; row < to; row++) {
-      const int8_t *row_codes = codes + (size_t)(row - first_row) * cols;
+      const int8_t *row_codes = codes + (size_t)(row - from) * stride;
       out[row & 15] = base3 ? pack_base3_lane(row_codes, n) : pack_lane(row_codes, n);
     }
     for (int32_t row = to; row < padded; row++) {
       out[row & 15] = base3 ? PADDING_BASE3 : PADDING_2BIT;
     }
+  }
+}
+
+INLINE void pack_ternary_stripe(const command *c, const int32_t base3, int32_t stripe) {
+  const int32_t rows = c->i[0], first_row = c->i[1], cols = c->i[3], end_row = first_row + rows;
+  const int32_t from = stripe * 16 < first_row ? first_row : stripe * 16;
+  const int32_t to = stripe * 16 + 16 < end_row ? stripe * 16 + 16 : end_row;
+  if (!c->i[5]) {
+    const int8_t *codes = (const int8_t *)c->p[0] + (size_t)(from - first_row) * cols;
+    pack_tiles(c, base3, stripe, from, to, 0, cols, codes, (size_t)cols);
+    return;
+  }
+  int8_t codes[16 * I2S_COLUMNS];
+  for (int32_t col = 0; col < cols; col += I2S_COLUMNS) {
+    const int32_t columns = cols - col < I2S_COLUMNS ? cols - col : I2S_COLUMNS;
+    for (int32_t row = from; row < to; row++) {
+      const size_t at = ((size_t)(row - first_row) * cols + col) / 4;
+      unpack_i2s((const uint8_t *)c->p[0] + at, columns, codes + (row - from) * I2S_COLUMNS);
+    }
+    pack_tiles(c, base3, stripe, from, to, col / (base3 ? 20 : 16), columns, codes, I2S_COLUMNS);
   }
 }
 
