@@ -170,6 +170,22 @@ static napi_value pool_size(napi_env env, napi_callback_info info) {
   return size;
 }
 
+// --- ranIsa(pool) -> string or null ---
+
+static napi_value ran_isa(napi_env env, napi_callback_info info) {
+  napi_value argv[1], isa;
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  const open_pool *p = get_pool(env, argv[0]);
+  if (!p) return NULL;
+  const char *name = pool_ran_isa(p->threads);
+  if (!name) {
+    CHECK(napi_get_null(env, &isa));
+  } else {
+    CHECK(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &isa));
+  }
+  return isa;
+}
+
 // --- record(Float64Array) -> program ---
 
 typedef struct {
@@ -271,7 +287,7 @@ NAPI_MODULE_INIT() {
   } functions[] = {
       {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of},
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
-      {"poolThreads", pool_size},  {"record", record},       {"submit", submit},
+      {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value f = make_function(env, functions[i].name, functions[i].run);

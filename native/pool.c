@@ -89,6 +89,8 @@ void pool_run(pool *p, const kernel_table *table, const command *commands, int32
   while (atomic_load_explicit(&p->left, memory_order_acquire) < p->threads - 1) relax();
 }
 
+const char *pool_ran_isa(const pool *p) { return p->run.table ? p->run.table->isa : NULL; }
+
 void pool_destroy(pool *p) {
   p->stopping = 1;
   next_generation(p);

@@ -12,6 +12,8 @@ pool *pool_create(int32_t threads);
 int32_t pool_threads(const pool *p);
 // Runs `count` commands with one variant's kernels. One call at a time.
 void pool_run(pool *p, const kernel_table *table, const command *commands, int32_t count);
+// The variant whose kernels ran the last list; NULL before the first.
+const char *pool_ran_isa(const pool *p);
 void pool_destroy(pool *p);
 
 #endif

@@ -26,6 +26,8 @@ export interface Addon {
   openPool(isa: string, threads: number): PoolHandle
   closePool(pool: PoolHandle): void
   poolThreads(pool: PoolHandle): number
+  /** The variant whose kernels ran the last program; null before the first. */
+  ranIsa(pool: PoolHandle): string | null
   /** Commands as encode-command.ts lays them out. */
   record(slots: Float64Array): ProgramHandle
   submit(pool: PoolHandle, program: ProgramHandle): Promise<void>

@@ -84,6 +84,11 @@ class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
     return this.view(this.own(buffer))
   }
 
+  /** The variant whose kernels ran the last program, as the addon saw it; null before the first. */
+  get ranIsa(): string | null {
+    return this.#addon.ranIsa(this.#pool)
+  }
+
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {
     const memory = this.#addon.allocate(byteLength, use === 'weights')
     return { address: this.#addon.addressOf(memory), memory }
