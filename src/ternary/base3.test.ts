@@ -1,5 +1,6 @@
 /** The 1.6-bit layout: its place for every weight, and that nothing is lost. */
 import { describe, expect, test } from 'vitest'
+import { ShapeError } from '../errors.ts'
 import { base3ByteLength, packBase3, packBase3Rows, unpackBase3 } from './index.ts'
 
 /** Codes that repeat with a period no layout has. */
@@ -43,4 +44,8 @@ test('pieces make the same matrix, over whatever its bytes held before', () => {
   packBase3Rows(pieces, codes.subarray(0, 5 * 33), 5, 0)
   packBase3Rows(pieces, codes.subarray(5 * 33), 16, 5)
   expect(pieces.bytes).toEqual(packBase3(codes, 21, 33).bytes)
+})
+
+test('packing refuses codes of another count', () => {
+  expect(() => packBase3(new Int8Array(5), 2, 3)).toThrow(ShapeError)
 })

@@ -10,11 +10,11 @@
  * Tiles and stripes run as in pack.ts. Columns past the end have t = 0, so that whatever lies behind
  * the activations there does not count; rows past the end are all 1 (weight 0).
  */
-import type { PackedTernary } from './pack.ts'
+import { ShapeError } from '../errors.ts'
+import { type PackedTernary, padToTile, TILE, TILE_BYTES } from './pack.ts'
 
 /** Columns of a tile. */
 export const BASE3_TILE = 20
-const TILE_BYTES = 64
 const POWERS = [1, 3, 9, 27, 81]
 /** Five codes of weight 0. */
 const ZEROS = 121
@@ -26,7 +26,7 @@ export function base3StripeByteLength(cols: number): number {
 
 /** Bytes of a matrix, (rows, cols). */
 export function base3ByteLength(rows: number, cols: number): number {
-  return Math.ceil(rows / 16) * base3StripeByteLength(cols)
+  return (padToTile(rows) / TILE) * base3StripeByteLength(cols)
 }
 
 /**
@@ -43,7 +43,7 @@ export function packBase3Rows(
   const { cols, bytes } = matrix
   const stripe = base3StripeByteLength(cols)
   const endRow = firstRow + rows
-  const paddedEnd = endRow === matrix.rows ? Math.ceil(endRow / 16) * 16 : endRow
+  const paddedEnd = endRow === matrix.rows ? padToTile(endRow) : endRow
   for (let row = firstRow; row < paddedEnd; row++) {
     const lane = (row >> 4) * stripe + (row & 15) * 4
     const from = (row - firstRow) * cols
@@ -60,8 +60,11 @@ export function packBase3Rows(
   }
 }
 
-/** Packs a matrix of ternary codes, (rows, cols) row-major. */
+/** Packs a matrix of ternary codes, (rows, cols) row-major. @throws ShapeError on another count */
 export function packBase3(codes: Int8Array, rows: number, cols: number): PackedTernary {
+  if (codes.length !== rows * cols) {
+    throw new ShapeError(`Expected ${rows} x ${cols} = ${rows * cols} codes, got ${codes.length}.`)
+  }
   const matrix = { rows, cols, bytes: new Uint8Array(base3ByteLength(rows, cols)) }
   packBase3Rows(matrix, codes, rows, 0)
   return matrix
