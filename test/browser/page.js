@@ -22,13 +22,17 @@ globalThis.generate = async ({ from, options, prompt, maxTokens }) => {
   return { tokenIds, text, timings, backend, ticks }
 }
 
-/** Loads, starts a long answer, aborts it from a timer; what came until then. */
+/** Loads, starts a long greedy answer and aborts it from a timer set at the first piece of text. */
 globalThis.abort = async ({ options, prompt }) => {
   const model = await loadModel(MODEL, options)
   const controller = new AbortController()
-  setTimeout(() => controller.abort(), 300)
   const { signal } = controller
-  const { finishReason } = await model.generate(prompt, { maxTokens: 1500, signal }).result
+  const request = { temperature: 0, repetitionPenalty: 1, maxTokens: 1500, signal }
+  const stream = model.generate(prompt, request)
+  const pieces = stream[Symbol.asyncIterator]()
+  await pieces.next()
+  setTimeout(() => controller.abort(), 0)
+  const { finishReason } = await stream.result
   await model.dispose()
   return finishReason
 }
