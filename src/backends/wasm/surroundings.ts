@@ -14,7 +14,7 @@ export function nodeProcess(): NodeJS.Process | undefined {
   if (found?.versions?.node === undefined) return undefined
   if (typeof found.getBuiltinModule === 'function') return found
   throw new BackendError(
-    `Expected Node 20.16 or newer for the WebAssembly backend, got ${found.version}. Update Node.`,
+    `Expected Node 20.18.1 or newer for the WebAssembly backend, got ${found.version}. Update Node.`,
   )
 }
 
