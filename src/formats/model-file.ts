@@ -83,6 +83,8 @@ export interface TokenizerFiles {
   readonly tokenizerJson?: JsonObject
   readonly tokenizerConfig?: JsonObject
   readonly generationConfig?: JsonObject
+  /** chat_template.jinja, which goes before the template in tokenizer_config.json. */
+  readonly chatTemplate?: string
   /** SentencePiece or tiktoken, as the model's makers wrote it. */
   readonly tokenizerModel?: Uint8Array
 }
@@ -104,6 +106,11 @@ export interface TernaryTensor {
   readonly origin: string
   /** False where quantising on load rounded away information. */
   readonly lossless: boolean
+  /**
+   * Root mean square of what quantising on load changed, relative to that of the weights; 0 where it
+   * changed nothing. May read the whole tensor. Undefined where nothing is quantised.
+   */
+  readonly roundingError?: (() => Promise<number>) | undefined
   /** Codes -1, 0, +1 of rows [row, row + count), row-major, into `out`. */
   readCodes(row: number, count: number, out: Int8Array): Promise<void>
   /**

@@ -3,7 +3,6 @@
  * backend and the tokenizer from the file, and puts them together.
  */
 import type { Backend } from '../backends/backend.ts'
-import { FormatError } from '../errors.ts'
 import type { ModelFile, OpenedModel } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
@@ -16,6 +15,7 @@ import {
 import { type LoadedWeights, loadWeights } from '../model/weights.ts'
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../tokenizer/from-json.ts'
+import { tokenizerFromModelFile } from '../tokenizer/from-model-file.ts'
 import { numericTokenizer } from '../tokenizer/numeric.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { createLanguageModel } from './create-language-model.ts'
@@ -119,17 +119,12 @@ export function loadTokenizer(opened: OpenedModel, vocabSize: number): TextToken
       file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
     return hasVocabulary ? tokenizerFromGguf(file.metadata) : numericTokenizer(vocabSize)
   }
-  const { tokenizerJson, tokenizerModel, tokenizerConfig, generationConfig } = tokenizerFiles
+  const { tokenizerJson, tokenizerModel, ...others } = tokenizerFiles
   if (tokenizerJson !== undefined) {
-    const { config } = file
-    return tokenizerFromJson({ tokenizerJson, tokenizerConfig, generationConfig, config })
+    return tokenizerFromJson({ tokenizerJson, ...others, config: file.config })
   }
   if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
-  throw new FormatError(
-    `Expected tokenizer.json beside the weights of ${file.name}, found only tokenizer.model. ` +
-      'Fetch tokenizer.json too, or convert the model to GGUF.',
-    { field: 'tokenizer.json', path: file.name },
-  )
+  return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config })
 }
 
 function samplingDefaults({ file, tokenizerFiles }: OpenedModel): SamplingDefaults {

@@ -56,6 +56,7 @@ describe('openModelFile', () => {
       'config.json': '{"model_type":"bitnet"}',
       'tokenizer.json': '{"version":"1.0"}',
       'generation_config.json': '{"top_p":0.9}',
+      'chat_template.jinja': '{{ messages }}',
       'tokenizer.model': Uint8Array.of(7),
     })
     for (const place of [path, join(path, 'model.safetensors')]) {
@@ -65,6 +66,7 @@ describe('openModelFile', () => {
       expect(tokenizerFiles).toEqual({
         tokenizerJson: { version: '1.0' },
         generationConfig: { top_p: 0.9 },
+        chatTemplate: '{{ messages }}',
         tokenizerModel: Uint8Array.of(7),
       })
       await file.close()

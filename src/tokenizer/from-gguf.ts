@@ -38,16 +38,19 @@ import { type WordEncoder, wordEncoder } from './word-encoder.ts'
 
 const ARCHITECTURES_OF_2B4T: ReadonlySet<unknown> = new Set(['bitnet-25', 'bitnet-b1.58'])
 
-/** @throws FormatError naming the key that is damaged or not supported */
-export function tokenizerFromGguf(metadata: GgufMetadata): TextTokenizer {
+/**
+ * @param origin where the keys came from, for people
+ * @throws FormatError naming the key that is damaged or not supported
+ */
+export function tokenizerFromGguf(metadata: GgufMetadata, origin = 'GGUF'): TextTokenizer {
   const embedded = readText(metadata, 'tokenizer.huggingface.json')
   if (embedded !== undefined) return fromEmbedded(embedded, metadata)
   const model = readText(metadata, 'tokenizer.ggml.model')
   switch (model) {
     case 'gpt2':
-      return fromByteLevel(metadata)
+      return fromByteLevel(metadata, origin)
     case 'llama':
-      return fromSentencePiece(metadata)
+      return fromSentencePiece(metadata, origin)
     case undefined:
     case 'none':
     case 'no_vocab':
@@ -82,7 +85,7 @@ function fromEmbedded(text: string, metadata: GgufMetadata): TextTokenizer {
   })
 }
 
-function fromByteLevel(metadata: GgufMetadata): TextTokenizer {
+function fromByteLevel(metadata: GgufMetadata, source: string): TextTokenizer {
   const vocabulary = withLlama3Types(readGgufVocabulary(metadata))
   const { pieces } = vocabulary
   const named = readText(metadata, 'tokenizer.ggml.pre')
@@ -124,7 +127,7 @@ function fromByteLevel(metadata: GgufMetadata): TextTokenizer {
   )
   const origin = named === undefined ? `${assumed} (not named in the file)` : named
   return assemble(metadata, vocabulary, {
-    kind: `byte-level BPE, ${origin}`,
+    kind: `${source}: byte-level BPE, ${origin}`,
     encodeWords,
     notation: 'byte-level',
     addBosDefault: pre.addBos,
@@ -133,7 +136,7 @@ function fromByteLevel(metadata: GgufMetadata): TextTokenizer {
   })
 }
 
-function fromSentencePiece(metadata: GgufMetadata): TextTokenizer {
+function fromSentencePiece(metadata: GgufMetadata, source: string): TextTokenizer {
   const vocabulary = readGgufVocabulary(metadata)
   const { pieces } = vocabulary
   const scores = readNumbers(metadata, 'tokenizer.ggml.scores', pieces.length)
@@ -148,7 +151,7 @@ function fromSentencePiece(metadata: GgufMetadata): TextTokenizer {
   const unknownId = readId(metadata, 'tokenizer.ggml.unknown_token_id', pieces.length) ?? 0
   const addSpacePrefix = readBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true
   return assemble(metadata, vocabulary, {
-    kind: 'SentencePiece BPE',
+    kind: `${source}: SentencePiece BPE`,
     encodeWords: sentencePieceEncoder({ ...vocabulary, scores, unknownId, addSpacePrefix }),
     notation: 'metaspace',
     addBosDefault: true,
@@ -181,7 +184,7 @@ function assemble(
   const isCorrected = template !== undefined && isBogusTemplate(template)
   return createTokenizer({
     ...rest,
-    description: `GGUF: ${kind}, ${pieces.length} tokens${isCorrected ? '; chat template corrected' : ''}`,
+    description: `${kind}, ${pieces.length} tokens${isCorrected ? '; chat template corrected' : ''}`,
     vocabulary: new Vocabulary(pieces, {
       notation,
       byteFallback: true,

@@ -92,7 +92,7 @@ function bosOf(
 }
 
 /** One id or a list of them; null and absent mean none. */
-function eosIds(config: JsonObject | undefined, file: string): number[] {
+export function eosIds(config: JsonObject | undefined, file: string): number[] {
   const value = config?.eos_token_id ?? []
   const field = `${file} eos_token_id`
   // An id past the vocabulary is dropped by the caller: config.json may count padding.
@@ -108,7 +108,7 @@ function tokenText(value: unknown): string | undefined {
 }
 
 /** One template, or a list of named ones of which "default" is for conversations. */
-function readTemplate(value: unknown): string | undefined {
+export function readTemplate(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined
   if (!Array.isArray(value)) return checkTemplate(value, 'chat_template')
   const named = value.filter(

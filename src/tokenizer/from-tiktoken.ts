@@ -108,8 +108,7 @@ function decodePiece(base64: string, line: number): string {
 function damagedLine(line: number, cause?: unknown): FormatError {
   return new FormatError(
     `Expected tokenizer.model to have a piece in base64 and its rank ${line} on line ${line + 1}, ` +
-      'got something else. The file is damaged, or is a SentencePiece model, which is read from ' +
-      'GGUF or tokenizer.json only.',
+      'got something else. The file is damaged; fetch it again.',
     { field: `line ${line + 1}`, cause },
   )
 }

@@ -1,0 +1,146 @@
+/**
+ * Reads SentencePiece's `tokenizer.model`, a protocol buffer (sentencepiece_model.proto): pieces with
+ * scores and types, the ids of the special ones, and whether a space goes in front of a text.
+ * Its piece types are numbered as GGUF's, which were taken from there.
+ */
+import { FormatError } from '../errors.ts'
+import { checkCount, MAX_PIECE_CHARS, MAX_PIECES } from './limits.ts'
+
+export interface SentencePieceModel {
+  readonly pieces: readonly string[]
+  readonly scores: Float32Array
+  /** ggml token types, by id. */
+  readonly types: Uint32Array
+  /** Negative: none. */
+  readonly bosId: number
+  readonly eosId: number
+  readonly unknownId: number
+  readonly addSpacePrefix: boolean
+}
+
+/** Of `TrainerSpec.model_type`: the only algorithm that score-ordered merging stands for. */
+const BPE = 2
+
+/** @throws FormatError if the file is damaged or was not trained as BPE */
+export function readSentencePieceModel(file: Uint8Array): SentencePieceModel {
+  const pieces: string[] = []
+  const scores: number[] = []
+  const types: number[] = []
+  // The proto's defaults, of which the first is Unigram.
+  let modelType = 1
+  let [unknownId, bosId, eosId] = [0, 1, 2]
+  let addSpacePrefix = true
+  for (const field of fieldsOf(file)) {
+    if (field.number === 1) {
+      const piece = readPiece(field.bytes)
+      pieces.push(piece.text)
+      scores.push(piece.score)
+      types.push(piece.type)
+      checkCount(pieces.length, 'tokenizer.model', MAX_PIECES)
+    } else if (field.number === 2) {
+      for (const { number, value } of fieldsOf(field.bytes)) {
+        if (number === 3) modelType = value
+        else if (number === 40) unknownId = value
+        else if (number === 41) bosId = value
+        else if (number === 42) eosId = value
+      }
+    } else if (field.number === 3) {
+      for (const { number, value } of fieldsOf(field.bytes)) {
+        if (number === 3) addSpacePrefix = value !== 0
+      }
+    }
+  }
+  if (pieces.length === 0) throw damaged('it has no pieces')
+  if (modelType !== BPE) {
+    throw new FormatError(
+      `Expected tokenizer.model to be a BPE model (type ${BPE}), got type ${modelType}. ` +
+        'Use the tokenizer.json of the same model.',
+      { field: 'trainer_spec.model_type' },
+    )
+  }
+  return {
+    pieces,
+    scores: Float32Array.from(scores),
+    types: Uint32Array.from(types),
+    bosId,
+    eosId,
+    unknownId,
+    addSpacePrefix,
+  }
+}
+
+function readPiece(bytes: Uint8Array): { text: string; score: number; type: number } {
+  let text = ''
+  let score = 0
+  let type = 1
+  for (const field of fieldsOf(bytes)) {
+    if (field.number === 1) {
+      // UTF-16 never has more units than UTF-8 has bytes.
+      if (field.bytes.length > MAX_PIECE_CHARS) throw damaged('a piece is too long')
+      text = new TextDecoder().decode(field.bytes)
+    } else if (field.number === 2 && field.bytes.length === 4) {
+      score = new DataView(field.bytes.buffer, field.bytes.byteOffset).getFloat32(0, true)
+    } else if (field.number === 3) type = field.value
+  }
+  if (!Number.isFinite(score)) throw damaged('a score is no number')
+  return { text, score, type }
+}
+
+interface Field {
+  readonly number: number
+  /** Of a varint; else 0. */
+  readonly value: number
+  /** Of everything else. */
+  readonly bytes: Uint8Array
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** The fields of one message, in order. */
+function* fieldsOf(bytes: Uint8Array): Generator<Field> {
+  let at = 0
+  const varint = (): number => {
+    // At most 10 bytes; what matters here fits the low 32 bits, -1 included.
+    let value = 0
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (at >= bytes.length) throw damaged('it is cut short')
+      const byte = bytes[at++]
+      if (shift < 32) value |= (byte & 127) << shift
+      if (byte < 128) return value
+    }
+    throw damaged('a number is too long')
+  }
+  const take = (length: number): Uint8Array => {
+    if (length < 0 || length > bytes.length - at) throw damaged('it is cut short')
+    at += length
+    return bytes.subarray(at - length, at)
+  }
+  while (at < bytes.length) {
+    const tag = varint()
+    const number = tag >>> 3
+    switch (tag & 7) {
+      case 0:
+        yield { number, value: varint(), bytes: NO_BYTES }
+        break
+      case 1:
+        yield { number, value: 0, bytes: take(8) }
+        break
+      case 2:
+        yield { number, value: 0, bytes: take(varint()) }
+        break
+      case 5:
+        yield { number, value: 0, bytes: take(4) }
+        break
+      default:
+        throw damaged('it has a field of an unknown kind')
+    }
+  }
+}
+
+function damaged(why: string): FormatError {
+  return new FormatError(
+    `Expected tokenizer.model to be a SentencePiece model, but ${why}. The file is damaged; fetch ` +
+      'it again.',
+    { field: 'tokenizer.model' },
+  )
+}
