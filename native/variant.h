@@ -12,6 +12,7 @@
 #include "../src/kernels/quantize/vector.c"
 #include "../src/kernels/rms-norm/vector.c"
 #include "../src/kernels/rope-cache/vector.c"
+#include "../src/kernels/token-scores/vector.c"
 #include "peak-dot.c"
 #include "read-bytes.c"
 
@@ -47,6 +48,7 @@ const kernel_table JOIN(kernels_, VARIANT) = {
         [OP_ROPE_CACHE] = {1, rope_cache_plan, rope_cache_run},
         [OP_ATTENTION] = {2, attention_plan, attention_run},
         [OP_GATED_ACTIVATION] = {1, gated_activation_plan, gated_activation_run},
+        [OP_TOKEN_SCORES] = {1, token_scores_plan, token_scores_run},
         [OP_PACK_TERNARY] = {1, pack_ternary_plan, pack_ternary_run},
         [OP_PACK_DENSE] = {1, pack_dense_plan, pack_dense_run},
         [OP_READ_BYTES] = {1, read_bytes_plan, read_bytes_run},

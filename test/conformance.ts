@@ -17,6 +17,7 @@ import { quantizeCases } from '../src/kernels/quantize/cases.ts'
 import { rmsNormCases } from '../src/kernels/rms-norm/cases.ts'
 import { ropeCacheCases } from '../src/kernels/rope-cache/cases.ts'
 import { ternaryMatmulCases } from '../src/kernels/ternary-matmul/cases.ts'
+import { tokenScoresCases } from '../src/kernels/token-scores/cases.ts'
 
 export const conformanceCases: Record<OpName, readonly KernelCase[]> = {
   embed: embedCases,
@@ -29,6 +30,7 @@ export const conformanceCases: Record<OpName, readonly KernelCase[]> = {
   'rope-cache': ropeCacheCases,
   attention: attentionCases,
   'gated-activation': gatedActivationCases,
+  'token-scores': tokenScoresCases,
   'pack-ternary': packTernaryCases,
   'pack-dense': packDenseCases,
 }

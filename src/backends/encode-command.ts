@@ -31,6 +31,7 @@ const OPERATIONS = [
   'rope-cache',
   'attention',
   'gated-activation',
+  'token-scores',
   'pack-ternary',
   'pack-dense',
   'read-bytes',
@@ -198,6 +199,8 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         pointers: [c.gateUp, c.out],
         integers: [c.rows, c.cols, c.activation === 'silu' ? 1 : 0],
       }
+    case 'token-scores':
+      return { op: c.op, pointers: [c.logits, c.pairs, c.out], integers: [c.rows, c.cols] }
     case 'pack-ternary': {
       const { out } = c
       return {

@@ -182,6 +182,20 @@ export interface GatedActivationCommand {
   readonly out: DeviceBuffer
 }
 
+/**
+ * What logits say of tokens: out (rows, 3) for each pair (row of logits, token) of int32; see
+ * token-scores/reference.ts.
+ */
+export interface TokenScoresCommand {
+  readonly op: 'token-scores'
+  readonly rows: number
+  /** The size of the vocabulary. */
+  readonly cols: number
+  readonly logits: DeviceBuffer
+  readonly pairs: DeviceBuffer
+  readonly out: DeviceBuffer
+}
+
 /** How ternary codes lie before they are packed; see kernels/pack-ternary/. */
 export type CodesType = 'int8' | 'i2s'
 
@@ -227,6 +241,7 @@ export type Command =
   | RopeCacheCommand
   | AttentionCommand
   | GatedActivationCommand
+  | TokenScoresCommand
   | PackTernaryCommand
   | PackDenseCommand
 

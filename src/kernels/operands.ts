@@ -14,6 +14,7 @@ import {
   type TernaryMatrix,
 } from './commands.ts'
 import { denseByteLength, hasRowScales } from './dense-matmul/layout.ts'
+import { PAIR_WORDS, SCORE_FLOATS } from './token-scores/reference.ts'
 
 /** `update` reads what is there and changes it; `write` does not look at it. */
 export type Access = 'read' | 'write' | 'update'
@@ -169,6 +170,13 @@ export function operandsOf(command: Command): Operand[] {
         operand('out', command.out, rows * nHeads * layer.headDim * WORD, 'write'),
       ]
     }
+    case 'token-scores':
+      return [
+        // At least one row; which ones are read depends on `pairs` (see step-inputs.ts).
+        operand('logits', command.logits, command.cols * WORD),
+        operand('pairs', command.pairs, rows * PAIR_WORDS * WORD),
+        operand('out', command.out, rows * SCORE_FLOATS * WORD, 'write'),
+      ]
     case 'pack-ternary': {
       const { codes, out } = command
       return [

@@ -25,6 +25,7 @@ import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { ropeCache } from './rope-cache/reference.ts'
 import { type TernaryWeights, ternaryMatmul } from './ternary-matmul/reference.ts'
+import { tokenScores } from './token-scores/reference.ts'
 
 /** A buffer's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
 type Memory = (buffer: DeviceBuffer) => Uint8Array
@@ -113,6 +114,10 @@ const references: References = {
   'gated-activation'(c, memory) {
     gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)
   },
+  'token-scores'(c, memory) {
+    const pairs = bufferWords(memory, c.pairs)
+    tokenScores(floats(memory, c.out), floats(memory, c.logits), pairs, c.rows, c.cols)
+  },
   'pack-ternary'(c, memory) {
     const { packing, rows, cols, data } = c.out
     const codes = memory(c.codes)
@@ -148,6 +153,7 @@ export const operationNames: readonly OpName[] = [
   'attention',
   'gated-activation',
   'gather-rows',
+  'token-scores',
   'pack-ternary',
   'pack-dense',
 ]

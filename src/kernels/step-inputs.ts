@@ -5,12 +5,13 @@
  */
 import { ShapeError } from '../errors.ts'
 import { type Command, type DeviceBuffer, STEP_WORDS } from './commands.ts'
+import { PAIR_WORDS } from './token-scores/reference.ts'
 
 /** One column of a buffer of int32 rows, and what its values must be below. */
 export interface StepInput {
   readonly buffer: DeviceBuffer
   /** What the values are, for the message. */
-  readonly name: 'token' | 'slot' | 'position' | 'row index'
+  readonly name: 'token' | 'slot' | 'position' | 'row index' | 'scored token'
   readonly rows: number
   /** Words from one row to the next, and of the value in its row. */
   readonly stride: number
@@ -45,6 +46,14 @@ function inputsOf(command: Command): StepInput[] {
     case 'gather-rows': {
       const limit = Math.floor(command.x.byteLength / (command.cols * 4))
       return [{ buffer: command.index, name: 'row index', rows, stride: 1, offset: 0, limit }]
+    }
+    case 'token-scores': {
+      const limit = Math.floor(command.logits.byteLength / (command.cols * 4))
+      const pair = { buffer: command.pairs, rows, stride: PAIR_WORDS }
+      return [
+        { ...pair, name: 'row index', offset: 0, limit },
+        { ...pair, name: 'scored token', offset: 1, limit: command.cols },
+      ]
     }
     case 'rope-cache': {
       const { slots, capacity, headDim } = command.cache

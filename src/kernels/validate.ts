@@ -39,6 +39,7 @@ export function validateCommand(command: Command): void {
       check.dense('table', command.table)
       break
     case 'gather-rows':
+    case 'token-scores':
       check.cols('cols', command.cols)
       break
     case 'gated-activation':
