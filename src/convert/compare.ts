@@ -3,13 +3,13 @@
  */
 import { ShapeError } from '../errors.ts'
 import { decodeDense } from '../formats/dense-codecs.ts'
+import { LossMeter } from '../formats/loss-meter.ts'
 import type { GgufFile, ModelFile, SafetensorsFile, TensorInfo } from '../formats/model-file.ts'
 import { elementCount } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/read-config.ts'
 import { halfRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
-import { LossMeter } from './tensor-streams.ts'
 
 interface TernaryDifference {
   /** By its GGUF name. */
@@ -108,7 +108,7 @@ async function openInHalfOrder(file: ModelFile, entry: NamedTensor) {
 async function compareDense(a: TensorInfo, b: TensorInfo): Promise<number> {
   const values = await readDense(a)
   const meter = new LossMeter()
-  meter.add(values, await readDense(b))
+  meter.addAll(values, await readDense(b))
   return meter.relativeError
 }
 

@@ -7,6 +7,7 @@ import { ShapeError, UsageError } from '../errors.ts'
 import type { ByteSink } from '../formats/byte-sink.ts'
 import type { EncodableType } from '../formats/dense-codecs.ts'
 import { type GgufTensorToWrite, writeGguf } from '../formats/gguf/index.ts'
+import { LossMeter } from '../formats/loss-meter.ts'
 import type { GgufFile, SafetensorsFile, TokenizerFiles } from '../formats/model-file.ts'
 import { tensorByteLength } from '../formats/tensor-types.ts'
 import { encodeTernary, openTernary, storedScale } from '../formats/ternary/index.ts'
@@ -20,7 +21,7 @@ import {
 } from './gguf-metadata.ts'
 import { interleavedRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
-import { countingZeros, denseStream, LossMeter } from './tensor-streams.ts'
+import { countingZeros, denseStream } from './tensor-streams.ts'
 
 export interface ConversionInput {
   readonly file: GgufFile | SafetensorsFile

@@ -3,34 +3,13 @@
  */
 import { UsageError } from '../errors.ts'
 import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-codecs.ts'
+import type { LossMeter } from '../formats/loss-meter.ts'
 import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
 import { tensorByteLength } from '../formats/tensor-types.ts'
+import { countZeros } from '../formats/ternary/index.ts'
 
 /** About this many elements are in memory at a time. */
 const CHUNK_ELEMENTS = 1 << 20
-
-/** Sums of squares of what was stored and of what rounding changed. */
-export class LossMeter {
-  #power = 0
-  #error = 0
-
-  add(before: Float32Array, after: Float32Array): void {
-    let power = 0
-    let error = 0
-    for (let i = 0; i < before.length; i++) {
-      const difference = after[i] - before[i]
-      power += before[i] * before[i]
-      error += difference * difference
-    }
-    this.#power += power
-    this.#error += error
-  }
-
-  /** Root mean square of the change relative to that of the values; 0 if nothing was lost. */
-  get relativeError(): number {
-    return this.#error === 0 ? 0 : Math.sqrt(this.#error / this.#power)
-  }
-}
 
 /**
  * A dense tensor's bytes in another type. The same type is copied as it is.
@@ -59,7 +38,7 @@ export async function* denseStream(
     const encoded = encodeDense(target, values)
     const stored = new Float32Array(values.length)
     decodeDense(target, encoded, stored)
-    loss.add(values, stored)
+    loss.addAll(values, stored)
     if (!Number.isFinite(loss.relativeError)) {
       throw new UsageError(
         `Expected values that ${target} can hold in tensor "${tensor.name}", got larger ones. ` +
@@ -81,9 +60,7 @@ export function countingZeros(tensor: TernaryTensor, counts: CodeCounts): Ternar
     ...tensor,
     async readCodes(row, count, out) {
       await tensor.readCodes(row, count, out)
-      let used = 0
-      for (let i = 0; i < count * tensor.cols; i++) used += out[i] & 1
-      counts.zeros += count * tensor.cols - used
+      counts.zeros += countZeros(out.subarray(0, count * tensor.cols))
     },
   }
 }

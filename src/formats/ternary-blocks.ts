@@ -25,6 +25,9 @@ for (let byte = 0; byte < 256; byte++) {
   }
 }
 
+/** The byte of each value of five digits. */
+const TRIT_BYTES = Uint8Array.from({ length: 243 }, (_, value) => Math.ceil((value * 256) / 243))
+
 /** Codes of one TQ1_0 block, into out[o, o + 256). */
 export function decodeTrits(out: Int8Array, o: number, bytes: Uint8Array, at: number): void {
   for (let m = 0; m < 32; m++) {
@@ -56,6 +59,12 @@ export function decodePairs(out: Int8Array, o: number, bytes: Uint8Array, at: nu
   }
 }
 
+/** Of five digits, the first at `first`; 121 is the value of five weights of 0. */
+function fiveTrits(codes: Int8Array, first: number, stride: number): number {
+  const high = 81 * codes[first] + 27 * codes[first + stride] + 9 * codes[first + 2 * stride]
+  return TRIT_BYTES[high + 3 * codes[first + 3 * stride] + codes[first + 4 * stride] + 121]
+}
+
 /** One TQ1_0 block from codes[o, o + 256); d is given by its bits. */
 export function encodeTrits(
   bytes: Uint8Array,
@@ -64,16 +73,14 @@ export function encodeTrits(
   o: number,
   d: number,
 ): void {
-  const pack = (first: number, stride: number, count: number) => {
-    let value = 0
-    for (let n = 0; n < 5; n++) {
-      value = 3 * value + (n < count ? codes[first + stride * n] + 1 : 0)
-    }
-    return Math.ceil((value * 256) / 243)
+  for (let m = 0; m < 32; m++) bytes[at + m] = fiveTrits(codes, o + m, 32)
+  for (let m = 0; m < 16; m++) bytes[at + 32 + m] = fiveTrits(codes, o + 160 + m, 16)
+  for (let m = 0; m < 4; m++) {
+    const first = o + 240 + m
+    const high = 27 * codes[first] + 9 * codes[first + 4] + 3 * codes[first + 8]
+    // The fifth digit is absent, which is 0 and not the code of weight 0.
+    bytes[at + 48 + m] = TRIT_BYTES[3 * (high + codes[first + 12] + 40)]
   }
-  for (let m = 0; m < 32; m++) bytes[at + m] = pack(o + m, 32, 5)
-  for (let m = 0; m < 16; m++) bytes[at + 32 + m] = pack(o + 160 + m, 16, 5)
-  for (let m = 0; m < 4; m++) bytes[at + 48 + m] = pack(o + 240 + m, 4, 4)
   bytes[at + 52] = d
   bytes[at + 53] = d >> 8
 }
@@ -88,10 +95,12 @@ export function encodePairs(
 ): void {
   for (let half = 0; half < 2; half++) {
     const base = o + 128 * half
-    for (let m = 0; m < 32; m++) {
-      let byte = 0
-      for (let l = 0; l < 4; l++) byte |= (codes[base + m + 32 * l] + 1) << (2 * l)
-      bytes[at + 32 * half + m] = byte
+    for (let m = base; m < base + 32; m++) {
+      bytes[at + 32 * half + m - base] =
+        (codes[m] + 1) |
+        ((codes[m + 32] + 1) << 2) |
+        ((codes[m + 64] + 1) << 4) |
+        ((codes[m + 96] + 1) << 6)
     }
   }
   bytes[at + 64] = d

@@ -14,6 +14,35 @@ export function codesToWeights(codes: number): number {
   return ((codes | 0x80808080) - 0x01010101) ^ 0x80808080
 }
 
+/** Four weights to four codes: the inverse of {@link codesToWeights}. */
+export function weightsToCodes(weights: number): number {
+  return ((weights ^ 0x80808080) + 0x01010101) ^ 0x80808080
+}
+
+/** The bytes as 32-bit words, the last one filled up with zeros; a copy only where that is needed. */
+export function asWords(codes: Int8Array): Int32Array {
+  if (codes.byteOffset % 4 === 0 && codes.length % 4 === 0) {
+    return new Int32Array(codes.buffer, codes.byteOffset, codes.length >> 2)
+  }
+  const words = new Int32Array(Math.ceil(codes.length / 4))
+  new Int8Array(words.buffer).set(codes)
+  return words
+}
+
+/** How many of the codes are 0. A code that is not has its lowest bit set, -1 as well as 1. */
+export function countZeros(codes: Int8Array): number {
+  const words = asWords(codes)
+  let used = 0
+  for (let at = 0; at < words.length; ) {
+    // Four sums of at most 255 in the bytes of one word: no carry between them.
+    const end = Math.min(words.length, at + 255)
+    let sums = 0
+    for (; at < end; at++) sums += words[at] & 0x01010101
+    used += (sums & 0xff) + ((sums >>> 8) & 0xff) + ((sums >>> 16) & 0xff) + (sums >>> 24)
+  }
+  return codes.length - used
+}
+
 /**
  * The bit pair at `shift` of every byte, as weights.
  *

@@ -6,6 +6,7 @@ import { float16ToFloat32, float32ToFloat16 } from '../../kernels/float16.ts'
 import type { TernaryTensor } from '../model-file.ts'
 import { BLOCK_SIZES, I2_S_TAIL, tensorByteLength } from '../tensor-types.ts'
 import { encodePairs, encodeTrits, TERNARY_BLOCK } from '../ternary-blocks.ts'
+import { asWords, weightsToCodes } from './code-words.ts'
 
 export type TernaryStorage = 'I2_S' | 'TQ1_0' | 'TQ2_0'
 
@@ -69,15 +70,16 @@ function encodeBlocks(type: TernaryStorage, codes: Int8Array, scale: number): Ui
   return out
 }
 
-/** The inverse of decodeI2S in block-readers.ts. */
+/** The inverse of decodeI2S in block-readers.ts: 32 words of weights become 8 words of codes. */
 function encodeI2S(out: Uint8Array, codes: Int8Array): void {
-  for (let at = 0, o = 0; at < out.length; at += 32, o += 128) {
-    for (let p = 0; p < 32; p++) {
-      out[at + p] =
-        ((codes[o + p] + 1) << 6) |
-        ((codes[o + p + 32] + 1) << 4) |
-        ((codes[o + p + 64] + 1) << 2) |
-        (codes[o + p + 96] + 1)
-    }
+  const weights = asWords(codes)
+  const words = new Uint32Array(out.buffer, out.byteOffset, out.length >> 2)
+  for (let w = 0; w < words.length; w++) {
+    const from = (w >> 3) * 32 + (w & 7)
+    words[w] =
+      (weightsToCodes(weights[from]) << 6) |
+      (weightsToCodes(weights[from + 8]) << 4) |
+      (weightsToCodes(weights[from + 16]) << 2) |
+      weightsToCodes(weights[from + 24])
   }
 }

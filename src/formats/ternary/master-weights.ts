@@ -10,6 +10,7 @@ import { FormatError } from '../../errors.ts'
 import { float16Table } from '../../kernels/float16.ts'
 import { absmeanCodes, SCALE_FLOOR } from '../../ternary/index.ts'
 import { asFloat32, asUint16, decodeBfloat16 } from '../float-codecs.ts'
+import { LossMeter } from '../loss-meter.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
@@ -17,7 +18,12 @@ import { ReadWindow } from './read-window.ts'
 
 const PASS_BYTES = 4 << 20
 
+/** Up to this size a tensor is read once and stays in memory for the second pass. */
+const KEPT_BYTES = 96 << 20
+
 interface MasterReader extends CodeReader {
+  /** As TernaryTensor's. */
+  roundingError(): Promise<number>
   /** Whether the weights were ternary already. */
   readonly exact: boolean
 }
@@ -49,11 +55,8 @@ function valuesOf(type: 'F16' | 'BF16'): Float32Array {
 }
 
 async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<MasterReader> {
-  const counts = new Float64Array(0x8000)
-  for await (const bytes of passes(tensor)) {
-    const bits = asUint16(bytes)
-    for (let i = 0; i < bits.length; i++) counts[bits[i] & 0x7fff]++
-  }
+  const window = openWindow(tensor)
+  const counts = await countMagnitudes(tensor, window)
   let sum = 0
   let least = 0
   let most = 0
@@ -69,7 +72,6 @@ async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<M
   if (exact) for (let bits = 0; bits < codes.length; bits++) codes[bits] = Math.sign(values[bits])
   else absmeanCodes(codes, values, scale)
   const cols = tensor.shape[1]
-  const window = new ReadWindow(tensor)
   return {
     scale,
     exact,
@@ -77,14 +79,45 @@ async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<M
       const bits = asUint16(await window.bytes(2 * row * cols, 2 * count * cols))
       for (let i = 0; i < bits.length; i++) out[i] = codes[bits[i]]
     },
+    async roundingError() {
+      const meter = new LossMeter()
+      for (let bits = 1; bits < counts.length; bits++) {
+        if (counts[bits] > 0) meter.add(values[bits], codes[bits] * scale, counts[bits])
+      }
+      return meter.relativeError
+    },
   }
+}
+
+/**
+ * How often each magnitude of a 16-bit type occurs. Neighbours are counted apart: few values are
+ * frequent, and a count that was just written cannot be read again at once.
+ */
+async function countMagnitudes(tensor: TensorInfo, window: ReadWindow): Promise<Float64Array> {
+  const counts = new Float64Array(0x8000)
+  const even = new Uint32Array(0x8000)
+  const odd = new Uint32Array(0x8000)
+  for await (const bytes of passes(tensor, window)) {
+    const bits = asUint16(bytes)
+    const last = bits.length - (bits.length & 1)
+    for (let i = 0; i < last; i += 2) {
+      even[bits[i] & 0x7fff]++
+      odd[bits[i + 1] & 0x7fff]++
+    }
+    if (last < bits.length) even[bits[last] & 0x7fff]++
+    for (let i = 0; i < counts.length; i++) counts[i] += even[i] + odd[i]
+    even.fill(0)
+    odd.fill(0)
+  }
+  return counts
 }
 
 async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   let sum = 0
   let least = Number.POSITIVE_INFINITY
   let most = 0
-  for await (const bytes of passes(tensor)) {
+  const window = openWindow(tensor)
+  for await (const bytes of passes(tensor, window)) {
     const weights = asFloat32(bytes)
     for (let i = 0; i < weights.length; i++) {
       const a = Math.abs(weights[i])
@@ -96,14 +129,25 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   if (!Number.isFinite(sum)) throw notFinite(tensor)
   const { scale, exact } = chooseScale(tensor, { sum, least: most === 0 ? 0 : least, most })
   const cols = tensor.shape[1]
-  const window = new ReadWindow(tensor)
+  const codesOf = (out: Int8Array, weights: Float32Array) => {
+    if (exact) for (let i = 0; i < weights.length; i++) out[i] = Math.sign(weights[i])
+    else absmeanCodes(out, weights, scale)
+  }
   return {
     scale,
     exact,
     async readCodes(row, count, out) {
-      const weights = asFloat32(await window.bytes(4 * row * cols, 4 * count * cols))
-      if (exact) for (let i = 0; i < weights.length; i++) out[i] = Math.sign(weights[i])
-      else absmeanCodes(out, weights, scale)
+      codesOf(out, asFloat32(await window.bytes(4 * row * cols, 4 * count * cols)))
+    },
+    async roundingError() {
+      const meter = new LossMeter()
+      for await (const bytes of passes(tensor, window)) {
+        const weights = asFloat32(bytes)
+        const codes = new Int8Array(weights.length)
+        codesOf(codes, weights)
+        for (let i = 0; i < weights.length; i++) meter.add(weights[i], codes[i] * scale)
+      }
+      return meter.relativeError
     },
   }
 }
@@ -114,9 +158,14 @@ function chooseScale(tensor: TensorInfo, found: Magnitudes): { scale: number; ex
   return { scale: Math.fround(Math.max(mean, SCALE_FLOOR)), exact: found.most === 0 }
 }
 
-async function* passes(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
+function openWindow(tensor: TensorInfo): ReadWindow {
+  const isKept = tensor.byteLength <= KEPT_BYTES
+  return new ReadWindow(tensor, isKept ? tensor.byteLength : PASS_BYTES)
+}
+
+async function* passes(tensor: TensorInfo, window: ReadWindow): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < tensor.byteLength; at += PASS_BYTES) {
-    yield tensor.source.read(tensor.offset + at, Math.min(PASS_BYTES, tensor.byteLength - at))
+    yield await window.bytes(at, Math.min(PASS_BYTES, tensor.byteLength - at))
   }
 }
 

@@ -27,6 +27,7 @@ interface Opened extends CodeReader {
   readonly rows: number
   readonly origin: string
   readonly lossless: boolean
+  readonly roundingError?: (() => Promise<number>) | undefined
 }
 
 /**
@@ -69,6 +70,7 @@ export async function openTernary(
       if (count > 0) await opened.readCodes(row, count, out)
     },
     readI2s: opened.readI2s,
+    roundingError: opened.roundingError,
   }
 }
 

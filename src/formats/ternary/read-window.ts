@@ -26,6 +26,8 @@ export class ReadWindow {
       return this.#bytes.subarray(from, from + length)
     }
     const { source, offset, byteLength } = this.#tensor
+    // The old window must not stay in memory while a new one is read.
+    this.#bytes = new Uint8Array(0)
     const size = Math.max(length, Math.min(this.#windowBytes, byteLength - at))
     const bytes = await source.read(offset + at, size)
     this.#start = at
