@@ -55,6 +55,7 @@ class FakeMachine {
       this.seconds += batch.tokens.length
       return new Float32Array(0)
     },
+    score: () => Promise.reject(new Error('Speed tests score nothing.')),
   }
 
   run(tests: readonly SpeedTest[], options: Partial<RunOptions> = {}): Promise<MeasuredTest[]> {

@@ -3,8 +3,9 @@
  * tokenizer of bytes. The engine is as strict as a real one about positions, slots and overlap.
  */
 import { ContextOverflowError, UsageError } from '../errors.ts'
+import { tokenScores } from '../kernels/token-scores/reference.ts'
 import type { ModelConfig } from '../model/config.ts'
-import type { DecodeEngine, KvCache, RowBatch } from '../model/engine.ts'
+import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from '../model/engine.ts'
 import type { ChatMessage, TextTokenizer, TokenStream } from '../tokenizer/text-tokenizer.ts'
 
 export const BOS = 256
@@ -102,6 +103,22 @@ export class MockEngine implements DecodeEngine {
       return logits
     } finally {
       this.#inPass = false
+    }
+  }
+
+  async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+    const logits = await this.forward(cache, batch)
+    const count = targets.tokens.length
+    const pairs = Int32Array.from({ length: 2 * count }, (_, i) =>
+      i % 2 === 0 ? targets.rows[i >> 1] : targets.tokens[i >> 1],
+    )
+    const scores = new Float32Array(3 * count)
+    tokenScores(scores, logits, pairs, count, VOCAB_SIZE)
+    const column = (at: number) => Array.from({ length: count }, (_, i) => scores[3 * i + at])
+    const sums = column(1)
+    return {
+      logProbs: Float64Array.from(column(0), (shifted, i) => shifted - Math.log(sums[i])),
+      isBest: Uint8Array.from(column(2)),
     }
   }
 

@@ -221,3 +221,29 @@ test.each([
   const decoder = await open()
   expect(() => decoder.createCache(options)).toThrow(error)
 })
+
+describe('scores', () => {
+  test('are the log-probabilities of the logits, several tokens of a row too', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const rows = [2, 11]
+    const logits = await run(decoder, cache, batch(IDS, 0, 0, rows))
+    const targets = { rows: [1, 0, 1], tokens: [4, 17, VOCAB - 1] }
+    const { logProbs, isBest } = await decoder.score(cache, batch(IDS, 0, 0, rows), targets)
+    for (const [i, token] of targets.tokens.entries()) {
+      const row = logits.subarray(targets.rows[i] * VOCAB, (targets.rows[i] + 1) * VOCAB)
+      const sum = row.reduce((total, x) => total + Math.exp(x), 0)
+      expect(logProbs[i]).toBeCloseTo(row[token] - Math.log(sum), 5)
+      expect(isBest[i]).toBe(row.indexOf(Math.max(...row)) === token ? 1 : 0)
+    }
+  })
+
+  test('are refused for a row or a token that there is not', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const score = (row: number, token: number) =>
+      decoder.score(cache, batch([1, 2], 0, 0, [1]), { rows: [row], tokens: [token] })
+    await expect(score(1, 0)).rejects.toThrow('Expected a row of logits from 0 to 0, got 1')
+    await expect(score(0, VOCAB)).rejects.toThrow('a token to be scored')
+  })
+})

@@ -4,11 +4,12 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import { UsageError } from '../errors.ts'
-import { type CacheType, STEP_WORDS } from '../kernels/commands.ts'
+import { type CacheType, type DeviceBuffer, STEP_WORDS } from '../kernels/commands.ts'
+import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
-import type { DecodeEngine, KvCache, RowBatch } from './engine.ts'
+import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 import { type Activations, type DecoderWeights, forward } from './forward.ts'
 import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './kv-cache.ts'
 import { ProgramCache } from './program-cache.ts'
@@ -16,6 +17,8 @@ import { Rotations } from './rotations.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 256
+
+const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
 
 /** A {@link DecodeEngine} with memory of its own. */
 export interface Decoder extends DecodeEngine {
@@ -68,6 +71,8 @@ class BackendDecoder implements Decoder {
   #activations: Activations
   /** Rows that the logits buffer has room for. */
   #logitRoom = 1
+  /** Tokens that can be scored after a pass. */
+  #targetRoom = 1
   #isRunning = false
 
   constructor(
@@ -114,20 +119,37 @@ class BackendDecoder implements Decoder {
     })
   }
 
-  async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+  forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    return this.#run(cache, batch, NO_TARGETS, () => this.#readLogits(batch.logitRows.length))
+  }
+
+  score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+    return this.#run(cache, batch, targets, () => this.#readScores(targets.tokens.length))
+  }
+
+  async #run<T>(
+    cache: KvCache,
+    batch: RowBatch,
+    targets: ScoreTargets,
+    read: () => Promise<T>,
+  ): Promise<T> {
     if (this.#isRunning) throw new Error('A pass was started while another one was running.')
     if (!(cache instanceof DecoderCache)) {
       throw new UsageError('Expected a KV cache that this engine created, got another object.')
     }
     this.#checkBatch(batch)
+    this.#checkTargets(batch, targets)
     cache.check(batch)
     this.#isRunning = true
     try {
       const rows = batch.tokens.length
       const logitRows = batch.logitRows.length
+      const shape = { rows, logitRows, targets: targets.tokens.length }
       this.#makeRoomForLogits(logitRows)
+      this.#makeRoomForTargets(shape.targets)
       this.#writeBatch(batch)
-      const program = this.#programs.get(cache, rows, logitRows, () =>
+      this.#writeTargets(targets)
+      const program = this.#programs.get(cache, shape, () =>
         this.#backend.record(
           forward({
             config: this.config,
@@ -135,14 +157,13 @@ class BackendDecoder implements Decoder {
             activations: this.#activations,
             cache: cache.layers,
             rotations: cache.rotations,
-            rows,
-            logitRows,
+            ...shape,
           }),
         ),
       )
       await this.#backend.submit(program)
       cache.advance(batch)
-      return await this.#readLogits(logitRows)
+      return await read()
     } finally {
       this.#isRunning = false
     }
@@ -208,11 +229,53 @@ class BackendDecoder implements Decoder {
     this.#logitRoom = room
   }
 
-  async #readLogits(rows: number): Promise<Float32Array> {
-    const count = rows * this.config.vocabSize
+  /** Of one row many tokens may be asked, so this grows by itself. */
+  #makeRoomForTargets(count: number): void {
+    if (count <= this.#targetRoom) return
+    this.#targetRoom = Math.max(count, 2 * this.#targetRoom)
+    this.#programs.clear()
+    this.#owner.free(this.#activations.pairs)
+    this.#owner.free(this.#activations.scores)
+    this.#activations = { ...this.#activations, ...targetBuffers(this.#owner, this.#targetRoom) }
+  }
+
+  #checkTargets(batch: RowBatch, { rows, tokens }: ScoreTargets): void {
+    if (rows.length !== tokens.length) {
+      throw new UsageError(
+        `Expected a row for each of ${tokens.length} tokens to be scored, got ${rows.length}.`,
+      )
+    }
+    for (let i = 0; i < tokens.length; i++) {
+      checkIndex(rows[i], batch.logitRows.length, 'a row of logits')
+      checkIndex(tokens[i], this.config.vocabSize, 'a token to be scored')
+    }
+  }
+
+  #writeTargets({ rows, tokens }: ScoreTargets): void {
+    if (tokens.length === 0) return
+    const pairs = new Int32Array(tokens.length * PAIR_WORDS)
+    for (let i = 0; i < tokens.length; i++) pairs.set([rows[i], tokens[i]], i * PAIR_WORDS)
+    this.#backend.write(this.#activations.pairs, 0, bytesOf(pairs))
+  }
+
+  #readLogits(rows: number): Promise<Float32Array> {
+    return this.#readFloats(this.#activations.logits, rows * this.config.vocabSize)
+  }
+
+  async #readScores(count: number): Promise<TokenScores> {
+    const floats = await this.#readFloats(this.#activations.scores, count * SCORE_FLOATS)
+    const scores = { logProbs: new Float64Array(count), isBest: new Uint8Array(count) }
+    for (let i = 0; i < count; i++) {
+      const at = i * SCORE_FLOATS
+      scores.logProbs[i] = floats[at] - Math.log(floats[at + 1])
+      scores.isBest[i] = floats[at + 2]
+    }
+    return scores
+  }
+
+  async #readFloats(buffer: DeviceBuffer, count: number): Promise<Float32Array> {
     if (count === 0) return new Float32Array(0)
-    const { logits } = this.#activations
-    const bytes = this.#backend.map?.(logits) ?? (await this.#backend.read(logits, 0, count * 4))
+    const bytes = this.#backend.map?.(buffer) ?? (await this.#backend.read(buffer, 0, count * 4))
     return new Float32Array(bytes.buffer, bytes.byteOffset, count)
   }
 }
@@ -220,6 +283,13 @@ class BackendDecoder implements Decoder {
 function checkIndex(value: number, count: number, what: string): void {
   if (Number.isInteger(value) && value >= 0 && value < count) return
   throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
+}
+
+function targetBuffers(owner: BufferOwner, count: number): Pick<Activations, 'pairs' | 'scores'> {
+  return {
+    pairs: owner.allocate(count * PAIR_WORDS * 4, 'pairs to score'),
+    scores: owner.allocate(count * SCORE_FLOATS * 4, 'scores'),
+  }
 }
 
 /** Room for `rows` tokens; shapes are with the fields of {@link Activations}. */
@@ -249,5 +319,6 @@ function allocateActivations(
     hidden: floats(ffnDim, 'hidden'),
     last: floats(dim, 'last'),
     logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
+    ...targetBuffers(owner, 1),
   }
 }

@@ -25,6 +25,20 @@ export interface RowBatch {
   readonly logitRows: ArrayLike<number>
 }
 
+/** Tokens to be scored after a pass: `tokens[i]` by the logits of entry `rows[i]` of `logitRows`. */
+export interface ScoreTargets {
+  readonly rows: ArrayLike<number>
+  readonly tokens: ArrayLike<number>
+}
+
+/** One entry a target. */
+export interface TokenScores {
+  /** Natural logarithms of the probabilities. */
+  readonly logProbs: Float64Array
+  /** 1 where the token is what greedy decoding would take, else 0. */
+  readonly isBest: Uint8Array
+}
+
 export interface DecodeEngine {
   readonly config: ModelConfig
   /** Most rows in one pass; longer prompts are fed in pieces. */
@@ -35,4 +49,11 @@ export interface DecodeEngine {
    * @throws ContextOverflowError when a position is outside the cache
    */
   forward(cache: KvCache, batch: RowBatch): Promise<Float32Array>
+  /**
+   * The same pass, of whose logits only what they say of given tokens is handed out. Several targets
+   * may share a row.
+   *
+   * @throws ContextOverflowError when a position is outside the cache
+   */
+  score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
 }

@@ -78,6 +78,9 @@ export interface Activations {
   readonly last: DeviceBuffer
   /** (logit rows, vocabSize) */
   readonly logits: DeviceBuffer
+  /** Pairs of a row of logits and a token to be scored, int32, and what token-scores says of them. */
+  readonly pairs: DeviceBuffer
+  readonly scores: DeviceBuffer
 }
 
 export interface Pass {
@@ -91,6 +94,8 @@ export interface Pass {
   readonly rows: number
   /** How many rows' logits are wanted; 0 leaves out the head. */
   readonly logitRows: number
+  /** How many tokens are scored by these logits. */
+  readonly targets: number
 }
 
 /**
@@ -121,6 +126,11 @@ export function forward(pass: Pass): Command[] {
     )
   }
   if (pass.logitRows > 0) commands.push(...logits(pass))
+  if (pass.targets > 0) {
+    const { logits, pairs, scores: out } = a
+    const cols = config.vocabSize
+    commands.push({ op: 'token-scores', rows: pass.targets, cols, logits, pairs, out })
+  }
   return commands
 }
 

@@ -8,10 +8,16 @@ import type { KvCache } from './engine.ts'
 /** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
 const MAX_PROGRAMS = 16
 
-interface Entry {
-  readonly cache: KvCache
+/** What a recording is made for. */
+export interface PassShape {
   readonly rows: number
   readonly logitRows: number
+  /** Tokens to be scored. */
+  readonly targets: number
+}
+
+interface Entry extends PassShape {
+  readonly cache: KvCache
   readonly program: Program
 }
 
@@ -20,12 +26,13 @@ export class ProgramCache {
   #entries: Entry[] = []
 
   /** The recording for this shape, made with `record` where there is none. */
-  get(cache: KvCache, rows: number, logitRows: number, record: () => Program): Program {
+  get(cache: KvCache, shape: PassShape, record: () => Program): Program {
+    const { rows, logitRows, targets } = shape
     const at = this.#entries.findLastIndex(
-      (e) => e.cache === cache && e.rows === rows && e.logitRows === logitRows,
+      (e) =>
+        e.cache === cache && e.rows === rows && e.logitRows === logitRows && e.targets === targets,
     )
-    const found =
-      at < 0 ? { cache, rows, logitRows, program: record() } : this.#entries.splice(at, 1)[0]
+    const found = at < 0 ? { ...shape, cache, program: record() } : this.#entries.splice(at, 1)[0]
     this.#entries.push(found)
     if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
     return found.program
