@@ -25,6 +25,15 @@
 #endif
 
 static void ternary_matmul_any(const command *c, int32_t phase, int32_t first, int32_t last) {
+  command part;
+  if (c->i[6] > 0) {  // a part of the rows: weights, scales and output from its first stripe on
+    const int32_t tile_cols = c->i[4] ? 20 : 16, tiles = (c->i[2] + tile_cols - 1) / tile_cols;
+    part = *c;
+    part.p[3] = (uint8_t *)c->p[3] + (size_t)c->i[6] / 16 * tiles * 64;
+    part.p[4] = (float *)c->p[4] + c->i[6];
+    part.p[5] = (float *)c->p[5] + c->i[6];
+    c = &part;
+  }
   if (c->i[4]) {
     ternary_matmul_base3(c, first, last);
   } else {

@@ -12,6 +12,7 @@ import type {
   DeviceBuffer,
   ValuesType,
 } from '../kernels/commands.ts'
+import { ACTIVATIONS } from '../kernels/gated-activation/reference.ts'
 import { padToTile, TILE } from '../ternary/index.ts'
 
 const POINTERS = 8
@@ -107,6 +108,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         op: c.op,
         pointers: [c.step, ...dense(table), c.out],
         integers: [c.rows, table.cols, DENSE_TYPES[table.type], table.rows],
+        floats: [c.factor ?? 1],
       }
     }
     case 'gather-rows':
@@ -115,7 +117,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.x, c.weight, c.out],
-        integers: [c.rows, c.cols],
+        integers: [c.rows, c.cols, c.accumulate ? 1 : 0],
         floats: [c.eps],
       }
     case 'quantize':
@@ -132,10 +134,12 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         pointers: [x.q, x.scales, x.sums, weights.data, weights.scales, c.out],
         integers: [
           c.rows,
-          weights.rows,
+          c.part?.count ?? weights.rows,
           weights.cols,
           c.accumulate ? 1 : 0,
           weights.packing === 'base3' ? 1 : 0,
+          weights.rows,
+          c.part?.first ?? 0,
         ],
       }
     }
@@ -165,7 +169,15 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       const { cache } = c
       return {
         op: c.op,
-        pointers: [c.step, c.qkv, c.rotations, cache.keys, cache.values],
+        pointers: [
+          c.step,
+          c.qkv,
+          c.rotations,
+          cache.keys,
+          cache.values,
+          c.headNorms?.query,
+          c.headNorms?.key,
+        ],
         integers: [
           c.rows,
           c.nHeads,
@@ -174,6 +186,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
           cache.capacity,
           CACHE_TYPES[cache.type ?? 'f16'],
         ],
+        floats: [c.headNorms?.eps ?? 0],
       }
     }
     case 'attention': {
@@ -189,6 +202,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
           cache.capacity,
           partialChunks(c.rows, cache.capacity),
           CACHE_TYPES[cache.type ?? 'f16'],
+          c.window ?? 0,
         ],
         floats: [1 / Math.sqrt(cache.headDim)],
       }
@@ -197,7 +211,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
       return {
         op: c.op,
         pointers: [c.gateUp, c.out],
-        integers: [c.rows, c.cols, c.activation === 'silu' ? 1 : 0],
+        integers: [c.rows, c.cols, ACTIVATIONS.indexOf(c.activation)],
       }
     case 'token-scores':
       return { op: c.op, pointers: [c.logits, c.pairs, c.out], integers: [c.rows, c.cols] }

@@ -73,6 +73,8 @@ export interface EmbedCommand {
   readonly rows: number
   readonly step: DeviceBuffer
   readonly table: DenseMatrix
+  /** What the rows are multiplied with. Unset: 1. */
+  readonly factor?: number | undefined
   readonly out: DeviceBuffer
 }
 
@@ -86,7 +88,7 @@ export interface GatherRowsCommand {
   readonly out: DeviceBuffer
 }
 
-/** out (rows, cols) = x / sqrt(mean(x^2) + eps) * weight. */
+/** out (rows, cols) = x / sqrt(mean(x^2) + eps) * weight; added to `out` if `accumulate`. */
 export interface RmsNormCommand {
   readonly op: 'rms-norm'
   readonly rows: number
@@ -95,6 +97,8 @@ export interface RmsNormCommand {
   readonly x: DeviceBuffer
   readonly weight: DeviceBuffer
   readonly out: DeviceBuffer
+  /** Unset: false. */
+  readonly accumulate?: boolean | undefined
 }
 
 /** Absmax int8 of each token of x (rows, cols), after an RMSNorm where `weight` is given. */
@@ -108,6 +112,12 @@ export interface QuantizeCommand {
   readonly out: QuantizedBuffer
 }
 
+/** Rows [first, first + count) of a matrix. */
+export interface RowRange {
+  readonly first: number
+  readonly count: number
+}
+
 /** BitLinear's product: out (rows, weights.rows) = W q * scales; added to `out` if `accumulate`. */
 export interface TernaryMatmulCommand {
   readonly op: 'ternary-matmul'
@@ -116,6 +126,11 @@ export interface TernaryMatmulCommand {
   readonly x: QuantizedBuffer
   readonly out: DeviceBuffer
   readonly accumulate: boolean
+  /**
+   * Computes only these rows of the matrix, in their place of `out`: `first` is a multiple of 16. Unset:
+   * all.
+   */
+  readonly part?: RowRange | undefined
 }
 
 /** out (rows, weights.rows) = W x with dense weights; added to `out` if `accumulate`. */
@@ -141,6 +156,13 @@ export interface HeadMatmulCommand {
   readonly exactStripes: number
 }
 
+/** Weights (headDim) of the norms of query and key heads. */
+export interface HeadNorms {
+  readonly query: DeviceBuffer
+  readonly key: DeviceBuffer
+  readonly eps: number
+}
+
 /**
  * Rotary embedding and cache write. qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries are rotated
  * in place, rotated keys and values go to the cache, rounded to its type.
@@ -154,6 +176,8 @@ export interface RopeCacheCommand {
   /** cos then sin, (positions, 2, headDim / 2). */
   readonly rotations: DeviceBuffer
   readonly cache: LayerCache
+  /** RMSNorm of each head before it is rotated. Unset: none. */
+  readonly headNorms?: HeadNorms | undefined
 }
 
 /**
@@ -168,9 +192,11 @@ export interface AttentionCommand {
   readonly qkv: DeviceBuffer
   readonly cache: LayerCache
   readonly out: DeviceBuffer
+  /** Positions that a row attends to, its own included. Unset: all. */
+  readonly window?: number | undefined
 }
 
-export type Activation = 'relu2' | 'silu'
+export type Activation = 'relu2' | 'silu' | 'gelu'
 
 /** out (rows, cols) = activation(gate) * up, with gateUp (rows, 2 * cols): gate first, then up. */
 export interface GatedActivationCommand {

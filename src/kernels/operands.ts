@@ -114,7 +114,7 @@ export function operandsOf(command: Command): Operand[] {
       return [
         operand('x', command.x, byteLength),
         operand('weight', command.weight, command.cols * WORD),
-        operand('out', command.out, byteLength, 'write'),
+        operand('out', command.out, byteLength, command.accumulate ? 'update' : 'write'),
       ]
     }
     case 'quantize': {
@@ -126,8 +126,8 @@ export function operandsOf(command: Command): Operand[] {
       ]
     }
     case 'ternary-matmul': {
-      const { weights, accumulate } = command
-      const access = accumulate ? 'update' : 'write'
+      const { weights, accumulate, part } = command
+      const access = accumulate || part !== undefined ? 'update' : 'write'
       return [
         ...ternary('weights', weights),
         ...quantized('x', command.x, rows, weights.cols, 'read'),
@@ -152,9 +152,11 @@ export function operandsOf(command: Command): Operand[] {
       ]
     }
     case 'rope-cache': {
-      const { nHeads, cache: layer } = command
+      const { nHeads, cache: layer, headNorms } = command
+      const norms = headNorms === undefined ? [] : [headNorms.query, headNorms.key]
       return [
         step(rows, command.step),
+        ...norms.map((norm) => operand('headNorms', norm, layer.headDim * WORD)),
         // At least one position; which ones are read depends on `step` (see step-inputs.ts).
         operand('rotations', command.rotations, layer.headDim * WORD),
         operand('qkv', command.qkv, qkvByteLength(rows, nHeads, layer), 'update'),

@@ -75,7 +75,13 @@ function cacheMemory(memory: Memory, layer: LayerCache): CacheMemory {
 
 const references: References = {
   embed(c, memory) {
-    embed(floats(memory, c.out), bufferWords(memory, c.step), dense(memory, c.table), c.rows)
+    embed(
+      floats(memory, c.out),
+      bufferWords(memory, c.step),
+      dense(memory, c.table),
+      c.rows,
+      c.factor,
+    )
   },
   'gather-rows'(c, memory) {
     const index = bufferWords(memory, c.index)
@@ -83,7 +89,8 @@ const references: References = {
   },
   'rms-norm'(c, memory) {
     const weight = floats(memory, c.weight)
-    rmsNorm(floats(memory, c.out), floats(memory, c.x), weight, c.rows, c.cols, c.eps)
+    const { rows, cols, eps, accumulate } = c
+    rmsNorm(floats(memory, c.out), floats(memory, c.x), weight, rows, cols, eps, accumulate)
   },
   quantize(c, memory) {
     const weight = c.weight === undefined ? undefined : floats(memory, c.weight)
@@ -91,7 +98,8 @@ const references: References = {
   },
   'ternary-matmul'(c, memory) {
     const weights = ternary(memory, c.weights)
-    ternaryMatmul(floats(memory, c.out), quantized(memory, c.x), weights, c.rows, c.accumulate)
+    const { rows, accumulate, part } = c
+    ternaryMatmul(floats(memory, c.out), quantized(memory, c.x), weights, rows, accumulate, part)
   },
   'dense-matmul'(c, memory) {
     const weights = dense(memory, c.weights)
@@ -104,12 +112,19 @@ const references: References = {
   'rope-cache'(c, memory) {
     const cache = cacheMemory(memory, c.cache)
     const step = bufferWords(memory, c.step)
-    ropeCache(floats(memory, c.qkv), cache, step, floats(memory, c.rotations), c.rows, c.nHeads)
+    const norms = c.headNorms && {
+      query: floats(memory, c.headNorms.query),
+      key: floats(memory, c.headNorms.key),
+      eps: c.headNorms.eps,
+    }
+    const rotations = floats(memory, c.rotations)
+    ropeCache(floats(memory, c.qkv), cache, step, rotations, c.rows, c.nHeads, norms)
   },
   attention(c, memory) {
     const cache = cacheMemory(memory, c.cache)
     const step = bufferWords(memory, c.step)
-    attention(floats(memory, c.out), floats(memory, c.qkv), cache, step, c.rows, c.nHeads)
+    const { rows, nHeads, window } = c
+    attention(floats(memory, c.out), floats(memory, c.qkv), cache, step, rows, nHeads, window)
   },
   'gated-activation'(c, memory) {
     gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)

@@ -4,10 +4,19 @@
  * the same command overwrites. What a step buffer holds is checked at each step, in step-inputs.ts.
  */
 import { ShapeError } from '../errors.ts'
+import { TILE } from '../ternary/index.ts'
 import { CACHE_TYPES, MAX_HEAD_DIM } from './attention/layout.ts'
-import type { Command, DenseMatrix, DenseType, LayerCache, TernaryMatrix } from './commands.ts'
+import type {
+  Command,
+  DenseMatrix,
+  DenseType,
+  LayerCache,
+  RowRange,
+  TernaryMatrix,
+} from './commands.ts'
 import { hasRowScales } from './dense-matmul/layout.ts'
 import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
+import { ACTIVATIONS } from './gated-activation/reference.ts'
 import { MAX_HEAD_COLS } from './head-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
 
@@ -37,6 +46,9 @@ export function validateCommand(command: Command): void {
   switch (command.op) {
     case 'embed':
       check.dense('table', command.table)
+      if (!Number.isFinite(command.factor ?? 1)) {
+        check.fail('factor', 'a finite number', command.factor)
+      }
       break
     case 'gather-rows':
     case 'token-scores':
@@ -44,19 +56,18 @@ export function validateCommand(command: Command): void {
       break
     case 'gated-activation':
       check.cols('cols', command.cols)
-      if (command.activation !== 'relu2' && command.activation !== 'silu') {
-        check.fail('activation', 'relu2 or silu', command.activation)
+      if (!ACTIVATIONS.includes(command.activation)) {
+        check.fail('activation', ACTIVATIONS.join(', '), command.activation)
       }
       break
     case 'rms-norm':
     case 'quantize':
       check.cols('cols', command.cols)
-      if (!(command.eps >= 0 && command.eps < Infinity)) {
-        check.fail('eps', 'a finite number of at least 0', command.eps)
-      }
+      check.eps('eps', command.eps)
       break
     case 'ternary-matmul':
       check.ternary('weights', command.weights)
+      if (command.part !== undefined) check.part(command.part, command.weights.rows)
       break
     case 'dense-matmul':
       check.dense('weights', command.weights)
@@ -84,12 +95,12 @@ export function validateCommand(command: Command): void {
       break
     }
     case 'rope-cache':
+      check.heads(command)
+      if (command.headNorms !== undefined) check.eps('headNorms.eps', command.headNorms.eps)
+      break
     case 'attention':
-      check.cache(command.cache)
-      check.count('nHeads', command.nHeads)
-      if (command.nHeads % command.cache.nKvHeads !== 0) {
-        check.fail('nHeads', `a multiple of nKvHeads (${command.cache.nKvHeads})`, command.nHeads)
-      }
+      check.heads(command)
+      if (command.window !== undefined) check.count('window', command.window)
       break
   }
   const operands = operandsOf(command)
@@ -136,6 +147,28 @@ class Checker {
     this.count(`${name}.cols`, matrix.cols, MAX_DENSE_COLS[type])
     if (hasRowScales(type) && scales === undefined) {
       this.fail(`${name}.scales`, `a buffer for ${type}`, undefined)
+    }
+  }
+
+  eps(name: string, value: number): void {
+    if (!(value >= 0 && value < Infinity)) {
+      this.fail(name, 'a finite number of at least 0', value)
+    }
+  }
+
+  /** Rows that are computed must be rows of the matrix, from a stripe's first on. */
+  part({ first, count }: RowRange, rows: number): void {
+    this.count('part.count', count, rows)
+    if (!Number.isInteger(first) || first < 0 || first % TILE !== 0 || first + count > rows) {
+      this.fail('part.first', `a multiple of ${TILE} from 0 to ${rows - count}`, first)
+    }
+  }
+
+  heads({ nHeads, cache }: { nHeads: number; cache: LayerCache }): void {
+    this.cache(cache)
+    this.count('nHeads', nHeads)
+    if (nHeads % cache.nKvHeads !== 0) {
+      this.fail('nHeads', `a multiple of nKvHeads (${cache.nKvHeads})`, nHeads)
     }
   }
 

@@ -66,7 +66,8 @@ INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t 
   for (int32_t s = 0; s < side; s++) {
     const int32_t first = block + s * BLOCK;
     for (int32_t g = 0; g < group; g++) {
-      const i32x16 hidden = lane >= h->count[g] - first;  // positions after the row's own
+      // Positions after the row's own and before its window.
+      const i32x16 hidden = (lane >= h->count[g] - first) | (lane < h->skipped - first);
       const f32x16 score = select16(hidden, all16(-__builtin_inff()), total[s][g] * h->scale);
       store16(weight[g] + first, score);
       peak[g] = max16(peak[g], score);

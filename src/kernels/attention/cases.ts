@@ -16,6 +16,7 @@ interface Shape {
   readonly slots: number
   readonly capacity: number
   readonly places: readonly { slot: number; position: number }[]
+  readonly window?: number
   /** Size of queries and keys. */
   readonly magnitude?: number
 }
@@ -41,9 +42,10 @@ function filledCache(seeded: Seeded, shape: Shape, magnitude: number): CacheMemo
 
 function attentionCase(name: string, shape: Shape): KernelCase {
   const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
-  const { magnitude = 1 } = shape
+  const { magnitude = 1, window } = shape
+  const within = window === undefined ? '' : `, window ${window}`
   return {
-    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows${within}`,
     create() {
       const seeded = new Seeded(capacity + headDim)
       const { keys, values } = filledCache(seeded, shape, magnitude)
@@ -63,6 +65,7 @@ function attentionCase(name: string, shape: Shape): KernelCase {
           qkv,
           cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
           out,
+          window,
         }),
       }
     },
@@ -140,6 +143,34 @@ export const attentionCases: readonly KernelCase[] = [
       }),
     ),
   ),
+  // Windows that begin in the middle of a chunk, at its border, and before the sequence.
+  ...CACHE_TYPES.flatMap((type) =>
+    [1, 5, 17, 256, 300, 1000].map((window) =>
+      attentionCase('one row and two that follow each other', {
+        type,
+        nHeads: 4,
+        nKvHeads: 1,
+        headDim: 40,
+        slots: 2,
+        capacity: 800,
+        places: [
+          { slot: 0, position: 700 },
+          { slot: 1, position: 767 },
+          { slot: 1, position: 768 },
+        ],
+        window,
+      }),
+    ),
+  ),
+  attentionCase('prompt', {
+    nHeads: 4,
+    nKvHeads: 2,
+    headDim: 64,
+    slots: 1,
+    capacity: 320,
+    places: prompt(280, 19),
+    window: 33,
+  }),
   // Rows that follow each other share passes over the cache, two to eight of them.
   ...CACHE_TYPES.flatMap((type) =>
     [1, 2, 3, 4, 5].map((group) =>

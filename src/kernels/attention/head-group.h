@@ -42,6 +42,7 @@ typedef struct {
   int32_t count[HEAD_GROUP];
   int32_t least;
   int32_t most;
+  int32_t skipped;  // positions at the chunk's beginning that a window leaves out, none if not above 0
 } head_group;
 
 #endif

@@ -1,9 +1,10 @@
 /** Attention over the cache that rope-cache writes, against float64 over plain arrays. */
 import { describe, expect, test } from 'vitest'
+import { padToTile } from '../../ternary/index.ts'
 import { rotationTable, Seeded, stepWords } from '../conformance/cases.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
 import { ropeCache } from '../rope-cache/reference.ts'
-import type { CacheMemory } from './cache-codec.ts'
+import { type CacheMemory, writeVector } from './cache-codec.ts'
 import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 import { attention } from './reference.ts'
 
@@ -127,4 +128,36 @@ test('rows do not see later positions', () => {
   const out = new Float32Array(10 * 16)
   attention(out, qkv, cache, step, 10, 2)
   expect(out).toEqual(firstRows)
+})
+
+test('a window of w is attention to the last w positions alone', () => {
+  const shape = { slots: 1, capacity: 608, nKvHeads: 1, headDim: 4 }
+  const window = 300
+  const position = 599
+  const seeded = new Seeded(5)
+  const cacheOf = (positions: number): CacheMemory => ({
+    ...shape,
+    capacity: padToTile(positions),
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
+  })
+  const [all, last] = [cacheOf(600), cacheOf(window)]
+  for (let p = 0; p <= position; p++) {
+    const [key, value] = [seeded.floats(4), seeded.floats(4)]
+    const from = position + 1 - window
+    for (const [cache, at] of [
+      [all, p],
+      [last, p - from],
+    ] as const) {
+      if (at < 0) continue
+      writeVector(cache, 'keys', { slot: 0, head: 0, position: at }, key)
+      writeVector(cache, 'values', { slot: 0, head: 0, position: at }, value)
+    }
+  }
+  const qkv = seeded.floats(4 * 4)
+  const [windowed, alone] = [new Float32Array(8), new Float32Array(8)]
+  attention(windowed, qkv, all, stepWords([{ position }]), 1, 2, window)
+  attention(alone, qkv, last, stepWords([{ position: window - 1 }]), 1, 2)
+  // The same numbers, cut into chunks at other places.
+  for (const [i, value] of windowed.entries()) expect(value).toBeCloseTo(alone[i], 5)
 })

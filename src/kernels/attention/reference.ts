@@ -4,6 +4,9 @@
  *
  *   out = sum over positions of softmax(k.q / sqrt(headDim)) v
  *
+ * With a window w only the last w of these positions count (Mistral, Gemma 3): the weight of all others
+ * is zero, and chunks without any are left out.
+ *
  * Positions go in chunks of ATTENTION_CHUNK, each with its own maximum M, sum of exponentials S and
  * weighted values O; chunks are merged in order, rescaled to the larger maximum (the online softmax of
  * Milakov and Gimelshein 2018). So chunks may be computed at the same time and still give these bits.
@@ -75,7 +78,10 @@ function joined(high: number, low: number): number {
   return f(f(f(high) * 256) + f(low))
 }
 
-/** Scores, softmax and weighted values of positions [first, first + count), at most one chunk. */
+/**
+ * Scores, softmax and weighted values of positions [first, first + count), at most one chunk; those
+ * before `start` weigh nothing.
+ */
 function attendChunk(
   part: ChunkState,
   scores: Float32Array,
@@ -83,6 +89,7 @@ function attendChunk(
   { cache, slot, head, vector }: HeadCache,
   first: number,
   count: number,
+  start: number,
 ): void {
   const { type = 'f16', headDim } = cache
   const scale = f(1 / Math.sqrt(headDim))
@@ -90,13 +97,14 @@ function attendChunk(
   part.max = -Infinity
   for (let i = 0; i < count; i++) {
     readVector(vector, cache, 'keys', { slot, head, position: first + i })
-    scores[i] = keyProduct(q, split, vector, type) * scale
+    const isHidden = first + i < start
+    scores[i] = isHidden ? -Infinity : keyProduct(q, split, vector, type) * scale
     part.max = Math.max(part.max, scores[i])
   }
   const lanes = new Float32Array(LANES)
   const values: CachedVector[] = []
   for (let i = 0; i < count; i++) {
-    scores[i] = exp32(f(scores[i] - part.max))
+    scores[i] = first + i < start ? 0 : exp32(f(scores[i] - part.max))
     lanes[i & 15] = lanes[i & 15] + scores[i]
     const value = emptyVector(cache)
     readVector(value, cache, 'values', { slot, head, position: first + i })
@@ -168,6 +176,7 @@ function merge(total: ChunkState, next: ChunkState): void {
  * @param qkv (rows, (nHeads + 2 nKvHeads) * headDim), as rope-cache left it
  * @param cache holds each row's own position too
  * @param step (rows, 4): token, slot, position, 0
+ * @param window positions that a row looks at, its own included; 0 for all
  */
 export function attention(
   out: Float32Array,
@@ -176,6 +185,7 @@ export function attention(
   step: Int32Array,
   rows: number,
   nHeads: number,
+  window = 0,
 ): void {
   const { nKvHeads, headDim } = cache
   const stride = (nHeads + 2 * nKvHeads) * headDim
@@ -191,10 +201,12 @@ export function attention(
       const q = qkv.subarray(row * stride + head * headDim, row * stride + (head + 1) * headDim)
       const kvHead = Math.floor(head / group)
       const place = { cache, slot, head: kvHead, vector }
-      for (let first = 0; first < positions; first += ATTENTION_CHUNK) {
+      const start = window > 0 ? Math.max(0, positions - window) : 0
+      const begin = start - (start % ATTENTION_CHUNK)
+      for (let first = begin; first < positions; first += ATTENTION_CHUNK) {
         const count = Math.min(ATTENTION_CHUNK, positions - first)
-        attendChunk(first === 0 ? total : next, scores, q, place, first, count)
-        if (first > 0) merge(total, next)
+        attendChunk(first === begin ? total : next, scores, q, place, first, count, start)
+        if (first > begin) merge(total, next)
       }
       const target = (row * nHeads + head) * headDim
       for (let d = 0; d < headDim; d++) out[target + d] = total.values[d] / total.sum

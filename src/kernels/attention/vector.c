@@ -1,6 +1,6 @@
 // Causal grouped-query attention over the cache; see reference.ts for the order of the sums.
 // p: step, qkv, keys, values, out, partials · i: rows, nHeads, nKvHeads, headDim, capacity, chunks a
-// partials row has room for (0: none), cache type (cache.h) · f: 1 / sqrt(headDim)
+// partials row has room for (0: none), cache type (cache.h), window (0: none) · f: 1 / sqrt(headDim)
 //
 // Few rows over a long context are split into chunks of positions that any thread may take; the
 // second phase merges them in order, which gives the same bits as one thread going through them. Many
@@ -12,16 +12,27 @@ INLINE int32_t attention_chunks(const command *c, int32_t row) {
   return ((const int32_t *)c->p[0])[row * 4 + 2] / ATTENTION_CHUNK + 1;
 }
 
+// The first position that a row looks at, and the chunk that it lies in.
+INLINE int32_t attention_start(const command *c, int32_t row) {
+  const int32_t positions = ((const int32_t *)c->p[0])[row * 4 + 2] + 1, window = c->i[7];
+  return window > 0 && positions > window ? positions - window : 0;
+}
+
+INLINE int32_t first_chunk(const command *c, int32_t row) {
+  return attention_start(c, row) / ATTENTION_CHUNK;
+}
+
 static int32_t attention_is_split(const command *c) {
   if (c->i[5] == 0) return 0;
   for (int32_t row = 0; row < c->i[0]; row++) {
-    if (attention_chunks(c, row) > 1) return 1;
+    if (attention_chunks(c, row) - first_chunk(c, row) > 1) return 1;
   }
   return 0;
 }
 
-// Rows that fill a group with a head's queries.
+// Rows that fill a group with a head's queries; those of a group look back to the same position.
 INLINE int32_t block_rows(const command *c) {
+  if (c->i[7] > 0) return 1;
   const int32_t per_kv = c->i[1] / c->i[2];
   return HEAD_GROUP / (per_kv < ROW_HEADS ? per_kv : ROW_HEADS);
 }
@@ -96,7 +107,8 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
   const int32_t *step = (const int32_t *)c->p[0] + row * 4;
   const size_t slot = (size_t)step[1], capacity = (size_t)c->i[4];
   const int32_t total = step[2] + 1, chunks = attention_chunks(c, row + rows - 1);
-  if (only_chunk >= chunks) return;
+  const int32_t start = attention_start(c, row), begin = first_chunk(c, row);
+  if (only_chunk >= chunks || (only_chunk >= 0 && only_chunk < begin)) return;
   head_group h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
   h.layout = layout_of(h.type, head_dim);
   const size_t key_bytes = h.layout.header + h.layout.key;
@@ -118,10 +130,11 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
     }
     softmax_state S[HEAD_GROUP], s[HEAD_GROUP];
     float O[HEAD_GROUP * MAX_HEAD_DIM], o[HEAD_GROUP * MAX_HEAD_DIM];
-    const int32_t from = only_chunk < 0 ? 0 : only_chunk, to = only_chunk < 0 ? chunks : from + 1;
+    const int32_t from = only_chunk < 0 ? begin : only_chunk, to = only_chunk < 0 ? chunks : from + 1;
     for (int32_t chunk = from; chunk < to; chunk++) {
       const int32_t first = chunk * ATTENTION_CHUNK, fresh = chunk == from;
       count_positions(&h, rows, heads, total - first);
+      h.skipped = start - first;
       attend(group, &h, keys + first * key_bytes, values + first * value_bytes,
              (int32_t)chunk_positions((size_t)first, capacity), fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {
@@ -160,9 +173,10 @@ static void attention_block(const command *c, int32_t block, int32_t kv) {
 
 static void attention_merge(const command *c, int32_t row, int32_t head) {
   const int32_t head_dim = c->i[3], value_dim = (head_dim + 15) & ~15;
-  float *O = attention_partial(c, row, head, 0) + 16;
+  const int32_t begin = first_chunk(c, row);
+  float *O = attention_partial(c, row, head, begin) + 16;
   softmax_state S = {O[-16], O[-15]};
-  for (int32_t chunk = 1; chunk < attention_chunks(c, row); chunk++) {
+  for (int32_t chunk = begin + 1; chunk < attention_chunks(c, row); chunk++) {
     const float *o = attention_partial(c, row, head, chunk) + 16;
     merge_chunk(&S, O, (softmax_state){o[-16], o[-15]}, o, value_dim);
   }

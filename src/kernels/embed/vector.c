@@ -1,5 +1,5 @@
 // Rows of a dense matrix, decoded; see reference.ts.
-// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table
+// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table · f: a factor
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
 
@@ -12,6 +12,7 @@ static work_plan embed_plan(const command *c, int32_t phase, int32_t threads) {
 static void embed_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   const int32_t cols = c->i[1], type = c->i[2];
+  const float factor = c->f[0];
   for (int32_t row = first; row < last; row++) {
     const int32_t token = ((const int32_t *)c->p[0])[row * 4];
     const size_t stripe = (size_t)(token >> 4);
@@ -46,5 +47,6 @@ static void embed_run(const command *c, int32_t phase, int32_t first, int32_t la
         out[col] = (float)(from[(size_t)(col >> 2) * 64 + (col & 3)] - 128) * scale;
       }
     }
+    for (int32_t col = 0; factor != 1.0f && col < cols; col++) out[col] = out[col] * factor;
   }
 }

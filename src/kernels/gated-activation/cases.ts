@@ -1,6 +1,7 @@
-/** Cases of gated-activation: both activations, odd widths, zeros of both signs, saturation. */
+/** Cases of gated-activation: all activations, odd widths, zeros of both signs, saturation. */
 import type { Activation } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded, stale, tokenCounts } from '../conformance/cases.ts'
+import { ACTIVATIONS } from './reference.ts'
 
 function gatedCase(activation: Activation, rows: number, cols: number, magnitude = 6): KernelCase {
   return {
@@ -23,12 +24,11 @@ function gatedCase(activation: Activation, rows: number, cols: number, magnitude
   }
 }
 
-const activations: readonly Activation[] = ['relu2', 'silu']
-
-export const gatedActivationCases: readonly KernelCase[] = activations.flatMap((activation) => [
+export const gatedActivationCases: readonly KernelCase[] = ACTIVATIONS.flatMap((activation) => [
   ...[1, 15, 16, 17, 33, 2047, 2049].map((cols) => gatedCase(activation, 1, cols)),
   gatedCase(activation, 3, 47),
   ...tokenCounts.map((rows) => gatedCase(activation, rows, bitnet2b4t.ffnDim)),
   gatedCase(activation, 2, 100, 500),
   gatedCase(activation, 2, 100, 1e-20),
+  gatedCase(activation, 2, 100, 1e25),
 ])

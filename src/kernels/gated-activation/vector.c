@@ -1,10 +1,14 @@
 // out = activation(gate) * up; see reference.ts.
-// p: gateUp, out · i: rows, cols, activation (0 relu2, 1 silu)
+// p: gateUp, out · i: rows, cols, activation (0 relu2, 1 silu, 2 gelu)
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
 
 // Columns of one task: 16 kB of reads, enough to be worth the claim.
 #define GATED_PIECE 2048
+
+// 2 sqrt(2 / pi), and 0.044715 times it.
+#define GELU_LINEAR 1.5957691216f
+#define GELU_CUBIC 0.07135481627f
 
 static work_plan gated_activation_plan(const command *c, int32_t phase, int32_t threads) {
   (void)phase;
@@ -14,7 +18,7 @@ static work_plan gated_activation_plan(const command *c, int32_t phase, int32_t 
 
 static void gated_activation_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t cols = c->i[1], silu = c->i[2];
+  const int32_t cols = c->i[1], activation = c->i[2];
   const int32_t pieces = (cols + GATED_PIECE - 1) / GATED_PIECE;
   for (int32_t task = first; task < last; task++) {
     const int32_t row = task / pieces, start = task % pieces * GATED_PIECE;
@@ -25,8 +29,11 @@ static void gated_activation_run(const command *c, int32_t phase, int32_t first,
       const int32_t n = end - col < LANES ? end - col : LANES;
       f32x16 g = load_first(gate + col, n);
       const f32x16 u = load_first(up + col, n);
-      if (silu) {
+      if (activation == 1) {
         g = g / (1.0f + exp16(-g));
+      } else if (activation == 2) {
+        const f32x16 z = g * (GELU_LINEAR + GELU_CUBIC * (g * g));
+        g = g / (1.0f + exp16(-z));
       } else {
         g = max16(g, all16(0.0f));
         g = g * g;

@@ -1,16 +1,21 @@
 /** Cases of rms-norm: lanes that fill unevenly, tiny and huge rows, and working in place. */
 import { bitnet2b4t, type KernelCase, Seeded, stale, tokenCounts } from '../conformance/cases.ts'
 
-function normCase(rows: number, cols: number, magnitude = 1, inPlace = false): KernelCase {
+function normCase(
+  rows: number,
+  cols: number,
+  magnitude = 1,
+  mode: 'replace' | 'in place' | 'added' = 'replace',
+): KernelCase {
   return {
-    name: `${rows} x ${cols} of magnitude ${magnitude}${inPlace ? ' in place' : ''}`,
+    name: `${rows} x ${cols} of magnitude ${magnitude}${mode === 'replace' ? '' : `, ${mode}`}`,
     create() {
       const seeded = new Seeded(rows * 31 + cols)
       return {
         contents: {
           x: seeded.floats(rows * cols, magnitude),
           weight: seeded.floats(cols, 2),
-          out: stale(rows * cols),
+          out: mode === 'added' ? seeded.floats(rows * cols, 3) : stale(rows * cols),
         },
         command: ({ x, weight, out }) => ({
           op: 'rms-norm',
@@ -19,7 +24,8 @@ function normCase(rows: number, cols: number, magnitude = 1, inPlace = false): K
           eps: bitnet2b4t.normEps,
           x,
           weight,
-          out: inPlace ? x : out,
+          out: mode === 'in place' ? x : out,
+          accumulate: mode === 'added',
         }),
       }
     },
@@ -33,5 +39,6 @@ export const rmsNormCases: readonly KernelCase[] = [
   normCase(2, bitnet2b4t.dim, 1e-21), // squares are subnormal
   normCase(2, bitnet2b4t.dim, 1e15),
   normCase(2, 40, 0),
-  normCase(17, 47, 1, true),
+  normCase(17, 47, 1, 'in place'),
+  ...[1, 15, 16, 33, bitnet2b4t.dim].map((cols) => normCase(3, cols, 1, 'added')),
 ]

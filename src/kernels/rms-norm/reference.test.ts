@@ -20,6 +20,15 @@ describe('rmsNorm', () => {
     }
   })
 
+  test('adds to what is there if asked to', () => {
+    const x = Float32Array.of(3, 4)
+    const alone = new Float32Array(2)
+    rmsNorm(alone, x, Float32Array.of(1, 2), 1, 2, 1e-6)
+    const added = Float32Array.of(10, 20)
+    rmsNorm(added, x, Float32Array.of(1, 2), 1, 2, 1e-6, true)
+    expect([...added]).toEqual([Math.fround(10 + alone[0]), Math.fround(20 + alone[1])])
+  })
+
   test('gives zeros for zeros, because eps keeps the root away from zero', () => {
     const out = new Float32Array(4).fill(7)
     rmsNorm(out, new Float32Array(4), Float32Array.of(1, 2, 3, 4), 1, 4, 1e-5)

@@ -23,6 +23,7 @@ export function inverseRms(x: Float32Array, cols: number, eps: number): number {
  * @param out (rows, cols); may be `x` itself
  * @param x (rows, cols)
  * @param weight (cols)
+ * @param accumulate add to `out` instead of replacing it
  */
 export function rmsNorm(
   out: Float32Array,
@@ -31,10 +32,14 @@ export function rmsNorm(
   rows: number,
   cols: number,
   eps: number,
+  accumulate = false,
 ): void {
   for (let row = 0; row < rows; row++) {
     const first = row * cols
     const inverse = inverseRms(x.subarray(first, first + cols), cols, eps)
-    for (let i = 0; i < cols; i++) out[first + i] = f(x[first + i] * inverse) * weight[i]
+    for (let i = 0; i < cols; i++) {
+      const y = f(f(x[first + i] * inverse) * weight[i])
+      out[first + i] = accumulate ? out[first + i] + y : y
+    }
   }
 }

@@ -1,5 +1,5 @@
-// out = x / sqrt(mean(x^2) + eps) * weight; see reference.ts.
-// p: x, weight, out · i: rows, cols · f: eps
+// out = x / sqrt(mean(x^2) + eps) * weight, or out + that; see reference.ts.
+// p: x, weight, out · i: rows, cols, accumulate · f: eps
 #include "../../../native/kernel.h"
 #include "rms-norm.h"
 
@@ -18,7 +18,9 @@ static void rms_norm_run(const command *c, int32_t phase, int32_t first, int32_t
     const float inverse = rms_inverse(x, cols, c->f[0]);
     for (int32_t col = 0; col < cols; col += LANES) {
       const int32_t n = cols - col < LANES ? cols - col : LANES;
-      store_first(out + col, load_first(x + col, n) * inverse * load_first(weight + col, n), n);
+      f32x16 y = load_first(x + col, n) * inverse * load_first(weight + col, n);
+      if (c->i[2]) y = load_first(out + col, n) + y;
+      store_first(out + col, y, n);
     }
   }
 }

@@ -20,13 +20,16 @@ interface Shape {
   readonly capacity: number
   readonly places: readonly { slot: number; position: number }[]
   readonly magnitude?: number
+  /** RMSNorm of each head first. */
+  readonly norms?: boolean
 }
 
 function ropeCase(name: string, shape: Shape): KernelCase {
   const { type = 'f16', nHeads, nKvHeads, headDim, slots, capacity, places } = shape
-  const { magnitude = 4 } = shape
+  const { magnitude = 4, norms = false } = shape
+  const normed = norms ? ', head norms' : ''
   return {
-    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows`,
+    name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows${normed}`,
     create() {
       const seeded = new Seeded(headDim * 3 + places.length)
       return {
@@ -36,8 +39,10 @@ function ropeCase(name: string, shape: Shape): KernelCase {
           rotations: rotationTable(capacity, headDim, bitnet2b4t.ropeTheta),
           keys: stale(keyCacheByteLength(shape) / 4),
           values: stale(valueCacheByteLength(shape) / 4),
+          queryNorm: seeded.floats(headDim, 2),
+          keyNorm: seeded.floats(headDim, 2),
         },
-        command: ({ step, qkv, rotations, keys, values }) => ({
+        command: ({ step, qkv, rotations, keys, values, queryNorm, keyNorm }) => ({
           op: 'rope-cache',
           rows: places.length,
           nHeads,
@@ -45,6 +50,7 @@ function ropeCase(name: string, shape: Shape): KernelCase {
           qkv,
           rotations,
           cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
+          headNorms: norms ? { query: queryNorm, key: keyNorm, eps: 1e-6 } : undefined,
         }),
       }
     },
@@ -113,6 +119,26 @@ export const ropeCacheCases: readonly KernelCase[] = [
       }),
     ),
   ]),
+  ...[2, 18, 100, 128, 256].map((headDim) =>
+    ropeCase('norms', {
+      nHeads: 6,
+      nKvHeads: 2,
+      headDim,
+      slots: 2,
+      capacity: 32,
+      places: prompt.slice(0, 3),
+      norms: true,
+    }),
+  ),
+  ropeCase('norms of zeros', {
+    type: 'int8',
+    ...heads,
+    slots: 1,
+    capacity: 16,
+    places: [{ slot: 0, position: 3 }],
+    magnitude: 0,
+    norms: true,
+  }),
   ropeCase('overflow to infinity', {
     ...heads,
     slots: 1,

@@ -2,13 +2,22 @@
  * Rotary position embedding (Su et al. 2021) in the half-rotation form, and the write to the KV cache.
  *
  * Element i of a head turns with element i + headDim / 2: (a, b) becomes (a cos - b sin, b cos + a sin).
+ * Models with head norms (Qwen 3, Gemma 3) first put each head of queries and keys through an RMSNorm.
  * Queries and keys are rotated in place; keys and values then go to the cache, as its type has them
  * (attention/cache-codec.ts).
  */
 import { type CacheMemory, writeVector } from '../attention/cache-codec.ts'
 import { STEP_WORDS } from '../commands.ts'
+import { rmsNorm } from '../rms-norm/reference.ts'
 
 const f = Math.fround
+
+/** RMSNorm of each head of queries and of keys: weights (headDim). */
+export interface HeadNormWeights {
+  readonly query: Float32Array
+  readonly key: Float32Array
+  readonly eps: number
+}
 
 /** Rotates one head, which begins at v[first], by the angles of one position. */
 function rotate(
@@ -36,6 +45,7 @@ function rotate(
  * @param cache written at each row's slot and position
  * @param step (rows, 4): token, slot, position, 0
  * @param rotations (positions, 2, headDim / 2): cosines, then sines
+ * @param norms of heads before rotation; undefined for none
  */
 export function ropeCache(
   qkv: Float32Array,
@@ -44,6 +54,7 @@ export function ropeCache(
   rotations: Float32Array,
   rows: number,
   nHeads: number,
+  norms?: HeadNormWeights,
 ): void {
   const { nKvHeads, headDim } = cache
   const stride = (nHeads + 2 * nKvHeads) * headDim
@@ -51,6 +62,12 @@ export function ropeCache(
     const slot = step[row * STEP_WORDS + 1]
     const position = step[row * STEP_WORDS + 2]
     const first = row * stride
+    if (norms !== undefined) {
+      const queries = qkv.subarray(first, first + nHeads * headDim)
+      const keys = qkv.subarray(first + queries.length, first + (nHeads + nKvHeads) * headDim)
+      rmsNorm(queries, queries, norms.query, nHeads, headDim, norms.eps)
+      rmsNorm(keys, keys, norms.key, nKvHeads, headDim, norms.eps)
+    }
     for (let head = 0; head < nHeads + nKvHeads; head++) {
       rotate(qkv, first + head * headDim, rotations, position, headDim)
     }

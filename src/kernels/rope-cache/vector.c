@@ -1,9 +1,10 @@
 // Half rotation of queries and keys, and the write to the cache; see reference.ts and
 // ../attention/cache-codec.ts.
-// p: step, qkv, rotations, keys, values · i: rows, nHeads, nKvHeads, headDim, capacity, cache type
-// (../attention/cache.h)
+// p: step, qkv, rotations, keys, values, norm weights of query heads and of key heads (or null) ·
+// i: rows, nHeads, nKvHeads, headDim, capacity, cache type (../attention/cache.h) · f: the norms' eps
 #include "../../../native/kernel.h"
 #include "../attention/cache.h"
+#include "../rms-norm/rms-norm.h"
 
 static work_plan rope_cache_plan(const command *c, int32_t phase, int32_t threads) {
   (void)phase;
@@ -16,6 +17,13 @@ INLINE void rotate_half(float *v, const float *rotation, int32_t half) {
     v[i] = a * cosine - b * sine;
     v[i + half] = b * cosine + a * sine;
   }
+}
+
+// RMSNorm of one head in place, where there is a weight.
+INLINE void norm_head(float *v, const float *weight, int32_t head_dim, float eps) {
+  if (!weight) return;
+  const float inverse = rms_inverse(v, head_dim, eps);
+  for (int32_t d = 0; d < head_dim; d++) v[d] = v[d] * inverse * weight[d];
 }
 
 // Stores x as f16 and returns what was stored.
@@ -134,8 +142,12 @@ static void rope_cache_run(const command *c, int32_t phase, int32_t first, int32
     const size_t slot = (size_t)step[1], position = (size_t)step[2];
     const float *rotation = (const float *)c->p[2] + position * head_dim;
     float *v = (float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
-    for (int32_t head = 0; head < n_heads; head++, v += head_dim) rotate_half(v, rotation, half);
+    for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
+      norm_head(v, c->p[5], head_dim, c->f[0]);
+      rotate_half(v, rotation, half);
+    }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
+      norm_head(v, c->p[6], head_dim, c->f[0]);
       rotate_half(v, rotation, half);
       uint8_t *keys = (uint8_t *)c->p[3] + (slot * n_kv + head) * capacity * key_bytes;
       write_vector(type, keys, &layout, 0, position, capacity, v, head_dim);

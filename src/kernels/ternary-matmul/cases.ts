@@ -3,7 +3,7 @@
  * single rows and columns, and the largest sums there can be.
  */
 import { packBase3 } from '../../ternary/index.ts'
-import type { TernaryPacking } from '../commands.ts'
+import type { RowRange, TernaryPacking } from '../commands.ts'
 import {
   bitnet2b4t,
   type KernelCase,
@@ -18,6 +18,7 @@ interface Shape {
   readonly tokens: number
   readonly packing?: TernaryPacking
   readonly accumulate?: boolean
+  readonly part?: RowRange
   /** One code for all weights. */
   readonly code?: number
   /** One value for all activations. */
@@ -25,10 +26,11 @@ interface Shape {
 }
 
 function ternaryCase(shape: Shape): KernelCase {
-  const { rows, cols, tokens, packing = '2bit', accumulate = false, code, q } = shape
+  const { rows, cols, tokens, packing = '2bit', accumulate = false, code, q, part } = shape
+  const some = part === undefined ? '' : `, ${part.count} rows from ${part.first}`
   const fixed = code === undefined ? '' : `, all weights ${code} and activations ${q}`
   return {
-    name: `${packing}, ${rows} x ${cols}, ${tokens} tokens${accumulate ? ', added' : ''}${fixed}`,
+    name: `${packing}, ${rows} x ${cols}, ${tokens} tokens${accumulate ? ', added' : ''}${some}${fixed}`,
     weights: rows * cols,
     create() {
       const seeded = new Seeded(rows * 7 + cols * 3 + tokens)
@@ -55,6 +57,7 @@ function ternaryCase(shape: Shape): KernelCase {
           x: { q: b['q'], scales: b['scales'], sums: b['sums'] },
           out: b['out'],
           accumulate,
+          part,
         }),
       }
     },
@@ -78,6 +81,12 @@ const twoBit: readonly Shape[] = [
   { rows: gateUpRows, cols: dim, tokens: 1 },
   { rows: dim, cols: ffnDim, tokens: 1, accumulate: true },
   { rows: dim, cols: ffnDim, tokens: 17, accumulate: true },
+  ...[1, 2, 9, 17].flatMap((tokens) => [
+    { rows: 81, cols: 79, tokens, part: { first: 0, count: 16 } },
+    { rows: 81, cols: 79, tokens, part: { first: 16, count: 48 } },
+    { rows: 81, cols: 79, tokens, part: { first: 64, count: 17 }, accumulate: true },
+    { rows: 81, cols: 79, tokens, part: { first: 32, count: 5 } },
+  ]),
   ...[-1, 1].flatMap((code) =>
     [-128, 127].flatMap((q) =>
       [1, 3].map((tokens) => ({ rows: 33, cols: ffnDim, tokens, code, q })),
@@ -89,6 +98,7 @@ const base3: readonly Shape[] = [
   ...[1, 16, 17].flatMap((rows) => [1, 19, 20, 21, 40].map((cols) => ({ rows, cols, tokens: 1 }))),
   ...[2, 5, 8, 13].map((tokens) => ({ rows: 33, cols: 79, tokens, accumulate: true })),
   { rows: qkvRows, cols: dim, tokens: 1 },
+  { rows: 81, cols: 79, tokens: 3, part: { first: 48, count: 33 } },
   { rows: dim, cols: ffnDim, tokens: 3 },
   ...[-1, 1].flatMap((code) =>
     [-128, 127].map((q) => ({ rows: 16, cols: ffnDim, tokens: 1, code, q })),

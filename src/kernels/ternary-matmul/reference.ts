@@ -10,7 +10,7 @@
  * column the sums of all its values are tabled once a token, and a row then costs one look-up for them.
  */
 import { BASE3_TILE, type PackedTernary, padToTile, TILE } from '../../ternary/index.ts'
-import type { TernaryPacking } from '../commands.ts'
+import type { RowRange, TernaryPacking } from '../commands.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
 
 const f = Math.fround
@@ -57,6 +57,7 @@ function fillTables(tables: Int16Array, q: Int8Array, tileCols: number, base: nu
  * @param out (tokens, weights.rows)
  * @param x of `tokens` tokens with weights.cols columns
  * @param accumulate add to `out` instead of replacing it
+ * @param part the rows to compute, from a stripe's first on; undefined for all
  */
 export function ternaryMatmul(
   out: Float32Array,
@@ -64,6 +65,7 @@ export function ternaryMatmul(
   weights: TernaryWeights,
   tokens: number,
   accumulate: boolean,
+  part?: RowRange,
 ): void {
   const { rows, cols, bytes, scales, packing = '2bit' } = weights
   const { tileCols, base } = PACKINGS[packing]
@@ -73,12 +75,14 @@ export function ternaryMatmul(
   // One word is the codes of one row in a tile; a stripe has 16 words a tile.
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
   const sums = new Int32Array(TILE)
+  const { first, count: partRows } = part ?? { first: 0, count: rows }
+  const end = first + partRows
   for (let token = 0; token < tokens; token++) {
     const q = x.q.subarray(token * stride, token * stride + Math.min(stride, tiles * tileCols))
     fillTables(tables, q, tileCols, base)
-    for (let row = 0; row < rows; row += TILE) {
+    for (let row = first; row < end; row += TILE) {
       sumStripe(sums, words, row * tiles, tables, tiles)
-      const count = Math.min(TILE, rows - row)
+      const count = Math.min(TILE, end - row)
       for (let r = 0; r < count; r++) {
         const dot = sums[r] - x.sums[token]
         const y = f(f(dot) * f(x.scales[token] * scales[row + r]))
