@@ -53,6 +53,38 @@ INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, in
   }
 }
 
+#ifdef INT8_STRIPES
+// One token by INT8_STRIPES stripes.
+INLINE void int8_alone(const command *c, int32_t stripe) {
+  const int32_t cols = c->i[2], groups = (cols + 3) / 4;
+  const size_t plane = plane_bytes(cols), stripe_bytes = (size_t)groups * 64;
+  const uint8_t *w = (const uint8_t *)c->p[1] + stripe * stripe_bytes;
+  const int8_t *planes = (const int8_t *)c->p[4];
+  const split_token *split = (const split_token *)(planes + 2 * plane);
+  i32x16 H[INT8_STRIPES], L[INT8_STRIPES];
+  int8_sums_alone(w, stripe_bytes, groups, planes, plane, H, L);
+  for (int32_t s = 0; s < INT8_STRIPES; s++) {
+    const f32x16 row_scales = load16((const float *)c->p[2] + (stripe + s) * 16);
+    store_dense(c, 0, stripe + s, int8_result(H[s], L[s], split, row_scales));
+  }
+}
+#endif
+
+INLINE void int8_task(const command *c, int32_t stripe, int32_t end) {
+#ifdef INT8_STRIPES
+  if (c->i[0] == 1) {
+    for (; stripe + INT8_STRIPES <= end; stripe += INT8_STRIPES) int8_alone(c, stripe);
+  }
+#endif
+  for (; stripe < end; stripe++) {
+    int32_t token = 0;
+    for (; token + INT8_TOKENS <= c->i[0]; token += INT8_TOKENS) {
+      int8_block(c, INT8_TOKENS, token, stripe);
+    }
+    for (; token < c->i[0]; token++) int8_block(c, 1, token, stripe);
+  }
+}
+
 // How weights are read: floats, halves, or halves that are taken for finite.
 enum { FLOATS, HALVES, FINITE_HALVES };
 
@@ -124,7 +156,7 @@ INLINE void float_task(const command *c, const int32_t half, int32_t stripe, int
 }
 
 static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t tokens = c->i[0], cols = c->i[2], type = c->i[3], stripes = (c->i[1] + 15) / 16;
+  const int32_t cols = c->i[2], type = c->i[3], stripes = (c->i[1] + 15) / 16;
   if (phase == 0) {
     for (int32_t token = first; token < last; token++) {
       const float *x = (const float *)c->p[0] + (size_t)token * cols;
@@ -140,13 +172,7 @@ static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int
     } else if (type == 1) {
       float_task(c, 1, stripe, end);
     } else {
-      for (int32_t s = stripe; s < end; s++) {
-        int32_t token = 0;
-        for (; token + INT8_TOKENS <= tokens; token += INT8_TOKENS) {
-          int8_block(c, INT8_TOKENS, token, s);
-        }
-        for (; token < tokens; token++) int8_block(c, 1, token, s);
-      }
+      int8_task(c, stripe, end);
     }
   }
 }
