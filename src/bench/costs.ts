@@ -27,6 +27,8 @@ export interface ModelCosts {
   readonly ternaryScalings: number
   /** Multiply-accumulates per token in dense projections. */
   readonly denseMacs: number
+  /** Those of them whose weights are int8. */
+  readonly int8Macs: number
   /** Multiply-accumulates per token whose logits are wanted. */
   readonly headMacs: number
   /** Multiply-accumulates per token and per position that it attends to, all layers. */
@@ -41,6 +43,7 @@ export function costsOf(
   const matrices = weights.layers.flatMap(matricesOf)
   const ternary = matrices.filter(({ kind }) => kind === 'ternary')
   const dense = matrices.filter(({ kind }) => kind === 'dense')
+  const int8 = dense.filter(({ matrix }) => 'type' in matrix && matrix.type === 'int8')
   const { nLayers, nHeads, headDim } = config
   return {
     ternaryBytes: sum(ternary, bytesOf),
@@ -50,6 +53,7 @@ export function costsOf(
     ternaryMacs: sum(ternary, macsOf),
     ternaryScalings: sum(ternary, ({ matrix }) => matrix.rows + matrix.cols),
     denseMacs: sum(dense, macsOf),
+    int8Macs: sum(int8, macsOf),
     headMacs: weights.head.rows * weights.head.cols,
     attentionMacsPerPosition: 2 * nLayers * nHeads * headDim,
   }
@@ -78,7 +82,18 @@ function matricesOf(layer: LayerWeights): LinearWeights[] {
 }
 
 function normBytes(layer: LayerWeights): number {
-  const norms = [layer.attentionNorm, layer.attentionSubNorm, layer.ffnNorm, layer.ffnSubNorm]
+  const inputs = [...(layer.qkvInputs ?? []), ...(layer.gateUpInputs ?? [])]
+  const norms = [
+    layer.attentionNorm,
+    ...inputs.map(({ norm }) => norm),
+    layer.headNorms?.query,
+    layer.headNorms?.key,
+    layer.attentionSubNorm,
+    layer.attentionPostNorm,
+    layer.ffnNorm,
+    layer.ffnSubNorm,
+    layer.ffnPostNorm,
+  ]
   return sum(norms, (norm) => norm?.byteLength ?? 0)
 }
 

@@ -1,6 +1,8 @@
 /**
- * Shapes of published models, by name: what `bitnet bench --kernels` and `bitnet doctor` time. From the
- * models' own config.json files.
+ * Shapes of published models, by name: what `bitnet bench --kernels`, `bitnet compare` and `bitnet
+ * doctor` time. From the models' own config.json files; 3.9b and 7b from the b1.58 papers and LLaMA. 125m
+ * and 350m have the widths and depths of Wang et al. 2023, table 5, with a gated feed-forward of 8/3 of
+ * the width and the vocabulary of the others, so that one kind of model is compared over all sizes.
  */
 import { UsageError } from '../errors.ts'
 
@@ -26,6 +28,26 @@ const SHAPES = {
     nKvHeads: 5,
     headDim: 128,
     vocabSize: 128_256,
+  },
+  '125m': {
+    title: 'BitNet 125M',
+    dim: 768,
+    ffnDim: 2048,
+    nLayers: 12,
+    nHeads: 12,
+    nKvHeads: 12,
+    headDim: 64,
+    vocabSize: 32_002,
+  },
+  '350m': {
+    title: 'BitNet 350M',
+    dim: 1024,
+    ffnDim: 2736,
+    nLayers: 24,
+    nHeads: 16,
+    nKvHeads: 16,
+    headDim: 64,
+    vocabSize: 32_002,
   },
   '700m': {
     title: '1bitLLM b1.58 large',
@@ -55,6 +77,26 @@ const SHAPES = {
     nHeads: 32,
     nKvHeads: 32,
     headDim: 100,
+    vocabSize: 32_002,
+  },
+  '3.9b': {
+    title: 'BitNet b1.58 3.9B',
+    dim: 3200,
+    ffnDim: 12_800,
+    nLayers: 26,
+    nHeads: 32,
+    nKvHeads: 32,
+    headDim: 100,
+    vocabSize: 32_002,
+  },
+  '7b': {
+    title: 'LLaMA 7B',
+    dim: 4096,
+    ffnDim: 11_008,
+    nLayers: 32,
+    nHeads: 32,
+    nKvHeads: 32,
+    headDim: 128,
     vocabSize: 32_002,
   },
   'llama3-8b': {

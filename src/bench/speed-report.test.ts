@@ -6,7 +6,7 @@ import type { DeviceBuffer } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { DecoderWeights, LayerWeights } from '../model/forward.ts'
 import { costsOf, denseBytes, type ModelCosts, passBytes } from './costs.ts'
-import { arithmeticEnergy, PICOJOULES } from './energy.ts'
+import { arithmeticEnergy, macEnergy, PICOJOULES } from './energy.ts'
 import { reportSpeedTest } from './speed-report.ts'
 
 function buffer(byteLength: number): DeviceBuffer {
@@ -73,6 +73,7 @@ describe('costs', () => {
       ternaryMacs: MACS,
       ternaryScalings: 2 * (48 + 32 + 80 + 48),
       denseMacs: 0,
+      int8Macs: 0,
       headMacs: 48 * 16,
       attentionMacsPerPosition: 2 * 2 * 2 * 8,
     })
@@ -87,6 +88,10 @@ describe('costs', () => {
     const costs = costsOf(CONFIG, { ...WEIGHTS, layers: [layer] }, 100)
     expect(costs).toMatchObject({ ternaryMacs: 0, ternaryBytes: 0, denseMacs: 4 * 48 * 16 })
     expect(costs.denseBytes).toBe(4 * 48 * 20 + 64 + 64 + 128 + 64)
+    expect(costs.int8Macs).toBe(0)
+    const int8 = { kind: 'dense', matrix: HEAD } as const
+    const mixed = { ...layer, qkv: int8 }
+    expect(costsOf(CONFIG, { ...WEIGHTS, layers: [mixed] }, 100).int8Macs).toBe(48 * 16)
   })
 
   test('of an int4 head are its high nibbles, and the rows that are computed again', () => {
@@ -106,6 +111,7 @@ const COSTS: ModelCosts = {
   ternaryMacs: 2000,
   ternaryScalings: 0,
   denseMacs: 0,
+  int8Macs: 0,
   headMacs: 0,
   attentionMacsPerPosition: 0,
 }
@@ -151,13 +157,38 @@ describe('the report of a test', () => {
 describe('the arithmetic estimate', () => {
   /** 512 tokens of a 6.7B model; the count that gives the paper's figures (Wang et al. 2023, table 1). */
   const macs = 6.57e9 * 512
-  const fp16: ModelCosts = { ...COSTS, ternaryMacs: 0, denseMacs: macs }
 
   test.each([
-    ['45nm', 3.7 + 1.35],
-    ['7nm', 1.14 + 0.54],
-  ] as const)("of fp16 at %s is the paper's", (technology, joules) => {
-    expect(arithmeticEnergy(fp16, 0, technology).joulesPerToken).toBeCloseTo(joules, 1)
+    ['fp32', '7nm', 4.41, 1.28],
+    ['fp32', '45nm', 12.46, 3.03],
+    ['fp16', '7nm', 1.14, 0.54],
+    ['fp16', '45nm', 3.7, 1.35],
+  ] as const)("of a 6.7B model in %s at %s is the paper's", (format, technology, multiply, add) => {
+    const energy = macEnergy(macs, format, technology)
+    // The paper's two digits; 12.446 stands there as 12.46.
+    expect(Math.abs(energy.multiply - multiply)).toBeLessThan(0.015)
+    expect(Math.abs(energy.add - add)).toBeLessThan(0.015)
+  })
+
+  test("of a 6.7B model of 1-bit weights is the paper's, with its head and attention in fp16", () => {
+    // 12 matrices of 4096 x 4096 in each of 32 layers, a vocabulary of 16 K, 256 positions on average.
+    const costs = {
+      ...COSTS,
+      ternaryMacs: 12 * 4096 ** 2 * 32,
+      headMacs: 16_384 * 4096,
+      attentionMacsPerPosition: 2 * 32 * 4096,
+    }
+    const joulesOf = (technology: '45nm' | '7nm') =>
+      512 * arithmeticEnergy(costs, 256, technology).joulesPerToken
+    // Sums of two numbers with two digits each.
+    expect(Math.abs(joulesOf('45nm') - 0.21)).toBeLessThan(0.01)
+    expect(Math.abs(joulesOf('7nm') - 0.06)).toBeLessThan(0.01)
+  })
+
+  test('of int8 weights counts both bytes of an activation', () => {
+    const costs = { ...COSTS, ternaryMacs: 0, denseMacs: 100, int8Macs: 100 }
+    const { joulesPerToken } = arithmeticEnergy(costs, 0, '45nm')
+    expect(joulesPerToken).toBeCloseTo(100 * 2 * 0.23e-12, 20)
   })
 
   test('of a ternary product at 7 nm is 71.4 times less (Ma et al. 2024)', () => {
@@ -174,8 +205,8 @@ describe('the arithmetic estimate', () => {
       headMacs: 10,
       attentionMacsPerPosition: 2,
     }
-    const { fp16Add, fp16Multiply } = PICOJOULES['45nm']
-    const picojoules = 7 * fp16Multiply + 30 * (fp16Add + fp16Multiply)
+    const { add, multiply } = PICOJOULES['45nm'].fp16
+    const picojoules = 7 * multiply + 30 * (add + multiply)
     const { joulesPerToken } = arithmeticEnergy(costs, 10, '45nm')
     expect(joulesPerToken).toBeCloseTo(picojoules * 1e-12, 20)
   })
