@@ -4,7 +4,6 @@
 export type { Backend, BackendName } from './backends/backend.ts'
 export type {
   ConversionLoss,
-  ConversionOptions,
   ConversionProgress,
   ConversionReport,
 } from './convert/index.ts'
@@ -12,6 +11,7 @@ export {
   BackendError,
   BitnetError,
   ContextOverflowError,
+  DownloadError,
   FormatError,
   ModelNotFoundError,
   ShapeError,
@@ -48,7 +48,7 @@ export type {
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
-export { convertFile } from './node/convert-file.ts'
+export { type ConversionOptions, convertFile } from './node/convert-file.ts'
 export { DEFAULT_MODEL } from './node/default-model.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'

@@ -14,16 +14,16 @@ import { convertFile } from '../node/convert-file.ts'
 import { openModelFile } from '../node/open-model.ts'
 import {
   type ConversionInput,
-  type ConversionOptions,
   compareModels,
   convertToGguf,
+  type GgufConversionOptions,
 } from './index.ts'
 
 const tiny = (name: string) =>
   fileURLToPath(new URL(`../../test/fixtures/tiny/${name}`, import.meta.url))
 const checkpoint = fileURLToPath(new URL('../../../shared/model-ja-en-58m', import.meta.url))
 
-async function convert(input: ConversionInput, options: ConversionOptions = {}) {
+async function convert(input: ConversionInput, options: GgufConversionOptions = {}) {
   const sink = memorySink()
   const report = await convertToGguf(input, sink, options)
   const file = await parseGguf(memorySource(sink.bytes(), 'converted.gguf'))

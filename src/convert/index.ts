@@ -1,10 +1,14 @@
 /** Conversion between model files, and their comparison. */
 export { compareModels, type ModelComparison } from './compare.ts'
+export type {
+  ConversionInput,
+  ConversionLoss,
+  ConversionProgress,
+  ConversionReport,
+  SideFile,
+} from './conversion.ts'
 export {
-  type ConversionInput,
-  type ConversionLoss,
-  type ConversionOptions,
-  type ConversionProgress,
-  type ConversionReport,
-  convertToGguf,
-} from './convert-to-gguf.ts'
+  type CheckpointConversionOptions,
+  convertToCheckpoint,
+} from './convert-to-checkpoint.ts'
+export { convertToGguf, type GgufConversionOptions } from './convert-to-gguf.ts'

@@ -1,5 +1,5 @@
 /**
- * The tensors of a decoder in the order in which they are used, each with its GGUF name.
+ * The tensors of a decoder in the order in which they are used, each with its names in GGUF files and checkpoints.
  */
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
@@ -9,6 +9,8 @@ import { type MatrixPart, planWeights } from '../model/weight-plan.ts'
 export interface NamedTensor {
   /** Its name in a GGUF file. */
   readonly name: string
+  /** Its name in a Hugging Face checkpoint. */
+  readonly checkpointName: string
   readonly tensor: TensorInfo
   readonly shape: readonly number[]
   /** `linear` is ternary in a ternary model; `table` is the embedding or the head. */
@@ -19,42 +21,47 @@ export interface NamedTensor {
   readonly isRotated: boolean
 }
 
+type Names = Pick<NamedTensor, 'name' | 'checkpointName'>
+
 /** @throws FormatError naming a tensor that is missing or of another shape */
 export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[] {
   const plan = planWeights(file, config)
   const named: NamedTensor[] = []
-  const matrix = (name: string, part: MatrixPart, kind: NamedTensor['kind'], isRotated = false) =>
-    named.push({
-      name,
-      tensor: part.tensor,
-      shape: [part.rows, part.cols],
-      kind,
-      interleavedHeadDim: part.interleavedHeadDim,
-      isRotated,
-    })
-  const norm = (name: string, tensor: TensorInfo | undefined) => {
+  const add = (names: Names, rest: Omit<NamedTensor, keyof Names>) =>
+    named.push({ ...names, ...rest })
+  const matrix = (names: Names, part: MatrixPart, kind: NamedTensor['kind'], isRotated = false) => {
+    const { tensor, rows, cols, interleavedHeadDim } = part
+    add(names, { tensor, shape: [rows, cols], kind, interleavedHeadDim, isRotated })
+  }
+  const norm = (names: Names, tensor: TensorInfo | undefined) => {
     if (tensor === undefined) return
     const { shape } = tensor
-    named.push({ name, tensor, shape, kind: 'norm', interleavedHeadDim: 0, isRotated: false })
+    add(names, { tensor, shape, kind: 'norm', interleavedHeadDim: 0, isRotated: false })
   }
+  const modelNames = (tensor: Parameters<typeof modelTensorNames>[1]): Names => ({
+    name: modelTensorNames('gguf', tensor)[0],
+    checkpointName: modelTensorNames('safetensors', tensor)[0],
+  })
 
-  matrix(modelTensorNames('gguf', 'embedding')[0], plan.embedding, 'table')
+  matrix(modelNames('embedding'), plan.embedding, 'table')
   for (const [i, layer] of plan.layers.entries()) {
-    const name = (tensor: Parameters<typeof layerTensorNames>[2]) =>
-      layerTensorNames('gguf', i, tensor)[0]
-    norm(name('attentionNorm'), layer.attentionNorm)
-    matrix(name('query'), layer.qkv[0], 'linear', true)
-    matrix(name('key'), layer.qkv[1], 'linear', true)
-    matrix(name('value'), layer.qkv[2], 'linear')
-    norm(name('attentionSubNorm'), layer.attentionSubNorm)
-    matrix(name('output'), layer.output[0], 'linear')
-    norm(name('ffnNorm'), layer.ffnNorm)
-    matrix(name('gate'), layer.gateUp[0], 'linear')
-    matrix(name('up'), layer.gateUp[1], 'linear')
-    norm(name('ffnSubNorm'), layer.ffnSubNorm)
-    matrix(name('down'), layer.down[0], 'linear')
+    const names = (tensor: Parameters<typeof layerTensorNames>[2]): Names => ({
+      name: layerTensorNames('gguf', i, tensor)[0],
+      checkpointName: layerTensorNames('safetensors', i, tensor)[0],
+    })
+    norm(names('attentionNorm'), layer.attentionNorm)
+    matrix(names('query'), layer.qkv[0], 'linear', true)
+    matrix(names('key'), layer.qkv[1], 'linear', true)
+    matrix(names('value'), layer.qkv[2], 'linear')
+    norm(names('attentionSubNorm'), layer.attentionSubNorm)
+    matrix(names('output'), layer.output[0], 'linear')
+    norm(names('ffnNorm'), layer.ffnNorm)
+    matrix(names('gate'), layer.gateUp[0], 'linear')
+    matrix(names('up'), layer.gateUp[1], 'linear')
+    norm(names('ffnSubNorm'), layer.ffnSubNorm)
+    matrix(names('down'), layer.down[0], 'linear')
   }
-  norm(modelTensorNames('gguf', 'finalNorm')[0], plan.finalNorm)
-  if (plan.head !== undefined) matrix(modelTensorNames('gguf', 'head')[0], plan.head, 'table')
+  norm(modelNames('finalNorm'), plan.finalNorm)
+  if (plan.head !== undefined) matrix(modelNames('head'), plan.head, 'table')
   return named
 }

@@ -2,11 +2,13 @@
  * Tensors on their way into another type: a few rows at a time, with what was lost measured.
  */
 import { UsageError } from '../errors.ts'
+import type { TensorData } from '../formats/byte-sink.ts'
 import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-codecs.ts'
 import type { LossMeter } from '../formats/loss-meter.ts'
 import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
-import { tensorByteLength } from '../formats/tensor-types.ts'
+import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
 import { countZeros } from '../formats/ternary/index.ts'
+import type { CommonOptions } from './conversion.ts'
 
 /** About this many elements are in memory at a time. */
 const CHUNK_ELEMENTS = 1 << 20
@@ -49,6 +51,15 @@ export async function* denseStream(
   }
 }
 
+/** Whether all values of a small tensor, such as a norm, are values of another type as well. */
+export async function holdsExactly(tensor: TensorInfo, type: EncodableType): Promise<boolean> {
+  const values = new Float32Array(elementCount(tensor.shape))
+  decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
+  const stored = new Float32Array(values.length)
+  decodeDense(type, encodeDense(type, values), stored)
+  return values.every((value, i) => value === stored[i])
+}
+
 /** Counts of a ternary tensor, filled while it is read once. */
 interface CodeCounts {
   zeros: number
@@ -63,4 +74,28 @@ export function countingZeros(tensor: TernaryTensor, counts: CodeCounts): Ternar
       counts.zeros += countZeros(out.subarray(0, count * tensor.cols))
     },
   }
+}
+
+interface StreamedTensor {
+  readonly name: string
+  readonly byteLength: number
+  readonly data: TensorData
+}
+
+/** The same tensors; each reports when all its bytes have been taken. */
+export function withProgress<T extends StreamedTensor>(
+  tensors: readonly T[],
+  { onProgress, signal }: CommonOptions,
+): T[] {
+  const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
+  let writtenBytes = 0
+  return tensors.map((tensor) => ({
+    ...tensor,
+    async *data() {
+      signal?.throwIfAborted()
+      yield* tensor.data()
+      writtenBytes += tensor.byteLength
+      onProgress?.({ writtenBytes, totalBytes, tensor: tensor.name })
+    },
+  }))
 }

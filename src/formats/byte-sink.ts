@@ -5,6 +5,8 @@
 import { ShapeError } from '../errors.ts'
 
 export interface ByteSink {
+  /** Called once before the first write, with all the bytes to come: a place too small fails at once. */
+  reserve?(bytes: number): Promise<void>
   /** The bytes may be reused by the caller once the promise has settled. */
   write(bytes: Uint8Array): Promise<void>
 }

@@ -9,6 +9,7 @@ import {
   decodeBF16,
   decodeF16,
   decodeF32,
+  decodeF64,
   encodeBF16,
   encodeF16,
   encodeF32,
@@ -26,6 +27,7 @@ export type EncodableType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
 type Decoder = (out: Float32Array, bytes: Uint8Array) => void
 
 const DECODERS: Readonly<Record<DenseStorage, Decoder>> = {
+  F64: decodeF64,
   F32: decodeF32,
   F16: decodeF16,
   BF16: decodeBF16,

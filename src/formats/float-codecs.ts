@@ -27,6 +27,12 @@ function bytesOf(values: ArrayBufferView): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 
+/** Rounds to nearest. */
+export function decodeF64(out: Float32Array, bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let i = 0; i < out.length; i++) out[i] = view.getFloat64(8 * i, true)
+}
+
 export function decodeF32(out: Float32Array, bytes: Uint8Array): void {
   out.set(asFloat32(bytes))
 }

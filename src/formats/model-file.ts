@@ -18,9 +18,10 @@ export interface ByteSource {
 
 /**
  * Storage types that can be read, by their GGUF names. `U8` is safetensors' byte, which holds packed
- * ternary codes there.
+ * ternary codes there; `F64` is for safetensors' scales.
  */
 export type TensorType =
+  | 'F64'
   | 'F32'
   | 'F16'
   | 'BF16'

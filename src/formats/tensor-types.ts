@@ -17,6 +17,7 @@ export const I2_S_TAIL = 32
 
 /** I2_S is given per block of codes; its tail of {@link I2_S_TAIL} bytes comes once a tensor. */
 export const BLOCK_SIZES: Readonly<Record<TensorType, BlockSize>> = {
+  F64: { elements: 1, bytes: 8 },
   F32: { elements: 1, bytes: 4 },
   F16: { elements: 1, bytes: 2 },
   BF16: { elements: 1, bytes: 2 },

@@ -4,8 +4,10 @@
  */
 import { open, rename, rm } from 'node:fs/promises'
 import type { ByteSink } from '../formats/byte-sink.ts'
+import { requireFreeSpace } from './free-space.ts'
 
 interface FileSink extends ByteSink {
+  reserve(bytes: number): Promise<void>
   finish(): Promise<void>
   discard(): Promise<void>
 }
@@ -15,6 +17,7 @@ export async function openFileSink(path: string): Promise<FileSink> {
   const partial = `${path}.partial`
   const handle = await open(partial, 'w')
   return {
+    reserve: (bytes) => requireFreeSpace(partial, bytes),
     async write(bytes) {
       for (let done = 0; done < bytes.length; ) {
         done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten

@@ -8,6 +8,7 @@
  */
 import { FormatError } from '../errors.ts'
 import type { AddedToken } from './added-tokens.ts'
+import { byteLevelParts } from './byte-level-json.ts'
 import {
   chooseTemplate,
   collectStopIds,
@@ -30,7 +31,7 @@ import {
 } from './gguf-vocabulary.ts'
 import { checkCount, checkTemplate, MAX_ADDED_TOKENS, MAX_MERGES, MAX_PIECES } from './limits.ts'
 import { numericTokenizer } from './numeric.ts'
-import { PRE_TOKENIZERS } from './pre-tokenizers.ts'
+import { PRE_TOKENIZERS, type PreTokenizer } from './pre-tokenizers.ts'
 import { sentencePieceEncoder } from './sentencepiece.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
 import { Vocabulary } from './vocabulary.ts'
@@ -88,16 +89,7 @@ function fromEmbedded(text: string, metadata: GgufMetadata): TextTokenizer {
 function fromByteLevel(metadata: GgufMetadata, source: string): TextTokenizer {
   const vocabulary = withLlama3Types(readGgufVocabulary(metadata))
   const { pieces } = vocabulary
-  const named = readText(metadata, 'tokenizer.ggml.pre')
-  const assumed = pieces.length === LLAMA3_VOCAB_SIZE ? 'llama-bpe' : 'default'
-  const pre = PRE_TOKENIZERS.get(named ?? assumed)
-  if (pre === undefined) {
-    throw new FormatError(
-      `Expected tokenizer.ggml.pre to be one of ${[...PRE_TOKENIZERS.keys()].join(', ')}, ` +
-        `got "${named?.slice(0, 60)}". Use a file that embeds its tokenizer.json.`,
-      { field: 'tokenizer.ggml.pre' },
-    )
-  }
+  const { pre, origin } = readPreTokenizer(metadata, pieces.length)
   const merges = readStrings(metadata, 'tokenizer.ggml.merges', MAX_MERGES)
   if (merges === undefined) {
     throw new FormatError(
@@ -106,26 +98,8 @@ function fromByteLevel(metadata: GgufMetadata, source: string): TextTokenizer {
       { field: 'tokenizer.ggml.merges' },
     )
   }
-  const splits = pre.splits.map((expression) => ({
-    type: 'Split',
-    pattern: { Regex: expression },
-    behavior: 'Isolated',
-    invert: false,
-  }))
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false }
-  const encodeWords = wordEncoder(
-    {
-      pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits, byteLevel] },
-      model: {
-        type: 'BPE',
-        vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
-        merges,
-        ignore_merges: pre.ignoreMerges,
-      },
-    },
-    undefined,
-  )
-  const origin = named === undefined ? `${assumed} (not named in the file)` : named
+  const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]))
+  const encodeWords = wordEncoder(byteLevelParts(vocab, merges, pre), undefined)
   return assemble(metadata, vocabulary, {
     kind: `${source}: byte-level BPE, ${origin}`,
     encodeWords,
@@ -134,6 +108,28 @@ function fromByteLevel(metadata: GgufMetadata, source: string): TextTokenizer {
     unknownId: readId(metadata, 'tokenizer.ggml.unknown_token_id', pieces.length),
     dropLeadingSpace: false,
   })
+}
+
+/**
+ * How the text is cut before merging.
+ *
+ * @throws FormatError if the file names a way that is not known
+ */
+export function readPreTokenizer(
+  metadata: GgufMetadata,
+  vocabSize: number,
+): { pre: PreTokenizer; origin: string } {
+  const named = readText(metadata, 'tokenizer.ggml.pre')
+  const assumed = vocabSize === LLAMA3_VOCAB_SIZE ? 'llama-bpe' : 'default'
+  const pre = PRE_TOKENIZERS.get(named ?? assumed)
+  if (pre === undefined) {
+    throw new FormatError(
+      `Expected tokenizer.ggml.pre to be one of ${[...PRE_TOKENIZERS.keys()].join(', ')}, ` +
+        `got "${named?.slice(0, 60)}". Use a file that embeds its tokenizer.json.`,
+      { field: 'tokenizer.ggml.pre' },
+    )
+  }
+  return { pre, origin: named ?? `${assumed} (not named in the file)` }
 }
 
 function fromSentencePiece(metadata: GgufMetadata, source: string): TextTokenizer {

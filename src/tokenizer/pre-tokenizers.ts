@@ -4,7 +4,7 @@
  * does what lies between them; the next expression cuts those pieces further.
  */
 
-interface PreTokenizer {
+export interface PreTokenizer {
   /** Regular expressions in the syntax of tokenizer.json, which is Oniguruma's. */
   readonly splits: readonly string[]
   /** A word that is a piece as a whole is taken as it is, whatever the merges say. */

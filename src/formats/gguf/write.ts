@@ -56,6 +56,7 @@ export async function writeGguf(sink: ByteSink, content: GgufContent): Promise<n
   checkUnique(metadata.map(([key]) => key))
   checkUnique(content.tensors.map((tensor) => tensor.name))
   header.zeros(align(header.length) - header.length)
+  await sink.reserve?.(header.length + offset)
   await sink.write(header.bytes())
   for (const tensor of content.tensors) {
     await writeTensorData(sink, tensor)

@@ -1,3 +1,8 @@
 /** Reading and writing safetensors. */
 export { parseSafetensors } from './parse.ts'
-export { writeSafetensors } from './write.ts'
+export {
+  DTYPE_BYTES,
+  type SafetensorsDtype,
+  type SafetensorsTensorToWrite,
+  writeSafetensors,
+} from './write.ts'

@@ -18,6 +18,7 @@ const MAX_DIMENSIONS = 8
 
 /** Types that are read, by their safetensors names. */
 const READ_TYPES = {
+  F64: 'F64',
   F32: 'F32',
   F16: 'F16',
   BF16: 'BF16',

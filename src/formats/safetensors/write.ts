@@ -6,11 +6,12 @@ import { ShapeError } from '../../errors.ts'
 import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
 import { elementCount } from '../tensor-types.ts'
 
-const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2, U8: 1, I64: 8 } as const
+/** Bytes of an element of each type that is written. */
+export const DTYPE_BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, U8: 1, I64: 8 } as const
 
-type SafetensorsDtype = keyof typeof DTYPE_BYTES
+export type SafetensorsDtype = keyof typeof DTYPE_BYTES
 
-interface SafetensorsTensorToWrite {
+export interface SafetensorsTensorToWrite {
   readonly name: string
   readonly dtype: SafetensorsDtype
   /** Outermost first. */
@@ -46,6 +47,7 @@ export async function writeSafetensors(
   const header = new Uint8Array(8 + padded).fill(0x20)
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true)
   header.set(json, 8)
+  await sink.reserve?.(header.length + offset)
   await sink.write(header)
   for (const tensor of sized) await writeTensorData(sink, tensor)
   return header.length + offset

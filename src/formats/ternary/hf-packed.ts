@@ -56,18 +56,6 @@ export function openPacked(tensor: TensorInfo, rows: number, scale: number): Cod
   }
 }
 
-/** The inverse: packs codes (rows, cols) row-major into (ceil(rows / 4), cols) bytes. */
-export function packHf(codes: Int8Array, rows: number, cols: number): Uint8Array {
-  const byteRows = Math.ceil(rows / 4)
-  const bytes = new Uint8Array(byteRows * cols)
-  for (let row = 0; row < rows; row++) {
-    const plane = Math.floor(row / byteRows)
-    const to = (row - plane * byteRows) * cols
-    for (let c = 0; c < cols; c++) bytes[to + c] |= (codes[row * cols + c] + 1) << (2 * plane)
-  }
-  return bytes
-}
-
 /** The stored `weight_scale` of a packed tensor, by the name that goes with it. */
 export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Promise<number> {
   const name = `${tensor.name}_scale`
@@ -84,13 +72,16 @@ export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Prom
 /** The only element of a tensor. */
 export async function readSingle(tensor: TensorInfo): Promise<number> {
   const count = tensor.shape.reduce((product, n) => product * n, 1)
-  if (count !== 1 || !isDense(tensor.type) || tensor.byteLength > 4) {
+  if (count !== 1 || !isDense(tensor.type) || tensor.byteLength > 8) {
     throw new FormatError(
       `Expected one number in tensor "${tensor.name}", got ${tensor.type} of [${tensor.shape}].`,
       { field: tensor.name, path: tensor.source.name },
     )
   }
+  const bytes = await tensor.source.read(tensor.offset, tensor.byteLength)
+  // A scale that divides may need more digits than a float32 has (see weight-scale.ts).
+  if (tensor.type === 'F64') return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true)
   const out = new Float32Array(1)
-  decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), out)
+  decodeDense(tensor.type, bytes, out)
   return out[0]
 }

@@ -1,0 +1,214 @@
+/**
+ * Converts a ternary model to a folder as Hugging Face lays it out, loadable by transformers: packed
+ * codes with their scales, config.json and the tokenizer's files. From GGUF or from another folder, one
+ * pass over the source, a few tensors in memory at a time.
+ */
+import type { ByteSink, TensorData } from '../formats/byte-sink.ts'
+import { isDense } from '../formats/dense-codecs.ts'
+import { LossMeter } from '../formats/loss-meter.ts'
+import type { ModelFile } from '../formats/model-file.ts'
+import {
+  DTYPE_BYTES,
+  type SafetensorsDtype,
+  type SafetensorsTensorToWrite,
+  writeSafetensors,
+} from '../formats/safetensors/index.ts'
+import { elementCount } from '../formats/tensor-types.ts'
+import {
+  encodeWeightScale,
+  openTernary,
+  packHfTensor,
+  widestScaleType,
+} from '../formats/ternary/index.ts'
+import { readConfig } from '../model/read-config.ts'
+import { checkpointConfig, defaultLinearClass, type LinearClass } from './checkpoint-config.ts'
+import { checkpointShards, shardNames } from './checkpoint-shards.ts'
+import { tokenizerFilesOf } from './checkpoint-tokenizer.ts'
+import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
+import { type NamedTensor, nameTensors } from './named-tensors.ts'
+import { ConversionTally } from './tally.ts'
+import { countingZeros, denseStream, holdsExactly, withProgress } from './tensor-streams.ts'
+import { ternaryIntake } from './ternary-intake.ts'
+
+export type CheckpointEmbedding = 'BF16' | 'F16' | 'F32'
+
+export interface CheckpointConversionOptions extends CommonOptions {
+  /**
+   * What `weight_scale` means: it multiplies ("autobitlinear") or divides ("bitlinear"). Default: as in
+   * the source, or autobitlinear.
+   */
+  readonly linearClass?: LinearClass
+  /** Type of the embedding and of a separate head. Default: the source's, or F16 if that has blocks. */
+  readonly embedding?: CheckpointEmbedding
+  /** Weights beyond this go into several files. Default 5 GB, as transformers does. */
+  readonly shardBytes?: number
+}
+
+/** Where a checkpoint's files go. */
+export interface CheckpointSink {
+  /** Called once before the first file, with all the bytes of weights to come. */
+  reserve?(bytes: number): Promise<void>
+  /** Opens the next file; the one before is complete by then. */
+  file(name: string): Promise<ByteSink>
+}
+
+/** A tensor of the result, with what is needed to put it into order. */
+interface PlannedTensor {
+  readonly name: string
+  readonly dtype: SafetensorsDtype
+  readonly shape: readonly number[]
+  readonly byteLength: number
+  /** Written after everything else: the scale of weights that are quantised on the way. */
+  readonly isLate: boolean
+  readonly data: TensorData
+}
+
+/**
+ * @throws UsageError, FormatError or the signal's reason as convertToGguf does
+ */
+export async function convertToCheckpoint(
+  input: ConversionInput,
+  sink: CheckpointSink,
+  options: CheckpointConversionOptions = {},
+): Promise<ConversionReport> {
+  const { file } = input
+  const config = readConfig(file)
+  const named = nameTensors(file, config)
+  const linearClass = options.linearClass ?? defaultLinearClass(file)
+  const json = checkpointConfig(file, config, linearClass)
+  const sideFiles =
+    file.format === 'gguf' ? tokenizerFilesOf(file, config) : (input.sideFiles ?? [])
+  const tally = new ConversionTally()
+  const planned: PlannedTensor[] = []
+  const open = ternaryIntake(
+    named.filter(({ kind }) => kind === 'linear'),
+    { file, config, order: 'half', force: options.force === true },
+  )
+  for (const entry of named) {
+    const context = { tally, signal: options.signal }
+    if (entry.kind === 'linear') {
+      planned.push(...(await packedTensors(file, entry, { ...context, open, linearClass })))
+    } else planned.push(await denseTensor(entry, options.embedding, context))
+  }
+
+  const shards = checkpointShards(withProgress(planned, options), options.shardBytes)
+  const names = shardNames(shards.length)
+  await sink.reserve?.(planned.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  let bytesOut = 0
+  const write = async (name: string, bytes: Uint8Array) => {
+    const target = await sink.file(name)
+    await target.write(bytes)
+    bytesOut += bytes.length
+  }
+  for (const [i, shard] of shards.entries()) {
+    const tensors: SafetensorsTensorToWrite[] = [...shard].sort(inFileOrder)
+    bytesOut += await writeSafetensors(await sink.file(names[i]), tensors, { format: 'pt' })
+  }
+  if (shards.length > 1) await write('model.safetensors.index.json', indexOf(shards, names))
+  for (const { name, bytes } of sideFiles) await write(name, bytes)
+  await write('config.json', jsonBytes(json))
+  return tally.report(file, named, {
+    format: 'safetensors',
+    architecture: String(json['model_type']),
+    bytesOut,
+  })
+}
+
+/** Wider types first, so that each tensor starts at a multiple of its element's size. */
+function inFileOrder(a: PlannedTensor, b: PlannedTensor): number {
+  if (a.isLate !== b.isLate) return a.isLate ? 1 : -1
+  return DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]
+}
+
+function indexOf(
+  shards: readonly (readonly PlannedTensor[])[],
+  names: readonly string[],
+): Uint8Array {
+  const placed = shards.flatMap((shard, i) => shard.map((tensor) => ({ tensor, name: names[i] })))
+  return jsonBytes({
+    metadata: { total_size: placed.reduce((sum, { tensor }) => sum + tensor.byteLength, 0) },
+    weight_map: Object.fromEntries(placed.map(({ tensor, name }) => [tensor.name, name])),
+  })
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+interface Context {
+  readonly tally: ConversionTally
+  readonly signal: AbortSignal | undefined
+}
+
+/** Codes and scale. The scale of float masters is known only once all of them have been read. */
+async function packedTensors(
+  file: ModelFile,
+  entry: NamedTensor,
+  {
+    open,
+    tally,
+    signal,
+    linearClass,
+  }: Context & { open: ReturnType<typeof ternaryIntake>; linearClass: LinearClass },
+): Promise<PlannedTensor[]> {
+  const { checkpointName: name, tensor } = entry
+  const [rows, cols] = entry.shape
+  const convention = linearClass === 'autobitlinear' ? 'multiply' : 'divide'
+  const isLate = tensor.type === 'F32' || tensor.type === 'F16' || tensor.type === 'BF16'
+  const known = isLate ? undefined : (await openTernary(file, tensor, { rows })).scale
+  const dtype =
+    known === undefined ? widestScaleType(convention) : encodeWeightScale(known, convention).dtype
+  let scale = known
+  const shape = [Math.ceil(rows / 4), cols]
+  async function* codes() {
+    const opened = await open(entry)
+    signal?.throwIfAborted()
+    scale = opened.scale
+    const counts = { zeros: 0 }
+    yield await packHfTensor(countingZeros(opened, counts))
+    tally.wrote('U8', elementCount(shape))
+    await tally.ternary(entry, opened, { zeros: counts.zeros, stored: opened.scale, to: 'U8' })
+  }
+  function* scaleBytes() {
+    if (scale === undefined) throw new Error(`the codes of ${name} come before its scale`)
+    yield encodeWeightScale(scale, convention, dtype).bytes
+  }
+  return [
+    { name, dtype: 'U8', shape, byteLength: elementCount(shape), isLate: false, data: codes },
+    {
+      name: `${name}_scale`,
+      dtype,
+      shape: [1],
+      byteLength: DTYPE_BYTES[dtype],
+      isLate,
+      data: scaleBytes,
+    },
+  ]
+}
+
+/** Norms are bf16, as published checkpoints have them, unless that would change a value. */
+async function denseTensor(
+  entry: NamedTensor,
+  embedding: CheckpointEmbedding | undefined,
+  { tally, signal }: Context,
+): Promise<PlannedTensor> {
+  const { tensor, shape } = entry
+  const own = tensor.type === 'F32' || tensor.type === 'BF16' || tensor.type === 'F16'
+  const dtype =
+    entry.kind === 'norm'
+      ? isDense(tensor.type) && (await holdsExactly(tensor, 'BF16'))
+        ? 'BF16'
+        : 'F32'
+      : (embedding ?? (own ? (tensor.type as CheckpointEmbedding) : 'F16'))
+  const byteLength = elementCount(shape) * DTYPE_BYTES[dtype]
+  async function* data() {
+    const loss = new LossMeter()
+    for await (const piece of denseStream(tensor, dtype, loss)) {
+      signal?.throwIfAborted()
+      yield piece
+    }
+    tally.wrote(dtype, byteLength)
+    tally.dense(entry, dtype, loss)
+  }
+  return { name: entry.checkpointName, dtype, shape, byteLength, isLate: false, data }
+}
