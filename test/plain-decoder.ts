@@ -27,52 +27,98 @@ export async function plainLogits(
   ids: readonly number[],
   cacheType: 'f16' | 'f32',
 ): Promise<Float32Array> {
-  const { dim, headDim, nHeads, nKvHeads, normEps, activation, vocabSize } = config
+  const plan = planWeights(file, config)
+  const head = await readValues((plan.head ?? plan.embedding).tensor)
+  const vectors = await plainVectors(file, config, ids, cacheType)
+  const logits = new Float32Array(ids.length * config.vocabSize)
+  for (const [position, vector] of vectors.entries()) {
+    logits.set(matrixProduct(head, vector), position * config.vocabSize)
+  }
+  return logits
+}
+
+/** What the head of a model turns into logits: (dim) for each position, after the final norm. */
+export async function plainVectors(
+  file: ModelFile,
+  config: ModelConfig,
+  ids: readonly number[],
+  cacheType: 'f16' | 'f32',
+): Promise<Float32Array[]> {
+  const { dim, headDim, nHeads, nKvHeads, normEps, localAttention } = config
   const plan = planWeights(file, config)
   const embedding = await readValues(plan.embedding.tensor)
-  const head = plan.head === undefined ? embedding : await readValues(plan.head.tensor)
   const kept = cacheType === 'f16' ? (v: number) => float16ToFloat32(float32ToFloat16(v)) : f
   const linear = (part: MatrixPart) => openLinear(file, config, part)
-  const stream = ids.map((id) => embedding.slice(id * dim, (id + 1) * dim))
+  const factor = f(config.embeddingFactor ?? 1)
+  const stream = ids.map((id) =>
+    embedding.slice(id * dim, (id + 1) * dim).map((v) => f(v * factor)),
+  )
+  const none = (x: Float32Array) => x
 
-  for (const layer of plan.layers) {
+  for (const [i, layer] of plan.layers.entries()) {
+    const isLocal = localAttention?.layers.includes(i) ?? false
+    const theta = isLocal ? localAttention?.ropeTheta : config.ropeTheta
+    const window = (isLocal ? localAttention?.window : undefined) ?? Number.POSITIVE_INFINITY
     const [query, key, value] = await Promise.all(layer.qkv.map(linear))
     const [gate, up] = await Promise.all(layer.gateUp.map(linear))
     const [output, down] = [await linear(layer.output[0]), await linear(layer.down[0])]
-    const norm = async (weight: TensorInfo | undefined) => {
-      const w = weight === undefined ? undefined : await readValues(weight)
-      return (x: Float32Array) => (w === undefined ? x : rmsNorm(x, w, normEps))
+    const norm = async (weight: TensorInfo | undefined, shift = 0) => {
+      if (weight === undefined) return none
+      const w = (await readValues(weight)).map((v) => f(v + shift))
+      return (x: Float32Array) => eachHead(x, w.length, (part) => rmsNorm(part, w, normEps))
     }
-    const attentionNorm = await norm(layer.attentionNorm)
+    const shift = config.shiftedNorms ? 1 : 0
+    const attentionNorm = await norm(layer.attentionNorm, shift)
+    const inputs = await Promise.all((layer.qkvInputNorms ?? []).map((w) => norm(w)))
+    const [queryInput = none, keyInput = none, valueInput = none] = inputs
+    const queryHeads = await norm(layer.headNorms?.[0], shift)
+    const keyHeads = await norm(layer.headNorms?.[1], shift)
+    const attentionPostNorm = await norm(layer.attentionPostNorm, shift)
+    const ffnInputs = await Promise.all((layer.gateUpInputNorms ?? []).map((w) => norm(w)))
+    const [gateInput = none, upInput = none] = ffnInputs
+    const ffnPostNorm = await norm(layer.ffnPostNorm, shift)
     const attentionSubNorm = await norm(layer.attentionSubNorm)
-    const ffnNorm = await norm(layer.ffnNorm)
+    const ffnNorm = await norm(layer.ffnNorm, shift)
     const ffnSubNorm = await norm(layer.ffnSubNorm)
     const keys: Float32Array[] = []
     const values: Float32Array[] = []
     for (const [position, x] of stream.entries()) {
       const a = attentionNorm(x)
-      const rotate = (v: Float32Array) => rotated(v, position, headDim, config.ropeTheta)
-      const q = rotate(query(a))
-      keys.push(rotate(key(a)).map(kept))
-      values.push(value(a).map(kept))
-      const mixed = attention(q, keys, values, { headDim, group: nHeads / nKvHeads })
-      add(x, output(attentionSubNorm(mixed)))
+      const rotate = (v: Float32Array) => rotated(v, position, headDim, theta ?? 0)
+      const q = rotate(queryHeads(query(queryInput(a))))
+      keys.push(rotate(keyHeads(key(keyInput(a)))).map(kept))
+      values.push(value(valueInput(a)).map(kept))
+      const from = Math.max(0, position + 1 - window)
+      const shape = { headDim, group: nHeads / nKvHeads }
+      const mixed = attention(q, keys.slice(from), values.slice(from), shape)
+      add(x, attentionPostNorm(output(attentionSubNorm(mixed))))
 
       const b = ffnNorm(x)
-      const u = up(b)
-      const hidden = gate(b).map((g, i) => {
-        const act = activation === 'relu2' ? f(Math.max(g, 0) ** 2) : f(g / (1 + Math.exp(-g)))
-        return act * u[i]
-      })
-      add(x, down(ffnSubNorm(hidden)))
+      const u = up(upInput(b))
+      const activate = ACTIVATIONS[config.activation]
+      const hidden = gate(gateInput(b)).map((g, i) => f(activate(g)) * u[i])
+      add(x, ffnPostNorm(down(ffnSubNorm(hidden))))
     }
   }
-  const finalNorm = await readValues(plan.finalNorm)
-  const logits = new Float32Array(ids.length * vocabSize)
-  for (const [position, x] of stream.entries()) {
-    logits.set(matrixProduct(head, rmsNorm(x, finalNorm, normEps)), position * vocabSize)
-  }
-  return logits
+  const finalNorm = (await readValues(plan.finalNorm)).map((v) => (config.shiftedNorms ? v + 1 : v))
+  return stream.map((x) => rmsNorm(x, finalNorm, normEps))
+}
+
+const ACTIVATIONS: Record<ModelConfig['activation'], (gate: number) => number> = {
+  relu2: (g) => Math.max(g, 0) ** 2,
+  silu: (g) => g / (1 + Math.exp(-g)),
+  gelu: (g) => (g / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g ** 3))),
+}
+
+/** A function of `width` elements on each such part of x. */
+function eachHead(
+  x: Float32Array,
+  width: number,
+  run: (part: Float32Array) => Float32Array,
+): Float32Array {
+  const out = new Float32Array(x.length)
+  for (let at = 0; at < x.length; at += width) out.set(run(x.subarray(at, at + width)), at)
+  return out
 }
 
 async function readValues(tensor: TensorInfo): Promise<Float32Array> {

@@ -55,6 +55,7 @@ class FakeMachine {
       this.seconds += batch.tokens.length
       return new Float32Array(0)
     },
+    vectors: () => Promise.reject(new Error('Speed tests want no vectors.')),
     score: () => Promise.reject(new Error('Speed tests score nothing.')),
   }
 

@@ -44,6 +44,7 @@ function withTurns(decoder: Decoder): Decoder {
       await new Promise((turn) => setImmediate(turn))
       return decoder.forward(cache, batch)
     },
+    vectors: (cache, batch) => decoder.vectors(cache, batch),
     score: (cache, batch, targets) => decoder.score(cache, batch, targets),
     dispose: () => decoder.dispose(),
   }

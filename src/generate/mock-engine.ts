@@ -106,6 +106,13 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
+  /** Vectors of the first logits. */
+  async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    const logits = await this.forward(cache, batch)
+    const { dim } = this.config
+    return logits.filter((_, i) => i % VOCAB_SIZE < dim)
+  }
+
   async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
     const logits = await this.forward(cache, batch)
     const count = targets.tokens.length

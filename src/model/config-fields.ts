@@ -3,6 +3,7 @@
  * its type and against a limit before anything is allocated by it.
  */
 import { FormatError } from '../errors.ts'
+import type { JsonObject } from '../formats/model-file.ts'
 import { MAX_HEAD_DIM } from '../kernels/attention/layout.ts'
 import type { ModelConfig } from './config.ts'
 
@@ -32,6 +33,7 @@ export const CONFIG_LIMITS = {
   contextLength: { min: 1, max: 1 << 21 },
   ropeTheta: { min: 1, max: 1e12 },
   normEps: { min: 1e-12, max: 0.1 },
+  window: { min: 1, max: 1 << 21 },
 } as const satisfies Record<string, NumberLimit>
 
 /** Characters of a foreign value that a message repeats. */
@@ -128,6 +130,20 @@ export function configError(
   )
 }
 
+/** A value of a field that decides what is computed, and that is none of those that can be run. */
+export function unsupported(
+  fields: ConfigFields,
+  key: string,
+  got: string,
+  expected: string,
+): FormatError {
+  return new FormatError(
+    `Expected "${key}" of ${fields.source} to be ${expected}, got ${describe(got)}. ` +
+      'Models of that family cannot be run.',
+    { field: key, path: fields.source },
+  )
+}
+
 /** Relations between fields that the kernels rely on. Returns the same config. */
 export function checkConfig(
   fields: ConfigFields,
@@ -142,6 +158,15 @@ export function checkConfig(
     throw configError(fields, keys.headDim, 'even, as rotations take pairs', String(config.headDim))
   }
   return config
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The name of the last folder or file. */
+export function lastPathPart(path: string): string {
+  return path.split(/[\\/]/).findLast((part) => part !== '') ?? path
 }
 
 /** A value from outside, short enough for a message. */

@@ -65,6 +65,8 @@ class BackendDecoder implements Decoder {
   readonly #weights: DecoderWeights
   readonly #owner: BufferOwner
   readonly #rotations: Rotations
+  /** For layers with a window. */
+  readonly #localRotations: Rotations | undefined
   readonly #programs = new ProgramCache()
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
@@ -89,6 +91,8 @@ class BackendDecoder implements Decoder {
     this.cacheType = cacheType
     this.#owner = new BufferOwner(backend)
     this.#rotations = new Rotations(this.#owner, config.headDim, config.ropeTheta)
+    const local = config.localAttention
+    this.#localRotations = local && new Rotations(this.#owner, config.headDim, local.ropeTheta)
     this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
     this.#logitIndices = new Int32Array(maxRows)
     try {
@@ -109,18 +113,26 @@ class BackendDecoder implements Decoder {
 
   createCache(options: { slots: number; capacity: number }): KvCache {
     checkCacheOptions(this.config, options)
+    const positions = padToTile(options.capacity)
     return new DecoderCache({
       backend: this.#backend,
       config: this.config,
       type: this.cacheType,
       ...options,
-      rotations: this.#rotations.forPositions(padToTile(options.capacity)),
+      rotations: this.#rotations.forPositions(positions),
+      localRotations: this.#localRotations?.forPositions(positions),
       onDispose: (cache) => this.#programs.clear(cache),
     })
   }
 
   forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
     return this.#run(cache, batch, NO_TARGETS, () => this.#readLogits(batch.logitRows.length))
+  }
+
+  vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    const count = batch.logitRows.length * this.config.dim
+    const read = () => this.#readFloats(this.#activations.normed, count)
+    return this.#run(cache, batch, NO_TARGETS, read, false)
   }
 
   score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
@@ -132,6 +144,7 @@ class BackendDecoder implements Decoder {
     batch: RowBatch,
     targets: ScoreTargets,
     read: () => Promise<T>,
+    head = true,
   ): Promise<T> {
     if (this.#isRunning) throw new Error('A pass was started while another one was running.')
     if (!(cache instanceof DecoderCache)) {
@@ -144,8 +157,8 @@ class BackendDecoder implements Decoder {
     try {
       const rows = batch.tokens.length
       const logitRows = batch.logitRows.length
-      const shape = { rows, logitRows, targets: targets.tokens.length }
-      this.#makeRoomForLogits(logitRows)
+      const shape = { rows, logitRows, head, targets: targets.tokens.length }
+      if (head) this.#makeRoomForLogits(logitRows)
       this.#makeRoomForTargets(shape.targets)
       this.#writeBatch(batch)
       this.#writeTargets(targets)
@@ -157,6 +170,7 @@ class BackendDecoder implements Decoder {
             activations: this.#activations,
             cache: cache.layers,
             rotations: cache.rotations,
+            localRotations: cache.localRotations,
             ...shape,
           }),
         ),

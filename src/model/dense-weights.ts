@@ -142,15 +142,21 @@ async function checkRowScales(
   }
 }
 
-/** Loads a vector as float32. */
+/**
+ * Loads a vector as float32.
+ *
+ * @param shift what is added to each value
+ */
 export async function loadVector(
   loading: WeightLoading,
   tensor: TensorInfo,
+  shift = 0,
 ): Promise<DeviceBuffer> {
   loading.signal?.throwIfAborted()
   const values = new Float32Array(tensor.shape[0])
   decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
   if (!Number.isFinite(largestMagnitude(values, 'f32'))) throw notFinite(tensor)
+  if (shift !== 0) for (let i = 0; i < values.length; i++) values[i] += shift
   const buffer = loading.owner.allocate(values.byteLength, tensor.name)
   loading.owner.backend.write(buffer, 0, bytesOf(values))
   loading.report(tensor)

@@ -50,6 +50,13 @@ export interface DecodeEngine {
    */
   forward(cache: KvCache, batch: RowBatch): Promise<Float32Array>
   /**
+   * The same pass without the head: the vectors that it would turn into logits, after the final norm.
+   *
+   * @returns (logitRows.length, dim), valid until the next call
+   * @throws ContextOverflowError when a position is outside the cache
+   */
+  vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array>
+  /**
    * The same pass, of whose logits only what they say of given tokens is handed out. Several targets
    * may share a row.
    *

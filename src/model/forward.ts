@@ -9,13 +9,17 @@
  *
  * Ternary models (Ma et al. 2024): each W is a BitLinear, its input int8 per token after the norm.
  * Dense models: each W is a plain product. The sub-norms are there in BitNet, not in Llama.
+ * Qwen 3 and Gemma 3 norm each head of q and k, Gemma 3 also what is added to x. In the BitNet embedding
+ * models each W has a norm of its own on its input: a = norm_q(norm(x)) for Wq, and so on.
  */
 import type {
+  AttentionCommand,
   Command,
   DenseMatrix,
   DeviceBuffer,
   LayerCache,
   QuantizedBuffer,
+  RowRange,
   TernaryMatrix,
 } from '../kernels/commands.ts'
 import type { ModelConfig } from './config.ts'
@@ -30,18 +34,33 @@ export interface LayerWeights {
   readonly attentionNorm: DeviceBuffer
   /** Queries, keys and values stacked: ((nHeads + 2 nKvHeads) * headDim, dim). */
   readonly qkv: LinearWeights
+  /** Norms of their inputs, where each has its own. */
+  readonly qkvInputs?: readonly PartInput[] | undefined
+  /** Norms of query and key heads, (headDim) each. */
+  readonly headNorms?: { readonly query: DeviceBuffer; readonly key: DeviceBuffer } | undefined
   /** (nHeads * headDim) */
   readonly attentionSubNorm: DeviceBuffer | undefined
   /** (dim, nHeads * headDim) */
   readonly output: LinearWeights
+  /** Norm of what attention adds to the stream, (dim). */
+  readonly attentionPostNorm?: DeviceBuffer | undefined
   /** (dim) */
   readonly ffnNorm: DeviceBuffer
   /** Gate and up stacked: (2 ffnDim, dim). */
   readonly gateUp: LinearWeights
+  readonly gateUpInputs?: readonly PartInput[] | undefined
   /** (ffnDim) */
   readonly ffnSubNorm: DeviceBuffer | undefined
   /** (dim, ffnDim) */
   readonly down: LinearWeights
+  /** Norm of what the feed-forward adds to the stream, (dim). */
+  readonly ffnPostNorm?: DeviceBuffer | undefined
+}
+
+/** Rows of a stacked matrix, and the norm (cols) of their input. */
+export interface PartInput {
+  readonly norm: DeviceBuffer
+  readonly part: RowRange
 }
 
 export interface DecoderWeights {
@@ -62,7 +81,7 @@ export interface Activations {
   readonly logitRows: DeviceBuffer
   /** The residual stream, (rows, dim). */
   readonly x: DeviceBuffer
-  /** Normalised input of a dense product, (rows, widest input). */
+  /** Normalised input of a product, or what a product gives before it is normed, (rows, widest). */
   readonly normed: DeviceBuffer
   /** The same as int8, for a ternary one. */
   readonly quantized: QuantizedBuffer
@@ -91,9 +110,13 @@ export interface Pass {
   readonly cache: readonly LayerCache[]
   /** cos and sin, (positions, 2, headDim / 2). */
   readonly rotations: DeviceBuffer
+  /** The same for layers with a window, where there are any. */
+  readonly localRotations?: DeviceBuffer | undefined
   readonly rows: number
   /** How many rows' logits are wanted; 0 leaves out the head. */
   readonly logitRows: number
+  /** Whether these rows pass the head, or only the norm before it. */
+  readonly head: boolean
   /** How many tokens are scored by these logits. */
   readonly targets: number
 }
@@ -106,23 +129,26 @@ export interface Pass {
 export const EXACT_STRIPES = 256
 
 export function forward(pass: Pass): Command[] {
-  const { config, weights, activations: a, rows, rotations } = pass
+  const { config, weights, activations: a, rows } = pass
   const { nHeads, activation, ffnDim } = config
   const { step, x, qkv, mixed, gateUp, hidden } = a
   const commands: Command[] = []
 
-  commands.push({ op: 'embed', rows, step, table: weights.embedding, out: x })
+  const factor = config.embeddingFactor
+  commands.push({ op: 'embed', rows, step, table: weights.embedding, factor, out: x })
   for (const [i, w] of weights.layers.entries()) {
     const cache = pass.cache[i]
+    const { rotations, window } = reachOf(pass, i)
+    const headNorms = w.headNorms && { ...w.headNorms, eps: config.normEps }
     commands.push(
-      ...linear(pass, qkv, x, w.attentionNorm, w.qkv),
-      { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache },
-      { op: 'attention', rows, nHeads, step, qkv, cache, out: mixed },
-      ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output),
+      ...stacked(pass, qkv, x, w.attentionNorm, w.qkv, w.qkvInputs),
+      { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, headNorms },
+      { op: 'attention', rows, nHeads, step, qkv, cache, out: mixed, window },
+      ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
 
-      ...linear(pass, gateUp, x, w.ffnNorm, w.gateUp),
+      ...stacked(pass, gateUp, x, w.ffnNorm, w.gateUp, w.gateUpInputs),
       { op: 'gated-activation', rows, cols: ffnDim, activation, gateUp, out: hidden },
-      ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down),
+      ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
     )
   }
   if (pass.logitRows > 0) commands.push(...logits(pass))
@@ -132,6 +158,43 @@ export function forward(pass: Pass): Command[] {
     commands.push({ op: 'token-scores', rows: pass.targets, cols, logits, pairs, out })
   }
   return commands
+}
+
+/** How far a layer looks back, and by which angles it turns heads. */
+function reachOf(
+  { config, rotations, localRotations }: Pass,
+  layer: number,
+): { rotations: DeviceBuffer; window: AttentionCommand['window'] } {
+  const local = config.localAttention
+  if (local === undefined || localRotations === undefined || !local.layers.includes(layer)) {
+    return { rotations, window: undefined }
+  }
+  return { rotations: localRotations, window: local.window }
+}
+
+/** out = W norm(x) with projections stacked in W; each on its own norm of that, where it has one. */
+function stacked(
+  pass: Pass,
+  out: DeviceBuffer,
+  x: DeviceBuffer,
+  norm: DeviceBuffer,
+  weights: LinearWeights,
+  inputs: readonly PartInput[] | undefined,
+): Command[] {
+  if (inputs === undefined || weights.kind === 'dense') return linear(pass, out, x, norm, weights)
+  const { rows, activations } = pass
+  const { normed, quantized } = activations
+  const eps = pass.config.normEps
+  const { matrix } = weights
+  const cols = matrix.cols
+  const product = { op: 'ternary-matmul', rows, weights: matrix, x: quantized, out } as const
+  return [
+    { op: 'rms-norm', rows, cols, eps, x, weight: norm, out: normed },
+    ...inputs.flatMap((input): Command[] => [
+      { op: 'quantize', rows, cols, eps, x: normed, weight: input.norm, out: quantized },
+      { ...product, accumulate: false, part: input.part },
+    ]),
+  ]
 }
 
 /** out = W norm(x) */
@@ -165,15 +228,21 @@ function linear(
   ]
 }
 
-/** out = out + W norm(x): a projection back into the residual stream. */
+/** out = out + W norm(x), or out + postNorm(W norm(x)): a projection back into the residual stream. */
 function addLinear(
   pass: Pass,
   out: DeviceBuffer,
   x: DeviceBuffer,
   norm: DeviceBuffer | undefined,
   weights: LinearWeights,
+  postNorm: DeviceBuffer | undefined,
 ): Command[] {
-  return linear(pass, out, x, norm, weights, true)
+  if (postNorm === undefined) return linear(pass, out, x, norm, weights, true)
+  const { normed } = pass.activations
+  const { rows: cols } = weights.matrix
+  const eps = pass.config.normEps
+  const added = { rows: pass.rows, cols, eps, x: normed, weight: postNorm, out }
+  return [...linear(pass, normed, x, norm, weights), { op: 'rms-norm', ...added, accumulate: true }]
 }
 
 /** The head is the dearest product of a small model, so it runs only on the rows that are asked for. */
@@ -184,7 +253,7 @@ function logits(pass: Pass): Command[] {
   return [
     { op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last },
     { op: 'rms-norm', rows, cols: dim, eps, x: last, weight: weights.finalNorm, out: normed },
-    headProduct(rows, weights.head, normed, a.logits),
+    ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits)] : []),
   ]
 }
 

@@ -26,6 +26,8 @@ export class DecoderCache implements KvCache {
   readonly capacity: number
   readonly layers: readonly LayerCache[]
   readonly rotations: DeviceBuffer
+  /** For layers with a window. */
+  readonly localRotations: DeviceBuffer | undefined
   readonly #owner: BufferOwner
   readonly #onDispose: (cache: DecoderCache) => void
   /** Positions computed so far, per slot. */
@@ -39,6 +41,7 @@ export class DecoderCache implements KvCache {
     slots: number
     capacity: number
     rotations: DeviceBuffer
+    localRotations: DeviceBuffer | undefined
     onDispose: (cache: DecoderCache) => void
   }) {
     const { nKvHeads, headDim, nLayers } = facts.config
@@ -48,6 +51,7 @@ export class DecoderCache implements KvCache {
     this.slots = slots
     this.capacity = capacity
     this.rotations = facts.rotations
+    this.localRotations = facts.localRotations
     this.#filled = new Int32Array(slots)
     this.#onDispose = facts.onDispose
     this.#owner = new BufferOwner(facts.backend)

@@ -12,6 +12,8 @@ const MAX_PROGRAMS = 16
 export interface PassShape {
   readonly rows: number
   readonly logitRows: number
+  /** Whether the rows pass the head, or only the norm before it. */
+  readonly head: boolean
   /** Tokens to be scored. */
   readonly targets: number
 }
@@ -27,10 +29,14 @@ export class ProgramCache {
 
   /** The recording for this shape, made with `record` where there is none. */
   get(cache: KvCache, shape: PassShape, record: () => Program): Program {
-    const { rows, logitRows, targets } = shape
+    const { rows, logitRows, head, targets } = shape
     const at = this.#entries.findLastIndex(
       (e) =>
-        e.cache === cache && e.rows === rows && e.logitRows === logitRows && e.targets === targets,
+        e.cache === cache &&
+        e.rows === rows &&
+        e.logitRows === logitRows &&
+        e.head === head &&
+        e.targets === targets,
     )
     const found = at < 0 ? { ...shape, cache, program: record() } : this.#entries.splice(at, 1)[0]
     this.#entries.push(found)

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
 import { memorySource } from '../formats/memory-source.ts'
 import type { GgufFile, GgufValue, JsonObject, TensorInfo } from '../formats/model-file.ts'
-import { configFromGguf, configFromHuggingFace } from './read-config.ts'
+import { configFromGguf } from './gguf-config.ts'
+import { configFromHuggingFace } from './hugging-face-config.ts'
 
 /** The fields of BitNet b1.58 2B-4T's config.json. */
 const BITNET: JsonObject = {
@@ -114,7 +115,7 @@ describe('config.json', () => {
       'modules_to_not_convert',
       { quantization_config: { quant_method: 'bitnet', modules_to_not_convert: ['q_proj'] } },
     ],
-    ['another family', 'model_type', { model_type: 'qwen3' }],
+    ['another family', 'model_type', { model_type: 'mamba' }],
     ['no family', 'model_type', { model_type: undefined }],
   ])('with %s is refused by the name of the field', (_, field, change) => {
     const error = captured(() => configFromHuggingFace({ ...LLAMA, ...change }, 'm'))
@@ -220,7 +221,7 @@ describe('GGUF metadata', () => {
     ],
     ['experts', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 8 }],
     ['no vocabulary', 'bitnet-b1.58.vocab_size', { 'bitnet-b1.58.vocab_size': undefined }],
-    ['another family', 'general.architecture', { 'general.architecture': 'qwen3' }],
+    ['another family', 'general.architecture', { 'general.architecture': 'mamba' }],
     ['no family', 'general.architecture', { 'general.architecture': 5 }],
   ])('with %s is refused by the name of the key', (_, field, change) => {
     const error = captured(() => configFromGguf(gguf(change)))

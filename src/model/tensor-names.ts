@@ -1,13 +1,27 @@
 /**
- * What the files call the tensors of a decoder, and their lookup with a check of the shape. The two
- * spellings of the sub-norms are those of BitNet 2B-4T and of the 1bitLLM reproduction.
+ * What the files call the tensors of a decoder, and their lookup with a check of the shape. The three
+ * spellings of the sub-norms are those of BitNet 2B-4T, of the 1bitLLM reproduction, and of the BitNet
+ * embedding models, where each projection has a norm.
  */
 import { FormatError } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 
 export type ModelTensor = 'embedding' | 'finalNorm' | 'head'
 
-export type LayerNorm = 'attentionNorm' | 'attentionSubNorm' | 'ffnNorm' | 'ffnSubNorm'
+export type LayerNorm =
+  | 'attentionNorm'
+  | 'queryInputNorm'
+  | 'keyInputNorm'
+  | 'valueInputNorm'
+  | 'queryHeadNorm'
+  | 'keyHeadNorm'
+  | 'attentionSubNorm'
+  | 'attentionPostNorm'
+  | 'ffnNorm'
+  | 'gateInputNorm'
+  | 'upInputNorm'
+  | 'ffnSubNorm'
+  | 'ffnPostNorm'
 
 export type LayerMatrix = 'query' | 'key' | 'value' | 'output' | 'gate' | 'up' | 'down'
 
@@ -24,12 +38,22 @@ const HUGGING_FACE_LAYER: Record<LayerTensor, readonly string[]> = {
   query: ['self_attn.q_proj'],
   key: ['self_attn.k_proj'],
   value: ['self_attn.v_proj'],
-  attentionSubNorm: ['self_attn.attn_sub_norm', 'self_attn.inner_attn_ln'],
+  queryInputNorm: ['self_attn.q_proj.norm'],
+  keyInputNorm: ['self_attn.k_proj.norm'],
+  valueInputNorm: ['self_attn.v_proj.norm'],
+  queryHeadNorm: ['self_attn.q_norm'],
+  keyHeadNorm: ['self_attn.k_norm'],
+  attentionSubNorm: ['self_attn.attn_sub_norm', 'self_attn.inner_attn_ln', 'self_attn.o_proj.norm'],
   output: ['self_attn.o_proj'],
-  ffnNorm: ['post_attention_layernorm'],
+  // In Gemma, the name that others have for this norm is that of one before it.
+  attentionPostNorm: ['post_attention_layernorm'],
+  ffnNorm: ['pre_feedforward_layernorm', 'post_attention_layernorm'],
+  gateInputNorm: ['mlp.gate_proj.norm'],
+  upInputNorm: ['mlp.up_proj.norm'],
   gate: ['mlp.gate_proj'],
   up: ['mlp.up_proj'],
-  ffnSubNorm: ['mlp.ffn_sub_norm', 'mlp.ffn_layernorm'],
+  ffnSubNorm: ['mlp.ffn_sub_norm', 'mlp.ffn_layernorm', 'mlp.down_proj.norm'],
+  ffnPostNorm: ['post_feedforward_layernorm'],
   down: ['mlp.down_proj'],
 }
 
@@ -39,24 +63,33 @@ const GGUF_MODEL: Record<ModelTensor, string> = {
   head: 'output',
 }
 
-const GGUF_LAYER: Record<LayerTensor, string> = {
-  attentionNorm: 'attn_norm',
-  query: 'attn_q',
-  key: 'attn_k',
-  value: 'attn_v',
-  attentionSubNorm: 'attn_sub_norm',
-  output: 'attn_output',
-  ffnNorm: 'ffn_norm',
-  gate: 'ffn_gate',
-  up: 'ffn_up',
-  ffnSubNorm: 'ffn_sub_norm',
-  down: 'ffn_down',
+const GGUF_LAYER: Record<LayerTensor, readonly string[]> = {
+  attentionNorm: ['attn_norm'],
+  query: ['attn_q'],
+  key: ['attn_k'],
+  value: ['attn_v'],
+  queryInputNorm: ['attn_q_norm_in'],
+  keyInputNorm: ['attn_k_norm_in'],
+  valueInputNorm: ['attn_v_norm_in'],
+  queryHeadNorm: ['attn_q_norm'],
+  keyHeadNorm: ['attn_k_norm'],
+  attentionSubNorm: ['attn_sub_norm', 'attn_output_norm_in'],
+  output: ['attn_output'],
+  attentionPostNorm: ['post_attention_norm'],
+  ffnNorm: ['ffn_norm'],
+  gate: ['ffn_gate'],
+  up: ['ffn_up'],
+  gateInputNorm: ['ffn_gate_norm_in'],
+  upInputNorm: ['ffn_up_norm_in'],
+  ffnSubNorm: ['ffn_sub_norm', 'ffn_down_norm_in'],
+  down: ['ffn_down'],
+  ffnPostNorm: ['post_ffw_norm'],
 }
 
 /** Names a tensor may have in a file of the format, the usual one first. */
 export function modelTensorNames(format: ModelFile['format'], tensor: ModelTensor): string[] {
-  const name = format === 'gguf' ? GGUF_MODEL[tensor] : HUGGING_FACE_MODEL[tensor]
-  return [`${name}.weight`]
+  if (format === 'gguf') return [`${GGUF_MODEL[tensor]}.weight`]
+  return bareToo(`${HUGGING_FACE_MODEL[tensor]}.weight`)
 }
 
 /** As {@link modelTensorNames}, for a tensor of one layer, counted from 0. */
@@ -65,8 +98,14 @@ export function layerTensorNames(
   layer: number,
   tensor: LayerTensor,
 ): string[] {
-  if (format === 'gguf') return [`blk.${layer}.${GGUF_LAYER[tensor]}.weight`]
-  return HUGGING_FACE_LAYER[tensor].map((name) => `model.layers.${layer}.${name}.weight`)
+  if (format === 'gguf') return GGUF_LAYER[tensor].map((name) => `blk.${layer}.${name}.weight`)
+  const names = HUGGING_FACE_LAYER[tensor]
+  return names.flatMap((name) => bareToo(`model.layers.${layer}.${name}.weight`))
+}
+
+/** Models without a head, of a class such as Qwen3Model, leave "model." out. */
+function bareToo(name: string): string[] {
+  return name.startsWith('model.') ? [name, name.slice('model.'.length)] : [name]
 }
 
 /**

@@ -27,13 +27,20 @@ export interface LayerPlan {
   readonly attentionNorm: TensorInfo
   /** Query, key, value. */
   readonly qkv: readonly MatrixPart[]
+  /** Norms of the inputs of query, key and value; of gate and up below. */
+  readonly qkvInputNorms: readonly TensorInfo[] | undefined
+  /** Norms of query heads and of key heads. */
+  readonly headNorms: readonly [query: TensorInfo, key: TensorInfo] | undefined
   readonly attentionSubNorm: TensorInfo | undefined
   readonly output: readonly MatrixPart[]
+  readonly attentionPostNorm: TensorInfo | undefined
   readonly ffnNorm: TensorInfo
   /** Gate, up. */
   readonly gateUp: readonly MatrixPart[]
+  readonly gateUpInputNorms: readonly TensorInfo[] | undefined
   readonly ffnSubNorm: TensorInfo | undefined
   readonly down: readonly MatrixPart[]
+  readonly ffnPostNorm: TensorInfo | undefined
 }
 
 export interface WeightPlan {
@@ -49,6 +56,7 @@ export interface WeightPlan {
 /** @throws FormatError naming a tensor that is missing or of another shape */
 export function planWeights(file: ModelFile, config: ModelConfig): WeightPlan {
   const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
+  const { subNorms, inputNorms, headNorms, postNorms } = config
   const isInterleaved = file.format === 'gguf' && config.architecture === 'llama'
   let totalBytes = 0
   const find = (names: readonly string[], shape: readonly number[]): TensorInfo => {
@@ -78,31 +86,44 @@ export function planWeights(file: ModelFile, config: ModelConfig): WeightPlan {
         matrix('key', nKvHeads * headDim, dim, rotated),
         matrix('value', nKvHeads * headDim, dim),
       ],
-      attentionSubNorm: config.subNorms ? norm('attentionSubNorm', nHeads * headDim) : undefined,
+      qkvInputNorms: inputNorms
+        ? [norm('queryInputNorm', dim), norm('keyInputNorm', dim), norm('valueInputNorm', dim)]
+        : undefined,
+      headNorms: headNorms
+        ? [norm('queryHeadNorm', headDim), norm('keyHeadNorm', headDim)]
+        : undefined,
+      attentionSubNorm: subNorms ? norm('attentionSubNorm', nHeads * headDim) : undefined,
       output: [matrix('output', dim, nHeads * headDim)],
+      attentionPostNorm: postNorms ? norm('attentionPostNorm', dim) : undefined,
       ffnNorm: norm('ffnNorm', dim),
       gateUp: [matrix('gate', ffnDim, dim), matrix('up', ffnDim, dim)],
-      ffnSubNorm: config.subNorms ? norm('ffnSubNorm', ffnDim) : undefined,
+      gateUpInputNorms: inputNorms
+        ? [norm('gateInputNorm', dim), norm('upInputNorm', dim)]
+        : undefined,
+      ffnSubNorm: subNorms ? norm('ffnSubNorm', ffnDim) : undefined,
       down: [matrix('down', dim, ffnDim)],
+      ffnPostNorm: postNorms ? norm('ffnPostNorm', dim) : undefined,
     }
   })
-  refuseSubNorms(file, config)
+  refuseOtherNorms(file, config)
   const finalNorm = find(modelTensorNames(file.format, 'finalNorm'), [dim])
   const head = config.tiedHead ? undefined : table('head')
   return { embedding, layers, finalNorm, head, totalBytes }
 }
 
-/** A sub-norm that the configuration does not know of would silently be left out. */
-function refuseSubNorms(file: ModelFile, config: ModelConfig): void {
-  if (config.subNorms) return
-  const names = (['attentionSubNorm', 'ffnSubNorm'] as const).flatMap((norm) =>
-    layerTensorNames(file.format, 0, norm),
-  )
+/** A norm that the configuration does not know of would silently be left out. */
+function refuseOtherNorms(file: ModelFile, config: ModelConfig): void {
+  const unknown: LayerNorm[] = []
+  if (!config.subNorms) unknown.push('attentionSubNorm', 'ffnSubNorm')
+  if (!config.inputNorms) unknown.push('queryInputNorm', 'gateInputNorm')
+  if (!config.headNorms) unknown.push('queryHeadNorm', 'keyHeadNorm')
+  if (!config.postNorms) unknown.push('ffnPostNorm')
+  const names = unknown.flatMap((norm) => layerTensorNames(file.format, 0, norm))
   const found = names.find((name) => file.tensors.has(name))
   if (found === undefined) return
   throw new FormatError(
     `Expected no tensor "${found}" in ${file.name}, as architecture "${config.architecture}" has ` +
-      'no sub-norms. The file is of another family than it says.',
+      'no such norm. The file is of another family than it says.',
     { field: found, path: file.name },
   )
 }

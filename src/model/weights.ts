@@ -3,8 +3,10 @@
  * is the packed weights plus one chunk of rows.
  */
 import type { Backend } from '../backends/backend.ts'
-import type { ModelFile } from '../formats/model-file.ts'
+import { FormatError } from '../errors.ts'
+import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 import type { TernaryPacking } from '../kernels/commands.ts'
+import { TILE } from '../ternary/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
 import type { ModelConfig } from './config.ts'
 import {
@@ -14,7 +16,7 @@ import {
   projectionType,
   tableType,
 } from './dense-weights.ts'
-import type { DecoderWeights, LayerWeights, LinearWeights } from './forward.ts'
+import type { DecoderWeights, LayerWeights, LinearWeights, PartInput } from './forward.ts'
 import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
 import { WeightLoading, type WeightProgress } from './weight-loading.ts'
@@ -61,7 +63,7 @@ export async function loadWeights(
     for (const [i, layer] of plan.layers.entries()) {
       layers.push(await loadLayer(loading, config, layer, `layer ${i}`))
     }
-    const finalNorm = await loadVector(loading, plan.finalNorm)
+    const finalNorm = await loadVector(loading, plan.finalNorm, normShift(config))
     const head = plan.head === undefined ? embedding : await table(plan.head, 'head')
     const ternaryBytes = layers.flatMap(matricesOf).reduce((sum, w) => sum + ternaryBytesOf(w), 0)
     const denseBytes = owner.byteLength - ternaryBytes
@@ -87,17 +89,56 @@ async function loadLayer(
     const type = projectionType(parts)
     return { kind: 'dense', matrix: await loadDenseMatrix(loading, parts, type, matrixLabel) }
   }
-  const { attentionSubNorm, ffnSubNorm } = plan
+  const { attentionSubNorm, ffnSubNorm, headNorms, attentionPostNorm, ffnPostNorm } = plan
+  /** A norm of the body, which a file may hold as what is added to 1. */
+  const norm = (tensor: TensorInfo) => loadVector(loading, tensor, normShift(config))
+  const { qkvInputNorms, gateUpInputNorms } = plan
   return {
-    attentionNorm: await loadVector(loading, plan.attentionNorm),
+    attentionNorm: await norm(plan.attentionNorm),
     qkv: await linear(plan.qkv, 'qkv'),
+    qkvInputs: qkvInputNorms && (await loadInputs(loading, plan.qkv, qkvInputNorms)),
+    headNorms: headNorms && { query: await norm(headNorms[0]), key: await norm(headNorms[1]) },
     attentionSubNorm: attentionSubNorm && (await loadVector(loading, attentionSubNorm)),
     output: await linear(plan.output, 'output'),
-    ffnNorm: await loadVector(loading, plan.ffnNorm),
+    attentionPostNorm: attentionPostNorm && (await norm(attentionPostNorm)),
+    ffnNorm: await norm(plan.ffnNorm),
     gateUp: await linear(plan.gateUp, 'gate and up'),
+    gateUpInputs: gateUpInputNorms && (await loadInputs(loading, plan.gateUp, gateUpInputNorms)),
     ffnSubNorm: ffnSubNorm && (await loadVector(loading, ffnSubNorm)),
     down: await linear(plan.down, 'down'),
+    ffnPostNorm: ffnPostNorm && (await norm(ffnPostNorm)),
   }
+}
+
+function normShift(config: ModelConfig): number {
+  return config.shiftedNorms ? 1 : 0
+}
+
+/**
+ * The norms of stacked parts, each with the rows that it is for.
+ *
+ * @throws FormatError if a part begins inside a stripe of 16 rows, where no product can
+ */
+async function loadInputs(
+  loading: WeightLoading,
+  parts: readonly MatrixPart[],
+  norms: readonly TensorInfo[],
+): Promise<PartInput[]> {
+  const inputs: PartInput[] = []
+  let first = 0
+  for (const [i, { tensor, rows }] of parts.entries()) {
+    if (first % TILE !== 0) {
+      throw new FormatError(
+        `Expected the rows before "${tensor.name}" to be a multiple of ${TILE}, as its input has a ` +
+          `norm of its own, got ${first}. Models of this shape cannot be run.`,
+        { field: tensor.name, path: tensor.source.name },
+      )
+    }
+    const norm = await loadVector(loading, norms[i])
+    inputs.push({ norm, part: { first, count: rows } })
+    first += rows
+  }
+  return inputs
 }
 
 function ternaryWeights({ layers }: WeightPlan): number {
