@@ -15,9 +15,9 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 // Loops over tiles are slower unrolled: the engine then runs out of registers.
 #define ROLLED _Pragma("clang loop unroll(disable)")
-// Keeps the compiler from spreading a base and its constant offsets over several sums: a constant that
-// stays in the load instruction costs nothing.
-#define AS_BASE(p) __asm__("" : "+r"(p))
+// What the compiler must not look through: constants, which the engine would build again in every
+// round of a loop, and bases, so that what is added to them stays in the load instruction.
+#define AS_VALUE(v) __asm__("" : "+r"(v))
 // Tokens that share one pass over the weights.
 #define TOKEN_BLOCK 8
 
@@ -41,41 +41,53 @@ INLINE v128_t add_wide(v128_t sum, v128_t pair_sums) {
   return wasm_i32x4_add(sum, wasm_i32x4_extadd_pairwise_i16x8(pair_sums));
 }
 
-// One token against a stripe, all quarters at once. One shift serves two groups: the odd ones stay two
-// bits up, worth four times themselves, in sums that are scaled back at the end.
-INLINE void stripe_of_token(const int32_t wide, const uint8_t *w, const int8_t *q, int32_t tiles,
-                            v128_t *out) {
-  const v128_t low = wasm_i8x16_splat(0x03), raised = wasm_i8x16_splat(0x0c);
+// One token against two quarters of a few tiles: what it needs just fits in the registers that the
+// engine has on x86. One shift serves two groups of columns: the odd ones stay two bits up, worth four
+// times themselves, in sums of their own.
+INLINE void half_of_token(const int32_t wide, const uint8_t *w, const int8_t *q, int32_t tiles,
+                          v128_t *even, v128_t *odd) {
+  v128_t low = wasm_i8x16_splat(0x03), raised = wasm_i8x16_splat(0x0c);
+  AS_VALUE(low);
+  AS_VALUE(raised);
   const v128_t zero = wasm_i32x4_splat(0);
-  v128_t even[4] = {zero, zero, zero, zero}, odd[4] = {zero, zero, zero, zero};
-  const int32_t block = wide ? tiles : RAISED_TILES_IN_INT16;
-  for (int32_t start = 0; start < tiles; start += block) {
-    const int32_t end = tiles - start < block ? tiles : start + block;
-    v128_t a[4] = {zero, zero, zero, zero}, b[4] = {zero, zero, zero, zero};
-    ROLLED for (int32_t tile = start; tile < end; tile++) {
-      const int8_t *words = q + (size_t)tile * 16;
-      AS_BASE(words);
-      const v128_t q0 = WORD(words), q1 = WORD(words + 4);
-      const v128_t q2 = WORD(words + 8), q3 = WORD(words + 12);
-      UNROLL for (int32_t s = 0; s < 4; s++) {
-        const v128_t x = wasm_v128_load(w + (size_t)tile * 64 + s * 16), y = wasm_u16x8_shr(x, 4);
-        const v128_t c0 = wasm_v128_and(x, low), c1 = wasm_v128_and(x, raised);
-        const v128_t c2 = wasm_v128_and(y, low), c3 = wasm_v128_and(y, raised);
-        if (wide) {
-          even[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q0, c0, even[s]);
-          odd[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q1, c1, odd[s]);
-          even[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q2, c2, even[s]);
-          odd[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q3, c3, odd[s]);
-        } else {
-          a[s] = wasm_i16x8_add(a[s], wasm_i16x8_add(pairs(q0, c0), pairs(q2, c2)));
-          b[s] = wasm_i16x8_add(b[s], wasm_i16x8_add(pairs(q1, c1), pairs(q3, c3)));
-        }
+  v128_t a[2] = {zero, zero}, b[2] = {zero, zero};
+  ROLLED for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 16) {
+    AS_VALUE(w);
+    AS_VALUE(q);
+    const v128_t q0 = WORD(q), q1 = WORD(q + 4), q2 = WORD(q + 8), q3 = WORD(q + 12);
+    UNROLL for (int32_t s = 0; s < 2; s++) {
+      const v128_t x = wasm_v128_load(w + s * 16), y = wasm_u16x8_shr(x, 4);
+      const v128_t c0 = wasm_v128_and(x, low), c1 = wasm_v128_and(x, raised);
+      const v128_t c2 = wasm_v128_and(y, low), c3 = wasm_v128_and(y, raised);
+      if (wide) {
+        even[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q0, c0, even[s]);
+        odd[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q1, c1, odd[s]);
+        even[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q2, c2, even[s]);
+        odd[s] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q3, c3, odd[s]);
+      } else {
+        a[s] = wasm_i16x8_add(a[s], wasm_i16x8_add(pairs(q0, c0), pairs(q2, c2)));
+        b[s] = wasm_i16x8_add(b[s], wasm_i16x8_add(pairs(q1, c1), pairs(q3, c3)));
       }
     }
-    UNROLL for (int32_t s = 0; s < 4 && !wide; s++) {
-      even[s] = add_wide(even[s], a[s]);
-      odd[s] = add_wide(odd[s], b[s]);
-    }
+  }
+  UNROLL for (int32_t s = 0; s < 2 && !wide; s++) {
+    even[s] = add_wide(even[s], a[s]);
+    odd[s] = add_wide(odd[s], b[s]);
+  }
+}
+
+// One token against a stripe. The halves take turns every few tiles, so that memory is read evenly.
+INLINE void stripe_of_token(const int32_t wide, const uint8_t *w, const int8_t *q, int32_t tiles,
+                            v128_t *out) {
+  const v128_t zero = wasm_i32x4_splat(0);
+  v128_t even[4] = {zero, zero, zero, zero}, odd[4] = {zero, zero, zero, zero};
+  for (int32_t start = 0; start < tiles; start += RAISED_TILES_IN_INT16) {
+    const int32_t left = tiles - start;
+    const int32_t count = left < RAISED_TILES_IN_INT16 ? left : RAISED_TILES_IN_INT16;
+    const uint8_t *from = w + (size_t)start * 64;
+    const int8_t *words = q + (size_t)start * 16;
+    half_of_token(wide, from, words, count, even, odd);
+    half_of_token(wide, from + 32, words, count, even + 2, odd + 2);
   }
   UNROLL for (int32_t s = 0; s < 4; s++) {
     out[s] = wasm_i32x4_add(even[s], wasm_i32x4_shr(odd[s], 2));
@@ -100,7 +112,7 @@ INLINE void quarter_of_tokens(const int32_t wide, const int32_t tokens, const ui
       const v128_t c3 = wasm_v128_and(wasm_u16x8_shr(x, 6), mask);
       UNROLL for (int32_t t = 0; t < tokens; t++) {
         const int8_t *words = q + t * q_stride + (size_t)tile * 16;
-        AS_BASE(words);
+        AS_VALUE(words);
         const v128_t q0 = WORD(words), q1 = WORD(words + 4);
         const v128_t q2 = WORD(words + 8), q3 = WORD(words + 12);
         if (wide) {

@@ -41,24 +41,41 @@ typedef union {
   i32x16 whole;
 } stripe_sums;
 
+// What the compiler must not look through: constants, which the engine would build again in every
+// round of a loop, and bases, so that what is added to them stays in the load instruction.
+#define AS_VALUE(v) __asm__("" : "+r"(v))
+// Four sums at once: what comes after in the source stays after. Left alone, the compiler takes the
+// quarters one by one and holds all activations meanwhile, for which there are not enough registers.
+#define IN_ORDER(v) __asm__("" : "+r"((v)[0]), "+r"((v)[1]), "+r"((v)[2]), "+r"((v)[3]))
+
+// The codes that the masks find in a tile's words, times four pairs of activations.
+INLINE void add_codes(const v128_t *x, const v128_t *mask, const int16_t *pairs, v128_t *sum) {
+  UNROLL for (int32_t p = 0; p < 4; p++) {
+    const v128_t pair = WORD(pairs + 2 * p);
+    UNROLL for (int32_t s = 0; s < 4; s++) {
+      sum[s] = wasm_i32x4_add(sum[s], wasm_i32x4_dot_i16x8(wasm_v128_and(x[s], mask[p]), pair));
+    }
+    IN_ORDER(sum);
+  }
+}
+
 INLINE void add_chunk(const uint8_t *w, const int16_t *wide, int32_t tiles, stripe_sums *total) {
-  v128_t sum[4];
+  v128_t mask[4], sum[4];
+  UNROLL for (int32_t p = 0; p < 4; p++) {
+    mask[p] = wasm_i16x8_splat((int16_t)(3 << (2 * p)));
+    AS_VALUE(mask[p]);
+  }
   UNROLL for (int32_t s = 0; s < 4; s++) sum[s] = wasm_i32x4_splat(0);
   ROLLED for (int32_t tile = 0; tile < tiles; tile++, w += 64, wide += WIDE) {
-    v128_t x[4], y[4];
-    UNROLL for (int32_t s = 0; s < 4; s++) {
-      x[s] = wasm_v128_load(w + s * 16);
-      y[s] = wasm_u16x8_shr(x[s], 8);
-    }
-    UNROLL for (int32_t p = 0; p < 4; p++) {
-      const v128_t mask = wasm_i16x8_splat((int16_t)(3 << (2 * p)));
-      const v128_t even = WORD(wide + 2 * p), odd = WORD(wide + 8 + 2 * p);
-      UNROLL for (int32_t s = 0; s < 4; s++) {
-        const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_and(x[s], mask), even);
-        const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_and(y[s], mask), odd);
-        sum[s] = wasm_i32x4_add(sum[s], wasm_i32x4_add(low, high));
-      }
-    }
+    AS_VALUE(w);
+    AS_VALUE(wide);
+    v128_t x[4];
+    UNROLL for (int32_t s = 0; s < 4; s++) x[s] = wasm_v128_load(w + s * 16);
+    IN_ORDER(x);
+    add_codes(x, mask, wide, sum);
+    UNROLL for (int32_t s = 0; s < 4; s++) x[s] = wasm_u16x8_shr(x[s], 8);
+    IN_ORDER(x);
+    add_codes(x, mask, wide + 8, sum);
   }
   UNROLL for (int32_t s = 0; s < 4; s++) {
     total->quarter[s] = wasm_i32x4_add(total->quarter[s], wasm_i32x4_shr(sum[s], 6));
