@@ -2,38 +2,21 @@
 //
 // Everything that comes from JavaScript has been checked there (validate.ts), and addresses are those
 // that `allocate` gave out; this file checks only what a bug could turn into a crash.
-#include <node_api.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "addon-image.h"
 #include "cpu.h"
+#include "node-call.h"
 #include "pool.h"
 #include "threads.h"
 
 #define COMMAND_SLOTS (1 + COMMAND_POINTERS + COMMAND_INTEGERS + COMMAND_FLOATS)
 
-static napi_value throw_error(napi_env env, const char *message) {
-  napi_throw_error(env, "BACKEND", message);
-  return NULL;
-}
-
-#define CHECK(call) \
-  if ((call) != napi_ok) return throw_error(env, "native addon: " #call " failed")
-
 static napi_value make_function(napi_env env, const char *name, napi_callback run) {
   napi_value f = NULL;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, run, NULL, &f);
   return f;
-}
-
-static bool read_arguments(napi_env env, napi_callback_info info, size_t expected, napi_value *argv) {
-  size_t count = expected;
-  if (napi_get_cb_info(env, info, &count, argv, NULL, NULL) != napi_ok || count < expected) {
-    throw_error(env, "native addon: too few arguments");
-    return false;
-  }
-  return true;
 }
 
 // --- variants() -> [{ isa, missing }] ---
@@ -288,6 +271,7 @@ NAPI_MODULE_INIT() {
       {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of},
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
       {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
+      {"openImage", image_open_call}, {"markSparse", image_sparse_call}, {"dropPages", image_drop_call},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value f = make_function(env, functions[i].name, functions[i].run);

@@ -53,6 +53,7 @@ const FLAGS = [
   '-Wno-psabi',
 ]
 
+const ADDON = ['native/addon.c', 'native/addon-image.c', 'native/image.c']
 const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
 
 /** WebAssembly modules: a variant with its features, each with and without threads. */
@@ -181,7 +182,7 @@ export async function buildNative(target) {
   return unlessFresh(target.name, [output], async () => {
     const zig = zigBinary()
     const include = nodeHeaders()
-    const objects = await compileAll(target, build, ['native/addon.c'], include)
+    const objects = await compileAll(target, build, ADDON, include)
     if (target.platform === 'win32') {
       const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
       const definitions = join(include, '../def/node_api.def')

@@ -25,6 +25,29 @@ export interface Program {
  */
 export type BufferUse = 'weights' | 'state'
 
+/** A file in memory; see {@link Backend.mapFile}. Its bytes may only be read. */
+export interface MappedFile {
+  readonly bytes: Uint8Array
+  /** Over all bytes from the 16th on: 16 hexadecimal digits. Against damage, not against people. */
+  readonly checksum: string
+  /**
+   * A buffer over a part of the file, to be freed like any other. Kernels may read 64 bytes behind it,
+   * which must lie in the file too.
+   */
+  buffer(range: FileRange): DeviceBuffer
+  /** Gives the mapping up when the last of its buffers is freed, or now if there is none. */
+  close(): void
+}
+
+export interface FileRange {
+  readonly label: string
+  readonly byteOffset: number
+  /** At a multiple of 64. */
+  readonly byteLength: number
+  /** Bytes at the end of the range of which only few are read, here and there. */
+  readonly sparseBytes?: number
+}
+
 export interface Backend {
   readonly name: BackendName
   /** For people: what really runs, e.g. "native x86-avx512vnni, 2 threads". */
@@ -48,6 +71,15 @@ export interface Backend {
    * readable between a settled `submit` and the next one.
    */
   map?(buffer: DeviceBuffer): Uint8Array
+  /**
+   * Checks a file of packed weights and maps it, where the backend can: its pages are read when they
+   * are used and shared with every process that maps the same file.
+   *
+   * @throws BackendError if the file cannot be read or mapped
+   */
+  mapFile?(path: string): Promise<MappedFile>
+  /** The checksum that `mapFile` gives for this file. */
+  checksumFile?(path: string): Promise<string>
 
   /** Checks every command's shapes (ShapeError) and makes a program of the list. */
   record(commands: readonly Command[]): Program

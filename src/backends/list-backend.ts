@@ -11,7 +11,7 @@ import type { Backend, BackendName, BufferUse, Program } from './backend.ts'
 import { type Encoded, encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
 
 /** Kernels may read a whole vector from a row's last element. */
-const TAIL_BYTES = 64
+export const TAIL_BYTES = 64
 
 /** A buffer with its place in the backend's memory. */
 export class ListBuffer<Memory> implements DeviceBuffer {
@@ -83,10 +83,7 @@ export abstract class ListBackend<Memory, List> implements Backend {
       throw new BackendError(`Expected a byte length for "${label}", got ${byteLength}.`)
     }
     const { address, memory } = this.reserve(byteLength + TAIL_BYTES, label, use)
-    const buffer = new ListBuffer(label, byteLength, address, memory)
-    this.#buffers.add(buffer)
-    this.#allocatedBytes += byteLength
-    return buffer
+    return this.adopt(new ListBuffer(label, byteLength, address, memory))
   }
 
   free(buffer: DeviceBuffer): void {
@@ -161,6 +158,13 @@ export abstract class ListBackend<Memory, List> implements Backend {
   protected own(buffer: DeviceBuffer): ListBuffer<Memory> {
     if (this.#buffers.has(buffer)) return buffer as ListBuffer<Memory>
     throw new BackendError(`The buffer "${buffer.label}" is freed or of another backend.`)
+  }
+
+  /** Makes a buffer one of this backend's. */
+  protected adopt(buffer: ListBuffer<Memory>): DeviceBuffer {
+    this.#buffers.add(buffer)
+    this.#allocatedBytes += buffer.byteLength
+    return buffer
   }
 
   /** Zeroed memory. */

@@ -31,6 +31,16 @@ export interface Addon {
   /** Commands as encode-command.ts lays them out. */
   record(slots: Float64Array): ProgramHandle
   submit(pool: PoolHandle, program: ProgramHandle): Promise<void>
+  /** The checksum of a file, and its bytes in memory if `map` is set: they must not be written to. */
+  openImage(
+    path: string,
+    threads: number,
+    map: boolean,
+  ): Promise<{ bytes: ArrayBuffer | null; checksum: string }>
+  /** Of a part of a mapped file: little of it is used, here and there. */
+  markSparse(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
+  /** Gives a part's pages back to the system's cache until they are read again. */
+  dropPages(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
 }
 
 const require = createRequire(import.meta.url)

@@ -6,10 +6,11 @@
  */
 import { BackendError } from '../../errors.ts'
 import type { DeviceBuffer } from '../../kernels/commands.ts'
-import type { BufferUse } from '../backend.ts'
-import { ListBackend, type ListBuffer } from '../list-backend.ts'
+import type { BufferUse, FileRange, MappedFile } from '../backend.ts'
+import { ListBackend, ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
 import { readCpuCores } from './cpu-cores.ts'
+import { MappedPages, type NativeMemory } from './mapped-file.ts'
 
 export interface NativeOptions {
   /** Forces a variant, e.g. 'x86-avx2'; unset: the fastest that runs here. */
@@ -64,12 +65,13 @@ export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
   return new NativeBackend(addon, variant.isa, threads)
 }
 
-class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
+class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
   readonly threads: number
   readonly #addon: Addon
   readonly #pool: PoolHandle
+  readonly #mapped = new Set<MappedPages>()
 
   /** @internal Use {@link openNativeBackend}. */
   constructor(addon: Addon, isa: string, threads: number) {
@@ -84,22 +86,51 @@ class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
     return this.view(this.own(buffer))
   }
 
+  async mapFile(path: string): Promise<MappedFile> {
+    const { bytes, checksum } = await this.#open(path, true)
+    if (bytes === null) throw new Error('The addon mapped nothing.')
+    const pages = new MappedPages(this.#addon, { bytes, checksum }, (freed) =>
+      this.#mapped.delete(freed),
+    )
+    this.#mapped.add(pages)
+    return {
+      bytes: pages.bytes,
+      checksum,
+      buffer: (range) => this.#bufferOf(pages, range),
+      close: () => pages.release(),
+    }
+  }
+
+  async checksumFile(path: string): Promise<string> {
+    return (await this.#open(path, false)).checksum
+  }
+
+  override write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
+    if (this.own(buffer).memory.isReadOnly) {
+      throw new BackendError(`Expected memory to write to, got "${buffer.label}" of a mapped file.`)
+    }
+    super.write(buffer, byteOffset, bytes)
+  }
+
   /** The variant whose kernels ran the last program, as the addon saw it; null before the first. */
   get ranIsa(): string | null {
     return this.#addon.ranIsa(this.#pool)
   }
 
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {
-    const memory = this.#addon.allocate(byteLength, use === 'weights')
-    return { address: this.#addon.addressOf(memory), memory }
+    const pages = this.#addon.allocate(byteLength, use === 'weights')
+    const release = () => this.#addon.release(pages)
+    const memory = { pages, byteOffset: 0, isReadOnly: false, release }
+    return { address: this.#addon.addressOf(pages), memory }
   }
 
-  protected override release(buffer: ListBuffer<ArrayBuffer>): void {
-    this.#addon.release(buffer.memory)
+  protected override release(buffer: ListBuffer<NativeMemory>): void {
+    buffer.memory.release()
   }
 
-  protected override view(buffer: ListBuffer<ArrayBuffer>): Uint8Array {
-    return new Uint8Array(buffer.memory, 0, buffer.byteLength)
+  protected override view(buffer: ListBuffer<NativeMemory>): Uint8Array {
+    const { pages, byteOffset } = buffer.memory
+    return new Uint8Array(pages, byteOffset, buffer.byteLength)
   }
 
   protected override makeList(slots: Float64Array): ProgramHandle {
@@ -115,5 +146,20 @@ class NativeBackend extends ListBackend<ArrayBuffer, ProgramHandle> {
 
   protected override close(): void {
     this.#addon.closePool(this.#pool)
+  }
+
+  async #open(path: string, map: boolean) {
+    try {
+      return await this.#addon.openImage(path, this.threads, map)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new BackendError(`The file ${path} cannot be used as memory: ${reason}.`, { cause })
+    }
+  }
+
+  #bufferOf(pages: MappedPages, range: FileRange): DeviceBuffer {
+    const memory = pages.use(range)
+    const address = this.#addon.addressOf(memory.pages) + range.byteOffset
+    return this.adopt(new ListBuffer(range.label, range.byteLength, address, memory))
   }
 }

@@ -1,0 +1,124 @@
+// Node-API for image.h: files of packed weights as memory that JavaScript sees too.
+#include "addon-image.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "image.h"
+#include "node-call.h"
+
+// --- openImage(path, threads, map) -> Promise<{ bytes, checksum }> ---
+
+typedef struct {
+  napi_async_work work;
+  napi_deferred deferred;
+  char *path;
+  int32_t threads;
+  bool map;
+  image_file file;
+  const char *problem;
+} opening;
+
+static void open_run(napi_env env, void *data) {
+  (void)env;
+  opening *o = data;
+  o->problem = image_open(o->path, o->threads, o->map, &o->file);
+}
+
+static void unmap(napi_env env, void *data, void *hint) {
+  (void)env;
+  image_unmap(data, (size_t)(uintptr_t)hint);
+}
+
+// bytes is null where only the checksum was asked for.
+static napi_value opened(napi_env env, opening *o) {
+  napi_value result, bytes, checksum;
+  char digits[17];
+  snprintf(digits, sizeof digits, "%016llx", (unsigned long long)o->file.checksum);
+  if (napi_create_object(env, &result) != napi_ok ||
+      napi_create_string_utf8(env, digits, 16, &checksum) != napi_ok ||
+      napi_set_named_property(env, result, "checksum", checksum) != napi_ok) {
+    return NULL;
+  }
+  if (!o->file.data) {
+    napi_get_null(env, &bytes);
+  } else if (napi_create_external_arraybuffer(env, o->file.data, o->file.bytes, unmap,
+                                              (void *)(uintptr_t)o->file.bytes, &bytes) == napi_ok) {
+    o->file.data = NULL;
+  } else {
+    o->problem = "this runtime refuses external memory";
+    return NULL;
+  }
+  return napi_set_named_property(env, result, "bytes", bytes) == napi_ok ? result : NULL;
+}
+
+static void open_done(napi_env env, napi_status status, void *data) {
+  opening *o = data;
+  napi_value result = NULL;
+  if (status == napi_ok && !o->problem) result = opened(env, o);
+  if (result) {
+    napi_resolve_deferred(env, o->deferred, result);
+  } else {
+    napi_value message, error;
+    const char *problem = o->problem ? o->problem : "it cannot be shown to JavaScript";
+    napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &message);
+    napi_create_error(env, NULL, message, &error);
+    napi_reject_deferred(env, o->deferred, error);
+  }
+  if (o->file.data) image_unmap(o->file.data, o->file.bytes);
+  napi_delete_async_work(env, o->work);
+  free(o->path);
+  free(o);
+}
+
+napi_value image_open_call(napi_env env, napi_callback_info info) {
+  napi_value argv[3], promise, name;
+  if (!read_arguments(env, info, 3, argv)) return NULL;
+  size_t length;
+  CHECK(napi_get_value_string_utf8(env, argv[0], NULL, 0, &length));
+  opening *o = calloc(1, sizeof(opening));
+  if (o) o->path = malloc(length + 1);
+  if (!o || !o->path) {
+    free(o);
+    return throw_error(env, "native addon: no memory to open a file");
+  }
+  if (napi_get_value_string_utf8(env, argv[0], o->path, length + 1, &length) != napi_ok ||
+      napi_get_value_int32(env, argv[1], &o->threads) != napi_ok ||
+      napi_get_value_bool(env, argv[2], &o->map) != napi_ok ||
+      napi_create_promise(env, &o->deferred, &promise) != napi_ok ||
+      napi_create_string_utf8(env, "bitnet:image", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_async_work(env, NULL, name, open_run, open_done, o, &o->work) != napi_ok ||
+      napi_queue_async_work(env, o->work) != napi_ok) {
+    free(o->path);
+    free(o);
+    return throw_error(env, "native addon: a file cannot be opened this way");
+  }
+  return promise;
+}
+
+// --- markSparse(bytes, offset, length), dropPages(bytes, offset, length) ---
+
+static napi_value with_range(napi_env env, napi_callback_info info, void (*run)(void *, size_t)) {
+  napi_value argv[3];
+  if (!read_arguments(env, info, 3, argv)) return NULL;
+  void *data;
+  size_t bytes;
+  int64_t offset, length;
+  CHECK(napi_get_arraybuffer_info(env, argv[0], &data, &bytes));
+  CHECK(napi_get_value_int64(env, argv[1], &offset));
+  CHECK(napi_get_value_int64(env, argv[2], &length));
+  if (offset < 0 || length < 0 || (uint64_t)offset > bytes || (uint64_t)length > bytes - (uint64_t)offset) {
+    return throw_error(env, "native addon: a range outside of its buffer");
+  }
+  run((char *)data + offset, (size_t)length);
+  return NULL;
+}
+
+napi_value image_sparse_call(napi_env env, napi_callback_info info) {
+  return with_range(env, info, image_mark_sparse);
+}
+
+napi_value image_drop_call(napi_env env, napi_callback_info info) {
+  return with_range(env, info, image_drop_pages);
+}

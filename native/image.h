@@ -1,0 +1,29 @@
+// Files of packed weights: a checksum over all of one, and its pages in this process's memory.
+#ifndef BITNET_IMAGE_H
+#define BITNET_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Bytes at the start of a file that its checksum leaves out: a mark, and the checksum itself.
+#define IMAGE_UNCHECKED_BYTES 16
+
+typedef struct {
+  // NULL where only the checksum was asked for.
+  void *data;
+  size_t bytes;
+  uint64_t checksum;
+} image_file;
+
+// Reads the whole file once for its checksum and, if `map` is set, maps that same file to memory that
+// must not be written to. Reading goes through small buffers, so that no page counts as this process's
+// before it is used. Returns what went wrong, or NULL.
+const char *image_open(const char *path, int32_t threads, int map, image_file *out);
+void image_unmap(void *data, size_t bytes);
+
+// Says of a part of a mapped file that little of it is used, here and there; and gives back the pages
+// of it that this process holds. They stay in the system's cache, and come back when they are read.
+void image_mark_sparse(void *data, size_t bytes);
+void image_drop_pages(void *data, size_t bytes);
+
+#endif
