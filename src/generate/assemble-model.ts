@@ -12,6 +12,7 @@ import {
   samplingFromGenerationConfig,
   samplingFromGguf,
 } from '../model/sampling-defaults.ts'
+import type { ImageReport, WeightImages } from '../model/weight-images.ts'
 import { type LoadedWeights, loadWeights } from '../model/weights.ts'
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../tokenizer/from-json.ts'
@@ -29,6 +30,8 @@ export interface LoadedEngine {
   readonly weights: LoadedWeights
   readonly decoder: Decoder
   readonly loadMs: number
+  /** Where the weights came from; absent without a place for images. */
+  readonly image?: ImageReport
   /** Frees all of it, the backend included. */
   dispose(): void
 }
@@ -37,20 +40,22 @@ export interface LoadedEngine {
  * Loads an opened model. The file stays open.
  *
  * @param began when loading began, by `performance.now()`
+ * @param images what keeps packed weights between two starts; unset: nothing
  */
 export async function assembleModel(
   opened: OpenedModel,
   options: LoadOptions,
   began: number,
   openBackend: BackendOpener,
+  images?: WeightImages,
 ): Promise<LanguageModel> {
   const { file } = opened
   const config = readConfig(file)
   const defaults = samplingDefaults(opened)
   const tokenizer = loadTokenizer(opened, config.vocabSize)
-  const engine = await openEngine(file, config, options, began, openBackend)
+  const engine = await openEngine(file, config, options, began, openBackend, images)
   try {
-    const { backend, weights, decoder } = engine
+    const { backend, weights, decoder, image } = engine
     return createLanguageModel({
       engine: decoder,
       tokenizer,
@@ -59,12 +64,14 @@ export async function assembleModel(
         isa: backend.isa,
         threads: backend.threads,
         description: backend.description,
+        weightsFrom: image?.state === 'mapped' ? 'image' : 'file',
       },
       memory: {
         ternaryBytes: weights.ternaryBytes,
         denseBytes: weights.denseBytes,
         activationBytes: decoder.activationBytes,
         cacheBytesPerToken: decoder.cacheBytesPerToken,
+        ...(image && { image }),
       },
       loadMs: engine.loadMs,
       name: config.name,
@@ -81,6 +88,7 @@ export async function assembleModel(
  * Opens a backend and loads a file's weights onto it. The file stays open.
  *
  * @param began when loading began, by `performance.now()`
+ * @param images what keeps packed weights between two starts; unset: nothing
  */
 export async function openEngine(
   file: ModelFile,
@@ -88,16 +96,20 @@ export async function openEngine(
   options: LoadOptions,
   began: number,
   openBackend: BackendOpener,
+  images?: WeightImages,
 ): Promise<LoadedEngine> {
   const backend = await openBackend(options)
   try {
-    const weights = await loadWeights(backend, file, config, options)
+    const load = () => loadWeights(backend, file, config, options)
+    const loaded = await images?.load({ backend, file, config, options }, load)
+    const { weights, image } = loaded ?? { weights: await load(), image: undefined }
     const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
     return {
       backend,
       weights,
       decoder,
       loadMs: performance.now() - began,
+      ...(image && { image }),
       dispose: () => {
         decoder.dispose()
         weights.dispose()

@@ -3,6 +3,7 @@
  */
 import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
+import type { ImageReport } from '../model/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type {
   BackendReport,
@@ -46,6 +47,8 @@ export interface ModelMemory {
   readonly denseBytes: number
   readonly activationBytes: number
   readonly cacheBytesPerToken: number
+  /** Where the weights came from; absent in browsers and where images are turned off. */
+  readonly image?: ImageReport
 }
 
 export interface LanguageModel extends AsyncDisposable {
@@ -94,6 +97,12 @@ export interface LoadOptions {
    * for long contexts, docs/performance.md has what they cost.
    */
   readonly kv?: CacheType
+  /**
+   * In Node, keep packed weights in the cache and map them at the next start, which is then ready in a
+   * fraction of the time, and shared by all processes with this model; see docs/performance.md. Unset:
+   * true, unless BITNET_IMAGE=0.
+   */
+  readonly image?: boolean
   readonly onProgress?: (progress: LoadProgress) => void
   readonly signal?: AbortSignal
 }

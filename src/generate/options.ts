@@ -98,6 +98,8 @@ export interface BackendReport {
   readonly isa: string
   readonly threads: number
   readonly description: string
+  /** Whether this start packed the weights of the model's file or mapped their packed image. */
+  readonly weightsFrom?: 'file' | 'image'
 }
 
 export interface GenerateResult {

@@ -7,6 +7,7 @@ import { type LoadedEngine, openEngine } from '../generate/assemble-model.ts'
 import type { LoadOptions } from '../generate/language-model.ts'
 import { readConfig } from '../model/read-config.ts'
 import { resolveModel } from './default-model.ts'
+import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
 
 export type { LoadedEngine } from '../generate/assemble-model.ts'
@@ -23,10 +24,11 @@ export async function loadEngine(
   options: LoadOptions = {},
 ): Promise<LoadedEngine> {
   const began = performance.now()
+  const images = options.image === false ? undefined : weightImages()
   options.signal?.throwIfAborted()
   const { file } = await openModelFile(await resolveModel(source))
   try {
-    return await openEngine(file, readConfig(file), options, began, openBackend)
+    return await openEngine(file, readConfig(file), options, began, openBackend, images)
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
     await file.close()

@@ -6,6 +6,7 @@ import { openBackend } from '../backends/select.ts'
 import { assembleModel } from '../generate/assemble-model.ts'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
 import { resolveModel } from './default-model.ts'
+import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
 
 /**
@@ -26,10 +27,11 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<LanguageModel> {
   const began = performance.now()
+  const images = options.image === false ? undefined : weightImages()
   options.signal?.throwIfAborted()
   const opened = await openModelFile(await resolveModel(source))
   try {
-    return await assembleModel(opened, options, began, openBackend)
+    return await assembleModel(opened, options, began, openBackend, images)
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
     await opened.file.close()

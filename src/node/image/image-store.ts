@@ -1,0 +1,246 @@
+/**
+ * Keeps packed weights as files that the next start maps: the second start of a model neither reads its
+ * file nor packs anything, and processes with the same model share one copy in memory.
+ *
+ * Only a backend that maps files (the native one) uses images; others load as ever and say so.
+ */
+import { open, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Backend, MappedFile } from '../../backends/backend.ts'
+import { FormatError } from '../../errors.ts'
+import { describeWeights, rebuildWeights } from '../../model/weight-description.ts'
+import type { ImageReport, WeightImages, WeightRequest } from '../../model/weight-images.ts'
+import type { LoadedWeights } from '../../model/weights.ts'
+import {
+  CHECKSUM_OFFSET,
+  decodeManifest,
+  decodePreamble,
+  encodeChecksum,
+  encodeStart,
+  type ImageManifest,
+  PREAMBLE_BYTES,
+  placeBuffers,
+} from './image-file.ts'
+import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom, partialPath } from './image-folder.ts'
+import { type ImageIdentity, imageIdentity } from './source-identity.ts'
+
+/** Below these an image saves nothing that anybody would notice. */
+const MIN_LOAD_MS = 300
+const MIN_BYTES = 64e6
+/** Written in pieces, so that the event loop is not held up. */
+const WRITE_BYTES = 16 << 20
+
+export interface ImageOptions {
+  /** Unset: {@link imageFolder}. */
+  readonly folder?: string
+  /** Models that load quicker, or are smaller, get no image. Unset: 300 ms and 64 MB. */
+  readonly minLoadMs?: number
+  readonly minBytes?: number
+}
+
+/** Where packed images are kept between two starts; unset where BITNET_IMAGE is 0. */
+export function weightImages(options: ImageOptions = {}): WeightImages | undefined {
+  return process.env['BITNET_IMAGE'] === '0' ? undefined : new ImageStore(options)
+}
+
+class ImageStore implements WeightImages {
+  readonly #folder: string
+  readonly #minLoadMs: number
+  readonly #minBytes: number
+
+  constructor({ folder, minLoadMs = MIN_LOAD_MS, minBytes = MIN_BYTES }: ImageOptions) {
+    this.#folder = folder ?? imageFolder()
+    this.#minLoadMs = minLoadMs
+    this.#minBytes = minBytes
+  }
+
+  async load(
+    request: WeightRequest,
+    load: () => Promise<LoadedWeights>,
+  ): Promise<{ weights: LoadedWeights; image: ImageReport }> {
+    const { backend } = request
+    if (backend.mapFile === undefined) {
+      const reason = `the ${backend.name} backend does not map files`
+      return { weights: await load(), image: { state: 'none', reason } }
+    }
+    const identity = await imageIdentity(request).catch(() => undefined)
+    if (identity === undefined) {
+      const reason = "the model's file cannot be told from others"
+      return { weights: await load(), image: { state: 'none', reason } }
+    }
+    const path = join(this.#folder, identity.name + IMAGE_SUFFIX)
+    const found = await restore(backend, path, identity)
+    if ('weights' in found) {
+      const { weights, byteLength } = found
+      return { weights, image: { state: 'mapped', path, byteLength } }
+    }
+    const began = performance.now()
+    const weights = await load()
+    const image = await this.#keep(backend, path, identity, weights, performance.now() - began)
+    return {
+      weights,
+      image: found.reason === undefined ? image : { reason: found.reason, ...image },
+    }
+  }
+
+  /** Writes an image, or says why not: a model that has loaded must run in any case. */
+  async #keep(
+    backend: Backend,
+    path: string,
+    identity: ImageIdentity,
+    weights: LoadedWeights,
+    loadMs: number,
+  ): Promise<ImageReport> {
+    const none = (reason: string): ImageReport => ({ state: 'none', reason })
+    const { ternaryBytes, denseBytes } = weights
+    if (loadMs < this.#minLoadMs || ternaryBytes + denseBytes < this.#minBytes) {
+      return none('the model is small enough to load as quickly without')
+    }
+    try {
+      if (await isBeingWritten(this.#folder, identity.name + IMAGE_SUFFIX)) {
+        return none('another process is writing it')
+      }
+      const { manifest, fileBytes, parts } = planImage(identity, weights)
+      const noRoom = await makeRoom(this.#folder, path, fileBytes)
+      if (noRoom !== undefined) return none(noRoom)
+      await writeImage(backend, path, encodeStart(manifest, fileBytes), parts, fileBytes)
+      return { state: 'written', path, byteLength: fileBytes }
+    } catch (error) {
+      return none(`it could not be written: ${messageOf(error)}`)
+    }
+  }
+}
+
+/** @returns weights over a mapped image, or why there are none; no reason where there is no image */
+async function restore(
+  backend: Backend,
+  path: string,
+  identity: ImageIdentity,
+): Promise<{ weights: LoadedWeights; byteLength: number } | { reason?: string }> {
+  if ((await stat(path).catch(() => undefined)) === undefined) return {}
+  try {
+    const { mapped, manifest } = await readMappedImage(backend, path)
+    try {
+      if (manifest.identity !== identity.text) {
+        return { reason: "the model's file or this program changed since the image was made" }
+      }
+      const now = new Date()
+      // Only the order in which images are removed suffers where this is not allowed.
+      await utimes(path, now, now).catch(() => {})
+      return { weights: mapWeights(backend, mapped, manifest), byteLength: mapped.bytes.length }
+    } finally {
+      mapped.close()
+    }
+  } catch (error) {
+    return { reason: messageOf(error) }
+  }
+}
+
+function mapWeights(backend: Backend, mapped: MappedFile, manifest: ImageManifest): LoadedWeights {
+  const buffers = manifest.buffers.map((range) => mapped.buffer(range))
+  const dispose = () => {
+    for (const buffer of buffers.splice(0)) backend.free(buffer)
+  }
+  try {
+    return rebuildWeights(manifest.tree, buffers, dispose)
+  } catch (error) {
+    dispose()
+    throw error
+  }
+}
+
+/**
+ * Maps an image and checks it. The caller closes it.
+ *
+ * @throws FormatError | BackendError if it is none, or not whole
+ */
+export async function readMappedImage(
+  backend: Backend,
+  path: string,
+): Promise<{ mapped: MappedFile; manifest: ImageManifest }> {
+  const mapped = await backend.mapFile?.(path)
+  if (mapped === undefined) throw new Error('The backend does not map files.')
+  try {
+    const { bytes } = mapped
+    const { checksum, manifestBytes } = decodePreamble(bytes, bytes.length, path)
+    if (checksum !== mapped.checksum) {
+      throw new FormatError(`The packed image ${path} is damaged: its checksum is another one.`, {
+        field: 'checksum',
+        path,
+      })
+    }
+    const text = bytes.slice(PREAMBLE_BYTES, PREAMBLE_BYTES + manifestBytes)
+    return { mapped, manifest: decodeManifest(text, bytes.length, path) }
+  } catch (error) {
+    mapped.close()
+    throw error
+  }
+}
+
+interface ImagePart {
+  readonly buffer: ReturnType<typeof describeWeights>['buffers'][number]['buffer']
+  readonly byteOffset: number
+}
+
+function planImage(
+  { text: identity, source, settings }: ImageIdentity,
+  weights: LoadedWeights,
+): { manifest: ImageManifest; fileBytes: number; parts: ImagePart[] } {
+  const { tree, buffers } = describeWeights(weights)
+  const described = buffers.map(({ buffer, sparseBytes }) => {
+    return { label: buffer.label, byteLength: buffer.byteLength, sparseBytes }
+  })
+  const describe = (placed: ImageManifest['buffers']): ImageManifest => {
+    return { identity, source, settings, tree, buffers: placed }
+  }
+  // Offsets are part of the manifest that they lie behind: room for the longest there can be.
+  const longest = described.map((buffer) => ({ ...buffer, byteOffset: Number.MAX_SAFE_INTEGER }))
+  const room = encodeStart(describe(longest), 0).length - PREAMBLE_BYTES
+  const { placed, fileBytes } = placeBuffers(described, room)
+  const parts = placed.map(({ byteOffset }, i) => ({ buffer: buffers[i].buffer, byteOffset }))
+  return { manifest: describe(placed), fileBytes, parts }
+}
+
+/**
+ * Under another name first: what has the image's name is whole, however this process ends. It is not
+ * forced to the disk, which would take seconds: after a power cut the checksum finds what is missing.
+ */
+async function writeImage(
+  backend: Backend,
+  path: string,
+  start: Uint8Array,
+  parts: readonly ImagePart[],
+  fileBytes: number,
+): Promise<void> {
+  const partial = partialPath(path)
+  try {
+    const handle = await open(partial, 'wx')
+    try {
+      await handle.truncate(fileBytes)
+      const write = async (bytes: Uint8Array, at: number) => {
+        for (let done = 0; done < bytes.length; ) {
+          const length = Math.min(WRITE_BYTES, bytes.length - done)
+          done += (await handle.write(bytes, done, length, at + done)).bytesWritten
+        }
+      }
+      await write(start, 0)
+      for (const { buffer, byteOffset } of parts) {
+        const bytes = backend.map?.(buffer) ?? (await backend.read(buffer, 0, buffer.byteLength))
+        await write(bytes, byteOffset)
+      }
+      const checksum = await backend.checksumFile?.(partial)
+      if (checksum === undefined) throw new Error('The backend does not check files.')
+      await write(encodeChecksum(checksum), CHECKSUM_OFFSET)
+    } finally {
+      await handle.close()
+    }
+    await rename(partial, path)
+  } catch (error) {
+    await rm(partial, { force: true })
+    throw error
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
