@@ -6,6 +6,7 @@ export type {
   ConversionLoss,
   ConversionProgress,
   ConversionReport,
+  ModelComparison,
 } from './convert/index.ts'
 export {
   BackendError,
@@ -48,6 +49,7 @@ export type {
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
+export { compareFiles } from './node/compare-files.ts'
 export { type ConversionOptions, convertFile } from './node/convert-file.ts'
 export { DEFAULT_MODEL } from './node/default-model.ts'
 export { loadModel } from './node/load-model.ts'

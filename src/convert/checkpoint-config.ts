@@ -5,6 +5,7 @@
 import { UsageError } from '../errors.ts'
 import type { GgufFile, JsonObject, SafetensorsFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
+import { refuseOtherNorms } from './gguf-metadata.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
 export type LinearClass = 'autobitlinear' | 'bitlinear'
@@ -26,6 +27,7 @@ export function checkpointConfig(
   config: ModelConfig,
   linearClass: LinearClass,
 ): JsonObject {
+  refuseOtherNorms(config, 'safetensors')
   const isLlama = !config.subNorms && config.activation === 'silu'
   if (!isLlama && !config.subNorms) {
     throw new UsageError(

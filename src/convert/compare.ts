@@ -5,52 +5,76 @@ import { ShapeError } from '../errors.ts'
 import { decodeDense } from '../formats/dense-codecs.ts'
 import { LossMeter } from '../formats/loss-meter.ts'
 import type { GgufFile, ModelFile, SafetensorsFile, TensorInfo } from '../formats/model-file.ts'
-import { elementCount } from '../formats/tensor-types.ts'
+import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/read-config.ts'
 import { halfRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
+import { denseBound, scaleBound } from './rounding-bounds.ts'
 
-interface TernaryDifference {
+export interface TernaryDifference {
   /** By its GGUF name. */
   readonly tensor: string
   /** Weights whose codes differ. */
   readonly codes: number
   readonly scales: readonly [number, number]
+  /** No code differs, and the scales no more than their types round. */
+  readonly isWithinBound: boolean
 }
 
-interface DenseDifference {
+export interface DenseDifference {
   readonly tensor: string
+  readonly types: readonly [string, string]
   /** Root mean square of the difference, relative to that of the first file's values. */
   readonly relativeError: number
+  /** The largest difference of one value. */
+  readonly largestError: number
+  /** No value differs by more than the two types round. */
+  readonly isWithinBound: boolean
 }
 
 export interface ModelComparison {
   readonly ternaryTensors: number
   readonly ternaryWeights: number
+  readonly denseTensors: number
+  /** Share of ternary weights whose codes are equal. */
+  readonly equalCodes: number
   /** Ternary tensors with a code or the scale not equal; empty if all are. */
   readonly ternary: readonly TernaryDifference[]
   /** Embeddings, heads and norms that are not equal; empty if all are. */
   readonly dense: readonly DenseDifference[]
+  /** All codes are equal, and all else is as near as the files' types allow. */
+  readonly isWithinBounds: boolean
 }
 
-/** About this many codes of each file are in memory at a time. */
-const CHUNK_CODES = 1 << 20
+export interface ComparisonOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { doneTensors: number; tensors: number; tensor: string }) => void
+}
+
+/** About this many elements of each file are in memory at a time. */
+const CHUNK_ELEMENTS = 1 << 20
+/** Values that share a bound; every type's block divides it. */
+const NEIGHBOURS = 256
 
 /**
- * @throws ShapeError if the files are of different architectures or sizes; FormatError as when reading
+ * Float weights of a ternary model are compared as the codes that it runs with.
+ *
+ * @throws ShapeError if the files are of different architectures or sizes; FormatError as when reading;
+ *   the signal's reason when aborted
  */
 export async function compareModels(
   a: GgufFile | SafetensorsFile,
   b: GgufFile | SafetensorsFile,
+  { signal, onProgress }: ComparisonOptions = {},
 ): Promise<ModelComparison> {
   const [aTensors, bTensors] = [a, b].map((file) => nameTensors(file, readConfig(file)))
   const others = new Map(bTensors.map((entry) => [entry.name, entry]))
   const ternary: TernaryDifference[] = []
   const dense: DenseDifference[] = []
-  let ternaryTensors = 0
-  let ternaryWeights = 0
-  for (const entry of aTensors) {
+  let [ternaryTensors, ternaryWeights, differing] = [0, 0, 0]
+  for (const [i, entry] of aTensors.entries()) {
+    signal?.throwIfAborted()
     const other = others.get(entry.name)
     if (other === undefined || aTensors.length !== bTensors.length || !haveOneShape(entry, other)) {
       throw new ShapeError(
@@ -62,13 +86,23 @@ export async function compareModels(
       const difference = await compareTernary(a, entry, b, other)
       ternaryTensors++
       ternaryWeights += elementCount(entry.shape)
+      differing += difference?.codes ?? 0
       if (difference !== undefined) ternary.push(difference)
     } else {
-      const relativeError = await compareDense(entry.tensor, other.tensor)
-      if (relativeError !== 0) dense.push({ tensor: entry.name, relativeError })
+      const difference = await compareDense(entry, other)
+      if (difference !== undefined) dense.push(difference)
     }
+    onProgress?.({ doneTensors: i + 1, tensors: aTensors.length, tensor: entry.name })
   }
-  return { ternaryTensors, ternaryWeights, ternary, dense }
+  return {
+    ternaryTensors,
+    ternaryWeights,
+    denseTensors: aTensors.length - ternaryTensors,
+    equalCodes: ternaryWeights === 0 ? 1 : 1 - differing / ternaryWeights,
+    ternary,
+    dense,
+    isWithinBounds: [...ternary, ...dense].every(({ isWithinBound }) => isWithinBound),
+  }
 }
 
 function haveOneShape(a: NamedTensor, b: NamedTensor): boolean {
@@ -85,7 +119,7 @@ async function compareTernary(
   const b = await openInHalfOrder(bFile, bEntry)
   const { rows, cols } = a
   const unit = Math.max(1, aEntry.interleavedHeadDim, bEntry.interleavedHeadDim)
-  const step = unit * Math.max(1, Math.floor(CHUNK_CODES / (unit * cols)))
+  const step = unit * Math.max(1, Math.floor(CHUNK_ELEMENTS / (unit * cols)))
   const aCodes = new Int8Array(Math.min(step, rows) * cols)
   const bCodes = new Int8Array(aCodes.length)
   let codes = 0
@@ -96,7 +130,16 @@ async function compareTernary(
     for (let i = 0; i < count * cols; i++) if (aCodes[i] !== bCodes[i]) codes++
   }
   if (codes === 0 && a.scale === b.scale) return undefined
-  return { tensor: aEntry.name, codes, scales: [a.scale, b.scale] }
+  const bound = scaleBound(
+    { file: aFile, tensor: aEntry.tensor },
+    { file: bFile, tensor: bEntry.tensor },
+  )
+  return {
+    tensor: aEntry.name,
+    codes,
+    scales: [a.scale, b.scale],
+    isWithinBound: codes === 0 && Math.abs(a.scale - b.scale) <= bound * Math.max(a.scale, b.scale),
+  }
 }
 
 async function openInHalfOrder(file: ModelFile, entry: NamedTensor) {
@@ -104,17 +147,52 @@ async function openInHalfOrder(file: ModelFile, entry: NamedTensor) {
   return entry.interleavedHeadDim > 0 ? halfRows(opened, entry.interleavedHeadDim) : opened
 }
 
-/** Whole tensors: embeddings are the largest, a fraction of the model. */
-async function compareDense(a: TensorInfo, b: TensorInfo): Promise<number> {
-  const values = await readDense(a)
+async function compareDense(a: NamedTensor, b: NamedTensor): Promise<DenseDifference | undefined> {
+  const types = [a.tensor.type, b.tensor.type] as const
   const meter = new LossMeter()
-  meter.addAll(values, await readDense(b))
-  return meter.relativeError
+  let isWithinBound = true
+  const bValues = denseChunks(b.tensor)
+  for await (const aChunk of denseChunks(a.tensor)) {
+    const bChunk = (await bValues.next()).value
+    if (bChunk === undefined) throw new Error(`${b.name} ends before ${a.name}`)
+    meter.addAll(aChunk, bChunk)
+    isWithinBound &&= areNear(aChunk, bChunk, types)
+  }
+  const { relativeError, largestError } = meter
+  if (relativeError === 0) return undefined
+  return { tensor: a.name, types, relativeError, largestError, isWithinBound }
 }
 
-async function readDense(tensor: TensorInfo): Promise<Float32Array> {
-  const values = new Float32Array(elementCount(tensor.shape))
-  const bytes = await tensor.source.read(tensor.offset, tensor.byteLength)
-  decodeDense(tensor.type, bytes, values)
-  return values
+function areNear(
+  a: Float32Array,
+  b: Float32Array,
+  types: readonly [TensorInfo['type'], TensorInfo['type']],
+): boolean {
+  for (let at = 0; at < a.length; at += NEIGHBOURS) {
+    const end = Math.min(a.length, at + NEIGHBOURS)
+    let peak = 0
+    let largest = 0
+    for (let i = at; i < end; i++) {
+      peak = Math.max(peak, Math.abs(a[i]), Math.abs(b[i]))
+      largest = Math.max(largest, Math.abs(a[i] - b[i]))
+    }
+    // Written so that NaN is not near anything.
+    if (!(largest <= denseBound(...types, peak))) return false
+  }
+  return true
+}
+
+/** A tensor's values in pieces that are the same for every type. */
+async function* denseChunks(tensor: TensorInfo): AsyncGenerator<Float32Array, undefined> {
+  const { type, source, offset, byteLength } = tensor
+  const count = elementCount(tensor.shape)
+  const step = Math.min(count, CHUNK_ELEMENTS)
+  const stepBytes = count === step ? byteLength : tensorByteLength(type, [step])
+  for (let [at, byte] = [0, 0]; at < count; at += step, byte += stepBytes) {
+    const values = new Float32Array(Math.min(step, count - at))
+    const bytes = await source.read(offset + byte, Math.min(stepBytes, byteLength - byte))
+    decodeDense(type, bytes, values)
+    yield values
+  }
+  return undefined
 }

@@ -27,11 +27,27 @@ export type WeightStorage = keyof typeof FILE_TYPES
  * @throws UsageError if GGUF has no name for the combination
  */
 export function ggufArchitecture(config: ModelConfig): string {
+  refuseOtherNorms(config, 'GGUF')
   if (config.subNorms) return config.activation === 'relu2' ? 'bitnet-b1.58' : 'bitnet'
   if (config.activation === 'silu') return 'llama'
   throw new UsageError(
     `Expected SiLU in a model without sub-norms, got ${config.activation}: GGUF has no ` +
       'architecture for it, so it cannot be converted.',
+  )
+}
+
+/**
+ * Gemma's and Qwen's bodies have norms that the conversion to another format does not carry over.
+ *
+ * @throws UsageError for such a model
+ */
+export function refuseOtherNorms(config: ModelConfig, target: string): void {
+  const { inputNorms, headNorms, postNorms, localAttention, embeddingFactor = 1 } = config
+  const isOther = inputNorms || headNorms || postNorms || localAttention || embeddingFactor !== 1
+  if (!isOther) return
+  throw new UsageError(
+    `Expected a model of BitNet's or Llama's kind, got "${config.architecture}": its norms cannot be ` +
+      `written as ${target} yet. GGUF files of it can be converted to GGUF.`,
   )
 }
 

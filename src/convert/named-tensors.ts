@@ -45,23 +45,44 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
 
   matrix(modelNames('embedding'), plan.embedding, 'table')
   for (const [i, layer] of plan.layers.entries()) {
-    const names = (tensor: Parameters<typeof layerTensorNames>[2]): Names => ({
-      name: layerTensorNames('gguf', i, tensor)[0],
-      checkpointName: layerTensorNames('safetensors', i, tensor)[0],
-    })
+    const names = (tensor: Parameters<typeof layerTensorNames>[2]) => layerNames(config, i, tensor)
     norm(names('attentionNorm'), layer.attentionNorm)
+    norm(names('queryInputNorm'), layer.qkvInputNorms?.[0])
     matrix(names('query'), layer.qkv[0], 'linear', true)
+    norm(names('queryHeadNorm'), layer.headNorms?.[0])
+    norm(names('keyInputNorm'), layer.qkvInputNorms?.[1])
     matrix(names('key'), layer.qkv[1], 'linear', true)
+    norm(names('keyHeadNorm'), layer.headNorms?.[1])
+    norm(names('valueInputNorm'), layer.qkvInputNorms?.[2])
     matrix(names('value'), layer.qkv[2], 'linear')
     norm(names('attentionSubNorm'), layer.attentionSubNorm)
     matrix(names('output'), layer.output[0], 'linear')
+    norm(names('attentionPostNorm'), layer.attentionPostNorm)
     norm(names('ffnNorm'), layer.ffnNorm)
+    norm(names('gateInputNorm'), layer.gateUpInputNorms?.[0])
     matrix(names('gate'), layer.gateUp[0], 'linear')
+    norm(names('upInputNorm'), layer.gateUpInputNorms?.[1])
     matrix(names('up'), layer.gateUp[1], 'linear')
     norm(names('ffnSubNorm'), layer.ffnSubNorm)
     matrix(names('down'), layer.down[0], 'linear')
+    norm(names('ffnPostNorm'), layer.ffnPostNorm)
   }
   norm(modelNames('finalNorm'), plan.finalNorm)
   if (plan.head !== undefined) matrix(modelNames('head'), plan.head, 'table')
   return named
+}
+
+/** Where a family has its own name for a tensor, the list of names says it second. */
+function layerNames(
+  { inputNorms, postNorms }: ModelConfig,
+  layer: number,
+  tensor: Parameters<typeof layerTensorNames>[2],
+): Names {
+  const gguf = layerTensorNames('gguf', layer, tensor)
+  const checkpoint = layerTensorNames('safetensors', layer, tensor)
+  const isOwn = (name: string) => postNorms === true || !name.includes('pre_feedforward')
+  return {
+    name: (inputNorms === true ? gguf.at(-1) : undefined) ?? gguf[0],
+    checkpointName: checkpoint.find(isOwn) ?? checkpoint[0],
+  }
 }
