@@ -20,6 +20,10 @@ typedef uint8_t u8x64_any __attribute__((vector_size(64), aligned(1), may_alias)
 INLINE void group_sums(const int32_t group, const uint8_t *stripe, int32_t words,
                        const int8_t *planes, size_t stride, size_t plane, i32x16 *H, i32x16 *L) {
   int32_t g = 0;
+  if (group <= INT8_TOKENS) {
+    int8_sums(group, stripe, words, planes, stride, plane, H, L);
+    return;
+  }
   for (; g + INT8_TOKENS <= group; g += INT8_TOKENS) {
     int8_sums(INT8_TOKENS, stripe, words, planes + g * stride, stride, plane, H + g, L + g);
   }

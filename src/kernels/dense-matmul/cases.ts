@@ -71,6 +71,7 @@ export const denseMatmulCases: readonly KernelCase[] = [
       denseCase({ type, rows: 17, cols: 15, tokens, accumulate: true }),
       denseCase({ type, rows: 49, cols: 66, tokens }),
     ]),
+    ...[4, 5, 6, 7, 8, 9].map((tokens) => denseCase({ type, rows: 49, cols: 66, tokens })),
     denseCase({ type, rows: vocabSlice, cols: dim, tokens: 1 }),
     denseCase({ type, rows: vocabSlice + 1, cols: dim, tokens: 1 }),
     denseCase({ type, rows: 1000, cols: dim, tokens: 3, accumulate: true }),

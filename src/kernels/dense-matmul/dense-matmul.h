@@ -9,6 +9,7 @@
 #define BITNET_DENSE_MATMUL_H
 
 #include "../../../native/kernel.h"
+#include "../../../native/token-blocks.h"
 #include "../../../native/vec.h"
 
 // One token as the int8 product reads it: the planes hi and lo, then this.

@@ -77,11 +77,9 @@ INLINE void int8_task(const command *c, int32_t stripe, int32_t end) {
   }
 #endif
   for (; stripe < end; stripe++) {
-    int32_t token = 0;
-    for (; token + INT8_TOKENS <= c->i[0]; token += INT8_TOKENS) {
-      int8_block(c, INT8_TOKENS, token, stripe);
-    }
-    for (; token < c->i[0]; token++) int8_block(c, 1, token, stripe);
+#define PRODUCT(n, token) int8_block(c, n, token, stripe)
+    EACH_TOKEN_BLOCK(INT8_TOKENS, c->i[0], PRODUCT);
+#undef PRODUCT
   }
 }
 

@@ -6,7 +6,7 @@
 // Tokens that share one pass over float weights: 16 sums of one register each, with two stripes.
 #define DENSE_TOKENS 8
 // The same for int8, which keeps two sums each.
-#define INT8_TOKENS 4
+#define INT8_TOKENS 8
 // Stripes that one token takes at once: a single pair of sums waits for its own last addition, and a
 // single stream of weights for memory.
 #define INT8_STRIPES 4
@@ -16,6 +16,8 @@ INLINE void int8_sums(const int32_t tokens, const uint8_t *w, int32_t groups, co
   __m512i h[INT8_TOKENS], l[INT8_TOKENS];
   for (int32_t t = 0; t < tokens; t++) h[t] = l[t] = _mm512_setzero_si512();
   for (int32_t group = 0; group < groups; group++) {
+    // Of the next stripe: see ternary-matmul/x86-avx512vnni.c.
+    if (tokens > 1) __builtin_prefetch(w + (size_t)(groups + group) * 64, 0, 2);
     const __m512i x = _mm512_loadu_si512(w + (size_t)group * 64);
     for (int32_t t = 0; t < tokens; t++) {
       const int8_t *hi = planes + t * stride + (size_t)group * 4;

@@ -57,7 +57,7 @@ export const headMatmulCases: readonly KernelCase[] = [
   ...[1, 15, 17, 33].flatMap((rows) =>
     [1, 4, 7, 8, 9, 66].map((cols) => headCase({ rows, cols, tokens: 1, exactStripes: 1 })),
   ),
-  ...[2, 3, 4, 5, 8, 17].map((tokens) =>
+  ...[2, 3, 4, 5, 6, 7, 8, 17].map((tokens) =>
     headCase({ rows: 333, cols: 66, tokens, exactStripes: 3 }),
   ),
   headCase({ rows: 333, cols: 66, tokens: 3, exactStripes: 1000 }),

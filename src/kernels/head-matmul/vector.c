@@ -126,11 +126,9 @@ INLINE void exact_stripe(const command *c, int32_t token, int32_t stripe) {
 
 INLINE void near_task(const command *c, int32_t stripe, int32_t end) {
   for (; stripe < end; stripe++) {
-    int32_t token = 0;
-    for (; token + HEAD_TOKENS <= c->i[0]; token += HEAD_TOKENS) {
-      near_block(c, HEAD_TOKENS, token, stripe);
-    }
-    for (; token < c->i[0]; token++) near_block(c, 1, token, stripe);
+#define PRODUCT(n, token) near_block(c, n, token, stripe)
+    EACH_TOKEN_BLOCK(HEAD_TOKENS, c->i[0], PRODUCT);
+#undef PRODUCT
   }
 }
 

@@ -75,7 +75,7 @@ const twoBit: readonly Shape[] = [
     { rows: 17, cols: 15, tokens },
     { rows: 47, cols: 2561, tokens, accumulate: true },
   ]),
-  ...[4, 5, 7, 8, 9, 15, 16, 31, 64].map((tokens) => ({ rows: 49, cols: 79, tokens })),
+  ...[4, 5, 6, 7, 8, 9, 15, 16, 31, 64].map((tokens) => ({ rows: 49, cols: 79, tokens })),
   ...tokenCounts.map((tokens) => ({ rows: qkvRows, cols: dim, tokens })),
   { rows: dim, cols: dim, tokens: 1, accumulate: true },
   { rows: gateUpRows, cols: dim, tokens: 1 },
@@ -100,6 +100,7 @@ const base3: readonly Shape[] = [
   { rows: qkvRows, cols: dim, tokens: 1 },
   { rows: 81, cols: 79, tokens: 3, part: { first: 48, count: 33 } },
   { rows: dim, cols: ffnDim, tokens: 3 },
+  ...[2, 4, 5, 6, 7, 8, 15].map((tokens) => ({ rows: 49, cols: 99, tokens })),
   ...[-1, 1].flatMap((code) =>
     [-128, 127].map((q) => ({ rows: 16, cols: ffnDim, tokens: 1, code, q })),
   ),

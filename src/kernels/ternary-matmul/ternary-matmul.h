@@ -9,6 +9,7 @@
 #define BITNET_TERNARY_MATMUL_H
 
 #include "../../../native/kernel.h"
+#include "../../../native/token-blocks.h"
 #include "../../../native/vec.h"
 
 // A task is two stripes: 32 rows of the output.

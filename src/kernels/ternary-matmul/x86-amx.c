@@ -101,11 +101,10 @@ static void amx_stripes(const command *c, int32_t stripe, int32_t count) {
       store_tokens(c, token, stripe + s, sums);
     }
   }
-  for (; token + 8 <= tokens; token += 8) {
-    for (int32_t s = 0; s < count; s++) block_of_tokens(c, 8, 1, token, stripe + s);
-  }
-  for (; token < tokens; token++) {
-    for (int32_t s = 0; s < count; s++) block_of_tokens(c, 1, 1, token, stripe + s);
+  for (int32_t s = 0; s < count; s++) {
+#define PRODUCT(n, first) block_of_tokens(c, n, token + first, stripe + s)
+    EACH_TOKEN_BLOCK(8, tokens - token, PRODUCT);
+#undef PRODUCT
   }
 }
 

@@ -29,6 +29,8 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t toke
       __m256i part[4];
       for (int32_t t = 0; t < tokens; t++) part[t] = _mm256_setzero_si256();
       for (int32_t tile = start; tile < end; tile++) {
+        // Of the next stripe: see x86-avx512vnni.c.
+        if (half == 0) __builtin_prefetch(w + (size_t)(tiles + tile) * 64, 0, 2);
         const __m256i x = _mm256_loadu_si256((const __m256i *)(w + (size_t)tile * 64 + half * 32));
         const __m256i c0 = _mm256_and_si256(x, mask);
         const __m256i c1 = _mm256_and_si256(_mm256_srli_epi32(x, 2), mask);
@@ -95,8 +97,8 @@ static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, i
       stripe_one_token(c, stripe);
       continue;
     }
-    int32_t token = 0;
-    for (; token + 4 <= tokens; token += 4) block_of_tokens(c, 4, token, stripe);
-    for (; token < tokens; token++) block_of_tokens(c, 1, token, stripe);
+#define PRODUCT(n, token) block_of_tokens(c, n, token, stripe)
+    EACH_TOKEN_BLOCK(4, tokens, PRODUCT);
+#undef PRODUCT
   }
 }

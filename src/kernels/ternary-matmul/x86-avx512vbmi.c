@@ -55,7 +55,7 @@ INLINE __m512i base3_one_token(const uint8_t *w, const int8_t *q, int32_t tiles)
   return _mm512_add_epi32(exact_81st(a4), _mm512_add_epi32(a0, a2));
 }
 
-// Several tokens; `tokens` is a constant to the compiler, at most 8.
+// Several tokens, as in x86-avx512vnni.c; `tokens` is a constant to the compiler, at most 8.
 INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe,
                          int32_t tiles) {
   const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
@@ -63,9 +63,14 @@ INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, 
   const size_t q_stride = ((size_t)c->i[2] + 15) & ~(size_t)15;
   const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
   const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
-  __m512i sum[8], fifth[8];
-  for (int32_t t = 0; t < tokens; t++) sum[t] = fifth[t] = _mm512_setzero_si512();
+  const int32_t chains = tokens > 4 ? 1 : 4;
+  __m512i sum[8][4], fifth[8];
+  for (int32_t t = 0; t < tokens; t++) {
+    fifth[t] = _mm512_setzero_si512();
+    for (int32_t p = 0; p < chains; p++) sum[t][p] = fifth[t];
+  }
   for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 20) {
+    __builtin_prefetch(w + (size_t)tiles * 64, 0, 2);
     const base3_tile b = split_tile(w, low, high);
     const __m512i code[4] = {
         _mm512_and_si512(b.quads, mask),
@@ -76,13 +81,15 @@ INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, 
     for (int32_t t = 0; t < tokens; t++) {
       const int8_t *a = q + t * q_stride;
       for (int32_t p = 0; p < 4; p++) {
-        sum[t] = _mm512_dpbusd_epi32(sum[t], code[p], word_of(a + 4 * p));
+        __m512i *s = &sum[t][p % chains];
+        *s = _mm512_dpbusd_epi32(*s, code[p], word_of(a + 4 * p));
       }
       fifth[t] = _mm512_dpbusd_epi32(fifth[t], b.fifth, word_of(a + 16));
     }
   }
   for (int32_t t = 0; t < tokens; t++) {
-    const __m512i total = _mm512_add_epi32(sum[t], exact_81st(fifth[t]));
+    __m512i total = exact_81st(fifth[t]);
+    for (int32_t p = 0; p < chains; p++) total = _mm512_add_epi32(total, sum[t][p]);
     store_stripe(c, token + t, stripe, (i32x16)total);
   }
 }
@@ -96,10 +103,9 @@ static void ternary_matmul_base3(const command *c, int32_t first, int32_t last) 
       store_stripe(c, 0, stripe, (i32x16)base3_one_token(w, c->p[0], tiles));
       continue;
     }
-    int32_t token = 0;
-    for (; token + 8 <= tokens; token += 8) base3_tokens(c, 8, token, stripe, tiles);
-    for (; token + 4 <= tokens; token += 4) base3_tokens(c, 4, token, stripe, tiles);
-    for (; token < tokens; token++) base3_tokens(c, 1, token, stripe, tiles);
+#define PRODUCT(n, token) base3_tokens(c, n, token, stripe, tiles)
+    EACH_TOKEN_BLOCK(8, tokens, PRODUCT);
+#undef PRODUCT
   }
 }
 #define HAS_BASE3
