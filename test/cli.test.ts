@@ -81,7 +81,7 @@ describe('without a model', () => {
     [['chat', '-m', ROOT], 'model.safetensors'],
     [['convert', 'a'], "missing required argument 'target'"],
     [['convert', 'no-such-model', 'b.gguf'], 'no-such-model'],
-    [['convert', 'a', 'b.gguf', '--weights', 'Q4_K'], 'Expected one of I2_S, TQ2_0'],
+    [['convert', 'a', 'b.gguf', '--type', 'Q4_K'], 'Expected one of I2_S, TQ1_0'],
   ])('%j is wrong usage: exit 2, a sentence, no stack trace', async (args, message) => {
     const { code, out, err } = await bitnet(args)
     expect(err).toContain(message)

@@ -1,23 +1,30 @@
 /**
- * `bitnet convert`: a model to GGUF.
+ * `bitnet convert`: a model to GGUF or to packed safetensors, and the comparison of two models.
  */
-import { access } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import type { ConversionReport } from '../convert/index.ts'
 import { UsageError } from '../errors.ts'
-import { convertFile } from '../node/convert-file.ts'
+import { type ConversionOptions, convertFile } from '../node/convert-file.ts'
 import { resolveModel } from '../node/default-model.ts'
+import { describeConversion } from './convert-report.ts'
+import { runVerify } from './convert-verify.ts'
 import { parseChoice } from './generation-flags.ts'
-import { formatBytes, formatCount, formatPercent } from './quantities.ts'
+import { formatBytes } from './quantities.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
-import { formatFacts, formatTable } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
-export interface ConvertFlags {
-  readonly weights: 'I2_S' | 'TQ2_0' | 'TQ1_0'
-  readonly embedding: 'F16' | 'Q8_0' | 'Q6_K'
+const TYPES = ['I2_S', 'TQ1_0', 'TQ2_0'] as const
+const EMBEDDINGS = ['F16', 'Q8_0', 'Q6_K', 'Q4_0', 'BF16', 'F32'] as const
+const LINEAR_CLASSES = ['autobitlinear', 'bitlinear'] as const
+
+interface ConvertFlags {
+  readonly type?: (typeof TYPES)[number]
+  readonly embedding?: (typeof EMBEDDINGS)[number]
+  readonly linearClass?: (typeof LINEAR_CLASSES)[number]
+  readonly name?: string
   readonly force?: boolean
   readonly overwrite?: boolean
+  readonly verify?: boolean
   readonly json?: boolean
 }
 
@@ -27,29 +34,40 @@ export function addConvertCommand(
 ): void {
   program
     .command('convert')
-    .description('write a model as GGUF')
+    .description('write a model as GGUF or safetensors, or compare two')
     .argument('<source>', 'embedded name, .gguf, .safetensors or folder')
-    .argument('<target>', 'the .gguf file to write')
+    .argument('<target>', 'a .gguf file to write, or a folder for packed safetensors')
     .addOption(
-      new Option('--weights <type>', 'ternary weights: I2_S, TQ2_0 or TQ1_0')
-        .default('I2_S')
-        .argParser((text) => parseChoice(text, ['I2_S', 'TQ2_0', 'TQ1_0'])),
+      new Option(
+        '--type <type>',
+        'ternary weights in GGUF: i2_s (default), tq1_0 or tq2_0',
+      ).argParser((text) => parseChoice(text.toUpperCase(), TYPES)),
     )
     .addOption(
-      new Option('--embedding <type>', 'embedding and head: F16, Q8_0 or Q6_K')
-        .default('F16')
-        .argParser((text) => parseChoice(text, ['F16', 'Q8_0', 'Q6_K'])),
+      new Option(
+        '--embedding <type>',
+        'embedding and head: f16 (default), q8_0, q6_k or q4_0; in safetensors bf16, f16 or f32',
+      ).argParser((text) => parseChoice(text.toUpperCase(), EMBEDDINGS)),
     )
+    .addOption(
+      new Option(
+        '--linear-class <class>',
+        'scales in safetensors: autobitlinear multiplies, bitlinear divides',
+      ).argParser((text) => parseChoice(text, LINEAR_CLASSES)),
+    )
+    .option('--name <name>', 'name of the model in GGUF')
     .option('--force', 'convert also a model that was not trained as ternary')
     .option('--overwrite', 'replace the target if it exists')
+    .option('--verify', 'write nothing: compare the two models weight by weight')
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(
       'after',
       `
 Examples:
   $ bitnet convert folder-with-safetensors/ model.gguf
-  $ bitnet convert model.gguf smaller.gguf --embedding Q6_K
-  $ bitnet convert folder/ model.gguf --weights TQ2_0 --json`,
+  $ bitnet convert model.gguf smaller.gguf --type tq1_0 --embedding q6_k
+  $ bitnet convert model.gguf folder/ --linear-class bitlinear
+  $ bitnet convert --verify folder/ model.gguf      exit code 1 if they differ`,
     )
     .action(run)
 }
@@ -61,20 +79,19 @@ export async function runConvert(
   flags: ConvertFlags,
   surroundings: Surroundings,
 ): Promise<number> {
-  const { stdout, stderr } = surroundings
-  if (!target.endsWith('.gguf')) {
-    throw new UsageError(`Expected a target that ends in .gguf, got "${target}".`)
+  if (flags.verify === true) {
+    refuseWithVerify(flags)
+    return runVerify(source, target, { json: flags.json === true }, surroundings)
   }
-  if (flags.overwrite !== true && (await exists(target))) {
+  const { stdout, stderr } = surroundings
+  if (flags.overwrite !== true && (await isTaken(target))) {
     throw new UsageError(`${target} exists. Choose another name, or add --overwrite.`)
   }
   const line = new StatusLine(stderr)
   const { signal, [Symbol.dispose]: release } = interruption(surroundings)
   try {
     const report = await convertFile(await resolveModel(source), target, {
-      weights: flags.weights,
-      embedding: flags.embedding,
-      force: flags.force === true,
+      ...optionsOf(flags),
       signal,
       onProgress: ({ writtenBytes, totalBytes, tensor }) => {
         const percent = totalBytes > 0 ? Math.floor((100 * writtenBytes) / totalBytes) : 100
@@ -83,7 +100,7 @@ export async function runConvert(
     })
     line.clear()
     if (flags.json) await writeJson(stdout, { target, ...report })
-    else await writeLine(stdout, describe(target, report).join('\n'))
+    else await writeLine(stdout, describeConversion(target, report).join('\n'))
     return EXIT.ok
   } finally {
     line.clear()
@@ -91,42 +108,25 @@ export async function runConvert(
   }
 }
 
-function describe(target: string, report: ConversionReport): string[] {
-  const { losses, leftOut } = report
-  const facts = formatFacts([
-    ['written', `${target}, ${formatBytes(report.bytesOut)}`],
-    ['architecture', report.architecture],
-    ['tensors', `${report.tensors}, ${report.ternaryTensors} of them ternary`],
-    ['ternary weights', formatCount(report.ternaryWeights)],
-    ['zeros', formatPercent(report.zeroShare)],
-    ['scales', `${report.scaleMin.toPrecision(4)} to ${report.scaleMax.toPrecision(4)}`],
-    ['tensor data', `${formatBytes(report.bytesIn)} in the source`],
-    ...(report.quantizedTensors > 0
-      ? [['quantised', `${report.quantizedTensors} tensors, from float weights`] as const]
-      : []),
-    ...(leftOut.length > 0 ? [['left out', leftOut.join(', ')] as const] : []),
-  ])
-  if (losses.length === 0) return [...facts, '', 'Nothing was rounded.']
-  return [
-    ...facts,
-    '',
-    'Rounded, with the root mean square of the change relative to the values:',
-    ...formatTable(
-      ['tensor', 'from', 'to', 'change'],
-      losses.map(({ tensor, from, to, relativeError }) => [
-        tensor,
-        from,
-        to,
-        relativeError.toExponential(2),
-      ]),
-      [3],
-    ),
-  ]
+function optionsOf({ type, embedding, linearClass, name, force }: ConvertFlags): ConversionOptions {
+  return {
+    ...(type === undefined ? {} : { weights: type }),
+    ...(embedding === undefined ? {} : { embedding }),
+    ...(linearClass === undefined ? {} : { linearClass }),
+    ...(name === undefined ? {} : { name }),
+    force: force === true,
+  }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
+function refuseWithVerify(flags: ConvertFlags): void {
+  const writing = ['type', 'embedding', 'linearClass', 'name', 'force', 'overwrite'] as const
+  if (writing.every((flag) => flags[flag] === undefined)) return
+  throw new UsageError('Expected --verify alone or with --json: it compares and writes nothing.')
+}
+
+/** True for anything but an empty folder. */
+async function isTaken(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return false
+  return !found.isDirectory() || path.endsWith('.gguf') || (await readdir(path)).length > 0
 }
