@@ -137,8 +137,13 @@ export const shapeNames = Object.keys(SHAPES) as readonly ShapeName[]
 
 /** @throws UsageError with the names there are */
 export function shapeNamed(name: string): ModelShape {
+  return SHAPES[shapeName(name)]
+}
+
+/** @throws UsageError with the names there are */
+export function shapeName(name: string): ShapeName {
   const known = shapeNames.find((shape) => shape === name)
-  if (known !== undefined) return SHAPES[known]
+  if (known !== undefined) return known
   throw new UsageError(`Expected a shape to be one of ${shapeNames.join(', ')}, got "${name}".`)
 }
 

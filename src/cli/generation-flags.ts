@@ -40,13 +40,19 @@ const SAMPLING_KEYS = [
   'stop',
 ] as const satisfies readonly (keyof SamplingFlags)[]
 
-/** Adds -m, --backend, --isa, --head, --weights, --kv and --threads. */
+/** Adds -m, and how it is run. */
 export function addModelFlags(command: Command): Command {
-  return command
-    .option(
+  return addRunFlags(
+    command.option(
       '-m, --model <model>',
       'embedded name, .gguf, .safetensors or folder (default: embedded)',
-    )
+    ),
+  )
+}
+
+/** Adds --backend, --isa, --head, --weights, --kv and --threads. */
+export function addRunFlags(command: Command): Command {
+  return command
     .option('--backend <name>', 'auto, native, wasm or reference (default: auto)', parseBackend)
     .option('--isa <name>', 'kernel variant, e.g. x86-avx2 or wasm-simd')
     .option('--head <type>', 'precision of the output head: f16, int8 or int4', parseHead)
