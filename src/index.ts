@@ -26,6 +26,7 @@ export type {
   TernaryTensor,
 } from './formats/model-file.ts'
 export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
+export type { EmbedOptions } from './generate/embed.ts'
 export type {
   ChatSession,
   LanguageModel,

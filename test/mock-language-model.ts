@@ -137,10 +137,17 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
     generate,
     generateBatch: (prompts, options) =>
       Promise.all(prompts.map((prompt) => generate(prompt, options).result)),
+    embed: async (texts, options) => texts.map((text) => mockVector(text, options?.dimensions)),
     chat: (options) => mockChat(generate, options),
     dispose,
     [Symbol.asyncDispose]: dispose,
   }
+}
+
+/** Points to where the text's first letter is in the alphabet, on a quarter of a circle. */
+function mockVector(text: string, dimensions = 2): Float32Array {
+  const angle = ((text.charCodeAt(0) - 97) / 25) * (Math.PI / 2)
+  return Float32Array.of(Math.cos(angle), Math.sin(angle)).subarray(0, dimensions)
 }
 
 function mockChat(

@@ -6,8 +6,10 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addBenchCommand, runBench } from './bench.ts'
 import { addChatCommand, runChat } from './chat.ts'
+import { addCompareCommand, runCompare } from './compare.ts'
 import { addConvertCommand, runConvert } from './convert.ts'
 import { addDoctorCommand, runDoctor } from './doctor.ts'
+import { addEmbedCommand, runEmbed } from './embed.ts'
 import { isAbort, reportFailure } from './failure.ts'
 import { addGenerateCommand, runGenerate } from './generate.ts'
 import { addInspectCommand, runInspect } from './inspect.ts'
@@ -18,6 +20,7 @@ Examples:
   $ bitnet generate -p "Once upon a time"     continue a text
   $ bitnet chat --system "You are kind."      talk
   $ bitnet bench                              measure this machine
+  $ bitnet compare --size 700m,3b             FP16, int8 and ternary side by side
   $ bitnet inspect model.gguf                 what is in a model file
   $ bitnet doctor                             what runs here, and how fast
   $ bitnet convert folder/ model.gguf         safetensors to GGUF
@@ -39,6 +42,8 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   addGenerateCommand(program, (flags) => keep(runGenerate)(flags))
   addChatCommand(program, (flags) => keep(runChat)(flags))
   addBenchCommand(program, (flags) => keep(runBench)(flags))
+  addCompareCommand(program, (models, flags) => keep(runCompare)(models, flags))
+  addEmbedCommand(program, (flags) => keep(runEmbed)(flags))
   addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))
   addDoctorCommand(program, (flags) => keep(runDoctor)(flags))
   addConvertCommand(program, (source, target, flags) => keep(runConvert)(source, target, flags))

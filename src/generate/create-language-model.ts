@@ -6,6 +6,7 @@ import type { DecodeEngine } from '../model/engine.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { generateBatch, validateBatchOptions } from './batch.ts'
 import { CachedChatSession } from './chat-session.ts'
+import { type EmbedOptions, embedTexts, validateEmbedding } from './embed.ts'
 import { runSequences } from './generate.ts'
 import type {
   BatchOptions,
@@ -103,6 +104,19 @@ class AssembledModel implements LanguageModel {
     } finally {
       signal?.removeEventListener('abort', cancel)
     }
+  }
+
+  async embed(
+    texts: readonly string[],
+    options: EmbedOptions = {},
+  ): Promise<readonly Float32Array[]> {
+    const runtime = this.#runtime
+    runtime.assertUsable()
+    validateEmbedding(texts, options, this.config.dim)
+    const ended = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal
+    signal.throwIfAborted()
+    return runtime.track(embedTexts(runtime, texts, options, signal), () => ended.abort())
   }
 
   chat(options: { system?: string; messages?: readonly ChatMessage[] } = {}): ChatSession {

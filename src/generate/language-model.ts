@@ -5,6 +5,7 @@ import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { ImageReport } from '../model/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import type { EmbedOptions } from './embed.ts'
 import type {
   BackendReport,
   GenerateOptions,
@@ -71,6 +72,14 @@ export interface LanguageModel extends AsyncDisposable {
     options?: BatchOptions,
   ): Promise<readonly GenerateResult[]>
   chat(options?: { system?: string; messages?: readonly ChatMessage[] }): ChatSession
+  /**
+   * One vector a text, of length one, so that the sum of products of two is their cosine: what the
+   * model computes for the text's last token, after the final norm. Any decoder gives vectors; those
+   * of models trained for it (BitNet-embedding) are near where texts mean the same.
+   *
+   * @throws UsageError | ContextOverflowError, or the signal's reason
+   */
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<readonly Float32Array[]>
   /** Frees the weights; running generations end as cancelled. */
   dispose(): Promise<void>
 }

@@ -25,6 +25,8 @@ interface TokenizerParts {
   /** Stands for characters the vocabulary lacks; plain text may turn into it. */
   readonly unknownId: number | undefined
   readonly stopIds: readonly number[]
+  /** See TextTokenizer. */
+  readonly endId: number | undefined
   readonly chatTemplate: string | undefined
   /** Further names for the template; bos_token is added here. */
   readonly templateTokens: TemplateTokens
@@ -43,6 +45,7 @@ class AssembledTokenizer implements TextTokenizer {
   readonly vocabSize: number
   readonly bosId: number | undefined
   readonly stopIds: readonly number[]
+  readonly endId: number | undefined
   readonly description: string
   readonly chatTemplate: string | undefined
   readonly #parts: TokenizerParts
@@ -57,6 +60,7 @@ class AssembledTokenizer implements TextTokenizer {
     this.vocabSize = parts.vocabulary.size
     this.bosId = parts.bosId
     this.stopIds = parts.stopIds
+    this.endId = parts.endId
     this.description = parts.description
     this.chatTemplate = parts.chatTemplate
     this.#added = new AddedTokens(withControlTokens(parts))

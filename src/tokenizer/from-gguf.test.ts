@@ -103,6 +103,15 @@ describe('SentencePiece BPE', () => {
   })
 })
 
+test('texts that are embedded get an end token where the file says so', () => {
+  const endId = (isAdded: boolean) =>
+    tokenizerFromGguf(
+      metadata({ ...BYTE_LEVEL, 'ggml.eos_token_id': 2, 'ggml.add_eos_token': isAdded }),
+    ).endId
+  expect(endId(true)).toBe(2)
+  expect(endId(false)).toBeUndefined()
+})
+
 test('an embedded tokenizer.json goes before the other keys', () => {
   const json = JSON.stringify({
     added_tokens: [{ id: 1, content: '<s>', special: true }],

@@ -76,10 +76,16 @@ function fromEmbedded(text: string, metadata: GgufMetadata): TextTokenizer {
       { field, cause },
     )
   }
-  const { bosId, stopIds, template } = readSpecials(metadata, MAX_PIECES)
+  const { bosId, eosId, addEos, stopIds, template } = readSpecials(metadata, MAX_PIECES)
+  const endId = addEos ? eosId : undefined
   return tokenizerFromJson({
     tokenizerJson,
-    declared: { bosId, stopIds, addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token') },
+    declared: {
+      bosId,
+      stopIds,
+      endId,
+      addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token'),
+    },
     chatTemplate: template,
     config: is2B4T(metadata) ? { model_type: 'bitnet' } : {},
     origin: 'tokenizer.json in GGUF',
@@ -176,7 +182,11 @@ function assemble(
     if (special || types[id] === TOKEN_TYPE.userDefined) addedTokens.push({ id, content, special })
   }
   checkCount(addedTokens.length, 'tokenizer.ggml.token_type', MAX_ADDED_TOKENS)
-  const { bosId, stopIds, eosText, template } = readSpecials(metadata, pieces.length, pieces)
+  const { bosId, eosId, addEos, stopIds, eosText, template } = readSpecials(
+    metadata,
+    pieces.length,
+    pieces,
+  )
   const isCorrected = template !== undefined && isBogusTemplate(template)
   return createTokenizer({
     ...rest,
@@ -190,6 +200,7 @@ function assemble(
     bosId,
     addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token') ?? addBosDefault,
     stopIds: collectStopIds(stopIds, addedTokens),
+    endId: addEos ? eosId : undefined,
     chatTemplate: chooseTemplate(template, {
       isBitnet: is2B4T(metadata),
       vocabSize: pieces.length,
@@ -204,6 +215,8 @@ function readSpecials(metadata: GgufMetadata, limit: number, pieces: readonly st
   const template = metadata.get('tokenizer.chat_template')
   return {
     bosId: id('bos'),
+    eosId,
+    addEos: readBoolean(metadata, 'tokenizer.ggml.add_eos_token') ?? false,
     stopIds: [eosId, id('eot'), id('eom')].filter((stop) => stop !== undefined),
     eosText: eosId === undefined ? undefined : pieces[eosId],
     template:

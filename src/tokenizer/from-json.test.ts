@@ -53,6 +53,21 @@ describe('tokenizerFromJson', () => {
     expect(tokenizer.description).toBe('tokenizer.json: BPE, 7 tokens')
   })
 
+  test('the end token of embedded texts is the one that the post-processor puts after a text', () => {
+    const special_tokens = { '</s>': { id: '</s>', ids: [5], tokens: ['</s>'] } }
+    const [text, end] = [{ Sequence: { id: 'A' } }, { SpecialToken: { id: '</s>' } }]
+    const endOf = (single: unknown) => {
+      const step = { type: 'TemplateProcessing', single, special_tokens }
+      return tokenizerFromJson({ tokenizerJson: tiny({ post_processor: step }) }).endId
+    }
+    expect(endOf([text, end])).toBe(5)
+    expect(endOf([text])).toBeUndefined()
+    // A begin token, with the text added by another step.
+    expect(endOf([end])).toBeUndefined()
+    const tokenizerConfig = { add_eos_token: true, eos_token: '</s>' }
+    expect(tokenizerFromJson({ tokenizerJson: tiny(), tokenizerConfig }).endId).toBe(5)
+  })
+
   test('the begin token is wanted if the post-processor or the configuration puts it there', () => {
     const template = {
       type: 'TemplateProcessing',

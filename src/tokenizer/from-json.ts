@@ -32,6 +32,7 @@ export interface DeclaredTokens {
   readonly bosId?: number | undefined
   readonly addBos?: boolean | undefined
   readonly stopIds?: readonly number[] | undefined
+  readonly endId?: number | undefined
 }
 
 /** Names under which templates ask for tokens. */
@@ -74,6 +75,7 @@ export function tokenizerFromJson(files: JsonTokenizerFiles): TextTokenizer {
     addedTokens: read.addedTokens,
     bosId: bosId === undefined ? undefined : checkId(bosId, 'bos_token_id', read.vocabulary.size),
     addBos: addBos ?? (bosId !== undefined && read.firstSpecialIds.includes(bosId)),
+    endId: declared.endId ?? (tokenizerConfig.add_eos_token === true ? eosId : read.lastSpecialId),
     unknownId: read.unknownId,
     stopIds,
     chatTemplate,

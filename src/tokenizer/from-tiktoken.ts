@@ -62,6 +62,7 @@ export function tokenizerFromTiktoken(
     bosId,
     addBos: true,
     unknownId: undefined,
+    endId: undefined,
     stopIds: collectStopIds([base + 1], addedTokens),
     chatTemplate: chooseTemplate(options.chatTemplate, {
       isBitnet: options.isBitnet ?? false,

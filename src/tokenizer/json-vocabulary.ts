@@ -25,6 +25,8 @@ interface JsonVocabulary {
   readonly dropLeadingSpace: boolean
   /** Special tokens that the post-processor puts in front of a text. */
   readonly firstSpecialIds: readonly number[]
+  /** The one that it puts after a text. */
+  readonly lastSpecialId: number | undefined
   idOf(piece: string): number | undefined
 }
 
@@ -57,6 +59,7 @@ export function readTokenizerJson(value: unknown): JsonVocabulary {
     unknownId: typeof unknown === 'number' ? unknown : undefined,
     dropLeadingSpace: decoding.dropLeadingSpace,
     firstSpecialIds: readFirstSpecials(json.post_processor),
+    lastSpecialId: readLastSpecial(json.post_processor),
     idOf: (piece) => ids.get(piece),
   }
 }
@@ -172,12 +175,28 @@ function readFirstSpecials(value: unknown): number[] {
     for (const item of step.single) {
       const name = item?.SpecialToken?.id
       if (typeof name !== 'string') break
-      const special = (step.special_tokens as JsonObject | undefined)?.[name]
-      const id = (special as { ids?: unknown[] } | undefined)?.ids?.[0]
-      if (typeof id === 'number') ids.push(id)
+      const id = specialId(step, name)
+      if (id !== undefined) ids.push(id)
     }
   }
   return ids
+}
+
+/** The special token at the end of a template that begins with, or has before it, the text. */
+function readLastSpecial(value: unknown): number | undefined {
+  for (const step of flatten(value, 'processors')) {
+    if (step.type !== 'TemplateProcessing' || !Array.isArray(step.single)) continue
+    const hasText = step.single.some((item) => item?.SpecialToken === undefined)
+    const name = step.single.at(-1)?.SpecialToken?.id
+    if (hasText && typeof name === 'string') return specialId(step, name)
+  }
+  return undefined
+}
+
+function specialId(step: JsonObject, name: string): number | undefined {
+  const special = (step.special_tokens as JsonObject | undefined)?.[name]
+  const id = (special as { ids?: unknown[] } | undefined)?.ids?.[0]
+  return typeof id === 'number' ? id : undefined
 }
 
 /** The steps of a chain: a Sequence's members under `key`, or the one step there is. */

@@ -23,6 +23,8 @@ export interface TextTokenizer {
   readonly bosId: number | undefined
   /** Ids that end an answer. */
   readonly stopIds: readonly number[]
+  /** The token that belongs after a text that is embedded; undefined where none does. */
+  readonly endId?: number | undefined
   /** Where the vocabulary came from, for people. */
   readonly description: string
   /** The Jinja chat template in use; undefined for a base model. */
