@@ -69,6 +69,19 @@ export class ModelNotFoundError extends BitnetError {
   }
 }
 
+/** A file could not be fetched, or not be kept: the network, the server's refusal, the disk. */
+export class DownloadError extends BitnetError {
+  readonly url: string
+  /** The HTTP status that was the reason, if one was. */
+  readonly status: number | undefined
+
+  constructor(message: string, facts: { url: string; status?: number; cause?: unknown }) {
+    super('DOWNLOAD', message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    this.url = facts.url
+    this.status = facts.status
+  }
+}
+
 /** An option or argument is out of its range. The command line exits with code 2 on it. */
 export class UsageError extends BitnetError {
   constructor(message: string) {

@@ -8,8 +8,8 @@ import { memorySource } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
 import { assembleModel } from '../generate/assemble-model.ts'
 import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
-import { blobSource } from './blob-source.ts'
-import { openFetchSource } from './fetch-source.ts'
+import { blobSource } from '../hub/blob-source.ts'
+import { openRangeSource } from '../hub/range-source.ts'
 
 /**
  * Loads a GGUF model. It streams tensor by tensor into the backend's memory.
@@ -47,6 +47,6 @@ async function openSource(
   if (source instanceof Blob) return blobSource(source)
   if (source instanceof Uint8Array) return memorySource(source)
   const base = globalThis.location?.href
-  if (URL.canParse(source, base)) return openFetchSource(new URL(source, base), signal)
+  if (URL.canParse(source, base)) return openRangeSource(new URL(source, base), { signal })
   throw new UsageError(`Expected the address of a model, got "${source}".`)
 }

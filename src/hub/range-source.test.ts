@@ -4,10 +4,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { loadModel } from '../browser/load-model.ts'
 import { FormatError, ModelNotFoundError, UsageError } from '../errors.ts'
 import { blobSource } from './blob-source.ts'
-import { openFetchSource } from './fetch-source.ts'
-import { loadModel } from './load-model.ts'
+import { openRangeSource } from './range-source.ts'
 
 /** Three blocks of 4 MiB and a bit. */
 const SIZE = 3 * (4 << 20) + 12345
@@ -43,9 +43,9 @@ beforeEach(() => {
   requests = []
 })
 
-describe('openFetchSource', () => {
+describe('openRangeSource', () => {
   test('reads any range, across blocks and at the end', async () => {
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     expect(source.size).toBe(SIZE)
     for (const [offset, length] of [
       [0, 4],
@@ -62,7 +62,7 @@ describe('openFetchSource', () => {
   })
 
   test('fetches each block once when a file is read from start to end', async () => {
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     for (let at = 0; at < SIZE; at += 1 << 20) {
       await source.read(at, Math.min(1 << 20, SIZE - at))
     }
@@ -71,20 +71,20 @@ describe('openFetchSource', () => {
   })
 
   test('refuses what lies behind the end', async () => {
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     await expect(source.read(SIZE - 1, 2)).rejects.toThrow(FormatError)
     await source.close()
   })
 
   test('takes the whole file from a server without ranges', async () => {
     answer = (_, response) => void response.writeHead(200).end(file)
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     expect(await source.read(SIZE - 9, 9)).toEqual(file.slice(SIZE - 9))
     expect(requests).toHaveLength(1)
   })
 
   test('notices that the file was replaced in the middle', async () => {
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     answer = ranges('"b"')
     await expect(source.read(10 << 20, 5)).rejects.toThrow('another version')
     await source.close()
@@ -94,23 +94,23 @@ describe('openFetchSource', () => {
     answer = (_, response) => {
       response.writeHead(206, { 'Content-Range': `bytes 0-99/${SIZE}` }).end('short')
     }
-    await expect(openFetchSource(url)).rejects.toThrow(/Expected 4194304 bytes.*got 5/)
+    await expect(openRangeSource(url)).rejects.toThrow(/Expected 4194304 bytes.*got 5/)
   })
 
   test('asks for the size where the server hides it', async () => {
     answer = (_, response) => void response.writeHead(206).end('x')
-    await expect(openFetchSource(url)).rejects.toThrow('Access-Control-Expose-Headers')
+    await expect(openRangeSource(url)).rejects.toThrow('Access-Control-Expose-Headers')
   })
 
   test('says what the server answered, or that none did', async () => {
     answer = (_, response) => void response.writeHead(404).end()
-    await expect(openFetchSource(url)).rejects.toThrow(/answered 404/)
+    await expect(openRangeSource(url)).rejects.toThrow(/answered 404/)
     const nobody = new URL('http://127.0.0.1:1/')
-    await expect(openFetchSource(nobody)).rejects.toThrow(ModelNotFoundError)
+    await expect(openRangeSource(nobody)).rejects.toThrow(ModelNotFoundError)
   })
 
   test('tries a block again after a failure', async () => {
-    const source = await openFetchSource(url)
+    const source = await openRangeSource(url)
     answer = (_, response) => void response.writeHead(503).end()
     await expect(source.read(9 << 20, 1)).rejects.toThrow('503')
     answer = ranges()
@@ -120,7 +120,7 @@ describe('openFetchSource', () => {
 
   test('ends with the signal of its caller', async () => {
     const controller = new AbortController()
-    const source = await openFetchSource(url, controller.signal)
+    const source = await openRangeSource(url, { signal: controller.signal })
     answer = () => controller.abort(new Error('enough'))
     await expect(source.read(9 << 20, 1)).rejects.toThrow('enough')
   })

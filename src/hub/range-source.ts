@@ -2,7 +2,7 @@
  * Bytes of a file on a server, read with range requests: in blocks, of which a few are kept and the
  * next one is fetched ahead, so that a model streams in without ever being in memory as a whole.
  */
-import { FormatError, ModelNotFoundError } from '../errors.ts'
+import { BitnetError, FormatError, ModelNotFoundError } from '../errors.ts'
 import { checkRange } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
 import { blobSource } from './blob-source.ts'
@@ -18,20 +18,40 @@ interface Version {
   readonly tag: string | undefined
 }
 
+export interface RangeSourceOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Asks the server; unset: the surrounding's own fetch. */
+  readonly fetch?: RangeFetch
+  /** Bytes a request; unset: 4 MiB, and the next block is fetched ahead. */
+  readonly blockBytes?: number
+}
+
+/** Resolves to any answer; fails only where there is none. */
+export type RangeFetch = (
+  url: URL,
+  init: { readonly headers: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+) => Promise<Response>
+
 /**
  * @throws ModelNotFoundError if the server does not hand the file out
  * @throws FormatError if its answer makes no sense
  */
-export async function openFetchSource(url: URL, signal?: AbortSignal): Promise<ByteSource> {
+export async function openRangeSource(
+  url: URL,
+  options: RangeSourceOptions = {},
+): Promise<ByteSource> {
   const name = url.href
-  const response = await request(url, 0, BLOCK_BYTES - 1, signal)
+  const { blockBytes = BLOCK_BYTES, signal } = options
+  const ask = options.fetch ?? ((address, init) => fetch(address, init))
+  const response = await request(ask, url, 0, blockBytes - 1, signal)
   // No ranges: the browser stores all of it, on disk if it is large.
   if (response.status === 200) return blobSource(await response.blob(), name)
   const size = sizeOf(response, name)
   const first = await response.arrayBuffer()
   const version = { size, tag: tagOf(response) }
-  const blocks = new BlockReader(url, version, signal)
-  blocks.keep(0, Promise.resolve(exactly(first, 0, Math.min(BLOCK_BYTES, size), name)))
+  const readAhead = options.blockBytes === undefined
+  const blocks = new BlockReader({ ask, url, version, blockBytes, readAhead, signal })
+  blocks.keep(0, Promise.resolve(exactly(first, 0, Math.min(blockBytes, size), name)))
   return {
     name,
     size,
@@ -43,30 +63,38 @@ export async function openFetchSource(url: URL, signal?: AbortSignal): Promise<B
   }
 }
 
+interface BlockReaderParts {
+  readonly ask: RangeFetch
+  readonly url: URL
+  readonly version: Version
+  readonly blockBytes: number
+  readonly readAhead: boolean
+  readonly signal: AbortSignal | undefined
+}
+
 class BlockReader {
-  readonly #url: URL
-  readonly #version: Version
+  readonly #parts: BlockReaderParts
   readonly #closed = new AbortController()
   readonly #signal: AbortSignal
   /** By number, least recently used first. */
   readonly #blocks = new Map<number, Promise<Uint8Array>>()
 
-  constructor(url: URL, version: Version, signal: AbortSignal | undefined) {
-    this.#url = url
-    this.#version = version
+  constructor(parts: BlockReaderParts) {
+    this.#parts = parts
     const own = this.#closed.signal
-    this.#signal = signal ? AbortSignal.any([signal, own]) : own
+    this.#signal = parts.signal ? AbortSignal.any([parts.signal, own]) : own
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
+    const { version, blockBytes, readAhead } = this.#parts
     const bytes = new Uint8Array(length)
     for (let done = 0; done < length; ) {
       const at = offset + done
-      const number = Math.floor(at / BLOCK_BYTES)
+      const number = Math.floor(at / blockBytes)
       const wanted = this.#block(number)
-      if ((number + 1) * BLOCK_BYTES < this.#version.size) this.#block(number + 1)
+      if (readAhead && (number + 1) * blockBytes < version.size) this.#block(number + 1)
       const block = await wanted
-      const from = at - number * BLOCK_BYTES
+      const from = at - number * blockBytes
       const part = block.subarray(from, Math.min(block.length, from + length - done))
       bytes.set(part, done)
       done += part.length
@@ -101,12 +129,13 @@ class BlockReader {
   }
 
   async #fetch(number: number): Promise<Uint8Array> {
-    const name = this.#url.href
-    const start = number * BLOCK_BYTES
-    const end = Math.min(start + BLOCK_BYTES, this.#version.size)
-    const response = await request(this.#url, start, end - 1, this.#signal)
-    const sameSize = response.status === 206 && sizeOf(response, name) === this.#version.size
-    if (!sameSize || tagOf(response) !== this.#version.tag) {
+    const { ask, url, version, blockBytes } = this.#parts
+    const name = url.href
+    const start = number * blockBytes
+    const end = Math.min(start + blockBytes, version.size)
+    const response = await request(ask, url, start, end - 1, this.#signal)
+    const sameSize = response.status === 206 && sizeOf(response, name) === version.size
+    if (!sameSize || tagOf(response) !== version.tag) {
       throw new FormatError(
         `Expected ${name} to stay the same while it is read, but the server has another version ` +
           'now. Load it again.',
@@ -119,6 +148,7 @@ class BlockReader {
 
 /** One request; `last` is the last byte wanted. */
 async function request(
+  ask: RangeFetch,
   url: URL,
   first: number,
   last: number,
@@ -128,9 +158,10 @@ async function request(
   let response: Response
   try {
     const headers = { Range: `bytes=${first}-${last}` }
-    response = await fetch(url, { headers, ...(signal ? { signal } : {}) })
+    response = await ask(url, { headers, ...(signal ? { signal } : {}) })
   } catch (cause) {
     signal?.throwIfAborted()
+    if (cause instanceof BitnetError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new ModelNotFoundError(
       `Expected an answer for ${url.href}, but the request failed: ${reason}. Check the address, ` +

@@ -1,0 +1,112 @@
+/**
+ * How models are named: `owner/repo`, `hf:owner/repo[:file][@revision]`, a short alias with the same
+ * endings, or an address. Paths are not known here; who resolves a name looks for them first.
+ */
+import { UsageError } from '../errors.ts'
+import { findAlias } from './aliases.ts'
+import { isSafePath } from './repo-file.ts'
+
+/** A model in a repository of the hub. */
+export interface HubModel {
+  readonly kind: 'hub'
+  /** "owner/name" */
+  readonly repo: string
+  /** One file of it; unset: chosen from what is there. */
+  readonly file?: string
+  /** Branch, tag or commit; unset: "main". */
+  readonly revision?: string
+}
+
+/** One file on any server. */
+export interface UrlModel {
+  readonly kind: 'url'
+  readonly url: string
+}
+
+/** The hub's addresses by themselves name models, too. */
+const HUB_HOSTS: readonly string[] = ['huggingface.co', 'hf.co']
+
+const OWNER_AND_NAME = /^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}$/
+/** A branch, tag or commit; "refs/pr/1" too. */
+const REVISION = /^\w[\w.-]*(\/\w[\w.-]*){0,4}$/
+const MODEL_FILE = /\.(gguf|safetensors)$/
+
+/**
+ * What a name means away from this machine; undefined if it can only be a path.
+ *
+ * @param endpoint the hub in use, for addresses of models at it
+ * @throws UsageError if it is clearly meant for the hub, but has no legal form
+ */
+export function parseModelName(text: string, endpoint?: string): HubModel | UrlModel | undefined {
+  if (/^https?:\/\//i.test(text)) return parseAddress(text, endpoint)
+  const isExplicit = text.startsWith('hf:')
+  const { head, file, revision } = splitName(isExplicit ? text.slice(3) : text)
+  const repo = findAlias(head)?.repo ?? head
+  const isLegal =
+    OWNER_AND_NAME.test(repo) &&
+    !repo.includes('..') &&
+    (file === undefined || isSafePath(file)) &&
+    (revision === undefined || isRevision(revision))
+  if (!isLegal) {
+    if (!isExplicit) return undefined
+    throw new UsageError(
+      `Expected hf:owner/name, hf:owner/name:file or either with @revision, got "${text}".`,
+    )
+  }
+  // "folder/model.gguf" is a path, there or not; a repository of such a name needs "hf:".
+  if (!isExplicit && file === undefined && MODEL_FILE.test(repo)) return undefined
+  return hubModel(repo, file, revision)
+}
+
+/** How the model is named in messages and lists. */
+export function formatModelName(model: HubModel | UrlModel): string {
+  if (model.kind === 'url') return model.url
+  const file = model.file === undefined ? '' : `:${model.file}`
+  return `${model.repo}${file}${model.revision === undefined ? '' : `@${model.revision}`}`
+}
+
+/** True for a name that cannot lead out of a folder, as a part of a path. */
+export function isRevision(text: string): boolean {
+  return text.length <= 200 && REVISION.test(text) && !text.includes('..')
+}
+
+function splitName(text: string): { head: string; file?: string; revision?: string } {
+  const at = text.lastIndexOf('@')
+  const name = at < 0 ? text : text.slice(0, at)
+  const colon = name.indexOf(':')
+  return {
+    head: colon < 0 ? name : name.slice(0, colon),
+    ...(colon < 0 ? {} : { file: name.slice(colon + 1) }),
+    ...(at < 0 ? {} : { revision: text.slice(at + 1) }),
+  }
+}
+
+/** Addresses of a repository or of a file in it name a model at the hub; all others a file. */
+function parseAddress(text: string, endpoint: string | undefined): HubModel | UrlModel {
+  if (!URL.canParse(text)) throw new UsageError(`Expected the address of a model, got "${text}".`)
+  const url = new URL(text)
+  const hosts = [...HUB_HOSTS, ...(endpoint === undefined ? [] : [new URL(endpoint).host])]
+  const [owner, name, verb, revision, ...file] = url.pathname.slice(1).split('/')
+  const repo = `${owner}/${name}`
+  const isRepo = hosts.includes(url.host) && OWNER_AND_NAME.test(repo) && !repo.includes('..')
+  if (isRepo && (verb === undefined || verb === '')) return hubModel(repo)
+  const isVerb = verb === 'blob' || verb === 'resolve' || verb === 'tree'
+  if (isRepo && isVerb && revision !== undefined) {
+    const path = decodeURIComponent(file.join('/'))
+    const branch = decodeURIComponent(revision)
+    if (isRevision(branch) && (path === '' || isSafePath(path))) {
+      return hubModel(repo, path === '' ? undefined : path, branch)
+    }
+  }
+  url.hash = ''
+  return { kind: 'url', url: url.href }
+}
+
+function hubModel(repo: string, file?: string, revision?: string): HubModel {
+  return {
+    kind: 'hub',
+    repo,
+    ...(file === undefined ? {} : { file }),
+    ...(revision === undefined ? {} : { revision }),
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What the hub's API tells about a repository, read from JSON that is not trusted: file names become
+ * paths on this machine, hashes become file names there, and sizes become reservations on a disk.
+ * The forms are those of `/api/models/{repo}/revision/{revision}` and `/api/models/{repo}/tree/{commit}`.
+ */
+import { FormatError } from '../errors.ts'
+
+/** How a file's content is known before it is fetched. */
+export interface ContentHash {
+  /** `git-sha1`: of "blob <size>\0" and the content, as git names small files. */
+  readonly algorithm: 'sha256' | 'git-sha1'
+  /** Lower-case hexadecimal. */
+  readonly hex: string
+}
+
+export interface RepoFile {
+  /** Relative, with "/" between folders; never leads out of the repository. */
+  readonly path: string
+  readonly size: number
+  readonly hash: ContentHash
+}
+
+export interface RepoRevision {
+  /** 40 hexadecimal digits. */
+  readonly commit: string
+  /** Whether its owners ask for consent before they hand files out. */
+  readonly gated: boolean
+}
+
+/** More than any model's files; the largest on the hub are under 10^12 bytes. */
+const MAX_FILE_BYTES = 2 ** 44
+const MAX_PATH_CHARS = 400
+/** Names that Windows reserves, whatever ending follows. */
+const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
+
+/**
+ * True for a relative path of plain names: no "..", no empty or hidden-device names, no backslash,
+ * colon or control character, which some system would take as leading elsewhere.
+ */
+export function isSafePath(path: string): boolean {
+  if (path === '' || path.length > MAX_PATH_CHARS) return false
+  return path.split('/').every(isSafeName)
+}
+
+function isSafeName(name: string): boolean {
+  if (name === '' || name === '.' || name === '..' || name.length > 200) return false
+  for (const character of name) {
+    if (character < ' ' || character === '\u007f' || '\\:*?"<>|'.includes(character)) return false
+  }
+  return !RESERVED.test(name) && !/[. ]$/.test(name)
+}
+
+/** @throws FormatError unless it names a commit */
+export function readRevision(value: unknown, source: string): RepoRevision {
+  const { sha, gated } = asObject(value, source)
+  if (typeof sha !== 'string' || !isCommit(sha)) throw wrong('sha', 'a commit', sha, source)
+  return { commit: sha, gated: gated !== undefined && gated !== false }
+}
+
+export function isCommit(text: string): boolean {
+  return /^[0-9a-f]{40}$/.test(text)
+}
+
+/**
+ * The files of one page of a tree. Names that cannot be a file's path here are left out: a model does
+ * not need them, and somebody may have put them there on purpose.
+ *
+ * @throws FormatError if an entry makes no sense
+ */
+export function readTree(value: unknown, source: string): RepoFile[] {
+  if (!Array.isArray(value)) throw wrong('tree', 'a list', value, source)
+  return value.flatMap((entry: unknown): RepoFile[] => {
+    const { type, path, size, oid, lfs } = asObject(entry, source)
+    if (type !== 'file') return []
+    if (typeof path !== 'string') throw wrong('path', 'a text', path, source)
+    if (!isSafePath(path)) return []
+    if (lfs !== undefined && lfs !== null) {
+      const big = asObject(lfs, source)
+      const hex = readHex(big['oid'], 64, source)
+      return [{ path, size: readSize(big['size'], source), hash: { algorithm: 'sha256', hex } }]
+    }
+    const hex = readHex(oid, 40, source)
+    return [{ path, size: readSize(size, source), hash: { algorithm: 'git-sha1', hex } }]
+  })
+}
+
+/** The address of the next page, from `Link: <...>; rel="next"`. */
+export function nextPage(link: string | null): string | undefined {
+  return /<([^<>]{1,4000})>\s*;\s*rel="next"/.exec(link ?? '')?.[1]
+}
+
+/** `/owner/name/resolve/commit/path`, below the endpoint. */
+export function resolvePath(repo: string, commit: string, file: string): string {
+  const path = file.split('/').map(encodeURIComponent).join('/')
+  return `/${repo}/resolve/${commit}/${path}`
+}
+
+function readHex(value: unknown, digits: number, source: string): string {
+  if (typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value)) {
+    return value
+  }
+  throw wrong('oid', `${digits} hexadecimal digits`, value, source)
+}
+
+function readSize(value: unknown, source: string): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) {
+    if (value <= MAX_FILE_BYTES) return value
+  }
+  throw wrong('size', `a number of bytes up to ${MAX_FILE_BYTES}`, value, source)
+}
+
+function asObject(value: unknown, source: string): { readonly [key: string]: unknown } {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as { readonly [key: string]: unknown }
+  }
+  throw wrong('answer', 'an object', value, source)
+}
+
+function wrong(field: string, expected: string, value: unknown, source: string): FormatError {
+  const got = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : typeof value
+  return new FormatError(
+    `Expected ${field} in the answer of ${source} to be ${expected}, got ${got}. Something other ` +
+      'than the hub may be answering there; check HF_ENDPOINT and the proxy.',
+    { field, path: source },
+  )
+}

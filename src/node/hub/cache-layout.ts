@@ -1,0 +1,121 @@
+/**
+ * Where things lie in the cache, in the layout of Hugging Face's own tools:
+ *
+ *   models--owner--name/refs/main                      the commit that "main" was
+ *   models--owner--name/blobs/<hash>                   contents
+ *   models--owner--name/snapshots/<commit>/<file>  ->  ../../blobs/<hash>
+ *   .locks/models--owner--name/<hash>.bitnet.lock
+ *
+ * Files of other servers have a folder of ours beside these:
+ *
+ *   bitnet-urls/<hash of the address>/source.json, <file>
+ */
+import { createHash } from 'node:crypto'
+import {
+  copyFile,
+  mkdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
+import { isCommit, isSafePath } from '../../hub/repo-file.ts'
+
+const REPO_PREFIX = 'models--'
+export const URL_FOLDER = 'bitnet-urls'
+
+export function repoFolder(cache: string, repo: string): string {
+  return join(cache, REPO_PREFIX + repo.replace('/', '--'))
+}
+
+/** "owner/name" of a folder in the cache; undefined for what is no model. */
+export function repoOfFolder(folder: string): string | undefined {
+  const name = basename(folder)
+  if (!name.startsWith(REPO_PREFIX)) return undefined
+  return name.slice(REPO_PREFIX.length).replace('--', '/')
+}
+
+export function blobPath(cache: string, repo: string, hash: string): string {
+  return join(repoFolder(cache, repo), 'blobs', hash)
+}
+
+export function snapshotFolder(cache: string, repo: string, commit: string): string {
+  return join(repoFolder(cache, repo), 'snapshots', commit)
+}
+
+export function lockPath(cache: string, folder: string, name: string): string {
+  return join(cache, '.locks', folder, `${name}.bitnet.lock`)
+}
+
+/** The commit that a branch or tag was when it was last fetched. */
+export async function readRef(
+  cache: string,
+  repo: string,
+  revision: string,
+): Promise<string | undefined> {
+  if (isCommit(revision)) return revision
+  const path = join(repoFolder(cache, repo), 'refs', ...revision.split('/'))
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const commit = text.trim()
+  return isCommit(commit) ? commit : undefined
+}
+
+export async function writeRef(
+  cache: string,
+  repo: string,
+  revision: string,
+  commit: string,
+): Promise<void> {
+  if (isCommit(revision)) return
+  const path = join(repoFolder(cache, repo), 'refs', ...revision.split('/'))
+  await mkdir(dirname(path), { recursive: true })
+  await writeWhole(path, commit)
+}
+
+/** Makes a file of a snapshot out of a blob: a link, or a copy where links are refused. */
+export async function linkBlob(snapshot: string, file: string, blob: string): Promise<void> {
+  if (!isSafePath(file)) throw new Error(`"${file}" must have been refused before.`)
+  const path = join(snapshot, ...file.split('/'))
+  await mkdir(dirname(path), { recursive: true })
+  const target = relative(dirname(path), blob)
+  // A reader must not miss it for a moment if it is right already.
+  if ((await readlink(path).catch(() => undefined)) === target) return
+  await rm(path, { force: true })
+  try {
+    await symlink(target, path)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    // Another process has just done the same.
+    if (code === 'EEXIST') return
+    if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'ENOTSUP' && code !== 'EACCES')
+      throw error
+    const part = `${path}.${process.pid}.part`
+    await copyFile(blob, part)
+    await rename(part, path)
+  }
+}
+
+/** The folder of a plain address, and the path of its file in it. */
+export function urlPlace(
+  cache: string,
+  url: string,
+): { folder: string; path: string; name: string } {
+  const key = createHash('sha256').update(url).digest('hex').slice(0, 40)
+  const folder = join(cache, URL_FOLDER, key)
+  const last = new URL(url).pathname.split('/').at(-1) ?? ''
+  // The ending tells the format; the name is for people.
+  const name = isSafePath(last) && last !== SOURCE_FILE ? last : 'model.gguf'
+  return { folder, path: join(folder, name), name }
+}
+
+export const SOURCE_FILE = 'source.json'
+
+/** Writes a small file so that a reader sees all of it or none. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const part = `${path}.${process.pid}.part`
+  await writeFile(part, text)
+  await rename(part, path)
+}

@@ -1,0 +1,69 @@
+/**
+ * Finds a named model in the cache, without asking any server: the path to open, or undefined if it is
+ * not there as a whole.
+ */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import { ModelNotFoundError } from '../../errors.ts'
+import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
+import type { HubModel, UrlModel } from '../../hub/model-name.ts'
+import { readRef, snapshotFolder, urlPlace } from './cache-layout.ts'
+
+const INDEX = 'model.safetensors.index.json'
+
+export async function findCached(
+  cache: string,
+  model: HubModel | UrlModel,
+): Promise<string | undefined> {
+  if (model.kind === 'url') {
+    const { path } = urlPlace(cache, model.url)
+    return (await isFile(path)) ? path : undefined
+  }
+  const commit = await readRef(cache, model.repo, model.revision ?? 'main')
+  if (commit === undefined) return undefined
+  const folder = snapshotFolder(cache, model.repo, commit)
+  const files = await listFiles(folder)
+  if (files.length === 0) return undefined
+  let chosen: ChosenFiles
+  try {
+    chosen = chooseFiles(files, model.repo, model.file)
+  } catch (error) {
+    // Another tool fetched a part of the repository that is no model.
+    if (error instanceof ModelNotFoundError) return undefined
+    throw error
+  }
+  const isWhole = await hasAllShards(folder, chosen)
+  return isWhole ? openPath(folder, chosen) : undefined
+}
+
+/** What to open of a snapshot: its one file, or the folder. */
+export function openPath(folder: string, { main }: ChosenFiles): string {
+  return main === undefined ? folder : join(folder, ...main.split('/'))
+}
+
+/** Names as the hub has them; a link whose blob is gone is no file. */
+async function listFiles(folder: string): Promise<{ path: string; size: number }[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  const files: { path: string; size: number }[] = []
+  for (const entry of entries) {
+    if (entry.isDirectory()) continue
+    const path = join(entry.parentPath, entry.name)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isFile()) {
+      files.push({ path: relative(folder, path).split(sep).join('/'), size: found.size })
+    }
+  }
+  return files
+}
+
+/** The index tells which files belong together; a list of what is there cannot. */
+async function hasAllShards(folder: string, { paths }: ChosenFiles): Promise<boolean> {
+  if (!paths.includes(INDEX)) return true
+  const text = await readFile(join(folder, INDEX), 'utf8').catch(() => '')
+  const names = new Set(text.match(/[\w.-]+\.safetensors(?=")/g))
+  return names.size > 0 && [...names].every((name) => paths.includes(name))
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false
+}

@@ -1,0 +1,180 @@
+/**
+ * One process at a time for one download, also across programs that die: a lock file names its owner,
+ * and whose owner is gone is taken over. On the same machine (and in the same process namespace) that
+ * is known by the process's id and start time; from elsewhere, e.g. on a network disk, by a heartbeat
+ * that stopped.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface LockOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Told once if another process has the lock. */
+  readonly onWait?: (() => void) | undefined
+  /** How often a held lock is looked at; unset: 250 ms. */
+  readonly pollMs?: number | undefined
+}
+
+interface Owner {
+  readonly id: string
+  readonly pid: number
+  /** When the process started, in a form of this system's own; empty where it cannot be known. */
+  readonly started: string
+  /** Machine and process namespace in which `pid` means something. */
+  readonly place: string
+}
+
+const HEARTBEAT_MS = 5_000
+/** Several missed heartbeats of an owner that cannot be looked up. */
+const SILENT_MS = 60_000
+/** Between creating a lock and writing its owner lie microseconds. */
+const NAMELESS_MS = 10_000
+/** An owner's line has about 150 bytes. */
+const MAX_LOCK_CHARS = 2_000
+
+/** Waits until the lock is this process's, and returns the function that gives it back. */
+export async function acquireLock(
+  path: string,
+  { signal, onWait, pollMs = 250 }: LockOptions = {},
+): Promise<() => Promise<void>> {
+  await mkdir(dirname(path), { recursive: true })
+  const owner: Owner = {
+    id: randomUUID(),
+    pid: process.pid,
+    started: startOf(process.pid),
+    place: currentPlace(),
+  }
+  for (let waited = false; ; ) {
+    signal?.throwIfAborted()
+    if (await create(path, owner)) return hold(path, owner)
+    const held = await readLock(path)
+    if (held !== undefined && isStale(held)) {
+      await takeAway(path, held)
+      continue
+    }
+    if (!waited) onWait?.()
+    waited = true
+    await sleep(pollMs, undefined, signal ? { signal } : {})
+  }
+}
+
+async function create(path: string, owner: Owner): Promise<boolean> {
+  try {
+    await writeFile(path, JSON.stringify(owner), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function hold(path: string, owner: Owner): () => Promise<void> {
+  const beat = setInterval(() => {
+    const now = new Date()
+    utimes(path, now, now).catch(() => {})
+  }, HEARTBEAT_MS)
+  beat.unref()
+  return async () => {
+    clearInterval(beat)
+    const held = await readLock(path)
+    // If somebody took it for stale, it is theirs now.
+    if (held?.owner?.id === owner.id) await rm(path, { force: true })
+  }
+}
+
+interface HeldLock {
+  /** Undefined while, or because, nothing sensible was written. */
+  readonly owner: Owner | undefined
+  readonly text: string
+  readonly silentMs: number
+}
+
+async function readLock(path: string): Promise<HeldLock | undefined> {
+  try {
+    const { mtimeMs } = await stat(path)
+    const text = (await readFile(path, 'utf8')).slice(0, MAX_LOCK_CHARS)
+    return { owner: parseOwner(text), text, silentMs: Date.now() - mtimeMs }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function parseOwner(text: string): Owner | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return undefined
+    const { id, pid, started, place } = value as { [key: string]: unknown }
+    const isOwner =
+      typeof id === 'string' &&
+      typeof pid === 'number' &&
+      Number.isInteger(pid) &&
+      pid > 0 &&
+      typeof started === 'string' &&
+      typeof place === 'string'
+    return isOwner ? { id, pid, started, place } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isStale({ owner, silentMs }: HeldLock): boolean {
+  if (owner === undefined) return silentMs > NAMELESS_MS
+  if (owner.place !== currentPlace()) return silentMs > SILENT_MS
+  if (!isAlive(owner.pid)) return true
+  const started = startOf(owner.pid)
+  // A process may be stopped for long and go on; it is the owner as long as it is the same process.
+  if (started !== '' && owner.started !== '') return started !== owner.started
+  return silentMs > SILENT_MS
+}
+
+/**
+ * Removes a lock that was found stale. Between the look and now another process may have done the
+ * same and made its own; renaming shows which one it is, and a living one is put back.
+ */
+async function takeAway(path: string, held: HeldLock): Promise<void> {
+  const aside = `${path}.${randomUUID()}`
+  try {
+    await rename(path, aside)
+  } catch {
+    return
+  }
+  const text = await readFile(aside, 'utf8').catch(() => '')
+  const owner = parseOwner(text)
+  if (text !== held.text && owner !== undefined) await create(path, owner)
+  await rm(aside, { force: true })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: it is there, and somebody else's.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Field 22 of /proc/pid/stat, in clock ticks since boot; its second field may hold any character. */
+function startOf(pid: number): string {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function currentPlace(): string {
+  let namespace = ''
+  try {
+    namespace = readlinkSync('/proc/self/ns/pid')
+  } catch {
+    // Only Linux has them.
+  }
+  return `${hostname()} ${namespace}`
+}

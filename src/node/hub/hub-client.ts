@@ -1,0 +1,210 @@
+/**
+ * Requests to the hub and to other servers: the proxy of the environment, redirects followed by hand,
+ * and the token, which goes to the hub alone. A redirect leads to a storage server of somebody else,
+ * whose address is signed; a token sent there would be a secret given away.
+ */
+import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
+import { DownloadError } from '../../errors.ts'
+import { explainStatus, type Refusal } from '../../hub/explain-answer.ts'
+import type { HubSettings } from './hub-settings.ts'
+import { isPassing, type Pace, Patience, readRetryAfter } from './patience.ts'
+
+const MAX_REDIRECTS = 8
+/** A page of the hub's file list has 1,000 entries of some hundred bytes. */
+const MAX_JSON_BYTES = 8 << 20
+const CONNECT_MS = 15_000
+
+export interface HubAnswer {
+  readonly response: Response
+  /** `X-Linked-Etag` of the hub's own redirect: the hash of the file's content. */
+  readonly linkedTag: string | undefined
+}
+
+export interface RequestOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** An answer that is none of those that were asked for; its body has been thrown away. */
+export class RefusedError extends Error {
+  readonly refusal: Refusal
+  readonly retryAfterMs: number | undefined
+
+  constructor(refusal: Refusal, retryAfterMs: number | undefined) {
+    super(`The server answered ${refusal.status}.`)
+    this.name = 'RefusedError'
+    this.refusal = refusal
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export class HubClient {
+  readonly settings: HubSettings
+  readonly #pace: Pace
+  readonly #dispatcher: EnvHttpProxyAgent
+
+  constructor(settings: HubSettings, pace: Pace) {
+    this.settings = settings
+    this.#pace = pace
+    // An empty text keeps undici from reading this process's environment instead of the settings.
+    this.#dispatcher = new EnvHttpProxyAgent({
+      httpProxy: settings.httpProxy ?? '',
+      httpsProxy: settings.httpsProxy ?? '',
+      noProxy: settings.noProxy ?? '',
+      connect: { timeout: CONNECT_MS },
+      headersTimeout: pace.silenceMs,
+      bodyTimeout: pace.silenceMs,
+    })
+  }
+
+  /** Ends open connections. */
+  async close(): Promise<void> {
+    await this.#dispatcher.destroy()
+  }
+
+  /**
+   * One GET request, with redirects followed.
+   *
+   * @throws RefusedError for a status other than 200 and 206, or what the network threw
+   */
+  async request(address: string, options: RequestOptions = {}): Promise<HubAnswer> {
+    let url = new URL(address)
+    let linkedTag: string | undefined
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const response = await fetch(url, {
+        redirect: 'manual',
+        headers: { ...this.#headers(url), ...options.headers },
+        dispatcher: this.#dispatcher,
+        ...(options.signal ? { signal: options.signal } : {}),
+      })
+      linkedTag ??= tagText(response.headers.get('X-Linked-Etag'))
+      if (response.status === 200 || response.status === 206) return { response, linkedTag }
+      await response.body?.cancel()
+      const location = response.headers.get('Location')
+      const isRedirect = response.status >= 301 && response.status <= 308 && location !== null
+      if (!isRedirect) throw refused(response, url)
+      url = followed(location, url)
+    }
+    throw new DownloadError(
+      `Expected ${address} to lead to a file, but it was redirected more than ${MAX_REDIRECTS} times.`,
+      { url: address },
+    )
+  }
+
+  /**
+   * A JSON document, tried again after failures that may pass.
+   *
+   * @throws RefusedError | DownloadError
+   */
+  async json(
+    address: string,
+    signal?: AbortSignal,
+  ): Promise<{ value: unknown; link: string | null }> {
+    const patience = new Patience(this.#pace, signal)
+    for (;;) {
+      try {
+        const { response } = await this.request(address, { signal })
+        const text = await readBounded(response, address)
+        return { value: parseJson(text, address), link: response.headers.get('Link') }
+      } catch (error) {
+        await this.retry(error, patience, address)
+      }
+    }
+  }
+
+  /** Waits if another attempt makes sense after `error`; else throws it, in plain words. */
+  async retry(error: unknown, patience: Patience, address: string): Promise<void> {
+    if (error instanceof RefusedError) {
+      if (!isPassing(error.refusal.status)) throw error
+      await patience.failed(explainStatus(error.refusal), error.retryAfterMs)
+      return
+    }
+    if (error instanceof DownloadError || isAbort(error)) throw error
+    await patience.failed(unreachable(error, address))
+  }
+
+  #headers(url: URL): Record<string, string> {
+    const { token, endpoint } = this.settings
+    const isHub = url.origin === new URL(endpoint).origin
+    return {
+      'User-Agent': 'bitnet-ts',
+      // Compressed parts would have other offsets.
+      'Accept-Encoding': 'identity',
+      ...(token !== undefined && isHub ? { Authorization: `Bearer ${token}` } : {}),
+    }
+  }
+}
+
+/** An entity tag without quotes and weakness mark. */
+export function tagText(header: string | null): string | undefined {
+  return header === null ? undefined : header.replace(/^W\//, '').replace(/^"|"$/g, '')
+}
+
+function followed(location: string, from: URL): URL {
+  const base = from.href
+  const target = URL.canParse(location, base) ? new URL(location, base) : undefined
+  const isWeb = target?.protocol === 'http:' || target?.protocol === 'https:'
+  const isDowngrade = from.protocol === 'https:' && target?.protocol === 'http:'
+  if (target !== undefined && isWeb && !isDowngrade) return target
+  throw new DownloadError(
+    `Expected ${base} to redirect to another web address as safe as itself, got ` +
+      `"${location.slice(0, 100)}".`,
+    { url: base },
+  )
+}
+
+function refused(response: Response, url: URL): RefusedError {
+  const header = (name: string) => response.headers.get(name)
+  return new RefusedError(
+    {
+      status: response.status,
+      url: `${url.origin}${url.pathname}`,
+      code: header('X-Error-Code'),
+      message: header('X-Error-Message'),
+    },
+    readRetryAfter(header('Retry-After')),
+  )
+}
+
+async function readBounded(response: Response, address: string): Promise<string> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  for await (const part of response.body ?? []) {
+    size += part.length
+    if (size > MAX_JSON_BYTES) {
+      throw new DownloadError(
+        `Expected at most ${MAX_JSON_BYTES} bytes of metadata from ${address}, got more.`,
+        { url: address },
+      )
+    }
+    parts.push(part)
+  }
+  return new TextDecoder().decode(Buffer.concat(parts))
+}
+
+function parseJson(text: string, address: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new DownloadError(
+      `Expected JSON from ${address}, got something else. Something other than the hub may be ` +
+        'answering there; check HF_ENDPOINT and the proxy.',
+      { url: address, cause },
+    )
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+/** fetch hides the system's reason behind "fetch failed". */
+function unreachable(error: unknown, url: string): DownloadError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
+  return new DownloadError(
+    `Fetching ${url} failed: ${reason}. Check the network, and the ` +
+      'proxy if there is one (HTTPS_PROXY). What has been fetched is kept.',
+    { url, cause: error },
+  )
+}

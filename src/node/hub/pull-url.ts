@@ -1,0 +1,75 @@
+/**
+ * Brings a file of any server into the cache. There is no hash to check it against: its size and the
+ * server's tag have to do, and a file that changes meanwhile is fetched anew.
+ */
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { DownloadError } from '../../errors.ts'
+import type { UrlModel } from '../../hub/model-name.ts'
+import { TransferMeter } from '../../hub/transfer-meter.ts'
+import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace, writeWhole } from './cache-layout.ts'
+import { downloadFile, USUAL_TUNING } from './download-file.ts'
+import { ContentChangedError, probeContent } from './fetch-span.ts'
+import type { HubClient } from './hub-client.ts'
+import type { ContentIdentity } from './piece-journal.ts'
+import { fileEvents, type PulledModel, type PullOptions } from './pull-report.ts'
+
+/** Changes of the file in the middle of a download before that is final. */
+const MAX_CHANGES = 3
+
+export async function pullUrl(
+  client: HubClient,
+  { url }: UrlModel,
+  options: PullOptions,
+): Promise<PulledModel> {
+  const { signal, tuning = USUAL_TUNING } = options
+  const cache = client.settings.cacheFolder
+  const { folder, path, name } = urlPlace(cache, url)
+  await mkdir(folder, { recursive: true })
+  for (let changes = 0; ; changes++) {
+    const identity = await probeContent(url, { client, pace: tuning.pace, signal })
+    const reason = `${name}: the file at this address`
+    const { size, tag, ifRange } = identity
+    options.onChosen?.({ model: url, reason, files: 1, totalBytes: size })
+    const meter = new TransferMeter(size)
+    // What was fetched earlier is replaced if the server has another version now.
+    if (!(await isSame(folder, path, identity))) await rm(path, { force: true })
+    const wanted = {
+      url,
+      target: path,
+      lockPath: lockPath(cache, URL_FOLDER, basename(folder)),
+      size,
+      tag,
+      ifRange,
+    }
+    try {
+      const events = fileEvents(name, meter, options)
+      const fetched = await downloadFile(client, wanted, events, tuning, signal)
+      await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url, size, tag: tag ?? null }))
+      return {
+        model: url,
+        path,
+        revision: undefined,
+        reason,
+        files: [{ path: name, bytes: size, fetched }],
+        totalBytes: size,
+        fetchedBytes: meter.fetchedBytes,
+      }
+    } catch (error) {
+      if (!(error instanceof ContentChangedError)) throw error
+      if (changes + 1 < MAX_CHANGES) continue
+      throw new DownloadError(
+        `Expected ${url} to stay the same while it is fetched, but it changed ${MAX_CHANGES} times. ` +
+          'Fetch it when it is finished.',
+        { url },
+      )
+    }
+  }
+}
+
+async function isSame(folder: string, path: string, identity: ContentIdentity): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined || found.size !== identity.size) return false
+  const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '')
+  return text.includes(`"tag":${JSON.stringify(identity.tag ?? null)}}`)
+}
