@@ -1,0 +1,208 @@
+/**
+ * `bitnet compare`: the papers' tables on this machine. Without models, one architecture with random
+ * weights in FP16, int8, ternary and binary columns over sizes; with models, those.
+ */
+import { freemem, loadavg } from 'node:os'
+import { type Command, InvalidArgumentError } from 'commander'
+import { openBackend } from '../backends/select.ts'
+import { type ShapeName, shapeName } from '../bench/shapes.ts'
+import { type ColumnName, columnNamed } from '../compare/columns.ts'
+import { type ComparedGroup, compareColumns } from '../compare/compare.ts'
+import type { MeasureOptions } from '../compare/measure.ts'
+import { UsageError } from '../errors.ts'
+import { openPowerMeter } from '../node/power-meter.ts'
+import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
+import { checkReportFiles, type ReportFileFlags, writeReportFiles } from './compare-outputs.ts'
+import { type ComparisonReport, describeComparison } from './compare-report.ts'
+import { addRunFlags, type ModelFlags } from './generation-flags.ts'
+import { hostFacts } from './host-facts.ts'
+import { wholeNumber } from './number-options.ts'
+import { EXIT, interruption, type Surroundings } from './surroundings.ts'
+import type { TableStyle } from './table.ts'
+import { StatusLine, writeJson, writeLine } from './terminal.ts'
+
+export interface CompareFlags
+  extends ModelFlags,
+    ModelComparisonFlags,
+    ReportFileFlags,
+    TableStyle {
+  readonly size?: readonly ShapeName[]
+  readonly columns?: readonly ColumnName[]
+  readonly promptTokens?: number
+  readonly decode?: number
+  readonly runs?: number
+  /** Bytes. */
+  readonly memoryLimit?: number
+  readonly json?: boolean
+}
+
+const DEFAULT_SIZES: readonly ShapeName[] = ['700m']
+const DEFAULT_COLUMNS: readonly ColumnName[] = ['fp16', 'int8', 'b1.58']
+/** The paper's sequences have 512 tokens. */
+const DEFAULT_PROMPT = 512
+const DEFAULT_DECODE = 32
+const DEFAULT_RUNS = 3
+/** Of the memory that is free: the rest is for activations, and for whoever else works here. */
+const MEMORY_SHARE = 0.75
+
+export function addCompareCommand(
+  program: Command,
+  run: (models: readonly string[], flags: CompareFlags) => Promise<void>,
+): void {
+  const count = wholeNumber({ min: 1 })
+  const command = program
+    .command('compare')
+    .description('the same architecture in FP16, int8 and ternary weights, side by side')
+    .argument('[models...]', 'models to compare instead of random weights')
+    .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', parseSizes)
+    .option(
+      '--columns <names>',
+      'of fp16, int8, b1.58 and b1 (default: fp16,int8,b1.58)',
+      parseColumns,
+    )
+    .option('--prompt-tokens <count>', 'tokens of the prompt (default: 512)', count)
+    .option('--decode <count>', 'tokens decoded behind it (default: 32)', count)
+    .option('--runs <count>', 'counted runs of each (default: 3)', count)
+    .option(
+      '--memory-limit <bytes>',
+      'for weights and caches, e.g. 8GB (default: 3/4 of what is free)',
+      parseByteCount,
+    )
+  addRunFlags(command)
+    .option('--tasks <names>', 'with models: tasks of bitnet eval, e.g. arc_easy,piqa', parseTasks)
+    .option('--limit <count>', 'items of each task (default: all)', count)
+    .option('--data-dir <folder>', "the tasks' datasets (default: from the Hugging Face hub)")
+    .option('--html <file>', 'write a report with charts as one HTML file')
+    .option('--charts <folder>', 'write each chart as SVG and PNG')
+    .option('--font <file>', 'font of the PNG files (default: the fonts of this system)')
+    .option('--markdown', 'tables for a Markdown document')
+    .option('--json', 'print one JSON object, and nothing else, on standard output')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ bitnet compare --size 700m,1.3b,3b --html report.html
+  $ bitnet compare --size 3b --columns fp16,b1.58 --kv int8 --memory-limit 8GB
+  $ bitnet compare fp16-folder/ ternary.gguf
+
+A size that does not fit the memory limit is not run: its memory and the arithmetic of its energy are
+counted all the same.`,
+    )
+    .action((models: readonly string[], flags: CompareFlags) => run(models, flags))
+}
+
+/** @returns the exit code */
+export async function runCompare(
+  models: readonly string[],
+  flags: CompareFlags,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, stderr } = surroundings
+  checkCombination(models, flags)
+  await checkReportFiles(flags)
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const line = new StatusLine(stderr)
+  const host = hostFacts()
+  const meter = openPowerMeter()
+  try {
+    const options = {
+      promptTokens: flags.promptTokens ?? DEFAULT_PROMPT,
+      decodeTokens: flags.decode ?? DEFAULT_DECODE,
+      runs: flags.runs ?? DEFAULT_RUNS,
+      memoryLimit: flags.memoryLimit ?? Math.floor(MEMORY_SHARE * freemem()),
+      readJoules: 'readJoules' in meter ? () => meter.readJoules() : undefined,
+      onStep: (what: string) => line.show(what),
+      signal,
+    }
+    const compared =
+      models.length === 0
+        ? await compareSizes(flags, options)
+        : await compareGivenModels(models, flags, options, surroundings)
+    line.clear()
+    const { promptTokens, decodeTokens, runs, memoryLimit } = options
+    const report: ComparisonReport = {
+      host,
+      ...compared,
+      ...{ promptTokens, decodeTokens, runs, memoryLimit },
+      energyMeter: 'reason' in meter ? meter : { counters: meter.description },
+      loadAverageAfter: loadavg()[0],
+    }
+    const written = await writeReportFiles(report, flags)
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describeComparison(report, flags).join('\n'))
+    for (const path of written) await writeLine(stderr, `Wrote ${path}`)
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+  }
+}
+
+async function compareSizes(
+  flags: CompareFlags,
+  options: MeasureOptions,
+): Promise<{ groups: ComparedGroup[]; backend: ComparisonReport['backend'] }> {
+  const { backend: asked, isa, threads, head, weights, kv } = flags
+  const backend = await openBackend({ backend: asked, isa, threads })
+  try {
+    const groups = await compareColumns(backend, {
+      ...options,
+      sizes: flags.size ?? DEFAULT_SIZES,
+      columns: flags.columns ?? DEFAULT_COLUMNS,
+      ...{ head, weights, kv },
+    })
+    const { description } = backend
+    return { groups, backend: { description, isa: backend.isa, threads: backend.threads } }
+  } finally {
+    backend.dispose()
+  }
+}
+
+/** @throws UsageError */
+function checkCombination(models: readonly string[], flags: CompareFlags): void {
+  if (models.length === 1) {
+    throw new UsageError('Expected two models or more to compare, or none for random weights.')
+  }
+  if (models.length > 1 && (flags.size !== undefined || flags.columns !== undefined)) {
+    throw new UsageError(
+      'Expected --size and --columns without models: they are of random weights.',
+    )
+  }
+  if (models.length === 0 && flags.tasks !== undefined) {
+    throw new UsageError('Expected models with --tasks: random weights know nothing.')
+  }
+  if (flags.json === true && flags.markdown === true) {
+    throw new UsageError('Expected --json or --markdown, got both.')
+  }
+}
+
+function parseSizes(text: string): ShapeName[] {
+  return parseNames(text, shapeName)
+}
+
+function parseColumns(text: string): ColumnName[] {
+  return parseNames(text, columnNamed)
+}
+
+function parseTasks(text: string): string[] {
+  return parseNames(text, (name) => name)
+}
+
+/** Names with commas between, each once. */
+function parseNames<T extends string>(text: string, parse: (name: string) => T): T[] {
+  try {
+    return [...new Set(text.split(',').map((name) => parse(name.trim().toLowerCase())))]
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }
+
+/** "8GB", "500M" or a number of bytes; decimal units, as everywhere here. */
+export function parseByteCount(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(text)
+  const bytes = match === null ? 0 : Number(match[1]) * BYTE_UNITS[match[2].toLowerCase()]
+  if (bytes >= 1 && Number.isFinite(bytes)) return Math.floor(bytes)
+  throw new InvalidArgumentError('Expected a number of bytes, e.g. 8GB or 500M.')
+}

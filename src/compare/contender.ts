@@ -1,0 +1,55 @@
+/**
+ * Who takes part in a comparison: a name, what it weighs and computes, and a way to bring it into memory.
+ */
+import type { Backend } from '../backends/backend.ts'
+import type { ModelCosts } from '../bench/costs.ts'
+import { createDecoder, type Decoder } from '../model/decoder.ts'
+import { randomWeights } from '../model/random-weights.ts'
+import type { Column, WeightMemory } from './columns.ts'
+
+export interface Contender {
+  readonly name: string
+  readonly memory: WeightMemory
+  readonly costs: ModelCosts
+  open(options: OpenOptions): Promise<RunningContender>
+}
+
+export interface OpenOptions {
+  readonly onStep?: ((what: string) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Weights in memory, and what runs on them. */
+export interface RunningContender {
+  readonly backend: Backend
+  readonly decoder: Decoder
+  dispose(): void
+}
+
+/** A column, with random weights that are made anew each time it is opened. */
+export function columnContender(backend: Backend, column: Column): Contender {
+  const { name, memory, costs, config, kv } = column
+  return {
+    name,
+    memory,
+    costs,
+    async open({ onStep, signal }) {
+      const weights = await randomWeights(backend, config, {
+        ...column,
+        onLayer: (done, all) => onStep?.(`${config.name}: made ${done} of ${all} layers`),
+        signal,
+      })
+      try {
+        const decoder = createDecoder(backend, config, weights, { cacheType: kv })
+        const dispose = () => {
+          decoder.dispose()
+          weights.dispose()
+        }
+        return { backend, decoder, dispose }
+      } catch (error) {
+        weights.dispose()
+        throw error
+      }
+    },
+  }
+}
