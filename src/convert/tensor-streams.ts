@@ -7,7 +7,7 @@ import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-c
 import type { LossMeter } from '../formats/loss-meter.ts'
 import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
 import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
-import { countZeros } from '../formats/ternary/index.ts'
+import { countZeros, ReadWindow } from '../formats/ternary/index.ts'
 import type { CommonOptions } from './conversion.ts'
 
 /** About this many elements are in memory at a time. */
@@ -23,14 +23,15 @@ export async function* denseStream(
   target: EncodableType,
   loss: LossMeter,
 ): AsyncGenerator<Uint8Array> {
-  const { type, shape, source, offset, byteLength } = tensor
+  const { type, shape, byteLength } = tensor
   const cols = shape.at(-1) ?? 1
   const rowBytes = tensorByteLength(type, [cols])
   const rows = byteLength / rowBytes
   const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / cols))
+  const window = new ReadWindow(tensor)
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row)
-    const bytes = await source.read(offset + row * rowBytes, count * rowBytes)
+    const bytes = await window.bytes(row * rowBytes, count * rowBytes)
     if (type === target) {
       yield bytes
       continue

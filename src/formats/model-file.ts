@@ -13,6 +13,11 @@ export interface ByteSource {
    * @throws FormatError if they reach past the end
    */
   read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * As `read`, into memory that is there: several times as fast where the system would have to find
+   * fresh pages.
+   */
+  readInto?(bytes: Uint8Array, offset: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -103,6 +108,8 @@ export interface TernaryTensor {
   readonly cols: number
   /** weight = code * scale, in the convention of ternary/quantize.ts. */
   readonly scale: number
+  /** One a row in place of `scale`, which is the largest; only where they were asked for. */
+  readonly rowScales?: Float32Array | undefined
   /** How the codes came about, for reports: "I2_S", "F16, quantised by absmean", ... */
   readonly origin: string
   /** False where quantising on load rounded away information. */

@@ -27,6 +27,10 @@ export async function openFileSource(path: string): Promise<ByteSource> {
         await readFully(handle, path, bytes, offset)
         return bytes
       },
+      async readInto(bytes, offset) {
+        checkRange(path, stat.size, offset, bytes.length)
+        await readFully(handle, path, bytes, offset)
+      },
       close: () => handle.close(),
     }
   } catch (error) {

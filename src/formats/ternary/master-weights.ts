@@ -18,9 +18,6 @@ import { ReadWindow } from './read-window.ts'
 
 const PASS_BYTES = 4 << 20
 
-/** Up to this size a tensor is read once and stays in memory for the second pass. */
-const KEPT_BYTES = 96 << 20
-
 interface MasterReader extends CodeReader {
   /** As TernaryTensor's. */
   roundingError(): Promise<number>
@@ -55,7 +52,7 @@ function valuesOf(type: 'F16' | 'BF16'): Float32Array {
 }
 
 async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<MasterReader> {
-  const window = openWindow(tensor)
+  const window = new ReadWindow(tensor, PASS_BYTES)
   const counts = await countMagnitudes(tensor, window)
   let sum = 0
   let least = 0
@@ -71,13 +68,14 @@ async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<M
   const codes = new Int8Array(0x10000)
   if (exact) for (let bits = 0; bits < codes.length; bits++) codes[bits] = Math.sign(values[bits])
   else absmeanCodes(codes, values, scale)
+  const limit = codes.subarray(0, 0x7c00).lastIndexOf(0)
   const cols = tensor.shape[1]
   return {
     scale,
     exact,
     async readCodes(row, count, out) {
       const bits = asUint16(await window.bytes(2 * row * cols, 2 * count * cols))
-      for (let i = 0; i < bits.length; i++) out[i] = codes[bits[i]]
+      codesOfHalves(out, bits, limit)
     },
     async roundingError() {
       const meter = new LossMeter()
@@ -90,6 +88,37 @@ async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<M
 }
 
 /**
+ * Codes of 16-bit floats: 0 up to the magnitude whose bits are `limit`, else the sign. Bits of floats
+ * rise with their magnitude, so whole numbers are compared, two in a word: adding 0x7fff - limit to 15
+ * bits sets the 16th where they are larger.
+ */
+function codesOfHalves(out: Int8Array, bits: Uint16Array, limit: number): void {
+  let i = 0
+  if (bits.byteOffset % 4 === 0 && out.byteOffset % 4 === 0) {
+    const words = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1)
+    const four = new Int32Array(out.buffer, out.byteOffset, bits.length >> 2)
+    const rest = (0x7fff - limit) * 0x10001
+    for (let f = 0; f < four.length; f++) {
+      four[f] = twoCodes(words[2 * f], rest) | (twoCodes(words[2 * f + 1], rest) << 16)
+    }
+    i = 4 * four.length
+  }
+  for (; i < bits.length; i++) {
+    const isUsed = (bits[i] & 0x7fff) > limit
+    out[i] = isUsed ? ((bits[i] & 0x8000) === 0 ? 1 : -1) : 0
+  }
+}
+
+/** Two int8 codes in the low bytes of the result. */
+function twoCodes(word: number, rest: number): number {
+  const used = (((word & 0x7fff7fff) + rest) >>> 15) & 0x00010001
+  const negative = used & (word >>> 15)
+  // 1 is 0x01 and -1 is 0x01 + 0xfe.
+  const lanes = used + negative * 0xfe
+  return (lanes | (lanes >>> 8)) & 0xffff
+}
+
+/**
  * How often each magnitude of a 16-bit type occurs. Neighbours are counted apart: few values are
  * frequent, and a count that was just written cannot be read again at once.
  */
@@ -98,13 +127,15 @@ async function countMagnitudes(tensor: TensorInfo, window: ReadWindow): Promise<
   const even = new Uint32Array(0x8000)
   const odd = new Uint32Array(0x8000)
   for await (const bytes of passes(tensor, window)) {
-    const bits = asUint16(bytes)
-    const last = bits.length - (bits.length & 1)
-    for (let i = 0; i < last; i += 2) {
-      even[bits[i] & 0x7fff]++
-      odd[bits[i + 1] & 0x7fff]++
+    // A view needs words to start at a multiple of four; a tensor in a window may not.
+    const bits = asUint16(bytes.byteOffset % 4 === 0 ? bytes : bytes.slice())
+    const words = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1)
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i]
+      even[word & 0x7fff]++
+      odd[(word >>> 16) & 0x7fff]++
     }
-    if (last < bits.length) even[bits[last] & 0x7fff]++
+    if (bits.length % 2 === 1) even[bits[bits.length - 1] & 0x7fff]++
     for (let i = 0; i < counts.length; i++) counts[i] += even[i] + odd[i]
     even.fill(0)
     odd.fill(0)
@@ -116,7 +147,7 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   let sum = 0
   let least = Number.POSITIVE_INFINITY
   let most = 0
-  const window = openWindow(tensor)
+  const window = new ReadWindow(tensor, PASS_BYTES)
   for await (const bytes of passes(tensor, window)) {
     const weights = asFloat32(bytes)
     for (let i = 0; i < weights.length; i++) {
@@ -156,11 +187,6 @@ function chooseScale(tensor: TensorInfo, found: Magnitudes): { scale: number; ex
   if (found.least === found.most && found.most !== 0) return { scale: found.most, exact: true }
   const mean = found.sum / elementCount(tensor.shape)
   return { scale: Math.fround(Math.max(mean, SCALE_FLOOR)), exact: found.most === 0 }
-}
-
-function openWindow(tensor: TensorInfo): ReadWindow {
-  const isKept = tensor.byteLength <= KEPT_BYTES
-  return new ReadWindow(tensor, isKept ? tensor.byteLength : PASS_BYTES)
 }
 
 async function* passes(tensor: TensorInfo, window: ReadWindow): AsyncGenerator<Uint8Array> {

@@ -13,12 +13,18 @@ import {
   scaleConventionOf,
 } from './hf-packed.ts'
 import { openMaster } from './master-weights.ts'
+import { openBinary, openScaledRows } from './scaled-rows.ts'
 
 export interface OpenTernaryOptions {
   /** How packed bytes' `weight_scale` applies; unset: as config.json says. */
   readonly scaleConvention?: ScaleConvention
   /** Used in place of the stored `weight_scale`, in the same convention. */
   readonly weightScale?: number
+  /**
+   * Takes a scale a row where float weights are ternary with that, and gives `rowScales`. Unset: false,
+   * and such weights are quantised like any others.
+   */
+  readonly rowScales?: boolean
   /** Logical rows of packed bytes; unset: four times the byte rows. */
   readonly rows?: number
 }
@@ -27,6 +33,7 @@ interface Opened extends CodeReader {
   readonly rows: number
   readonly origin: string
   readonly lossless: boolean
+  readonly rowScales?: Float32Array | undefined
   readonly roundingError?: (() => Promise<number>) | undefined
 }
 
@@ -46,7 +53,8 @@ export async function openTernary(
     throw fail(tensor, `Expected a matrix, got the shape [${tensor.shape}]`)
   }
   const opened = await open(file, tensor, options)
-  const scale = Math.fround(opened.scale * (await multiplier(file, tensor)))
+  const factor = await multiplier(file, tensor)
+  const scale = Math.fround(opened.scale * factor)
   if (!(scale > 0 && Number.isFinite(scale))) {
     throw fail(tensor, `Expected a positive scale, got ${scale}`)
   }
@@ -69,6 +77,7 @@ export async function openTernary(
       }
       if (count > 0) await opened.readCodes(row, count, out)
     },
+    rowScales: opened.rowScales?.map((s) => s * factor),
     readI2s: opened.readI2s,
     roundingError: opened.roundingError,
   }
@@ -90,6 +99,17 @@ async function open(
     case 'F32':
     case 'F16':
     case 'BF16': {
+      if (isBinary(file)) {
+        const how = 'signs around the mean'
+        return {
+          ...exact,
+          ...(await openBinary(tensor)),
+          origin: `${type}, ${how}`,
+          lossless: false,
+        }
+      }
+      const scaled = options.rowScales ? await openScaledRows(tensor) : undefined
+      if (scaled) return { ...exact, ...scaled, origin: `${type}, ternary already, a scale a row` }
       const reader = await openMaster(tensor, type)
       const how = reader.exact ? 'ternary already' : 'quantised by absmean'
       return { ...exact, ...reader, origin: `${type}, ${how}`, lossless: reader.exact }
@@ -125,6 +145,17 @@ async function openPackedTensor(
     origin: `hf-packed, ${how}`,
     lossless: true,
   }
+}
+
+/** BitNet b1, whose float weights stand for their signs: told by the number of bits a weight. */
+function isBinary(file: ModelFile): boolean {
+  const quantization = isSafetensors(file) ? file.config['quantization_config'] : undefined
+  return (
+    typeof quantization === 'object' &&
+    quantization !== null &&
+    'weight_bits' in quantization &&
+    quantization.weight_bits === 1
+  )
 }
 
 function isSafetensors(file: ModelFile): file is SafetensorsFile {

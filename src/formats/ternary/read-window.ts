@@ -12,6 +12,8 @@ export class ReadWindow {
   readonly #windowBytes: number
   #start = 0
   #bytes: Uint8Array = new Uint8Array(0)
+  /** Used again for each window where the source can read into it. */
+  #memory = new Uint8Array(0)
 
   /** @param windowBytes read at once; the tensor's length keeps all of it after the first read */
   constructor(tensor: TensorInfo, windowBytes = WINDOW_BYTES) {
@@ -19,19 +21,23 @@ export class ReadWindow {
     this.#windowBytes = windowBytes
   }
 
-  /** Bytes [at, at + length) of the tensor. They are never written again, but must not be changed. */
+  /** Bytes [at, at + length) of the tensor, valid until the next call; they must not be changed. */
   async bytes(at: number, length: number): Promise<Uint8Array> {
     const from = at - this.#start
     if (from >= 0 && from + length <= this.#bytes.length) {
       return this.#bytes.subarray(from, from + length)
     }
     const { source, offset, byteLength } = this.#tensor
-    // The old window must not stay in memory while a new one is read.
-    this.#bytes = new Uint8Array(0)
     const size = Math.max(length, Math.min(this.#windowBytes, byteLength - at))
-    const bytes = await source.read(offset + at, size)
+    this.#bytes = this.#bytes.subarray(0, 0)
+    if (source.readInto === undefined) this.#bytes = await source.read(offset + at, size)
+    else {
+      if (this.#memory.length < size) this.#memory = new Uint8Array(size)
+      const bytes = this.#memory.subarray(0, size)
+      await source.readInto(bytes, offset + at)
+      this.#bytes = bytes
+    }
     this.#start = at
-    this.#bytes = bytes
-    return bytes.subarray(0, length)
+    return this.#bytes.subarray(0, length)
   }
 }
