@@ -5,14 +5,22 @@
 
 #include "attend-codes.h"
 #include "head-group.h"
+#ifdef __wasm__
+#include "wasm-quarters.h"
+#endif
 
 // Sums of 16 lanes that are held in registers at a time: enough to hide the latency of additions, few
 // enough that they are not spilled. Four sums of key products let each element of a query go from
 // memory straight into a product; with eight it is copied to a register first, which costs more.
-#define KEY_SUMS 4
 #if defined(__AVX512F__)
+#define KEY_SUMS 4
 #define VALUE_SUMS 16
+#elif defined(__wasm__)
+// One block of keys, or register of values, at a time, in quarters; see wasm-quarters.h.
+#define KEY_SUMS 1
+#define VALUE_SUMS 1
 #else
+#define KEY_SUMS 4
 #define VALUE_SUMS 4
 #endif
 #define MAX_SIDE 8
@@ -42,6 +50,10 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
   for (int32_t s = 0; s < side; s++) {
     for (int32_t g = 0; g < group; g++) total[s][g] = all16(0.0f);
   }
+#ifdef __wasm__
+  const int32_t half = type == CACHE_F16;
+  if (quarter_products(group, half, keys, half ? 32 : 64, head_dim, h->q, total[0])) return;
+#endif
   for (int32_t d = 0; d < head_dim; d++) {
     f32x16 key[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) {
@@ -99,6 +111,20 @@ INLINE void add_values(const int32_t group, const int32_t type, const int32_t si
       sum[g][s] = load16(o + g * h->value_dim + (first + s) * LANES);
     }
   }
+#ifdef __wasm__
+  const int32_t half = type == CACHE_F16;
+  const float *weights[HEAD_GROUP];
+  f32x16 quick[HEAD_GROUP];
+  for (int32_t g = 0; g < group; g++) {
+    weights[g] = weight + g * ATTENTION_CHUNK;
+    quick[g] = sum[g][0];
+  }
+  const uint8_t *at = values + first * (half ? 32 : 64);
+  if (quarter_products(group, half, at, row, tile, weights, quick)) {
+    for (int32_t g = 0; g < group; g++) store16(o + g * h->value_dim + first * LANES, quick[g]);
+    return;
+  }
+#endif
   for (int32_t i = 0; i < tile; i++, values += row) {
     f32x16 value[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) value[s] = load_elements(type, values, first + s);
@@ -133,7 +159,7 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
                          float *o) {
   const int32_t registers = h->value_dim / LANES, count = h->least;
   // Eight queries are enough, and each weight is then an operand of its product; see KEY_SUMS.
-  const int32_t room = group > ROW_HEADS ? 1 : VALUE_SUMS / group;
+  const int32_t room = group > ROW_HEADS || group > VALUE_SUMS ? 1 : VALUE_SUMS / group;
   const int32_t side = room < MAX_SIDE ? room : MAX_SIDE;
   for (int32_t i = 0; i < group * h->value_dim; i += LANES) store16(o + i, all16(0.0f));
   for (int32_t from = 0; from < count; from += VALUE_TILE) {

@@ -19,7 +19,11 @@ interface Shape {
   readonly window?: number
   /** Size of queries and keys. */
   readonly magnitude?: number
+  /** With what halves cannot hold: one element of value 0, and the last position's key, behind the rows. */
+  readonly overflows?: boolean
 }
+
+const OVERFLOW = 1e6
 
 /** Random keys and values in all positions, and zeros where the layout pads a head. */
 function filledCache(seeded: Seeded, shape: Shape, magnitude: number): CacheMemory {
@@ -32,8 +36,12 @@ function filledCache(seeded: Seeded, shape: Shape, magnitude: number): CacheMemo
     for (let head = 0; head < shape.nKvHeads; head++) {
       for (let position = 0; position < shape.capacity; position++) {
         const place = { slot, head, position }
-        writeVector(cache, 'keys', place, seeded.floats(shape.headDim, magnitude))
-        writeVector(cache, 'values', place, seeded.floats(shape.headDim, 2))
+        const key = seeded.floats(shape.headDim, magnitude)
+        const value = seeded.floats(shape.headDim, 2)
+        if (shape.overflows && position === 0) value[3] = OVERFLOW
+        if (shape.overflows && position === shape.capacity - 1) key.fill(OVERFLOW)
+        writeVector(cache, 'keys', place, key)
+        writeVector(cache, 'values', place, value)
       }
     }
   }
@@ -97,6 +105,13 @@ export const attentionCases: readonly KernelCase[] = [
   ...[1, 2, 15, 16, 17, 255, 256, 257, 512, 700].map((positions) => decode(positions)),
   decode(300, 30),
   decode(300, 0),
+  attentionCase('infinite halves', {
+    ...heads,
+    slots: 1,
+    capacity: 304,
+    places: [{ slot: 0, position: 299 }],
+    overflows: true,
+  }),
   attentionCase('prompt', { ...heads, slots: 1, capacity: 32, places: prompt(0, 17) }),
   attentionCase('prompt across a chunk', {
     ...heads,

@@ -6,18 +6,9 @@
 // There are two forms. The one that adds four products to an int32 is a single instruction on ARM and
 // on x86 with AVX-VNNI; elsewhere on x86 it takes five, and the one that leaves pairs in an int16 takes
 // one. Which machine this is shows in a product outside of the bounds: see has_wide_dot.
-#include <wasm_simd128.h>
-
+#include "../../../native/wasm-simd.h"
 #include "ternary-matmul.h"
 
-#define WORD(p) wasm_v128_load32_splat(p)
-// Sums stay in registers only if no loop over them is left.
-#define UNROLL _Pragma("clang loop unroll(full)")
-// Loops over tiles are slower unrolled: the engine then runs out of registers.
-#define ROLLED _Pragma("clang loop unroll(disable)")
-// What the compiler must not look through: constants, which the engine would build again in every
-// round of a loop, and bases, so that what is added to them stays in the load instruction.
-#define AS_VALUE(v) __asm__("" : "+r"(v))
 // Tokens that share one pass over the weights.
 #define TOKEN_BLOCK 8
 

@@ -3,8 +3,7 @@
 // Seen as 16-bit lanes, a row's word holds columns j and j + 2 of a group of four in its two halves
 // (j = 0, and after a shift by 8, j = 1), so a mask gives two neighbouring operands of a row at once
 // and the dot product leaves one sum per row. The activations are spread to match.
-#include <wasm_simd128.h>
-
+#include "../../../native/wasm-simd.h"
 #include "ternary-matmul.h"
 
 // The four words of 16 activations as 16-bit pairs: columns 4p and 4p + 2, or 4p + 1 and 4p + 3.
@@ -12,11 +11,6 @@ INLINE v128_t even_columns(v128_t q) { return wasm_i16x8_shr(wasm_i16x8_shl(q, 8
 INLINE v128_t odd_columns(v128_t q) { return wasm_i16x8_shr(q, 8); }
 
 #define SPREAD(v, p) wasm_i32x4_shuffle(v, v, p, p, p, p)
-#define WORD(p) wasm_v128_load32_splat(p)
-// Sums stay in registers only if no loop over them is left.
-#define UNROLL _Pragma("clang loop unroll(full)")
-// Loops over tiles are slower unrolled: the engine then runs out of registers.
-#define ROLLED _Pragma("clang loop unroll(disable)")
 
 // One token: codes stay where the masks find them, worth 1, 4, 16 or 64 times themselves, and the
 // activations are made worth 64, 16, 4 or 1 times themselves, so that one sum serves all and counts
@@ -41,13 +35,6 @@ typedef union {
   i32x16 whole;
 } stripe_sums;
 
-// What the compiler must not look through: constants, which the engine would build again in every
-// round of a loop, and bases, so that what is added to them stays in the load instruction.
-#define AS_VALUE(v) __asm__("" : "+r"(v))
-// Four sums at once: what comes after in the source stays after. Left alone, the compiler takes the
-// quarters one by one and holds all activations meanwhile, for which there are not enough registers.
-#define IN_ORDER(v) __asm__("" : "+r"((v)[0]), "+r"((v)[1]), "+r"((v)[2]), "+r"((v)[3]))
-
 // The codes that the masks find in a tile's words, times four pairs of activations.
 INLINE void add_codes(const v128_t *x, const v128_t *mask, const int16_t *pairs, v128_t *sum) {
   UNROLL for (int32_t p = 0; p < 4; p++) {
@@ -55,7 +42,7 @@ INLINE void add_codes(const v128_t *x, const v128_t *mask, const int16_t *pairs,
     UNROLL for (int32_t s = 0; s < 4; s++) {
       sum[s] = wasm_i32x4_add(sum[s], wasm_i32x4_dot_i16x8(wasm_v128_and(x[s], mask[p]), pair));
     }
-    IN_ORDER(sum);
+    IN_ORDER_4(sum);
   }
 }
 
@@ -71,10 +58,10 @@ INLINE void add_chunk(const uint8_t *w, const int16_t *wide, int32_t tiles, stri
     AS_VALUE(wide);
     v128_t x[4];
     UNROLL for (int32_t s = 0; s < 4; s++) x[s] = wasm_v128_load(w + s * 16);
-    IN_ORDER(x);
+    IN_ORDER_4(x);
     add_codes(x, mask, wide, sum);
     UNROLL for (int32_t s = 0; s < 4; s++) x[s] = wasm_u16x8_shr(x[s], 8);
-    IN_ORDER(x);
+    IN_ORDER_4(x);
     add_codes(x, mask, wide + 8, sum);
   }
   UNROLL for (int32_t s = 0; s < 4; s++) {
