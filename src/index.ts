@@ -19,6 +19,16 @@ export {
   UsageError,
 } from './errors.ts'
 export type {
+  EvalJournal,
+  EvalProgress,
+  EvalSample,
+  EvalSettings,
+  TaskRunOptions,
+} from './eval/evaluate.ts'
+export type { ItemResult, TaskMetrics } from './eval/metrics.ts'
+export { type PerplexityOptions, type PerplexityReport, perplexity } from './eval/perplexity.ts'
+export { evalTaskNames } from './eval/tasks/all-tasks.ts'
+export type {
   ByteSource,
   ModelFile,
   OpenedModel,
@@ -53,6 +63,7 @@ export { readConfig } from './model/read-config.ts'
 export { compareFiles } from './node/compare-files.ts'
 export { type ConversionOptions, convertFile } from './node/convert-file.ts'
 export { DEFAULT_MODEL } from './node/default-model.ts'
+export { type EvaluateOptions, type EvaluationReport, evaluate } from './node/evaluate.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export * from './ternary/index.ts'

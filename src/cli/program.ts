@@ -11,9 +11,11 @@ import { addConvertCommand, runConvert } from './convert.ts'
 import { addDoctorCommand, runDoctor } from './doctor.ts'
 import { addEmbedCommand, runEmbed } from './embed.ts'
 import { addEvalCommand, runEval } from './eval.ts'
+import { addEvalCommand, runEval } from './eval.ts'
 import { isAbort, reportFailure } from './failure.ts'
 import { addGenerateCommand, runGenerate } from './generate.ts'
 import { addInspectCommand, runInspect } from './inspect.ts'
+import { addPerplexityCommand, runPerplexity } from './perplexity.ts'
 import { addPerplexityCommand, runPerplexity } from './perplexity.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
@@ -46,6 +48,8 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   addBenchCommand(program, (flags) => keep(runBench)(flags))
   addCompareCommand(program, (models, flags) => keep(runCompare)(models, flags))
   addEmbedCommand(program, (flags) => keep(runEmbed)(flags))
+  addEvalCommand(program, (flags) => keep(runEval)(flags))
+  addPerplexityCommand(program, (file, flags) => keep(runPerplexity)(file, flags))
   addEvalCommand(program, (flags) => keep(runEval)(flags))
   addPerplexityCommand(program, (file, flags) => keep(runPerplexity)(file, flags))
   addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))

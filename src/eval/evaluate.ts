@@ -1,0 +1,171 @@
+/**
+ * Runs tasks on a model: texts to tokens, tokens to log-likelihoods, log-likelihoods to a table. Where
+ * items come from, and where finished ones are kept, is the caller's.
+ */
+import type { LanguageModel } from '../generate/language-model.ts'
+import { type EncodingRules, encodeRequest, prefixToken, rollingWindows } from './encode-request.ts'
+import { withExamples } from './few-shot.ts'
+import { type ItemResult, metricsOf, predictionsOf, type TaskMetrics } from './metrics.ts'
+import { type ScoreGroup, type SequenceScore, scoreGroups } from './score-groups.ts'
+import type { TokenSequence } from './score-plan.ts'
+import { type ScoringModel, withScoringModel } from './scoring-model.ts'
+import type { EvalTask, TaskItem } from './task.ts'
+
+/** A task with its items. */
+export interface LoadedTask {
+  readonly task: EvalTask
+  readonly items: readonly TaskItem[]
+  /** Solved examples for few-shot prompts. Unset: the other items. */
+  readonly examples?: readonly TaskItem[] | undefined
+}
+
+/** What changes results; journals are kept apart by it. */
+export interface EvalSettings extends EncodingRules {
+  /** Solved examples before each item. */
+  readonly numFewshot: number
+  /** Draws the examples; from 0 to 2^32 - 1. */
+  readonly seed: number
+}
+
+export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
+  tokenization: 'harness',
+  bos: 'auto',
+  numFewshot: 0,
+  seed: 1234,
+}
+
+export interface EvalProgress {
+  readonly task: string
+  /** Items finished, those of a journal included. */
+  readonly items: number
+  readonly totalItems: number
+  /** Tokens computed for this task in this run, and those there are to compute. */
+  readonly tokens: number
+  readonly totalTokens: number
+  readonly elapsedMs: number
+}
+
+/** Keeps finished items, so that a run that was stopped goes on where it was. */
+export interface EvalJournal {
+  /** What is finished of a task. */
+  finished(task: string): readonly ItemResult[]
+  /** Called once an item, before it counts as finished. */
+  add(task: string, result: ItemResult): void | Promise<void>
+}
+
+/** One line of `--samples`. */
+export interface EvalSample {
+  readonly task: string
+  readonly index: number
+  readonly contexts: readonly string[]
+  readonly continuations: readonly string[]
+  readonly loglikelihood: readonly number[]
+  readonly tokens: readonly number[]
+  readonly greedy: readonly boolean[]
+  readonly gold: number
+  readonly prediction?: number
+  readonly prediction_norm?: number
+}
+
+export interface TaskRunOptions {
+  readonly settings?: Partial<EvalSettings>
+  /** Only the first so many items. */
+  readonly limit?: number | undefined
+  readonly journal?: EvalJournal | undefined
+  readonly onProgress?: ((progress: EvalProgress) => void) | undefined
+  /** Called for every item in the order of the dataset, once the task is done. */
+  readonly onSample?: ((sample: EvalSample) => void | Promise<void>) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Evaluates one task.
+ *
+ * @throws UsageError | ContextOverflowError, or the signal's reason
+ */
+export async function evaluateTask(
+  model: LanguageModel,
+  loaded: LoadedTask,
+  options: TaskRunOptions = {},
+): Promise<TaskMetrics> {
+  const { task, items } = loaded
+  const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
+  const total = Math.min(items.length, options.limit ?? items.length)
+  const fewShot = {
+    count: settings.numFewshot,
+    seed: settings.seed,
+    examples: loaded.examples,
+  }
+  const prompt = (index: number) => withExamples(task, items, index, fewShot)
+  const results = new Map<number, ItemResult>()
+  for (const result of options.journal?.finished(task.name) ?? []) {
+    if (result.index < total) results.set(result.index, result)
+  }
+  await withScoringModel(model, options.signal, async (scoring, signal) => {
+    const groups = Array.from({ length: total }, (_, index) => index)
+      .filter((index) => !results.has(index))
+      .map((index) => groupOf(scoring, task, prompt(index), index, settings))
+    const began = performance.now()
+    const report = (tokens: number, totalTokens: number): void =>
+      options.onProgress?.({
+        task: task.name,
+        items: results.size,
+        totalItems: total,
+        ...{ tokens, totalTokens },
+        elapsedMs: performance.now() - began,
+      })
+    await scoreGroups(scoring, groups, {
+      signal,
+      async onGroup(index, scores) {
+        const result = { index, scores: scores.map((score) => ({ ...score })) }
+        await options.journal?.add(task.name, result)
+        results.set(index, result)
+      },
+      onRows: report,
+    })
+  })
+  const finished = [...results.values()].sort((a, b) => a.index - b.index)
+  if (options.onSample !== undefined) {
+    for (const result of finished) {
+      await options.onSample(sampleOf(task, prompt(result.index), result))
+    }
+  }
+  return metricsOf(task.kind, items, finished)
+}
+
+function groupOf(
+  { tokenizer, engine }: ScoringModel,
+  task: EvalTask,
+  item: TaskItem,
+  index: number,
+  settings: EvalSettings,
+): ScoreGroup<number> {
+  const { contextLength } = engine.config
+  if (task.kind === 'rolling') {
+    const ids = tokenizer.encode(item.requests[0].continuation, { addBos: false })
+    const sequences = rollingWindows([prefixToken(tokenizer), ...ids], contextLength, contextLength)
+    return { key: index, sequences }
+  }
+  const sequences = item.requests.map(
+    (request): TokenSequence => encodeRequest(tokenizer, request, settings, contextLength),
+  )
+  return { key: index, sequences }
+}
+
+function sampleOf(task: EvalTask, item: TaskItem, { index, scores }: ItemResult): EvalSample {
+  const predictions = task.kind === 'choice' ? predictionsOf(item, scores) : undefined
+  const column = <T>(of: (score: SequenceScore) => T): T[] => scores.map(of)
+  return {
+    task: task.name,
+    index,
+    contexts: item.requests.map(({ context }) => context),
+    continuations: item.requests.map(({ continuation }) => continuation),
+    loglikelihood: column((score) => score.logLikelihood),
+    tokens: column((score) => score.tokens),
+    greedy: column((score) => score.isGreedy),
+    gold: item.gold,
+    ...(predictions === undefined
+      ? {}
+      : { prediction: predictions.acc, prediction_norm: predictions.acc_norm }),
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Solved examples before the question. They are joined with blank lines, as the harness does; which
+ * ones an item gets depends on the seed and on its place alone, so that a part of a task, or one that
+ * was resumed, has the same prompts as the whole.
+ */
+import { Random } from '../generate/random.ts'
+import type { EvalTask, TaskItem } from './task.ts'
+
+const BETWEEN = '\n\n'
+
+export interface FewShotOptions {
+  /** Examples before each item. */
+  readonly count: number
+  /** From 0 to 2^32 - 1. */
+  readonly seed: number
+  /** Where they are drawn from. Unset: from the other items. */
+  readonly examples?: readonly TaskItem[] | undefined
+}
+
+/** The item with the task's instruction and its examples before every context. */
+export function withExamples(
+  task: EvalTask,
+  items: readonly TaskItem[],
+  index: number,
+  { count, seed, examples }: FewShotOptions,
+): TaskItem {
+  const item = items[index]
+  if (task.kind === 'rolling') return item
+  const drawn =
+    examples === undefined
+      ? draw(items.length, count, seed, index, index).map((i) => items[i])
+      : draw(examples.length, count, seed, index, undefined).map((i) => examples[i])
+  const before = [...drawn.map(solved), ''].join(BETWEEN)
+  const prefix = (task.instruction ?? '') + before
+  if (prefix === '') return item
+  const requests = item.requests.map(({ context, continuation }) => ({
+    context: prefix + context,
+    continuation,
+  }))
+  return { ...item, requests }
+}
+
+/** An item with its answer. */
+function solved({ requests, gold }: TaskItem): string {
+  const { context, continuation } = requests[gold]
+  return context + continuation
+}
+
+/** `count` different places below `length`, or all there are, without `except`. */
+function draw(
+  length: number,
+  count: number,
+  seed: number,
+  index: number,
+  except: number | undefined,
+): number[] {
+  // The generator takes 53 bits: the seed's 32 and the item's place.
+  const random = new Random(seed + index * 2 ** 32)
+  const available = length - (except === undefined ? 0 : 1)
+  const chosen = new Set<number>()
+  while (chosen.size < Math.min(count, available)) {
+    const place = Math.floor(random.nextFloat() * length)
+    if (place !== except) chosen.add(place)
+  }
+  return [...chosen]
+}

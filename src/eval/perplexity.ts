@@ -1,0 +1,175 @@
+/**
+ * Perplexity of a model on a text: by tokens, words and bytes. Only those by words and bytes compare
+ * models with different vocabularies.
+ */
+import { UsageError } from '../errors.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import { type BosRule, prefixToken, rollingWindows } from './encode-request.ts'
+import { utf8Length } from './metrics.ts'
+import { scoreGroups } from './score-groups.ts'
+import type { TokenSequence } from './score-plan.ts'
+import { withScoringModel } from './scoring-model.ts'
+
+export interface PerplexityOptions {
+  /** Most tokens that a token's probability depends on. Unset: the model's context. */
+  readonly window?: number | undefined
+  /** Tokens scored a window, at most `window`; fewer give each more context. Unset: `window`. */
+  readonly stride?: number | undefined
+  /** Text between documents, e.g. "<|endoftext|>". Unset: the text is one document. */
+  readonly separator?: string | undefined
+  /** Whether each document begins with the begin token. Unset: as the tokenizer does. */
+  readonly bos?: BosRule | undefined
+  /** Score the end token after each document too. Unset: false. */
+  readonly scoreEnd?: boolean | undefined
+  /**
+   * `bitnet-paper`: as the BitNet b1.58 authors measured. Each line that is not empty ends in the end
+   * token; lines are packed into pieces of at most 2,048 tokens that start with the begin token, and
+   * longer ones are left out.
+   */
+  readonly preset?: 'bitnet-paper' | undefined
+  readonly onProgress?: ((progress: { tokens: number; totalTokens: number }) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PerplexityReport {
+  readonly tokens: number
+  readonly words: number
+  readonly bytes: number
+  readonly documents: number
+  /** Lines that the preset left out. */
+  readonly skippedLines: number
+  readonly token_perplexity: number
+  readonly word_perplexity: number
+  readonly byte_perplexity: number
+  readonly bits_per_byte: number
+  readonly window: number
+  readonly stride: number
+}
+
+interface Documents {
+  readonly sequences: readonly TokenSequence[]
+  /** What is scored, for counting words and bytes. */
+  readonly texts: readonly string[]
+  readonly documents: number
+  readonly skippedLines: number
+}
+
+/** Length of the authors' pieces. */
+const PAPER_TOKENS = 2048
+
+/**
+ * Measures the perplexity of a text.
+ *
+ * @throws UsageError if the text is empty or an option is out of its range; the signal's reason
+ */
+export async function perplexity(
+  model: LanguageModel,
+  text: string,
+  options: PerplexityOptions = {},
+): Promise<PerplexityReport> {
+  const { contextLength } = model.config
+  const isPaper = options.preset === 'bitnet-paper'
+  const window = checked('window', options.window ?? contextLength, contextLength)
+  const stride = checked('stride', options.stride ?? window, window)
+  const documents = isPaper
+    ? paperDocuments(model.tokenizer, text, Math.min(PAPER_TOKENS, contextLength))
+    : separateDocuments(model.tokenizer, text, options, window, stride)
+  if (documents.sequences.length === 0) {
+    throw new UsageError('Expected a text with at least one token to score, got none.')
+  }
+  let logLikelihood = 0
+  let tokens = 0
+  await withScoringModel(model, options.signal, async (scoring, signal) => {
+    const sums: number[] = []
+    await scoreGroups(
+      scoring,
+      documents.sequences.map((sequence, key) => ({ key, sequences: [sequence] })),
+      {
+        signal,
+        onGroup: (key, [score]) => {
+          sums[key] = score.logLikelihood
+          tokens += score.tokens
+        },
+        onRows: (done, total) => options.onProgress?.({ tokens: done, totalTokens: total }),
+      },
+    )
+    // In the order of the text, whatever the order in which windows were done.
+    for (const sum of sums) logLikelihood += sum
+  })
+  let [words, bytes] = [0, 0]
+  for (const piece of documents.texts) {
+    words += piece.split(/\s+/).filter((word) => word !== '').length
+    bytes += utf8Length(piece)
+  }
+  return {
+    ...{ tokens, words, bytes },
+    documents: documents.documents,
+    skippedLines: documents.skippedLines,
+    token_perplexity: Math.exp(-logLikelihood / tokens),
+    word_perplexity: Math.exp(-logLikelihood / words),
+    byte_perplexity: Math.exp(-logLikelihood / bytes),
+    bits_per_byte: -logLikelihood / bytes / Math.LN2,
+    ...(isPaper ? { window: PAPER_TOKENS, stride: PAPER_TOKENS } : { window, stride }),
+  }
+}
+
+function checked(name: string, value: number, limit: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= limit) return value
+  throw new UsageError(`Expected ${name} to be a whole number from 1 to ${limit}, got ${value}.`)
+}
+
+function separateDocuments(
+  tokenizer: TextTokenizer,
+  text: string,
+  { separator, bos = 'auto', scoreEnd }: PerplexityOptions,
+  window: number,
+  stride: number,
+): Documents {
+  const texts = (separator ? text.split(separator) : [text]).filter((part) => part.trim() !== '')
+  const end = scoreEnd ? [endToken(tokenizer)] : []
+  const isFirst = bos === 'always' || (bos === 'auto' && startsWithBos(tokenizer))
+  const sequences = texts.flatMap((part) => {
+    const ids = [...tokenizer.encode(part, { addBos: false }), ...end]
+    // Without a begin token the first token of a text stands before all others, and is not scored.
+    return rollingWindows(isFirst ? [prefixToken(tokenizer), ...ids] : ids, window, stride)
+  })
+  return { sequences, texts, documents: texts.length, skippedLines: 0 }
+}
+
+/** Whether the tokenizer puts its begin token before a text. */
+function startsWithBos(tokenizer: TextTokenizer): boolean {
+  return tokenizer.bosId !== undefined && tokenizer.encode('a')[0] === tokenizer.bosId
+}
+
+function endToken({ stopIds }: TextTokenizer): number {
+  const id = stopIds.at(0)
+  if (id !== undefined) return id
+  throw new UsageError('Expected a tokenizer with an end token, but this one has none.')
+}
+
+function paperDocuments(tokenizer: TextTokenizer, text: string, length: number): Documents {
+  const begin = prefixToken(tokenizer)
+  const end = endToken(tokenizer)
+  const pieces: number[][] = []
+  const texts: string[] = []
+  let piece: number[] = [begin]
+  let skippedLines = 0
+  for (const line of text.split('\n')) {
+    if (line === '') continue
+    const ids = [...tokenizer.encode(line, { addBos: false }), end]
+    if (ids.length + 1 > length) {
+      skippedLines++
+      continue
+    }
+    if (piece.length + ids.length > length) {
+      pieces.push(piece)
+      piece = [begin]
+    }
+    piece.push(...ids)
+    texts.push(`${line}\n`)
+  }
+  if (piece.length > 1) pieces.push(piece)
+  const sequences = pieces.map((tokens) => ({ tokens, firstTarget: 1 }))
+  return { sequences, texts, documents: pieces.length, skippedLines }
+}

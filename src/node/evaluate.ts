@@ -1,0 +1,62 @@
+/**
+ * Evaluation by the names of tasks: fetches or reads the datasets and runs them one after the other.
+ */
+import {
+  DEFAULT_EVAL_SETTINGS,
+  type EvalSettings,
+  evaluateTask,
+  type TaskRunOptions,
+} from '../eval/evaluate.ts'
+import type { TaskMetrics } from '../eval/metrics.ts'
+import { tasksNamed } from '../eval/tasks/all-tasks.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import { type FetchDatasetFile, loadTask } from './eval-datasets.ts'
+import { fetchDatasetFile } from './eval-hub.ts'
+
+export interface EvaluateOptions extends TaskRunOptions {
+  /** A folder with the datasets' files. Unset: the Hugging Face hub, cached. */
+  readonly dataDir?: string | undefined
+  /** Called before a task's dataset is read or fetched. */
+  readonly onTask?: ((task: string) => void) | undefined
+  /** How files of datasets are fetched. Unset: from the hub. */
+  readonly fetchFile?: FetchDatasetFile | undefined
+}
+
+export interface EvaluationReport {
+  /** By the tasks' names, in the order asked for. */
+  readonly results: Readonly<Record<string, TaskMetrics>>
+  readonly model: { readonly name: string; readonly backend: string }
+  readonly config: EvalSettings & { readonly limit: number | null; readonly dataDir: string | null }
+}
+
+/**
+ * Evaluates a model on tasks, e.g. `['arc_easy', 'boolq']`, or a group: `bitnet7`, `all`.
+ *
+ * Prompts and rules are those of the evaluation harness (docs/evaluation.md).
+ *
+ * @throws UsageError | FormatError | ContextOverflowError, or the signal's reason
+ *
+ * @example
+ * const { results } = await evaluate(model, ['arc_easy'], { dataDir: 'datasets' })
+ * console.log(results['arc_easy'].acc)
+ */
+export async function evaluate(
+  model: LanguageModel,
+  taskNames: readonly string[],
+  options: EvaluateOptions = {},
+): Promise<EvaluationReport> {
+  const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
+  const { dataDir, signal, fetchFile = fetchDatasetFile } = options
+  const results: Record<string, TaskMetrics> = {}
+  for (const task of tasksNamed(taskNames)) {
+    options.onTask?.(task.name)
+    const examples = settings.numFewshot > 0
+    const loaded = await loadTask(task, { dataDir, examples, fetchFile, signal })
+    results[task.name] = await evaluateTask(model, loaded, options)
+  }
+  return {
+    results,
+    model: { name: model.name, backend: model.backend.description },
+    config: { ...settings, limit: options.limit ?? null, dataDir: dataDir ?? null },
+  }
+}
