@@ -28,20 +28,24 @@
 #define VALUE_TILE 64
 #define CACHE_LINE_BYTES 64
 
-// Asks for memory that the next steps read: hardware does not look beyond a page.
+// Positions after which what is asked for now is read: arithmetic keeps the processor from looking ahead
+// itself, and memory answers after about as long as it multiplies two blocks.
+#define POSITIONS_AHEAD 64
+
+// Asks for memory that is read soon.
 INLINE void prefetch(const uint8_t *p, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += CACHE_LINE_BYTES) __builtin_prefetch(p + i);
+  for (size_t i = 0; i < bytes; i += CACHE_LINE_BYTES) __builtin_prefetch(p + i, 0, 2);
 }
 
-// q . key for `side` blocks of 16 positions. `group`, `type` and `side` are constants to the compiler,
-// here and below.
+// q . key for `side` blocks of 16 positions; asks for as many bytes at `ahead`. `group`, `type` and
+// `side` are constants to the compiler, here and below.
 INLINE void key_products(const int32_t group, const int32_t type, const int32_t side,
-                         const head_group *h, const uint8_t *keys,
+                         const head_group *h, const uint8_t *keys, const uint8_t *ahead,
                          f32x16 total[MAX_SIDE][HEAD_GROUP]) {
   const size_t stride = (h->layout.header + h->layout.key) * BLOCK;
   if (type == CACHE_INT8 || type == CACHE_INT4) {
     for (int32_t s = 0; s < side; s++) {
-      prefetch(keys + (s + side) * stride, stride);
+      prefetch(ahead + s * stride, stride);
       code_products(group, type, h, keys + s * stride, total[s]);
     }
     return;
@@ -59,7 +63,9 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
     for (int32_t s = 0; s < side; s++) {
       const uint8_t *block = keys + s * stride;
       key[s] = load_elements(type, block, d);
-      if (type == CACHE_F16) __builtin_prefetch(block + side * stride + d * 32);
+      // A line holds one dimension of floats or two of halves.
+      if (type == CACHE_F32) prefetch(ahead + s * stride + (size_t)d * 64, 64);
+      if (type == CACHE_F16 && d % 2 == 0) prefetch(ahead + s * stride + (size_t)d * 32, 64);
     }
     for (int32_t g = 0; g < group; g++) {
       const float x = h->q[g][d];
@@ -70,11 +76,12 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
 
 // Scores of all positions, minus infinity after the last, and each head's maximum.
 INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t side,
-                         const head_group *h, const uint8_t *keys, int32_t block,
-                         float weight[HEAD_GROUP][ATTENTION_CHUNK], f32x16 *peak) {
+                         const head_group *h, const uint8_t *keys, const uint8_t *ahead,
+                         int32_t block, float weight[HEAD_GROUP][ATTENTION_CHUNK], f32x16 *peak) {
   const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   f32x16 total[MAX_SIDE][HEAD_GROUP];
-  key_products(group, type, side, h, keys + block * (h->layout.header + h->layout.key), total);
+  const size_t bytes = h->layout.header + h->layout.key;
+  key_products(group, type, side, h, keys + block * bytes, ahead, total);
   for (int32_t s = 0; s < side; s++) {
     const int32_t first = block + s * BLOCK;
     for (int32_t g = 0; g < group; g++) {
@@ -100,10 +107,11 @@ INLINE float exponentials(float *weight, int32_t count, float max) {
   return sum_lanes(sums);
 }
 
-// Adds weight * value of `tile` positions to `side` registers of o, from register `first` on.
+// Adds weight * value of `tile` positions to `side` registers of o, from register `first` on; with the
+// first registers asks for as many rows at `ahead`.
 INLINE void add_values(const int32_t group, const int32_t type, const int32_t side,
-                       const head_group *h, const uint8_t *values, int32_t tile, int32_t first,
-                       const float *weight, float *o) {
+                       const head_group *h, const uint8_t *values, const uint8_t *ahead,
+                       int32_t tile, int32_t first, const float *weight, float *o) {
   const size_t row = h->layout.value;
   f32x16 sum[HEAD_GROUP][MAX_SIDE];
   for (int32_t g = 0; g < group; g++) {
@@ -126,9 +134,9 @@ INLINE void add_values(const int32_t group, const int32_t type, const int32_t si
   }
 #endif
   for (int32_t i = 0; i < tile; i++, values += row) {
+    if (first == 0) prefetch(ahead + i * row, row);
     f32x16 value[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) value[s] = load_elements(type, values, first + s);
-    if (type == CACHE_F16) prefetch(values + BLOCK * row + first * 32, side * 32);
     for (int32_t g = 0; g < group; g++) {
       const float w = weight[g * ATTENTION_CHUNK + i];
       for (int32_t s = 0; s < side; s++) sum[g][s] = sum[g][s] + value[s] * w;
@@ -155,8 +163,8 @@ INLINE void add_last_values(const int32_t group, const int32_t type, const head_
 }
 
 INLINE void weigh_floats(const int32_t group, const int32_t type, const head_group *h,
-                         const uint8_t *values, float weight[HEAD_GROUP][ATTENTION_CHUNK],
-                         float *o) {
+                         const uint8_t *values, const uint8_t *next,
+                         float weight[HEAD_GROUP][ATTENTION_CHUNK], float *o) {
   const int32_t registers = h->value_dim / LANES, count = h->least;
   // Eight queries are enough, and each weight is then an operand of its product; see KEY_SUMS.
   const int32_t room = group > ROW_HEADS || group > VALUE_SUMS ? 1 : VALUE_SUMS / group;
@@ -165,16 +173,27 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
   for (int32_t from = 0; from < count; from += VALUE_TILE) {
     const int32_t tile = count - from < VALUE_TILE ? count - from : VALUE_TILE;
     const uint8_t *at = values + from * h->layout.value;
+    const uint8_t *ahead = from + VALUE_TILE < count ? at + VALUE_TILE * h->layout.value : next;
     const float *w = weight[0] + from;
     int32_t first = 0;
     for (; first + side <= registers; first += side) {
-      add_values(group, type, side, h, at, tile, first, w, o);
+      add_values(group, type, side, h, at, ahead, tile, first, w, o);
     }
-    for (; first < registers; first++) add_values(group, type, 1, h, at, tile, first, w, o);
+    for (; first < registers; first++) {
+      add_values(group, type, 1, h, at, ahead, tile, first, w, o);
+    }
   }
   for (int32_t i = count > 0 ? count : 0; i < h->most; i++) {
     add_last_values(group, type, h, values, i, weight, o);
   }
+}
+
+// What is read AHEAD positions after a block of keys: another block, or the first values.
+INLINE const uint8_t *ahead_of(const head_group *h, const uint8_t *keys, const uint8_t *values,
+                               int32_t block) {
+  const int32_t position = block + POSITIONS_AHEAD, beyond = position - h->most;
+  if (beyond < 0) return keys + position * (h->layout.header + h->layout.key);
+  return values + beyond * (h->layout.header + h->layout.value);
 }
 
 // The weighted values into o (group, value_dim), and each query's maximum and sum. The chunk has room
@@ -188,18 +207,21 @@ INLINE void attend_chunk(const int32_t group, const int32_t type, const head_gro
   f32x16 peak[HEAD_GROUP];
   for (int32_t g = 0; g < group; g++) peak[g] = all16(-__builtin_inff());
   int32_t block = 0;
+  // Keys, then values, then the next chunk's keys.
+  const size_t key_bytes = h->layout.header + h->layout.key;
+  const uint8_t *next = keys + ATTENTION_CHUNK * key_bytes;
   for (; block + (side - 1) * BLOCK < h->most; block += side * BLOCK) {
-    score_blocks(group, type, side, h, keys, block, weight, peak);
+    score_blocks(group, type, side, h, keys, ahead_of(h, keys, values, block), block, weight, peak);
   }
   for (; side > 1 && block < h->most; block += BLOCK) {
-    score_blocks(group, type, 1, h, keys, block, weight, peak);
+    score_blocks(group, type, 1, h, keys, ahead_of(h, keys, values, block), block, weight, peak);
   }
   for (int32_t g = 0; g < group; g++) {
     const float max = max_lanes(peak[g]);
     state[g] = (softmax_state){max, exponentials(weight[g], h->count[g], max)};
   }
   if (is_codes) weigh_codes(group, type, h, values, room, weight, o);
-  else weigh_floats(group, type, h, values, weight, o);
+  else weigh_floats(group, type, h, values, next, weight, o);
 }
 
 #endif

@@ -40,8 +40,8 @@ INLINE int32_t block_rows(const command *c) {
 static work_plan attention_plan(const command *c, int32_t phase, int32_t threads) {
   const int32_t rows = c->i[0], n_kv = c->i[2], size = block_rows(c);
   const int32_t split = attention_is_split(c);
-  if (phase == 1) return split ? one_piece(rows * c->i[1]) : (work_plan){0, 1};
-  if (split) return (work_plan){rows * n_kv * c->i[5], 1};
+  if (phase == 1) return split ? split_evenly(rows * c->i[1], threads) : (work_plan){0, 1};
+  if (split) return split_evenly(rows * n_kv * c->i[5], threads);
   return split_evenly((rows + size - 1) / size * n_kv, threads);
 }
 
