@@ -68,8 +68,14 @@ export function passBytes(
   return ternaryBytes + denseBytes + headBytes + batch * positions * cacheBytesPerToken
 }
 
+/** What the cost of a dense matrix depends on. */
+type DenseSize = Pick<DenseMatrix, 'type' | 'rows' | 'cols'> & {
+  readonly data: { readonly byteLength: number }
+  readonly scales?: { readonly byteLength: number } | undefined
+}
+
 /** Bytes of a dense matrix that a product with one token reads. */
-export function denseBytes({ type, rows, cols, data, scales }: DenseMatrix): number {
+export function denseBytes({ type, rows, cols, data, scales }: DenseSize): number {
   const scaleBytes = scales?.byteLength ?? 0
   if (type !== 'int4') return data.byteLength + scaleBytes
   // The plane of the high nibbles, and both planes of the rows that are computed again.

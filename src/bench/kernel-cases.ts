@@ -15,7 +15,9 @@ import {
 } from '../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
 import { ternaryByteLength } from '../kernels/operands.ts'
+import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
+import { denseBytes } from './costs.ts'
 import type { ModelShape, ProductShape } from './shapes.ts'
 
 /** Allocates a buffer and fills it with one byte, or with these. */
@@ -85,23 +87,26 @@ export function ternaryCase(
   }
 }
 
-/** The product with the vocabulary, as it is done for one token. */
-export function headCase({ vocabSize: rows, dim: cols }: ModelShape, type: DenseType): KernelCase {
-  const bytes = denseByteLength(type, rows, cols)
+/** The product with the vocabulary: with int4 nearly for all rows, exactly for the best stripes. */
+export function headCase(
+  { vocabSize: rows, dim: cols }: ModelShape,
+  type: DenseType,
+  tokens: number,
+): KernelCase {
+  const byteLength = denseByteLength(type, rows, cols)
   return {
-    name: `head ${type} ${rows} x ${cols}, 1 token`,
-    bytes,
-    macs: rows * cols,
+    name: `head ${type} ${rows} x ${cols}, ${plural(tokens)}`,
+    bytes: denseBytes({ type, rows, cols, data: { byteLength } }),
+    macs: tokens * rows * cols,
     prepare(allocate) {
-      const x = allocate(cols * WORD, 'x', FILL.floats)
-      const out = allocate(rows * WORD, 'logits', 0)
+      const x = allocate(tokens * cols * WORD, 'x', FILL.floats)
+      const out = allocate(tokens * rows * WORD, 'logits', 0)
       return () => {
-        const data = allocate(bytes, 'head', FILL.floats, 'weights')
+        const data = allocate(byteLength, 'head', FILL.floats, 'weights')
         const scales = hasRowScales(type)
           ? allocate(padToTile(rows) * WORD, 'head scales', FILL.floats)
           : undefined
-        const weights = { type, rows, cols, data, scales }
-        return { op: 'dense-matmul', rows: 1, weights, x, out, accumulate: false }
+        return headProduct(tokens, { type, rows, cols, data, scales }, x, out)
       }
     },
   }

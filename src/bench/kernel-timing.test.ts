@@ -88,6 +88,7 @@ describe('timing operations', () => {
     expect(names).toContain('gate and up 13824 x 2560 base3, 8 tokens')
     expect(names).toContain('attention 20/5 heads int8, 2048 positions, 1 token')
     expect(names).toContain('head int8 128256 x 2560, 1 token')
+    expect(names).toContain('head int4 128256 x 2560, 8 tokens')
     expect(new Set(names).size).toBe(names.length)
   })
 })

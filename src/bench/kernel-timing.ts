@@ -37,6 +37,9 @@ export interface KernelCaseOptions {
 
 /** Tokens in a pass: decode, a small batch or a guess, and two lengths of prompt. */
 const TOKEN_COUNTS = [1, 8, 64, 256] as const
+const HEAD_TYPES = ['int4', 'int8', 'f16'] as const
+/** Only rows whose logits are wanted pass the head: of a prompt, the last one. */
+const HEAD_TOKEN_COUNTS = [1, 8] as const
 const DEPTHS = [256, 2048] as const
 const PROMPT_ROWS = 256
 
@@ -54,8 +57,9 @@ export function kernelCases(shape: ModelShape, { kv, packings }: KernelCaseOptio
         TOKEN_COUNTS.map((tokens) => ternaryCase(product, tokens, packing)),
       ),
     ),
-    headCase(shape, 'int8'),
-    headCase(shape, 'f16'),
+    ...HEAD_TYPES.flatMap((type) =>
+      HEAD_TOKEN_COUNTS.map((tokens) => headCase(shape, type, tokens)),
+    ),
     ...DEPTHS.map((positions) => attentionCase(shape, positions, 1, kv)),
     ...DEPTHS.map((positions) => attentionCase(shape, positions, PROMPT_ROWS, kv)),
     quantizeCase(shape, 1),

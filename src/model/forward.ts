@@ -257,7 +257,7 @@ function logits(pass: Pass): Command[] {
   ]
 }
 
-function headProduct(
+export function headProduct(
   rows: number,
   weights: DenseMatrix,
   x: DeviceBuffer,
