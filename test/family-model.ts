@@ -135,3 +135,16 @@ export function interleaveHeads(
   }
   return out
 }
+
+/** Makes projections ternary, with a scale for each of `groups` groups of rows, halves all of them. */
+export function scaleRowGroups(values: Values, groups: number): Values {
+  const entries = [...values].map(([name, { shape, data }]) => {
+    if (!isProjection(name, shape)) return [name, { shape, data }] as const
+    const { codes } = absmeanQuantize(data)
+    const [rows, cols] = shape
+    const scaleOf = (row: number) => (1 + Math.floor((row * groups) / rows)) / 64
+    const scaled = Float32Array.from(codes, (code, i) => code * scaleOf(Math.floor(i / cols)))
+    return [name, { shape, data: scaled }] as const
+  })
+  return new Map(entries)
+}

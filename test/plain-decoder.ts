@@ -136,12 +136,15 @@ async function openLinear(
     const weights = await readValues(tensor)
     return (x) => matrixProduct(weights, x)
   }
-  const ternary = await openTernary(file, tensor, { rows })
+  const ternary = await openTernary(file, tensor, { rows, rowScales: true })
   const codes = new Int8Array(rows * cols)
   await ternary.readCodes(0, rows, codes)
   return (x) => {
     const { q, scale } = absmaxQuantize(x)
-    return matrixProduct(codes, q).map((dot) => f(dot * f(scale * ternary.scale)))
+    const { rowScales } = ternary
+    return matrixProduct(codes, q).map((dot, r) =>
+      f(dot * f(scale * (rowScales?.[r % rows] ?? ternary.scale))),
+    )
   }
 }
 

@@ -8,8 +8,8 @@ import { elementCount } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
 import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
+import { configToRun } from '../model/config-to-run.ts'
 import { cacheBytesPerToken } from '../model/kv-cache.ts'
-import { readConfig } from '../model/read-config.ts'
 import { type LayerMatrix, layerTensorNames } from '../model/tensor-names.ts'
 import { packedByteLength, padToTile } from '../ternary/index.ts'
 
@@ -75,7 +75,7 @@ export async function inspectModel(
   onLayer: (layer: number, count: number) => void,
   kv: CacheType = 'f16',
 ): Promise<ModelInspection> {
-  const { config, problem } = tryReadConfig(file)
+  const { config, problem } = await tryReadConfig(file)
   const counted =
     config?.linear === 'ternary'
       ? await countLayers(file, config, onLayer)
@@ -114,12 +114,12 @@ export async function inspectModel(
   }
 }
 
-function tryReadConfig(file: GgufFile | SafetensorsFile): {
+async function tryReadConfig(file: GgufFile | SafetensorsFile): Promise<{
   config?: ModelConfig
   problem?: string
-} {
+}> {
   try {
-    return { config: readConfig(file) }
+    return { config: await configToRun(file) }
   } catch (error) {
     if (!(error instanceof FormatError)) throw error
     return { problem: error.message }
@@ -150,7 +150,7 @@ async function countLayers(
         .map((name) => file.tensors.get(name))
         .find((found) => found !== undefined)
       if (tensor === undefined) continue
-      const codes = await openTernary(file, tensor)
+      const codes = await openTernary(file, tensor, { rowScales: true })
       names.add(tensor.name)
       origins.add(codes.origin)
       lossless &&= codes.lossless
@@ -195,7 +195,12 @@ function memoryNeed(config: ModelConfig, kv: CacheType): MemoryNeed {
   )
   const elements = shapes.reduce((sum, [rows, cols]) => sum + rows * cols, 0)
   const isTernary = config.linear === 'ternary'
-  const norms = 4 * (nLayers * (2 * dim + (config.subNorms ? nHeads * headDim + ffnDim : 0)) + dim)
+  const layerNorms =
+    (config.postNorms ? 4 : 2) * dim +
+    (config.subNorms ? nHeads * headDim + ffnDim : 0) +
+    (config.inputNorms ? 5 * dim : 0) +
+    (config.headNorms ? 2 * headDim : 0)
+  const norms = 4 * (nLayers * layerNorms + dim)
   const tables = config.tiedHead ? 1 : 2
   // Dense linear layers stay at 16 bits, whatever the head's precision.
   const linear = isTernary ? 0 : 2 * nLayers * elements

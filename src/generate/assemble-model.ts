@@ -5,8 +5,8 @@
 import type { Backend } from '../backends/backend.ts'
 import type { ModelFile, OpenedModel } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
+import { configToRun } from '../model/config-to-run.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
-import { readConfig } from '../model/read-config.ts'
 import {
   type SamplingDefaults,
   samplingFromGenerationConfig,
@@ -50,7 +50,7 @@ export async function assembleModel(
   images?: WeightImages,
 ): Promise<LanguageModel> {
   const { file } = opened
-  const config = readConfig(file)
+  const config = await configToRun(file)
   const defaults = samplingDefaults(opened)
   const tokenizer = loadTokenizer(opened, config.vocabSize)
   const engine = await openEngine(file, config, options, began, openBackend, images)

@@ -143,10 +143,11 @@ export class TernaryMatrixWriter {
     return bytes
   }
 
-  /** @param scale of all these rows */
-  commit(count: number, scale: number): void {
+  /** @param scale of all these rows, or one each */
+  commit(count: number, scale: number | Float32Array): void {
     this.#packer.commit(count)
-    this.#scales.fill(scale, this.#rows, this.#rows + count)
+    if (typeof scale === 'number') this.#scales.fill(scale, this.#rows, this.#rows + count)
+    else this.#scales.set(scale, this.#rows)
     this.#rows += count
   }
 

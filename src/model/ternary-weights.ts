@@ -22,7 +22,10 @@ export async function loadTernaryMatrix(
   const writer = new TernaryMatrixWriter(loading.owner, shape, label)
   for (const part of parts) {
     loading.signal?.throwIfAborted()
-    const tensor = await openTernary(loading.file, part.tensor, { rows: part.rows })
+    const tensor = await openTernary(loading.file, part.tensor, {
+      rows: part.rows,
+      rowScales: true,
+    })
     checkScale(part, tensor)
     await loadTernaryPart(loading, writer, tensor, part)
     loading.report(part.tensor)
@@ -56,8 +59,22 @@ async function loadTernaryPart(
     const codes = unordered?.subarray(0, count * cols) ?? room
     await tensor.readCodes(row, count, codes)
     if (unordered) halfOrderRows(room, codes, interleavedHeadDim, cols)
-    writer.commit(count, tensor.scale)
+    writer.commit(count, scalesOf(tensor, row, count, interleavedHeadDim))
   }
+}
+
+/** The scale of some rows, or theirs in the order in which the rows are packed. */
+function scalesOf(
+  { scale, rowScales }: TernaryTensor,
+  row: number,
+  count: number,
+  interleavedHeadDim: number,
+): number | Float32Array {
+  const scales = rowScales?.subarray(row, row + count)
+  if (scales === undefined || interleavedHeadDim === 0) return scales ?? scale
+  const ordered = new Float32Array(count)
+  halfOrderRows(ordered, scales, interleavedHeadDim, 1)
+  return ordered
 }
 
 function checkScale(part: MatrixPart, tensor: TernaryTensor): void {

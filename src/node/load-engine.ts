@@ -4,9 +4,8 @@
  */
 import { openBackend } from '../backends/select.ts'
 import { type LoadedEngine, openEngine } from '../generate/assemble-model.ts'
-import type { LoadOptions } from '../generate/language-model.ts'
-import { readConfig } from '../model/read-config.ts'
-import { resolveModel } from './default-model.ts'
+import { configToRun } from '../model/config-to-run.ts'
+import { type NodeLoadOptions, resolveModel } from './default-model.ts'
 import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
 
@@ -21,14 +20,14 @@ export type { LoadedEngine } from '../generate/assemble-model.ts'
  */
 export async function loadEngine(
   source?: string,
-  options: LoadOptions = {},
+  options: NodeLoadOptions = {},
 ): Promise<LoadedEngine> {
   const began = performance.now()
   const images = options.image === false ? undefined : weightImages()
   options.signal?.throwIfAborted()
-  const { file } = await openModelFile(await resolveModel(source))
+  const { file } = await openModelFile(await resolveModel(source, options))
   try {
-    return await openEngine(file, readConfig(file), options, began, openBackend, images)
+    return await openEngine(file, await configToRun(file), options, began, openBackend, images)
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
     await file.close()
