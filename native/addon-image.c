@@ -97,7 +97,7 @@ napi_value image_open_call(napi_env env, napi_callback_info info) {
   return promise;
 }
 
-// --- markSparse(bytes, offset, length), dropPages(bytes, offset, length) ---
+// --- markDense(bytes, offset, length), markSparse(bytes, offset, length), dropPages(bytes, offset, length) ---
 
 static napi_value with_range(napi_env env, napi_callback_info info, void (*run)(void *, size_t)) {
   napi_value argv[3];
@@ -113,6 +113,10 @@ static napi_value with_range(napi_env env, napi_callback_info info, void (*run)(
   }
   run((char *)data + offset, (size_t)length);
   return NULL;
+}
+
+napi_value image_dense_call(napi_env env, napi_callback_info info) {
+  return with_range(env, info, image_mark_dense);
 }
 
 napi_value image_sparse_call(napi_env env, napi_callback_info info) {

@@ -5,6 +5,7 @@
 #include <node_api.h>
 
 napi_value image_open_call(napi_env env, napi_callback_info info);
+napi_value image_dense_call(napi_env env, napi_callback_info info);
 napi_value image_sparse_call(napi_env env, napi_callback_info info);
 napi_value image_drop_call(napi_env env, napi_callback_info info);
 

@@ -271,7 +271,8 @@ NAPI_MODULE_INIT() {
       {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of},
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
       {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
-      {"openImage", image_open_call}, {"markSparse", image_sparse_call}, {"dropPages", image_drop_call},
+      {"openImage", image_open_call}, {"markDense", image_dense_call},
+      {"markSparse", image_sparse_call}, {"dropPages", image_drop_call},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value f = make_function(env, functions[i].name, functions[i].run);

@@ -53,6 +53,10 @@ void image_unmap(void *data, size_t bytes) {
   (void)bytes;
   UnmapViewOfFile(data);
 }
+void image_mark_dense(void *data, size_t bytes) {
+  (void)data;
+  (void)bytes;
+}
 void image_mark_sparse(void *data, size_t bytes) {
   (void)data;
   (void)bytes;
@@ -92,6 +96,13 @@ static size_t whole_pages(void **data, size_t bytes) {
   const uintptr_t end = ((uintptr_t)*data + bytes) & ~(page - 1);
   *data = (void *)first;
   return end > first ? end - first : 0;
+}
+void image_mark_dense(void *data, size_t bytes) {
+  bytes = whole_pages(&data, bytes);
+#ifdef __linux__
+  // MADV_POPULATE_READ, which older headers lack; older systems refuse it, and read page by page.
+  if (bytes > 0) madvise(data, bytes, 22);
+#endif
 }
 void image_mark_sparse(void *data, size_t bytes) {
   bytes = whole_pages(&data, bytes);

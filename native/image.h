@@ -21,6 +21,9 @@ typedef struct {
 const char *image_open(const char *path, int32_t threads, int map, image_file *out);
 void image_unmap(void *data, size_t bytes);
 
+// Says of a part that all of it will be read, again and again: large pages are taken whole this way,
+// where two threads that come upon one at the same time would map it in small ones.
+void image_mark_dense(void *data, size_t bytes);
 // Says of a part of a mapped file that little of it is used, here and there; and gives back the pages
 // of it that this process holds. They stay in the system's cache, and come back when they are read.
 void image_mark_sparse(void *data, size_t bytes);

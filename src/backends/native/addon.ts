@@ -37,6 +37,8 @@ export interface Addon {
     threads: number,
     map: boolean,
   ): Promise<{ bytes: ArrayBuffer | null; checksum: string }>
+  /** Of a part of a mapped file: all of it is read in every pass. */
+  markDense(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
   /** Of a part of a mapped file: little of it is used, here and there. */
   markSparse(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
   /** Gives a part's pages back to the system's cache until they are read again. */

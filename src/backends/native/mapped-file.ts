@@ -49,6 +49,8 @@ export class MappedPages {
           `${byteLength} bytes at ${byteOffset}.`,
       )
     }
+    const denseBytes = byteLength - sparseBytes
+    this.#addon.markDense(this.#pages, byteOffset, denseBytes)
     if (sparseBytes > 0) this.#markSparse(byteOffset + byteLength - sparseBytes, sparseBytes)
     this.#users++
     return {

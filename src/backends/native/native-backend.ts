@@ -140,8 +140,9 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   /** The addon frees a list when nothing refers to it any more. */
   protected override dropList(): void {}
 
-  protected override runList(list: ProgramHandle): Promise<void> {
-    return this.#addon.submit(this.#pool, list)
+  protected override async runList(list: ProgramHandle): Promise<void> {
+    await this.#addon.submit(this.#pool, list)
+    for (const pages of this.#mapped) pages.dropSparsePages()
   }
 
   protected override close(): void {

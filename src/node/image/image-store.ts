@@ -4,7 +4,7 @@
  *
  * Only a backend that maps files (the native one) uses images; others load as ever and say so.
  */
-import { open, rename, rm, stat, utimes } from 'node:fs/promises'
+import { stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
 import { FormatError } from '../../errors.ts'
@@ -12,23 +12,20 @@ import { describeWeights, rebuildWeights } from '../../model/weight-description.
 import type { ImageReport, WeightImages, WeightRequest } from '../../model/weight-images.ts'
 import type { LoadedWeights } from '../../model/weights.ts'
 import {
-  CHECKSUM_OFFSET,
   decodeManifest,
   decodePreamble,
-  encodeChecksum,
   encodeStart,
   type ImageManifest,
   PREAMBLE_BYTES,
   placeBuffers,
 } from './image-file.ts'
-import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom, partialPath } from './image-folder.ts'
+import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom } from './image-folder.ts'
 import { type ImageIdentity, imageIdentity } from './source-identity.ts'
+import { type ImagePart, writeImage } from './write-image.ts'
 
 /** Below these an image saves nothing that anybody would notice. */
 const MIN_LOAD_MS = 300
 const MIN_BYTES = 64e6
-/** Written in pieces, so that the event loop is not held up. */
-const WRITE_BYTES = 16 << 20
 
 export interface ImageOptions {
   /** Unset: {@link imageFolder}. */
@@ -103,7 +100,8 @@ class ImageStore implements WeightImages {
       const { manifest, fileBytes, parts } = planImage(identity, weights)
       const noRoom = await makeRoom(this.#folder, path, fileBytes)
       if (noRoom !== undefined) return none(noRoom)
-      await writeImage(backend, path, encodeStart(manifest, fileBytes), parts, fileBytes)
+      const start = encodeStart(manifest, fileBytes)
+      await writeImage(backend, path, { start, parts, fileBytes })
       return { state: 'written', path, byteLength: fileBytes }
     } catch (error) {
       return none(`it could not be written: ${messageOf(error)}`)
@@ -177,11 +175,6 @@ export async function readMappedImage(
   }
 }
 
-interface ImagePart {
-  readonly buffer: ReturnType<typeof describeWeights>['buffers'][number]['buffer']
-  readonly byteOffset: number
-}
-
 function planImage(
   { text: identity, source, settings }: ImageIdentity,
   weights: LoadedWeights,
@@ -197,48 +190,10 @@ function planImage(
   const longest = described.map((buffer) => ({ ...buffer, byteOffset: Number.MAX_SAFE_INTEGER }))
   const room = encodeStart(describe(longest), 0).length - PREAMBLE_BYTES
   const { placed, fileBytes } = placeBuffers(described, room)
-  const parts = placed.map(({ byteOffset }, i) => ({ buffer: buffers[i].buffer, byteOffset }))
+  const parts = placed.map(({ byteOffset, sparseBytes }, i) => {
+    return { buffer: buffers[i].buffer, byteOffset, sparseBytes }
+  })
   return { manifest: describe(placed), fileBytes, parts }
-}
-
-/**
- * Under another name first: what has the image's name is whole, however this process ends. It is not
- * forced to the disk, which would take seconds: after a power cut the checksum finds what is missing.
- */
-async function writeImage(
-  backend: Backend,
-  path: string,
-  start: Uint8Array,
-  parts: readonly ImagePart[],
-  fileBytes: number,
-): Promise<void> {
-  const partial = partialPath(path)
-  try {
-    const handle = await open(partial, 'wx')
-    try {
-      await handle.truncate(fileBytes)
-      const write = async (bytes: Uint8Array, at: number) => {
-        for (let done = 0; done < bytes.length; ) {
-          const length = Math.min(WRITE_BYTES, bytes.length - done)
-          done += (await handle.write(bytes, done, length, at + done)).bytesWritten
-        }
-      }
-      await write(start, 0)
-      for (const { buffer, byteOffset } of parts) {
-        const bytes = backend.map?.(buffer) ?? (await backend.read(buffer, 0, buffer.byteLength))
-        await write(bytes, byteOffset)
-      }
-      const checksum = await backend.checksumFile?.(partial)
-      if (checksum === undefined) throw new Error('The backend does not check files.')
-      await write(encodeChecksum(checksum), CHECKSUM_OFFSET)
-    } finally {
-      await handle.close()
-    }
-    await rename(partial, path)
-  } catch (error) {
-    await rm(partial, { force: true })
-    throw error
-  }
 }
 
 function messageOf(error: unknown): string {
