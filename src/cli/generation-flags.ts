@@ -2,14 +2,15 @@
  * Flags that several commands share: which model, what it runs on, and how tokens are drawn.
  */
 import { type Command, InvalidArgumentError } from 'commander'
-import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
 import type { GenerateOptions } from '../generate/options.ts'
 import { CACHE_TYPES } from '../kernels/attention/layout.ts'
 import type { CacheType } from '../kernels/commands.ts'
+import type { NodeLoadOptions } from '../node/default-model.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
 import { decimalNumber, wholeNumber } from './number-options.ts'
 import type { Surroundings } from './surroundings.ts'
-import { StatusLine, showLoadProgress } from './terminal.ts'
+import { StatusLine, showDownloadProgress, showLoadProgress } from './terminal.ts'
 
 export interface ModelFlags {
   readonly model?: string
@@ -19,6 +20,7 @@ export interface ModelFlags {
   readonly weights?: 'auto' | '2bit' | 'base3'
   readonly kv?: CacheType
   readonly threads?: number
+  readonly image?: boolean
 }
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
@@ -26,7 +28,7 @@ export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draf
 
 export const KV_HELP = 'precision of the KV cache: f32, f16, int8 or int4 (default: f16)'
 
-const LOAD_KEYS = ['backend', 'isa', 'head', 'weights', 'kv', 'threads'] as const
+const LOAD_KEYS = ['backend', 'isa', 'head', 'weights', 'kv', 'threads', 'image'] as const
 const SAMPLING_KEYS = [
   'maxTokens',
   'temperature',
@@ -45,12 +47,12 @@ export function addModelFlags(command: Command): Command {
   return addRunFlags(
     command.option(
       '-m, --model <model>',
-      'embedded name, .gguf, .safetensors or folder (default: embedded)',
+      'name (see bitnet models), owner/name, .gguf, .safetensors or folder (default: embedded)',
     ),
   )
 }
 
-/** Adds --backend, --isa, --head, --weights, --kv and --threads. */
+/** Adds --backend, --isa, --head, --weights, --kv, --threads and --no-image. */
 export function addRunFlags(command: Command): Command {
   return command
     .option('--backend <name>', 'auto, native, wasm or reference (default: auto)', parseBackend)
@@ -59,6 +61,7 @@ export function addRunFlags(command: Command): Command {
     .option('--weights <packing>', 'ternary weights in memory: auto, 2bit or base3', parsePacking)
     .option('--kv <type>', KV_HELP, parseKv)
     .option('--threads <count>', 'threads (default: the physical cores)', wholeNumber({ min: 1 }))
+    .option('--no-image', 'neither use nor keep a packed image of the weights')
 }
 
 /** Adds --max-tokens, the sampling flags, --seed and --stop. */
@@ -103,7 +106,7 @@ export function loadFlaggedEngine(
 }
 
 async function loadWith<T>(
-  load: (source: string | undefined, options: LoadOptions) => Promise<T>,
+  load: (source: string | undefined, options: NodeLoadOptions) => Promise<T>,
   flags: ModelFlags,
   { stderr }: Surroundings,
   signal: AbortSignal,
@@ -111,7 +114,9 @@ async function loadWith<T>(
   const line = new StatusLine(stderr)
   try {
     const onProgress = showLoadProgress(line)
-    return await load(flags.model, { ...pick(flags, LOAD_KEYS), onProgress, signal })
+    const onDownload = showDownloadProgress(line)
+    const options = { ...pick(flags, LOAD_KEYS), onProgress, onDownload, signal }
+    return await load(flags.model, options)
   } finally {
     line.clear()
   }
