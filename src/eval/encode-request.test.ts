@@ -1,0 +1,66 @@
+/** Which tokens of a request are scored, by both rules, and the windows over long texts. */
+import { describe, expect, test } from 'vitest'
+import { AB, BOS, ByteTokenizer } from '../generate/mock-engine.ts'
+import { type EncodingRules, encodeRequest, rollingWindows } from './encode-request.ts'
+
+const tokenizer = new ByteTokenizer()
+const HARNESS: EncodingRules = { tokenization: 'harness', bos: 'auto' }
+
+function scored(context: string, continuation: string, rules = HARNESS, length = 64): string {
+  const { tokens, firstTarget } = encodeRequest(tokenizer, { context, continuation }, rules, length)
+  return `${tokenizer.decode(tokens.slice(0, firstTarget))}|${tokenizer.decode(tokens.slice(firstTarget))}`
+}
+
+describe('encodeRequest', () => {
+  test('moves spaces at the end of the context to the continuation', () => {
+    expect(scored('Answer: ', 'yes')).toBe('Answer:| yes')
+  })
+
+  test('encodes both as one text and scores what comes after the context by itself', () => {
+    const { tokens, firstTarget } = encodeRequest(
+      tokenizer,
+      { context: 'xa', continuation: 'bc' },
+      HARNESS,
+      64,
+    )
+    // "ab" is one token: it takes the place of the "a" that the context alone ends in.
+    expect(tokens).toEqual([BOS, 120, AB, 99])
+    expect(firstTarget).toBe(3)
+  })
+
+  test('split strips both and encodes them apart', () => {
+    expect(scored('Answer: ', ' yes', { tokenization: 'split', bos: 'auto' })).toBe('Answer:|yes')
+  })
+
+  test('puts a begin token before an empty context, and leaves it out where it must', () => {
+    const first = (context: string, bos: EncodingRules['bos']) =>
+      encodeRequest(tokenizer, { context, continuation: ' a' }, { ...HARNESS, bos }, 64).tokens[0]
+    expect(first('', 'never')).toBe(BOS)
+    expect(first('x', 'never')).toBe(120)
+    expect(first('x', 'always')).toBe(BOS)
+  })
+
+  test('cuts what the context does not hold on the left', () => {
+    expect(scored('0123456789', ' yes', HARNESS, 6)).toBe('789| yes')
+  })
+})
+
+describe('rollingWindows', () => {
+  const tokens = Array.from({ length: 11 }, (_, i) => i)
+
+  test('without overlap score every token once; the last looks back as far as it may', () => {
+    expect(rollingWindows(tokens, 4, 4)).toEqual([
+      { tokens: [0, 1, 2, 3, 4], firstTarget: 1 },
+      { tokens: [4, 5, 6, 7, 8], firstTarget: 1 },
+      { tokens: [6, 7, 8, 9, 10], firstTarget: 3 },
+    ])
+  })
+
+  test('with a stride give each token more context', () => {
+    const windows = rollingWindows(tokens, 4, 3)
+    const targets = windows.flatMap((one) => one.tokens.slice(one.firstTarget))
+    expect(targets).toEqual(tokens.slice(1))
+    expect(windows.map((one) => one.tokens.length - one.firstTarget)).toEqual([4, 3, 3])
+    expect(windows.every((one) => one.tokens.length <= 5)).toBe(true)
+  })
+})
