@@ -45,7 +45,9 @@ void EXPORT(set_list)(control_block *b, const command *commands, int32_t count, 
 void EXPORT(run_alone)(control_block *b) { list_join(&b->run); }
 
 #ifdef __wasm_atomics__
-#define SPINS_BEFORE_SLEEP 20000
+// Some hundred microseconds, longer than sampling a token takes: workers that slept between the lists of
+// two tokens came late to the next one, in Chromium most of all.
+#define SPINS_BEFORE_SLEEP 200000
 
 __attribute__((import_module("env"), import_name("list_done"))) void list_done(void);
 
