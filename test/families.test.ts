@@ -5,7 +5,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
+import { decodeDense, encodeDense } from '../src/formats/dense-codecs.ts'
+import { memorySource } from '../src/formats/memory-source.ts'
 import type { GgufFile, JsonObject, SafetensorsFile } from '../src/formats/model-file.ts'
+import { Seeded } from '../src/kernels/conformance/cases.ts'
 import { configToRun } from '../src/model/config-to-run.ts'
 import { createDecoder } from '../src/model/decoder.ts'
 import { loadWeights } from '../src/model/weights.ts'
@@ -209,5 +212,40 @@ describe('TriLM', () => {
     if (matrix === undefined) throw new Error('no down projection')
     edited.set(name, { ...matrix, data: matrix.data.map((v, i) => (i === 5 ? v + 0.25 : v)) })
     expect(await configToRun(mastersFile(json, edited, 'F16'))).toMatchObject({ linear: 'dense' })
+  })
+})
+
+describe('Bonsai, a Qwen 3 body with weights of one or two bits and a scale a group', () => {
+  const sizes = { ...SMALL, layers: 1 }
+  const shapes = huggingFaceShapes(sizes, { headNorms: true })
+  const values = seededValues(shapes)
+  const metadata = metadataOf('qwen3', sizes, 1e6)
+
+  test.each([
+    { type: 'Q1_0', group: 128, bits: 1 },
+    { type: 'Q2_0', group: 64, bits: 2 },
+    { type: 'Q2_0_128', group: 128, bits: 2 },
+  ] as const)('$type is dense, with its values exactly', async ({ type, group, bits }) => {
+    const plain = await ggufFile(metadata, toGguf(values, sizes, false), { projections: 'F16' })
+    const [coded, decoded] = [new Map(plain.tensors), new Map(plain.tensors)]
+    for (const tensor of plain.tensors.values()) {
+      if (!/blk.*(attn_[qkv]|attn_output|ffn_(gate|up|down))\.weight/.test(tensor.name)) continue
+      const count = tensor.shape[0] * tensor.shape[1]
+      const blocks = count / group
+      const bytes = new Seeded(count).int8((blocks * (16 + group * bits)) / 8)
+      for (let i = 0; i < blocks; i++) bytes.set([i & 127, 0x24], (i * bytes.length) / blocks)
+      const floats = new Float32Array(count)
+      decodeDense(type, new Uint8Array(bytes.buffer), floats)
+      const place = (data: Uint8Array) => ({
+        ...{ source: memorySource(data, 'bonsai'), offset: 0, byteLength: data.length },
+      })
+      coded.set(tensor.name, { ...tensor, type, ...place(new Uint8Array(bytes.buffer)) })
+      decoded.set(tensor.name, { ...tensor, ...place(encodeDense('F16', floats)) })
+    }
+    const file = { ...plain, tensors: coded }
+    expect(await configToRun(file)).toMatchObject({ linear: 'dense', headNorms: true })
+    const logits = await logitsOf(file)
+    expect(logits).toEqual(await logitsOf({ ...plain, tensors: decoded }))
+    await expectPlain(file, logits)
   })
 })

@@ -14,6 +14,7 @@ import {
   encodeF16,
   encodeF32,
 } from './float-codecs.ts'
+import { decodeQ1_0, decodeQ2_0 } from './group-codes.ts'
 import { decodeQ4_K, decodeQ6_K, encodeQ6_K } from './k-quants.ts'
 import type { TensorType } from './model-file.ts'
 import { BLOCK_SIZES } from './tensor-types.ts'
@@ -36,6 +37,9 @@ const DECODERS: Readonly<Record<DenseStorage, Decoder>> = {
   Q5_0: decodeQ5_0,
   Q4_0: decodeQ4_0,
   Q4_K: decodeQ4_K,
+  Q1_0: decodeQ1_0,
+  Q2_0: (out, bytes) => decodeQ2_0(out, bytes, BLOCK_SIZES.Q2_0.elements),
+  Q2_0_128: (out, bytes) => decodeQ2_0(out, bytes, BLOCK_SIZES.Q2_0_128.elements),
   TQ1_0: (out, bytes) => decodeScaled(out, bytes, BLOCK_SIZES.TQ1_0.bytes, decodeTrits),
   TQ2_0: (out, bytes) => decodeScaled(out, bytes, BLOCK_SIZES.TQ2_0.bytes, decodePairs),
 }

@@ -197,8 +197,29 @@ describe('a damaged directory', () => {
   })
 
   test('names an unknown type, its span and the types that fit', async () => {
-    const file = withData([entry('odd', [256], 42, 0), entry('b', [8], 0, 96)], 128)
-    await expect(parse(file)).rejects.toThrow(/"odd".*42 \(Q2_0.*96 bytes.*TQ2_0/)
+    const file = withData([entry('odd', [256], 40, 0), entry('b', [8], 0, 96)], 128)
+    await expect(parse(file)).rejects.toThrow(/"odd".*40 \(NVFP4.*96 bytes.*TQ2_0/)
+  })
+
+  test.each([
+    [38, /"odd".*38 \(TL1\)/],
+    [39, /"odd".*39 \(MXFP4 or TL2\)/],
+    [43, /"odd".*43/],
+  ])('refuses id %i by the names it has had', async (id, message) => {
+    await expect(parse(withData([entry('odd', [256], id, 0)], 96))).rejects.toThrow(message)
+  })
+
+  test.each([
+    ['Q2_0', 2304],
+    ['Q2_0_128', 2176],
+  ])('tells %s by its span of %i bytes', async (type, span) => {
+    const file = withData([entry('w', [256, 32], 42, 0), entry('b', [8], 0, span)], span + 32)
+    expect((await parse(file)).tensors.get('w')).toMatchObject({ type, byteLength: span })
+  })
+
+  test.each([41, 42, 142])('does not believe id %i where the span is another', async (id) => {
+    const file = withData([entry('w', [128, 8], id, 0), entry('b', [8], 0, 1024)], 1056)
+    await expect(parse(file)).rejects.toThrow(/"w".*1024 lie before/)
   })
 
   test('does not believe id 36 where the span is that of another type', async () => {

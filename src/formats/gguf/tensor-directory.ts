@@ -3,10 +3,16 @@
  */
 import { FormatError, ShapeError } from '../../errors.ts'
 import type { ByteSource, TensorInfo } from '../model-file.ts'
-import { elementCount, tensorByteLength } from '../tensor-types.ts'
+import { BLOCK_SIZES, elementCount, tensorByteLength } from '../tensor-types.ts'
 import type { HeaderReader } from './header-reader.ts'
 import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './limits.ts'
-import { describeTypeId, typeById, typesOfSpan } from './tensor-types.ts'
+import {
+  describeTypeId,
+  type GgufTensorType,
+  SHARED_IDS,
+  typeById,
+  typesOfSpan,
+} from './tensor-types.ts'
 
 /** A directory entry as it stands in the file. */
 interface DirectoryEntry {
@@ -92,7 +98,8 @@ export function placeTensors(
     const isLast = i === inOrder.length - 1
     const next = isLast ? dataSize : inOrder[i + 1].offset
     const span = next - offset
-    const type = typeById(entry.typeId)
+    const named = typeById(entry.typeId)
+    const type = named === 'Q2_0' ? groupedType(shape, span, alignment) : named
     const bytes = type === undefined ? undefined : byteLength(type, shape, name, fail)
     if (type === undefined || bytes === undefined) {
       const padded = Math.ceil(span / alignment) * alignment
@@ -104,8 +111,8 @@ export function placeTensors(
           'Convert the original checkpoint to I2_S or TQ2_0 instead.',
       )
     }
-    // Only I2_S shares its id with other types, so only there the span must fit exactly.
-    const tooLong = type === 'I2_S' && span >= bytes + alignment
+    // Where other types have the same id, the span must fit exactly.
+    const tooLong = SHARED_IDS.includes(type) && span >= bytes + alignment
     if (span < bytes || tooLong) {
       const padded = Math.ceil(span / alignment) * alignment
       const fits = typesOfSpan(elementCount(shape), padded, alignment)
@@ -124,6 +131,16 @@ export function placeTensors(
     if (tensor !== undefined) tensors.set(name, tensor)
   }
   return tensors
+}
+
+/** Q2_0 has been written with one scale for 64 and for 128 elements: what the span fits, 64 if both. */
+function groupedType(shape: readonly number[], span: number, alignment: number): GgufTensorType {
+  const fits = (type: 'Q2_0' | 'Q2_0_128') => {
+    const { elements, bytes } = BLOCK_SIZES[type]
+    const needed = (elementCount(shape) / elements) * bytes
+    return (shape.at(-1) ?? 0) % elements === 0 && span >= needed && span < needed + alignment
+  }
+  return !fits('Q2_0') && fits('Q2_0_128') ? 'Q2_0_128' : 'Q2_0'
 }
 
 function byteLength(

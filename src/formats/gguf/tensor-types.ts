@@ -1,8 +1,8 @@
 /**
  * The type ids of GGUF's tensor directory.
  *
- * Forks have given ids 36 to 43 different meanings, so an id alone proves nothing there: I2_S (36) is
- * believed only when the tensor's span fits it. The second list names types that are known but not
+ * Forks have given ids 36 to 43 different meanings, so an id alone proves nothing there: I2_S (36),
+ * Q1_0 (41) and Q2_0 (42, with groups of 64 or of 128) are believed only when the tensor's span fits. The second list names types that are known but not
  * read, for messages.
  */
 import type { TensorType } from '../model-file.ts'
@@ -20,6 +20,9 @@ export const GGUF_TYPE_IDS = {
   TQ1_0: 34,
   TQ2_0: 35,
   I2_S: 36,
+  Q1_0: 41,
+  Q2_0: 42,
+  Q2_0_128: 142,
 } as const satisfies Partial<Record<TensorType, number>>
 
 export type GgufTensorType = keyof typeof GGUF_TYPE_IDS
@@ -27,6 +30,9 @@ export type GgufTensorType = keyof typeof GGUF_TYPE_IDS
 const TYPE_BY_ID = new Map(
   (Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((type) => [GGUF_TYPE_IDS[type], type]),
 ) as ReadonlyMap<number, GgufTensorType>
+
+/** Types whose id also stands for others. */
+export const SHARED_IDS: readonly GgufTensorType[] = ['I2_S', 'Q1_0', 'Q2_0', 'Q2_0_128']
 
 export function typeById(id: number): GgufTensorType | undefined {
   return TYPE_BY_ID.get(id)
@@ -56,19 +62,19 @@ const FOREIGN_TYPES: readonly ForeignType[] = [
   { id: 28, name: 'F64', elements: 1, bytes: 8 },
   { id: 36, name: 'IQ4_NL_4_4', elements: 32, bytes: 18 },
   { id: 39, name: 'MXFP4', elements: 32, bytes: 17 },
-  { id: 41, name: 'Q1_0', elements: 128, bytes: 18 },
-  { id: 42, name: 'Q2_0 (group 64)', elements: 64, bytes: 18 },
-  { id: 42, name: 'Q2_0 (group 128)', elements: 128, bytes: 34 },
   { id: 134, name: 'IQ1_BN', elements: 64, bytes: 13 },
   { id: 135, name: 'IQ2_BN', elements: 64, bytes: 16 },
-  { id: 142, name: 'PQ2_0', elements: 128, bytes: 34 },
   { id: 143, name: 'PTQ1_0', elements: 128, bytes: 28 },
 ]
+
+/** Types whose size the id does not tell. */
+const SIZELESS_TYPES: Readonly<Record<number, string>> = { 38: 'TL1', 39: 'TL2', 40: 'NVFP4' }
 
 /** "ID" or "ID (a name that some program gives it)". */
 export function describeTypeId(id: number): string {
   const names: string[] = FOREIGN_TYPES.filter((type) => type.id === id).map((type) => type.name)
-  if (id === 38 || id === 39) names.push(id === 38 ? 'TL1' : 'TL2')
+  const sizeless = SIZELESS_TYPES[id]
+  if (sizeless !== undefined) names.push(sizeless)
   return names.length > 0 ? `${id} (${names.join(' or ')})` : `${id}`
 }
 
