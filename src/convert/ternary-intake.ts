@@ -4,7 +4,7 @@
  */
 import { UsageError } from '../errors.ts'
 import type { ModelFile, TernaryTensor } from '../formats/model-file.ts'
-import { openTernary } from '../formats/ternary/index.ts'
+import { isTernaryAlready, openTernary } from '../formats/ternary/index.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { halfRows, interleavedRows } from './head-order.ts'
 import type { NamedTensor } from './named-tensors.ts'
@@ -50,13 +50,24 @@ async function openLinear(
 ): Promise<TernaryTensor> {
   const opened = await openTernary(file, entry.tensor, { rows: entry.shape[0] })
   if (config.linear !== 'ternary' && !opened.lossless && !force) {
-    throw await notTernary(file, opened)
+    throw (await isTernaryAlready(entry.tensor))
+      ? ternaryByRows(file, opened)
+      : await notTernary(file, opened)
   }
   const stored: HeadOrder = entry.interleavedHeadDim > 0 ? 'interleaved' : 'half'
   if (!entry.isRotated || stored === order) return opened
   return order === 'half'
     ? halfRows(opened, entry.interleavedHeadDim)
     : interleavedRows(opened, config.headDim)
+}
+
+/** No format to write to has more than one scale a tensor. */
+function ternaryByRows(file: ModelFile, { name }: TernaryTensor): UsageError {
+  return new UsageError(
+    `Expected one scale a tensor, but "${name}" of ${file.name} is ternary with a scale for each ` +
+      'group of rows. It runs as it is; neither GGUF nor packed safetensors can hold it without ' +
+      'changing its weights.',
+  )
 }
 
 /** The model's own description decides; the weights' error is shown as evidence. */
