@@ -15,10 +15,11 @@ extern const kernel_table kernels_portable;
 extern const kernel_table kernels_x86_amx;
 extern const kernel_table kernels_x86_avx512vbmi;
 extern const kernel_table kernels_x86_avx512vnni;
+extern const kernel_table kernels_x86_avxvnni;
 extern const kernel_table kernels_x86_avx2;
 
 typedef struct {
-  unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_edx, xcr0;
+  unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_edx, leaf7_1_eax, xcr0;
 } cpu_bits;
 
 static cpu_bits read_cpu(void) {
@@ -29,6 +30,8 @@ static cpu_bits read_cpu(void) {
     bits.leaf7_ebx = ebx;
     bits.leaf7_ecx = ecx;
     bits.leaf7_edx = edx;
+    // Leaf 7 says itself how many parts it has.
+    if (eax > 0 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) bits.leaf7_1_eax = eax;
   }
   if (bits.leaf1_ecx & bit_OSXSAVE) {
     unsigned high;
@@ -47,6 +50,13 @@ static const char *missing_avx2(cpu_bits bits) {
   if (!(bits.leaf7_ebx & bit_AVX2)) return "AVX2";
   if (!(bits.leaf1_ecx & bit_F16C)) return "F16C";
   return NULL;
+}
+
+static const char *missing_avxvnni(cpu_bits bits) {
+  const unsigned AVX_VNNI = 1u << 4;
+  const char *below = missing_avx2(bits);
+  if (below) return below;
+  return bits.leaf7_1_eax & AVX_VNNI ? NULL : "AVX-VNNI";
 }
 
 static const char *missing_avx512(cpu_bits bits) {
@@ -87,14 +97,15 @@ static const char *missing_amx(cpu_bits bits) {
 }
 
 const variant *cpu_variants(int32_t *count) {
-  static variant list[5];
+  static variant list[6];
   const cpu_bits bits = read_cpu();
   list[0] = (variant){&kernels_x86_amx, missing_amx(bits)};
   list[1] = (variant){&kernels_x86_avx512vbmi, missing_avx512vbmi(bits)};
   list[2] = (variant){&kernels_x86_avx512vnni, missing_avx512(bits)};
-  list[3] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
-  list[4] = (variant){&kernels_portable, NULL};
-  *count = 5;
+  list[3] = (variant){&kernels_x86_avxvnni, missing_avxvnni(bits)};
+  list[4] = (variant){&kernels_x86_avx2, missing_avx2(bits)};
+  list[5] = (variant){&kernels_portable, NULL};
+  *count = 6;
   return list;
 }
 

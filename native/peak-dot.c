@@ -17,6 +17,12 @@ typedef __m512i peak_reg;
 #define STEP(sum, w, q) _mm512_dpbusd_epi32(sum, w, q)
 #define STEP_PRODUCTS 64
 #define ROWS 4
+#elif defined(__AVXVNNI__)
+#include <immintrin.h>
+typedef __m256i peak_reg;
+#define STEP(sum, w, q) _mm256_dpbusd_avx_epi32(sum, w, q)
+#define STEP_PRODUCTS 32
+#define ROWS 2
 #elif defined(__AVX2__)
 #include <immintrin.h>
 typedef __m256i peak_reg;

@@ -25,6 +25,7 @@ const VARIANTS = {
     'x86-amx': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi+amx_tile+amx_int8'],
     'x86-avx512vbmi': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi'],
     'x86-avx512vnni': ['-mcpu=x86_64_v4+avx512vnni'],
+    'x86-avxvnni': ['-mcpu=x86_64_v3+avxvnni'],
     'x86-avx2': ['-mcpu=x86_64_v3'],
     portable: [],
   },
