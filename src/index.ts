@@ -58,12 +58,21 @@ export type {
   Timings,
   Usage,
 } from './generate/options.ts'
+export type { DownloadProgress } from './hub/transfer-meter.ts'
 export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
+export type { ImageReport } from './model/weight-images.ts'
 export { compareFiles } from './node/compare-files.ts'
 export { type ConversionOptions, convertFile } from './node/convert-file.ts'
-export { DEFAULT_MODEL } from './node/default-model.ts'
+export { DEFAULT_MODEL, type NodeLoadOptions } from './node/default-model.ts'
 export { type EvaluateOptions, type EvaluationReport, evaluate } from './node/evaluate.ts'
+export {
+  type ImageEntry,
+  imageFolder,
+  listImages,
+  removeImages,
+} from './node/image/image-folder.ts'
+export { type ImageVerdict, verifyImages } from './node/image/verify-images.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export * from './ternary/index.ts'

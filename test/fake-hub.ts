@@ -218,8 +218,13 @@ export class FakeHub {
       const part = body.subarray(at, Math.min(body.length, at + step))
       if (!response.write(part)) {
         await new Promise<void>((resolve) => {
-          response.once('drain', resolve)
-          response.once('close', resolve)
+          const settle = (): void => {
+            response.off('drain', settle)
+            response.off('close', settle)
+            resolve()
+          }
+          response.once('drain', settle)
+          response.once('close', settle)
         })
       }
       asked.served += part.length

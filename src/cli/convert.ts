@@ -11,7 +11,7 @@ import { runVerify } from './convert-verify.ts'
 import { parseChoice } from './generation-flags.ts'
 import { formatBytes } from './quantities.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
-import { StatusLine, writeJson, writeLine } from './terminal.ts'
+import { StatusLine, showDownloadProgress, writeJson, writeLine } from './terminal.ts'
 
 const TYPES = ['I2_S', 'TQ1_0', 'TQ2_0'] as const
 const EMBEDDINGS = ['F16', 'Q8_0', 'Q6_K', 'Q4_0', 'BF16', 'F32'] as const
@@ -35,7 +35,7 @@ export function addConvertCommand(
   program
     .command('convert')
     .description('write a model as GGUF or safetensors, or compare two')
-    .argument('<source>', 'embedded name, .gguf, .safetensors or folder')
+    .argument('<source>', 'model name, owner/name, .gguf, .safetensors or folder')
     .argument('<target>', 'a .gguf file to write, or a folder for packed safetensors')
     .addOption(
       new Option(
@@ -90,7 +90,8 @@ export async function runConvert(
   const line = new StatusLine(stderr)
   const { signal, [Symbol.dispose]: release } = interruption(surroundings)
   try {
-    const report = await convertFile(await resolveModel(source), target, {
+    const path = await resolveModel(source, { signal, onDownload: showDownloadProgress(line) })
+    const report = await convertFile(path, target, {
       ...optionsOf(flags),
       signal,
       onProgress: ({ writtenBytes, totalBytes, tensor }) => {

@@ -5,18 +5,19 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addBenchCommand, runBench } from './bench.ts'
+import { addCacheCommand, runCache } from './cache.ts'
 import { addChatCommand, runChat } from './chat.ts'
 import { addCompareCommand, runCompare } from './compare.ts'
 import { addConvertCommand, runConvert } from './convert.ts'
 import { addDoctorCommand, runDoctor } from './doctor.ts'
 import { addEmbedCommand, runEmbed } from './embed.ts'
 import { addEvalCommand, runEval } from './eval.ts'
-import { addEvalCommand, runEval } from './eval.ts'
 import { isAbort, reportFailure } from './failure.ts'
 import { addGenerateCommand, runGenerate } from './generate.ts'
 import { addInspectCommand, runInspect } from './inspect.ts'
+import { addModelsCommand, runModels } from './models.ts'
 import { addPerplexityCommand, runPerplexity } from './perplexity.ts'
-import { addPerplexityCommand, runPerplexity } from './perplexity.ts'
+import { addPullCommand, runPull } from './pull.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
 const EXAMPLES = `
@@ -25,7 +26,9 @@ Examples:
   $ bitnet chat --system "You are kind."      talk
   $ bitnet bench                              measure this machine
   $ bitnet compare --size 700m,3b             FP16, int8 and ternary side by side
+  $ bitnet embed -p "one text" "another"       vectors, and how near they are
   $ bitnet inspect model.gguf                 what is in a model file
+  $ bitnet pull bitnet-2b                     fetch a model; bitnet models lists names
   $ bitnet doctor                             what runs here, and how fast
   $ bitnet convert folder/ model.gguf         safetensors to GGUF
 
@@ -50,9 +53,10 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   addEmbedCommand(program, (flags) => keep(runEmbed)(flags))
   addEvalCommand(program, (flags) => keep(runEval)(flags))
   addPerplexityCommand(program, (file, flags) => keep(runPerplexity)(file, flags))
-  addEvalCommand(program, (flags) => keep(runEval)(flags))
-  addPerplexityCommand(program, (file, flags) => keep(runPerplexity)(file, flags))
   addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))
+  addPullCommand(program, (name, flags) => keep(runPull)(name, flags))
+  addModelsCommand(program, (flags) => keep(runModels)(flags))
+  addCacheCommand(program, (action, names, flags) => keep(runCache)(action, names, flags))
   addDoctorCommand(program, (flags) => keep(runDoctor)(flags))
   addConvertCommand(program, (source, target, flags) => keep(runConvert)(source, target, flags))
   try {

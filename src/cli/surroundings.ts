@@ -4,18 +4,19 @@
  * their own; main.ts passes the real one.
  */
 import type { Readable, Writable } from 'node:stream'
-import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import type { NodeLoadOptions } from '../node/default-model.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
 
 export type InputStream = Readable & { readonly isTTY?: boolean }
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 export type LoadModel = (
   source: string | undefined,
-  options?: LoadOptions,
+  options?: NodeLoadOptions,
 ) => Promise<LanguageModel>
 export type LoadEngine = (
   source: string | undefined,
-  options?: LoadOptions,
+  options?: NodeLoadOptions,
 ) => Promise<LoadedEngine>
 
 export interface Surroundings {

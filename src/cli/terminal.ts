@@ -3,7 +3,8 @@
  * reader is gone (`| head`), a progress line for terminals only, and dim text where colour is wanted.
  */
 import type { LoadProgress } from '../generate/language-model.ts'
-import { formatBytes } from './quantities.ts'
+import type { DownloadProgress } from '../hub/transfer-meter.ts'
+import { formatByteRate, formatBytes } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 
 /** True if escape sequences may be written to `stream`: see no-color.org. */
@@ -90,4 +91,30 @@ export function showLoadProgress(line: StatusLine): (progress: LoadProgress) => 
     const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 100
     line.show(`Loading the model: ${percent} % of ${formatBytes(totalBytes)}`)
   }
+}
+
+/** For `onDownload`: how much, how fast and how long yet on the status line. */
+export function showDownloadProgress(line: StatusLine): (progress: DownloadProgress) => void {
+  return ({ state, file, doneBytes, totalBytes, bytesPerSecond, secondsLeft }) => {
+    if (state === 'waiting') {
+      line.show(`Waiting for another process that is fetching ${file}`)
+      return
+    }
+    if (state === 'verifying') {
+      line.show(`Checking ${file}`)
+      return
+    }
+    const percent = totalBytes > 0 ? Math.floor((100 * doneBytes) / totalBytes) : 100
+    const speed = bytesPerSecond > 0 ? `, ${formatByteRate(Math.round(bytesPerSecond))}` : ''
+    const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
+    line.show(`Fetching ${file}: ${percent} % of ${formatBytes(totalBytes)}${speed}${left}`)
+  }
+}
+
+/** "1:05", or "2:03:00" from an hour on. */
+function formatDuration(seconds: number): string {
+  const whole = Math.ceil(seconds)
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
+  const rest = `${two((whole % 3600) / 60)}:${two(whole % 60)}`
+  return whole < 3600 ? rest.replace(/^0/, '') : `${Math.floor(whole / 3600)}:${rest}`
 }

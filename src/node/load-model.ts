@@ -4,8 +4,8 @@
  */
 import { openBackend } from '../backends/select.ts'
 import { assembleModel } from '../generate/assemble-model.ts'
-import type { LanguageModel, LoadOptions } from '../generate/language-model.ts'
-import { resolveModel } from './default-model.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import { type NodeLoadOptions, resolveModel } from './default-model.ts'
 import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
 
@@ -13,9 +13,11 @@ import { openModelFile } from './open-model.ts'
  * Loads a model.
  *
  * @param source the embedded model's name, or a path to a .gguf file, a .safetensors file with
- *   config.json beside it, or a Hugging Face style folder; unset: the embedded model
- * @throws ModelNotFoundError | FormatError | BackendError | UsageError, or the signal's reason; nothing
- *   stays open or allocated then
+ *   config.json beside it, or a Hugging Face style folder; or a model of the hub, as an alias,
+ *   "owner/name", "hf:owner/name:file@revision" or an address, which is fetched into the cache if it
+ *   is not there; unset: the embedded model
+ * @throws ModelNotFoundError | DownloadError | FormatError | BackendError | UsageError, or the
+ *   signal's reason; nothing stays open or allocated then
  *
  * @example
  * const model = await loadModel()
@@ -24,12 +26,12 @@ import { openModelFile } from './open-model.ts'
  */
 export async function loadModel(
   source?: string,
-  options: LoadOptions = {},
+  options: NodeLoadOptions = {},
 ): Promise<LanguageModel> {
   const began = performance.now()
   const images = options.image === false ? undefined : weightImages()
   options.signal?.throwIfAborted()
-  const opened = await openModelFile(await resolveModel(source))
+  const opened = await openModelFile(await resolveModel(source, options))
   try {
     return await assembleModel(opened, options, began, openBackend, images)
   } finally {

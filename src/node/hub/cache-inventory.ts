@@ -1,0 +1,134 @@
+/**
+ * What the cache holds, and taking it out again: models of the hub, whoever fetched them, and files of
+ * other servers.
+ */
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { basename, join, relative, sep } from 'node:path'
+import { repoOfFolder, SOURCE_FILE, URL_FOLDER } from './cache-layout.ts'
+import { hasContent, hashOfBlobName } from './content-check.ts'
+
+export interface CachedRevision {
+  readonly commit: string
+  /** Branches and tags that lead to it. */
+  readonly refs: readonly string[]
+  readonly files: readonly string[]
+}
+
+export interface CachedModel {
+  /** "owner/name", or the address of a file. */
+  readonly name: string
+  readonly folder: string
+  readonly revisions: readonly CachedRevision[]
+  /** On the disk, unfinished downloads included. */
+  readonly bytes: number
+  /** Bytes of unfinished downloads among them. */
+  readonly unfinishedBytes: number
+  readonly lastUsed: Date
+}
+
+export type BlobState = 'right' | 'wrong' | 'unknown'
+
+export interface CheckedBlob {
+  readonly model: string
+  readonly path: string
+  readonly bytes: number
+  /** `unknown`: its name is no hash, so nothing tells what it should be. */
+  readonly state: BlobState
+}
+
+/** All models in the cache, by name. */
+export async function listCache(cache: string): Promise<CachedModel[]> {
+  const found: CachedModel[] = []
+  for (const name of await namesIn(cache)) {
+    const folder = join(cache, name)
+    const repo = repoOfFolder(folder)
+    if (repo !== undefined) found.push(await describeRepo(folder, repo))
+  }
+  for (const name of await namesIn(join(cache, URL_FOLDER))) {
+    const folder = join(cache, URL_FOLDER, name)
+    found.push({ name: await addressOf(folder), folder, revisions: [], ...(await sizes(folder)) })
+  }
+  return found.sort((a, b) => a.name.localeCompare(b.name, 'en'))
+}
+
+/** Removes a model with everything that was fetched of it, and its locks. */
+export async function removeCached(cache: string, model: CachedModel): Promise<void> {
+  const isUrl = model.revisions.length === 0 && repoOfFolder(model.folder) === undefined
+  if (!isUrl)
+    await rm(join(cache, '.locks', basename(model.folder)), { recursive: true, force: true })
+  await rm(model.folder, { recursive: true, force: true })
+}
+
+/** Hashes a model's contents again; a wrong one is named, not removed. */
+export async function* verifyCached(
+  model: CachedModel,
+  options: { readonly onBytes?: (count: number) => void; readonly signal?: AbortSignal } = {},
+): AsyncGenerator<CheckedBlob> {
+  const folder = join(model.folder, 'blobs')
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined || !found.isFile() || isUnfinished(name)) continue
+    const hash = hashOfBlobName(name)
+    const state: BlobState =
+      hash === undefined ? 'unknown' : (await hasContent(path, hash, options)) ? 'right' : 'wrong'
+    yield { model: model.name, path, bytes: found.size, state }
+  }
+}
+
+async function describeRepo(folder: string, name: string): Promise<CachedModel> {
+  const refsByCommit = new Map<string, string[]>()
+  for (const path of await filesIn(join(folder, 'refs'))) {
+    const commit = (await readFile(path, 'utf8').catch(() => '')).trim()
+    const ref = relative(join(folder, 'refs'), path).split(sep).join('/')
+    refsByCommit.set(commit, [...(refsByCommit.get(commit) ?? []), ref])
+  }
+  const revisions: CachedRevision[] = []
+  for (const commit of await namesIn(join(folder, 'snapshots'))) {
+    const snapshot = join(folder, 'snapshots', commit)
+    const files = (await filesIn(snapshot)).map((path) => relative(snapshot, path))
+    revisions.push({ commit, refs: refsByCommit.get(commit) ?? [], files: files.sort() })
+  }
+  return { name, folder, revisions, ...(await sizes(folder)) }
+}
+
+async function addressOf(folder: string): Promise<string> {
+  const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '{}')
+  const url = /"url":"([^"]{1,4000})"/.exec(text)?.[1]
+  return url ?? `unfinished download ${basename(folder)}`
+}
+
+/** Links are not followed, so that a blob counts once. */
+async function sizes(
+  folder: string,
+): Promise<Pick<CachedModel, 'bytes' | 'unfinishedBytes' | 'lastUsed'>> {
+  let [bytes, unfinishedBytes, lastUsed] = [0, 0, 0]
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile()) continue
+    const facts = await stat(join(entry.parentPath, entry.name)).catch(() => undefined)
+    if (facts === undefined) continue
+    // An unfinished file has holes; what it takes is what it has.
+    const taken = isUnfinished(entry.name) ? Math.min(facts.size, facts.blocks * 512) : facts.size
+    bytes += taken
+    if (isUnfinished(entry.name)) unfinishedBytes += taken
+    // Disks that do not keep times of reading give the time of writing.
+    lastUsed = Math.max(lastUsed, facts.atimeMs, facts.mtimeMs)
+  }
+  return { bytes, unfinishedBytes, lastUsed: new Date(lastUsed) }
+}
+
+function isUnfinished(name: string): boolean {
+  return /\.(incomplete|journal|part)$/.test(name)
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => [])
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
