@@ -9,9 +9,10 @@ import type { MeasureOptions } from '../compare/measure.ts'
 import { UsageError } from '../errors.ts'
 import type { TaskMetrics } from '../eval/metrics.ts'
 import { tasksNamed } from '../eval/tasks/all-tasks.ts'
+import type { ShapeComparison } from '../node/compare-shapes.ts'
 import { evaluate } from '../node/evaluate.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
-import type { ComparisonReport } from './compare-report.ts'
+import { openPowerMeter } from '../node/power-meter.ts'
 import { loadFlaggedEngine, loadFlaggedModel, type ModelFlags } from './generation-flags.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -29,32 +30,36 @@ export async function compareGivenModels(
   flags: ModelFlags & ModelComparisonFlags,
   options: MeasureOptions,
   surroundings: Surroundings,
-): Promise<Pick<ComparisonReport, 'groups' | 'backend'>> {
+): Promise<ShapeComparison> {
   const { signal = new AbortController().signal } = options
   // A wrong name is better told before anything is measured.
   if (flags.tasks !== undefined) tasksNamed(flags.tasks)
+  const meter = openPowerMeter()
+  const readJoules = 'readJoules' in meter ? () => meter.readJoules() : undefined
+  const energyMeter = 'reason' in meter ? meter : { counters: meter.description }
   const engines: LoadedEngine[] = []
   let group: ComparedGroup
-  let backend: ComparisonReport['backend']
+  let backend: ShapeComparison['backend']
   try {
     for (const model of models) {
       engines.push(await loadFlaggedEngine({ ...flags, model }, surroundings, signal))
     }
     checkContexts(engines, options)
     const contenders = engines.map((engine, i) => loadedContender(models[i], engine))
-    group = await compareContenders('models', contenders, options)
+    group = await compareContenders('models', contenders, { ...options, readJoules })
     const { description, isa, threads } = engines[0].backend
     backend = { description, isa, threads }
   } finally {
     for (const engine of engines) engine.dispose()
   }
-  if (flags.tasks === undefined) return { groups: [group], backend }
   const results = [...group.results]
-  for (const [i, model] of models.entries()) {
-    const accuracy = await accuracyOf(model, flags.tasks, flags, options, surroundings, signal)
+  for (const [i, model] of flags.tasks === undefined ? [] : models.entries()) {
+    const accuracy = await accuracyOf(model, flags, options, surroundings, signal)
     results[i] = { ...results[i], accuracy }
   }
-  return { groups: [{ ...group, results }], backend }
+  const { promptTokens, decodeTokens, runs, memoryLimit } = options
+  const groups = [{ ...group, results }]
+  return { backend, promptTokens, decodeTokens, runs, memoryLimit, energyMeter, groups }
 }
 
 /** A model that is in memory already, under the name it was given by. */
@@ -71,8 +76,7 @@ function loadedContender(name: string, { backend, decoder, weights }: LoadedEngi
 
 async function accuracyOf(
   source: string,
-  tasks: readonly string[],
-  { dataDir, limit, ...flags }: ModelFlags & ModelComparisonFlags,
+  { tasks = [], dataDir, limit, ...flags }: ModelFlags & ModelComparisonFlags,
   { onStep }: MeasureOptions,
   surroundings: Surroundings,
   signal: AbortSignal,

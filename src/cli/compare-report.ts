@@ -4,6 +4,7 @@
 import type { ComparedGroup, ContenderResult } from '../compare/compare.ts'
 import type { ReportTable } from '../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../compare/paper-figures.ts'
+import type { ShapeComparison } from '../node/compare-shapes.ts'
 import type { HostFacts } from './host-facts.ts'
 import {
   formatBytes,
@@ -15,20 +16,8 @@ import {
 import { formatFacts, formatResults, type TableStyle } from './table.ts'
 
 /** What --json prints. */
-export interface ComparisonReport {
+export interface ComparisonReport extends ShapeComparison {
   readonly host: HostFacts
-  readonly backend: {
-    readonly description: string
-    readonly isa: string
-    readonly threads: number
-  }
-  readonly promptTokens: number
-  readonly decodeTokens: number
-  readonly runs: number
-  readonly memoryLimit: number
-  /** What was counted for measured joules, or why nothing was. */
-  readonly energyMeter: { readonly counters: string } | { readonly reason: string }
-  readonly groups: readonly ComparedGroup[]
   /** Of the last minute, at the end. */
   readonly loadAverageAfter: number
 }
@@ -121,7 +110,7 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
       ja: `速度（プロンプト${report.promptTokens}トークン、続けて${report.decodeTokens}トークンを逐次生成）`,
     }),
     tableOf(lines, ENERGY, {
-      en: 'Energy of a token: the papers’ arithmetic alone, without memory, and what was measured',
+      en: "Energy of a token: the papers' arithmetic alone, without memory, and what was measured",
       ja: '1トークンのエネルギー（論文の演算モデルによる推定と実測）',
     }),
     ...accuracyTable(lines),

@@ -2,15 +2,12 @@
  * `bitnet compare`: the papers' tables on this machine. Without models, one architecture with random
  * weights in FP16, int8, ternary and binary columns over sizes; with models, those.
  */
-import { freemem, loadavg } from 'node:os'
+import { loadavg } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
-import { openBackend } from '../backends/select.ts'
 import { type ShapeName, shapeName } from '../bench/shapes.ts'
 import { type ColumnName, columnNamed } from '../compare/columns.ts'
-import { type ComparedGroup, compareColumns } from '../compare/compare.ts'
-import type { MeasureOptions } from '../compare/measure.ts'
 import { UsageError } from '../errors.ts'
-import { openPowerMeter } from '../node/power-meter.ts'
+import { compareShapes, comparisonDefaults } from '../node/compare-shapes.ts'
 import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
 import { checkReportFiles, type ReportFileFlags, writeReportFiles } from './compare-outputs.ts'
 import { type ComparisonReport, describeComparison } from './compare-report.ts'
@@ -36,15 +33,6 @@ export interface CompareFlags
   readonly json?: boolean
 }
 
-const DEFAULT_SIZES: readonly ShapeName[] = ['700m']
-const DEFAULT_COLUMNS: readonly ColumnName[] = ['fp16', 'int8', 'b1.58']
-/** The paper's sequences have 512 tokens. */
-const DEFAULT_PROMPT = 512
-const DEFAULT_DECODE = 32
-const DEFAULT_RUNS = 3
-/** Of the memory that is free: the rest is for activations, and for whoever else works here. */
-const MEMORY_SHARE = 0.75
-
 export function addCompareCommand(
   program: Command,
   run: (models: readonly string[], flags: CompareFlags) => Promise<void>,
@@ -60,7 +48,7 @@ export function addCompareCommand(
       'of fp16, int8, b1.58 and b1 (default: fp16,int8,b1.58)',
       parseColumns,
     )
-    .option('--prompt-tokens <count>', 'tokens of the prompt (default: 512)', count)
+    .option('--prompt-tokens <count>', 'tokens of the prompt (default: 128)', count)
     .option('--decode <count>', 'tokens decoded behind it (default: 32)', count)
     .option('--runs <count>', 'counted runs of each (default: 3)', count)
     .option(
@@ -103,30 +91,26 @@ export async function runCompare(
   const { signal, [Symbol.dispose]: release } = interruption(surroundings)
   const line = new StatusLine(stderr)
   const host = hostFacts()
-  const meter = openPowerMeter()
   try {
     const options = {
-      promptTokens: flags.promptTokens ?? DEFAULT_PROMPT,
-      decodeTokens: flags.decode ?? DEFAULT_DECODE,
-      runs: flags.runs ?? DEFAULT_RUNS,
-      memoryLimit: flags.memoryLimit ?? Math.floor(MEMORY_SHARE * freemem()),
-      readJoules: 'readJoules' in meter ? () => meter.readJoules() : undefined,
+      ...comparisonDefaults(),
+      ...given({
+        promptTokens: flags.promptTokens,
+        decodeTokens: flags.decode,
+        runs: flags.runs,
+        memoryLimit: flags.memoryLimit,
+      }),
       onStep: (what: string) => line.show(what),
       signal,
     }
+    const { backend, isa, threads, head, weights, kv, size, columns } = flags
+    const run = given({ backend, isa, threads, head, weights, kv, sizes: size, columns })
     const compared =
       models.length === 0
-        ? await compareSizes(flags, options)
+        ? await compareShapes({ ...options, ...run })
         : await compareGivenModels(models, flags, options, surroundings)
     line.clear()
-    const { promptTokens, decodeTokens, runs, memoryLimit } = options
-    const report: ComparisonReport = {
-      host,
-      ...compared,
-      ...{ promptTokens, decodeTokens, runs, memoryLimit },
-      energyMeter: 'reason' in meter ? meter : { counters: meter.description },
-      loadAverageAfter: loadavg()[0],
-    }
+    const report: ComparisonReport = { host, ...compared, loadAverageAfter: loadavg()[0] }
     const written = await writeReportFiles(report, flags)
     if (flags.json) await writeJson(stdout, report)
     else await writeLine(stdout, describeComparison(report, flags).join('\n'))
@@ -135,26 +119,6 @@ export async function runCompare(
   } finally {
     line.clear()
     release()
-  }
-}
-
-async function compareSizes(
-  flags: CompareFlags,
-  options: MeasureOptions,
-): Promise<{ groups: ComparedGroup[]; backend: ComparisonReport['backend'] }> {
-  const { backend: asked, isa, threads, head, weights, kv } = flags
-  const backend = await openBackend({ backend: asked, isa, threads })
-  try {
-    const groups = await compareColumns(backend, {
-      ...options,
-      sizes: flags.size ?? DEFAULT_SIZES,
-      columns: flags.columns ?? DEFAULT_COLUMNS,
-      ...{ head, weights, kv },
-    })
-    const { description } = backend
-    return { groups, backend: { description, isa: backend.isa, threads: backend.threads } }
-  } finally {
-    backend.dispose()
   }
 }
 
@@ -197,10 +161,16 @@ function parseNames<T extends string>(text: string, parse: (name: string) => T):
   }
 }
 
+/** Without what is not set: a flag that is absent is no value. */
+function given<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> }
+}
+
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }
 
 /** "8GB", "500M" or a number of bytes; decimal units, as everywhere here. */
-export function parseByteCount(text: string): number {
+function parseByteCount(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(text)
   const bytes = match === null ? 0 : Number(match[1]) * BYTE_UNITS[match[2].toLowerCase()]
   if (bytes >= 1 && Number.isFinite(bytes)) return Math.floor(bytes)

@@ -1,0 +1,75 @@
+/**
+ * Comparisons of precisions as a library call: what `bitnet compare` does without models.
+ */
+import { freemem } from 'node:os'
+import { openBackend } from '../backends/select.ts'
+import { type ComparedGroup, compareColumns, type ShapeOptions } from '../compare/compare.ts'
+import type { LoadOptions } from '../generate/language-model.ts'
+import { openPowerMeter } from './power-meter.ts'
+
+/** Of the memory that is free: the rest is for activations, and for whoever else works here. */
+const MEMORY_SHARE = 0.75
+
+export type CompareShapesOptions = Partial<Omit<ShapeOptions, 'now' | 'readJoules'>> &
+  Pick<LoadOptions, 'backend' | 'isa' | 'threads'>
+
+export interface ShapeComparison {
+  readonly backend: {
+    readonly description: string
+    readonly isa: string
+    readonly threads: number
+  }
+  readonly promptTokens: number
+  readonly decodeTokens: number
+  readonly runs: number
+  readonly memoryLimit: number
+  /** What was counted for measured joules, or why nothing was. */
+  readonly energyMeter: { readonly counters: string } | { readonly reason: string }
+  readonly groups: readonly ComparedGroup[]
+}
+
+/** What is measured where options say nothing else. */
+export function comparisonDefaults(): Pick<
+  ShapeOptions,
+  'promptTokens' | 'decodeTokens' | 'runs' | 'memoryLimit'
+> {
+  const memoryLimit = Math.floor(MEMORY_SHARE * freemem())
+  return { promptTokens: 128, decodeTokens: 32, runs: 3, memoryLimit }
+}
+
+/**
+ * Measures one architecture with random weights in FP16, int8 and ternary precision on this machine:
+ * bytes, milliseconds, tokens per second, joules.
+ *
+ * Tables as in Ma et al. 2024, "The Era of 1-bit LLMs", table 1. Unset: 700m in fp16, int8 and b1.58, a
+ * prompt of 128 tokens and 32 behind it, three runs, three quarters of the free memory.
+ *
+ * @throws UsageError | BackendError, or the signal's reason; nothing stays allocated then
+ *
+ * @example
+ * const { groups } = await compareShapes({ sizes: ['1.3b'], columns: ['fp16', 'b1.58'] })
+ * for (const { name, latency } of groups[0].results) console.log(name, latency?.decodeMs.mean)
+ */
+export async function compareShapes(options: CompareShapesOptions = {}): Promise<ShapeComparison> {
+  const { backend: asked, isa, threads, ...rest } = options
+  const measured = { ...comparisonDefaults(), ...rest }
+  const meter = openPowerMeter()
+  const backend = await openBackend({ backend: asked, isa, threads })
+  try {
+    const { description } = backend
+    const { promptTokens, decodeTokens, runs, memoryLimit } = measured
+    const groups = await compareColumns(backend, {
+      ...measured,
+      sizes: rest.sizes ?? ['700m'],
+      columns: rest.columns ?? ['fp16', 'int8', 'b1.58'],
+      readJoules: 'readJoules' in meter ? () => meter.readJoules() : undefined,
+    })
+    return {
+      backend: { description, isa: backend.isa, threads: backend.threads },
+      ...{ promptTokens, decodeTokens, runs, memoryLimit, groups },
+      energyMeter: 'reason' in meter ? meter : { counters: meter.description },
+    }
+  } finally {
+    backend.dispose()
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * `bitnet compare` from end to end, in this process, with a size and counts so small that only the form
+ * of the results means something.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ComparisonReport } from '../src/cli/compare-report.ts'
+import { bitnet, buildProgram, hasEmbeddedModel } from './built-program.ts'
+
+let folder: string
+beforeAll(async () => {
+  await buildProgram()
+  folder = await mkdtemp(join(tmpdir(), 'bitnet-compare-cli-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const SMALL = '--prompt-tokens 4 --decode 2 --runs 1'.split(' ')
+
+describe('compare with random weights', () => {
+  test('gives every column, a report in two languages and the charts', async () => {
+    const html = join(folder, 'report.html')
+    const charts = join(folder, 'charts')
+    const sizes = ['--size', '125m', '--columns', 'fp16,b1.58', '--memory-limit', '600MB']
+    const files = ['--html', html, '--charts', charts, '--json']
+    const { code, out, err } = await bitnet(['compare', ...sizes, ...SMALL, ...files])
+    expect(code, err).toBe(0)
+    const report = JSON.parse(out) as ComparisonReport
+    expect(report).toMatchObject({ promptTokens: 4, decodeTokens: 2, memoryLimit: 600e6 })
+    const [fp16, ternary] = report.groups[0].results
+    expect([fp16.name, ternary.name]).toEqual(['fp16', 'b1.58'])
+    expect(fp16.memory.layerBytes / ternary.memory.layerBytes).toBeGreaterThan(7)
+    expect(ternary.latency?.decodeMs.min).toBeGreaterThan(0)
+    expect(ternary.throughput?.batch).toBeGreaterThan(1)
+    const page = await readFile(html, 'utf8')
+    expect(page).not.toContain('<script')
+    expect(page).not.toMatch(/(src|href)="/)
+    expect(page).toContain('lang="ja"')
+    const names = await readdir(charts)
+    expect(names).toContain('decode-latency.svg')
+    const png = await readFile(join(charts, 'decode-latency.png'))
+    expect(png.subarray(1, 4).toString()).toBe('PNG')
+  })
+
+  test('says what does not fit, with its memory all the same', async () => {
+    const flags = ['--size', '7b', '--columns', 'fp16', '--memory-limit', '1GB']
+    const { code, out, err } = await bitnet(['compare', ...flags, ...SMALL])
+    expect(code, err).toBe(0)
+    expect(out).toMatch(/not run +7b fp16 needs 13\.\d GB, the memory limit is 1\.0 GB/)
+    expect(out).toMatch(/^7b +fp16 +13\.\d GB/m)
+  })
+
+  test.each([
+    [['--size', '8t'], /one of .*3\.9b.* got "8t"/],
+    [['--memory-limit', 'much'], /a number of bytes/],
+    [['--tasks', 'piqa'], /models with --tasks/],
+    [['one.gguf'], /two models or more/],
+    [['a.gguf', 'b.gguf', '--size', '3b'], /without models/],
+    [['--charts', 'x', '--font', 'no-such.ttf'], /font file .* no-such.ttf/],
+  ])('refuses %j with exit code 2', async (flags, message) => {
+    const { code, err } = await bitnet(['compare', ...flags])
+    expect(code).toBe(2)
+    expect(err).toMatch(message)
+  })
+})
+
+describe.skipIf(!hasEmbeddedModel())('compare with models', () => {
+  test('measures both and leaves the paper out', async () => {
+    const models = ['bitnet-ja-en-58m', 'bitnet-ja-en-58m']
+    const { code, out, err } = await bitnet(['compare', ...models, ...SMALL, '--markdown'])
+    expect(code, err).toBe(0)
+    expect(out.match(/^\| models \| bitnet-ja-en-58m \|/gm)?.length).toBeGreaterThanOrEqual(6)
+    expect(out).not.toContain('paper |')
+  })
+})
