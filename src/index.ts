@@ -73,6 +73,11 @@ export {
   removeImages,
 } from './node/image/image-folder.ts'
 export { type ImageVerdict, verifyImages } from './node/image/verify-images.ts'
+export {
+  type CompareShapesOptions,
+  compareShapes,
+  type ShapeComparison,
+} from './node/compare-shapes.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export * from './ternary/index.ts'
