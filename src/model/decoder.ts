@@ -135,7 +135,13 @@ class BackendDecoder implements Decoder {
     return this.#run(cache, batch, NO_TARGETS, read, false)
   }
 
-  score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+  async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+    if (this.#weights.head.type === 'int4') {
+      throw new UsageError(
+        'Expected a head whose logits are all exact to score tokens with, got int4, which computes only ' +
+          'the largest exactly. Load the model with an f16 or int8 head.',
+      )
+    }
     return this.#run(cache, batch, targets, () => this.#readScores(targets.tokens.length))
   }
 

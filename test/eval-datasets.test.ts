@@ -1,0 +1,136 @@
+/**
+ * Datasets from the hub's parquet files and from a folder of JSONL give the same prompts. The parquet
+ * files hold invented items in the columns of ARC and BoolQ.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
+import { detokenized, wikitextPages } from '../src/eval/tasks/wikitext.ts'
+import { loadTask } from '../src/node/eval-datasets.ts'
+
+const fixture = (name: string) =>
+  fileURLToPath(new URL(`fixtures/eval/${name}.parquet`, import.meta.url))
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bitnet-datasets-'))
+})
+
+afterEach(() => rm(folder, { recursive: true }))
+
+async function fromFolder(name: string, file: string, text: string) {
+  await writeFile(join(folder, file), text)
+  const fetchFile = () => Promise.reject(new Error('A folder needs no hub.'))
+  return loadTask(tasksNamed([name])[0], { dataDir: folder, examples: false, fetchFile })
+}
+
+describe('a parquet file of the hub', () => {
+  test.each([
+    {
+      name: 'arc_easy',
+      asked: ['allenai/ai2_arc', 'refs/convert/parquet', 'ARC-Easy/test/0000.parquet'],
+      rows: [
+        {
+          query: 'Question: Which of these is a colour?',
+          choices: ['stone', 'blue', 'run'],
+          gold: 1,
+        },
+        {
+          query: 'Question: What do fish live in?',
+          choices: ['water', 'sand', 'trees', 'air'],
+          gold: 0,
+        },
+      ],
+    },
+    {
+      name: 'boolq',
+      asked: ['aps/super_glue', 'refs/convert/parquet', 'boolq/validation/0000.parquet'],
+      rows: [
+        {
+          query: 'Passage: A wheel is round. It turns.\nQuestion: does a wheel turn?',
+          choices: ['no', 'yes'],
+          gold: 1,
+        },
+      ],
+    },
+  ])('of $name gives the prompts of the same items as JSONL', async ({ name, asked, rows }) => {
+    const requests: string[][] = []
+    const hub = await loadTask(tasksNamed([name])[0], {
+      examples: false,
+      fetchFile: async (...request) => {
+        requests.push(request.slice(0, 3) as string[])
+        return fixture(name)
+      },
+    })
+    const lines = rows.map((row) => JSON.stringify(row)).join('\n')
+    expect(hub.items).toEqual((await fromFolder(name, `${name}.jsonl`, lines)).items)
+    expect(requests).toEqual([asked])
+  })
+})
+
+describe('a folder', () => {
+  test('without the file, or with a damaged one, says what was expected', async () => {
+    await expect(fromFolder('arc_easy', 'other.jsonl', '')).rejects.toThrow('arc_easy.jsonl')
+    const row = '{"query":"q","choices":["a"],"gold":1}'
+    await expect(fromFolder('arc_easy', 'arc_easy.jsonl', row)).rejects.toThrow(
+      'Expected "gold" of a dataset\'s row to be a number from 0 to 0',
+    )
+    await expect(fromFolder('boolq', 'boolq.jsonl', '{}\nno json')).rejects.toThrow('line 2')
+    await expect(fromFolder('boolq', 'boolq.parquet', 'PAR1')).rejects.toThrow()
+  })
+
+  test('has HellaSwag as six lines an item', async () => {
+    const text = 'Cooking: A pot boils. it\n2\nflies.\nsings.\nsteams.\nreads.\n'
+    const { items } = await fromFolder('hellaswag', 'hellaswag.txt', text)
+    expect(items).toHaveLength(1)
+    expect(items[0].requests[2]).toEqual({
+      context: 'Cooking: A pot boils. it',
+      continuation: ' steams.',
+    })
+    await expect(fromFolder('hellaswag', 'hellaswag.txt', `${text}more\n`)).rejects.toThrow(
+      '6 lines',
+    )
+  })
+})
+
+describe('prompts', () => {
+  test('of HellaSwag from the hub are cleaned, with a capital after the first part', () => {
+    const { requests } = tasksNamed(['hellaswag'])[0].parse({
+      activity_label: 'Sewing',
+      ctx_a: 'A cloth [step] lies  there [title] Needle',
+      ctx_b: 'THE thread',
+      endings: ['breaks [sic].', 'holds.'],
+      label: '1',
+    })
+    expect(requests[0]).toEqual({
+      context: 'Sewing: A cloth lies there. Needle The thread',
+      continuation: ' breaks .',
+    })
+  })
+
+  test('of WinoGrande put each option before the gap and score the rest', () => {
+    const item = tasksNamed(['winogrande'])[0].parse({
+      sentence: 'The cup did not fit the box as _ was too big.',
+      option1: 'the cup',
+      option2: 'the box',
+      answer: '1',
+    })
+    expect(item.gold).toBe(0)
+    expect(item.requests[1]).toEqual({
+      context: 'The cup did not fit the box as the box',
+      continuation: ' was too big.',
+    })
+  })
+
+  test('of WikiText are pages in ordinary spelling', () => {
+    const pages = wikitextPages(' = One = \n\n Text . \n = = Part = = \n More\n = Two = \n End')
+    expect(pages).toEqual([' = One = \n\n Text . \n = = Part = = \n More', ' = Two = \n End'])
+    expect(detokenized('It cost 1 @,@ 000 , she said . ( see " notes " )')).toBe(
+      'It cost 1,000, she said. (see "notes")',
+    )
+  })
+})
