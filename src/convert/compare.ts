@@ -127,7 +127,7 @@ async function compareTernary(
     const count = Math.min(step, rows - row)
     await a.readCodes(row, count, aCodes)
     await b.readCodes(row, count, bCodes)
-    for (let i = 0; i < count * cols; i++) if (aCodes[i] !== bCodes[i]) codes++
+    codes += countDifferent(aCodes.subarray(0, count * cols), bCodes.subarray(0, count * cols))
   }
   if (codes === 0 && a.scale === b.scale) return undefined
   const bound = scaleBound(
@@ -140,6 +140,19 @@ async function compareTernary(
     scales: [a.scale, b.scale],
     isWithinBound: codes === 0 && Math.abs(a.scale - b.scale) <= bound * Math.max(a.scale, b.scale),
   }
+}
+
+/** Four codes at a time: in files of one model hardly any differ. */
+function countDifferent(a: Int8Array, b: Int8Array): number {
+  const aWords = new Int32Array(a.buffer, 0, a.length >> 2)
+  const bWords = new Int32Array(b.buffer, 0, b.length >> 2)
+  let different = 0
+  for (let w = 0; w < aWords.length; w++) {
+    if (aWords[w] === bWords[w]) continue
+    for (let i = 4 * w; i < 4 * w + 4; i++) if (a[i] !== b[i]) different++
+  }
+  for (let i = 4 * aWords.length; i < a.length; i++) if (a[i] !== b[i]) different++
+  return different
 }
 
 async function openInHalfOrder(file: ModelFile, entry: NamedTensor) {
