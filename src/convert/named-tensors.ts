@@ -1,7 +1,6 @@
 /**
  * The tensors of a decoder in the order in which they are used, each with its names in GGUF files and checkpoints.
  */
-import { FormatError } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { layerTensorNames, modelTensorNames } from '../model/tensor-names.ts'
@@ -26,14 +25,6 @@ type Names = Pick<NamedTensor, 'name' | 'checkpointName'>
 
 /** @throws FormatError naming a tensor that is missing or of another shape */
 export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[] {
-  if (config.inputNorms || config.headNorms || config.postNorms) {
-    // Neither the names nor the metadata that such a file needs are written yet.
-    throw new FormatError(
-      `Expected a model of the bitnet or llama family to convert or compare, got architecture ` +
-        `"${config.architecture}" in ${file.name}. It can be run as it is.`,
-      { field: 'architecture', path: file.name },
-    )
-  }
   const plan = planWeights(file, config)
   const named: NamedTensor[] = []
   const add = (names: Names, rest: Omit<NamedTensor, keyof Names>) =>
