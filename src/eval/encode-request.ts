@@ -21,7 +21,7 @@ export interface EncodingRules {
 }
 
 /** Encodes text with the begin token by the rule. */
-export function encodeWithBos(tokenizer: TextTokenizer, text: string, bos: BosRule): number[] {
+function encodeWithBos(tokenizer: TextTokenizer, text: string, bos: BosRule): number[] {
   if (bos === 'auto') return tokenizer.encode(text)
   const ids = tokenizer.encode(text, { addBos: false })
   return bos === 'always' ? [bosOf(tokenizer), ...ids] : ids
