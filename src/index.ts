@@ -36,9 +36,9 @@ export type {
   TernaryTensor,
 } from './formats/model-file.ts'
 export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
-export type { EmbedOptions } from './generate/embed.ts'
 export type {
   ChatSession,
+  EmbedOptions,
   LanguageModel,
   LoadOptions,
   LoadProgress,
@@ -63,6 +63,11 @@ export type { ModelConfig } from './model/config.ts'
 export { readConfig } from './model/read-config.ts'
 export type { ImageReport } from './model/weight-images.ts'
 export { compareFiles } from './node/compare-files.ts'
+export {
+  type CompareShapesOptions,
+  compareShapes,
+  type ShapeComparison,
+} from './node/compare-shapes.ts'
 export { type ConversionOptions, convertFile } from './node/convert-file.ts'
 export { DEFAULT_MODEL, type NodeLoadOptions } from './node/default-model.ts'
 export { type EvaluateOptions, type EvaluationReport, evaluate } from './node/evaluate.ts'
@@ -73,11 +78,6 @@ export {
   removeImages,
 } from './node/image/image-folder.ts'
 export { type ImageVerdict, verifyImages } from './node/image/verify-images.ts'
-export {
-  type CompareShapesOptions,
-  compareShapes,
-  type ShapeComparison,
-} from './node/compare-shapes.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export * from './ternary/index.ts'

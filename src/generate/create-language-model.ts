@@ -6,11 +6,12 @@ import type { DecodeEngine } from '../model/engine.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { generateBatch, validateBatchOptions } from './batch.ts'
 import { CachedChatSession } from './chat-session.ts'
-import { type EmbedOptions, embedTexts, validateEmbedding } from './embed.ts'
+import { embedTexts, validateEmbedding } from './embed.ts'
 import { runSequences } from './generate.ts'
 import type {
   BatchOptions,
   ChatSession,
+  EmbedOptions,
   LanguageModel,
   ModelMemory,
   Prompt,

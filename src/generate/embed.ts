@@ -5,16 +5,8 @@
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import type { RowBatch } from '../model/engine.ts'
 import { padToTile } from '../ternary/index.ts'
+import type { EmbedOptions } from './language-model.ts'
 import type { Runtime } from './runtime.ts'
-
-export interface EmbedOptions {
-  /**
-   * Keeps only so many numbers of each vector, and normalises those. For models trained for that
-   * (Matryoshka representations, Kusupati et al. 2022). Unset: all.
-   */
-  readonly dimensions?: number
-  readonly signal?: AbortSignal
-}
 
 /** A text on its way: where its vector goes, and its tokens. */
 interface Item {

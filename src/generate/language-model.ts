@@ -5,7 +5,6 @@ import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { ImageReport } from '../model/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
-import type { EmbedOptions } from './embed.ts'
 import type {
   BackendReport,
   GenerateOptions,
@@ -23,6 +22,15 @@ export interface BatchOptions extends GenerateOptions {
    * At least 1; unset: 8.
    */
   readonly parallel?: number
+}
+
+export interface EmbedOptions {
+  /**
+   * Keeps only so many numbers of each vector, and normalises those. For models trained for that
+   * (Matryoshka representations, Kusupati et al. 2022). Unset: all.
+   */
+  readonly dimensions?: number
+  readonly signal?: AbortSignal
 }
 
 /** A conversation that keeps its history and the cache of all it has computed. */
