@@ -7,8 +7,10 @@ import { loadavg } from 'node:os'
 import { type Summary, summarize } from '../bench/statistics.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { GenerateResult } from '../generate/options.ts'
+import type { ImageReport } from '../model/weight-images.ts'
 import { loadFlaggedModel, type ModelFlags } from './generation-flags.ts'
 import { formatBytes, formatMilliseconds } from './quantities.ts'
+import { loadFact } from './speed-report.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import { formatFacts, formatResults, type TableStyle } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
@@ -39,6 +41,7 @@ interface GenerationReport {
   /** Tokens generated in each run: fewer than asked for if the model ended its text. */
   readonly completionTokens: readonly number[]
   readonly loadMs: number
+  readonly image?: ImageReport
   readonly elapsedMs: Summary
   /** Generated tokens over the whole time of a run, prefill included. */
   readonly tokensPerSecond: Summary
@@ -120,6 +123,7 @@ function makeReport(
     requestedTokens: flags.maxTokens ?? DEFAULT_TOKENS,
     completionTokens: runs.map(({ result }) => result.usage.completionTokens),
     loadMs: model.loadMs,
+    ...(model.memory.image && { image: model.memory.image }),
     elapsedMs: over((run) => run.elapsedMs),
     tokensPerSecond: over((run) => (1000 * run.result.usage.completionTokens) / run.elapsedMs),
     prefillTokensPerSecond: over((run) => run.result.timings.prefillTokensPerSecond),
@@ -174,7 +178,7 @@ function describe(report: GenerationReport, style: TableStyle): string[] {
     '',
     ...formatFacts(
       [
-        ['load', formatMilliseconds(report.loadMs)],
+        ['load', loadFact(report.loadMs, report.image)],
         [
           'weights',
           `${formatBytes(weights)} (ternary ${formatBytes(report.ternaryBytes)}, ` +

@@ -6,6 +6,7 @@ import type { ArithmeticEnergy } from '../bench/energy.ts'
 import type { MachineLimits } from '../bench/machine-limits.ts'
 import type { SpeedTestReport } from '../bench/speed-report.ts'
 import type { BackendReport } from '../generate/options.ts'
+import type { ImageReport } from '../model/weight-images.ts'
 import { limitFacts } from './bench-kernels.ts'
 import type { HostFacts } from './host-facts.ts'
 import {
@@ -13,16 +14,17 @@ import {
   formatBytes,
   formatJoules,
   formatMacRate,
-  formatMilliseconds,
   formatPercent,
   formatSpread,
 } from './quantities.ts'
+import { loadFact } from './speed-report.ts'
 import { formatFacts, formatResults, type TableStyle } from './table.ts'
 
 /** What ran, as far as the results depend on it. */
 export interface RunningModel {
   readonly name: string
   readonly loadMs: number
+  readonly image?: ImageReport
   readonly backend: BackendReport
   /** Precision of the head, of the KV cache, and packing of the ternary weights. */
   readonly head: string
@@ -111,7 +113,7 @@ export function describeSpeed(report: SpeedReport, style: TableStyle): string[] 
     '',
     ...formatFacts(
       [
-        ['load time', formatMilliseconds(report.loadMs)],
+        ['load time', loadFact(report.loadMs, report.image)],
         [
           'a pass reads',
           `${formatBytes(costs.ternaryBytes)} of ternary weights, ${formatBytes(costs.headBytes)} of ` +

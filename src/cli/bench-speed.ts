@@ -100,11 +100,12 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
-function describeModel({ decoder, weights, backend, loadMs }: LoadedEngine): RunningModel {
+function describeModel({ decoder, weights, backend, loadMs, image }: LoadedEngine): RunningModel {
   const linear = weights.layers.at(0)?.qkv
   return {
     name: decoder.config.name,
     loadMs,
+    ...(image && { image }),
     backend: {
       name: backend.name,
       isa: backend.isa,

@@ -2,7 +2,8 @@
  * One line on what a generation did: tokens, speed, and the code that really ran.
  */
 import type { BackendReport, GenerateResult, SpeculationReport } from '../generate/options.ts'
-import { formatMilliseconds } from './quantities.ts'
+import type { ImageReport } from '../model/weight-images.ts'
+import { formatBytes, formatMilliseconds } from './quantities.ts'
 
 /** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
 export function speedLine(result: GenerateResult): string {
@@ -11,11 +12,24 @@ export function speedLine(result: GenerateResult): string {
   return [
     turnSpeed(result),
     `prompt ${computed} tokens, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
-    `load ${formatMilliseconds(timings.loadMs)}`,
+    `load ${formatMilliseconds(timings.loadMs)}${result.backend.weightsFrom === 'image' ? ' from a packed image' : ''}`,
     `ended by ${finishReason}`,
     `seed ${seed}`,
     result.backend.description,
   ].join(' · ')
+}
+
+/** "120.0 ms, weights mapped from a packed image of 750.8 MB", or why there is none. */
+export function loadFact(loadMs: number, image: ImageReport | undefined): string {
+  const time = formatMilliseconds(loadMs)
+  if (image === undefined) return `${time}, packed images are turned off`
+  const { state, byteLength = 0, reason } = image
+  const why = reason === undefined ? '' : ` (${reason})`
+  if (state === 'mapped') {
+    return `${time}, weights mapped from a packed image of ${formatBytes(byteLength)}`
+  }
+  if (state === 'none') return `${time}, no packed image${why}`
+  return `${time}, a packed image of ${formatBytes(byteLength)} written for the next start${why}`
 }
 
 /** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */
