@@ -69,7 +69,6 @@ export {
   type ShapeComparison,
 } from './node/compare-shapes.ts'
 export { type ConversionOptions, convertFile } from './node/convert-file.ts'
-export { DEFAULT_MODEL, type NodeLoadOptions } from './node/default-model.ts'
 export { type EvaluateOptions, type EvaluationReport, evaluate } from './node/evaluate.ts'
 export {
   type ImageEntry,
@@ -80,5 +79,6 @@ export {
 export { type ImageVerdict, verifyImages } from './node/image/verify-images.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
+export { DEFAULT_MODEL, type NodeLoadOptions } from './node/resolve-model.ts'
 export * from './ternary/index.ts'
 export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'

@@ -13,8 +13,8 @@ import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import type { CacheType } from '../src/kernels/commands.ts'
 import { readConfig } from '../src/model/read-config.ts'
-import { defaultModelPath } from '../src/node/default-model.ts'
 import { openModelFile } from '../src/node/open-model.ts'
+import { defaultModelPath } from '../src/node/resolve-model.ts'
 import { testBackends } from './backends.ts'
 import {
   cosine,

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import type { HeadType } from '../src/model/dense-weights.ts'
-import { defaultModelPath } from '../src/node/default-model.ts'
+import { defaultModelPath } from '../src/node/resolve-model.ts'
 import { testBackends } from './backends.ts'
 import { cosine, openEngine, promptBatch, type TestEngine } from './engine.ts'
 

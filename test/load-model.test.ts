@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { loadModel, ModelNotFoundError } from '../src/index.ts'
-import { defaultModelPath } from '../src/node/default-model.ts'
+import { defaultModelPath } from '../src/node/resolve-model.ts'
 
 const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
 

@@ -3,7 +3,7 @@
  */
 import type { ModelComparison } from '../convert/index.ts'
 import { compareFiles } from '../node/compare-files.ts'
-import { resolveModel } from '../node/default-model.ts'
+import { resolveModel } from '../node/resolve-model.ts'
 import { formatCount } from './quantities.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import { formatFacts, formatTable } from './table.ts'

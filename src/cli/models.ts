@@ -3,9 +3,9 @@
  */
 import type { Command } from 'commander'
 import { MODEL_ALIASES } from '../hub/aliases.ts'
-import { DEFAULT_MODEL } from '../node/default-model.ts'
 import { findCached } from '../node/hub/cached-model.ts'
 import { readHubSettings } from '../node/hub/hub-settings.ts'
+import { DEFAULT_MODEL } from '../node/resolve-model.ts'
 import { formatBytes } from './quantities.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 import { formatTable } from './table.ts'

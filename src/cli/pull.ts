@@ -3,8 +3,8 @@
  */
 import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
-import { resolveName } from '../node/default-model.ts'
 import { pullModel } from '../node/hub/pull-model.ts'
+import { resolveName } from '../node/resolve-model.ts'
 import { formatBytes } from './quantities.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import { StatusLine, showDownloadProgress, writeJson, writeLine } from './terminal.ts'

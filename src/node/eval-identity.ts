@@ -8,7 +8,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { EvalSettings } from '../eval/evaluate.ts'
-import { resolveModel } from './default-model.ts'
+import { resolveModel } from './resolve-model.ts'
 
 export interface EvaluationFacts {
   readonly settings: EvalSettings

@@ -5,9 +5,9 @@
 import { openBackend } from '../backends/select.ts'
 import { type LoadedEngine, openEngine } from '../generate/assemble-model.ts'
 import { configToRun } from '../model/config-to-run.ts'
-import { type NodeLoadOptions, resolveModel } from './default-model.ts'
 import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
+import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
 
 export type { LoadedEngine } from '../generate/assemble-model.ts'
 

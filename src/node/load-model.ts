@@ -5,9 +5,9 @@
 import { openBackend } from '../backends/select.ts'
 import { assembleModel } from '../generate/assemble-model.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { type NodeLoadOptions, resolveModel } from './default-model.ts'
 import { weightImages } from './image/image-store.ts'
 import { openModelFile } from './open-model.ts'
+import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
 
 /**
  * Loads a model.
