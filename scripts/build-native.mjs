@@ -57,24 +57,37 @@ const FLAGS = [
 const ADDON = ['native/addon.c', 'native/addon-image.c', 'native/image.c']
 const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
 
-/** WebAssembly modules: a variant with its features, each with and without threads. */
+/**
+ * WebAssembly modules: a variant with its source, its features and the most memory it can address, one
+ * page short of 4 GiB or, with 64-bit addresses, 16 GiB. Each is built with and without threads.
+ */
+const RELAXED = {
+  source: 'native/variants/wasm-relaxed-simd.c',
+  cpu: 'generic+simd128+relaxed_simd+bulk_memory',
+}
 const WASM_VARIANTS = {
-  'wasm-simd': 'generic+simd128+bulk_memory',
-  'wasm-relaxed-simd': 'generic+simd128+relaxed_simd+bulk_memory',
+  'wasm-simd': {
+    source: 'native/variants/wasm-simd.c',
+    cpu: 'generic+simd128+bulk_memory',
+    bits: 32,
+    maxMemory: 4294901760,
+  },
+  'wasm-relaxed-simd': { ...RELAXED, bits: 32, maxMemory: 4294901760 },
+  'wasm64-relaxed-simd': { ...RELAXED, bits: 64, maxMemory: 17179869184 },
 }
 
-/** Linear memory starts with 4 MiB and may grow to one page short of 4 GiB. */
+/** Linear memory starts with 4 MiB; a stack that overflows leaves the memory instead of spoiling it. */
 const WASM_LINK = [
-  '-nostdlib',
-  '-Wl,--no-entry',
-  '-Wl,--import-memory',
-  '-Wl,--initial-memory=4194304',
-  '-Wl,--export=__stack_pointer',
-  '-Wl,--export=__heap_base',
-  '-Wl,-z,stack-size=262144',
-  '-Wl,--strip-all',
+  '--no-entry',
+  '--stack-first',
+  '--import-memory',
+  '--initial-memory=4194304',
+  '--export=__stack_pointer',
+  '--export=__heap_base',
+  '-z',
+  'stack-size=262144',
+  '--strip-all',
 ]
-const WASM_THREADS = ['-Wl,--shared-memory', '-Wl,--max-memory=4294901760']
 
 /** The target of this process: { name, arch, platform, triple }. */
 export function hostTarget() {
@@ -217,24 +230,33 @@ export const WASM_FOLDER = 'src/backends/wasm'
 
 /** Builds the WebAssembly modules into {@link WASM_FOLDER}. @returns false if they were up to date */
 export async function buildWasm() {
-  const modules = Object.entries(WASM_VARIANTS).flatMap(([variant, features]) =>
+  const modules = Object.entries(WASM_VARIANTS).flatMap(([variant, facts]) =>
     [false, true].map((threads) => {
-      const name = variant.replace('wasm-', 'bitnet-') + (threads ? '-threads.wasm' : '.wasm')
-      const cpu = `-mcpu=${features}${threads ? '+atomics' : ''}`
-      const link = threads ? [...WASM_LINK, ...WASM_THREADS] : WASM_LINK
-      const source = `native/variants/${variant}.c`
-      return { output: join(root, WASM_FOLDER, name), flags: [cpu, ...link], source }
+      const name = variant.replace('wasm', 'bitnet') + (threads ? '-threads' : '')
+      return { ...facts, threads, name, output: join(root, WASM_FOLDER, `${name}.wasm`) }
     }),
   )
   const outputs = modules.map(({ output }) => output)
-  return unlessFresh('wasm32', outputs, async () => {
-    const zig = zigBinary()
-    for (const { output, flags, source } of modules) {
-      const sources = ['native/wasm.c', 'native/list.c', source]
-      const target = ['-target', 'wasm32-freestanding']
-      await run(zig, ['cc', ...target, ...FLAGS, ...flags, ...sources, '-o', output], { cwd: root })
-    }
+  return unlessFresh('wasm', outputs, async () => {
+    await Promise.all(modules.map(buildWasmModule))
   })
+}
+
+async function buildWasmModule({ name, source, cpu, bits, maxMemory, threads, output }) {
+  const zig = zigBinary()
+  const build = join(root, 'native/build/wasm')
+  const flags = [`-mcpu=${cpu}${threads ? '+atomics' : ''}`, ...FLAGS]
+  const compile = async (file) => {
+    const object = join(build, `${name}-${file.replaceAll(/[/.]/g, '-')}.o`)
+    const target = ['-target', `wasm${bits}-freestanding`]
+    await run(zig, ['cc', ...target, ...flags, '-c', file, '-o', object], { cwd: root })
+    return object
+  }
+  const objects = await Promise.all(['native/wasm.c', 'native/list.c', source].map(compile))
+  // The linker itself: by way of "zig cc" no memory can be larger than 4 GiB.
+  const link = ['wasm-ld', `-mwasm${bits}`, ...WASM_LINK]
+  if (threads) link.push('--shared-memory', `--max-memory=${maxMemory}`)
+  await run(zig, [...link, ...objects, '-o', output], { cwd: root })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -13,6 +13,8 @@ export interface BackendOptions {
   readonly isa?: string | undefined
   /** Threads; unset: the physical cores, or in a browser what it reports. */
   readonly threads?: number | undefined
+  /** What will be allocated, as far as is known: more than 4 GiB need another WebAssembly module. */
+  readonly expectedBytes?: number | undefined
 }
 
 /** The only variant of the reference backend. */
@@ -21,7 +23,7 @@ const REFERENCE_ISA = 'typescript'
 /** The backend that has a variant of this name; unset where only the native one can. */
 export function portableBackendOf(isa: string): 'wasm' | 'reference' | undefined {
   if (isa === REFERENCE_ISA) return 'reference'
-  return isa.startsWith('wasm-') ? 'wasm' : undefined
+  return /^wasm(64)?-/.test(isa) ? 'wasm' : undefined
 }
 
 /**
@@ -35,7 +37,7 @@ export async function openPortableBackend(
   options: BackendOptions = {},
   reasons: readonly string[] = [],
 ): Promise<Backend> {
-  const { backend = 'auto', isa, threads } = options
+  const { backend = 'auto', isa, threads, expectedBytes } = options
   checkThreads(threads)
   if (backend !== 'auto' && backend !== 'wasm' && backend !== 'reference') {
     throw new UsageError(`Expected backend to be auto, wasm or reference, got "${backend}".`)
@@ -45,10 +47,10 @@ export async function openPortableBackend(
   if (wanted === 'reference') return withReasons(openReference(isa), reasons)
   // A variant that was asked for by name must be the one that runs, or nothing.
   if (wanted === 'wasm' || isa !== undefined) {
-    return withReasons(await openWasmBackend({ isa, threads }), reasons)
+    return withReasons(await openWasmBackend({ isa, threads, expectedBytes }), reasons)
   }
   try {
-    return withReasons(await openWasmBackend({ threads }), reasons)
+    return withReasons(await openWasmBackend({ threads, expectedBytes }), reasons)
   } catch (error) {
     return withReasons(createReferenceBackend(), [...reasons, `wasm: ${reasonOf(error)}`])
   }

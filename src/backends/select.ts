@@ -35,7 +35,8 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
   try {
     return await openNative(undefined, options.threads)
   } catch (error) {
-    return openPortable({ threads: options.threads }, [`native: ${reasonOf(error)}`])
+    const { threads, expectedBytes } = options
+    return openPortable({ threads, expectedBytes }, [`native: ${reasonOf(error)}`])
   }
 }
 

@@ -3,10 +3,9 @@
  * A backend allocates some hundred buffers, mostly large, so that a list is enough.
  */
 import { BackendError } from '../../errors.ts'
+import { type AddressType, growMemory, PAGE } from './addresses.ts'
+import { WIDE_ISA, wasmFeatures } from './module.ts'
 
-const PAGE = 65536
-/** 32-bit addresses: one page short of 4 GiB, so that an end address still fits. */
-export const MAX_PAGES = 65535
 const ALIGNMENT = 64
 
 interface Span {
@@ -17,6 +16,7 @@ interface Span {
 export class LinearMemory {
   readonly memory: WebAssembly.Memory
   readonly #maxPages: number
+  readonly #type: AddressType
   #free: Span[]
   #end: number
   /** From here on nothing was ever written: the engine hands out zeros. */
@@ -26,9 +26,15 @@ export class LinearMemory {
    * @param heapBase first byte that the module leaves free
    * @param maxPages what the memory was made for
    */
-  constructor(memory: WebAssembly.Memory, heapBase: number, maxPages: number) {
+  constructor(
+    memory: WebAssembly.Memory,
+    heapBase: number,
+    maxPages: number,
+    type: AddressType = 'i32',
+  ) {
     this.memory = memory
     this.#maxPages = maxPages
+    this.#type = type
     this.#end = memory.buffer.byteLength
     this.#fresh = align(heapBase)
     this.#free = [{ start: this.#fresh, end: this.#end }]
@@ -37,7 +43,7 @@ export class LinearMemory {
   /**
    * Zeroed memory, at least one byte.
    *
-   * @throws BackendError if 4 GiB or the engine's own limit is reached
+   * @throws BackendError if the memory's or the engine's own limit is reached
    */
   allocate(byteLength: number, label: string): number {
     const bytes = align(Math.max(1, byteLength))
@@ -82,7 +88,7 @@ export class LinearMemory {
       throw this.#noRoom(bytes, label, `it ends at ${limit.toFixed(0)} GiB`)
     }
     try {
-      this.memory.grow(pages)
+      growMemory(this.#type, this.memory, pages)
     } catch (cause) {
       throw this.#noRoom(bytes, label, 'the engine gives no more', cause)
     }
@@ -93,10 +99,12 @@ export class LinearMemory {
   }
 
   #noRoom(bytes: number, label: string, reason: string, cause?: unknown): BackendError {
+    const hasMore = this.#type === 'i32' && wasmFeatures().memory64
     return new BackendError(
       `Expected room for ${bytes} bytes of "${label}" in WebAssembly memory, which holds ` +
-        `${this.#end} bytes already, but ${reason}. Use the native backend, a smaller model, a ` +
-        'shorter context or a smaller batch.',
+        `${this.#end} bytes already, but ${reason}. Use ` +
+        (hasMore ? `isa ${WIDE_ISA}, which has more, ` : '') +
+        'the native backend, a smaller model, a shorter context or a smaller batch.',
       { cause },
     )
   }

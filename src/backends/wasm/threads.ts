@@ -3,15 +3,16 @@
  * shared memory between lists; the first one posts a message when a list is done.
  */
 import { BackendError } from '../../errors.ts'
+import type { ModuleAddress } from './addresses.ts'
 import { nodeProcess } from './surroundings.ts'
 
 /** What starts a worker; worker.js reads it. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
-  readonly control: number
+  readonly control: ModuleAddress
   readonly thread: number
-  readonly stackTop: number
+  readonly stackTop: ModuleAddress
 }
 
 interface Listeners {

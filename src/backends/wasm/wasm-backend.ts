@@ -6,35 +6,20 @@ import { BackendError } from '../../errors.ts'
 import type { DeviceBuffer } from '../../kernels/commands.ts'
 import type { Backend } from '../backend.ts'
 import { ListBackend, type ListBuffer } from '../list-backend.ts'
-import { LinearMemory, MAX_PAGES } from './linear-memory.ts'
-import { compileModule, type WasmIsa, wasmFeatures } from './module.ts'
+import { type AddressType, createMemory, MAX_PAGES, moduleAddress, PAGE } from './addresses.ts'
+import { instantiate, type WasmExports } from './instance.ts'
+import { LinearMemory } from './linear-memory.ts'
+import { addressTypeOf, compileModule, type WasmIsa, WIDE_ISA, wasmFeatures } from './module.ts'
 import { nextTask, processorCount } from './surroundings.ts'
 import { WorkerThreads } from './threads.ts'
 
 export interface WasmOptions {
   /** Forces a module; unset: relaxed SIMD where the engine has it. */
   readonly isa?: string | undefined
+  /** What will be allocated, as far as is known: more than 4 GiB need 64-bit addresses. Unset: 0. */
+  readonly expectedBytes?: number | undefined
   /** Unset: the cores the engine reports, one where memory cannot be shared. */
   readonly threads?: number | undefined
-}
-
-/** What the module exports; native/wasm.c. */
-interface Exports {
-  readonly __heap_base: WebAssembly.Global
-  control_bytes(): number
-  progress_bytes(): number
-  command_bytes(): number
-  count_phases(commands: number, count: number): number
-  decode_command(command: number, slots: number): void
-  set_list(
-    control: number,
-    commands: number,
-    count: number,
-    threads: number,
-    progress: number,
-  ): void
-  run_alone(control: number): void
-  next_generation(control: number, stopping: number): void
 }
 
 /** Addresses of a list's commands and of its progress. */
@@ -51,19 +36,27 @@ const MAX_THREADS = 64
 const STACK_BYTES = 256 * 1024
 /** What the modules are linked to start with; scripts/build-native.mjs. */
 const INITIAL_PAGES = 64
-/** Engines on small machines refuse to set 4 GiB of addresses aside for shared memory. */
-const SHARED_PAGES = [MAX_PAGES, 32768, 16384]
+/** Engines on small machines refuse to set so many addresses aside for shared memory. */
+const SHARED_PAGES: Record<AddressType, readonly number[]> = {
+  i32: [MAX_PAGES.i32, 32768, 16384],
+  i64: [MAX_PAGES.i64, 131072],
+}
+/** For what is not in the expected bytes: activations, partial results, lists, stacks. */
+const SPARE_BYTES = 256 << 20
 /** Without threads of its own the backend gives way this often: a page draws every 17 ms. */
 const SLICE_MS = 16
 
-/** The modules and whether this engine can run them, fastest first. */
+/** The modules and whether this engine can run them, fastest first; the one with 64 bits last. */
 export function wasmVariants(): { isa: WasmIsa; supported: boolean; reason?: string }[] {
-  const { simd, relaxedSimd } = wasmFeatures()
+  const { simd, relaxedSimd, memory64 } = wasmFeatures()
   const variant = (isa: WasmIsa, supported: boolean, what: string) =>
     supported ? { isa, supported } : { isa, supported, reason: `this engine has no ${what}` }
   return [
     variant('wasm-relaxed-simd', relaxedSimd, 'relaxed SIMD'),
     variant('wasm-simd', simd, 'SIMD'),
+    relaxedSimd
+      ? variant(WIDE_ISA, memory64, '64-bit addresses (memory64)')
+      : variant(WIDE_ISA, false, 'relaxed SIMD'),
   ]
 }
 
@@ -74,7 +67,10 @@ export function wasmVariants(): { isa: WasmIsa; supported: boolean; reason?: str
  */
 export async function openWasmBackend(options: WasmOptions = {}): Promise<Backend> {
   const variants = wasmVariants()
-  const wanted = options.isa ?? variants.find((v) => v.supported)?.isa
+  const isWide = (options.expectedBytes ?? 0) + SPARE_BYTES > MAX_PAGES.i32 * PAGE
+  const supported = variants.filter((v) => v.supported)
+  const best = supported.find((v) => isWide === (v.isa === WIDE_ISA)) ?? supported[0]
+  const wanted = options.isa ?? best?.isa
   const variant = variants.find((v) => v.isa === wanted)
   if (!variant?.supported) {
     const known = variants.map((v) => v.isa + (v.supported ? '' : ` (${v.reason})`)).join(', ')
@@ -100,32 +96,29 @@ export async function openWasmBackend(options: WasmOptions = {}): Promise<Backen
 /** @param note why there are no threads, where some were wanted */
 async function openAlone(isa: WasmIsa, note: string): Promise<Backend> {
   const module = await compileModule(isa, false)
-  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES })
-  const exports = await instantiate(module, memory)
-  return new WasmBackend(isa, { exports, memory, maxPages: MAX_PAGES, threads: 1 }, note)
+  const type = addressTypeOf(isa)
+  const maxPages = MAX_PAGES[type]
+  const memory = createMemory(type, { initial: INITIAL_PAGES })
+  const exports = await instantiate(module, memory, type)
+  return new WasmBackend(isa, { exports, memory, maxPages, threads: 1 }, note)
 }
 
 async function openThreaded(isa: WasmIsa, threads: number): Promise<Backend> {
   const module = await compileModule(isa, true)
-  const { memory, maxPages } = sharedMemory()
-  const exports = await instantiate(module, memory)
+  const type = addressTypeOf(isa)
+  const { memory, maxPages } = sharedMemory(type)
+  const exports = await instantiate(module, memory, type)
   const backend = new WasmBackend(isa, { exports, memory, maxPages, threads }, '')
   await backend.startWorkers(module)
   return backend
 }
 
-async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory) {
-  const imports = { env: { memory, list_done: () => {} } }
-  const { exports } = await WebAssembly.instantiate(module, imports)
-  return exports as unknown as Exports
-}
-
-function sharedMemory(): { memory: WebAssembly.Memory; maxPages: number } {
+function sharedMemory(type: AddressType): { memory: WebAssembly.Memory; maxPages: number } {
   let failure: unknown
-  for (const maximum of SHARED_PAGES) {
+  for (const maximum of SHARED_PAGES[type]) {
     try {
       const limits = { initial: INITIAL_PAGES, maximum, shared: true }
-      return { memory: new WebAssembly.Memory(limits), maxPages: maximum }
+      return { memory: createMemory(type, limits), maxPages: maximum }
     } catch (error) {
       failure = error
     }
@@ -135,13 +128,13 @@ function sharedMemory(): { memory: WebAssembly.Memory; maxPages: number } {
 
 /** The module's instance on the calling thread, and where its threads meet. */
 interface Instance {
-  readonly exports: Exports
+  readonly exports: WasmExports
   readonly memory: LinearMemory
   readonly control: number
 }
 
 interface WasmParts {
-  readonly exports: Exports
+  readonly exports: WasmExports
   readonly memory: WebAssembly.Memory
   readonly maxPages: number
   readonly threads: number
@@ -167,8 +160,8 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
     this.isa = isa
     this.threads = threads
     this.#note = note
-    const linear = new LinearMemory(memory, exports.__heap_base.value, maxPages)
-    const control = linear.allocate(exports.control_bytes(), 'control')
+    const linear = new LinearMemory(memory, exports.heapBase, maxPages, addressTypeOf(isa))
+    const control = linear.allocate(exports.controlBytes, 'control')
     this.#instance = { exports, memory: linear, control }
     if (threads > 1) this.map = (buffer) => this.view(this.own(buffer))
   }
@@ -185,12 +178,13 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
   /** @throws BackendError if one does not start */
   async startWorkers(module: WebAssembly.Module): Promise<void> {
     const { memory, control } = this.#open
+    const address = (value: number) => moduleAddress(addressTypeOf(this.isa), value)
     const starts = Array.from({ length: this.threads }, (_, thread) => ({
       module,
       memory: memory.memory,
-      control,
+      control: address(control),
       thread,
-      stackTop: memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES,
+      stackTop: address(memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES),
     }))
     this.#workers = await WorkerThreads.start(starts)
   }
@@ -209,7 +203,7 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
 
   protected override makeList(slots: Float64Array, count: number): WasmList {
     const { exports, memory } = this.#open
-    const commandBytes = exports.command_bytes()
+    const { commandBytes } = exports
     const commands = memory.allocate(count * commandBytes, 'commands')
     if (count > 0) {
       const slotBytes = slots.byteLength / count
@@ -217,11 +211,11 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
       for (let i = 0; i < count; i++) {
         const slot = new Uint8Array(slots.buffer, slots.byteOffset + i * slotBytes, slotBytes)
         memory.view(staging, slotBytes).set(slot)
-        exports.decode_command(commands + i * commandBytes, staging)
+        exports.decodeCommand(commands + i * commandBytes, staging)
       }
       memory.free(staging, slotBytes)
     }
-    const progressBytes = exports.count_phases(commands, count) * exports.progress_bytes()
+    const progressBytes = exports.countPhases(commands, count) * exports.progressBytes
     const progress = memory.allocate(progressBytes, 'progress')
     return { commands, count, progress, commandBytes: count * commandBytes, progressBytes }
   }
@@ -235,17 +229,18 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
     const { commands, count, progress } = list
     if (!this.#workers) return this.#runAlone(list)
     const { exports, control } = this.#open
-    exports.set_list(control, commands, count, this.threads, progress)
-    await this.#workers.run(() => exports.next_generation(control, 0))
+    exports.setList(control, { commands, count, threads: this.threads, progress })
+    await this.#workers.run(() => exports.nextGeneration(control, false))
   }
 
   /** One command after the other, with a look at the clock between them. */
   async #runAlone({ commands, count, progress }: WasmList): Promise<void> {
     const { exports, control } = this.#open
-    const commandBytes = exports.command_bytes()
+    const { commandBytes } = exports
     for (let i = 0; i < count; i++) {
-      exports.set_list(control, commands + i * commandBytes, 1, 1, progress)
-      exports.run_alone(control)
+      const command = commands + i * commandBytes
+      exports.setList(control, { commands: command, count: 1, threads: 1, progress })
+      exports.runAlone(control)
       const now = performance.now()
       if (now - this.#sliceBegan < SLICE_MS) continue
       await nextTask()
@@ -256,7 +251,7 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
   protected override close(): void {
     const { exports, control } = this.#open
     this.#workers?.stop()
-    if (this.#workers) exports.next_generation(control, 1)
+    if (this.#workers) exports.nextGeneration(control, true)
     this.#workers = undefined
     this.#instance = undefined
   }
