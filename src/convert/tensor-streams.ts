@@ -14,7 +14,17 @@ import type { CommonOptions } from './conversion.ts'
 const CHUNK_ELEMENTS = 1 << 20
 
 /**
- * A dense tensor's bytes in another type. The same type is copied as it is.
+ * What is added to stored values to get those that a norm multiplies with: 1 where w stands for 1 + w
+ * (Gemma in safetensors), else 0; in the source and in the result.
+ */
+export interface NormShift {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * A dense tensor's bytes in another type. The same type is copied as it is. Pieces are valid until the
+ * next one is asked for.
  *
  * @throws UsageError if a value is too large for the type
  */
@@ -22,6 +32,7 @@ export async function* denseStream(
   tensor: TensorInfo,
   target: EncodableType,
   loss: LossMeter,
+  shift: NormShift = { from: 0, to: 0 },
 ): AsyncGenerator<Uint8Array> {
   const { type, shape, byteLength } = tensor
   const cols = shape.at(-1) ?? 1
@@ -29,18 +40,26 @@ export async function* denseStream(
   const rows = byteLength / rowBytes
   const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / cols))
   const window = new ReadWindow(tensor)
+  // Used again for every piece: a fresh page costs as much as decoding into it.
+  const isCopied = type === target && shift.from === shift.to
+  const room = isCopied ? 0 : Math.min(step, rows) * cols
+  const [meant, kept] = [new Float32Array(room), new Float32Array(room)]
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row)
     const bytes = await window.bytes(row * rowBytes, count * rowBytes)
-    if (type === target) {
+    if (isCopied) {
       yield bytes
       continue
     }
-    const values = new Float32Array(count * cols)
+    const values = meant.subarray(0, count * cols)
+    const stored = kept.subarray(0, count * cols)
     decodeDense(type, bytes, values)
-    const encoded = encodeDense(target, values)
-    const stored = new Float32Array(values.length)
+    addTo(values, shift.from)
+    stored.set(values)
+    addTo(stored, -shift.to)
+    const encoded = encodeDense(target, stored)
     decodeDense(target, encoded, stored)
+    addTo(stored, shift.to)
     loss.addAll(values, stored)
     if (!Number.isFinite(loss.relativeError)) {
       throw new UsageError(
@@ -50,6 +69,11 @@ export async function* denseStream(
     }
     yield encoded
   }
+}
+
+function addTo(values: Float32Array, shift: number): void {
+  if (shift === 0) return
+  for (let i = 0; i < values.length; i++) values[i] += shift
 }
 
 /** Whether all values of a small tensor, such as a norm, are values of another type as well. */

@@ -92,7 +92,8 @@ describe('encoding', () => {
   // these values have a deviation of 0.58 and reach 1.5 to 2 within a block.
   test.each([
     ['Q8_0', 0.006],
-    ['Q6_K', 0.02],
+    // Three candidates for each step give 0.0168; one alone is 6 % worse.
+    ['Q6_K', 0.0169],
     ['Q4_0', 0.11],
   ] as const)('%s keeps a relative error below %f', (type, limit) => {
     const error = relativeError(type, gaussians(4096))

@@ -7,6 +7,7 @@
  * Q6_K has one scale for 16 elements, Q4_K one scale and one minimum for 32.
  */
 import { float16Table, float32ToFloat16 } from '../kernels/float16.ts'
+import { MAGNITUDE, magnitudeBits } from './block-quants.ts'
 
 const SUPER = 256
 const GROUP = 16
@@ -35,29 +36,37 @@ export function decodeQ6_K(out: Float32Array, bytes: Uint8Array): void {
   }
 }
 
-/** The inverse of {@link decodeQ6_K}, with scales searched for the least squared error. */
+/**
+ * The inverse of {@link decodeQ6_K}, with scales searched for the least squared error. Rounding is
+ * by truncation: Math.round and a function to clamp took two thirds of the time.
+ */
 export function encodeQ6_K(values: Float32Array): Uint8Array {
   const bytes = new Uint8Array((values.length / SUPER) * 210)
+  const bits = magnitudeBits(values)
+  const halves = float16Table()
   const steps = new Float64Array(SUPER / GROUP)
   const codes = new Uint8Array(SUPER)
   for (let at = 0, o = 0; o < values.length; at += 210, o += SUPER) {
     let extreme = 0
     for (let g = 0; g < steps.length; g++) {
-      steps[g] = bestStep(values, o + g * GROUP)
-      if (Math.abs(steps[g]) > Math.abs(extreme)) extreme = steps[g]
+      const step = bestStep(values, bits, o + g * GROUP)
+      steps[g] = step
+      if (Math.abs(step) > Math.abs(extreme)) extreme = step
     }
     // The step of largest magnitude becomes -128, so that the whole range of int8 is used.
     const halfBits = float32ToFloat16(extreme / -128)
-    const d = float16Table()[halfBits]
+    const d = halves[halfBits]
     bytes[at + 208] = halfBits
     bytes[at + 209] = halfBits >> 8
     for (let g = 0; g < steps.length; g++) {
-      const scale = d === 0 ? 0 : clamp(Math.round(steps[g] / d), -128, 127)
+      const scale = d === 0 ? 0 : Math.max(-128, Math.min(127, Math.round(steps[g] / d)))
       bytes[at + 192 + g] = scale
       const step = d * scale
+      const inverse = step === 0 ? 0 : 1 / step
+      const from = o + g * GROUP
       for (let i = 0; i < GROUP; i++) {
-        const q = step === 0 ? 0 : clamp(Math.round(values[o + g * GROUP + i] / step), -32, 31)
-        codes[g * GROUP + i] = q + 32
+        const code = Math.floor(values[from + i] * inverse + 32.5)
+        codes[g * GROUP + i] = Math.max(0, Math.min(63, code))
       }
     }
     storeQ6Codes(bytes, at, codes)
@@ -78,32 +87,42 @@ function storeQ6Codes(bytes: Uint8Array, at: number, codes: Uint8Array): void {
   }
 }
 
-/** How far the candidates for a step lie around extreme / -32, in codes. */
-const CANDIDATES = [-0.9, -0.6, -0.3, 0, 0.3, 0.6, 0.9]
+/**
+ * The candidates for a step: extreme / -31, extreme / -31.7, extreme / -32.4. Seven of them, from -31.1
+ * to -32.9, make the error 0.2 % smaller and take 1.5 times as long; one makes it 6 % larger.
+ */
+const DIVISORS = Float64Array.of(-31, -31.7, -32.4)
 
 /**
  * The step that stores 16 values as step * q, q in [-32, 31], with the least squared error: for each
  * candidate the codes are rounded and the step that suits these codes best is found in closed form.
  */
-function bestStep(values: Float32Array, from: number): number {
-  let extreme = 0
-  for (let i = 0; i < GROUP; i++) {
-    if (Math.abs(values[from + i]) > Math.abs(extreme)) extreme = values[from + i]
+function bestStep(values: Float32Array, bits: Int32Array, from: number): number {
+  let max = 0
+  let extreme = from
+  for (let i = from; i < from + GROUP; i++) {
+    const magnitude = bits[i] & MAGNITUDE
+    if (magnitude > max) {
+      max = magnitude
+      extreme = i
+    }
   }
-  if (extreme === 0) return 0
-  let best = extreme / -32
+  if (max === 0) return 0
+  let best = values[extreme] / -32
   let gain = 0
-  for (const candidate of CANDIDATES) {
-    const inverse = -(32 + candidate) / extreme
+  for (let c = 0; c < DIVISORS.length; c++) {
+    const inverse = DIVISORS[c] / values[extreme]
     let valueCode = 0
     let codeCode = 0
-    for (let i = 0; i < GROUP; i++) {
-      const q = clamp(Math.round(values[from + i] * inverse), -32, 31)
-      valueCode += values[from + i] * q
+    for (let i = from; i < from + GROUP; i++) {
+      const value = values[i]
+      // The extreme's code is at most 32.4 in magnitude, so no sum truncated here is negative.
+      const q = Math.min(31, ((value * inverse + 64.5) | 0) - 64)
+      valueCode += value * q
       codeCode += q * q
     }
     // With step = vq / qq the squared error is vv - vq^2 / qq.
-    if (codeCode > 0 && (valueCode * valueCode) / codeCode > gain) {
+    if (valueCode * valueCode > gain * codeCode) {
       gain = (valueCode * valueCode) / codeCode
       best = valueCode / codeCode
     }
@@ -140,8 +159,4 @@ function scaleAndMinimum(bytes: Uint8Array, at: number, j: number): [number, num
   if (j < 4) return [bytes[at + j] & 63, bytes[at + j + 4] & 63]
   const low = bytes[at + j + 4]
   return [(low & 15) | ((bytes[at + j - 4] >> 6) << 4), (low >> 4) | ((bytes[at + j] >> 6) << 4)]
-}
-
-function clamp(x: number, low: number, high: number): number {
-  return Math.max(low, Math.min(high, x))
 }

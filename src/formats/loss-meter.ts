@@ -19,17 +19,19 @@ export class LossMeter {
   addAll(before: Float32Array, after: Float32Array): void {
     let power = 0
     let error = 0
-    let largest = this.#largest
+    let largest = 0
     for (let i = 0; i < before.length; i++) {
-      const difference = Math.abs(after[i] - before[i])
-      power += before[i] * before[i]
-      error += difference * difference
-      if (difference > largest) largest = difference
+      const value = before[i]
+      const difference = after[i] - value
+      const square = difference * difference
+      power += value * value
+      error += square
+      if (square > largest) largest = square
     }
     this.#count += before.length
     this.#power += power
     this.#error += error
-    this.#largest = largest
+    this.#largest = Math.max(this.#largest, Math.sqrt(largest))
   }
 
   /** Root mean square of the change relative to that of the values; 0 if nothing was lost. */
