@@ -20,13 +20,11 @@ export interface BenchFlags extends GenerationBenchFlags, SpeedBenchFlags, Kerne
 const GENERATION_ONLY = ['prompt', 'maxTokens']
 const TESTS = ['prefill', 'decode', 'depth', 'batch']
 
-export function addBenchCommand(program: Command, run: (flags: BenchFlags) => Promise<void>): void {
+export function addBenchCommand(command: Command, run: (flags: BenchFlags) => Promise<void>): void {
   const counts = wholeNumbers({ min: 1 })
   const test = (flag: string, text: string, parse = counts): Option =>
     new Option(flag, text).argParser(parse).conflicts([...GENERATION_ONLY, 'kernels', 'compare'])
-  const command = program
-    .command('bench')
-    .description('measure speed and memory')
+  command
     .option('-p, --prompt <text>', 'prompt of every run')
     .option(
       '-n, --max-tokens <count>',

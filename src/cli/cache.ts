@@ -35,19 +35,16 @@ type CacheRun = (
 
 const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
 
-export function addCacheCommand(program: Command, run: CacheRun): void {
-  const cache = program
-    .command('cache')
-    .description('list, remove or check what was fetched')
-    .addHelpText(
-      'after',
-      `
+export function addCacheCommand(cache: Command, run: CacheRun): void {
+  cache.addHelpText(
+    'after',
+    `
 Examples:
   $ bitnet cache list
   $ bitnet cache rm bitnet-2b
   $ bitnet cache rm --images --yes      packed weights; loading makes them again
   $ bitnet cache verify`,
-    )
+  )
   cache
     .command('list')
     .description('models, revisions and packed images in the cache')

@@ -30,11 +30,8 @@ export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
 
 const FAREWELLS: readonly string[] = ['quit', 'exit', '終了', '/quit', '/exit']
 
-export function addChatCommand(program: Command, run: (flags: ChatFlags) => Promise<void>): void {
-  const command = program
-    .command('chat')
-    .description('talk with the model')
-    .option('--system <text>', 'system message that opens the conversation')
+export function addChatCommand(command: Command, run: (flags: ChatFlags) => Promise<void>): void {
+  command.option('--system <text>', 'system message that opens the conversation')
   addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
     .addHelpText(
       'after',

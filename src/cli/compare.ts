@@ -34,13 +34,11 @@ export interface CompareFlags
 }
 
 export function addCompareCommand(
-  program: Command,
+  command: Command,
   run: (models: readonly string[], flags: CompareFlags) => Promise<void>,
 ): void {
   const count = wholeNumber({ min: 1 })
-  const command = program
-    .command('compare')
-    .description('the same architecture in FP16, int8 and ternary weights, side by side')
+  command
     .argument('[models...]', 'models to compare instead of random weights')
     .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', parseSizes)
     .option(

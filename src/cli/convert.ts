@@ -29,12 +29,10 @@ interface ConvertFlags {
 }
 
 export function addConvertCommand(
-  program: Command,
+  command: Command,
   run: (source: string, target: string, flags: ConvertFlags) => Promise<void>,
 ): void {
-  program
-    .command('convert')
-    .description('write a model as GGUF or safetensors, or compare two')
+  command
     .argument('<source>', 'model name, owner/name, .gguf, .safetensors or folder')
     .argument('<target>', 'a .gguf file to write, or a folder for packed safetensors')
     .addOption(

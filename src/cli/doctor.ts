@@ -23,12 +23,10 @@ export interface DoctorFlags {
 }
 
 export function addDoctorCommand(
-  program: Command,
+  command: Command,
   run: (flags: DoctorFlags) => Promise<void>,
 ): void {
-  program
-    .command('doctor')
-    .description('show what runs on this machine, and how fast')
+  command
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(
       'after',

@@ -25,10 +25,8 @@ const MAX_PAIRED = 12
 const SHOWN_CHARS = 40
 const SHOWN_NUMBERS = 4
 
-export function addEmbedCommand(program: Command, run: (flags: EmbedFlags) => Promise<void>): void {
-  const command = program
-    .command('embed')
-    .description('turn texts into vectors, and compare them')
+export function addEmbedCommand(command: Command, run: (flags: EmbedFlags) => Promise<void>): void {
+  command
     .option('-p, --prompt <text...>', 'texts')
     .option('--file <path>', 'texts, one a line (blank lines are skipped)')
   addModelFlags(command)

@@ -41,10 +41,8 @@ export interface EvalFlags extends ModelFlags, TableStyle {
 
 const MAX_SEED = 2 ** 32 - 1
 
-export function addEvalCommand(program: Command, run: (flags: EvalFlags) => Promise<void>): void {
-  const command = program
-    .command('eval')
-    .description('measure accuracy on tasks')
+export function addEvalCommand(command: Command, run: (flags: EvalFlags) => Promise<void>): void {
+  command
     .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
     .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', (text) =>
       wholeNumber({ min: 0, max: 100 })(text),

@@ -28,12 +28,10 @@ export interface GenerateFlags extends ModelFlags, SamplingFlags, SpeculationFla
 type Request = { readonly prompt: Prompt } | { readonly batch: readonly string[] }
 
 export function addGenerateCommand(
-  program: Command,
+  command: Command,
   run: (flags: GenerateFlags) => Promise<void>,
 ): void {
-  const command = program
-    .command('generate')
-    .description('continue a text, or answer a conversation')
+  command
     .addOption(
       new Option('-p, --prompt <text>', 'text to continue; "-" reads standard input').conflicts([
         'messages',

@@ -16,12 +16,10 @@ interface ModelsFlags {
 }
 
 export function addModelsCommand(
-  program: Command,
+  command: Command,
   run: (flags: ModelsFlags) => Promise<void>,
 ): void {
-  program
-    .command('models')
-    .description('list the models with short names')
+  command
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(
       'after',

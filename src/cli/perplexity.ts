@@ -24,17 +24,17 @@ export interface PerplexityFlags extends ModelFlags {
   readonly separator?: string
   readonly bos?: BosRule
   readonly scoreEnd?: boolean
+  readonly packed?: boolean
+  readonly chat?: boolean
   readonly preset?: 'bitnet-paper'
   readonly json?: boolean
 }
 
 export function addPerplexityCommand(
-  program: Command,
+  command: Command,
   run: (file: string, flags: PerplexityFlags) => Promise<void>,
 ): void {
-  const command = program
-    .command('perplexity')
-    .description('measure how well a model predicts a text')
+  command
     .argument('<file>', 'a text file, or - for standard input')
     .option(
       '--window <tokens>',
@@ -49,6 +49,8 @@ export function addPerplexityCommand(
     .option('--separator <text>', 'text between documents, e.g. "<|endoftext|>"')
     .option('--bos <rule>', BOS_HELP, parseBos)
     .option('--score-end', 'score the end token after each document too')
+    .option('--packed', 'documents one after the other, windows across their borders')
+    .option('--chat', 'documents are conversations of lines such as "User: Hello"')
     .option('--preset <name>', 'bitnet-paper: lines packed as its authors did', (text) =>
       parseChoice(text, ['bitnet-paper']),
     )
@@ -61,6 +63,7 @@ Examples:
   $ bitnet perplexity book.txt
   $ bitnet perplexity book.txt --window 512 --stride 256 --kv int8
   $ bitnet perplexity held-out.txt --separator "<|endoftext|>" --json
+  $ bitnet perplexity talks.txt --separator "<|endoftext|>" --packed --chat
   $ bitnet perplexity wiki.test.raw --preset bitnet-paper`,
     )
     .action(run)
@@ -78,9 +81,9 @@ export async function runPerplexity(
   const line = new StatusLine(surroundings.stderr)
   try {
     await using model = await loadFlaggedModel(flags, surroundings, signal)
-    const { window, stride, separator, bos, scoreEnd, preset } = flags
+    const { window, stride, separator, bos, scoreEnd, packed, chat, preset } = flags
     const report = await perplexity(model, text, {
-      ...{ window, stride, separator, bos, scoreEnd, preset, signal },
+      ...{ window, stride, separator, bos, scoreEnd, packed, chat, preset, signal },
       onProgress: ({ tokens, totalTokens }) =>
         line.show(`${formatCount(tokens)} of ${formatCount(totalTokens)} tokens`),
     })

@@ -1,8 +1,6 @@
 /**
  * Ties a command to this process: its streams, Ctrl-C, a reader that goes away, and the exit code.
  */
-import { loadEngine } from '../node/load-engine.ts'
-import { loadModel } from '../node/load-model.ts'
 import type { Surroundings } from './surroundings.ts'
 import { endQuietlyWhenClosed } from './terminal.ts'
 
@@ -16,8 +14,11 @@ export async function runInProcess(
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    loadModel,
-    loadEngine,
+    // Imported when they are needed: help and lists of the cache need neither.
+    loadModel: async (source, options) =>
+      (await import('../node/load-model.ts')).loadModel(source, options),
+    loadEngine: async (source, options) =>
+      (await import('../node/load-engine.ts')).loadEngine(source, options),
     onInterrupt: (handler) => {
       process.on('SIGINT', handler)
       return () => process.off('SIGINT', handler)

@@ -4,20 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { addBenchCommand, runBench } from './bench.ts'
-import { addCacheCommand, runCache } from './cache.ts'
-import { addChatCommand, runChat } from './chat.ts'
-import { addCompareCommand, runCompare } from './compare.ts'
-import { addConvertCommand, runConvert } from './convert.ts'
-import { addDoctorCommand, runDoctor } from './doctor.ts'
-import { addEmbedCommand, runEmbed } from './embed.ts'
-import { addEvalCommand, runEval } from './eval.ts'
+import { COMMANDS, type KeepExitCode } from './command-list.ts'
 import { isAbort, reportFailure } from './failure.ts'
-import { addGenerateCommand, runGenerate } from './generate.ts'
-import { addInspectCommand, runInspect } from './inspect.ts'
-import { addModelsCommand, runModels } from './models.ts'
-import { addPerplexityCommand, runPerplexity } from './perplexity.ts'
-import { addPullCommand, runPull } from './pull.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
 const EXAMPLES = `
@@ -39,33 +27,30 @@ DEBUG=1 shows where an error came from.`
 /** Runs one command line, without the program's name, and returns the exit code. */
 export async function runCli(args: readonly string[], surroundings: Surroundings): Promise<number> {
   let exitCode: number = EXIT.ok
-  /** Commander's actions return nothing, so the exit code is kept here. */
-  const keep =
-    <A extends unknown[]>(command: (...args: [...A, Surroundings]) => Promise<number>) =>
-    async (...commandArgs: A): Promise<void> => {
-      exitCode = await command(...commandArgs, surroundings)
+  const keep: KeepExitCode =
+    (run) =>
+    async (...commandArgs) => {
+      exitCode = await run(...commandArgs, surroundings)
     }
   const program = createProgram(surroundings)
-  addGenerateCommand(program, (flags) => keep(runGenerate)(flags))
-  addChatCommand(program, (flags) => keep(runChat)(flags))
-  addBenchCommand(program, (flags) => keep(runBench)(flags))
-  addCompareCommand(program, (models, flags) => keep(runCompare)(models, flags))
-  addEmbedCommand(program, (flags) => keep(runEmbed)(flags))
-  addEvalCommand(program, (flags) => keep(runEval)(flags))
-  addPerplexityCommand(program, (file, flags) => keep(runPerplexity)(file, flags))
-  addInspectCommand(program, (source, flags) => keep(runInspect)(source, flags))
-  addPullCommand(program, (name, flags) => keep(runPull)(name, flags))
-  addModelsCommand(program, (flags) => keep(runModels)(flags))
-  addCacheCommand(program, (action, names, flags) => keep(runCache)(action, names, flags))
-  addDoctorCommand(program, (flags) => keep(runDoctor)(flags))
-  addConvertCommand(program, (source, target, flags) => keep(runConvert)(source, target, flags))
+  const wanted = wantedCommand(args)
   try {
+    for (const { name, description, define } of COMMANDS) {
+      const command = program.command(name).description(description)
+      if (name === wanted) await define(command, keep)
+    }
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
     if (isAbort(error)) return EXIT.interrupted
     return reportFailure(error, surroundings)
   }
+}
+
+/** The first word that is no flag, or the one after `help`. */
+function wantedCommand(args: readonly string[]): string | undefined {
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'))
+  return first === 'help' ? second : first
 }
 
 function createProgram({ stdout, stderr }: Surroundings): Command {

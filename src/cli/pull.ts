@@ -14,12 +14,10 @@ interface PullFlags {
 }
 
 export function addPullCommand(
-  program: Command,
+  command: Command,
   run: (name: string, flags: PullFlags) => Promise<void>,
 ): void {
-  program
-    .command('pull')
-    .description('fetch a model into the cache')
+  command
     .argument('<model>', 'alias, owner/name, hf:owner/name[:file][@revision] or address')
     .option('--json', 'print one JSON object, and nothing else, on standard output')
     .addHelpText(

@@ -3,8 +3,6 @@
  * packed by bzip2 or not.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
-import Bunzip from 'seek-bzip'
 import { FormatError } from '../errors.ts'
 import { hellaswagRows, jsonlRows, wikitextRows } from '../eval/dataset-text.ts'
 import type { DatasetRow } from '../eval/task.ts'
@@ -31,12 +29,15 @@ export async function readDatasetFile(path: string, taskName: string): Promise<D
   }
   if (path.endsWith('.parquet')) return readParquet(path)
   const bytes = await readFile(path)
-  const text = path.endsWith('.bz2') ? unpacked(bytes, path) : bytes.toString('utf8')
+  const text = path.endsWith('.bz2') ? await unpacked(bytes, path) : bytes.toString('utf8')
   if (path.endsWith('.jsonl')) return jsonlRows(text, path)
   return taskName === 'wikitext' ? wikitextRows(text) : hellaswagRows(text, path)
 }
 
 async function readParquet(path: string): Promise<DatasetRow[]> {
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import(
+    'hyparquet'
+  )
   const file = await asyncBufferFromFile(path)
   try {
     const metadata = await parquetMetadataAsync(file)
@@ -53,7 +54,8 @@ async function readParquet(path: string): Promise<DatasetRow[]> {
   }
 }
 
-function unpacked(bytes: Buffer, path: string): string {
+async function unpacked(bytes: Buffer, path: string): Promise<string> {
+  const { default: Bunzip } = await import('seek-bzip')
   let text = Buffer.alloc(1 << 20)
   let length = 0
   const writeByte = (byte: number): void => {

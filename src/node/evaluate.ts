@@ -11,7 +11,6 @@ import type { TaskMetrics } from '../eval/metrics.ts'
 import { tasksNamed } from '../eval/tasks/all-tasks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { type FetchDatasetFile, loadTask } from './eval-datasets.ts'
-import { fetchDatasetFile } from './eval-hub.ts'
 
 export interface EvaluateOptions extends TaskRunOptions {
   /** A folder with the datasets' files. Unset: the Hugging Face hub, cached. */
@@ -46,7 +45,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<EvaluationReport> {
   const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
-  const { dataDir, signal, fetchFile = fetchDatasetFile } = options
+  const { dataDir, signal, fetchFile = fetchFromHub } = options
   const results: Record<string, TaskMetrics> = {}
   for (const task of tasksNamed(taskNames)) {
     options.onTask?.(task.name)
@@ -60,3 +59,7 @@ export async function evaluate(
     config: { ...settings, limit: options.limit ?? null, dataDir: dataDir ?? null },
   }
 }
+
+/** Imported when it is needed: the package's entry must not load what speaks HTTP. */
+const fetchFromHub: FetchDatasetFile = async (...file) =>
+  (await import('./eval-hub.ts')).fetchDatasetFile(...file)

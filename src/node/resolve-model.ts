@@ -11,7 +11,6 @@ import { type HubModel, parseModelName, type UrlModel } from '../hub/model-name.
 import type { DownloadProgress } from '../hub/transfer-meter.ts'
 import { findCached } from './hub/cached-model.ts'
 import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
-import { notCached, pullModel } from './hub/pull-model.ts'
 import type { PullOptions } from './hub/pull-report.ts'
 
 /** The model that comes with the package, and what loads when none is named. */
@@ -55,6 +54,8 @@ export async function resolveModel(
   const { model, settings } = resolved
   const cached = await findCached(settings.cacheFolder, model)
   if (cached !== undefined) return cached
+  // Most starts fetch nothing, and need not wait for what speaks HTTP.
+  const { notCached, pullModel } = await import('./hub/pull-model.ts')
   if (settings.offline) throw notCached(model, settings)
   return (await pullModel(model, settings, options)).path
 }
