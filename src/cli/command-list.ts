@@ -76,7 +76,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'inspect',
-    description: 'show what is in a model file',
+    description: 'show what is in a model, here or at the hub',
     async define(command, keep) {
       const { addInspectCommand, runInspect } = await import('./inspect.ts')
       addInspectCommand(command, (source, flags) => keep(runInspect)(source, flags))

@@ -26,8 +26,6 @@ export interface ModelFlags {
 /** What the sampling flags mean; the other options have flags of their own, or none. */
 export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft'>
 
-export const KV_HELP = 'precision of the KV cache: f32, f16, int8 or int4 (default: f16)'
-
 const LOAD_KEYS = ['backend', 'isa', 'head', 'weights', 'kv', 'threads', 'image'] as const
 const SAMPLING_KEYS = [
   'maxTokens',
@@ -59,7 +57,11 @@ export function addRunFlags(command: Command): Command {
     .option('--isa <name>', 'kernel variant, e.g. x86-avx2 or wasm-simd')
     .option('--head <type>', 'precision of the output head: f16, int8 or int4', parseHead)
     .option('--weights <packing>', 'ternary weights in memory: auto, 2bit or base3', parsePacking)
-    .option('--kv <type>', KV_HELP, parseKv)
+    .option(
+      '--kv <type>',
+      'precision of the KV cache: f32, f16, int8 or int4 (default: f16)',
+      parseKv,
+    )
     .option('--threads <count>', 'threads (default: the physical cores)', wholeNumber({ min: 1 }))
     .option('--no-image', 'neither use nor keep a packed image of the weights')
 }
@@ -132,11 +134,11 @@ function parseBackend(text: string): string {
   return parseChoice(text, ['auto', 'native', 'wasm', 'reference'])
 }
 
-function parseHead(text: string): string {
+export function parseHead(text: string): 'f16' | 'int8' | 'int4' {
   return parseChoice(text, ['f16', 'int8', 'int4'])
 }
 
-function parsePacking(text: string): string {
+export function parsePacking(text: string): 'auto' | '2bit' | 'base3' {
   return parseChoice(text, ['auto', '2bit', 'base3'])
 }
 

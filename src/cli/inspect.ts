@@ -7,8 +7,7 @@ import { BitnetError } from '../errors.ts'
 import type { OpenedModel } from '../formats/model-file.ts'
 import { loadTokenizer } from '../generate/assemble-model.ts'
 import { findCached } from '../node/hub/cached-model.ts'
-import { notCached } from '../node/hub/pull-model.ts'
-import { openRemoteModel, type RemoteModel } from '../node/hub/remote-model.ts'
+import type { RemoteModel } from '../node/hub/remote-model.ts'
 import { openModelFile } from '../node/open-model.ts'
 import { resolveName } from '../node/resolve-model.ts'
 import { parseHead, parseKv, parsePacking } from './generation-flags.ts'
@@ -23,12 +22,10 @@ export interface InspectFlags extends MemoryOptions {
 }
 
 export function addInspectCommand(
-  program: Command,
+  command: Command,
   run: (source: string | undefined, flags: InspectFlags) => Promise<void>,
 ): void {
-  program
-    .command('inspect')
-    .description('show what is in a model')
+  command
     .argument(
       '[model]',
       'name, owner/name, address, .gguf, .safetensors or folder (default: embedded)',
@@ -112,6 +109,11 @@ async function openNamed(
   const { model, settings } = resolved
   const cached = await findCached(settings.cacheFolder, model)
   if (cached !== undefined) return openLocal(cached)
+  // What is on this machine need not wait for what speaks HTTP.
+  const [{ notCached }, { openRemoteModel }] = await Promise.all([
+    import('../node/hub/pull-model.ts'),
+    import('../node/hub/remote-model.ts'),
+  ])
   if (settings.offline) throw notCached(model, settings)
   line.show('Reading the header')
   const remote = await openRemoteModel(model, settings, { signal })

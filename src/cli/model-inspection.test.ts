@@ -59,7 +59,9 @@ function madeFile(config: JsonObject): SafetensorsFile {
 describe('a ternary model', () => {
   test('is counted, weight by weight', async () => {
     const seen: number[][] = []
-    const model = await inspectModel(madeFile(CONFIG), (...layer) => seen.push(layer))
+    const model = await inspectModel(madeFile(CONFIG), {
+      onLayer: (...layer) => seen.push(layer),
+    })
     expect(model.layers).toEqual([
       { layer: 0, weights: TERNARY, minus: 0.25, zero: 0.5, plus: 0.25 },
     ])
@@ -71,26 +73,61 @@ describe('a ternary model', () => {
     expect(model.tensors).toHaveLength(Object.keys(SHAPES).length)
   })
 
-  test('needs two bits a weight, a scale a row, its table, norms and a cache', async () => {
-    const { memory } = await inspectModel(madeFile(CONFIG), () => {})
+  test('is described by its header alone, with the memory it needs, when nobody counts', async () => {
+    const file = madeFile(CONFIG)
+    const blind = [...file.tensors].map(([name, tensor]): [string, TensorInfo] => [
+      name,
+      { ...tensor, source: { ...tensor.source, read: () => Promise.reject(new Error('read')) } },
+    ])
+    const model = await inspectModel({ ...file, tensors: new Map(blind) })
+    expect(model).toMatchObject({ layers: [], origins: ['F32'], lossless: null })
+    expect(model.parameters.ternary).toBe(TERNARY)
     const stackedRows = 64 + 32 + 128 + 32
-    expect(memory).toEqual({
-      ternaryBytes: TERNARY / 4 + 4 * stackedRows,
-      denseBytes: {
-        f16: 2 * VOCAB * DIM + 4 * NORMS,
-        int8: VOCAB * (DIM + 4) + 4 * NORMS,
-      },
-      // Keys and values, one head of 16, two bytes.
+    const ternaryBytes = TERNARY / 4 + 4 * stackedRows
+    // Rows of the table in whole stripes of 16.
+    const denseBytes = 4 * 48 * DIM + 4 * NORMS
+    expect(model.memory).toMatchObject({ ternaryBytes, denseBytes, head: 'f32', packing: '2bit' })
+    // Keys and values of one head: 16 numbers each, and with int8 a scale.
+    expect(model.memory?.caches).toEqual([
+      { kv: 'f16', bytesPerToken: 64 },
+      { kv: 'int8', bytesPerToken: 36 },
+    ])
+    // The context of 100, in whole blocks of 16 positions.
+    expect(model.memory?.totals).toContainEqual({
+      context: 100,
+      batch: 4,
       kv: 'f16',
-      cacheBytesPerToken: 64,
-      // The context of 100, in whole blocks of 16 positions.
-      cacheBytesAtFullContext: 64 * 112,
+      bytes: ternaryBytes + denseBytes + 4 * 112 * 64,
     })
+  })
+
+  test('needs what the flags ask for, at contexts that double up to its own', async () => {
+    const file = madeFile({ ...CONFIG, max_position_embeddings: 5000 })
+    const { memory } = await inspectModel(file, { kv: 'int4', head: 'f16', weights: 'base3' })
+    expect(memory).toMatchObject({
+      packing: 'base3',
+      head: 'f16',
+      denseBytes: 2 * 48 * DIM + 4 * NORMS,
+    })
+    const seen = memory?.totals.map(({ context, batch, kv }) => [context, batch, kv])
+    expect(seen).toEqual(
+      [512, 2048, 4096, 5000].flatMap((context) => [1, 4, 8].map((n) => [context, n, 'int4'])),
+    )
   })
 })
 
+test('a file that lacks a tensor shows why it cannot be run, and its configuration', async () => {
+  const file = madeFile(CONFIG)
+  const tensors = new Map(file.tensors)
+  tensors.delete('model.norm.weight')
+  const model = await inspectModel({ ...file, tensors })
+  expect(model.config?.dim).toBe(DIM)
+  expect(model.memory).toBeNull()
+  expect(model.problem).toContain('model.norm.weight')
+})
+
 test('a model that cannot be run still shows its tensors, and why', async () => {
-  const model = await inspectModel(madeFile({ ...CONFIG, model_type: 'mamba' }), () => {})
+  const model = await inspectModel(madeFile({ ...CONFIG, model_type: 'mamba' }))
   expect(model.config).toBeNull()
   expect(model.memory).toBeNull()
   expect(model.problem).toContain('model_type')

@@ -20,7 +20,10 @@ export interface SpeculationFlags {
 export function addSpeculationFlags(command: Command): Command {
   return command
     .option('--speculate', 'guess tokens from repetitions; the text stays the same')
-    .option('--draft <model>', 'guess tokens with a smaller model of the same vocabulary')
+    .option(
+      '--draft <model>',
+      'guess tokens with a smaller model of the same vocabulary: name, file or folder',
+    )
 }
 
 /** A model, the draft that guesses for it if one was asked for, and options that use it. */

@@ -80,7 +80,12 @@ function chooseWanted(files: readonly Listed[], name: string, wanted: string): C
       { source: `${name}:${wanted}` },
     )
   }
-  return { main: wanted, paths: [...sideFiles(files), wanted], reason: `${wanted}: as asked` }
+  const folder = wanted.slice(0, wanted.lastIndexOf('/') + 1)
+  return {
+    main: wanted,
+    paths: [...sideFiles(files, folder), wanted],
+    reason: `${wanted}: as asked`,
+  }
 }
 
 function chooseCheckpoint(files: readonly Listed[]): ChosenFiles | undefined {
@@ -104,8 +109,11 @@ function chooseCheckpoint(files: readonly Listed[]): ChosenFiles | undefined {
   }
 }
 
-function sideFiles(files: readonly Listed[]): string[] {
-  return SIDE_FILES.filter((name) => files.some(({ path }) => path === name))
+/** @param folder where the weights are: empty, or ending in "/" */
+function sideFiles(files: readonly Listed[], folder = ''): string[] {
+  return SIDE_FILES.map((name) => folder + name).filter((wanted) =>
+    files.some(({ path }) => path === wanted),
+  )
 }
 
 function oneFile(path: string): ChosenFiles {

@@ -25,11 +25,15 @@ export interface RepoRevision {
   readonly commit: string
   /** Whether its owners ask for consent before they hand files out. */
   readonly gated: boolean
+  /** As its page states it, e.g. "mit"; undefined where it does not. */
+  readonly licence: string | undefined
 }
 
 /** More than any model's files; the largest on the hub are under 10^12 bytes. */
 const MAX_FILE_BYTES = 2 ** 44
 const MAX_PATH_CHARS = 400
+/** A licence's name goes to people's terminals. */
+const LICENCE = /^[\w][\w .,()+-]{0,79}$/
 /** Names that Windows reserves, whatever ending follows. */
 const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
 
@@ -52,9 +56,23 @@ function isSafeName(name: string): boolean {
 
 /** @throws FormatError unless it names a commit */
 export function readRevision(value: unknown, source: string): RepoRevision {
-  const { sha, gated } = asObject(value, source)
+  const { sha, gated, cardData, tags } = asObject(value, source)
   if (typeof sha !== 'string' || !isCommit(sha)) throw wrong('sha', 'a commit', sha, source)
-  return { commit: sha, gated: gated !== undefined && gated !== false }
+  return {
+    commit: sha,
+    gated: gated !== undefined && gated !== false,
+    licence: readLicence(cardData, tags),
+  }
+}
+
+/** From the model card's header, or from what the hub made of it. */
+function readLicence(card: unknown, tags: unknown): string | undefined {
+  const fields = isObject(card) ? [card['license_name'], card['license']] : []
+  const tag = Array.isArray(tags)
+    ? tags.find((one): one is string => typeof one === 'string' && one.startsWith('license:'))
+    : undefined
+  const stated = [...fields, tag?.slice('license:'.length)]
+  return stated.find((one): one is string => typeof one === 'string' && LICENCE.test(one))
 }
 
 export function isCommit(text: string): boolean {
@@ -110,10 +128,12 @@ function readSize(value: unknown, source: string): number {
 }
 
 function asObject(value: unknown, source: string): { readonly [key: string]: unknown } {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as { readonly [key: string]: unknown }
-  }
+  if (isObject(value)) return value
   throw wrong('answer', 'an object', value, source)
+}
+
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wrong(field: string, expected: string, value: unknown, source: string): FormatError {

@@ -104,8 +104,11 @@ export class HubClient {
     for (;;) {
       try {
         const { response } = await this.request(address, { signal })
-        const text = await readBounded(response, address)
-        return { value: parseJson(text, address), link: response.headers.get('Link') }
+        const bytes = await readBounded(response, address, MAX_JSON_BYTES)
+        return {
+          value: parseJson(new TextDecoder().decode(bytes), address),
+          link: response.headers.get('Link'),
+        }
       } catch (error) {
         await this.retry(error, patience, address)
       }
@@ -166,20 +169,26 @@ function refused(response: Response, url: URL): RefusedError {
   )
 }
 
-async function readBounded(response: Response, address: string): Promise<string> {
+/** @throws DownloadError if the body has more than `limit` bytes; the rest is not read */
+export async function readBounded(
+  response: Response,
+  address: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = []
   let size = 0
   for await (const part of response.body ?? []) {
     size += part.length
-    if (size > MAX_JSON_BYTES) {
+    if (size > limit) {
       throw new DownloadError(
-        `Expected at most ${MAX_JSON_BYTES} bytes of metadata from ${address}, got more.`,
+        `Expected at most ${limit} bytes from ${address}, which is what was asked for, but the ` +
+          'server sends more.',
         { url: address },
       )
     }
     parts.push(part)
   }
-  return new TextDecoder().decode(Buffer.concat(parts))
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 function parseJson(text: string, address: string): unknown {

@@ -3,14 +3,19 @@
  */
 import { DownloadError } from '../../errors.ts'
 import type { HubModel } from '../../hub/model-name.ts'
-import { nextPage, type RepoFile, readRevision, readTree } from '../../hub/repo-file.ts'
+import {
+  nextPage,
+  type RepoFile,
+  type RepoRevision,
+  readRevision,
+  readTree,
+} from '../../hub/repo-file.ts'
 import type { HubClient } from './hub-client.ts'
 
 /** Of 1,000 entries; the largest model repositories have some hundred files. */
 const MAX_PAGES = 40
 
-export interface ListedRepository {
-  readonly commit: string
+interface ListedRepository extends RepoRevision {
   readonly files: readonly RepoFile[]
 }
 
@@ -22,9 +27,9 @@ export async function listRepository(
 ): Promise<ListedRepository> {
   const { endpoint } = client.settings
   const info = `${endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}`
-  const { commit } = readRevision((await client.json(info, signal)).value, info)
+  const found = readRevision((await client.json(info, signal)).value, info)
   const files: RepoFile[] = []
-  const tree = `${endpoint}/api/models/${repo}/tree/${commit}?recursive=true`
+  const tree = `${endpoint}/api/models/${repo}/tree/${found.commit}?recursive=true`
   let page: string | undefined = tree
   for (let pages = 0; page !== undefined; pages++) {
     const { value, link } = await client.json(page, signal)
@@ -38,7 +43,7 @@ export async function listRepository(
       )
     }
   }
-  return { commit, files }
+  return { ...found, files }
 }
 
 /** A next page is a page of the same list, whatever the header says. */

@@ -1,0 +1,205 @@
+/**
+ * Opens a named model where it is, at the hub or on another server: headers, and the small files beside
+ * a checkpoint, are read with range requests; weights only as far as somebody reads them.
+ */
+import { FormatError, ModelNotFoundError } from '../../errors.ts'
+import type { ByteSource, OpenedModel } from '../../formats/model-file.ts'
+import {
+  MAX_SIDE_FILE_BYTES,
+  type ModelFolder,
+  openCheckpoint,
+  openGguf,
+  openModelFolder,
+} from '../../formats/model-folder.ts'
+import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
+import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
+import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
+import { type RepoFile, resolvePath } from '../../hub/repo-file.ts'
+import { HubClient, readBounded } from './hub-client.ts'
+import type { HubSettings } from './hub-settings.ts'
+import { listRepository } from './list-repository.ts'
+import { type Pace, Patience, USUAL_PACE } from './patience.ts'
+import { inPlainWords } from './pull-model.ts'
+
+/** What a server tells about a model. */
+export interface RemoteFacts {
+  readonly model: string
+  /** What would be fetched, and why. */
+  readonly reason: string
+  readonly files: number
+  readonly totalBytes: number
+  /** The commit; null for an address. */
+  readonly revision: string | null
+  /** As the hub states it; null where it does not. */
+  readonly licence: string | null
+  /** Whether its owners hand it out to those who accepted their terms only. */
+  readonly gated: boolean
+}
+
+export interface RemoteModel {
+  readonly opened: OpenedModel
+  readonly facts: RemoteFacts
+  /** Bytes of files that were read so far. */
+  readonly readBytes: () => number
+  /** Closes the file and all connections. */
+  readonly close: () => Promise<void>
+}
+
+/** A header is read from its start, and twice as much each time; a block is its first piece. */
+const BLOCK_BYTES = 1 << 20
+
+/**
+ * @throws ModelNotFoundError | DownloadError | FormatError, or the signal's reason
+ */
+export async function openRemoteModel(
+  model: HubModel | UrlModel,
+  settings: HubSettings,
+  { signal, pace = USUAL_PACE }: { readonly signal?: AbortSignal; readonly pace?: Pace } = {},
+): Promise<RemoteModel> {
+  const client = new HubClient(settings, pace)
+  let readBytes = 0
+  const open = (url: string, blockBytes = BLOCK_BYTES): Promise<ByteSource> => {
+    const onBytes = (count: number): void => {
+      readBytes += count
+    }
+    const fetch = boundedFetch({ client, model, pace, limit: blockBytes, onBytes })
+    return openRangeSource(new URL(url), { fetch, blockBytes, ...(signal ? { signal } : {}) })
+  }
+  try {
+    const { opened, facts } =
+      model.kind === 'url'
+        ? await openAddress(model, open)
+        : await openRepository(client, model, open, signal)
+    const close = async (): Promise<void> => {
+      await opened.file.close()
+      await client.close()
+    }
+    return { opened, facts, readBytes: () => readBytes, close }
+  } catch (error) {
+    await client.close()
+    throw inPlainWords(error, model, settings)
+  }
+}
+
+type Open = (url: string, blockBytes?: number) => Promise<ByteSource>
+type Opened = Pick<RemoteModel, 'opened' | 'facts'>
+
+async function openAddress({ url }: UrlModel, open: Open): Promise<Opened> {
+  if (new URL(url).pathname.endsWith('.safetensors')) {
+    throw new ModelNotFoundError(
+      `Expected the address of a .gguf file, or of a repository at the hub, got ${url}. A ` +
+        'safetensors file needs config.json beside it; fetch both into a folder and name that.',
+      { source: url },
+    )
+  }
+  const source = await open(url)
+  const facts = {
+    model: url,
+    reason: 'the file at this address',
+    files: 1,
+    totalBytes: source.size,
+    revision: null,
+    licence: null,
+    gated: false,
+  }
+  return { opened: { file: await openGguf(source), tokenizerFiles: {} }, facts }
+}
+
+async function openRepository(
+  client: HubClient,
+  model: HubModel,
+  open: Open,
+  signal: AbortSignal | undefined,
+): Promise<Opened> {
+  const listed = await listRepository(client, model, signal)
+  const chosen = chooseFiles(listed.files, model.repo, model.file)
+  const files = listed.files.filter(({ path }) => chosen.paths.includes(path))
+  const urlOf = (path: string): string =>
+    client.settings.endpoint + resolvePath(model.repo, listed.commit, path)
+  const facts = {
+    model: formatModelName(model),
+    reason: chosen.reason,
+    files: files.length,
+    totalBytes: files.reduce((sum, { size }) => sum + size, 0),
+    revision: listed.commit,
+    licence: listed.licence ?? null,
+    gated: listed.gated,
+  }
+  return { opened: await openChosen(chosen, files, model.repo, urlOf, open), facts }
+}
+
+async function openChosen(
+  { main, paths }: ChosenFiles,
+  files: readonly RepoFile[],
+  repo: string,
+  urlOf: (path: string) => string,
+  open: Open,
+): Promise<OpenedModel> {
+  if (main?.endsWith('.gguf') === true) {
+    return { file: await openGguf(await open(urlOf(main))), tokenizerFiles: {} }
+  }
+  const prefix = main === undefined ? '' : main.slice(0, main.lastIndexOf('/') + 1)
+  const folder: ModelFolder = {
+    name: repo,
+    list: async () => paths.map((path) => path.slice(prefix.length)),
+    pathOf: (file) => urlOf(prefix + file),
+    open: (file) => open(urlOf(prefix + file)),
+    read: async (file) => {
+      const found = files.find(({ path }) => path === prefix + file)
+      return found === undefined ? undefined : readWhole(found, urlOf, open)
+    },
+  }
+  if (main === undefined) return openModelFolder(folder)
+  return openCheckpoint(folder, urlOf(main), [main.slice(prefix.length)])
+}
+
+async function readWhole(
+  { path, size }: RepoFile,
+  urlOf: (path: string) => string,
+  open: Open,
+): Promise<Uint8Array> {
+  if (size > MAX_SIDE_FILE_BYTES) {
+    throw new FormatError(
+      `Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${urlOf(path)}, got ${size}.`,
+      { field: path, path: urlOf(path) },
+    )
+  }
+  if (size === 0) return new Uint8Array(0)
+  const source = await open(urlOf(path), size)
+  try {
+    return await source.read(0, size)
+  } finally {
+    await source.close()
+  }
+}
+
+interface FetchParts {
+  readonly client: HubClient
+  readonly model: HubModel | UrlModel
+  readonly pace: Pace
+  /** Bytes that one request asks for at most. */
+  readonly limit: number
+  readonly onBytes: (count: number) => void
+}
+
+/** Requests of the client's, tried again; a server that sends a whole model instead is not heard out. */
+function boundedFetch({ client, model, pace, limit, onBytes }: FetchParts): RangeFetch {
+  return async (url, { headers, signal }) => {
+    const patience = new Patience(pace, signal)
+    for (;;) {
+      try {
+        const { response } = await client.request(url.href, { headers, signal })
+        const body = await readBounded(response, url.href, limit)
+        onBytes(body.length)
+        return new Response(body, {
+          status: response.status,
+          headers: new Headers([...response.headers]),
+        })
+      } catch (error) {
+        await client.retry(error, patience, url.href).catch((final: unknown) => {
+          throw inPlainWords(final, model, client.settings)
+        })
+      }
+    }
+  }
+}
