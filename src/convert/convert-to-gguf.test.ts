@@ -112,6 +112,9 @@ describe('converting a checkpoint', () => {
         'general.sampling.temp': 0.5,
         'general.sampling.top_k': 40,
       })
+      const chatTemplate = 'of its own file'
+      const beside = await convert({ file, tokenizerFiles: { ...tokenizerFiles, chatTemplate } })
+      expect(beside.file.metadata.get('tokenizer.chat_template')).toBe(chatTemplate)
       const tokens = metadata.get('tokenizer.ggml.tokens') as string[]
       const types = metadata.get('tokenizer.ggml.token_type') as Int32Array
       expect([tokens.length, tokens[0], tokens[2], tokens[511]]).toEqual([

@@ -88,7 +88,7 @@ export function vocabularyKeys(
   addId(core, 'bos', bos)
   addId(core, 'eos', ends[0])
   addId(core, 'padding', pad ?? ends[0])
-  const template = chatTemplate(tokenizerConfig, config, vocabSize)
+  const template = chatTemplate(files, config, vocabSize)
   if (template !== undefined) {
     core.push(['tokenizer.chat_template', { type: 'string', value: template }])
   }
@@ -203,12 +203,13 @@ function endIds(
   return [...new Set(ids.filter((id) => isIdBelow(id, Number.MAX_SAFE_INTEGER)))]
 }
 
+/** Of chat_template.jinja, or else of tokenizer_config.json. */
 function chatTemplate(
-  tokenizerConfig: JsonObject,
+  { chatTemplate: beside, tokenizerConfig = {} }: TokenizerFiles,
   config: JsonObject,
   vocabSize: number,
 ): string | undefined {
-  const given: unknown = tokenizerConfig['chat_template']
+  const given: unknown = beside ?? tokenizerConfig['chat_template']
   const named: unknown = Array.isArray(given)
     ? given.find((entry: unknown) => isObject(entry) && entry['name'] === 'default')?.template
     : given
