@@ -4,24 +4,16 @@
  */
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
-import { type BosRule, prefixToken, rollingWindows } from './encode-request.ts'
 import { utf8Length } from './metrics.ts'
 import { scoreGroups } from './score-groups.ts'
-import type { TokenSequence } from './score-plan.ts'
 import { withScoringModel } from './scoring-model.ts'
+import { type DocumentRules, documentsOf, paperDocuments } from './text-documents.ts'
 
-export interface PerplexityOptions {
+export interface PerplexityOptions extends DocumentRules {
   /** Most tokens that a token's probability depends on. Unset: the model's context. */
   readonly window?: number | undefined
   /** Tokens scored a window, at most `window`; fewer give each more context. Unset: `window`. */
   readonly stride?: number | undefined
-  /** Text between documents, e.g. "<|endoftext|>". Unset: the text is one document. */
-  readonly separator?: string | undefined
-  /** Whether each document begins with the begin token. Unset: as the tokenizer does. */
-  readonly bos?: BosRule | undefined
-  /** Score the end token after each document too. Unset: false. */
-  readonly scoreEnd?: boolean | undefined
   /**
    * `bitnet-paper`: as the BitNet b1.58 authors measured. Each line that is not empty ends in the end
    * token; lines are packed into pieces of at most 2,048 tokens that start with the begin token, and
@@ -47,14 +39,6 @@ export interface PerplexityReport {
   readonly stride: number
 }
 
-interface Documents {
-  readonly sequences: readonly TokenSequence[]
-  /** What is scored, for counting words and bytes. */
-  readonly texts: readonly string[]
-  readonly documents: number
-  readonly skippedLines: number
-}
-
 /** Length of the authors' pieces. */
 const PAPER_TOKENS = 2048
 
@@ -70,11 +54,19 @@ export async function perplexity(
 ): Promise<PerplexityReport> {
   const { contextLength } = model.config
   const isPaper = options.preset === 'bitnet-paper'
+  if (isPaper && (options.packed || options.chat)) {
+    throw new UsageError('Expected a preset or a packing of your own, got both. Leave one out.')
+  }
+  if (options.chat && options.bos !== undefined) {
+    throw new UsageError(
+      "Expected no rule for the begin token with chat: the model's template has it or not.",
+    )
+  }
   const window = checked('window', options.window ?? contextLength, contextLength)
   const stride = checked('stride', options.stride ?? window, window)
   const documents = isPaper
     ? paperDocuments(model.tokenizer, text, Math.min(PAPER_TOKENS, contextLength))
-    : separateDocuments(model.tokenizer, text, options, window, stride)
+    : documentsOf(model.tokenizer, text, options, window, stride)
   if (documents.sequences.length === 0) {
     throw new UsageError('Expected a text with at least one token to score, got none.')
   }
@@ -117,59 +109,4 @@ export async function perplexity(
 function checked(name: string, value: number, limit: number): number {
   if (Number.isInteger(value) && value >= 1 && value <= limit) return value
   throw new UsageError(`Expected ${name} to be a whole number from 1 to ${limit}, got ${value}.`)
-}
-
-function separateDocuments(
-  tokenizer: TextTokenizer,
-  text: string,
-  { separator, bos = 'auto', scoreEnd }: PerplexityOptions,
-  window: number,
-  stride: number,
-): Documents {
-  const texts = (separator ? text.split(separator) : [text]).filter((part) => part.trim() !== '')
-  const end = scoreEnd ? [endToken(tokenizer)] : []
-  const isFirst = bos === 'always' || (bos === 'auto' && startsWithBos(tokenizer))
-  const sequences = texts.flatMap((part) => {
-    const ids = [...tokenizer.encode(part, { addBos: false }), ...end]
-    // Without a begin token the first token of a text stands before all others, and is not scored.
-    return rollingWindows(isFirst ? [prefixToken(tokenizer), ...ids] : ids, window, stride)
-  })
-  return { sequences, texts, documents: texts.length, skippedLines: 0 }
-}
-
-/** Whether the tokenizer puts its begin token before a text. */
-function startsWithBos(tokenizer: TextTokenizer): boolean {
-  return tokenizer.bosId !== undefined && tokenizer.encode('a')[0] === tokenizer.bosId
-}
-
-function endToken({ stopIds }: TextTokenizer): number {
-  const id = stopIds.at(0)
-  if (id !== undefined) return id
-  throw new UsageError('Expected a tokenizer with an end token, but this one has none.')
-}
-
-function paperDocuments(tokenizer: TextTokenizer, text: string, length: number): Documents {
-  const begin = prefixToken(tokenizer)
-  const end = endToken(tokenizer)
-  const pieces: number[][] = []
-  const texts: string[] = []
-  let piece: number[] = [begin]
-  let skippedLines = 0
-  for (const line of text.split('\n')) {
-    if (line === '') continue
-    const ids = [...tokenizer.encode(line, { addBos: false }), end]
-    if (ids.length + 1 > length) {
-      skippedLines++
-      continue
-    }
-    if (piece.length + ids.length > length) {
-      pieces.push(piece)
-      piece = [begin]
-    }
-    piece.push(...ids)
-    texts.push(`${line}\n`)
-  }
-  if (piece.length > 1) pieces.push(piece)
-  const sequences = pieces.map((tokens) => ({ tokens, firstTarget: 1 }))
-  return { sequences, texts, documents: pieces.length, skippedLines }
 }
