@@ -12,6 +12,8 @@ export interface FakeRepo {
   /** Entries of the tree that are no files of its own making. */
   readonly extraEntries?: readonly unknown[]
   readonly gated?: boolean
+  /** In the model card's header. */
+  readonly licence?: string
 }
 
 export type Fault =
@@ -36,6 +38,8 @@ export interface Asked {
 }
 
 export const COMMIT = '0123456789abcdef0123456789abcdef01234567'
+/** The branch of datasets in the form that all have. */
+const PARQUET = 'refs/convert/parquet'
 /** Smaller files are stored in git itself, and sent by the hub. */
 const LFS_FROM = 1000
 const PAGE = 3
@@ -105,8 +109,11 @@ export class FakeHub {
   #answer(request: IncomingMessage, response: ServerResponse): unknown {
     const asked = this.#record('hub', request)
     const url = new URL(request.url ?? '', 'http://x')
-    const api = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)$/.exec(url.pathname)
-    const resolve = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(url.pathname)
+    // Datasets are kept as "datasets/owner/name", which is also how their files are addressed.
+    const place = url.pathname.replace(/^\/api\/(models\/|(?=datasets\/))/, '/api/')
+    const api =
+      /^\/api\/((?:datasets\/)?[^/]+\/[^/]+)\/(revision|tree)\/([^/]+)(?:\/(.+))?$/.exec(place)
+    const resolve = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place)
     const name = api?.[1] ?? resolve?.[1] ?? ''
     const repo = this.repos.get(name)
     if (repo === undefined) return refuse(response, 401, 'RepoNotFound', 'Repository not found')
@@ -114,12 +121,14 @@ export class FakeHub {
       return refuse(response, 401, 'GatedRepo', `Access to model ${name} is restricted.`)
     }
     const revision = decodeURIComponent(api?.[3] ?? resolve?.[2] ?? '')
-    if (revision !== 'main' && revision !== COMMIT) {
+    if (![name.startsWith('datasets/') ? PARQUET : 'main', COMMIT].includes(revision)) {
       return refuse(response, 404, 'RevisionNotFound', 'Invalid rev id')
     }
-    if (api?.[2] === 'revision')
-      return this.#json(response, { id: name, sha: COMMIT, gated: false })
-    if (api !== null) return this.#tree(response, name, repo, url)
+    if (api?.[2] === 'revision') {
+      const cardData = repo.licence === undefined ? {} : { license: repo.licence }
+      return this.#json(response, { id: name, sha: COMMIT, gated: repo.gated ?? false, cardData })
+    }
+    if (api !== null) return this.#tree(response, name, repo, url, api[4])
     const path = decodeURIComponent(resolve?.[3] ?? '')
     const content = repo.files[path]
     if (content === undefined) return refuse(response, 404, 'EntryNotFound', 'Entry not found')
@@ -134,9 +143,9 @@ export class FakeHub {
     return response.writeHead(302, headers).end()
   }
 
-  #tree(response: ServerResponse, name: string, repo: FakeRepo, url: URL): void {
+  #tree(response: ServerResponse, name: string, repo: FakeRepo, url: URL, folder = ''): void {
     const entries: unknown[] = [
-      ...Object.entries(repo.files).map(([path, content]) => ({
+      ...inFolder(repo.files, decodeURIComponent(folder)).map(([path, content]) => ({
         type: 'file',
         path,
         size: content.length,
@@ -161,7 +170,7 @@ export class FakeHub {
 
   #store(request: IncomingMessage, response: ServerResponse): unknown {
     const asked = this.#record('storage', request)
-    const [, name, path] = /^\/([^/]+\/[^/]+)\/(.+)$/.exec(asked.path) ?? []
+    const [, name, path] = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/(.+)$/.exec(asked.path) ?? []
     const content = this.repos.get(name ?? '')?.files[path ?? '']
     if (content === undefined) return refuse(response, 404, 'EntryNotFound', 'no such file')
     return this.#send(asked, request, response, content)
@@ -234,6 +243,11 @@ export class FakeHub {
     if (cut) response.socket?.end()
     else response.end()
   }
+}
+
+function inFolder(files: FakeRepo['files'], folder: string): [string, Uint8Array][] {
+  const prefix = folder === '' ? '' : `${folder}/`
+  return Object.entries(files).filter(([path]) => path.startsWith(prefix))
 }
 
 export function sha256(content: Uint8Array): string {
