@@ -219,7 +219,13 @@ describe('Bonsai, a Qwen 3 body with weights of one or two bits and a scale a gr
   const sizes = { ...SMALL, layers: 1 }
   const shapes = huggingFaceShapes(sizes, { headNorms: true })
   const values = seededValues(shapes)
-  const metadata = metadataOf('qwen3', sizes, 1e6)
+  // The published ones are stretched four times as well.
+  const metadata = {
+    ...metadataOf('qwen3', sizes, 1e6),
+    'qwen3.rope.scaling.type': 'yarn',
+    'qwen3.rope.scaling.factor': 4,
+    'qwen3.rope.scaling.original_context_length': 4096,
+  }
 
   test.each([
     { type: 'Q1_0', group: 128, bits: 1 },
@@ -243,9 +249,32 @@ describe('Bonsai, a Qwen 3 body with weights of one or two bits and a scale a gr
       decoded.set(tensor.name, { ...tensor, ...place(encodeDense('F16', floats)) })
     }
     const file = { ...plain, tensors: coded }
-    expect(await configToRun(file)).toMatchObject({ linear: 'dense', headNorms: true })
+    expect(await configToRun(file)).toMatchObject({
+      linear: 'dense',
+      headNorms: true,
+      ropeScaling: { type: 'yarn', factor: 4, originalContext: 4096 },
+    })
     const logits = await logitsOf(file)
     expect(logits).toEqual(await logitsOf({ ...plain, tensors: decoded }))
     await expectPlain(file, logits)
+  })
+})
+
+describe.each<{ type: string; more: JsonObject }>([
+  { type: 'llama3', more: { low_freq_factor: 1, high_freq_factor: 4 } },
+  { type: 'linear', more: {} },
+  { type: 'yarn', more: { beta_fast: 16, attention_factor: 1.5 } },
+])('Llama with rope scaling $type', ({ type, more }) => {
+  const values = seededValues(huggingFaceShapes(SMALL, { head: true }))
+  const rope = { rope_type: type, factor: 8, original_max_position_embeddings: 64, ...more }
+  const json = jsonOf(SMALL, { model_type: 'llama', tie_word_embeddings: false })
+
+  test('agrees with plain loops, and differs from one without', async () => {
+    const file = mastersFile({ ...json, rope_parameters: { rope_theta: 10000, ...rope } }, values)
+    const logits = await logitsOf(file)
+    await expectPlain(file, logits)
+    const older = mastersFile({ ...json, rope_scaling: rope }, values)
+    expect(await logitsOf(older)).toEqual(logits)
+    expect(await logitsOf(mastersFile(json, values))).not.toEqual(logits)
   })
 })

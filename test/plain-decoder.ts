@@ -10,6 +10,7 @@ import { float16ToFloat32, float32ToFloat16 } from '../src/kernels/float16.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { type MatrixPart, planWeights } from '../src/model/weight-plan.ts'
 import { absmaxQuantize } from '../src/ternary/index.ts'
+import { rotated } from './plain-rotation.ts'
 
 const f = Math.fround
 
@@ -57,7 +58,8 @@ export async function plainVectors(
 
   for (const [i, layer] of plan.layers.entries()) {
     const isLocal = localAttention?.layers.includes(i) ?? false
-    const theta = isLocal ? localAttention?.ropeTheta : config.ropeTheta
+    const rotation =
+      isLocal && localAttention ? { headDim, ropeTheta: localAttention.ropeTheta } : config
     const window = (isLocal ? localAttention?.window : undefined) ?? Number.POSITIVE_INFINITY
     const [query, key, value] = await Promise.all(layer.qkv.map(linear))
     const [gate, up] = await Promise.all(layer.gateUp.map(linear))
@@ -84,7 +86,7 @@ export async function plainVectors(
     const values: Float32Array[] = []
     for (const [position, x] of stream.entries()) {
       const a = attentionNorm(x)
-      const rotate = (v: Float32Array) => rotated(v, position, headDim, theta ?? 0)
+      const rotate = (v: Float32Array) => rotated(v, position, rotation)
       const q = rotate(queryHeads(query(queryInput(a))))
       keys.push(rotate(keyHeads(key(keyInput(a)))).map(kept))
       values.push(value(valueInput(a)).map(kept))
@@ -163,16 +165,6 @@ function rmsNorm(x: Float32Array, weight: Float32Array, eps: number): Float32Arr
   const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length
   const inverse = f(1 / Math.sqrt(f(mean) + eps))
   return x.map((v, i) => f(v * inverse) * weight[i])
-}
-
-function rotated(x: Float32Array, position: number, headDim: number, theta: number): Float32Array {
-  const half = headDim / 2
-  return x.map((v, i) => {
-    const d = i % headDim
-    const angle = position * theta ** (-(d % half) / half)
-    const [cos, sin] = [f(Math.cos(angle)), f(Math.sin(angle))]
-    return d < half ? f(v * cos) - f(x[i + half] * sin) : f(v * cos) + f(x[i - half] * sin)
-  })
 }
 
 function attention(

@@ -3,6 +3,7 @@
  */
 
 import type { Activation } from '../kernels/commands.ts'
+import type { RopeScaling } from './rope-scaling.ts'
 
 export interface ModelConfig {
   /** What the file calls the architecture: a GGUF arch or a Hugging Face model_type. */
@@ -18,6 +19,8 @@ export interface ModelConfig {
   /** Positions the model was trained for. */
   readonly contextLength: number
   readonly ropeTheta: number
+  /** For a context longer than the first training's; not in layers with a window. Unset: none. */
+  readonly ropeScaling?: RopeScaling | undefined
   readonly normEps: number
   readonly activation: Activation
   /** SubLN: an RMSNorm before the output projection of attention and of the feed-forward. */

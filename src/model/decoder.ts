@@ -90,9 +90,10 @@ class BackendDecoder implements Decoder {
     this.#weights = weights
     this.cacheType = cacheType
     this.#owner = new BufferOwner(backend)
-    this.#rotations = new Rotations(this.#owner, config.headDim, config.ropeTheta)
+    const { headDim, ropeTheta, ropeScaling } = config
+    this.#rotations = new Rotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
-    this.#localRotations = local && new Rotations(this.#owner, config.headDim, local.ropeTheta)
+    this.#localRotations = local && new Rotations(this.#owner, headDim, local.ropeTheta)
     this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
     this.#logitIndices = new Int32Array(maxRows)
     try {

@@ -8,7 +8,6 @@ import {
   type ConfigFields,
   checkConfig,
   configError,
-  describe,
   lastPathPart,
   readInteger,
   readNumber,
@@ -16,6 +15,7 @@ import {
   refuse,
 } from './config-fields.ts'
 import { ggufFamily } from './families.ts'
+import { ropeScalingFromGguf } from './rope-scaling-fields.ts'
 
 /** Gemma 3 has five layers with a window to one without, whose rotation is another. */
 const GEMMA3_PATTERN = 6
@@ -57,6 +57,8 @@ export function configFromGguf(file: Pick<GgufFile, 'metadata' | 'tensors' | 'na
   }
   const vocabSize = file.tensors.get('token_embd.weight')?.shape[0]
   const nLayers = readInteger(fields, key('block_count'), CONFIG_LIMITS.layers)
+  const contextLength = readInteger(fields, key('context_length'), CONFIG_LIMITS.contextLength)
+  const ropeScaling = ropeScalingFromGguf(fields, key, contextLength)
   const config: ModelConfig = {
     architecture,
     name: readString(fields, 'general.name') ?? lastPathPart(source).replace(/\.gguf$/i, ''),
@@ -67,8 +69,9 @@ export function configFromGguf(file: Pick<GgufFile, 'metadata' | 'tensors' | 'na
     headDim,
     ffnDim: readInteger(fields, key('feed_forward_length'), CONFIG_LIMITS.ffnDim),
     vocabSize: readInteger(fields, key('vocab_size'), CONFIG_LIMITS.vocabSize, vocabSize),
-    contextLength: readInteger(fields, key('context_length'), CONFIG_LIMITS.contextLength),
+    contextLength,
     ropeTheta: readNumber(fields, key('rope.freq_base'), CONFIG_LIMITS.ropeTheta, 10000),
+    ...(ropeScaling && { ropeScaling }),
     normEps: readNumber(fields, key('attention.layer_norm_rms_epsilon'), CONFIG_LIMITS.normEps),
     ...family,
     tiedHead: !file.tensors.has('output.weight'),
@@ -90,11 +93,12 @@ function refuseFeatures(
 ): void {
   const experts = readInteger(fields, key('expert_count'), { min: 0, max: 1024 }, 0)
   refuse(fields, key('expert_count'), experts > 0, 'a mixture of experts')
-  const scaling = readString(fields, key('rope.scaling.type'), 'none')
-  refuse(fields, key('rope.scaling.type'), scaling !== 'none', `rope scaling ${describe(scaling)}`)
-  const linear = readNumber(fields, key('rope.scale_linear'), { min: 0, max: 1e6 }, 1)
-  refuse(fields, key('rope.scale_linear'), linear !== 1 && linear !== 0, 'linear rope scaling')
-  refuse(fields, 'rope_freqs.weight', file.tensors.has('rope_freqs.weight'), 'rope scaling factors')
+  refuse(
+    fields,
+    'rope_freqs.weight',
+    file.tensors.has('rope_freqs.weight'),
+    'a table of rope scaling factors',
+  )
 }
 
 /** A file without a window has none, whatever the architecture's own models have. */

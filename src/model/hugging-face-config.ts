@@ -20,6 +20,8 @@ import {
 } from './config-fields.ts'
 import { huggingFaceFamily, type TensorNames } from './families.ts'
 import { localLayers } from './gguf-config.ts'
+import type { RopeScaling } from './rope-scaling.ts'
+import { ropeScalingFromJson } from './rope-scaling-fields.ts'
 
 const NO_TENSORS: TensorNames = { has: () => false }
 
@@ -48,7 +50,13 @@ export function configFromHuggingFace(
   const isGemma = modelType === 'gemma3_text'
   refuseFeatures(fields)
 
-  const rope = ropeParameters(fields, isGemma ? 'full_attention' : undefined)
+  const contextLength = readInteger(
+    fields,
+    'max_position_embeddings',
+    CONFIG_LIMITS.contextLength,
+    2048,
+  )
+  const { rope, ropeScaling } = ropeParameters(fields, isGemma, contextLength)
   const dim = readInteger(fields, 'hidden_size', CONFIG_LIMITS.dim)
   const nHeads = readInteger(fields, 'num_attention_heads', CONFIG_LIMITS.heads)
   const nLayers = readInteger(fields, 'num_hidden_layers', CONFIG_LIMITS.layers)
@@ -67,18 +75,14 @@ export function configFromHuggingFace(
     headDim,
     ffnDim: readInteger(fields, 'intermediate_size', CONFIG_LIMITS.ffnDim),
     vocabSize: readInteger(fields, 'vocab_size', CONFIG_LIMITS.vocabSize),
-    contextLength: readInteger(
-      fields,
-      'max_position_embeddings',
-      CONFIG_LIMITS.contextLength,
-      2048,
-    ),
+    contextLength,
     ropeTheta: readNumber(
       rope,
       'rope_theta',
       CONFIG_LIMITS.ropeTheta,
       DEFAULT_THETA[modelType] ?? 10000,
     ),
+    ...(ropeScaling && { ropeScaling }),
     normEps: readNumber(fields, 'rms_norm_eps', CONFIG_LIMITS.normEps, isGemma ? 1e-6 : 1e-5),
     ...family,
     tiedHead: readBoolean(fields, 'tie_word_embeddings', isGemma) || hasNoHead(fields),
@@ -115,28 +119,35 @@ function hasNoHead(fields: ConfigFields): boolean {
 }
 
 /**
- * rope_theta stands at the top level, or since transformers 5 in rope_parameters, there by the kind of
- * layer where a model has two.
+ * rope_theta stands at the top level and scaling in rope_scaling, or both, since transformers 5, in
+ * rope_parameters, there by the kind of layer where a model has two.
  */
-function ropeParameters(fields: ConfigFields, kind?: string): ConfigFields {
-  const all = fields.get('rope_parameters')
-  const ofKind = kind !== undefined && isJsonObject(all) ? all[kind] : undefined
-  const parameters = isAbsent(ofKind) ? all : ofKind
-  for (const [key, scaling] of [
-    ['rope_scaling', fields.get('rope_scaling')],
-    ['rope_parameters', parameters],
-  ] as const) {
-    if (isAbsent(scaling)) continue
-    if (!isJsonObject(scaling)) throw configError(fields, key, 'an object', describe(scaling))
-    const type = scaling['rope_type'] ?? scaling['type'] ?? 'default'
-    refuse(fields, key, type !== 'default', `rope scaling ${describe(type)}`)
-  }
-  const source = fields.source
+function ropeParameters(
+  fields: ConfigFields,
+  isGemma: boolean,
+  contextLength: number,
+): { rope: ConfigFields; ropeScaling: RopeScaling | undefined } {
+  const all = fieldsOf(fields, 'rope_parameters')
+  const local = isGemma ? all && fieldsOf(all, 'sliding_attention') : undefined
+  const ofKind = isGemma ? all && fieldsOf(all, 'full_attention') : undefined
+  const parameters = ofKind ?? all
+  const scaling = fieldsOf(fields, 'rope_scaling')
+  const read = (from: ConfigFields | undefined, key: string) =>
+    from && ropeScalingFromJson(from, key, contextLength)
+  const ofWindows = read(local, 'rope_parameters')
+  refuse(fields, 'rope_parameters', ofWindows !== undefined, 'rope scaling in layers with a window')
   return {
-    source,
-    get: (key) =>
-      fields.get(key) ?? (isJsonObject(parameters) ? ownField(parameters, key) : undefined),
+    rope: { ...fields, get: (key) => fields.get(key) ?? parameters?.get(key) },
+    ropeScaling: read(parameters, 'rope_parameters') ?? read(scaling, 'rope_scaling'),
   }
+}
+
+/** The fields of an object in a field. */
+function fieldsOf(fields: ConfigFields, key: string): ConfigFields | undefined {
+  const value = fields.get(key)
+  if (isAbsent(value)) return undefined
+  if (!isJsonObject(value)) throw configError(fields, key, 'an object', describe(value))
+  return { source: fields.source, get: (name) => ownField(value, name) }
 }
 
 /** Which layers have a window: as layer_types says, else all but every sixth. */
@@ -165,11 +176,10 @@ function localTheta(fields: ConfigFields): number {
   const key = 'rope_local_base_freq'
   const { ropeTheta } = CONFIG_LIMITS
   if (!isAbsent(fields.get(key))) return readNumber(fields, key, ropeTheta)
-  const all = fields.get('rope_parameters')
-  const local = isJsonObject(all) ? all['sliding_attention'] : undefined
-  if (!isJsonObject(local)) return DEFAULT_LOCAL_THETA
-  const ofKind: ConfigFields = { source: fields.source, get: (name) => ownField(local, name) }
-  return readNumber(ofKind, 'rope_theta', ropeTheta, DEFAULT_LOCAL_THETA)
+  const all = fieldsOf(fields, 'rope_parameters')
+  const local = all && fieldsOf(all, 'sliding_attention')
+  if (local === undefined) return DEFAULT_LOCAL_THETA
+  return readNumber(local, 'rope_theta', ropeTheta, DEFAULT_LOCAL_THETA)
 }
 
 function checkLayerTypes(fields: ConfigFields, types: unknown, nLayers: number): void {

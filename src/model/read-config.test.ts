@@ -102,7 +102,9 @@ describe('config.json', () => {
     ['heads that do not divide the width', 'head_dim', { head_dim: null, hidden_size: 3073 }],
     ['another activation', 'hidden_act', { hidden_act: 'gelu' }],
     ['biases', 'attention_bias', { attention_bias: true }],
-    ['rope scaling', 'rope_scaling', { rope_scaling: { rope_type: 'llama3', factor: 8 } }],
+    ['unknown rope scaling', 'rope_scaling', { rope_scaling: { type: 'dynamic', factor: 8 } }],
+    ['rope scaling without a factor', 'factor', { rope_scaling: { rope_type: 'linear' } }],
+    ['rope scaling by less than one', 'factor', { rope_scaling: { type: 'linear', factor: 0.5 } }],
     ['partial rotation', 'partial_rotary_factor', { partial_rotary_factor: 0.5 }],
     ['other quantisation', 'quantization_config', { quantization_config: { quant_method: 'awq' } }],
     [
@@ -215,9 +217,17 @@ describe('GGUF metadata', () => {
       { 'bitnet-b1.58.rope.dimension_count': 64 },
     ],
     [
-      'rope scaling',
+      'unknown rope scaling',
       'bitnet-b1.58.rope.scaling.type',
-      { 'bitnet-b1.58.rope.scaling.type': 'yarn' },
+      { 'bitnet-b1.58.rope.scaling.type': 'longrope' },
+    ],
+    [
+      'another growth of attention',
+      'bitnet-b1.58.rope.scaling.yarn_log_multiplier',
+      {
+        'bitnet-b1.58.rope.scaling.type': 'yarn',
+        'bitnet-b1.58.rope.scaling.yarn_log_multiplier': 0.1,
+      },
     ],
     ['experts', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 8 }],
     ['no vocabulary', 'bitnet-b1.58.vocab_size', { 'bitnet-b1.58.vocab_size': undefined }],
