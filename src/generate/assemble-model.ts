@@ -3,10 +3,12 @@
  * backend and the tokenizer from the file, and puts them together.
  */
 import type { Backend } from '../backends/backend.ts'
+import type { BackendOptions } from '../backends/open-portable.ts'
 import type { ModelFile, OpenedModel } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { configToRun } from '../model/config-to-run.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
+import { estimateMemory } from '../model/memory-estimate.ts'
 import {
   type SamplingDefaults,
   samplingFromGenerationConfig,
@@ -21,9 +23,10 @@ import { numericTokenizer } from '../tokenizer/numeric.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { createLanguageModel } from './create-language-model.ts'
 import type { LanguageModel, LoadOptions } from './language-model.ts'
+import { Prepared } from './prepared.ts'
 
 /** How this surrounding chooses a backend: select.ts in Node, open-portable.ts in browsers. */
-export type BackendOpener = (options: LoadOptions) => Promise<Backend>
+export type BackendOpener = (options: BackendOptions) => Promise<Backend>
 
 export interface LoadedEngine {
   readonly backend: Backend
@@ -52,13 +55,13 @@ export async function assembleModel(
   const { file } = opened
   const config = await configToRun(file)
   const defaults = samplingDefaults(opened)
-  const tokenizer = loadTokenizer(opened, config.vocabSize)
-  const engine = await openEngine(file, config, options, began, openBackend, images)
+  const tokenizer = new Prepared(() => loadTokenizer(opened, config.vocabSize))
+  const engine = await openEngine(file, config, options, began, openBackend, images, tokenizer)
   try {
     const { backend, weights, decoder, image } = engine
     return createLanguageModel({
       engine: decoder,
-      tokenizer,
+      tokenizer: tokenizer.get(),
       backend: {
         name: backend.name,
         isa: backend.isa,
@@ -73,7 +76,7 @@ export async function assembleModel(
         cacheBytesPerToken: decoder.cacheBytesPerToken,
         ...(image && { image }),
       },
-      loadMs: engine.loadMs,
+      loadMs: performance.now() - began,
       name: config.name,
       defaults,
       dispose: () => engine.dispose(),
@@ -89,6 +92,8 @@ export async function assembleModel(
  *
  * @param began when loading began, by `performance.now()`
  * @param images what keeps packed weights between two starts; unset: nothing
+ * @param side what else a load needs: prepared while other threads read an image, or before weights are
+ *   loaded from the model's file, which takes seconds that would be lost if it cannot be had
  */
 export async function openEngine(
   file: ModelFile,
@@ -97,11 +102,17 @@ export async function openEngine(
   began: number,
   openBackend: BackendOpener,
   images?: WeightImages,
+  side?: Prepared<unknown>,
 ): Promise<LoadedEngine> {
-  const backend = await openBackend(options)
+  const expectedBytes = estimateMemory(file, config, options)
+  const backend = await openBackend({ ...options, expectedBytes })
   try {
-    const load = () => loadWeights(backend, file, config, options)
-    const loaded = await images?.load({ backend, file, config, options }, load)
+    const load = async (): Promise<LoadedWeights> => {
+      side?.get()
+      return loadWeights(backend, file, config, options)
+    }
+    const meanwhile = side && (() => side.prepare())
+    const loaded = await images?.load({ backend, file, config, options, meanwhile }, load)
     const { weights, image } = loaded ?? { weights: await load(), image: undefined }
     const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
     return {
