@@ -92,14 +92,23 @@ function parseAddress(text: string, endpoint: string | undefined): HubModel | Ur
   if (isRepo && (verb === undefined || verb === '')) return hubModel(repo)
   const isVerb = verb === 'blob' || verb === 'resolve' || verb === 'tree'
   if (isRepo && isVerb && revision !== undefined) {
-    const path = decodeURIComponent(file.join('/'))
-    const branch = decodeURIComponent(revision)
+    const path = unescaped(file.join('/'), text)
+    const branch = unescaped(revision, text)
     if (isRevision(branch) && (path === '' || isSafePath(path))) {
       return hubModel(repo, path === '' ? undefined : path, branch)
     }
   }
   url.hash = ''
   return { kind: 'url', url: url.href }
+}
+
+/** @throws UsageError if "%" is not followed by the bytes of a character */
+function unescaped(part: string, address: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new UsageError(`Expected an address with whole escapes such as %20, got "${address}".`)
+  }
 }
 
 function hubModel(repo: string, file?: string, revision?: string): HubModel {

@@ -1,0 +1,144 @@
+/**
+ * Who may have a lock: the living keep theirs, the dead lose it.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { acquireLock } from './file-lock.ts'
+
+let folder = ''
+let path = ''
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'file-lock-'))
+  path = join(folder, 'a', 'model.lock')
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const POLL = { pollMs: 1 }
+/** Touched after now, so that a machine that is slow does not make it old. */
+const TOUCHED = -3600
+
+/** What a holder of this process writes. */
+async function ownerOfNow(): Promise<{ pid: number; started: string; place: string; id: string }> {
+  const release = await acquireLock(path, POLL)
+  const owner = JSON.parse(await readFile(path, 'utf8'))
+  await release()
+  return owner
+}
+
+/** A lock that somebody left, last touched some seconds ago. */
+async function leave(content: string, secondsAgo: number): Promise<void> {
+  await writeFile(path, content)
+  const then = Date.now() / 1000 - secondsAgo
+  await utimes(path, then, then)
+}
+
+/** Whether the lock is taken over at once; else whoever wants it waits. */
+async function isTakenOver(): Promise<boolean> {
+  const controller = new AbortController()
+  const onWait = () => controller.abort(new Error('it waits'))
+  try {
+    const release = await acquireLock(path, { ...POLL, onWait, signal: controller.signal })
+    await release()
+    expect(existsSync(path)).toBe(false)
+    return true
+  } catch (error) {
+    if (controller.signal.aborted) return false
+    throw error
+  }
+}
+
+function endedProcess(): number {
+  return spawnSync(process.execPath, ['-e', '']).pid
+}
+
+test('one at a time has it, the others wait and are told so once', async () => {
+  const release = await acquireLock(path, POLL)
+  let waits = 0
+  const order: string[] = []
+  const second = acquireLock(path, {
+    ...POLL,
+    onWait: () => {
+      waits++
+      order.push('waits')
+      setImmediate(async () => {
+        order.push('given back')
+        await release()
+      })
+    },
+  })
+  const releaseSecond = await second
+  order.push('has it')
+  expect(order).toEqual(['waits', 'given back', 'has it'])
+  expect(waits).toBe(1)
+  await releaseSecond()
+  expect(existsSync(path)).toBe(false)
+})
+
+test('many wanting it at once never have it together', async () => {
+  let holders = 0
+  const turns = Array.from({ length: 12 }, async () => {
+    const release = await acquireLock(path, POLL)
+    expect(++holders).toBe(1)
+    await new Promise((resolve) => setImmediate(resolve))
+    holders--
+    await release()
+  })
+  await Promise.all(turns)
+})
+
+describe('a lock that was left', () => {
+  test('by a process that has ended is taken over at once', async () => {
+    const owner = await ownerOfNow()
+    await leave(JSON.stringify({ ...owner, id: 'left', pid: endedProcess() }), 0)
+    expect(await isTakenOver()).toBe(true)
+  })
+
+  test.skipIf(process.platform !== 'linux')(
+    'by an earlier process with the number of a living one is taken over (needs /proc)',
+    async () => {
+      const owner = await ownerOfNow()
+      await leave(JSON.stringify({ ...owner, id: 'left', started: '1' }), 0)
+      expect(await isTakenOver()).toBe(true)
+    },
+  )
+
+  test('by a process that lives is its own, however long it has been silent', async () => {
+    const owner = await ownerOfNow()
+    // Without a start time, which only Linux tells, silence has to do.
+    const seconds = owner.started === '' ? TOUCHED : 7200
+    await leave(JSON.stringify({ ...owner, id: 'other' }), seconds)
+    expect(await isTakenOver()).toBe(false)
+    expect(JSON.parse(await readFile(path, 'utf8')).id).toBe('other')
+  })
+
+  test('on another machine is taken over after a minute of silence', async () => {
+    const owner = { ...(await ownerOfNow()), id: 'left', place: 'elsewhere' }
+    await leave(JSON.stringify(owner), TOUCHED)
+    expect(await isTakenOver()).toBe(false)
+    await leave(JSON.stringify(owner), 120)
+    expect(await isTakenOver()).toBe(true)
+  })
+
+  test.each(['', '{', '[]', '{"pid":"1"}', '{"id":"a","pid":-1,"started":"","place":""}'])(
+    'with the content %j is taken over when nobody can be writing it any more',
+    async (content) => {
+      await ownerOfNow()
+      await leave(content, TOUCHED)
+      expect(await isTakenOver()).toBe(false)
+      await leave(content, 60)
+      expect(await isTakenOver()).toBe(true)
+    },
+  )
+})
+
+test('who lost a lock to somebody else leaves it alone', async () => {
+  const release = await acquireLock(path, POLL)
+  const owner = JSON.parse(await readFile(path, 'utf8'))
+  await writeFile(path, JSON.stringify({ ...owner, id: 'somebody' }))
+  await release()
+  expect(JSON.parse(await readFile(path, 'utf8')).id).toBe('somebody')
+})
