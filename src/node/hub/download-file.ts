@@ -2,10 +2,11 @@
  * Fetches one file into its place: several connections at a time for a large one, with what is there
  * of an earlier attempt kept, and renamed to its final name only when whole and checked.
  */
-import { mkdir, rename, stat, statfs } from 'node:fs/promises'
+import { mkdir, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DownloadError } from '../../errors.ts'
 import type { ContentHash } from '../../hub/repo-file.ts'
+import { freeBytes, requireFreeSpace } from '../free-space.ts'
 import { hasContent } from './content-check.ts'
 import { ContentChangedError, fetchSpan, NoRangesError } from './fetch-span.ts'
 import { acquireLock } from './file-lock.ts'
@@ -49,10 +50,7 @@ export const USUAL_TUNING: DownloadTuning = {
   // One connection to a storage server rarely fills a fast line; more than a few are rude.
   connections: 4,
   pieceBytes: 32 << 20,
-  freeBytes: async (folder) => {
-    const { bavail, bsize } = await statfs(folder)
-    return bavail * bsize
-  },
+  freeBytes,
 }
 
 /** Fetches of the whole content that may turn out wrong before that is final. */
@@ -60,7 +58,8 @@ const MAX_ROUNDS = 3
 
 /**
  * @returns whether it was fetched; false if it was there
- * @throws DownloadError | RefusedError | ContentChangedError, or the signal's reason
+ * @throws DownloadError | RefusedError | ContentChangedError, BitnetError with code DISK_FULL, or the
+ *   signal's reason
  */
 export async function downloadFile(
   client: HubClient,
@@ -108,7 +107,7 @@ async function fetchAndCheck(
   try {
     const kept = journal.coveredBytes
     events.onBytes(kept, true)
-    await requireSpace(dirname(target), size - kept, tuning)
+    await requireSpace(target, size - kept, tuning)
     events.onState('downloading')
     const onBytes = (count: number): void => events.onBytes(count, false)
     const around = { client, journal, pace: tuning.pace, onBytes }
@@ -190,20 +189,13 @@ async function fetchSideBySide(parts: MissingParts): Promise<void> {
   if (failure !== undefined) throw failure.error
 }
 
-/** @throws DownloadError if the disk of `folder` has not `needed` bytes left */
-export async function requireSpace(
-  folder: string,
-  needed: number,
-  tuning: DownloadTuning,
-): Promise<void> {
-  const free = await tuning.freeBytes(folder)
-  if (free >= needed) return
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`
-  throw new DownloadError(
-    `Expected ${gigabytes(needed)} free at ${folder}, found ${gigabytes(free)}. Make room (bitnet ` +
-      'cache rm removes models), or set HF_HUB_CACHE to a folder on another disk.',
-    { url: folder },
-  )
+/** @throws BitnetError with code DISK_FULL if the disk of `path` has not `needed` bytes left */
+export function requireSpace(path: string, needed: number, tuning: DownloadTuning): Promise<void> {
+  return requireFreeSpace(path, needed, {
+    free: tuning.freeBytes,
+    advice:
+      'Make room (bitnet cache rm removes models), or set HF_HUB_CACHE to a folder on another disk.',
+  })
 }
 
 function wrongContent({ url, target, hash }: FileDownload): DownloadError {

@@ -3,7 +3,7 @@
  * chooses those that make a model, fetches what is missing, and links them into a snapshot.
  */
 import { stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { ModelNotFoundError } from '../../errors.ts'
 import { chooseFiles } from '../../hub/choose-files.ts'
 import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
@@ -28,7 +28,8 @@ import { pullUrl } from './pull-url.ts'
 
 /**
  * @throws ModelNotFoundError if there is no such repository, revision or file, or nothing in it runs
- * @throws DownloadError if the network, the hub or the disk refuses; what came is kept
+ * @throws DownloadError if the network or the hub refuses, BitnetError with code DISK_FULL if the disk
+ *   does; what came is kept
  */
 export async function pullModel(
   model: HubModel | UrlModel,
@@ -132,11 +133,5 @@ async function checkTotalSpace(
     }
     needed += size
   }
-  await requireSpace(await existingFolder(cache), needed, tuning)
-}
-
-async function existingFolder(path: string): Promise<string> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) return path
-  const parent = join(path, '..')
-  return parent === path ? path : existingFolder(parent)
+  await requireSpace(repoFolder(cache, repo), needed, tuning)
 }

@@ -2,10 +2,11 @@
  * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { freeBytes } from '../free-space.ts'
 import {
   decodeManifest,
   decodePreamble,
@@ -143,8 +144,7 @@ export async function makeRoom(
     await rm(entry.path, { force: true }).catch(() => {})
     total -= entry.byteLength
   }
-  const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize >= byteLength + SPARE_BYTES) return undefined
+  if ((await freeBytes(folder)) >= byteLength + SPARE_BYTES) return undefined
   return `the disk of ${folder} would have less than ${SPARE_BYTES / 1e9} GB left`
 }
 
