@@ -111,8 +111,9 @@ export class FakeHub {
     const url = new URL(request.url ?? '', 'http://x')
     // Datasets are kept as "datasets/owner/name", which is also how their files are addressed.
     const place = url.pathname.replace(/^\/api\/(models\/|(?=datasets\/))/, '/api/')
-    const api =
-      /^\/api\/((?:datasets\/)?[^/]+\/[^/]+)\/(revision|tree)\/([^/]+)(?:\/(.+))?$/.exec(place)
+    const api = /^\/api\/((?:datasets\/)?[^/]+\/[^/]+)\/(revision|tree)\/([^/]+)(?:\/(.+))?$/.exec(
+      place,
+    )
     const resolve = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place)
     const name = api?.[1] ?? resolve?.[1] ?? ''
     const repo = this.repos.get(name)

@@ -6,9 +6,11 @@
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import type { Command } from 'commander'
+import { UsageError } from '../errors.ts'
 import type { BosRule, TokenizationRule } from '../eval/encode-request.ts'
 import { DEFAULT_EVAL_SETTINGS, type EvalProgress, type EvalSample } from '../eval/evaluate.ts'
 import { evalTaskNames, tasksNamed } from '../eval/tasks/all-tasks.ts'
+import { type DatasetChoice, parseDatasetChoice } from '../node/dataset-name.ts'
 import { defaultJournalPath, evaluationIdentity } from '../node/eval-identity.ts'
 import { openJournal } from '../node/eval-journal.ts'
 import { evaluate } from '../node/evaluate.ts'
@@ -33,6 +35,7 @@ export interface EvalFlags extends ModelFlags, TableStyle {
   readonly tokenization?: TokenizationRule
   readonly bos?: BosRule
   readonly dataDir?: string
+  readonly dataset?: Readonly<Record<string, DatasetChoice>>
   readonly samples?: string
   /** A journal's path; false for none, true for the one in the cache. */
   readonly resume: string | boolean
@@ -56,6 +59,11 @@ export function addEvalCommand(command: Command, run: (flags: EvalFlags) => Prom
     )
     .option('--bos <rule>', BOS_HELP, parseBos)
     .option('--data-dir <folder>', 'read datasets here (default: the Hugging Face hub)')
+    .option(
+      '--dataset <task=repo>',
+      'another dataset of the hub: TASK=owner/name[:config[:split]]; may be repeated',
+      parseDataset,
+    )
     .option('--samples <file>', 'write every item with its log-likelihoods, one JSON a line')
     .option('--resume <file>', 'journal of finished items (default: one in the cache)', true)
     .option('--no-resume', 'keep no journal and begin anew')
@@ -77,6 +85,9 @@ Examples:
 /** @returns the exit code */
 export async function runEval(flags: EvalFlags, surroundings: Surroundings): Promise<number> {
   refuseNearHead(flags)
+  if (flags.dataset !== undefined && flags.dataDir !== undefined) {
+    throw new UsageError('Expected --dataset or --data-dir, got both: a folder has its own files.')
+  }
   tasksNamed(flags.tasks)
   const { stdout, stderr } = surroundings
   const { signal, [Symbol.dispose]: release } = interruption(surroundings)
@@ -91,12 +102,14 @@ export async function runEval(flags: EvalFlags, surroundings: Surroundings): Pro
       ...(flags.numFewshot === undefined ? {} : { numFewshot: flags.numFewshot }),
       ...(flags.seed === undefined ? {} : { seed: flags.seed }),
     }
-    const { head, kv, dataDir } = flags
-    const identity = await evaluationIdentity(flags.model, { settings, head, kv, dataDir })
+    const { head, kv, dataDir, dataset: datasets } = flags
+    const identity = await evaluationIdentity(flags.model, {
+      ...{ settings, head, kv, dataDir, datasets },
+    })
     const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
     const journal = path === false ? undefined : await openJournal(path, identity)
     const report = await evaluate(model, flags.tasks, {
-      ...{ settings, dataDir, limit: flags.limit, journal, signal },
+      ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
       onTask: (task) => line.show(`${task}: reading the dataset`),
       onProgress: (progress) => line.show(progressText(progress)),
       onSample: samples?.write,
@@ -114,6 +127,14 @@ export async function runEval(flags: EvalFlags, surroundings: Surroundings): Pro
 
 function parseNames(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, ...text.split(',').filter((name) => name !== '')]
+}
+
+function parseDataset(
+  text: string,
+  earlier: Readonly<Record<string, DatasetChoice>> = {},
+): Readonly<Record<string, DatasetChoice>> {
+  const [task, dataset] = parseDatasetChoice(text)
+  return { ...earlier, [task]: dataset }
 }
 
 interface SamplesFile {

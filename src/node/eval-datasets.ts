@@ -6,7 +6,8 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FormatError, UsageError } from '../errors.ts'
 import type { LoadedTask } from '../eval/evaluate.ts'
-import type { DatasetRow, EvalTask, TaskItem } from '../eval/task.ts'
+import type { DatasetRow, EvalTask, HubDataset, TaskItem } from '../eval/task.ts'
+import type { DatasetChoice } from './dataset-name.ts'
 import { DATASET_ENDINGS, readDatasetFile } from './eval-dataset-file.ts'
 
 /** Fetches one file of a dataset's repository, or finds it in the cache. */
@@ -20,6 +21,8 @@ export type FetchDatasetFile = (
 export interface DatasetOptions {
   /** A folder with the datasets' files. Unset: the hub. */
   readonly dataDir?: string | undefined
+  /** The dataset on the hub, if it is not the task's own. */
+  readonly dataset?: DatasetChoice | undefined
   /** Whether solved examples are needed. */
   readonly examples: boolean
   readonly fetchFile: FetchDatasetFile
@@ -40,18 +43,18 @@ export async function loadTask(task: EvalTask, options: DatasetOptions): Promise
     const labelled = task.name === 'piqa' ? await withLabels(rows, dataDir) : rows
     return { task, items: itemsOf(task, labelled, path) }
   }
-  const { split, exampleSplit } = task.hub
-  const items = await hubItems(task, split, options)
-  if (!options.examples || exampleSplit === undefined) return { task, items }
-  return { task, items, examples: await hubItems(task, exampleSplit, options) }
+  const hub: HubDataset = { ...task.hub, ...options.dataset }
+  const items = await hubItems(task, hub, hub.split, options)
+  if (!options.examples || hub.exampleSplit === undefined) return { task, items }
+  return { task, items, examples: await hubItems(task, hub, hub.exampleSplit, options) }
 }
 
 async function hubItems(
   task: EvalTask,
+  { repo, config }: HubDataset,
   split: string,
   { fetchFile, signal }: DatasetOptions,
 ): Promise<TaskItem[]> {
-  const { repo, config } = task.hub
   // All of these splits are small enough for one file.
   const path = await fetchFile(repo, PARQUET_BRANCH, `${config}/${split}/0000.parquet`, signal)
   return itemsOf(task, await readDatasetFile(path, task.name), path)

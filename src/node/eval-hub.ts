@@ -6,12 +6,16 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DownloadError } from '../errors.ts'
-import { explainStatus } from '../hub/explain-answer.ts'
+import { explainRefusal, type Refusal } from '../hub/explain-answer.ts'
 import { isCommit, isSafePath, type RepoFile, readRevision, readTree } from '../hub/repo-file.ts'
 import { linkBlob, lockPath, writeWhole } from './hub/cache-layout.ts'
 import { type DownloadTuning, downloadFile, USUAL_TUNING } from './hub/download-file.ts'
 import { HubClient, RefusedError } from './hub/hub-client.ts'
 import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
+
+const OTHER_WAYS =
+  'If the dataset was moved or rearranged, name another one with --dataset ' +
+  'TASK=owner/name:config:split, or fetch it yourself and give --data-dir.'
 
 /**
  * The path of a dataset's file, fetched if it is not in the cache.
@@ -49,9 +53,8 @@ export async function fetchDatasetFile(
     const commit = isCommit(known) ? known : await commitOf(client, repo, revision, signal)
     const file = await findFile(client, repo, commit, path, signal)
     const blob = join(folder, 'blobs', file.hash.hex)
-    const address = path.split('/').map(encodeURIComponent).join('/')
     const wanted = {
-      url: `${settings.endpoint}/datasets/${repo}/resolve/${commit}/${address}`,
+      url: `${settings.endpoint}/datasets/${repo}/resolve/${commit}/${encoded(path)}`,
       target: blob,
       lockPath: lockPath(settings.cacheFolder, name, file.hash.hex),
       size: file.size,
@@ -65,10 +68,29 @@ export async function fetchDatasetFile(
     await writeWhole(ref, commit)
     return join(snapshot, ...path.split('/'))
   } catch (error) {
-    throw error instanceof RefusedError ? explainStatus(error.refusal) : error
+    throw error instanceof RefusedError
+      ? explained(error.refusal, { repo, revision, file: path }, settings)
+      : error
   } finally {
     await client.close()
   }
+}
+
+/** In plain words, with what to do if a dataset has moved. */
+function explained(
+  refusal: Refusal,
+  dataset: { readonly repo: string; readonly revision: string; readonly file: string },
+  { endpoint, token }: HubSettings,
+): DownloadError {
+  const place = `${endpoint}/datasets`
+  const why = explainRefusal(refusal, { kind: 'hub', ...dataset }, place, token !== undefined)
+  const { url, status } = refusal
+  const advice = status < 500 && status !== 429 ? ` ${OTHER_WAYS}` : ''
+  return new DownloadError(`${why.message}${advice}`, { url, status, cause: why })
+}
+
+function encoded(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
 }
 
 function api({ endpoint }: HubSettings, repo: string, rest: string): string {
@@ -92,13 +114,12 @@ async function findFile(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<RepoFile> {
-  const url = api(client.settings, repo, `tree/${commit}/${dirname(path)}`)
+  const url = api(client.settings, repo, `tree/${commit}/${encoded(dirname(path))}`)
   const files = readTree((await client.json(url, signal)).value, url)
   const file = files.find((one) => one.path === path)
   if (file !== undefined) return file
   throw new DownloadError(
-    `Expected ${path} in the dataset ${repo}, but it is not in its list of files. The dataset may ` +
-      'have been rearranged; fetch it yourself and give --data-dir.',
+    `Expected ${path} in the dataset ${repo}, but it is not in its list of files. ${OTHER_WAYS}`,
     { url },
   )
 }

@@ -8,6 +8,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { EvalSettings } from '../eval/evaluate.ts'
+import type { DatasetChoice } from './dataset-name.ts'
 import { resolveModel } from './resolve-model.ts'
 
 export interface EvaluationFacts {
@@ -15,12 +16,13 @@ export interface EvaluationFacts {
   readonly head?: string | undefined
   readonly kv?: string | undefined
   readonly dataDir?: string | undefined
+  readonly datasets?: Readonly<Record<string, DatasetChoice>> | undefined
 }
 
 /** @throws ModelNotFoundError */
 export async function evaluationIdentity(
   source: string | undefined,
-  { settings, head, kv, dataDir }: EvaluationFacts,
+  { settings, head, kv, dataDir, datasets }: EvaluationFacts,
 ): Promise<string> {
   const path = resolve(await resolveModel(source))
   const found = await stat(path)
@@ -31,7 +33,7 @@ export async function evaluationIdentity(
       return [file, size, mtimeMs]
     }),
   )
-  const data = dataDir === undefined ? 'hub' : resolve(dataDir)
+  const data = dataDir === undefined ? (datasets ?? 'hub') : resolve(dataDir)
   return createHash('sha256')
     .update(JSON.stringify([files, settings, head ?? 'auto', kv ?? 'f16', data]))
     .digest('hex')

@@ -10,11 +10,14 @@ import {
 import type { TaskMetrics } from '../eval/metrics.ts'
 import { tasksNamed } from '../eval/tasks/all-tasks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import type { DatasetChoice } from './dataset-name.ts'
 import { type FetchDatasetFile, loadTask } from './eval-datasets.ts'
 
 export interface EvaluateOptions extends TaskRunOptions {
   /** A folder with the datasets' files. Unset: the Hugging Face hub, cached. */
   readonly dataDir?: string | undefined
+  /** Datasets on the hub that are not the tasks' own, by the tasks' names. */
+  readonly datasets?: Readonly<Record<string, DatasetChoice>> | undefined
   /** Called before a task's dataset is read or fetched. */
   readonly onTask?: ((task: string) => void) | undefined
   /** How files of datasets are fetched. Unset: from the hub. */
@@ -25,7 +28,12 @@ export interface EvaluationReport {
   /** By the tasks' names, in the order asked for. */
   readonly results: Readonly<Record<string, TaskMetrics>>
   readonly model: { readonly name: string; readonly backend: string }
-  readonly config: EvalSettings & { readonly limit: number | null; readonly dataDir: string | null }
+  readonly config: EvalSettings & {
+    readonly limit: number | null
+    readonly dataDir: string | null
+    /** Those that are not the tasks' own. */
+    readonly datasets: Readonly<Record<string, DatasetChoice>>
+  }
 }
 
 /**
@@ -45,18 +53,20 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<EvaluationReport> {
   const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
-  const { dataDir, signal, fetchFile = fetchFromHub } = options
+  const { dataDir, datasets = {}, signal, fetchFile = fetchFromHub } = options
   const results: Record<string, TaskMetrics> = {}
   for (const task of tasksNamed(taskNames)) {
     options.onTask?.(task.name)
     const examples = settings.numFewshot > 0
-    const loaded = await loadTask(task, { dataDir, examples, fetchFile, signal })
+    const loaded = await loadTask(task, {
+      ...{ dataDir, dataset: datasets[task.name], examples, fetchFile, signal },
+    })
     results[task.name] = await evaluateTask(model, loaded, options)
   }
   return {
     results,
     model: { name: model.name, backend: model.backend.description },
-    config: { ...settings, limit: options.limit ?? null, dataDir: dataDir ?? null },
+    config: { ...settings, limit: options.limit ?? null, dataDir: dataDir ?? null, datasets },
   }
 }
 
