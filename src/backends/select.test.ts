@@ -27,6 +27,8 @@ describe('openBackend', () => {
   test('finds the backend of a variant', async () => {
     expect(await opened({ isa: 'wasm-simd', threads: 1 })).toMatchObject({ name: 'wasm' })
     expect(await opened({ isa: 'typescript' })).toMatchObject({ name: 'reference' })
+    const wide = await opened({ isa: 'wasm64-relaxed-simd', threads: 1 }).catch(String)
+    expect(JSON.stringify(wide)).toMatch(/"name":"wasm"|no 64-bit addresses/)
     await expect(openBackend({ isa: 'x86-mmx' })).rejects.toThrow(BackendError)
   })
 
