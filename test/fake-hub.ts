@@ -53,6 +53,8 @@ export class FakeHub {
   bytesPerSecond: number | undefined
   /** The largest answer of the API, padded with blanks; unset: as it is. */
   padTo = 0
+  /** Where the next page of a tree is said to be; unset: where it is. */
+  nextPageAt: string | undefined
   #hub: Server
   #storage: Server
 
@@ -159,7 +161,8 @@ export class FakeHub {
       ...(repo.extraEntries ?? []),
     ]
     const from = Number(url.searchParams.get('cursor') ?? 0)
-    const next = `${this.endpoint}/api/models/${name}/tree/${COMMIT}?recursive=true&cursor=${from + PAGE}`
+    const place = this.nextPageAt ?? `${this.endpoint}/api/models/${name}/tree/${COMMIT}`
+    const next = `${place}?recursive=true&cursor=${from + PAGE}`
     if (from + PAGE < entries.length) response.setHeader('Link', `<${next}>; rel="next"`)
     this.#json(response, entries.slice(from, from + PAGE))
   }
