@@ -66,11 +66,12 @@ class ImageStore implements WeightImages {
       return { weights: await load(), image: { state: 'none', reason } }
     }
     const path = join(this.#folder, identity.name + IMAGE_SUFFIX)
-    const found = await restore(backend, path, identity)
+    const found = await restore(request, path, identity)
     if ('weights' in found) {
       const { weights, byteLength } = found
       return { weights, image: { state: 'mapped', path, byteLength } }
     }
+    request.meanwhile?.()
     const began = performance.now()
     const weights = await load()
     const image = await this.#keep(backend, path, identity, weights, performance.now() - began)
@@ -111,13 +112,13 @@ class ImageStore implements WeightImages {
 
 /** @returns weights over a mapped image, or why there are none; no reason where there is no image */
 async function restore(
-  backend: Backend,
+  { backend, meanwhile }: WeightRequest,
   path: string,
   identity: ImageIdentity,
 ): Promise<{ weights: LoadedWeights; byteLength: number } | { reason?: string }> {
   if ((await stat(path).catch(() => undefined)) === undefined) return {}
   try {
-    const { mapped, manifest } = await readMappedImage(backend, path)
+    const { mapped, manifest } = await readMappedImage(backend, path, meanwhile)
     try {
       if (manifest.identity !== identity.text) {
         return { reason: "the model's file or this program changed since the image was made" }
@@ -150,13 +151,17 @@ function mapWeights(backend: Backend, mapped: MappedFile, manifest: ImageManifes
 /**
  * Maps an image and checks it. The caller closes it.
  *
+ * @param meanwhile called while other threads take the checksum
  * @throws FormatError | BackendError if it is none, or not whole
  */
 export async function readMappedImage(
   backend: Backend,
   path: string,
+  meanwhile?: () => void,
 ): Promise<{ mapped: MappedFile; manifest: ImageManifest }> {
-  const mapped = await backend.mapFile?.(path)
+  const mapping = backend.mapFile?.(path)
+  meanwhile?.()
+  const mapped = await mapping
   if (mapped === undefined) throw new Error('The backend does not map files.')
   try {
     const { bytes } = mapped
