@@ -16,7 +16,7 @@ import { ProgramCache } from './program-cache.ts'
 import { Rotations } from './rotations.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
-const DEFAULT_MAX_ROWS = 256
+const DEFAULT_MAX_ROWS = 128
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
 
@@ -33,7 +33,7 @@ export interface Decoder extends DecodeEngine {
 }
 
 export interface DecoderOptions {
-  /** Most rows in one pass; unset: 256, or the context if that is less. */
+  /** Most rows in one pass; unset: 128, or the context if that is less. */
   readonly maxRows?: number | undefined
   /**
    * Precision of keys and values. Unset: f16, whose rounding, which int8 activations turn into steps,
@@ -237,7 +237,7 @@ class BackendDecoder implements Decoder {
   }
 
   /**
-   * All logits of a long prompt are large (131 MB for 256 rows of BitNet 2B-4T) and seldom wanted, so
+   * All logits of a long prompt are large (66 MB for 128 rows of BitNet 2B-4T) and seldom wanted, so
    * the buffer grows with what is asked for. Recordings hold the old one and must go.
    */
   #makeRoomForLogits(rows: number): void {
