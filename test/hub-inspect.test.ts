@@ -111,7 +111,7 @@ describe.skipIf(!hasEmbeddedModel())('a GGUF file (needs the embedded model)', (
     const text = await inspect('some/model')
     expect(text).toMatch(/^source +some\/model, which is not in the cache$/m)
     expect(text).toMatch(/^licence +not stated$/m)
-    expect(text).toMatch(/^read +[\d.]+ MB: no weights, so that shares of -1, 0 and \+1/m)
+    expect(text).toMatch(/^read +[\d.]+ MB: the weights stay there, so shares of -1, 0 and \+1/m)
     expect(text).toMatch(/^context +f16, 1 seq\. +f16, 4 seq\. +f16, 8 seq\. +int8, 1 seq\./m)
     expect(text).toMatch(/^ +512 +[\d.]+ MB/m)
   })

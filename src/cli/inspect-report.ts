@@ -34,7 +34,7 @@ const BAR_WIDTH = 40
 const TEMPLATE_CHARS = 160
 
 export function describeInspection({ model, tokenizer, remote }: Inspection): string[] {
-  return [
+  const lines = [
     ...(remote === null ? [] : [...formatFacts(remoteFacts(remote)), '']),
     ...formatFacts(modelFacts(model)),
     ...(model.layers.length > 0 ? ['', ...describeLayers(model)] : []),
@@ -44,6 +44,8 @@ export function describeInspection({ model, tokenizer, remote }: Inspection): st
     '',
     ...describeTensors(model),
   ]
+  // Names come from the file; they must not steer the terminal.
+  return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
 }
 
 type Fact = readonly [name: string, value: string]
