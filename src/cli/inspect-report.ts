@@ -61,7 +61,7 @@ function remoteFacts(remote: RemoteInspection): Fact[] {
   if (gated) facts.push(['gated', 'its owners hand it out to those who accepted their terms'])
   facts.push([
     'read',
-    `${formatBytes(readBytes)}: no weights, so that shares of -1, 0 and +1 are not shown; ` +
+    `${formatBytes(readBytes)}: the weights stay there, so shares of -1, 0 and +1 are not shown; ` +
       '"bitnet pull" fetches them',
   ])
   return facts
@@ -102,7 +102,10 @@ function modelFacts(model: ModelInspection): Fact[] {
     ],
     ['activation', config.activation + (config.subNorms ? ', with sub-norms' : '')],
     ['vocabulary', `${config.vocabSize}${config.tiedHead ? ', head tied to the embedding' : ''}`],
-    ['context', `${config.contextLength} tokens, rope theta ${config.ropeTheta}`],
+    [
+      'context',
+      `${config.contextLength} tokens, rope theta ${config.ropeTheta}${scaling}`,
+    ],
   ]
 }
 
