@@ -5,7 +5,8 @@
 import { UsageError } from '../errors.ts'
 import type { GgufFile, JsonObject, SafetensorsFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
-import { refuseOtherNorms } from './gguf-metadata.ts'
+import { familyFields, shortest } from './family-metadata.ts'
+import { isGemma } from './named-tensors.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
 export type LinearClass = 'autobitlinear' | 'bitlinear'
@@ -27,33 +28,48 @@ export function checkpointConfig(
   config: ModelConfig,
   linearClass: LinearClass,
 ): JsonObject {
-  refuseOtherNorms(config, 'safetensors')
-  const isLlama = !config.subNorms && config.activation === 'silu'
-  if (!isLlama && !config.subNorms) {
-    throw new UsageError(
-      `Expected a model with sub-norms or one of Llama's kind, got "${config.architecture}" with ` +
-        `${config.activation}: transformers has no class for it. Convert it to GGUF instead.`,
-    )
-  }
-  // The reproduction's graph is that of BitNetForCausalLM with SiLU; its own class is in no library.
-  const family = {
-    architectures: [isLlama ? 'LlamaForCausalLM' : 'BitNetForCausalLM'],
-    model_type: isLlama ? 'llama' : 'bitnet',
-    hidden_act: config.activation,
-  }
+  const family = familyClass(file, config)
   const quantization = {
     quantization_config: {
       quant_method: 'bitnet',
       linear_class: linearClass,
       quantization_mode: 'offline',
       modules_to_not_convert: null,
+      ...(config.inputNorms && { use_rms_norm: true, rms_norm_eps: shortest(config.normEps) }),
     },
   }
   if (file.format === 'safetensors') {
     const { auto_map: _class, weight_bits: _weights, input_bits: _inputs, ...kept } = file.config
     return { ...kept, ...family, ...quantization }
   }
-  return { ...family, ...fromGguf(file, config), ...quantization }
+  return { ...family, ...fromGguf(file, config), ...familyFields(config), ...quantization }
+}
+
+function familyClass(file: GgufFile | SafetensorsFile, config: ModelConfig): JsonObject {
+  const { architecture, activation, subNorms, inputNorms } = config
+  const own = file.format === 'safetensors' ? file.config['architectures'] : undefined
+  const classes = (body: string, head: string) => own ?? [inputNorms ? body : head]
+  if (isGemma(config)) {
+    const architectures = classes('Gemma3TextModel', 'Gemma3ForCausalLM')
+    return { architectures, model_type: 'gemma3_text', hidden_activation: 'gelu_pytorch_tanh' }
+  }
+  if (architecture === 'qwen3') {
+    const architectures = classes('Qwen3Model', 'Qwen3ForCausalLM')
+    return { architectures, model_type: 'qwen3', hidden_act: activation }
+  }
+  const isLlama = (!subNorms || inputNorms === true) && activation === 'silu'
+  if (!isLlama && !subNorms) {
+    throw new UsageError(
+      `Expected a model with sub-norms or one of Llama's kind, got "${architecture}" with ` +
+        `${activation}: transformers has no class for it. Convert it to GGUF instead.`,
+    )
+  }
+  // The reproduction's graph is that of BitNetForCausalLM with SiLU; its own class is in no library.
+  return {
+    architectures: [isLlama ? 'LlamaForCausalLM' : 'BitNetForCausalLM'],
+    model_type: isLlama ? 'llama' : 'bitnet',
+    hidden_act: activation,
+  }
 }
 
 function fromGguf({ metadata }: GgufFile, config: ModelConfig): JsonObject {
@@ -79,11 +95,6 @@ function fromGguf({ metadata }: GgufFile, config: ModelConfig): JsonObject {
     use_cache: true,
     torch_dtype: 'bfloat16',
   }
-}
-
-/** GGUF keeps float32: 1e-5 there reads as 0.00000999999974; seven digits were meant. */
-function shortest(value: number): number {
-  return Number(value.toPrecision(7))
 }
 
 function isObject(value: unknown): value is JsonObject {

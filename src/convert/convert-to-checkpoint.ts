@@ -192,18 +192,21 @@ async function denseTensor(
   embedding: CheckpointEmbedding | undefined,
   { tally, signal }: Context,
 ): Promise<PlannedTensor> {
-  const { tensor, shape } = entry
+  const { tensor, shape, shift, checkpointShift } = entry
   const own = tensor.type === 'F32' || tensor.type === 'BF16' || tensor.type === 'F16'
   const dtype =
     entry.kind === 'norm'
-      ? isDense(tensor.type) && (await holdsExactly(tensor, 'BF16'))
+      ? shift === checkpointShift && isDense(tensor.type) && (await holdsExactly(tensor, 'BF16'))
         ? 'BF16'
         : 'F32'
       : (embedding ?? (own ? (tensor.type as CheckpointEmbedding) : 'F16'))
   const byteLength = elementCount(shape) * DTYPE_BYTES[dtype]
   async function* data() {
     const loss = new LossMeter()
-    for await (const piece of denseStream(tensor, dtype, loss)) {
+    for await (const piece of denseStream(tensor, dtype, loss, {
+      from: shift,
+      to: checkpointShift,
+    })) {
       signal?.throwIfAborted()
       yield piece
     }

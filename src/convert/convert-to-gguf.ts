@@ -107,11 +107,11 @@ function denseTensor(
   type: 'F32' | GgufEmbedding,
   { tally, signal }: Context,
 ): GgufTensorToWrite {
-  const { name, tensor, shape } = entry
+  const { name, tensor, shape, shift } = entry
   const byteLength = lengthOf(type, shape, name)
   async function* data() {
     const loss = new LossMeter()
-    for await (const piece of denseStream(tensor, type, loss)) {
+    for await (const piece of denseStream(tensor, type, loss, { from: shift, to: 0 })) {
       signal?.throwIfAborted()
       yield piece
     }

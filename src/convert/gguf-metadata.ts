@@ -13,7 +13,9 @@ import type {
 } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
+import { f32, familyMetadata, text, u32 } from './family-metadata.ts'
 import { type MetadataEntry, vocabularyKeys } from './gguf-vocabulary.ts'
+import { isGemma } from './named-tensors.ts'
 
 /** `general.file_type` as the programs that introduced the types number it. */
 const FILE_TYPES = { I2_S: 40, TQ1_0: 36, TQ2_0: 37 } as const
@@ -22,32 +24,20 @@ export type WeightStorage = keyof typeof FILE_TYPES
 
 /**
  * The GGUF architecture of a configuration: SubLN with squared ReLU is bitnet-b1.58, with SiLU bitnet,
- * and without sub-norms llama.
+ * and without sub-norms llama; Qwen's and Gemma's bodies keep their names, whatever BitNet adds to them.
  *
  * @throws UsageError if GGUF has no name for the combination
  */
 export function ggufArchitecture(config: ModelConfig): string {
-  refuseOtherNorms(config, 'GGUF')
-  if (config.subNorms) return config.activation === 'relu2' ? 'bitnet-b1.58' : 'bitnet'
-  if (config.activation === 'silu') return 'llama'
+  if (isGemma(config)) return 'gemma3'
+  if (config.architecture === 'qwen3') return 'qwen3'
+  const { subNorms, inputNorms, activation } = config
+  if (subNorms && !inputNorms) return activation === 'relu2' ? 'bitnet-b1.58' : 'bitnet'
+  if (!subNorms && activation === 'silu') return 'llama'
+  const what = inputNorms ? 'a norm before each projection' : `${activation} and no sub-norms`
   throw new UsageError(
-    `Expected SiLU in a model without sub-norms, got ${config.activation}: GGUF has no ` +
-      'architecture for it, so it cannot be converted.',
-  )
-}
-
-/**
- * Gemma's and Qwen's bodies have norms that the conversion to another format does not carry over.
- *
- * @throws UsageError for such a model
- */
-export function refuseOtherNorms(config: ModelConfig, target: string): void {
-  const { inputNorms, headNorms, postNorms, localAttention, embeddingFactor = 1 } = config
-  const isOther = inputNorms || headNorms || postNorms || localAttention || embeddingFactor !== 1
-  if (!isOther) return
-  throw new UsageError(
-    `Expected a model of BitNet's or Llama's kind, got "${config.architecture}": its norms cannot be ` +
-      `written as ${target} yet. GGUF files of it can be converted to GGUF.`,
+    `Expected a model of a family that GGUF has a name for, got "${config.architecture}" with ` +
+      `${what}: it cannot be converted.`,
   )
 }
 
@@ -59,9 +49,6 @@ export function metadataFromConfig(
 ): MetadataEntry[] {
   const arch = ggufArchitecture(config)
   const vocabulary = vocabularyKeys(files, file.config, config.vocabSize)
-  const u32 = (key: string, value: number): MetadataEntry => [key, { type: 'u32', value }]
-  const f32 = (key: string, value: number): MetadataEntry => [key, { type: 'f32', value }]
-  const text = (key: string, value: string): MetadataEntry => [key, { type: 'string', value }]
   const entries = [
     text('general.architecture', arch),
     text('general.name', config.name),
@@ -81,10 +68,7 @@ export function metadataFromConfig(
     u32('general.quantization_version', 2),
     ...vocabulary.additions,
   ]
-  if (config.headDim * config.nHeads !== config.dim) {
-    entries.push(u32(`${arch}.attention.key_length`, config.headDim))
-    entries.push(u32(`${arch}.attention.value_length`, config.headDim))
-  }
+  entries.push(...familyMetadata(arch, config))
   const {
     temperature,
     top_p: topP,

@@ -100,6 +100,9 @@ export function vocabularyKeys(
     const pre = preTokenizerName(tokenizerJson)
     additions.push(['tokenizer.ggml.pre', { type: 'string', value: pre }])
   }
+  if (appendsToken(tokenizerJson, ends[0])) {
+    additions.push(['tokenizer.ggml.add_eos_token', { type: 'bool', value: true }])
+  }
   const whole = JSON.stringify(tokenizerJson)
   additions.push(['tokenizer.huggingface.json', { type: 'string', value: whole }])
   const addBos = addsBos(tokenizerConfig, tokenizerJson)
@@ -220,14 +223,32 @@ function chatTemplate(
 function addsBos(tokenizerConfig: JsonObject, tokenizerJson: JsonObject): boolean {
   const declared = tokenizerConfig['add_bos_token']
   if (typeof declared === 'boolean') return declared
+  return templates(tokenizerJson).some(([first]) => isObject(first) && 'SpecialToken' in first)
+}
+
+/** Whether texts end in the token of this id, as those of embedding models do. */
+function appendsToken(tokenizerJson: JsonObject, id: number | undefined): boolean {
+  const added = Array.isArray(tokenizerJson['added_tokens']) ? tokenizerJson['added_tokens'] : []
+  const content: unknown = added.find(
+    (token: unknown) => isObject(token) && token['id'] === id,
+  )?.content
+  return templates(tokenizerJson).some((template) => {
+    const last: unknown = template.at(-1)
+    const token = isObject(last) ? last['SpecialToken'] : undefined
+    return isObject(token) && content !== undefined && token['id'] === content
+  })
+}
+
+/** What the post-processors make of a single text, in their order. */
+function templates(tokenizerJson: JsonObject): unknown[][] {
   const processor = tokenizerJson['post_processor']
   const list: unknown[] =
     isObject(processor) && Array.isArray(processor['processors'])
       ? processor['processors']
       : [processor]
-  return list.some((entry) => {
+  return list.flatMap((entry) => {
     const single = isObject(entry) && entry['type'] === 'TemplateProcessing' && entry['single']
-    return Array.isArray(single) && isObject(single[0]) && 'SpecialToken' in single[0]
+    return Array.isArray(single) ? [single] : []
   })
 }
 

@@ -19,6 +19,12 @@ export interface NamedTensor {
   readonly interleavedHeadDim: number
   /** Query and key: their rows have an order that depends on the architecture. */
   readonly isRotated: boolean
+  /**
+   * What is added to a norm's values to get those that it multiplies with, in this file and in a
+   * checkpoint of the family; GGUF has 0 always.
+   */
+  readonly shift: number
+  readonly checkpointShift: number
 }
 
 type Names = Pick<NamedTensor, 'name' | 'checkpointName'>
@@ -31,12 +37,16 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
     named.push({ ...names, ...rest })
   const matrix = (names: Names, part: MatrixPart, kind: NamedTensor['kind'], isRotated = false) => {
     const { tensor, rows, cols, interleavedHeadDim } = part
-    add(names, { tensor, shape: [rows, cols], kind, interleavedHeadDim, isRotated })
+    const shape = [rows, cols]
+    add(names, { tensor, shape, kind, interleavedHeadDim, isRotated, shift: 0, checkpointShift: 0 })
   }
-  const norm = (names: Names, tensor: TensorInfo | undefined) => {
+  // Gemma's own norms may be shifted, those that BitNet adds before a projection are not.
+  const norm = (names: Names, tensor: TensorInfo | undefined, isAdded = false) => {
     if (tensor === undefined) return
-    const { shape } = tensor
-    add(names, { tensor, shape, kind: 'norm', interleavedHeadDim: 0, isRotated: false })
+    const shift = config.shiftedNorms && !isAdded ? 1 : 0
+    const checkpointShift = isGemma(config) && !isAdded ? 1 : 0
+    const rest = { interleavedHeadDim: 0, isRotated: false, shift, checkpointShift }
+    add(names, { tensor, shape: tensor.shape, kind: 'norm', ...rest })
   }
   const modelNames = (tensor: Parameters<typeof modelTensorNames>[1]): Names => ({
     name: modelTensorNames('gguf', tensor)[0],
@@ -47,23 +57,23 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
   for (const [i, layer] of plan.layers.entries()) {
     const names = (tensor: Parameters<typeof layerTensorNames>[2]) => layerNames(config, i, tensor)
     norm(names('attentionNorm'), layer.attentionNorm)
-    norm(names('queryInputNorm'), layer.qkvInputNorms?.[0])
+    norm(names('queryInputNorm'), layer.qkvInputNorms?.[0], true)
     matrix(names('query'), layer.qkv[0], 'linear', true)
     norm(names('queryHeadNorm'), layer.headNorms?.[0])
-    norm(names('keyInputNorm'), layer.qkvInputNorms?.[1])
+    norm(names('keyInputNorm'), layer.qkvInputNorms?.[1], true)
     matrix(names('key'), layer.qkv[1], 'linear', true)
     norm(names('keyHeadNorm'), layer.headNorms?.[1])
-    norm(names('valueInputNorm'), layer.qkvInputNorms?.[2])
+    norm(names('valueInputNorm'), layer.qkvInputNorms?.[2], true)
     matrix(names('value'), layer.qkv[2], 'linear')
-    norm(names('attentionSubNorm'), layer.attentionSubNorm)
+    norm(names('attentionSubNorm'), layer.attentionSubNorm, true)
     matrix(names('output'), layer.output[0], 'linear')
     norm(names('attentionPostNorm'), layer.attentionPostNorm)
     norm(names('ffnNorm'), layer.ffnNorm)
-    norm(names('gateInputNorm'), layer.gateUpInputNorms?.[0])
+    norm(names('gateInputNorm'), layer.gateUpInputNorms?.[0], true)
     matrix(names('gate'), layer.gateUp[0], 'linear')
-    norm(names('upInputNorm'), layer.gateUpInputNorms?.[1])
+    norm(names('upInputNorm'), layer.gateUpInputNorms?.[1], true)
     matrix(names('up'), layer.gateUp[1], 'linear')
-    norm(names('ffnSubNorm'), layer.ffnSubNorm)
+    norm(names('ffnSubNorm'), layer.ffnSubNorm, true)
     matrix(names('down'), layer.down[0], 'linear')
     norm(names('ffnPostNorm'), layer.ffnPostNorm)
   }
@@ -72,7 +82,12 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
   return named
 }
 
-/** Where a family has its own name for a tensor, the list of names says it second. */
+/** Whether the body is Gemma 3's. */
+export function isGemma({ architecture }: ModelConfig): boolean {
+  return architecture === 'gemma3' || architecture === 'gemma3_text'
+}
+
+/** The names to write; what a norm before each projection is called is in the lists' last places. */
 function layerNames(
   { inputNorms, postNorms }: ModelConfig,
   layer: number,
@@ -81,8 +96,9 @@ function layerNames(
   const gguf = layerTensorNames('gguf', layer, tensor)
   const checkpoint = layerTensorNames('safetensors', layer, tensor)
   const isOwn = (name: string) => postNorms === true || !name.includes('pre_feedforward')
+  const added = (name: string) => inputNorms === true && name.includes('.rms_norm.')
   return {
     name: (inputNorms === true ? gguf.at(-1) : undefined) ?? gguf[0],
-    checkpointName: checkpoint.find(isOwn) ?? checkpoint[0],
+    checkpointName: checkpoint.find(added) ?? checkpoint.find(isOwn) ?? checkpoint[0],
   }
 }

@@ -17,7 +17,7 @@ const CHUNK_ELEMENTS = 1 << 20
  * What is added to stored values to get those that a norm multiplies with: 1 where w stands for 1 + w
  * (Gemma in safetensors), else 0; in the source and in the result.
  */
-export interface NormShift {
+interface NormShift {
   readonly from: number
   readonly to: number
 }
@@ -71,7 +71,8 @@ export async function* denseStream(
   }
 }
 
-function addTo(values: Float32Array, shift: number): void {
+/** Shifts all values, each rounded to float32. */
+export function addTo(values: Float32Array, shift: number): void {
   if (shift === 0) return
   for (let i = 0; i < values.length; i++) values[i] += shift
 }

@@ -3,7 +3,7 @@
  * graph. How a file says which one it is: config.json by model_type, GGUF by architecture, and both by
  * tensors where the name alone does not tell.
  */
-import type { GgufFile, TensorInfo } from '../formats/model-file.ts'
+import type { GgufFile, JsonObject, TensorInfo } from '../formats/model-file.ts'
 import type { ModelConfig } from './config.ts'
 import {
   type ConfigFields,
@@ -13,6 +13,7 @@ import {
   refuse,
   unsupported,
 } from './config-fields.ts'
+import { layerTensorNames } from './tensor-names.ts'
 
 export type Family = Pick<
   ModelConfig,
@@ -46,12 +47,14 @@ export function huggingFaceFamily(
   modelType: string,
   tensors: TensorNames,
 ): Family {
+  const isBitnetBody = layerTensorNames('safetensors', 0, 'queryInputNorm').some((name) =>
+    tensors.has(name),
+  )
   const quantization = fields.get('quantization_config')
   const method = isJsonObject(quantization) ? quantization['quant_method'] : undefined
   if (isJsonObject(quantization)) {
     refuse(fields, 'quantization_config', method !== 'bitnet', `${describe(method)} weights`)
-    const perProjectionNorms = quantization['use_rms_norm'] === true
-    refuse(fields, 'use_rms_norm', perProjectionNorms, 'a norm before each projection')
+    checkProjectionNorms(fields, quantization, isBitnetBody)
     const kept = quantization['modules_to_not_convert']
     const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')
     refuse(fields, 'modules_to_not_convert', keptMore, 'some projections kept dense')
@@ -64,12 +67,11 @@ export function huggingFaceFamily(
     fields.get('weight_bits') === 1
   if (isReproduction) return { ...REPRODUCTION, activation: hiddenActivation(fields, 'silu') }
   const linear = method === 'bitnet' ? 'ternary' : 'dense'
-  const isBitnetBody = ['', 'model.'].some((prefix) =>
-    tensors.has(`${prefix}layers.0.self_attn.q_proj.norm.weight`),
-  )
   switch (modelType) {
-    case 'llama':
-      return { ...LLAMA, linear, activation: hiddenActivation(fields, 'silu') }
+    case 'llama': {
+      const body = { ...LLAMA, linear, activation: hiddenActivation(fields, 'silu') } as const
+      return isBitnetBody ? withInputNorms(body) : body
+    }
     case 'qwen3': {
       const body = { ...QWEN3, linear, activation: hiddenActivation(fields, 'silu') } as const
       return isBitnetBody ? withInputNorms(body) : body
@@ -112,6 +114,23 @@ export function ggufFamily(
   }
   const expected = '"bitnet-b1.58", "bitnet-25", "bitnet", "llama", "qwen3" or "gemma3"'
   throw unsupported(fields, 'general.architecture', architecture, expected)
+}
+
+/**
+ * `use_rms_norm` of transformers puts a norm before each packed projection, with an epsilon of its own.
+ *
+ * @throws FormatError if the norms are not there, or of another epsilon than all others
+ */
+function checkProjectionNorms(
+  fields: ConfigFields,
+  quantization: JsonObject,
+  hasNorms: boolean,
+): void {
+  if (quantization['use_rms_norm'] !== true) return
+  refuse(fields, 'use_rms_norm', !hasNorms, 'a norm before each projection, of which there is none')
+  const eps = quantization['rms_norm_eps'] ?? 1e-6
+  const isOther = eps !== fields.get('rms_norm_eps')
+  refuse(fields, 'rms_norm_eps', isOther, `another epsilon for some norms, ${describe(eps)}`)
 }
 
 /** A body whose projections are BitLinears with a norm each: the BitNet embedding models. */

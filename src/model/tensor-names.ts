@@ -1,7 +1,7 @@
 /**
- * What the files call the tensors of a decoder, and their lookup with a check of the shape. The three
- * spellings of the sub-norms are those of BitNet 2B-4T, of the 1bitLLM reproduction, and of the BitNet
- * embedding models, where each projection has a norm.
+ * What the files call the tensors of a decoder, and their lookup with a check of the shape. The
+ * spellings of the sub-norms are those of BitNet 2B-4T, of the 1bitLLM reproduction, and of models where
+ * each projection has a norm: BitNet's embedding models, and transformers' own (use_rms_norm).
  */
 import { FormatError } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
@@ -38,21 +38,31 @@ const HUGGING_FACE_LAYER: Record<LayerTensor, readonly string[]> = {
   query: ['self_attn.q_proj'],
   key: ['self_attn.k_proj'],
   value: ['self_attn.v_proj'],
-  queryInputNorm: ['self_attn.q_proj.norm'],
-  keyInputNorm: ['self_attn.k_proj.norm'],
-  valueInputNorm: ['self_attn.v_proj.norm'],
+  queryInputNorm: ['self_attn.q_proj.norm', 'self_attn.q_proj.rms_norm'],
+  keyInputNorm: ['self_attn.k_proj.norm', 'self_attn.k_proj.rms_norm'],
+  valueInputNorm: ['self_attn.v_proj.norm', 'self_attn.v_proj.rms_norm'],
   queryHeadNorm: ['self_attn.q_norm'],
   keyHeadNorm: ['self_attn.k_norm'],
-  attentionSubNorm: ['self_attn.attn_sub_norm', 'self_attn.inner_attn_ln', 'self_attn.o_proj.norm'],
+  attentionSubNorm: [
+    'self_attn.attn_sub_norm',
+    'self_attn.inner_attn_ln',
+    'self_attn.o_proj.norm',
+    'self_attn.o_proj.rms_norm',
+  ],
   output: ['self_attn.o_proj'],
   // In Gemma, the name that others have for this norm is that of one before it.
   attentionPostNorm: ['post_attention_layernorm'],
   ffnNorm: ['pre_feedforward_layernorm', 'post_attention_layernorm'],
-  gateInputNorm: ['mlp.gate_proj.norm'],
-  upInputNorm: ['mlp.up_proj.norm'],
+  gateInputNorm: ['mlp.gate_proj.norm', 'mlp.gate_proj.rms_norm'],
+  upInputNorm: ['mlp.up_proj.norm', 'mlp.up_proj.rms_norm'],
   gate: ['mlp.gate_proj'],
   up: ['mlp.up_proj'],
-  ffnSubNorm: ['mlp.ffn_sub_norm', 'mlp.ffn_layernorm', 'mlp.down_proj.norm'],
+  ffnSubNorm: [
+    'mlp.ffn_sub_norm',
+    'mlp.ffn_layernorm',
+    'mlp.down_proj.norm',
+    'mlp.down_proj.rms_norm',
+  ],
   ffnPostNorm: ['post_feedforward_layernorm'],
   down: ['mlp.down_proj'],
 }
