@@ -102,10 +102,7 @@ function modelFacts(model: ModelInspection): Fact[] {
     ],
     ['activation', config.activation + (config.subNorms ? ', with sub-norms' : '')],
     ['vocabulary', `${config.vocabSize}${config.tiedHead ? ', head tied to the embedding' : ''}`],
-    [
-      'context',
-      `${config.contextLength} tokens, rope theta ${config.ropeTheta}${scaling}`,
-    ],
+    ['context', `${config.contextLength} tokens, rope theta ${config.ropeTheta}${scaling}`],
   ]
 }
 
