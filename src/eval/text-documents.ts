@@ -28,7 +28,7 @@ export interface DocumentRules {
   readonly chat?: boolean | undefined
 }
 
-export interface Documents {
+interface Documents {
   readonly sequences: readonly TokenSequence[]
   /** What words and bytes are counted in. */
   readonly texts: readonly string[]
