@@ -107,12 +107,12 @@ INLINE float exponentials(float *weight, int32_t count, float max) {
   return sum_lanes(sums);
 }
 
-// Adds weight * value of `tile` positions to `side` registers of o, from register `first` on; with the
-// first registers asks for as many rows at `ahead`.
+// Adds weight * value of `tile` positions to `side` registers of o, from register `first` on; asks for
+// the same parts of as many rows at `ahead`, so that memory is asked for all the time.
 INLINE void add_values(const int32_t group, const int32_t type, const int32_t side,
                        const head_group *h, const uint8_t *values, const uint8_t *ahead,
                        int32_t tile, int32_t first, const float *weight, float *o) {
-  const size_t row = h->layout.value;
+  const size_t row = h->layout.value, bytes = type == CACHE_F32 ? 64 : 32;
   f32x16 sum[HEAD_GROUP][MAX_SIDE];
   for (int32_t g = 0; g < group; g++) {
     for (int32_t s = 0; s < side; s++) {
@@ -134,7 +134,7 @@ INLINE void add_values(const int32_t group, const int32_t type, const int32_t si
   }
 #endif
   for (int32_t i = 0; i < tile; i++, values += row) {
-    if (first == 0) prefetch(ahead + i * row, row);
+    prefetch(ahead + i * row + first * bytes, side * bytes);
     f32x16 value[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) value[s] = load_elements(type, values, first + s);
     for (int32_t g = 0; g < group; g++) {
