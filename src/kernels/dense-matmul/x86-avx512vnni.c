@@ -13,21 +13,28 @@
 
 INLINE void int8_sums(const int32_t tokens, const uint8_t *w, int32_t groups, const int8_t *planes,
                       size_t stride, size_t lo_offset, i32x16 *H, i32x16 *L) {
-  __m512i h[INT8_TOKENS], l[INT8_TOKENS];
-  for (int32_t t = 0; t < tokens; t++) h[t] = l[t] = _mm512_setzero_si512();
-  for (int32_t group = 0; group < groups; group++) {
+  // Two tokens have four sums to add to in turn, as many as the instruction takes cycles; one takes two
+  // groups at a time.
+  const int32_t side = tokens == 1 ? 2 : 1;
+  __m512i h[INT8_TOKENS][2], l[INT8_TOKENS][2];
+  for (int32_t t = 0; t < tokens; t++) {
+    for (int32_t s = 0; s < 2; s++) h[t][s] = l[t][s] = _mm512_setzero_si512();
+  }
+  for (int32_t group = 0; group < groups; group += side) {
     // Of the next stripe: see ternary-matmul/x86-avx512vnni.c.
     if (tokens > 1) __builtin_prefetch(w + (size_t)(groups + group) * 64, 0, 2);
-    const __m512i x = _mm512_loadu_si512(w + (size_t)group * 64);
-    for (int32_t t = 0; t < tokens; t++) {
-      const int8_t *hi = planes + t * stride + (size_t)group * 4;
-      h[t] = _mm512_dpbusd_epi32(h[t], x, _mm512_set1_epi32(*(const int32_t *)hi));
-      l[t] = _mm512_dpbusd_epi32(l[t], x, _mm512_set1_epi32(*(const int32_t *)(hi + lo_offset)));
+    for (int32_t s = 0; s < side && group + s < groups; s++) {
+      const __m512i x = _mm512_loadu_si512(w + (size_t)(group + s) * 64);
+      for (int32_t t = 0; t < tokens; t++) {
+        const int8_t *hi = planes + t * stride + (size_t)(group + s) * 4, *lo = hi + lo_offset;
+        h[t][s] = _mm512_dpbusd_epi32(h[t][s], x, _mm512_set1_epi32(*(const int32_t *)hi));
+        l[t][s] = _mm512_dpbusd_epi32(l[t][s], x, _mm512_set1_epi32(*(const int32_t *)lo));
+      }
     }
   }
   for (int32_t t = 0; t < tokens; t++) {
-    H[t] = (i32x16)h[t];
-    L[t] = (i32x16)l[t];
+    H[t] = (i32x16)_mm512_add_epi32(h[t][0], h[t][1]);
+    L[t] = (i32x16)_mm512_add_epi32(l[t][0], l[t][1]);
   }
 }
 

@@ -14,11 +14,18 @@
 #define HEAD_STRIPES 4
 // Columns that are put together again at a time: a block of 4 KiB.
 #define HEAD_BLOCK 256
+// A task of the last pass: the chosen ones of so many stripes, for so many tokens. They are not spread
+// evenly, so that pieces are small.
+#define EXACT_RANGE 16
+#define EXACT_TOKENS 8
 
 INLINE int32_t head_stripes(const command *c) { return (c->i[1] + 15) / 16; }
 INLINE int32_t padded_stripes(const command *c) { return (head_stripes(c) + 15) & ~15; }
 INLINE int32_t exact_stripes(const command *c) {
   return c->i[3] < head_stripes(c) ? c->i[3] : head_stripes(c);
+}
+INLINE int32_t exact_ranges(const command *c) {
+  return (head_stripes(c) + EXACT_RANGE - 1) / EXACT_RANGE;
 }
 INLINE int32_t *stripe_maxima(const command *c) {
   return (int32_t *)((char *)c->p[4] + (size_t)c->i[0] * split_stride(c->i[2]));
@@ -36,7 +43,7 @@ static work_plan head_matmul_plan(const command *c, int32_t phase, int32_t threa
     case 1:
       return split_evenly((head_stripes(c) + HEAD_STRIPES - 1) / HEAD_STRIPES, threads);
     default:
-      return split_evenly(tokens * exact_stripes(c), threads);
+      return (work_plan){(tokens + EXACT_TOKENS - 1) / EXACT_TOKENS * exact_ranges(c), 2};
   }
 }
 
@@ -58,10 +65,10 @@ INLINE void near_block(const command *c, const int32_t tokens, int32_t token, in
     const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * (split->scale * 128.0f);
     const f32x16 y = __builtin_convertvector(S[t] * 32 - 241 * split->hi_sum, f32x16) * scale;
     store_first((float *)c->p[3] + (size_t)(token + t) * rows + stripe * 16, y, n);
-    const i32x16 order = order_of(y);
-    int32_t max = order[0];
-    for (int32_t i = 1; i < 16 && i < n; i++) max = order[i] > max ? order[i] : max;
-    stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] = max;
+    i32x16 order = order_of(y);
+    for (int32_t i = n; i < 16; i++) order[i] = order[0];
+    stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] =
+        __builtin_reduce_max(order);
   }
 }
 
@@ -95,33 +102,88 @@ INLINE void choose_stripes(const command *c, int32_t token) {
   }
 }
 
-// The int8 product of one stripe; its bytes are put together a block at a time.
-INLINE void exact_stripe(const command *c, int32_t token, int32_t stripe) {
+// The int8 product of one stripe by the `n` tokens that want it; its bytes are put together once, a block
+// at a time. Asks meanwhile for the stripe `next`, which lies anywhere: no processor guesses it.
+INLINE void exact_stripe(const command *c, const int32_t *wanting, int32_t n, int32_t stripe,
+                         int32_t next) {
   const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
   const size_t plane_tiles = (size_t)head_stripes(c) * tiles * 64;
   const uint8_t *high = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
   const uint8_t *low = high + plane_tiles;
-  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  const ptrdiff_t ahead = ((ptrdiff_t)next - stripe) * tiles * 64;
+  const int8_t *planes = (const int8_t *)c->p[4];
   uint8_t block[HEAD_BLOCK * 16];
-  i32x16 H = {0}, L = {0};
+  i32x16 H[EXACT_TOKENS], L[EXACT_TOKENS];
+  for (int32_t t = 0; t < n; t++) H[t] = L[t] = (i32x16){0};
   for (int32_t tile = 0; tile < tiles; tile += HEAD_BLOCK / 8) {
-    const int32_t n = tiles - tile < HEAD_BLOCK / 8 ? tiles - tile : HEAD_BLOCK / 8;
-    for (int32_t i = 0; i < n; i++) {
-      const u32x16 h = (u32x16) * (const i32x16_any *)(high + (size_t)(tile + i) * 64);
-      const u32x16 l = (u32x16) * (const i32x16_any *)(low + (size_t)(tile + i) * 64);
+    const int32_t count = tiles - tile < HEAD_BLOCK / 8 ? tiles - tile : HEAD_BLOCK / 8;
+    for (int32_t i = 0; i < count; i++) {
+      const size_t at = (size_t)(tile + i) * 64;
+      __builtin_prefetch(high + at + ahead, 0, 2);
+      __builtin_prefetch(low + at + ahead, 0, 2);
+      const u32x16 h = (u32x16) * (const i32x16_any *)(high + at);
+      const u32x16 l = (u32x16) * (const i32x16_any *)(low + at);
       i32x16_any *out = (i32x16_any *)(block + i * 128);
       out[0] = (i32x16)((h << 4 & 0xf0f0f0f0) | (l & 0x0f0f0f0f));
       out[1] = (i32x16)((h & 0xf0f0f0f0) | (l >> 4 & 0x0f0f0f0f));
     }
-    i32x16 block_h[INT8_TOKENS], block_l[INT8_TOKENS];
-    int8_sums(1, block, 2 * n, planes + (size_t)tile * 8, stride, plane, block_h, block_l);
-    H += block_h[0];
-    L += block_l[0];
+    for (int32_t t = 0; t < n; t++) {
+      const int8_t *from = planes + wanting[t] * stride + (size_t)tile * 8;
+      i32x16 block_h[INT8_TOKENS], block_l[INT8_TOKENS];
+      int8_sums(1, block, 2 * count, from, stride, plane, block_h, block_l);
+      H[t] += block_h[0];
+      L[t] += block_l[0];
+    }
   }
-  const split_token *split = (const split_token *)(planes + 2 * plane);
-  const f32x16 y = int8_result(H, L, split, load16((const float *)c->p[2] + stripe * 16));
-  store_first((float *)c->p[3] + (size_t)token * rows + stripe * 16, y, rows - stripe * 16);
+  const f32x16 row_scales = load16((const float *)c->p[2] + stripe * 16);
+  for (int32_t t = 0; t < n; t++) {
+    const int8_t *of_token = planes + wanting[t] * stride;
+    const f32x16 y =
+        int8_result(H[t], L[t], (const split_token *)(of_token + 2 * plane), row_scales);
+    float *out = (float *)c->p[3] + (size_t)wanting[t] * rows + stripe * 16;
+    store_first(out, y, rows - stripe * 16);
+  }
+}
+
+// How many of the chosen stripes, which ascend, are below `stripe`.
+INLINE int32_t count_below(const int32_t *chosen, int32_t count, int32_t stripe) {
+  int32_t from = 0, to = count;
+  while (from < to) {
+    const int32_t middle = (from + to) / 2;
+    if (chosen[middle] < stripe) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+// The chosen stripes of a range for a block of tokens, in order.
+INLINE void exact_task(const command *c, int32_t task) {
+  const int32_t stripes = head_stripes(c), exact = exact_stripes(c), ranges = exact_ranges(c);
+  const int32_t token = task / ranges * EXACT_TOKENS, begin = task % ranges * EXACT_RANGE;
+  const int32_t left = c->i[0] - token, tokens = left < EXACT_TOKENS ? left : EXACT_TOKENS;
+  const int32_t *chosen[EXACT_TOKENS], *end[EXACT_TOKENS];
+  int32_t next = stripes;
+  for (int32_t t = 0; t < tokens; t++) {
+    const int32_t *all = chosen_stripes(c) + (size_t)(token + t) * exact;
+    chosen[t] = all + count_below(all, exact, begin);
+    end[t] = all + exact;
+    if (chosen[t] < end[t] && *chosen[t] < next) next = *chosen[t];
+  }
+  while (next < begin + EXACT_RANGE && next < stripes) {
+    const int32_t stripe = next;
+    int32_t wanting[EXACT_TOKENS], n = 0;
+    next = stripes;
+    for (int32_t t = 0; t < tokens; t++) {
+      if (chosen[t] == end[t]) continue;
+      if (*chosen[t] == stripe) {
+        wanting[n++] = token + t;
+        if (++chosen[t] == end[t]) continue;
+      }
+      if (*chosen[t] < next) next = *chosen[t];
+    }
+    exact_stripe(c, wanting, n, stripe, next < stripes ? next : stripe);
+  }
 }
 
 INLINE void near_task(const command *c, int32_t stripe, int32_t end) {
@@ -133,7 +195,7 @@ INLINE void near_task(const command *c, int32_t stripe, int32_t end) {
 }
 
 static void head_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t cols = c->i[2], exact = exact_stripes(c), stripes = head_stripes(c);
+  const int32_t cols = c->i[2], stripes = head_stripes(c);
   for (int32_t task = first; task < last; task++) {
     const int32_t stripe = task * HEAD_STRIPES;
     switch (phase) {
@@ -148,7 +210,7 @@ static void head_matmul_run(const command *c, int32_t phase, int32_t first, int3
         choose_stripes(c, task);
         break;
       default:
-        exact_stripe(c, task / exact, chosen_stripes(c)[task]);
+        exact_task(c, task);
     }
   }
 }
