@@ -4,18 +4,21 @@
 import type { Expectation } from '../bench/expectations.ts'
 import type { BackendDiagnosis, Diagnosis, LimitDiagnosis } from './backend-diagnosis.ts'
 import type { HostFacts } from './host-facts.ts'
+import type { ImageTotals } from './image-facts.ts'
 import { formatByteRate, formatBytes, formatMacRate, formatPercent } from './quantities.ts'
 import { formatFacts, formatTable } from './table.ts'
 
 export interface DoctorReport extends Diagnosis {
   readonly host: HostFacts
   readonly product: { readonly rows: number; readonly cols: number; readonly promptTokens: number }
+  /** Packed weights that starts have left in the cache. */
+  readonly images: ImageTotals
   /** Absent where the machine's limits could not be measured. */
   readonly expectation?: Expectation
 }
 
 export function describeMachine(report: DoctorReport): string[] {
-  const { host, product, limits, expectation } = report
+  const { host, product, limits, expectation, images } = report
   const limit = limits.at(-1)
   const memory = limit && 'readBytesPerSecond' in limit ? limit.readBytesPerSecond : undefined
   const header = ['backend', 'variant', 'threads', 'weights']
@@ -31,6 +34,7 @@ export function describeMachine(report: DoctorReport): string[] {
       ['memory', formatBytes(host.memoryBytes)],
       ...limits.flatMap(describeLimit),
       ['chosen', report.chosen],
+      ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
     ]),
     '',
     `One ternary product, ${product.rows} x ${product.cols}:`,

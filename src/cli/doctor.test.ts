@@ -38,6 +38,7 @@ const NOTHING: DoctorReport = {
   chosenIsa: '',
   product: { rows: 1, cols: 1, promptTokens: 64 },
   backends: [],
+  images: { folder: '/cache/images', count: 2, byteLength: 1.5e9 },
   limits: [],
 }
 

@@ -15,6 +15,7 @@ import {
 } from './backend-diagnosis.ts'
 import { type DoctorReport, describeMachine } from './doctor-report.ts'
 import { hostFacts } from './host-facts.ts'
+import { allImages } from './image-facts.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
@@ -53,6 +54,7 @@ export async function runDoctor(
       host,
       product: { rows: PRODUCT.rows, cols: PRODUCT.cols, promptTokens: PROMPT_TOKENS },
       ...diagnosis,
+      images: await allImages(),
       ...(expectation === undefined ? {} : { expectation }),
     }
     if (flags.json) await writeJson(stdout, report)

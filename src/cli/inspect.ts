@@ -11,6 +11,7 @@ import type { RemoteModel } from '../node/hub/remote-model.ts'
 import { openModelFile } from '../node/open-model.ts'
 import { resolveName } from '../node/resolve-model.ts'
 import { parseHead, parseKv, parsePacking } from './generation-flags.ts'
+import { describeImages, imagesOf } from './image-facts.ts'
 import { describeInspection, type TokenizerInspection } from './inspect-report.ts'
 import type { MemoryOptions } from './memory-need.ts'
 import { inspectModel, type ModelInspection } from './model-inspection.ts'
@@ -74,9 +75,11 @@ export async function runInspect(
       line.clear()
       const tokenizer = inspectTokenizer(opened, model)
       const seen = remote === undefined ? null : { ...remote.facts, readBytes: remote.readBytes() }
-      if (json) await writeJson(stdout, { path, remote: seen, ...model, tokenizer })
+      const images = remote === undefined ? await imagesOf(opened.file.name) : []
+      if (json) await writeJson(stdout, { path, remote: seen, ...model, tokenizer, images })
       else {
         const lines = describeInspection({ model, tokenizer, remote: seen })
+        if (remote === undefined) lines.push('', describeImages(images))
         await writeLine(stdout, lines.join('\n'))
       }
       return EXIT.ok

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { ByteSource, ModelFile } from '../../formats/model-file.ts'
 import { BASE3_ISAS } from '../../model/ternary-packing.ts'
 import type { WeightRequest } from '../../model/weight-images.ts'
@@ -48,7 +49,7 @@ export async function imageIdentity(request: WeightRequest): Promise<ImageIdenti
   return {
     name: `${config.name.replaceAll(/[^\w.-]+/g, '-').slice(0, 60)}-${digest(key)}`,
     text: JSON.stringify({ version: packageVersion(), settings, files, plan: planDigest(request) }),
-    source: file.name,
+    source: resolve(file.name),
     settings,
   }
 }
