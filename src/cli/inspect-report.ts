@@ -92,6 +92,9 @@ function modelFacts(model: ModelInspection): Fact[] {
   }
   if (model.problem !== undefined) facts.push(['cannot run', model.problem])
   if (config === null) return facts
+  const { ropeScaling } = config
+  const scaling =
+    ropeScaling === undefined ? '' : `, scaled by ${ropeScaling.factor} (${ropeScaling.type})`
   return [
     ...facts,
     ['architecture', config.architecture],
