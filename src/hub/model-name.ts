@@ -66,7 +66,7 @@ export function formatModelName(model: HubModel | UrlModel): string {
 }
 
 /** True for a name that cannot lead out of a folder, as a part of a path. */
-export function isRevision(text: string): boolean {
+function isRevision(text: string): boolean {
   return text.length <= 200 && REVISION.test(text) && !text.includes('..')
 }
 

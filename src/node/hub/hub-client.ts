@@ -203,7 +203,7 @@ function parseJson(text: string, address: string): unknown {
   }
 }
 
-export function isAbort(error: unknown): boolean {
+function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }
 

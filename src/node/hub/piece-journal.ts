@@ -125,7 +125,7 @@ export async function removeUnfinished(target: string): Promise<void> {
   await rm(data, { force: true })
 }
 
-export function journalPaths(target: string): { data: string; journal: string } {
+function journalPaths(target: string): { data: string; journal: string } {
   return { data: `${target}.bitnet.incomplete`, journal: `${target}.bitnet.journal` }
 }
 
