@@ -36,7 +36,7 @@ export function seededValues(shapes: Shapes, seed = 1): Values {
 }
 
 /** Whether a tensor is a projection, as ternary models have it, and no table, head or norm. */
-export function isProjection(name: string, shape: readonly number[]): boolean {
+function isProjection(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && !/embed|lm_head|^output\.weight$/.test(name)
 }
 
