@@ -16,8 +16,8 @@ import { loadTokenizer } from '../dist/generate/assemble-model.js'
 import { createDecoder } from '../dist/model/decoder.js'
 import { readConfig } from '../dist/model/read-config.js'
 import { loadWeights } from '../dist/model/weights.js'
-import { resolveModel } from '../dist/node/resolve-model.js'
 import { openModelFile } from '../dist/node/open-model.js'
+import { resolveModel } from '../dist/node/resolve-model.js'
 
 const WINDOW = 512
 const SEQUENCES = 16

@@ -52,7 +52,7 @@ function systemCache(env: NodeJS.ProcessEnv): string {
 }
 
 /** BITNET_IMAGE_LIMIT, in GB. */
-export function imageLimitBytes(env: NodeJS.ProcessEnv = process.env): number {
+function imageLimitBytes(env: NodeJS.ProcessEnv = process.env): number {
   const text = env['BITNET_IMAGE_LIMIT']
   if (!text) return DEFAULT_LIMIT_BYTES
   const limit = Number(text) * 1e9
