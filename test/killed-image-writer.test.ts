@@ -33,8 +33,9 @@ async function load(): Promise<string> {
     const store = weightImages({ folder, minLoadMs: 0, minBytes: 0 })
     const request = { backend, file, config, options: {} }
     const loaded = await store?.load(request, () => loadWeights(backend, file, config))
+    const image = await loaded?.kept
     loaded?.weights.dispose()
-    return loaded?.image.state ?? 'turned off'
+    return image?.state ?? 'turned off'
   } finally {
     await file.close()
     backend.dispose()

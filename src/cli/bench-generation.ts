@@ -74,6 +74,8 @@ export async function benchGeneration(
   let model: LanguageModel | undefined
   try {
     model = await loadFlaggedModel(flags, surroundings, signal)
+    // Writing an image would take from what is measured.
+    const image = await model.imageKept
     const runs: Run[] = []
     for (let i = 0; i <= count; i++) {
       line.show(i === 0 ? 'Warming up' : `Run ${i} of ${count}`)
@@ -82,7 +84,7 @@ export async function benchGeneration(
       if (i > 0) runs.push(run)
     }
     line.clear()
-    const report = makeReport(model, flags, runs)
+    const report = makeReport(model, image, flags, runs)
     if (flags.json) await writeJson(stdout, report)
     else await writeLine(stdout, describe(report, flags).join('\n'))
     return EXIT.ok
@@ -111,6 +113,7 @@ async function measure(
 
 function makeReport(
   model: LanguageModel,
+  image: ImageReport | undefined,
   flags: GenerationBenchFlags,
   runs: readonly Run[],
 ): GenerationReport {
@@ -123,12 +126,12 @@ function makeReport(
     requestedTokens: flags.maxTokens ?? DEFAULT_TOKENS,
     completionTokens: runs.map(({ result }) => result.usage.completionTokens),
     loadMs: model.loadMs,
-    ...(model.memory.image && { image: model.memory.image }),
     elapsedMs: over((run) => run.elapsedMs),
     tokensPerSecond: over((run) => (1000 * run.result.usage.completionTokens) / run.elapsedMs),
     prefillTokensPerSecond: over((run) => run.result.timings.prefillTokensPerSecond),
     decodeTokensPerSecond: over((run) => run.result.timings.decodeTokensPerSecond),
     ...model.memory,
+    ...(image && { image }),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     loadAverage: loadavg()[0],
   }

@@ -2,6 +2,7 @@
  * `bitnet bench` with tests (--prefill, --decode, --depth, --batch): drives the engine with random
  * tokens and says what the speeds mean on this machine.
  */
+
 import { loadavg } from 'node:os'
 import { costsOf } from '../bench/costs.ts'
 import { arithmeticEnergy } from '../bench/energy.ts'
@@ -13,6 +14,7 @@ import {
   runSpeedTests,
   type SpeedTest,
 } from '../bench/speed-tests.ts'
+import type { ImageReport } from '../model/weight-images.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
 import { openPowerMeter } from '../node/power-meter.ts'
 import { describeSpeed, type RunningModel, type SpeedReport } from './bench-speed-report.ts'
@@ -50,6 +52,8 @@ export async function benchSpeed(
   try {
     engine = await loadFlaggedEngine(flags, surroundings, signal)
     const { decoder, backend } = engine
+    // Writing an image would take from what is measured.
+    const image = await engine.kept
     const tests = plannedTests(flags)
     checkSpeedTests(tests, decoder)
     const runs = flags.runs ?? DEFAULT_RUNS
@@ -62,7 +66,7 @@ export async function benchSpeed(
     line.show('Measuring memory and arithmetic')
     const limits = await measureLimits(backend)
     line.clear()
-    const model = describeModel(engine)
+    const model = describeModel(engine, image)
     const report: SpeedReport = {
       ...model,
       host,
@@ -84,7 +88,7 @@ export async function benchSpeed(
   } finally {
     line.clear()
     release()
-    engine?.dispose()
+    await engine?.dispose()
   }
 }
 
@@ -100,7 +104,10 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
-function describeModel({ decoder, weights, backend, loadMs, image }: LoadedEngine): RunningModel {
+function describeModel(
+  { decoder, weights, backend, loadMs }: LoadedEngine,
+  image: ImageReport | undefined,
+): RunningModel {
   const linear = weights.layers.at(0)?.qkv
   return {
     name: decoder.config.name,

@@ -25,9 +25,9 @@ function surroundingsWithEngine(): BenchSurroundings {
     const file = smallModel()
     const open = async () => createReferenceBackend()
     const engine = await openEngine(file, readConfig(file), options, performance.now(), open)
-    const dispose = () => {
+    const dispose = async () => {
       mock.disposed++
-      engine.dispose()
+      await engine.dispose()
     }
     return { ...engine, decoder: withTurns(engine.decoder), dispose }
   }
@@ -46,7 +46,7 @@ function withTurns(decoder: Decoder): Decoder {
     },
     vectors: (cache, batch) => decoder.vectors(cache, batch),
     score: (cache, batch, targets) => decoder.score(cache, batch, targets),
-    dispose: () => decoder.dispose(),
+    dispose: async () => decoder.dispose(),
   }
 }
 

@@ -44,13 +44,15 @@ export async function compareGivenModels(
     for (const model of models) {
       engines.push(await loadFlaggedEngine({ ...flags, model }, surroundings, signal))
     }
+    // Writing an image would take from what is measured.
+    for (const { kept } of engines) await kept
     checkContexts(engines, options)
     const contenders = engines.map((engine, i) => loadedContender(models[i], engine))
     group = await compareContenders('models', contenders, { ...options, readJoules })
     const { description, isa, threads } = engines[0].backend
     backend = { description, isa, threads }
   } finally {
-    for (const engine of engines) engine.dispose()
+    for (const engine of engines) await engine.dispose()
   }
   const results = [...group.results]
   for (const [i, model] of flags.tasks === undefined ? [] : models.entries()) {

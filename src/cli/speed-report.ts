@@ -28,6 +28,7 @@ export function loadFact(loadMs: number, image: ImageReport | undefined): string
   if (state === 'mapped') {
     return `${time}, weights mapped from a packed image of ${formatBytes(byteLength)}`
   }
+  if (state === 'writing') return `${time}, a packed image is being written for the next start`
   if (state === 'none') return `${time}, no packed image${why}`
   return `${time}, a packed image of ${formatBytes(byteLength)} written for the next start${why}`
 }

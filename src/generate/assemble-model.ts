@@ -35,8 +35,10 @@ export interface LoadedEngine {
   readonly loadMs: number
   /** Where the weights came from; absent without a place for images. */
   readonly image?: ImageReport
-  /** Frees all of it, the backend included. */
-  dispose(): void
+  /** Settles when no image is being written any more; absent like `image`. */
+  readonly kept?: Promise<ImageReport>
+  /** Frees all of it, the backend included, once no image is being written. */
+  dispose(): Promise<void>
 }
 
 /**
@@ -58,7 +60,7 @@ export async function assembleModel(
   const tokenizer = new Prepared(() => loadTokenizer(opened, config.vocabSize))
   const engine = await openEngine(file, config, options, began, openBackend, images, tokenizer)
   try {
-    const { backend, weights, decoder, image } = engine
+    const { backend, weights, decoder, image, kept } = engine
     return createLanguageModel({
       engine: decoder,
       tokenizer: tokenizer.get(),
@@ -76,13 +78,14 @@ export async function assembleModel(
         cacheBytesPerToken: decoder.cacheBytesPerToken,
         ...(image && { image }),
       },
+      imageKept: kept,
       loadMs: performance.now() - began,
       name: config.name,
       defaults,
       dispose: () => engine.dispose(),
     })
   } catch (error) {
-    engine.dispose()
+    await engine.dispose()
     throw error
   }
 }
@@ -106,6 +109,7 @@ export async function openEngine(
 ): Promise<LoadedEngine> {
   const expectedBytes = estimateMemory(file, config, options)
   const backend = await openBackend({ ...options, expectedBytes })
+  let kept: Promise<ImageReport> | undefined
   try {
     const load = async (): Promise<LoadedWeights> => {
       side?.get()
@@ -113,6 +117,7 @@ export async function openEngine(
     }
     const meanwhile = side && (() => side.prepare())
     const loaded = await images?.load({ backend, file, config, options, meanwhile }, load)
+    kept = loaded?.kept
     const { weights, image } = loaded ?? { weights: await load(), image: undefined }
     const decoder = createDecoder(backend, config, weights, { cacheType: options.kv })
     return {
@@ -121,13 +126,16 @@ export async function openEngine(
       decoder,
       loadMs: performance.now() - began,
       ...(image && { image }),
-      dispose: () => {
+      ...(kept && { kept }),
+      dispose: async () => {
+        await kept
         decoder.dispose()
         weights.dispose()
         backend.dispose()
       },
     }
   } catch (error) {
+    await kept
     // Frees all that was allocated on it.
     backend.dispose()
     throw error

@@ -1,8 +1,10 @@
 /**
  * Puts an engine and a tokenizer together into what a program uses.
  */
+
 import type { ModelConfig } from '../model/config.ts'
 import type { DecodeEngine } from '../model/engine.ts'
+import type { ImageReport } from '../model/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { generateBatch, validateBatchOptions } from './batch.ts'
 import { CachedChatSession } from './chat-session.ts'
@@ -28,6 +30,8 @@ interface LanguageModelParts {
   readonly tokenizer: TextTokenizer
   readonly backend: BackendReport
   readonly memory: ModelMemory
+  /** See {@link LanguageModel}. */
+  readonly imageKept?: Promise<ImageReport> | undefined
   readonly loadMs: number
   /** What unset sampling fields mean for this model. */
   readonly defaults: SamplingSettings
@@ -46,6 +50,7 @@ class AssembledModel implements LanguageModel {
   readonly tokenizer: TextTokenizer
   readonly backend: BackendReport
   readonly memory: ModelMemory
+  readonly imageKept: Promise<ImageReport> | undefined
   readonly loadMs: number
   readonly defaults: SamplingSettings
   readonly #runtime: Runtime
@@ -58,6 +63,7 @@ class AssembledModel implements LanguageModel {
     this.tokenizer = parts.tokenizer
     this.backend = parts.backend
     this.memory = parts.memory
+    this.imageKept = parts.imageKept
     this.loadMs = parts.loadMs
     this.defaults = parts.defaults
     this.#runtime = new Runtime(parts)

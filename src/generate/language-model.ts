@@ -66,6 +66,12 @@ export interface LanguageModel extends AsyncDisposable {
   readonly tokenizer: TextTokenizer
   readonly backend: BackendReport
   readonly memory: ModelMemory
+  /**
+   * Settles, and never fails, when the packed image of the weights is on the disk for the next start, or
+   * will not be: it is written beside whatever the model does, and `dispose` waits for it. Absent where
+   * images are turned off.
+   */
+  readonly imageKept?: Promise<ImageReport> | undefined
   readonly loadMs: number
   /** What unset sampling fields mean for this model. */
   readonly defaults: Readonly<Required<Omit<SamplingOptions, 'seed'>>>

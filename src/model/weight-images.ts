@@ -23,10 +23,11 @@ export interface WeightRequest {
 /** Where the weights of this start came from, and what became of their packed image. */
 export interface ImageReport {
   /**
-   * 'mapped': from an image that was there. 'written': from the model's file, and an image now lies
+   * 'mapped': from an image that was there. 'writing': from the model's file, and an image is being
+   * written beside whatever the model does. 'written': from the model's file, and an image now lies
    * there for the next start. 'none': from the model's file, and no image was written.
    */
-  readonly state: 'mapped' | 'written' | 'none'
+  readonly state: 'mapped' | 'writing' | 'written' | 'none'
   /** Of the image. */
   readonly path?: string
   readonly byteLength?: number
@@ -34,13 +35,20 @@ export interface ImageReport {
   readonly reason?: string
 }
 
+export interface KeptWeights {
+  readonly weights: LoadedWeights
+  readonly image: ImageReport
+  /**
+   * Settles when no image is being written any more, and never fails: until then the weights and their
+   * backend must stay.
+   */
+  readonly kept: Promise<ImageReport>
+}
+
 export interface WeightImages {
   /**
    * @param load loads the weights from the model's file
    * @throws what `load` throws; an image that cannot be used or written is a reason in the report
    */
-  load(
-    request: WeightRequest,
-    load: () => Promise<LoadedWeights>,
-  ): Promise<{ readonly weights: LoadedWeights; readonly image: ImageReport }>
+  load(request: WeightRequest, load: () => Promise<LoadedWeights>): Promise<KeptWeights>
 }

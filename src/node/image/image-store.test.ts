@@ -59,10 +59,11 @@ async function load(
     if (store === undefined) throw new Error('Images are turned off in the environment.')
     const loadNormally = () => loadWeights(backend, file, config, weights)
     const loaded = await store.load({ backend, file, config, options: weights }, loadNormally)
+    const image = await loaded.kept
     const contents = await contentsOf(backend, loaded.weights)
     loaded.weights.dispose()
     expect(backend.allocatedBytes).toBe(0)
-    return { image: loaded.image, ...contents }
+    return { image, ...contents }
   } finally {
     await file.close()
     backend.dispose()

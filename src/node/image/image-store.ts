@@ -9,7 +9,12 @@ import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
 import { FormatError } from '../../errors.ts'
 import { describeWeights, rebuildWeights } from '../../model/weight-description.ts'
-import type { ImageReport, WeightImages, WeightRequest } from '../../model/weight-images.ts'
+import type {
+  ImageReport,
+  KeptWeights,
+  WeightImages,
+  WeightRequest,
+} from '../../model/weight-images.ts'
 import type { LoadedWeights } from '../../model/weights.ts'
 import {
   decodeManifest,
@@ -51,33 +56,36 @@ class ImageStore implements WeightImages {
     this.#minBytes = minBytes
   }
 
-  async load(
-    request: WeightRequest,
-    load: () => Promise<LoadedWeights>,
-  ): Promise<{ weights: LoadedWeights; image: ImageReport }> {
+  async load(request: WeightRequest, load: () => Promise<LoadedWeights>): Promise<KeptWeights> {
     const { backend } = request
     if (backend.mapFile === undefined) {
-      const reason = `the ${backend.name} backend does not map files`
-      return { weights: await load(), image: { state: 'none', reason } }
+      return settled(await load(), none(`the ${backend.name} backend does not map files`))
     }
     const identity = await imageIdentity(request).catch(() => undefined)
     if (identity === undefined) {
-      const reason = "the model's file cannot be told from others"
-      return { weights: await load(), image: { state: 'none', reason } }
+      return settled(await load(), none("the model's file cannot be told from others"))
     }
     const path = join(this.#folder, identity.name + IMAGE_SUFFIX)
     const found = await restore(request, path, identity)
     if ('weights' in found) {
       const { weights, byteLength } = found
-      return { weights, image: { state: 'mapped', path, byteLength } }
+      return settled(weights, { state: 'mapped', path, byteLength })
     }
     request.meanwhile?.()
     const began = performance.now()
     const weights = await load()
-    const image = await this.#keep(backend, path, identity, weights, performance.now() - began)
+    const loadMs = performance.now() - began
+    const unused = found.reason === undefined ? {} : { reason: found.reason }
+    const { ternaryBytes, denseBytes } = weights
+    if (loadMs < this.#minLoadMs || ternaryBytes + denseBytes < this.#minBytes) {
+      const small = none('the model is small enough to load as quickly without')
+      return settled(weights, { ...unused, ...small })
+    }
+    const kept = this.#keep(backend, path, identity, weights)
     return {
       weights,
-      image: found.reason === undefined ? image : { reason: found.reason, ...image },
+      image: { state: 'writing', path, ...unused },
+      kept: kept.then((image) => ({ ...unused, ...image })),
     }
   }
 
@@ -87,13 +95,7 @@ class ImageStore implements WeightImages {
     path: string,
     identity: ImageIdentity,
     weights: LoadedWeights,
-    loadMs: number,
   ): Promise<ImageReport> {
-    const none = (reason: string): ImageReport => ({ state: 'none', reason })
-    const { ternaryBytes, denseBytes } = weights
-    if (loadMs < this.#minLoadMs || ternaryBytes + denseBytes < this.#minBytes) {
-      return none('the model is small enough to load as quickly without')
-    }
     try {
       if (await isBeingWritten(this.#folder, identity.name + IMAGE_SUFFIX)) {
         return none('another process is writing it')
@@ -108,6 +110,14 @@ class ImageStore implements WeightImages {
       return none(`it could not be written: ${messageOf(error)}`)
     }
   }
+}
+
+function none(reason: string): ImageReport {
+  return { state: 'none', reason }
+}
+
+function settled(weights: LoadedWeights, image: ImageReport): KeptWeights {
+  return { weights, image, kept: Promise.resolve(image) }
 }
 
 /** @returns weights over a mapped image, or why there are none; no reason where there is no image */
