@@ -67,3 +67,16 @@ test('a Markdown table aligns its numbers and keeps bars out of the way', () => 
   expect(formatFacts([['a', 'b']], { markdown: true })).toEqual(['- a: b'])
   expect(formatResults(['name', 'n'], rows, [1], {})).toEqual(formatTable(['name', 'n'], rows, [1]))
 })
+
+test('Japanese characters take two columns', () => {
+  expect(
+    formatTable(
+      ['text', 'n'],
+      [
+        ['猫カナ', '1'],
+        ['ab', '22'],
+      ],
+      [1],
+    ),
+  ).toEqual(['text     n', '------  --', '猫カナ   1', 'ab      22'])
+})

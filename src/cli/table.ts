@@ -1,6 +1,14 @@
 /**
- * Text tables and bars of fixed width. For ASCII cells: a character is taken to be one column wide.
+ * Text tables and bars of fixed width. Characters of Chinese, Japanese and Korean take two columns.
  */
+
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60]/gu
+
+/** Columns of a terminal that a text takes. */
+function columnsOf(text: string): number {
+  return [...text].length + (text.match(WIDE)?.length ?? 0)
+}
 
 /** Lines of a table; columns named in `right` are aligned to the right. */
 export function formatTable(
@@ -9,12 +17,13 @@ export function formatTable(
   right: readonly number[] = [],
 ): string[] {
   const all = [header, ...rows]
-  const widths = header.map((_, col) => Math.max(...all.map((row) => row[col].length)))
+  const widths = header.map((_, col) => Math.max(...all.map((row) => columnsOf(row[col]))))
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, col) =>
-        right.includes(col) ? cell.padStart(widths[col]) : cell.padEnd(widths[col]),
-      )
+      .map((cell, col) => {
+        const space = ' '.repeat(widths[col] - columnsOf(cell))
+        return right.includes(col) ? space + cell : cell + space
+      })
       .join('  ')
       .trimEnd()
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)]
