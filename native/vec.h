@@ -168,6 +168,28 @@ INLINE void store_f16(uint16_t *p, f32x16 v) {
 #endif
 }
 
+// 13 significant bits, nearest with ties to even, and zero below 2^-100: a product with a half is then
+// exact in float32; see shortFloat in src/kernels/float32.ts.
+INLINE f32x16 short16(f32x16 x) {
+  const u32x16 bits = (u32x16)x;
+  const i32x16 large = (i32x16)(bits & 0x7fffffff) >= 0x0d800000;
+  return (f32x16)((i32x16)((bits + 0x3ff + (bits >> 11 & 1)) & ~0x7ffu) & large);
+}
+
+INLINE float short1(float x) { return short16(all16(x))[0]; }
+
+// sum + a * b where each product is exact in float32, as short floats by halves are: fused or not, the
+// result has the same bits, so each processor uses what it is quick with.
+INLINE f32x16 add_exact(f32x16 sum, f32x16 a, f32x16 b) {
+#if defined(__AVX512F__)
+  return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
+#elif defined(__FMA__) || defined(__aarch64__)
+  return __builtin_elementwise_fma(a, b, sum);
+#else
+  return sum + a * b;
+#endif
+}
+
 // e^x for x clamped to [-87, 88]; see src/kernels/float32.ts for the method.
 INLINE f32x16 exp16(f32x16 x) {
   x = min16(max16(x, all16(-87.0f)), all16(88.0f));

@@ -1,6 +1,7 @@
 /** The shared float32 pieces against float64. */
 import { describe, expect, test } from 'vitest'
-import { exp32, sumLanes } from './float32.ts'
+import { float16Table } from './float16.ts'
+import { exp32, shortFloat, sumLanes } from './float32.ts'
 
 describe('exp32', () => {
   test('stays within a relative error of 2e-7 over its whole range', () => {
@@ -23,6 +24,36 @@ describe('exp32', () => {
     expect(exp32(1e30)).toBe(exp32(88))
     expect(exp32(-Infinity)).toBeGreaterThan(0)
     expect(exp32(Infinity)).toBeLessThan(Infinity)
+  })
+})
+
+describe('shortFloat', () => {
+  test('keeps 13 bits, nearest with ties to even, of either sign', () => {
+    const step = 2 ** -12
+    for (const sign of [1, -1]) {
+      expect(shortFloat(sign * (1 + step))).toBe(sign * (1 + step))
+      expect(shortFloat(sign * (1 + step / 2))).toBe(sign)
+      expect(shortFloat(sign * (1 + 1.5 * step))).toBe(sign * (1 + 2 * step))
+      expect(shortFloat(Math.fround(sign * (1 + step / 2 + 2 ** -23)))).toBe(sign * (1 + step))
+      expect(shortFloat(Math.fround(sign * (2 - 2 ** -23)))).toBe(sign * 2)
+    }
+  })
+
+  test('makes products with every finite half exact in float32', () => {
+    for (const x of [1.2345678, -3.1e-30, 2 ** -100, 7.7e25]) {
+      const short = shortFloat(Math.fround(x))
+      for (const half of float16Table()) {
+        if (Number.isFinite(half)) expect(Math.fround(short * half)).toBe(short * half)
+      }
+    }
+  })
+
+  test('is zero where a product could leave float32, and keeps infinities and NaN', () => {
+    expect(shortFloat(2 ** -100)).toBe(2 ** -100)
+    expect(shortFloat(Math.fround(0.999 * 2 ** -100))).toBe(0)
+    expect(shortFloat(Infinity)).toBe(Infinity)
+    expect(shortFloat(-Infinity)).toBe(-Infinity)
+    expect(shortFloat(Number.NaN)).toBeNaN()
   })
 })
 

@@ -21,6 +21,27 @@ export function sumLanes(lanes: Float32Array | Float64Array): number {
   return lanes[0]
 }
 
+const scratch = new Float32Array(1)
+const scratchBits = new Uint32Array(scratch.buffer)
+/** Below this a product with the smallest half, 2^-24, could need bits beyond float32's last, 2^-149. */
+const LEAST_SHORT = 2 ** -100
+
+/**
+ * x rounded to 13 significant bits, nearest with ties to even; zero below 2^-100.
+ *
+ * Halves have 11 bits, so that the product of such a number with a half is exact in float32. A fused
+ * multiply-add then rounds where a product and an addition do, and processors may use either.
+ *
+ * @param x a float32 value
+ */
+export function shortFloat(x: number): number {
+  if (Math.abs(x) < LEAST_SHORT) return 0
+  scratch[0] = x
+  const bits = scratchBits[0]
+  scratchBits[0] = (bits + 0x3ff + ((bits >>> 11) & 1)) & ~0x7ff
+  return scratch[0]
+}
+
 /** Beyond these e^x is not a normal float32; 2^n below stays one. */
 const EXP_MIN = -87
 const EXP_MAX = 88
