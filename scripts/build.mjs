@@ -7,8 +7,16 @@
  * Runs on `npm install` in a checkout. If the addon cannot be built the package still works, on the
  * slow reference backend, and this script says so; it fails only when TypeScript does.
  */
-import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { buildNative, buildWasm, hostTarget, WASM_FOLDER } from './build-native.mjs'
@@ -16,10 +24,19 @@ import { buildNative, buildWasm, hostTarget, WASM_FOLDER } from './build-native.
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
 
+/** Into a folder beside dist/, which takes its place only if all of it compiled. */
 function buildTypeScript() {
-  rmSync(`${root}/dist`, { recursive: true, force: true })
+  const [dist, next] = [`${root}/dist`, `${root}/dist.next`]
+  rmSync(next, { recursive: true, force: true })
   const tsc = require.resolve('typescript/bin/tsc')
-  execFileSync(process.execPath, [tsc, '-p', `${root}/tsconfig.build.json`], { stdio: 'inherit' })
+  const args = [tsc, '-p', `${root}/tsconfig.build.json`, '--outDir', next]
+  if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) {
+    rmSync(next, { recursive: true, force: true })
+    console.error('TypeScript did not compile; dist/ is as it was.')
+    process.exit(1)
+  }
+  rmSync(dist, { recursive: true, force: true })
+  renameSync(next, dist)
   const bin = `${root}/dist/cli/main.js`
   if (existsSync(bin)) chmodSync(bin, 0o755)
 }
