@@ -1,6 +1,6 @@
 /**
  * Writing to a person or to a pipe: text that waits for a slow reader and ends quietly when the
- * reader is gone (`| head`), a progress line for terminals only, and dim text where colour is wanted.
+ * reader is gone (`| head`), progress for terminals and for logs, and dim text where colour is wanted.
  */
 import type { LoadProgress } from '../generate/language-model.ts'
 import type { DownloadProgress } from '../hub/transfer-meter.ts'
@@ -63,25 +63,46 @@ export async function writeJson(stream: OutputStream, value: unknown): Promise<v
   await writeText(stream, `${JSON.stringify(value)}\n`)
 }
 
-/** A line that is rewritten in place; silent where the stream is not a terminal. */
+/** Between lines of progress in a log: a run of hours stays readable. */
+const LOG_INTERVAL_MS = 10_000
+
+/**
+ * Progress: a line that is rewritten in place on a terminal. Elsewhere (a log, CI) plain lines, at most
+ * one every ten seconds, and the last state where there were any: what takes less leaves no trace.
+ */
 export class StatusLine {
   readonly #stream: OutputStream
+  readonly #now: () => number
   #shown = ''
+  /** The last line in the log. */
+  #logged = ''
+  #nextLog: number
 
-  constructor(stream: OutputStream) {
+  /** @param now milliseconds since some moment; tests have a clock of their own */
+  constructor(stream: OutputStream, now = () => performance.now()) {
     this.#stream = stream
+    this.#now = now
+    this.#nextLog = now() + LOG_INTERVAL_MS
   }
 
   show(text: string): void {
-    if (this.#stream.isTTY !== true || text === this.#shown) return
-    this.#stream.write(`\r\u001b[K${text}`)
+    if (text === this.#shown) return
     this.#shown = text
+    if (this.#stream.isTTY === true) this.#stream.write(`\r\u001b[K${text}`)
+    else if (this.#now() >= this.#nextLog) this.#log()
   }
 
   clear(): void {
     if (this.#shown === '') return
-    this.#stream.write('\r\u001b[K')
+    if (this.#stream.isTTY === true) this.#stream.write('\r\u001b[K')
+    else if (this.#logged !== '') this.#log()
     this.#shown = ''
+  }
+
+  #log(): void {
+    if (isOpen(this.#stream) && this.#shown !== this.#logged) this.#stream.write(`${this.#shown}\n`)
+    this.#logged = this.#shown
+    this.#nextLog = this.#now() + LOG_INTERVAL_MS
   }
 }
 

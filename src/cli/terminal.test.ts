@@ -1,0 +1,66 @@
+/**
+ * Progress as terminals and logs get it, with a clock that the test moves.
+ */
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { StatusLine } from './terminal.ts'
+
+function progress({ isTTY }: { readonly isTTY: boolean }) {
+  const stream = Object.assign(new PassThrough(), { isTTY })
+  let seconds = 0
+  const line = new StatusLine(stream, () => seconds * 1000)
+  return {
+    line,
+    /** What is shown at so many seconds from the start. */
+    showAt(at: number, text: string): void {
+      seconds = at
+      line.show(text)
+    },
+    written: (): string => stream.read()?.toString() ?? '',
+  }
+}
+
+describe('progress in a log', () => {
+  test('is a plain line every ten seconds at most, and the last state', () => {
+    const { line, showAt, written } = progress({ isTTY: false })
+    for (const at of [0, 1, 9.9, 10, 11, 19.9, 25, 26, 27]) showAt(at, `item ${at}`)
+    line.clear()
+    expect(written()).toBe('item 10\nitem 25\nitem 27\n')
+  })
+
+  test('leaves nothing of what takes less than ten seconds', () => {
+    const { line, showAt, written } = progress({ isTTY: false })
+    showAt(0, 'Loading')
+    showAt(9, 'Running')
+    line.clear()
+    expect(written()).toBe('')
+  })
+
+  test('says nothing twice', () => {
+    const { line, showAt, written } = progress({ isTTY: false })
+    for (const at of [0, 10, 20, 30]) showAt(at, 'Waiting')
+    showAt(40, 'Running')
+    line.clear()
+    line.clear()
+    expect(written()).toBe('Running\n')
+  })
+
+  test('stops with the reader', () => {
+    const stream = Object.assign(new PassThrough(), { isTTY: false })
+    let now = 0
+    const line = new StatusLine(stream, () => now)
+    stream.end()
+    now = 20_000
+    line.show('Running')
+    line.clear()
+    expect(stream.read()).toBeNull()
+  })
+})
+
+test('progress on a terminal rewrites its line and leaves it empty', () => {
+  const { line, showAt, written } = progress({ isTTY: true })
+  showAt(0, 'one')
+  showAt(0, 'two')
+  line.clear()
+  expect(written()).toBe('\r\u001b[Kone\r\u001b[Ktwo\r\u001b[K')
+})
