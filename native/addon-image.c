@@ -8,7 +8,7 @@
 #include "image.h"
 #include "node-call.h"
 
-// --- openImage(path, threads, map) -> Promise<{ bytes, checksum }> ---
+// --- openImage(path, threads, map) -> Promise<{ bytes, checksum, file }> ---
 
 typedef struct {
   napi_async_work work;
@@ -16,41 +16,57 @@ typedef struct {
   char *path;
   int32_t threads;
   bool map;
-  image_file file;
+  // Becomes the property of the bytes that JavaScript gets.
+  image_file *file;
   const char *problem;
 } opening;
 
 static void open_run(napi_env env, void *data) {
   (void)env;
   opening *o = data;
-  o->problem = image_open(o->path, o->threads, o->map, &o->file);
+  o->problem = image_open(o->path, o->threads, o->map, o->file);
+}
+
+static void close_file(image_file *file) {
+  image_close(file);
+  free(file);
 }
 
 static void unmap(napi_env env, void *data, void *hint) {
   (void)env;
-  image_unmap(data, (size_t)(uintptr_t)hint);
+  (void)data;
+  close_file(hint);
 }
 
-// bytes is null where only the checksum was asked for.
+// bytes is null where only the checksum was asked for; file is an address.
 static napi_value opened(napi_env env, opening *o) {
-  napi_value result, bytes, checksum;
+  napi_value result, bytes, checksum, file;
   char digits[17];
-  snprintf(digits, sizeof digits, "%016llx", (unsigned long long)o->file.checksum);
+  snprintf(digits, sizeof digits, "%016llx", (unsigned long long)o->file->checksum);
   if (napi_create_object(env, &result) != napi_ok ||
       napi_create_string_utf8(env, digits, 16, &checksum) != napi_ok ||
-      napi_set_named_property(env, result, "checksum", checksum) != napi_ok) {
+      napi_set_named_property(env, result, "checksum", checksum) != napi_ok ||
+      napi_create_double(env, (double)(uintptr_t)o->file, &file) != napi_ok ||
+      napi_set_named_property(env, result, "file", file) != napi_ok) {
     return NULL;
   }
-  if (!o->file.data) {
+  if (!o->file->data) {
     napi_get_null(env, &bytes);
-  } else if (napi_create_external_arraybuffer(env, o->file.data, o->file.bytes, unmap,
-                                              (void *)(uintptr_t)o->file.bytes, &bytes) == napi_ok) {
-    o->file.data = NULL;
+  } else if (napi_create_external_arraybuffer(env, o->file->data, o->file->bytes, unmap, o->file,
+                                              &bytes) == napi_ok) {
+    o->file = NULL;
   } else {
     o->problem = "this runtime refuses external memory";
     return NULL;
   }
   return napi_set_named_property(env, result, "bytes", bytes) == napi_ok ? result : NULL;
+}
+
+static void free_opening(opening *o) {
+  if (!o) return;
+  if (o->file) close_file(o->file);
+  free(o->path);
+  free(o);
 }
 
 static void open_done(napi_env env, napi_status status, void *data) {
@@ -60,16 +76,10 @@ static void open_done(napi_env env, napi_status status, void *data) {
   if (result) {
     napi_resolve_deferred(env, o->deferred, result);
   } else {
-    napi_value message, error;
-    const char *problem = o->problem ? o->problem : "it cannot be shown to JavaScript";
-    napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &message);
-    napi_create_error(env, NULL, message, &error);
-    napi_reject_deferred(env, o->deferred, error);
+    reject(env, o->deferred, o->problem ? o->problem : "it cannot be shown to JavaScript");
   }
-  if (o->file.data) image_unmap(o->file.data, o->file.bytes);
   napi_delete_async_work(env, o->work);
-  free(o->path);
-  free(o);
+  free_opening(o);
 }
 
 napi_value image_open_call(napi_env env, napi_callback_info info) {
@@ -78,9 +88,12 @@ napi_value image_open_call(napi_env env, napi_callback_info info) {
   size_t length;
   CHECK(napi_get_value_string_utf8(env, argv[0], NULL, 0, &length));
   opening *o = calloc(1, sizeof(opening));
-  if (o) o->path = malloc(length + 1);
-  if (!o || !o->path) {
-    free(o);
+  if (o) {
+    o->path = malloc(length + 1);
+    o->file = calloc(1, sizeof(image_file));
+  }
+  if (!o || !o->path || !o->file) {
+    free_opening(o);
     return throw_error(env, "native addon: no memory to open a file");
   }
   if (napi_get_value_string_utf8(env, argv[0], o->path, length + 1, &length) != napi_ok ||
@@ -90,16 +103,15 @@ napi_value image_open_call(napi_env env, napi_callback_info info) {
       napi_create_string_utf8(env, "bitnet:image", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_async_work(env, NULL, name, open_run, open_done, o, &o->work) != napi_ok ||
       napi_queue_async_work(env, o->work) != napi_ok) {
-    free(o->path);
-    free(o);
+    free_opening(o);
     return throw_error(env, "native addon: a file cannot be opened this way");
   }
   return promise;
 }
 
-// --- markDense(bytes, offset, length), markSparse(bytes, offset, length), dropPages(bytes, offset, length) ---
+// --- markDense(bytes, offset, length), readSparse(source, file, address, at) ---
 
-static napi_value with_range(napi_env env, napi_callback_info info, void (*run)(void *, size_t)) {
+napi_value image_dense_call(napi_env env, napi_callback_info info) {
   napi_value argv[3];
   if (!read_arguments(env, info, 3, argv)) return NULL;
   void *data;
@@ -111,18 +123,23 @@ static napi_value with_range(napi_env env, napi_callback_info info, void (*run)(
   if (offset < 0 || length < 0 || (uint64_t)offset > bytes || (uint64_t)length > bytes - (uint64_t)offset) {
     return throw_error(env, "native addon: a range outside of its buffer");
   }
-  run((char *)data + offset, (size_t)length);
+  image_mark_dense((char *)data + offset, (size_t)length);
   return NULL;
 }
 
-napi_value image_dense_call(napi_env env, napi_callback_info info) {
-  return with_range(env, info, image_mark_dense);
-}
-
 napi_value image_sparse_call(napi_env env, napi_callback_info info) {
-  return with_range(env, info, image_mark_sparse);
-}
-
-napi_value image_drop_call(napi_env env, napi_callback_info info) {
-  return with_range(env, info, image_drop_pages);
+  napi_value argv[4];
+  if (!read_arguments(env, info, 4, argv)) return NULL;
+  void *source;
+  size_t bytes;
+  double file, address;
+  int64_t at;
+  CHECK(napi_get_arraybuffer_info(env, argv[0], &source, &bytes));
+  CHECK(napi_get_value_double(env, argv[1], &file));
+  CHECK(napi_get_value_double(env, argv[2], &address));
+  CHECK(napi_get_value_int64(env, argv[3], &at));
+  if (bytes < sizeof(sparse_source)) return throw_error(env, "native addon: no room for a source");
+  image_read_sparse(source, (const image_file *)(uintptr_t)file, (const void *)(uintptr_t)address,
+                    (size_t)at);
+  return NULL;
 }

@@ -220,22 +220,28 @@ typedef struct {
   napi_ref pool_ref, program_ref;
   const open_pool *pool;
   const program *list;
+  const char *problem;
 } submission;
 
 static void submission_run(napi_env env, void *data) {
   (void)env;
-  const submission *s = data;
-  pool_run(s->pool->threads, s->pool->table, s->list->commands, s->list->count);
+  submission *s = data;
+  const program *list = s->list;
+  pool_run(s->pool->threads, s->pool->table, list->commands, list->count);
+  for (int32_t i = 0; i < list->count; i++) {
+    sparse_source *source = sparse_source_of(&list->commands[i]);
+    if (source && source->failed) s->problem = "the file of its weights was cut, or cannot be read";
+  }
 }
 
 static void submission_done(napi_env env, napi_status status, void *data) {
   submission *s = data;
   napi_value undefined;
   napi_get_undefined(env, &undefined);
-  if (status == napi_ok) {
+  if (status == napi_ok && !s->problem) {
     napi_resolve_deferred(env, s->deferred, undefined);
   } else {
-    napi_reject_deferred(env, s->deferred, undefined);
+    reject(env, s->deferred, s->problem ? s->problem : "it was not started");
   }
   napi_delete_reference(env, s->pool_ref);
   napi_delete_reference(env, s->program_ref);
@@ -272,7 +278,7 @@ NAPI_MODULE_INIT() {
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
       {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
       {"openImage", image_open_call}, {"markDense", image_dense_call},
-      {"markSparse", image_sparse_call}, {"dropPages", image_drop_call},
+      {"readSparse", image_sparse_call},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value f = make_function(env, functions[i].name, functions[i].run);

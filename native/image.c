@@ -49,7 +49,7 @@ static void *file_map(file_handle file, size_t bytes) {
   CloseHandle(mapping);
   return data;
 }
-void image_unmap(void *data, size_t bytes) {
+static void file_unmap(void *data, size_t bytes) {
   (void)bytes;
   UnmapViewOfFile(data);
 }
@@ -57,12 +57,6 @@ void image_mark_dense(void *data, size_t bytes) {
   (void)data;
   (void)bytes;
 }
-void image_mark_sparse(void *data, size_t bytes) {
-  (void)data;
-  (void)bytes;
-}
-// Unlocking pages that are not locked takes them from the working set.
-void image_drop_pages(void *data, size_t bytes) { VirtualUnlock(data, bytes); }
 
 #else
 typedef int file_handle;
@@ -87,36 +81,30 @@ static void *file_map(file_handle file, size_t bytes) {
 #endif
   return data;
 }
-void image_unmap(void *data, size_t bytes) { munmap(data, bytes); }
+static void file_unmap(void *data, size_t bytes) { munmap(data, bytes); }
 
-// The whole pages within a range.
-static size_t whole_pages(void **data, size_t bytes) {
-  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  const uintptr_t first = ((uintptr_t)*data + page - 1) & ~(page - 1);
-  const uintptr_t end = ((uintptr_t)*data + bytes) & ~(page - 1);
-  *data = (void *)first;
-  return end > first ? end - first : 0;
-}
 void image_mark_dense(void *data, size_t bytes) {
-  bytes = whole_pages(&data, bytes);
 #ifdef __linux__
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  const uintptr_t first = ((uintptr_t)data + page - 1) & ~(page - 1);
+  const uintptr_t end = ((uintptr_t)data + bytes) & ~(page - 1);
   // MADV_POPULATE_READ, which older headers lack; older systems refuse it, and read page by page.
-  if (bytes > 0) madvise(data, bytes, 22);
+  if (end > first) madvise((void *)first, end - first, 22);
+#else
+  (void)data;
+  (void)bytes;
 #endif
 }
-void image_mark_sparse(void *data, size_t bytes) {
-  bytes = whole_pages(&data, bytes);
-  if (bytes == 0) return;
-  madvise(data, bytes, MADV_RANDOM);
-#ifdef MADV_NOHUGEPAGE
-  madvise(data, bytes, MADV_NOHUGEPAGE);
 #endif
+
+static int file_read_all(file_handle file, uint8_t *out, size_t bytes, size_t at) {
+  for (size_t done = 0; done < bytes;) {
+    const int64_t got = file_read(file, out + done, bytes - done, at + done);
+    if (got <= 0) return 0;
+    done += (size_t)got;
+  }
+  return 1;
 }
-void image_drop_pages(void *data, size_t bytes) {
-  bytes = whole_pages(&data, bytes);
-  if (bytes > 0) madvise(data, bytes, MADV_DONTNEED);
-}
-#endif
 
 // --- the checksum ---
 //
@@ -170,14 +158,9 @@ static void check_chunks(void *argument) {
     if (n >= chunks_of(c->bytes) || atomic_load(&c->failed)) break;
     const size_t at = n * CHUNK_BYTES;
     const size_t count = c->bytes - at < CHUNK_BYTES ? c->bytes - at : CHUNK_BYTES;
-    for (size_t done = 0; done < count;) {
-      const int64_t got =
-          file_read(c->file, chunk + done, count - done, IMAGE_UNCHECKED_BYTES + at + done);
-      if (got <= 0) {
-        atomic_store(&c->failed, 1);
-        break;
-      }
-      done += (size_t)got;
+    if (!file_read_all(c->file, chunk, count, IMAGE_UNCHECKED_BYTES + at)) {
+      atomic_store(&c->failed, 1);
+      break;
     }
     c->sums[n] = sum_of_chunk(chunk, count);
   }
@@ -216,6 +199,30 @@ const char *image_open(const char *path, int32_t threads, int map, image_file *o
     out->data = file_map(file, out->bytes);
     if (!out->data) problem = "it cannot be mapped";
   }
-  file_close(file);
+  if (out->data) {
+    out->file = (intptr_t)file;
+  } else {
+    file_close(file);
+  }
   return problem;
+}
+
+void image_close(image_file *image) {
+  if (!image->data) return;
+  file_unmap(image->data, image->bytes);
+  file_close((file_handle)image->file);
+  image->data = NULL;
+}
+
+static void copy_from_file(sparse_source *source, void *out, const void *from, size_t bytes) {
+  const size_t at = (size_t)((int64_t)(intptr_t)from + source->origin);
+  if (file_read_all((file_handle)source->file, out, bytes, at)) return;
+  memset(out, 0, bytes);
+  atomic_store_explicit(&source->failed, 1, memory_order_relaxed);
+}
+
+void image_read_sparse(sparse_source *source, const image_file *image, const void *address, size_t at) {
+  source->file = image->file;
+  source->origin = (int64_t)at - (int64_t)(intptr_t)address;
+  source->copy = copy_from_file;
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel.h"
+
 // Bytes at the start of a file that its checksum leaves out: a mark, and the checksum itself.
 #define IMAGE_UNCHECKED_BYTES 16
 
@@ -13,20 +15,20 @@ typedef struct {
   void *data;
   size_t bytes;
   uint64_t checksum;
+  // Open as long as it is mapped.
+  intptr_t file;
 } image_file;
 
 // Reads the whole file once for its checksum and, if `map` is set, maps that same file to memory that
 // must not be written to. Reading goes through small buffers, so that no page counts as this process's
 // before it is used. Returns what went wrong, or NULL.
 const char *image_open(const char *path, int32_t threads, int map, image_file *out);
-void image_unmap(void *data, size_t bytes);
+void image_close(image_file *image);
 
 // Says of a part that all of it will be read, again and again: large pages are taken whole this way,
 // where two threads that come upon one at the same time would map it in small ones.
 void image_mark_dense(void *data, size_t bytes);
-// Says of a part of a mapped file that little of it is used, here and there; and gives back the pages
-// of it that this process holds. They stay in the system's cache, and come back when they are read.
-void image_mark_sparse(void *data, size_t bytes);
-void image_drop_pages(void *data, size_t bytes);
+// Lets kernels read bytes from a mapped file: those that `address` stands for are at `at` there.
+void image_read_sparse(sparse_source *source, const image_file *image, const void *address, size_t at);
 
 #endif

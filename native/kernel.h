@@ -6,6 +6,8 @@
 #ifndef BITNET_KERNEL_H
 #define BITNET_KERNEL_H
 
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -37,6 +39,35 @@ typedef struct {
   float f[COMMAND_FLOATS];
   void *p[COMMAND_POINTERS];
 } command;
+
+// Where the sparse end of a buffer is: a part of which few bytes are wanted, other ones every time, so that
+// all its pages would come to count as this process's. They are copied from a file instead. A command that
+// reads such a buffer has it as its last pointer, or NULL.
+typedef struct sparse_source {
+  // NULL while the bytes are in memory.
+  void (*copy)(struct sparse_source *source, void *out, const void *from, size_t bytes);
+  intptr_t file;
+  // A byte's place in the file, less its address.
+  int64_t origin;
+  // Set for good when the file gave too little; zeros were copied then.
+  atomic_int failed;
+} sparse_source;
+
+static inline sparse_source *sparse_source_of(const command *c) {
+  return (sparse_source *)c->p[COMMAND_POINTERS - 1];
+}
+
+static inline int32_t is_in_file(const command *c) {
+  return sparse_source_of(c) && sparse_source_of(c)->copy;
+}
+
+// The bytes themselves where they are in memory, else a copy in `room`.
+static inline const uint8_t *sparse_bytes(const command *c, const uint8_t *from, size_t bytes,
+                                          uint8_t *room) {
+  if (!is_in_file(c)) return from;
+  sparse_source_of(c)->copy(sparse_source_of(c), room, from, bytes);
+  return room;
+}
 
 // `tasks` tasks, claimed `grain` at a time. Zero tasks skip the phase.
 typedef struct {

@@ -13,6 +13,13 @@ static inline napi_value throw_error(napi_env env, const char *message) {
   return NULL;
 }
 
+static inline void reject(napi_env env, napi_deferred deferred, const char *problem) {
+  napi_value message, error;
+  napi_create_string_utf8(env, problem, NAPI_AUTO_LENGTH, &message);
+  napi_create_error(env, NULL, message, &error);
+  napi_reject_deferred(env, deferred, error);
+}
+
 static inline bool read_arguments(napi_env env, napi_callback_info info, size_t expected,
                                   napi_value *argv) {
   size_t count = expected;

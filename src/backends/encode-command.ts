@@ -54,6 +54,8 @@ export interface Encoded {
   readonly pointers: readonly Pointer[]
   readonly integers: readonly number[]
   readonly floats?: readonly number[]
+  /** A buffer whose sparse end may lie in a file; its source is the command's last pointer. */
+  readonly sparse?: DeviceBuffer
 }
 
 /** Scratch memory a command needs while it runs, in bytes; 0 for none. */
@@ -109,6 +111,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         pointers: [c.step, ...dense(table), c.out],
         integers: [c.rows, table.cols, DENSE_TYPES[table.type], table.rows],
         floats: [c.factor ?? 1],
+        ...(table.type === 'int4' && { sparse: table.data }),
       }
     }
     case 'gather-rows':
@@ -163,6 +166,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
         op: c.op,
         pointers: [c.x, ...dense(weights), c.out, scratch],
         integers: [c.rows, weights.rows, weights.cols, c.exactStripes],
+        sparse: weights.data,
       }
     }
     case 'rope-cache': {
@@ -250,16 +254,23 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
   }
 }
 
-/** The slots of a whole list. `addressOf` must refuse buffers that are not its own. */
+/**
+ * The slots of a whole list.
+ *
+ * @param addressOf must refuse buffers that are not its own
+ * @param sourceOf the address of what the sparse end of a buffer is read from, 0 where it is in memory
+ */
 export function encodeProgram(
   commands: readonly Encoded[],
   addressOf: (buffer: DeviceBuffer) => number,
+  sourceOf: (buffer: DeviceBuffer) => number = () => 0,
 ): Float64Array {
   const slots = new Float64Array(commands.length * SLOTS)
   for (const [n, command] of commands.entries()) {
     const at = n * SLOTS
     slots[at] = OPERATIONS.indexOf(command.op)
     for (const [i, p] of command.pointers.entries()) slots[at + 1 + i] = p ? addressOf(p) : 0
+    if (command.sparse) slots[at + POINTERS] = sourceOf(command.sparse)
     slots.set(command.integers, at + 1 + POINTERS)
     slots.set(command.floats ?? [], at + 1 + POINTERS + INTEGERS)
   }

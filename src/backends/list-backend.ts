@@ -120,7 +120,11 @@ export abstract class ListBackend<Memory, List> implements Backend {
     inputs: readonly StepInput[] = [],
     scratch?: DeviceBuffer,
   ): Program {
-    const slots = encodeProgram(encoded, (buffer) => this.own(buffer).address)
+    const slots = encodeProgram(
+      encoded,
+      (buffer) => this.own(buffer).address,
+      (buffer) => this.sparseSource(this.own(buffer)),
+    )
     const list = this.makeList(slots, encoded.length)
     const release = () => {
       this.dropList(list)
@@ -165,6 +169,11 @@ export abstract class ListBackend<Memory, List> implements Backend {
     this.#buffers.add(buffer)
     this.#allocatedBytes += buffer.byteLength
     return buffer
+  }
+
+  /** The address of what kernels read a buffer's sparse end from; 0 where all is in memory. */
+  protected sparseSource(_buffer: ListBuffer<Memory>): number {
+    return 0
   }
 
   /** Zeroed memory. */

@@ -15,6 +15,9 @@ export interface ProgramHandle {
   readonly [programBrand]: true
 }
 
+/** At least sizeof(sparse_source) in native/kernel.h. */
+export const SOURCE_BYTES = 64
+
 export interface Addon {
   /** Kernel variants in the binary, fastest first; `missing` names what this machine lacks. */
   variants(): { isa: string; missing: string | null }[]
@@ -31,18 +34,22 @@ export interface Addon {
   /** Commands as encode-command.ts lays them out. */
   record(slots: Float64Array): ProgramHandle
   submit(pool: PoolHandle, program: ProgramHandle): Promise<void>
-  /** The checksum of a file, and its bytes in memory if `map` is set: they must not be written to. */
+  /**
+   * The checksum of a file, and its bytes in memory if `map` is set: they must not be written to. `file`
+   * is the address of what {@link Addon.readSparse} reads from, for as long as the bytes are not released.
+   */
   openImage(
     path: string,
     threads: number,
     map: boolean,
-  ): Promise<{ bytes: ArrayBuffer | null; checksum: string }>
+  ): Promise<{ bytes: ArrayBuffer | null; checksum: string; file: number }>
   /** Of a part of a mapped file: all of it is read in every pass. */
   markDense(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
-  /** Of a part of a mapped file: little of it is used, here and there. */
-  markSparse(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
-  /** Gives a part's pages back to the system's cache until they are read again. */
-  dropPages(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
+  /**
+   * Fills `source`, a buffer of {@link SOURCE_BYTES}: commands that have it as their last pointer copy
+   * sparse bytes from the file, where those of `address` are at `fileOffset`.
+   */
+  readSparse(source: ArrayBuffer, file: number, address: number, fileOffset: number): void
 }
 
 const require = createRequire(import.meta.url)

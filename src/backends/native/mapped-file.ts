@@ -1,17 +1,20 @@
 /**
  * A file of packed weights in this process's memory: read-only pages of the system's cache, shared by
- * all buffers over them and by all processes that map the file.
+ * all buffers over them and by all processes that map the file. The sparse end of a buffer is mapped too,
+ * but kernels copy what they want of it from the file, so that its pages do not become this process's.
  */
 import { BackendError } from '../../errors.ts'
 import type { FileRange } from '../backend.ts'
 import { TAIL_BYTES } from '../list-backend.ts'
-import type { Addon } from './addon.ts'
+import { type Addon, SOURCE_BYTES } from './addon.ts'
 
 /** Memory behind a buffer: pages of its own, or a part of a mapped file. */
 export interface NativeMemory {
   readonly pages: ArrayBuffer
   readonly byteOffset: number
   readonly isReadOnly: boolean
+  /** What kernels read the buffer's sparse end from, where that is a file. */
+  readonly source?: ArrayBuffer
   release(): void
 }
 
@@ -19,20 +22,18 @@ export class MappedPages {
   readonly checksum: string
   readonly #addon: Addon
   readonly #pages: ArrayBuffer
-  readonly #sparse: { readonly byteOffset: number; readonly byteLength: number }[] = []
-  readonly #onRelease: (pages: MappedPages) => void
+  readonly #file: number
   /** Buffers, and the opener until it closes. */
   #users = 1
 
   constructor(
     addon: Addon,
-    opened: { readonly bytes: ArrayBuffer; readonly checksum: string },
-    onRelease: (pages: MappedPages) => void,
+    opened: { readonly bytes: ArrayBuffer; readonly checksum: string; readonly file: number },
   ) {
     this.#addon = addon
     this.#pages = opened.bytes
     this.checksum = opened.checksum
-    this.#onRelease = onRelease
+    this.#file = opened.file
   }
 
   get bytes(): Uint8Array {
@@ -49,34 +50,29 @@ export class MappedPages {
           `${byteLength} bytes at ${byteOffset}.`,
       )
     }
-    const denseBytes = byteLength - sparseBytes
-    this.#addon.markDense(this.#pages, byteOffset, denseBytes)
-    if (sparseBytes > 0) this.#markSparse(byteOffset + byteLength - sparseBytes, sparseBytes)
+    this.#addon.markDense(this.#pages, byteOffset, byteLength - sparseBytes)
     this.#users++
+    const source = sparseBytes > 0 ? this.#openSource() : undefined
     return {
       pages: this.#pages,
       byteOffset,
       isReadOnly: true,
-      release: () => this.release(),
-    }
-  }
-
-  /** Gives back pages of which only few are used, so that they do not add up over many passes. */
-  dropSparsePages(): void {
-    for (const { byteOffset, byteLength } of this.#sparse) {
-      this.#addon.dropPages(this.#pages, byteOffset, byteLength)
+      ...(source && { source }),
+      release: () => {
+        if (source) this.#addon.release(source)
+        this.release()
+      },
     }
   }
 
   release(): void {
     this.#users--
-    if (this.#users > 0) return
-    this.#onRelease(this)
-    this.#addon.release(this.#pages)
+    if (this.#users === 0) this.#addon.release(this.#pages)
   }
 
-  #markSparse(byteOffset: number, byteLength: number): void {
-    this.#addon.markSparse(this.#pages, byteOffset, byteLength)
-    this.#sparse.push({ byteOffset, byteLength })
+  #openSource(): ArrayBuffer {
+    const source = this.#addon.allocate(SOURCE_BYTES, false)
+    this.#addon.readSparse(source, this.#file, this.#addon.addressOf(this.#pages), 0)
+    return source
   }
 }

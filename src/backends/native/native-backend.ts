@@ -71,9 +71,6 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly threads: number
   readonly #addon: Addon
   readonly #pool: PoolHandle
-  readonly #mapped = new Set<MappedPages>()
-  /** Pages that are given back must be found again: decoding with an int4 head is 15 % slower then. */
-  readonly #savesMemory = process.env['BITNET_LOW_MEMORY'] === '1'
 
   /** @internal Use {@link openNativeBackend}. */
   constructor(addon: Addon, isa: string, threads: number) {
@@ -89,12 +86,9 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   async mapFile(path: string): Promise<MappedFile> {
-    const { bytes, checksum } = await this.#open(path, true)
+    const { bytes, checksum, file } = await this.#open(path, true)
     if (bytes === null) throw new Error('The addon mapped nothing.')
-    const pages = new MappedPages(this.#addon, { bytes, checksum }, (freed) =>
-      this.#mapped.delete(freed),
-    )
-    this.#mapped.add(pages)
+    const pages = new MappedPages(this.#addon, { bytes, checksum, file })
     return {
       bytes: pages.bytes,
       checksum,
@@ -143,9 +137,16 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   protected override dropList(): void {}
 
   protected override async runList(list: ProgramHandle): Promise<void> {
-    await this.#addon.submit(this.#pool, list)
-    if (!this.#savesMemory) return
-    for (const pages of this.#mapped) pages.dropSparsePages()
+    try {
+      await this.#addon.submit(this.#pool, list)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new BackendError(`A pass failed: ${reason}. Load the model again.`, { cause })
+    }
+  }
+
+  protected override sparseSource({ memory }: ListBuffer<NativeMemory>): number {
+    return memory.source ? this.#addon.addressOf(memory.source) : 0
   }
 
   protected override close(): void {

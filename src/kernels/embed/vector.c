@@ -1,7 +1,10 @@
 // Rows of a dense matrix, decoded; see reference.ts.
-// p: step, data, scales, out · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table · f: a factor
+// p: step, data, scales, out; last the source of the low nibbles · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table · f: a factor
 #include "../../../native/kernel.h"
 #include "../../../native/vec.h"
+
+// Tiles of an int4 stripe whose low nibbles are copied at once: 16 KiB.
+#define EMBED_TILES 256
 
 static work_plan embed_plan(const command *c, int32_t phase, int32_t threads) {
   (void)phase;
@@ -34,10 +37,16 @@ static void embed_run(const command *c, int32_t phase, int32_t first, int32_t la
       const uint8_t *high = (const uint8_t *)c->p[1] + (stripe * tiles * 16 + lane) * 4;
       const uint8_t *low = high + ((size_t)c->i[3] + 15) / 16 * tiles * 64;
       const float scale = ((const float *)c->p[2])[token];
-      for (int32_t col = 0; col < cols; col++) {
-        const size_t at = (size_t)(col >> 3) * 64 + (col & 3);
-        const int32_t shift = col & 4, h = high[at] >> shift & 15, l = low[at] >> shift & 15;
-        out[col] = (float)(h * 16 + l - 128) * scale;
+      uint8_t room[EMBED_TILES * 64];
+      for (int32_t tile = 0; tile < tiles; tile += EMBED_TILES) {
+        const int32_t count = tiles - tile < EMBED_TILES ? tiles - tile : EMBED_TILES;
+        const size_t before = (size_t)tile * 64, bytes = (size_t)count * 64 - lane * 4;
+        const uint8_t *part = sparse_bytes(c, low + before, bytes, room);
+        for (int32_t col = tile * 8; col < cols && col < (tile + count) * 8; col++) {
+          const size_t at = (size_t)(col / 8 - tile) * 64 + (col & 3);
+          const int32_t shift = col & 4, h = high[before + at] >> shift & 15;
+          out[col] = (float)(h * 16 + (part[at] >> shift & 15) - 128) * scale;
+        }
       }
     } else {
       const int32_t groups = (cols + 3) / 4;

@@ -1,6 +1,7 @@
 // The head's product around the nibble sums: all rows nearly, then the best stripes exactly; see
 // reference.ts.
-// p: x, weights, row scales, out, scratch · i: tokens, out rows, cols, stripes to compute exactly
+// p: x, weights, row scales, out, scratch; last the source of the low plane
+// i: tokens, out rows, cols, stripes to compute exactly
 //
 // Scratch: the split tokens; the maximum of every stripe, (tokens, stripes padded to 16) int32; the
 // stripes that were chosen, (tokens, exact stripes) int32.
@@ -14,6 +15,8 @@
 #define HEAD_STRIPES 4
 // Columns that are put together again at a time: a block of 4 KiB.
 #define HEAD_BLOCK 256
+// Tiles of a stripe whose low nibbles are copied at once, where they are in a file: 32 KiB.
+#define COPIED_TILES 512
 // A task of the last pass: the chosen ones of so many stripes, for so many tokens. They are not spread
 // evenly, so that pieces are small.
 #define EXACT_RANGE 16
@@ -103,27 +106,35 @@ INLINE void choose_stripes(const command *c, int32_t token) {
 }
 
 // The int8 product of one stripe by the `n` tokens that want it; its bytes are put together once, a block
-// at a time. Asks meanwhile for the stripe `next`, which lies anywhere: no processor guesses it.
+// at a time. Asks meanwhile for the stripe `next`, which lies anywhere: no processor guesses it. Low nibbles
+// in a file are copied, to the cache next to this core.
 INLINE void exact_stripe(const command *c, const int32_t *wanting, int32_t n, int32_t stripe,
                          int32_t next) {
   const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
   const size_t plane_tiles = (size_t)head_stripes(c) * tiles * 64;
   const uint8_t *high = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
-  const uint8_t *low = high + plane_tiles;
+  const int32_t in_memory = !is_in_file(c);
   const ptrdiff_t ahead = ((ptrdiff_t)next - stripe) * tiles * 64;
   const int8_t *planes = (const int8_t *)c->p[4];
-  uint8_t block[HEAD_BLOCK * 16];
+  uint8_t block[HEAD_BLOCK * 16], room[COPIED_TILES * 64];
+  const uint8_t *low = NULL;
   i32x16 H[EXACT_TOKENS], L[EXACT_TOKENS];
   for (int32_t t = 0; t < n; t++) H[t] = L[t] = (i32x16){0};
   for (int32_t tile = 0; tile < tiles; tile += HEAD_BLOCK / 8) {
     const int32_t count = tiles - tile < HEAD_BLOCK / 8 ? tiles - tile : HEAD_BLOCK / 8;
+    const int32_t copied = tile % COPIED_TILES;
+    if (copied == 0) {
+      const int32_t part = tiles - tile < COPIED_TILES ? tiles - tile : COPIED_TILES;
+      low = sparse_bytes(c, high + plane_tiles + (size_t)tile * 64, (size_t)part * 64, room);
+    }
     for (int32_t i = 0; i < count; i++) {
       const size_t at = (size_t)(tile + i) * 64;
       __builtin_prefetch(high + at + ahead, 0, 2);
-      __builtin_prefetch(low + at + ahead, 0, 2);
+      const uint8_t *of_low = low + (size_t)(copied + i) * 64;
+      if (in_memory) __builtin_prefetch(of_low + ahead, 0, 2);
       const u32x16 h = (u32x16) * (const i32x16_any *)(high + at);
-      const u32x16 l = (u32x16) * (const i32x16_any *)(low + at);
+      const u32x16 l = (u32x16) * (const i32x16_any *)of_low;
       i32x16_any *out = (i32x16_any *)(block + i * 128);
       out[0] = (i32x16)((h << 4 & 0xf0f0f0f0) | (l & 0x0f0f0f0f));
       out[1] = (i32x16)((h & 0xf0f0f0f0) | (l >> 4 & 0x0f0f0f0f));

@@ -205,9 +205,7 @@ function planImage(
   const longest = described.map((buffer) => ({ ...buffer, byteOffset: Number.MAX_SAFE_INTEGER }))
   const room = encodeStart(describe(longest), 0).length - PREAMBLE_BYTES
   const { placed, fileBytes } = placeBuffers(described, room)
-  const parts = placed.map(({ byteOffset, sparseBytes }, i) => {
-    return { buffer: buffers[i].buffer, byteOffset, sparseBytes }
-  })
+  const parts = placed.map(({ byteOffset }, i) => ({ buffer: buffers[i].buffer, byteOffset }))
   return { manifest: describe(placed), fileBytes, parts }
 }
 

@@ -12,8 +12,6 @@ import { partialPath } from './image-folder.ts'
 export interface ImagePart {
   readonly buffer: DeviceBuffer
   readonly byteOffset: number
-  /** At its end; see FileRange. */
-  readonly sparseBytes: number
 }
 
 /**
@@ -21,8 +19,6 @@ export interface ImagePart {
  * which decoding needs to read memory at full speed.
  */
 const PIECE_BYTES = 16 << 20
-/** Where few bytes are read, the other way round: what is written at once may be mapped at once. */
-const SPARSE_PIECE_BYTES = 64 << 10
 
 /**
  * @param start preamble and manifest
@@ -43,10 +39,10 @@ export async function writeImage(
     const handle = await open(partial, 'wx')
     try {
       const pieces = new PieceWriter(handle)
-      await pieces.write(image.start, 0, 0)
-      for (const { buffer, byteOffset, sparseBytes } of image.parts) {
+      await pieces.write(image.start, 0)
+      for (const { buffer, byteOffset } of image.parts) {
         const bytes = backend.map?.(buffer) ?? (await backend.read(buffer, 0, buffer.byteLength))
-        await pieces.write(bytes, byteOffset, sparseBytes)
+        await pieces.write(bytes, byteOffset)
       }
       await pieces.end(image.fileBytes)
       const checksum = await backend.checksumFile?.(partial)
@@ -69,22 +65,14 @@ class PieceWriter {
   /** Of the file, and of them those in the piece. */
   #byteLength = 0
   #filled = 0
-  #unit = PIECE_BYTES
 
   constructor(handle: FileHandle) {
     this.#handle = handle
   }
 
-  async write(bytes: Uint8Array, byteOffset: number, sparseBytes: number): Promise<void> {
+  async write(bytes: Uint8Array, byteOffset: number): Promise<void> {
     await this.#fill(byteOffset - this.#byteLength, undefined)
-    const dense = bytes.subarray(0, bytes.length - sparseBytes)
-    await this.#fill(dense.length, dense)
-    if (sparseBytes === 0) return
-    await this.#flush()
-    this.#unit = SPARSE_PIECE_BYTES
-    await this.#fill(sparseBytes, bytes.subarray(dense.length))
-    await this.#flush()
-    this.#unit = PIECE_BYTES
+    await this.#fill(bytes.length, bytes)
   }
 
   async end(fileBytes: number): Promise<void> {
@@ -94,15 +82,13 @@ class PieceWriter {
 
   async #fill(count: number, bytes: Uint8Array | undefined): Promise<void> {
     for (let done = 0; done < count; ) {
-      // Up to the next multiple of the unit in the file, wherever the piece began.
-      const room = this.#unit - (this.#byteLength % this.#unit)
-      const length = Math.min(count - done, room)
+      const length = Math.min(count - done, PIECE_BYTES - this.#filled)
       if (bytes === undefined) this.#piece.fill(0, this.#filled, this.#filled + length)
       else this.#piece.set(bytes.subarray(done, done + length), this.#filled)
       this.#filled += length
       this.#byteLength += length
       done += length
-      if (this.#byteLength % this.#unit === 0) await this.#flush()
+      if (this.#filled === PIECE_BYTES) await this.#flush()
     }
   }
 
