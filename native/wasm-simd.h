@@ -5,6 +5,15 @@
 
 #include <wasm_simd128.h>
 
+// add_exact of vec.h in four lanes: relaxed SIMD fuses where the processor does.
+static inline __attribute__((always_inline)) v128_t add_exact_4(v128_t sum, v128_t a, v128_t b) {
+#ifdef __wasm_relaxed_simd__
+  return wasm_f32x4_relaxed_madd(a, b, sum);
+#else
+  return wasm_f32x4_add(sum, wasm_f32x4_mul(a, b));
+#endif
+}
+
 // One 32-bit word in all lanes.
 #define WORD(p) wasm_v128_load32_splat(p)
 // Sums stay in registers only if no loop over them is left.

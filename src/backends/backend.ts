@@ -6,8 +6,9 @@
  * is replayed as it is. A backend is not asked for one operation at a time, and no JavaScript runs
  * between two commands of a list.
  *
- * All float arithmetic is float32, without fused multiply-add, in the order that each operation's
- * reference spells out. CPU backends therefore agree bit for bit; integers agree on every backend.
+ * All float arithmetic is float32, in the order that each operation's reference spells out, and fused
+ * only where that changes no bit. CPU backends therefore agree bit for bit; integers agree on every
+ * backend.
  */
 import type { Command, DeviceBuffer } from '../kernels/commands.ts'
 

@@ -32,25 +32,9 @@
 // itself, and memory answers after about as long as it multiplies two blocks.
 #define POSITIONS_AHEAD 64
 
-// sum + product of halves, of query `g`. Where conversions and additions have the same pipes and products
-// others (Zen 4), one query's additions go to those of the products: product * 1 + sum is rounded once,
-// so it is the same sum. `one` is not known to the compiler, which would make an addition of it again.
-INLINE f32x16 add_product(int32_t type, int32_t g, f32x16 sum, f32x16 product, f32x16 one) {
-#ifdef __AVX512F__
-  if (type == CACHE_F16 && g == 0) {
-    return (f32x16)_mm512_fmadd_ps((__m512)product, (__m512)one, (__m512)sum);
-  }
-#endif
-  (void)type, (void)g, (void)one;
-  return sum + product;
-}
-
-INLINE f32x16 opaque_one(void) {
-  f32x16 one = all16(1.0f);
-#ifdef __AVX512F__
-  __asm__("" : "+v"(one));
-#endif
-  return one;
+// sum + element * x, where x is a short float if elements are halves.
+INLINE f32x16 add_product(int32_t type, f32x16 sum, f32x16 element, float x) {
+  return type == CACHE_F16 ? add_exact(sum, element, all16(x)) : sum + element * x;
 }
 
 // Asks for memory that is read soon.
@@ -79,7 +63,6 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
   const int32_t half = type == CACHE_F16;
   if (quarter_products(group, half, keys, half ? 32 : 64, head_dim, h->q, total[0])) return;
 #endif
-  const f32x16 one = opaque_one();
   for (int32_t d = 0; d < head_dim; d++) {
     f32x16 key[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) {
@@ -91,7 +74,7 @@ INLINE void key_products(const int32_t group, const int32_t type, const int32_t 
     }
     for (int32_t g = 0; g < group; g++) {
       const float x = h->q[g][d];
-      for (int32_t s = 0; s < side; s++) total[s][g] = add_product(type, g, total[s][g], key[s] * x, one);
+      for (int32_t s = 0; s < side; s++) total[s][g] = add_product(type, total[s][g], key[s], x);
     }
   }
 }
@@ -116,13 +99,14 @@ INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t 
   }
 }
 
-// Scores to weights; returns the sum.
-INLINE float exponentials(float *weight, int32_t count, float max) {
+// Scores to weights, short floats for halves; returns the sum.
+INLINE float exponentials(const int32_t type, float *weight, int32_t count, float max) {
   f32x16 sums = all16(0.0f);
   for (int32_t block = 0; block < count; block += BLOCK) {
     const f32x16 score = load16(weight + block);
     const i32x16 hidden = (i32x16)(score == all16(-__builtin_inff()));
-    const f32x16 e = (f32x16)((i32x16)exp16(score - max) & ~hidden);
+    f32x16 e = (f32x16)((i32x16)exp16(score - max) & ~hidden);
+    if (type == CACHE_F16) e = short16(e);
     store16(weight + block, e);
     sums = sums + e;
   }
@@ -155,14 +139,13 @@ INLINE void add_values(const int32_t group, const int32_t type, const int32_t si
     return;
   }
 #endif
-  const f32x16 one = opaque_one();
   for (int32_t i = 0; i < tile; i++, values += row) {
     prefetch(ahead + i * row + first * bytes, side * bytes);
     f32x16 value[MAX_SIDE];
     for (int32_t s = 0; s < side; s++) value[s] = load_elements(type, values, first + s);
     for (int32_t g = 0; g < group; g++) {
       const float w = weight[g * ATTENTION_CHUNK + i];
-      for (int32_t s = 0; s < side; s++) sum[g][s] = add_product(type, g, sum[g][s], value[s] * w, one);
+      for (int32_t s = 0; s < side; s++) sum[g][s] = add_product(type, sum[g][s], value[s], w);
     }
   }
   for (int32_t g = 0; g < group; g++) {
@@ -241,7 +224,7 @@ INLINE void attend_chunk(const int32_t group, const int32_t type, const head_gro
   }
   for (int32_t g = 0; g < group; g++) {
     const float max = max_lanes(peak[g]);
-    state[g] = (softmax_state){max, exponentials(weight[g], h->count[g], max)};
+    state[g] = (softmax_state){max, exponentials(type, weight[g], h->count[g], max)};
   }
   if (is_codes) weigh_codes(group, type, h, values, room, weight, o);
   else weigh_floats(group, type, h, values, next, weight, o);

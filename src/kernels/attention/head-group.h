@@ -35,7 +35,7 @@ typedef struct {
   int32_t value_dim;  // head_dim, padded to 16
   float scale;
   cache_layout layout;
-  const float *q[HEAD_GROUP];  // (head_dim) each
+  const float *q[HEAD_GROUP];  // (head_dim) each; for f16 in short floats
   const split_group *split;    // only for int8 and int4
   // Positions of the chunk that each query looks at, none or less if the chunk is not for it; rows that
   // follow each other differ by one. The fewest and the most of them.

@@ -1,6 +1,7 @@
 /** Attention over the cache that rope-cache writes, against float64 over plain arrays. */
 import { describe, expect, test } from 'vitest'
 import { padToTile } from '../../ternary/index.ts'
+import type { CacheType } from '../commands.ts'
 import { rotationTable, Seeded, stepWords } from '../conformance/cases.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
 import { ropeCache } from '../rope-cache/reference.ts'
@@ -18,8 +19,14 @@ interface Run {
 }
 
 /** Feeds `positions` tokens through both operations in one pass, into slot 1 of 2. */
-function run(nHeads: number, nKvHeads: number, headDim: number, positions: number): Run {
-  const shape = { slots: 2, capacity: Math.ceil(positions / 16) * 16, nKvHeads, headDim }
+function run(
+  nHeads: number,
+  nKvHeads: number,
+  headDim: number,
+  positions: number,
+  type: CacheType = 'f16',
+): Run {
+  const shape = { type, slots: 2, capacity: Math.ceil(positions / 16) * 16, nKvHeads, headDim }
   const cache: CacheMemory = {
     ...shape,
     keys: new Uint8Array(keyCacheByteLength(shape)),
@@ -50,66 +57,95 @@ function rotated(qkv: Float32Array, first: number, position: number, headDim: nu
 const toHalf = (x: number) => float16ToFloat32(float32ToFloat16(x))
 
 const EPS = 2 ** -24
+/** What rounding to a short float changes, relative. */
+const SHORT_EPS = 2 ** -13
 /** Largest magnitude of a query, key or value: 2 before the rotation, at most 2 sqrt(2) after it. */
 const LARGEST = 2.83
 
 describe.each([
-  [1, 1, 2, 20],
-  [4, 2, 18, 5],
-  [6, 2, 16, 270],
-])('heads %i/%i of %i over %i positions', (nHeads, nKvHeads, headDim, positions) => {
-  const { qkv, turned, out } = run(nHeads, nKvHeads, headDim, positions)
-  const stride = (nHeads + 2 * nKvHeads) * headDim
+  [1, 1, 2, 20, 'f16'],
+  [4, 2, 18, 5, 'f16'],
+  [6, 2, 16, 270, 'f16'],
+  [6, 2, 16, 270, 'f32'],
+] as const)(
+  'heads %i/%i of %i over %i positions, %s',
+  (nHeads, nKvHeads, headDim, positions, type) => {
+    const { qkv, turned, out } = run(nHeads, nKvHeads, headDim, positions, type)
+    const stored = type === 'f16' ? toHalf : (x: number) => x
+    const shortError = type === 'f16' ? SHORT_EPS : 0
+    const stride = (nHeads + 2 * nKvHeads) * headDim
 
-  test('queries and keys turn with their position and values stay', () => {
-    for (let head = 0; head < nHeads + 2 * nKvHeads; head++) {
-      for (let position = 0; position < positions; position++) {
-        const first = position * stride + head * headDim
-        const got = turned.subarray(first, first + headDim)
-        if (head >= nHeads + nKvHeads) {
-          expect(got).toEqual(qkv.subarray(first, first + headDim))
-          continue
-        }
-        const exact = rotated(qkv, first, position, headDim)
-        // Rounded angles, two products and a sum, each of magnitude at most LARGEST.
-        const worst = Math.max(...exact.map((value, d) => Math.abs(value - got[d])))
-        expect(worst).toBeLessThan(4 * EPS * LARGEST)
-      }
-    }
-  })
-
-  test('each row is the softmax of its scores over all positions up to its own', () => {
-    // A score is a sum of headDim products; e^x takes its error over, once above and once below the
-    // line, and adds its own 2e-7; the sums over positions round once a position.
-    const scoreError = (headDim + 4) * EPS * Math.sqrt(headDim) * LARGEST ** 2
-    const tolerance = 2 * LARGEST * (scoreError + 3e-7 + (positions + 4) * EPS)
-    for (const row of [0, 1, positions - 1]) {
-      for (let head = 0; head < nHeads; head++) {
-        const kvHead = Math.floor(head / (nHeads / nKvHeads))
-        const q = turned.subarray(row * stride + head * headDim)
-        const weights = Array.from({ length: row + 1 }, (_, p) => {
-          const key = turned.subarray(p * stride + (nHeads + kvHead) * headDim)
-          let score = 0
-          for (let d = 0; d < headDim; d++) score += q[d] * toHalf(key[d])
-          return Math.exp(score / Math.sqrt(headDim))
-        })
-        const total = weights.reduce((sum, w) => sum + w, 0)
-        for (let d = 0; d < headDim; d++) {
-          const value = (nHeads + nKvHeads + kvHead) * headDim + d
-          let exact = 0
-          for (const [p, w] of weights.entries())
-            exact += (w / total) * toHalf(qkv[p * stride + value])
-          const got = out[(row * nHeads + head) * headDim + d]
-          expect(Math.abs(got - exact)).toBeLessThan(tolerance)
+    test('queries and keys turn with their position and values stay', () => {
+      for (let head = 0; head < nHeads + 2 * nKvHeads; head++) {
+        for (let position = 0; position < positions; position++) {
+          const first = position * stride + head * headDim
+          const got = turned.subarray(first, first + headDim)
+          if (head >= nHeads + nKvHeads) {
+            expect(got).toEqual(qkv.subarray(first, first + headDim))
+            continue
+          }
+          const exact = rotated(qkv, first, position, headDim)
+          // Rounded angles, two products and a sum, each of magnitude at most LARGEST.
+          const worst = Math.max(...exact.map((value, d) => Math.abs(value - got[d])))
+          expect(worst).toBeLessThan(4 * EPS * LARGEST)
         }
       }
-    }
-  })
-})
+    })
+
+    test('each row is the softmax of its scores over all positions up to its own', () => {
+      // A score is a sum of headDim products; e^x takes its error over, once above and once below the
+      // line, and adds its own 2e-7; the sums over positions round once a position. With halves each
+      // element of a query and each weight is rounded to a short float first.
+      const scoreError = ((headDim + 4) * EPS + shortError) * Math.sqrt(headDim) * LARGEST ** 2
+      const tolerance = 2 * LARGEST * (scoreError + shortError + 3e-7 + (positions + 4) * EPS)
+      for (const row of [0, 1, positions - 1]) {
+        for (let head = 0; head < nHeads; head++) {
+          const kvHead = Math.floor(head / (nHeads / nKvHeads))
+          const q = turned.subarray(row * stride + head * headDim)
+          const weights = Array.from({ length: row + 1 }, (_, p) => {
+            const key = turned.subarray(p * stride + (nHeads + kvHead) * headDim)
+            let score = 0
+            for (let d = 0; d < headDim; d++) score += q[d] * stored(key[d])
+            return Math.exp(score / Math.sqrt(headDim))
+          })
+          const total = weights.reduce((sum, w) => sum + w, 0)
+          for (let d = 0; d < headDim; d++) {
+            const value = (nHeads + nKvHeads + kvHead) * headDim + d
+            let exact = 0
+            for (const [p, w] of weights.entries())
+              exact += (w / total) * stored(qkv[p * stride + value])
+            const got = out[(row * nHeads + head) * headDim + d]
+            expect(Math.abs(got - exact)).toBeLessThan(tolerance)
+          }
+        }
+      }
+    })
+  },
+)
 
 test('a row over one position is that position value, rounded to a half', () => {
   const { qkv, out } = run(1, 1, 4, 1)
   expect(out).toEqual(qkv.slice(8, 12).map(toHalf))
+})
+
+test('weights add up to one although they are rounded', () => {
+  const positions = 40
+  const shape = { slots: 1, capacity: 48, nKvHeads: 1, headDim: 8 }
+  const cache: CacheMemory = {
+    ...shape,
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
+  }
+  const seeded = new Seeded(3)
+  for (let position = 0; position < positions; position++) {
+    const place = { slot: 0, head: 0, position }
+    writeVector(cache, 'keys', place, seeded.floats(8))
+    writeVector(cache, 'values', place, new Float32Array(8).fill(1))
+  }
+  const out = new Float32Array(8)
+  attention(out, seeded.floats(24), cache, stepWords([{ position: positions - 1 }]), 1, 1)
+  // What is left are the two orders of the sums, far below SHORT_EPS.
+  for (const value of out) expect(Math.abs(value - 1)).toBeLessThan(positions * EPS)
 })
 
 test('rows do not see later positions', () => {

@@ -4,6 +4,10 @@
  *
  *   out = sum over positions of softmax(k.q / sqrt(headDim)) v
  *
+ * Halves are multiplied by short floats (shortFloat): queries and softmax weights are rounded to 13 bits,
+ * weights before they are summed too, so that they still add up to one. Products are then exact, and
+ * fused and separate additions give the same bits. A weight below 2^-100 of the largest is zero.
+ *
  * With a window w only the last w of these positions count (Mistral, Gemma 3): the weight of all others
  * is zero, and chunks without any are left out.
  *
@@ -13,7 +17,7 @@
  */
 import { type CacheType, STEP_WORDS } from '../commands.ts'
 import { type SplitToken, splitToken } from '../dense-matmul/reference.ts'
-import { exp32, LANES, sumLanes } from '../float32.ts'
+import { exp32, LANES, shortFloat, sumLanes } from '../float32.ts'
 import { type CachedVector, type CacheMemory, emptyVector, readVector } from './cache-codec.ts'
 import { ATTENTION_CHUNK, INT4_GROUP } from './layout.ts'
 
@@ -104,7 +108,8 @@ function attendChunk(
   const lanes = new Float32Array(LANES)
   const values: CachedVector[] = []
   for (let i = 0; i < count; i++) {
-    scores[i] = first + i < start ? 0 : exp32(f(scores[i] - part.max))
+    const weight = first + i < start ? 0 : exp32(f(scores[i] - part.max))
+    scores[i] = type === 'f16' ? shortFloat(weight) : weight
     lanes[i & 15] = lanes[i & 15] + scores[i]
     const value = emptyVector(cache)
     readVector(value, cache, 'values', { slot, head, position: first + i })
@@ -187,7 +192,7 @@ export function attention(
   nHeads: number,
   window = 0,
 ): void {
-  const { nKvHeads, headDim } = cache
+  const { nKvHeads, headDim, type = 'f16' } = cache
   const stride = (nHeads + 2 * nKvHeads) * headDim
   const group = nHeads / nKvHeads
   const scores = new Float32Array(ATTENTION_CHUNK)
@@ -198,7 +203,9 @@ export function attention(
     const slot = step[row * STEP_WORDS + 1]
     const positions = step[row * STEP_WORDS + 2] + 1
     for (let head = 0; head < nHeads; head++) {
-      const q = qkv.subarray(row * stride + head * headDim, row * stride + (head + 1) * headDim)
+      const from = row * stride + head * headDim
+      const whole = qkv.subarray(from, from + headDim)
+      const q = type === 'f16' ? whole.map(shortFloat) : whole
       const kvHead = Math.floor(head / group)
       const place = { cache, slot, head: kvHead, vector }
       const start = window > 0 ? Math.max(0, positions - window) : 0

@@ -98,6 +98,14 @@ INLINE void count_positions(head_group *h, int32_t rows, int32_t heads, int32_t 
   h->most = h->count[rows * heads - 1];
 }
 
+// A query as halves are multiplied by it.
+INLINE const float *short_query(float *out, const float *q, int32_t head_dim) {
+  for (int32_t d = 0; d < head_dim; d += LANES) {
+    store16(out + d, short16(load_first(q + d, head_dim - d)));
+  }
+  return out;
+}
+
 // The queries of `rows` rows, whose positions follow each other in one slot, for a key head: all chunks
 // into out, or only one, of one row, into the partials.
 static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t kv,
@@ -117,6 +125,7 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
   const uint8_t *values = (const uint8_t *)c->p[3] + (slot * n_kv + kv) * capacity * value_bytes;
   const float *queries = (const float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
   split_group split;
+  float rounded[HEAD_GROUP][MAX_HEAD_DIM];
   for (int32_t g = 0; g < per_kv; g += ROW_HEADS) {
     const int32_t head = kv * per_kv + g, heads = per_kv - g < ROW_HEADS ? per_kv - g : ROW_HEADS;
     const int32_t group = rows * heads;
@@ -127,6 +136,9 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
     if (h.type == CACHE_INT8 || h.type == CACHE_INT4) {
       split_queries(&split, group, h.type, h.q, head_dim);
       h.split = &split;
+    }
+    if (h.type == CACHE_F16) {
+      for (int32_t i = 0; i < group; i++) h.q[i] = short_query(rounded[i], h.q[i], head_dim);
     }
     softmax_state S[HEAD_GROUP], s[HEAD_GROUP];
     float O[HEAD_GROUP * MAX_HEAD_DIM], o[HEAD_GROUP * MAX_HEAD_DIM];

@@ -25,8 +25,9 @@ INLINE v128_t add_quarter(const int32_t group, const int32_t half, const uint8_t
       element = wasm_v128_load(at);
     }
     UNROLL for (int32_t g = 0; g < group; g++) {
-      const v128_t product = wasm_f32x4_mul(element, wasm_v128_load32_splat(x[g] + i));
-      sum[g] = wasm_f32x4_add(sum[g], product);
+      const v128_t weight = wasm_v128_load32_splat(x[g] + i);
+      sum[g] = half ? add_exact_4(sum[g], element, weight)
+                    : wasm_f32x4_add(sum[g], wasm_f32x4_mul(element, weight));
     }
   }
   return seen;
