@@ -55,7 +55,16 @@ describe('compare with random weights', () => {
     [['--size', '8t'], /one of .*3\.9b.* got "8t"/],
     [['--memory-limit', 'much'], /a number of bytes/],
     [['--tasks', 'piqa'], /models with --tasks/],
-    [['one.gguf'], /two models or more/],
+    [['one.gguf'], /two models or more.* one with --also, --speculate or --draft/],
+    [['--speculate'], /models with --speculate and --draft: how often a guess is right/],
+    [['--also', 'kv=int8'], /models with --also/],
+    [['one.gguf', '--also', 'kv=f64'], /one of f32, f16, int8, int4/],
+    [['one.gguf', '--also', 'size=3b'], /one of backend, head, weights, kv, isa, threads/],
+    [
+      ['a.gguf', 'b.gguf', '--prompt', 'x'],
+      /--prompt and --max-tokens with --speculate or --draft/,
+    ],
+    [['a.gguf', 'b.gguf', '--tasks', 'piqa', '--head', 'int4'], /logits are all exact/],
     [['a.gguf', 'b.gguf', '--size', '3b'], /without models/],
     [['--charts', 'x', '--font', 'no-such.ttf'], /font file .* no-such.ttf/],
   ])('refuses %j with exit code 2', async (flags, message) => {
@@ -72,5 +81,21 @@ describe.skipIf(!hasEmbeddedModel())('compare with models', () => {
     expect(code, err).toBe(0)
     expect(out.match(/^\| models \| bitnet-ja-en-58m \|/gm)?.length).toBeGreaterThanOrEqual(6)
     expect(out).not.toContain('paper |')
+  })
+
+  test('shows what other settings and guesses change of one model', async () => {
+    const model = 'bitnet-ja-en-58m'
+    const guesses = ['--speculate', '--draft', model, '-p', 'one two one two one', '-n', '12']
+    const flags = ['--also', 'kv=int8,head=int8', ...guesses, '--json']
+    const { code, out, err } = await bitnet(['compare', model, ...flags, ...SMALL])
+    expect(code, err).toBe(0)
+    const { results } = (JSON.parse(out) as ComparisonReport).groups[0]
+    expect(results.map(({ name }) => name)).toEqual([model, `${model} kv=int8 head=int8`])
+    const [plain, other] = results
+    expect(other.memory.cacheBytesPerToken).toBeLessThan(plain.memory.cacheBytesPerToken)
+    for (const { speculation = [] } of results) {
+      expect(speculation.map(({ guesser }) => guesser)).toEqual(['prompt lookup', model])
+      for (const { tokensPerPass } of speculation) expect(tokensPerPass).toBeGreaterThanOrEqual(1)
+    }
   })
 })

@@ -41,7 +41,7 @@ export interface RunOptions {
   /** Milliseconds since some moment. */
   readonly now?: () => number
   /** Joules used since some moment. */
-  readonly readJoules?: (() => number) | undefined
+  readonly readJoules?: (() => number | undefined) | undefined
   readonly signal?: AbortSignal
   /** Told what is being done, before each part. */
   readonly onStep?: (what: string) => void
@@ -166,8 +166,9 @@ class Runner {
       const start = now()
       await this.#run(test, test.tokens)
       seconds.push((now() - start) / 1000)
-      if (readJoules !== undefined && joulesBefore !== undefined) {
-        joules.push(readJoules() - joulesBefore)
+      const joulesAfter = readJoules?.()
+      if (joulesBefore !== undefined && joulesAfter !== undefined) {
+        joules.push(joulesAfter - joulesBefore)
       }
     }
     return { test, seconds, joules }

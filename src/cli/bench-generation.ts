@@ -16,7 +16,7 @@ import { formatFacts, formatResults, type TableStyle } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
 
 export interface GenerationBenchFlags extends ModelFlags {
-  /** Unset: {@link PROMPT}. */
+  /** Unset: {@link STORY}. */
   readonly prompt?: string
   /** Unset: 50. */
   readonly maxTokens?: number
@@ -58,7 +58,8 @@ interface GenerationReport {
 }
 
 /** Long enough to be a prompt, open enough that a story model goes on for hundreds of tokens. */
-const PROMPT = 'Once upon a time, there was a little girl who lived in a small house near the sea.'
+export const STORY =
+  'Once upon a time, there was a little girl who lived in a small house near the sea.'
 const DEFAULT_TOKENS = 50
 const DEFAULT_RUNS = 10
 
@@ -97,7 +98,7 @@ export async function benchGeneration(
 
 async function measure(
   model: LanguageModel,
-  { prompt = PROMPT, maxTokens = DEFAULT_TOKENS }: GenerationBenchFlags,
+  { prompt = STORY, maxTokens = DEFAULT_TOKENS }: GenerationBenchFlags,
   signal: AbortSignal,
 ): Promise<Run> {
   const start = performance.now()

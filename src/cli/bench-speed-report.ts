@@ -7,6 +7,7 @@ import type { MachineLimits } from '../bench/machine-limits.ts'
 import type { SpeedTestReport } from '../bench/speed-report.ts'
 import type { BackendReport } from '../generate/options.ts'
 import type { ImageReport } from '../model/weight-images.ts'
+import type { EnergyMeter } from '../node/energy-meter.ts'
 import { limitFacts } from './bench-kernels.ts'
 import type { HostFacts } from './host-facts.ts'
 import {
@@ -47,8 +48,7 @@ export interface SpeedReport extends RunningModel {
 }
 
 export interface EnergyReport {
-  /** What was counted for the tests' joules, or why nothing was. */
-  readonly measured: { readonly counters: string } | { readonly reason: string }
+  readonly measured: EnergyMeter['counted']
   /** The papers' arithmetic for one token of the first test: no measurement. */
   readonly estimates: readonly ArithmeticEnergy[]
 }
@@ -132,7 +132,7 @@ function energyFacts({ measured, estimates }: EnergyReport): (readonly [string, 
   const source =
     'reason' in measured
       ? `not measured: ${measured.reason}`
-      : `measured for the whole machine's ${measured.counters}`
+      : `measured: ${measured.counters}, whatever else runs included`
   const parts = estimates.map(
     ({ technology, joulesPerToken, fp16JoulesPerToken }) =>
       `${formatJoules(joulesPerToken)} at ${technology.replace('nm', ' nm')} ` +

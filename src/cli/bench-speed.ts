@@ -15,8 +15,8 @@ import {
   type SpeedTest,
 } from '../bench/speed-tests.ts'
 import type { ImageReport } from '../model/weight-images.ts'
+import { type EnergySource, openEnergyMeter } from '../node/energy-meter.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
-import { openPowerMeter } from '../node/power-meter.ts'
 import { describeSpeed, type RunningModel, type SpeedReport } from './bench-speed-report.ts'
 import { loadFlaggedEngine, type ModelFlags } from './generation-flags.ts'
 import { hostFacts } from './host-facts.ts'
@@ -29,6 +29,8 @@ export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   readonly decode?: readonly number[]
   readonly depth?: readonly number[]
   readonly batch?: readonly number[]
+  /** Unset: cpu. */
+  readonly energy?: EnergySource
   /** Unset: 5. */
   readonly runs?: number
   readonly json?: boolean
@@ -57,8 +59,8 @@ export async function benchSpeed(
     const tests = plannedTests(flags)
     checkSpeedTests(tests, decoder)
     const runs = flags.runs ?? DEFAULT_RUNS
-    const meter = openPowerMeter()
-    const readJoules = 'readJoules' in meter ? () => meter.readJoules() : undefined
+    using meter = await openEnergyMeter(flags.energy ?? 'cpu')
+    const { readJoules } = meter
     const onStep = (what: string): void => line.show(what)
     const measured = await runSpeedTests(decoder, tests, { runs, readJoules, signal, onStep })
     // Before the limits are measured: their memory is not the model's.
@@ -76,7 +78,7 @@ export async function benchSpeed(
       peakMemoryBytes,
       loadAverageAfter: loadavg()[0],
       energy: {
-        measured: 'reason' in meter ? meter : { counters: meter.description },
+        measured: meter.counted,
         estimates: (['45nm', '7nm'] as const).map((technology) =>
           arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
         ),

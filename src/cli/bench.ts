@@ -8,6 +8,7 @@ import { compareResults } from './bench-compare.ts'
 import { benchGeneration, type GenerationBenchFlags } from './bench-generation.ts'
 import { benchKernels, type KernelBenchFlags } from './bench-kernels.ts'
 import { benchSpeed, type SpeedBenchFlags } from './bench-speed.ts'
+import { energyFlag } from './energy-flag.ts'
 import { addModelFlags } from './generation-flags.ts'
 import { wholeNumber, wholeNumbers } from './number-options.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -18,7 +19,7 @@ export interface BenchFlags extends GenerationBenchFlags, SpeedBenchFlags, Kerne
 }
 
 const GENERATION_ONLY = ['prompt', 'maxTokens']
-const TESTS = ['prefill', 'decode', 'depth', 'batch']
+const TESTS = ['prefill', 'decode', 'depth', 'batch', 'energy']
 
 export function addBenchCommand(command: Command, run: (flags: BenchFlags) => Promise<void>): void {
   const counts = wholeNumbers({ min: 1 })
@@ -46,6 +47,7 @@ export function addBenchCommand(command: Command, run: (flags: BenchFlags) => Pr
       ),
     )
     .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8'))
+    .addOption(energyFlag().conflicts([...GENERATION_ONLY, 'kernels', 'compare']))
     .addOption(
       new Option('--kernels', 'time single operations at the shapes of a model').conflicts([
         ...GENERATION_ONLY,

@@ -4,6 +4,7 @@
 import type { ComparedGroup, ContenderResult } from '../compare/compare.ts'
 import type { ReportTable } from '../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../compare/paper-figures.ts'
+import type { SpeculationGain } from '../compare/speculation.ts'
 import type { ShapeComparison } from '../node/compare-shapes.ts'
 import type { HostFacts } from './host-facts.ts'
 import {
@@ -27,6 +28,8 @@ interface Line {
   readonly result: ContenderResult
   /** The first column, which the others are compared with. */
   readonly base: ContenderResult
+  /** In the table of guesses, where a result has a line for each guesser. */
+  readonly gain?: SpeculationGain
 }
 
 interface Column {
@@ -90,6 +93,30 @@ const ENERGY: readonly Column[] = [
   },
 ]
 
+const GUESSES: readonly Column[] = [
+  { title: 'guesses of', cell: gained(({ guesser }) => guesser) },
+  { title: 'prompt', cell: gained(({ promptTokens }) => String(promptTokens)) },
+  { title: 'tokens', cell: gained(({ tokens }) => String(tokens)) },
+  {
+    title: 'tokens/s without',
+    cell: gained(({ plainTokensPerSecond }) => formatSpread(plainTokensPerSecond)),
+  },
+  { title: 'with', cell: gained(({ tokensPerSecond }) => formatSpread(tokensPerSecond)) },
+  {
+    title: 'times faster',
+    cell: gained(({ plainTokensPerSecond, tokensPerSecond }) =>
+      formatTimes(tokensPerSecond.mean / plainTokensPerSecond.mean),
+    ),
+  },
+  { title: 'accepted', cell: gained(({ acceptanceRate }) => formatPercent(acceptanceRate)) },
+  { title: 'tokens a pass', cell: gained(({ tokensPerPass }) => tokensPerPass.toFixed(2)) },
+]
+
+const GUESSES_TITLE = {
+  en: 'Guessing tokens ahead: a greedy answer without and with it, the same text',
+  ja: '投機的デコード（貪欲法の同じ文章を、使わない場合と使う場合で）',
+}
+
 /** Bytes of weights, embeddings and the cache of one sequence. */
 export function allBytes({ memory, cacheBytes }: ContenderResult): number {
   return memory.layerBytes + memory.tableBytes + cacheBytes
@@ -98,6 +125,9 @@ export function allBytes({ memory, cacheBytes }: ContenderResult): number {
 export function reportTables(report: ComparisonReport): ReportTable[] {
   const lines = report.groups.flatMap((group) =>
     group.results.map((result): Line => ({ group, result, base: group.results[0] })),
+  )
+  const guessed = lines.flatMap((line) =>
+    (line.result.speculation ?? []).map((gain): Line => ({ ...line, gain })),
   )
   const positions = report.promptTokens + report.decodeTokens
   return [
@@ -109,6 +139,7 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
       en: `Speed: a prompt of ${report.promptTokens} tokens, then ${report.decodeTokens} one by one`,
       ja: `速度（プロンプト${report.promptTokens}トークン、続けて${report.decodeTokens}トークンを逐次生成）`,
     }),
+    ...(guessed.length === 0 ? [] : [tableOf(guessed, GUESSES, GUESSES_TITLE)]),
     tableOf(lines, ENERGY, {
       en: "Energy of a token: the papers' arithmetic alone, without memory, and what was measured",
       ja: '1トークンのエネルギー（論文の演算モデルによる推定と実測）',
@@ -218,6 +249,10 @@ function paperTable(groups: readonly ComparedGroup[]): ReportTable[] {
       rows,
     },
   ]
+}
+
+function gained(format: (gain: SpeculationGain) => string): Column['cell'] {
+  return ({ gain }) => (gain === undefined ? '' : format(gain))
 }
 
 function latency(format: (value: NonNullable<ContenderResult['latency']>) => string) {

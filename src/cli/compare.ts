@@ -11,9 +11,11 @@ import { compareShapes, comparisonDefaults } from '../node/compare-shapes.ts'
 import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
 import { checkReportFiles, type ReportFileFlags, writeReportFiles } from './compare-outputs.ts'
 import { type ComparisonReport, describeComparison } from './compare-report.ts'
-import { addRunFlags, type ModelFlags } from './generation-flags.ts'
+import { energyFlag } from './energy-flag.ts'
+import { addRunFlags, type ModelFlags, parseSettings } from './generation-flags.ts'
 import { hostFacts } from './host-facts.ts'
 import { wholeNumber } from './number-options.ts'
+import { addSpeculationFlags } from './speculation-flags.ts'
 import { EXIT, interruption, type Surroundings } from './surroundings.ts'
 import type { TableStyle } from './table.ts'
 import { StatusLine, writeJson, writeLine } from './terminal.ts'
@@ -54,10 +56,18 @@ export function addCompareCommand(
       'for weights and caches, e.g. 8GB (default: 3/4 of what is free)',
       parseByteCount,
     )
-  addRunFlags(command)
+  addRunFlags(command).option(
+    '--also <settings>',
+    'with models: each once more with other settings, e.g. kv=int8,head=f16; may be repeated',
+    (text, earlier: readonly ModelFlags[] = []) => [...earlier, parseSettings(text)],
+  )
+  addSpeculationFlags(command)
+    .option('-p, --prompt <text>', 'what is continued with and without guesses')
+    .option('-n, --max-tokens <count>', 'most tokens of that (default: 128)', count)
     .option('--tasks <names>', 'with models: tasks of bitnet eval, e.g. arc_easy,piqa', parseTasks)
     .option('--limit <count>', 'items of each task (default: all)', count)
     .option('--data-dir <folder>', "the tasks' datasets (default: from the Hugging Face hub)")
+    .addOption(energyFlag())
     .option('--html <file>', 'write a report with charts as one HTML file')
     .option('--charts <folder>', 'write each chart as SVG and PNG')
     .option('--font <file>', 'font of the PNG files (default: the fonts of this system)')
@@ -69,7 +79,9 @@ export function addCompareCommand(
 Examples:
   $ bitnet compare --size 700m,1.3b,3b --html report.html
   $ bitnet compare --size 3b --columns fp16,b1.58 --kv int8 --memory-limit 8GB
-  $ bitnet compare fp16-folder/ ternary.gguf
+  $ bitnet compare fp16-folder/ ternary.gguf --tasks arc_easy,piqa
+  $ bitnet compare bitnet-2b --also kv=int8 --also head=int4
+  $ bitnet compare bitnet-2b --speculate --prompt "$(cat notes.txt)"
 
 A size that does not fit the memory limit is not run: its memory and the arithmetic of its energy are
 counted all the same.`,
@@ -101,8 +113,8 @@ export async function runCompare(
       onStep: (what: string) => line.show(what),
       signal,
     }
-    const { backend, isa, threads, head, weights, kv, size, columns } = flags
-    const run = given({ backend, isa, threads, head, weights, kv, sizes: size, columns })
+    const { backend, isa, threads, head, weights, kv, size, columns, energy } = flags
+    const run = given({ backend, isa, threads, head, weights, kv, sizes: size, columns, energy })
     const compared =
       models.length === 0
         ? await compareShapes({ ...options, ...run })
@@ -122,16 +134,33 @@ export async function runCompare(
 
 /** @throws UsageError */
 function checkCombination(models: readonly string[], flags: CompareFlags): void {
-  if (models.length === 1) {
-    throw new UsageError('Expected two models or more to compare, or none for random weights.')
+  const { also, speculate, draft, tasks, size, columns } = flags
+  const isGuessing = speculate !== undefined || draft !== undefined
+  if (models.length === 1 && also === undefined && !isGuessing) {
+    throw new UsageError(
+      'Expected two models or more to compare, one with --also, --speculate or --draft, or none for ' +
+        'random weights.',
+    )
   }
-  if (models.length > 1 && (flags.size !== undefined || flags.columns !== undefined)) {
+  if (models.length > 0 && (size !== undefined || columns !== undefined)) {
     throw new UsageError(
       'Expected --size and --columns without models: they are of random weights.',
     )
   }
-  if (models.length === 0 && flags.tasks !== undefined) {
+  if (models.length === 0 && tasks !== undefined) {
     throw new UsageError('Expected models with --tasks: random weights know nothing.')
+  }
+  if (models.length === 0 && isGuessing) {
+    throw new UsageError(
+      'Expected models with --speculate and --draft: how often a guess is right depends on the text, ' +
+        'and that of random weights is noise.',
+    )
+  }
+  if (models.length === 0 && also !== undefined) {
+    throw new UsageError('Expected models with --also: random weights have --columns.')
+  }
+  if (!isGuessing && (flags.prompt !== undefined || flags.maxTokens !== undefined)) {
+    throw new UsageError('Expected --prompt and --max-tokens with --speculate or --draft.')
   }
   if (flags.json === true && flags.markdown === true) {
     throw new UsageError('Expected --json or --markdown, got both.')

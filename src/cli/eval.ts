@@ -77,7 +77,9 @@ Examples:
   $ bitnet eval --tasks bitnet7                          the seven tasks of the BitNet b1.58 paper
   $ bitnet eval --tasks arc_easy,boolq -m model.gguf --limit 200
   $ bitnet eval --tasks openbookqa --num-fewshot 5 --kv int8 --json
-  $ bitnet eval --tasks all --data-dir datasets --samples samples.jsonl --markdown`,
+  $ bitnet eval --tasks all --data-dir datasets --samples samples.jsonl --markdown
+
+Tokens are given, none is generated: --speculate and --draft play no part here (see bitnet compare).`,
     )
     .action(run)
 }

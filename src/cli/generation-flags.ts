@@ -134,6 +134,19 @@ function parseBackend(text: string): string {
   return parseChoice(text, ['auto', 'native', 'wasm', 'reference'])
 }
 
+/** "kv=int8,head=f16": settings of a model as flags have them, for where several are wanted. */
+export function parseSettings(text: string): ModelFlags {
+  const parsers: Readonly<Record<string, (value: string) => unknown>> = {
+    ...{ backend: parseBackend, head: parseHead, weights: parsePacking, kv: parseKv },
+    ...{ isa: (value: string) => value, threads: wholeNumber({ min: 1 }) },
+  }
+  const pairs = text.split(',').map((pair) => {
+    const [name, value = ''] = pair.split('=')
+    return [name, parsers[parseChoice(name, Object.keys(parsers))](value)]
+  })
+  return Object.fromEntries(pairs) as ModelFlags
+}
+
 export function parseHead(text: string): 'f16' | 'int8' | 'int4' {
   return parseChoice(text, ['f16', 'int8', 'int4'])
 }

@@ -64,7 +64,9 @@ Examples:
   $ bitnet perplexity book.txt --window 512 --stride 256 --kv int8
   $ bitnet perplexity held-out.txt --separator "<|endoftext|>" --json
   $ bitnet perplexity talks.txt --separator "<|endoftext|>" --packed --chat
-  $ bitnet perplexity wiki.test.raw --preset bitnet-paper`,
+  $ bitnet perplexity wiki.test.raw --preset bitnet-paper
+
+Tokens are given, none is generated: --speculate and --draft play no part here (see bitnet compare).`,
     )
     .action(run)
 }

@@ -22,6 +22,7 @@ import {
   neededBytes,
   type Throughput,
 } from './measure.ts'
+import type { SpeculationGain } from './speculation.ts'
 
 /** One contender's figures. */
 export interface ContenderResult {
@@ -39,6 +40,8 @@ export interface ContenderResult {
   readonly estimates: readonly ArithmeticEnergy[]
   /** Of trained models, by task. */
   readonly accuracy?: Readonly<Record<string, TaskMetrics>>
+  /** Of trained models, by what guesses. */
+  readonly speculation?: readonly SpeculationGain[]
 }
 
 /** What was measured against each other. */

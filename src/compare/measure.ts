@@ -16,7 +16,7 @@ export interface MeasureOptions {
   readonly runs: number
   /** Bytes that weights and caches may take. */
   readonly memoryLimit: number
-  readonly readJoules?: (() => number) | undefined
+  readonly readJoules?: (() => number | undefined) | undefined
   readonly onStep?: ((what: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
   /** Milliseconds since some moment; tests have a clock of their own. */
@@ -205,9 +205,8 @@ class Racer {
     const start = now()
     await work()
     ms.push(now() - start)
-    if (readJoules !== undefined && before !== undefined) {
-      joules.push((readJoules() - before) / tokens)
-    }
+    const after = readJoules?.()
+    if (before !== undefined && after !== undefined) joules.push((after - before) / tokens)
   }
 
   /** `rows` tokens from `position` on: which ones they are makes no difference. */

@@ -5,13 +5,16 @@ import { freemem } from 'node:os'
 import { openBackend } from '../backends/select.ts'
 import { type ComparedGroup, compareColumns, type ShapeOptions } from '../compare/compare.ts'
 import type { LoadOptions } from '../generate/language-model.ts'
-import { openPowerMeter } from './power-meter.ts'
+import { type EnergyMeter, type EnergySource, openEnergyMeter } from './energy-meter.ts'
 
 /** Of the memory that is free: the rest is for activations, and for whoever else works here. */
 const MEMORY_SHARE = 0.75
 
 export type CompareShapesOptions = Partial<Omit<ShapeOptions, 'now' | 'readJoules'>> &
-  Pick<LoadOptions, 'backend' | 'isa' | 'threads'>
+  Pick<LoadOptions, 'backend' | 'isa' | 'threads'> & {
+    /** What joules are measured of, where they can be; unset: the processor. */
+    readonly energy?: EnergySource
+  }
 
 export interface ShapeComparison {
   readonly backend: {
@@ -23,8 +26,7 @@ export interface ShapeComparison {
   readonly decodeTokens: number
   readonly runs: number
   readonly memoryLimit: number
-  /** What was counted for measured joules, or why nothing was. */
-  readonly energyMeter: { readonly counters: string } | { readonly reason: string }
+  readonly energyMeter: EnergyMeter['counted']
   readonly groups: readonly ComparedGroup[]
 }
 
@@ -51,10 +53,10 @@ export function comparisonDefaults(): Pick<
  * for (const { name, latency } of groups[0].results) console.log(name, latency?.decodeMs.mean)
  */
 export async function compareShapes(options: CompareShapesOptions = {}): Promise<ShapeComparison> {
-  const { backend: asked, isa, threads, ...rest } = options
+  const { backend: asked, isa, threads, energy = 'cpu', ...rest } = options
   const measured = { ...comparisonDefaults(), ...rest }
-  const meter = openPowerMeter()
   const backend = await openBackend({ backend: asked, isa, threads })
+  const meter = await openEnergyMeter(energy)
   try {
     const { description } = backend
     const { promptTokens, decodeTokens, runs, memoryLimit } = measured
@@ -62,14 +64,15 @@ export async function compareShapes(options: CompareShapesOptions = {}): Promise
       ...measured,
       sizes: rest.sizes ?? ['700m'],
       columns: rest.columns ?? ['fp16', 'int8', 'b1.58'],
-      readJoules: 'readJoules' in meter ? () => meter.readJoules() : undefined,
+      readJoules: meter.readJoules,
     })
     return {
       backend: { description, isa: backend.isa, threads: backend.threads },
       ...{ promptTokens, decodeTokens, runs, memoryLimit, groups },
-      energyMeter: 'reason' in meter ? meter : { counters: meter.description },
+      energyMeter: meter.counted,
     }
   } finally {
+    meter[Symbol.dispose]()
     backend.dispose()
   }
 }

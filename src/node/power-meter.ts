@@ -9,8 +9,12 @@ import { join } from 'node:path'
 export interface PowerMeter {
   /** Names of what is counted, e.g. "package-0, dram". */
   readonly description: string
-  /** Joules since the meter was opened. Counters wrap after minutes: read it at least once a minute. */
-  readJoules(): number
+  /**
+   * Joules since the meter was opened; undefined where it has stopped. Counters wrap after minutes: read
+   * it at least once a minute.
+   */
+  readJoules(): number | undefined
+  dispose?(): void
 }
 
 /** A machine has a handful of packages. */
