@@ -36,25 +36,17 @@ console.error(backend.description)
 /** The sum of -log p over the tokens of a window after its first. */
 async function lossOf(decoder, cache, ids) {
   let loss = 0
-  for (let from = 0; from < ids.length; from += decoder.maxRows) {
-    const tokens = ids.slice(from, from + decoder.maxRows)
-    const rows = tokens.map((_, i) => i)
-    const logits = await decoder.forward(cache, {
-      tokens,
+  for (let from = 0; from + 1 < ids.length; from += decoder.maxRows) {
+    const targets = ids.slice(from + 1, from + 1 + decoder.maxRows)
+    const rows = targets.map((_, i) => i)
+    const batch = {
+      tokens: ids.slice(from, from + rows.length),
       slots: rows.map(() => 0),
       positions: rows.map((i) => from + i),
       logitRows: rows,
-    })
-    for (const i of rows) {
-      const next = ids[from + i + 1]
-      if (next === undefined) continue
-      const row = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize)
-      let max = -Infinity
-      for (const v of row) if (v > max) max = v
-      let sum = 0
-      for (const v of row) sum += Math.exp(v - max)
-      loss += Math.log(sum) + max - row[next]
     }
+    const { logProbs } = await decoder.score(cache, batch, { rows, tokens: targets })
+    for (const logProb of logProbs) loss -= logProb
   }
   return loss
 }
