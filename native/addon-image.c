@@ -109,23 +109,50 @@ napi_value image_open_call(napi_env env, napi_callback_info info) {
   return promise;
 }
 
-// --- markDense(bytes, offset, length), readSparse(source, file, address, at) ---
+// --- markDense(bytes, offset, length), replace(bytes, offset, length, file, at) -> boolean ---
+
+// The range of a buffer that three arguments name; NULL, and an error is thrown, if it is none.
+static void *range_of(napi_env env, const napi_value *argv, size_t *bytes) {
+  void *data;
+  size_t room;
+  int64_t offset, length;
+  if (napi_get_arraybuffer_info(env, argv[0], &data, &room) != napi_ok ||
+      napi_get_value_int64(env, argv[1], &offset) != napi_ok ||
+      napi_get_value_int64(env, argv[2], &length) != napi_ok || offset < 0 || length < 0 ||
+      (uint64_t)offset > room || (uint64_t)length > room - (uint64_t)offset) {
+    throw_error(env, "native addon: a range outside of its buffer");
+    return NULL;
+  }
+  *bytes = (size_t)length;
+  return (char *)data + offset;
+}
 
 napi_value image_dense_call(napi_env env, napi_callback_info info) {
   napi_value argv[3];
-  if (!read_arguments(env, info, 3, argv)) return NULL;
-  void *data;
   size_t bytes;
-  int64_t offset, length;
-  CHECK(napi_get_arraybuffer_info(env, argv[0], &data, &bytes));
-  CHECK(napi_get_value_int64(env, argv[1], &offset));
-  CHECK(napi_get_value_int64(env, argv[2], &length));
-  if (offset < 0 || length < 0 || (uint64_t)offset > bytes || (uint64_t)length > bytes - (uint64_t)offset) {
-    return throw_error(env, "native addon: a range outside of its buffer");
-  }
-  image_mark_dense((char *)data + offset, (size_t)length);
+  if (!read_arguments(env, info, 3, argv)) return NULL;
+  void *data = range_of(env, argv, &bytes);
+  if (data) image_mark_dense(data, bytes);
   return NULL;
 }
+
+napi_value image_replace_call(napi_env env, napi_callback_info info) {
+  napi_value argv[5], result;
+  size_t bytes;
+  double file;
+  int64_t at;
+  if (!read_arguments(env, info, 5, argv)) return NULL;
+  void *data = range_of(env, argv, &bytes);
+  if (!data) return NULL;
+  CHECK(napi_get_value_double(env, argv[3], &file));
+  CHECK(napi_get_value_int64(env, argv[4], &at));
+  const int replaced =
+      image_replace(data, bytes, (const image_file *)(uintptr_t)file, (size_t)at);
+  CHECK(napi_get_boolean(env, replaced, &result));
+  return result;
+}
+
+// --- readSparse(source, file, address, at) ---
 
 napi_value image_sparse_call(napi_env env, napi_callback_info info) {
   napi_value argv[4];

@@ -7,6 +7,6 @@
 napi_value image_open_call(napi_env env, napi_callback_info info);
 napi_value image_dense_call(napi_env env, napi_callback_info info);
 napi_value image_sparse_call(napi_env env, napi_callback_info info);
-napi_value image_drop_call(napi_env env, napi_callback_info info);
+napi_value image_replace_call(napi_env env, napi_callback_info info);
 
 #endif

@@ -278,7 +278,7 @@ NAPI_MODULE_INIT() {
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
       {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
       {"openImage", image_open_call}, {"markDense", image_dense_call},
-      {"readSparse", image_sparse_call},
+      {"readSparse", image_sparse_call}, {"replace", image_replace_call},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value f = make_function(env, functions[i].name, functions[i].run);

@@ -57,6 +57,14 @@ void image_mark_dense(void *data, size_t bytes) {
   (void)data;
   (void)bytes;
 }
+// Pages that were allocated cannot become those of a file here.
+int image_replace(void *data, size_t bytes, const image_file *image, size_t at) {
+  (void)data;
+  (void)bytes;
+  (void)image;
+  (void)at;
+  return 0;
+}
 
 #else
 typedef int file_handle;
@@ -83,17 +91,27 @@ static void *file_map(file_handle file, size_t bytes) {
 }
 static void file_unmap(void *data, size_t bytes) { munmap(data, bytes); }
 
-void image_mark_dense(void *data, size_t bytes) {
-#ifdef __linux__
+// The whole pages within a range.
+static size_t whole_pages(void **data, size_t bytes) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  const uintptr_t first = ((uintptr_t)data + page - 1) & ~(page - 1);
-  const uintptr_t end = ((uintptr_t)data + bytes) & ~(page - 1);
+  const uintptr_t first = ((uintptr_t)*data + page - 1) & ~(page - 1);
+  const uintptr_t end = ((uintptr_t)*data + bytes) & ~(page - 1);
+  *data = (void *)first;
+  return end > first ? end - first : 0;
+}
+void image_mark_dense(void *data, size_t bytes) {
+  bytes = whole_pages(&data, bytes);
+#ifdef __linux__
   // MADV_POPULATE_READ, which older headers lack; older systems refuse it, and read page by page.
-  if (end > first) madvise((void *)first, end - first, 22);
-#else
-  (void)data;
-  (void)bytes;
+  if (bytes > 0) madvise(data, bytes, 22);
 #endif
+}
+int image_replace(void *data, size_t bytes, const image_file *image, size_t at) {
+  void *first = data;
+  bytes = whole_pages(&first, bytes);
+  at += (size_t)((char *)first - (char *)data);
+  if (bytes == 0 || at % (size_t)sysconf(_SC_PAGESIZE) != 0) return 0;
+  return mmap(first, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, (int)image->file, (off_t)at) == first;
 }
 #endif
 

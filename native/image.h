@@ -28,6 +28,10 @@ void image_close(image_file *image);
 // Says of a part that all of it will be read, again and again: large pages are taken whole this way,
 // where two threads that come upon one at the same time would map it in small ones.
 void image_mark_dense(void *data, size_t bytes);
+// Puts pages of a mapped file, from `at` on, in place of memory that holds the same bytes, which is free
+// then. Returns 0, and changes nothing, where the system or the places of the bytes do not allow it.
+int image_replace(void *data, size_t bytes, const image_file *image, size_t at);
+
 // Lets kernels read bytes from a mapped file: those that `address` stands for are at `at` there.
 void image_read_sparse(sparse_source *source, const image_file *image, const void *address, size_t at);
 

@@ -36,6 +36,12 @@ export interface MappedFile {
    * which must lie in the file too.
    */
   buffer(range: FileRange): DeviceBuffer
+  /**
+   * Frees the memory of the sparse end of a buffer that was allocated, where the system can: the file has
+   * the same bytes in this range, and kernels read them there, from the programs on that are submitted
+   * next. The buffer can no longer be written to.
+   */
+  takeSparseEnd(buffer: DeviceBuffer, range: FileRange): Promise<void>
   /** Gives the mapping up when the last of its buffers is freed, or now if there is none. */
   close(): void
 }

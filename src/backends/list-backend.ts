@@ -137,7 +137,7 @@ export abstract class ListBackend<Memory, List> implements Backend {
     if (!(program instanceof ListProgram) || program.owner !== this) {
       throw new BackendError('Expected a program that this backend recorded, got another one.')
     }
-    const run = this.#idle.then(() => {
+    return this.whenIdle(() => {
       if (program.disposed || this.#disposed) {
         throw new BackendError('Expected a live program and backend, got a disposed one.')
       }
@@ -146,8 +146,13 @@ export abstract class ListBackend<Memory, List> implements Backend {
       )
       return this.runList(program.list as List)
     })
-    this.#idle = run.catch(() => undefined)
-    return run
+  }
+
+  /** Runs something after all programs submitted so far, and before those submitted later. */
+  protected whenIdle(run: () => void | Promise<void>): Promise<void> {
+    const result = this.#idle.then(run)
+    this.#idle = result.catch(() => undefined)
+    return result
   }
 
   dispose(): void {

@@ -46,6 +46,18 @@ export interface Addon {
   /** Of a part of a mapped file: all of it is read in every pass. */
   markDense(bytes: ArrayBuffer, byteOffset: number, byteLength: number): void
   /**
+   * Puts a file's pages in place of a part of a buffer that holds the same bytes, and frees its memory.
+   *
+   * @returns false, and nothing has changed, where the system cannot
+   */
+  replace(
+    buffer: ArrayBuffer,
+    byteOffset: number,
+    byteLength: number,
+    file: number,
+    fileOffset: number,
+  ): boolean
+  /**
    * Fills `source`, a buffer of {@link SOURCE_BYTES}: commands that have it as their last pointer copy
    * sparse bytes from the file, where those of `address` are at `fileOffset`.
    */

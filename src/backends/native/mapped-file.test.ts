@@ -2,7 +2,7 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
 import type { Command, DeviceBuffer } from '../../kernels/commands.ts'
 import { Seeded } from '../../kernels/conformance/cases.ts'
@@ -14,9 +14,12 @@ import { TAIL_BYTES } from '../list-backend.ts'
 import { openNativeBackend } from './native-backend.ts'
 
 const ROWS = 100
-const START = 64
+/** A page of any system. */
+const START = 16384
 /** One piece that is copied at once and a part of the next one; whole tiles and a part of one. */
 const WIDE = 4100
+/** Enough that either plane has whole pages. */
+const PAGES = 1000
 
 let folder = ''
 let backend: Backend
@@ -33,21 +36,28 @@ function packed(cols: number): PackedDense {
   return packDense('int4', new Seeded(cols).floats(ROWS * cols, 0.1), ROWS, cols)
 }
 
-/** A buffer over a file of the matrix, whose low nibbles are sparse. */
-async function mapped({ data }: PackedDense, path: string): Promise<DeviceBuffer> {
+/** A file of the matrix, whose low nibbles are sparse. */
+async function fileOf({ data }: PackedDense, path: string) {
   const bytes = new Uint8Array(START + data.length + TAIL_BYTES)
   bytes.set(data, START)
   await writeFile(path, bytes)
   const file = await backend.mapFile?.(path)
   if (file === undefined) throw new Error('The native backend maps no files.')
   const byteLength = data.length
-  const range = { label: 'table', byteOffset: START, byteLength, sparseBytes: byteLength / 2 }
+  return {
+    file,
+    range: { label: 'table', byteOffset: START, byteLength, sparseBytes: byteLength / 2 },
+  }
+}
+
+async function mapped(matrix: PackedDense, path: string): Promise<DeviceBuffer> {
+  const { file, range } = await fileOf(matrix, path)
   const buffer = file.buffer(range)
   file.close()
   return buffer
 }
 
-function bufferOf(label: string, values: Float32Array | Int32Array): DeviceBuffer {
+function bufferOf(label: string, values: Float32Array | Int32Array | Uint8Array): DeviceBuffer {
   const buffer = backend.allocate(values.byteLength, label)
   backend.write(buffer, 0, new Uint8Array(values.buffer))
   return buffer
@@ -119,4 +129,33 @@ test('a pass fails, and every later one, where the file of its weights was cut',
   await truncate(path, START + matrix.data.length / 2)
   await expect(backend.submit(program)).rejects.toThrow(BackendError)
   await expect(backend.submit(program)).rejects.toThrow(/weights was cut/)
+})
+
+describe.skipIf(process.platform === 'win32')('the sparse end of memory that a file takes', () => {
+  test('gives the same to programs that were recorded before', async () => {
+    const matrix = packed(PAGES)
+    const data = bufferOf('table', matrix.data)
+    const { commands, out, expected } = operations(matrix, data)
+    const program = backend.record(commands)
+    const { file, range } = await fileOf(matrix, join(folder, 'table'))
+    await file.takeSparseEnd(data, range)
+    file.close()
+    await backend.submit(program)
+    expect(await floats(out.embed)).toEqual(expected.embed)
+    expect(await floats(out.head)).toEqual(expected.head)
+    expect(await backend.read(data, 0, data.byteLength)).toEqual(matrix.data)
+    expect(() => backend.write(data, 0, matrix.data)).toThrow(BackendError)
+  })
+
+  test('is read from the file, and a pass fails where that was cut', async () => {
+    const matrix = packed(PAGES)
+    const data = bufferOf('table', matrix.data)
+    const path = join(folder, 'table')
+    const { file, range } = await fileOf(matrix, path)
+    await file.takeSparseEnd(data, range)
+    file.close()
+    await truncate(path, START)
+    const program = backend.record(operations(matrix, data).commands)
+    await expect(backend.submit(program)).rejects.toThrow(/weights was cut/)
+  })
 })

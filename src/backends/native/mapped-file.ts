@@ -12,16 +12,16 @@ import { type Addon, SOURCE_BYTES } from './addon.ts'
 export interface NativeMemory {
   readonly pages: ArrayBuffer
   readonly byteOffset: number
-  readonly isReadOnly: boolean
-  /** What kernels read the buffer's sparse end from, where that is a file. */
-  readonly source?: ArrayBuffer
-  release(): void
+  /** Behind all of the memory, or behind the sparse end of pages of its own; it cannot be written to. */
+  file?: MappedPages
+  /** What kernels read the sparse end from: a file, or memory as long as nothing else is said. */
+  source?: ArrayBuffer
 }
 
 export class MappedPages {
   readonly checksum: string
+  readonly pages: ArrayBuffer
   readonly #addon: Addon
-  readonly #pages: ArrayBuffer
   readonly #file: number
   /** Buffers, and the opener until it closes. */
   #users = 1
@@ -31,48 +31,64 @@ export class MappedPages {
     opened: { readonly bytes: ArrayBuffer; readonly checksum: string; readonly file: number },
   ) {
     this.#addon = addon
-    this.#pages = opened.bytes
+    this.pages = opened.bytes
     this.checksum = opened.checksum
     this.#file = opened.file
   }
 
-  get bytes(): Uint8Array {
-    return new Uint8Array(this.#pages)
+  /** @throws BackendError if the range and what kernels may read behind it are not in the file */
+  use(range: FileRange): NativeMemory {
+    this.#check(range)
+    const { byteOffset, byteLength, sparseBytes = 0 } = range
+    this.#addon.markDense(this.pages, byteOffset, byteLength - sparseBytes)
+    const memory = { pages: this.pages, byteOffset }
+    if (sparseBytes > 0) this.#readSparse(memory, byteOffset)
+    return this.#share(memory)
   }
 
-  /** @throws BackendError if the range and what kernels may read behind it are not in the file */
-  use({ label, byteOffset, byteLength, sparseBytes = 0 }: FileRange): NativeMemory {
-    const room = this.#pages.byteLength - byteOffset - TAIL_BYTES
-    const isAligned = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % 64 === 0
-    if (!isAligned || !Number.isSafeInteger(byteLength) || byteLength < 0 || byteLength > room) {
-      throw new BackendError(
-        `Expected "${label}" to lie in ${this.#pages.byteLength} bytes of a mapped file, got ` +
-          `${byteLength} bytes at ${byteOffset}.`,
-      )
-    }
-    this.#addon.markDense(this.#pages, byteOffset, byteLength - sparseBytes)
-    this.#users++
-    const source = sparseBytes > 0 ? this.#openSource() : undefined
-    return {
-      pages: this.#pages,
-      byteOffset,
-      isReadOnly: true,
-      ...(source && { source }),
-      release: () => {
-        if (source) this.#addon.release(source)
-        this.release()
-      },
-    }
+  /** See MappedFile.takeSparseEnd. */
+  takeSparseEnd(memory: NativeMemory, range: FileRange): void {
+    this.#check(range)
+    const { byteOffset, byteLength, sparseBytes = 0 } = range
+    const begin = byteLength - sparseBytes
+    const { pages, file } = memory
+    if (file !== undefined) return
+    if (!this.#addon.replace(pages, begin, sparseBytes, this.#file, byteOffset + begin)) return
+    this.#readSparse(memory, byteOffset)
+    this.#share(memory)
   }
 
   release(): void {
     this.#users--
-    if (this.#users === 0) this.#addon.release(this.#pages)
+    if (this.#users === 0) this.#addon.release(this.pages)
   }
 
-  #openSource(): ArrayBuffer {
-    const source = this.#addon.allocate(SOURCE_BYTES, false)
-    this.#addon.readSparse(source, this.#file, this.#addon.addressOf(this.#pages), 0)
-    return source
+  #share(memory: NativeMemory): NativeMemory {
+    this.#users++
+    memory.file = this
+    return memory
   }
+
+  /** From now on, kernels read from the file, where the memory's first byte is at `fileOffset`. */
+  #readSparse(memory: NativeMemory, fileOffset: number): void {
+    const address = this.#addon.addressOf(memory.pages) + memory.byteOffset
+    this.#addon.readSparse(sourceOf(this.#addon, memory), this.#file, address, fileOffset)
+  }
+
+  #check({ label, byteOffset, byteLength }: FileRange): void {
+    const room = this.pages.byteLength - byteOffset - TAIL_BYTES
+    const isAligned = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % 64 === 0
+    if (!isAligned || !Number.isSafeInteger(byteLength) || byteLength < 0 || byteLength > room) {
+      throw new BackendError(
+        `Expected "${label}" to lie in ${this.pages.byteLength} bytes of a mapped file, got ` +
+          `${byteLength} bytes at ${byteOffset}.`,
+      )
+    }
+  }
+}
+
+/** The source of a buffer's sparse end, which programs refer to before there is a file. */
+export function sourceOf(addon: Addon, memory: NativeMemory): ArrayBuffer {
+  memory.source ??= addon.allocate(SOURCE_BYTES, false)
+  return memory.source
 }

@@ -10,7 +10,7 @@ import type { BufferUse, FileRange, MappedFile } from '../backend.ts'
 import { ListBackend, ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
 import { readCpuCores } from './cpu-cores.ts'
-import { MappedPages, type NativeMemory } from './mapped-file.ts'
+import { MappedPages, type NativeMemory, sourceOf } from './mapped-file.ts'
 
 export interface NativeOptions {
   /** Forces a variant, e.g. 'x86-avx2'; unset: the fastest that runs here. */
@@ -90,9 +90,11 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     if (bytes === null) throw new Error('The addon mapped nothing.')
     const pages = new MappedPages(this.#addon, { bytes, checksum, file })
     return {
-      bytes: pages.bytes,
+      bytes: new Uint8Array(bytes),
       checksum,
       buffer: (range) => this.#bufferOf(pages, range),
+      takeSparseEnd: (buffer, range) =>
+        this.whenIdle(() => pages.takeSparseEnd(this.own(buffer).memory, range)),
       close: () => pages.release(),
     }
   }
@@ -102,7 +104,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   override write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    if (this.own(buffer).memory.isReadOnly) {
+    if (this.own(buffer).memory.file !== undefined) {
       throw new BackendError(`Expected memory to write to, got "${buffer.label}" of a mapped file.`)
     }
     super.write(buffer, byteOffset, bytes)
@@ -115,13 +117,14 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
 
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {
     const pages = this.#addon.allocate(byteLength, use === 'weights')
-    const release = () => this.#addon.release(pages)
-    const memory = { pages, byteOffset: 0, isReadOnly: false, release }
-    return { address: this.#addon.addressOf(pages), memory }
+    return { address: this.#addon.addressOf(pages), memory: { pages, byteOffset: 0 } }
   }
 
-  protected override release(buffer: ListBuffer<NativeMemory>): void {
-    buffer.memory.release()
+  protected override release({ memory }: ListBuffer<NativeMemory>): void {
+    const { pages, source, file } = memory
+    if (source) this.#addon.release(source)
+    if (file?.pages !== pages) this.#addon.release(pages)
+    file?.release()
   }
 
   protected override view(buffer: ListBuffer<NativeMemory>): Uint8Array {
@@ -146,7 +149,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   protected override sparseSource({ memory }: ListBuffer<NativeMemory>): number {
-    return memory.source ? this.#addon.addressOf(memory.source) : 0
+    return this.#addon.addressOf(sourceOf(this.#addon, memory))
   }
 
   protected override close(): void {

@@ -20,6 +20,7 @@ import {
   decodeManifest,
   decodePreamble,
   encodeStart,
+  type ImageBuffer,
   type ImageManifest,
   PREAMBLE_BYTES,
   placeBuffers,
@@ -105,11 +106,32 @@ class ImageStore implements WeightImages {
       if (noRoom !== undefined) return none(noRoom)
       const start = encodeStart(manifest, fileBytes)
       await writeImage(backend, path, { start, parts, fileBytes })
+      if (manifest.buffers.some(isSparse)) await leaveSparseEnds(backend, path, parts)
       return { state: 'written', path, byteLength: fileBytes }
     } catch (error) {
       return none(`it could not be written: ${messageOf(error)}`)
     }
   }
+}
+
+/** The memory of what is seldom read, and lies in the image now, is free for what the model does. */
+async function leaveSparseEnds(
+  backend: Backend,
+  path: string,
+  parts: readonly ImagePart[],
+): Promise<void> {
+  const { mapped, manifest } = await readMappedImage(backend, path)
+  try {
+    for (const [i, range] of manifest.buffers.entries()) {
+      if (isSparse(range)) await mapped.takeSparseEnd(parts[i].buffer, range)
+    }
+  } finally {
+    mapped.close()
+  }
+}
+
+function isSparse({ sparseBytes }: ImageBuffer): boolean {
+  return sparseBytes > 0
 }
 
 function none(reason: string): ImageReport {
