@@ -18,7 +18,7 @@ export interface ImagePart {
  * Pieces of whole large pages, 2 MiB: Linux then keeps the file in such pages and maps them as such,
  * which decoding needs to read memory at full speed.
  */
-const PIECE_BYTES = 16 << 20
+const PIECE_BYTES = 4 << 20
 
 /**
  * @param start preamble and manifest
