@@ -9,6 +9,8 @@
 #include <stdint.h>
 #if defined(__F16C__) || defined(__AVX512F__)
 #include <immintrin.h>
+#elif defined(__wasm_relaxed_simd__)
+#include <wasm_simd128.h>
 #endif
 
 #define LANES 16
@@ -185,6 +187,15 @@ INLINE f32x16 add_exact(f32x16 sum, f32x16 a, f32x16 b) {
   return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
 #elif defined(__FMA__) || defined(__aarch64__)
   return __builtin_elementwise_fma(a, b, sum);
+#elif defined(__wasm_relaxed_simd__)
+  union {
+    f32x16 whole;
+    v128_t quarter[4];
+  } x = {a}, y = {b}, z = {sum};
+  for (int32_t i = 0; i < 4; i++) {
+    z.quarter[i] = wasm_f32x4_relaxed_madd(x.quarter[i], y.quarter[i], z.quarter[i]);
+  }
+  return z.whole;
 #else
   return sum + a * b;
 #endif

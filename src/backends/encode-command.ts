@@ -61,8 +61,10 @@ export interface Encoded {
 /** Scratch memory a command needs while it runs, in bytes; 0 for none. */
 export function scratchByteLength(command: Command): number {
   switch (command.op) {
-    case 'dense-matmul':
-      return command.weights.type === 'int8' ? command.rows * splitByteLength(command.weights) : 0
+    case 'dense-matmul': {
+      const { rows, weights } = command
+      return rows * (weights.type === 'int8' ? splitByteLength(weights) : weights.cols * 4)
+    }
     case 'head-matmul': {
       const { rows, weights } = command
       const stripes = padToTile(weights.rows) / TILE

@@ -4,7 +4,9 @@
 
 #include "dense-matmul.h"
 
-#define DENSE_TOKENS 2
+// Six sums of four registers each, of 32.
+#define DENSE_TOKENS 6
+#define SHARED_STRIPES 1
 // Sixteen sums of one register: two tokens, two planes, four quarters of a stripe.
 #define INT8_TOKENS 2
 // sdot takes signed bytes, so stored values get their sign back and no 128 is left in the sums.

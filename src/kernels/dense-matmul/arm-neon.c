@@ -3,7 +3,9 @@
 #include "../../../native/arm-neon.h"
 #include "dense-matmul.h"
 
-#define DENSE_TOKENS 2
+// Six sums of four registers each, of 32.
+#define DENSE_TOKENS 6
+#define SHARED_STRIPES 1
 #define INT8_TOKENS 1
 // smull takes signed bytes, so stored values get their sign back and no 128 is left in the sums.
 #define STORED_BIAS 0

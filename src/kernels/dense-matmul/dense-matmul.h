@@ -1,5 +1,5 @@
 // What the variants of the dense product share; see reference.ts and layout.ts.
-// p: x, weights, row scales (int8), out, scratch (int8)
+// p: x, weights, row scales (int8), out, scratch
 // i: tokens, out rows, cols, type (0 f32, 1 f16, 2 int8), accumulate
 //
 // int8 weights are stored as w + 128. A token is quantised to 16 bits as 256 * hi + lo with hi and lo

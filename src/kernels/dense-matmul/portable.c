@@ -1,7 +1,9 @@
 // The int8 product in plain vector C: sixteen rows in sixteen lanes, one column at a time.
 #include "dense-matmul.h"
 
-#define DENSE_TOKENS 2
+#define DENSE_TOKENS 3
+#define ALONE_STRIPES 2
+#define SHARED_STRIPES 1
 #define INT8_TOKENS 1
 
 INLINE void int8_sums(const int32_t tokens, const uint8_t *w, int32_t groups, const int8_t *planes,

@@ -32,9 +32,10 @@ describe.each(types)('%s', (type) => {
         magnitude += Math.abs(w * x[token * cols + c])
         weightSum += Math.abs(w)
       }
-      // Each float32 sum of n terms loses at most n eps of the magnitude; each int8 activation is off
-      // by half a step of 1 / 32512 of the largest, which is at most 1.
-      const rounding = (cols + 8) * EPS * magnitude
+      // Each float32 sum of n terms loses at most n eps of the magnitude, an f16 activation half a unit
+      // of its 13th bit; each int8 activation is off by half a step of 1 / 32512 of the largest, which
+      // is at most 1.
+      const rounding = ((cols + 8) * EPS + (type === 'f16' ? 2 ** -13 : 0)) * magnitude
       const step = type === 'int8' ? (weightSum * 0.5001) / 32512 : 0
       expect(Math.abs(out[i] - exact)).toBeLessThanOrEqual(rounding + step)
     }
@@ -47,6 +48,17 @@ test('f32 sums columns in order, each step rounded', () => {
   const out = new Float32Array(1)
   denseMatmul(out, Float32Array.of(1, 1, 1), packed, 1, false)
   expect(out[0]).toBe(0)
+})
+
+test('f16 multiplies activations of 13 bits, f32 whole ones', () => {
+  // Half of the 13th bit's unit beyond 1, and a little more: down to 1 and up to 1 + 2^-12.
+  const x = Float32Array.of(1 + 2 ** -13, 1 + 2 ** -13 + 2 ** -23)
+  const products = types.slice(0, 2).map((type) => {
+    const out = new Float32Array(2)
+    denseMatmul(out, x, packDense(type, Float32Array.of(3), 1, 1), 2, false)
+    return [...out]
+  })
+  expect(products).toEqual([[...x.map((value) => 3 * value)], [3, 3 + 3 * 2 ** -12]])
 })
 
 test('int8 multiplies sixteen-bit activations exactly', () => {

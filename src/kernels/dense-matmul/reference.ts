@@ -1,7 +1,9 @@
 /**
  * out (tokens, rows) = W x with dense weights, added to out if asked.
  *
- * f32 and f16: one float32 sum a row, columns in order.
+ * f32 and f16: one float32 sum a row, columns in order. For f16 activations are rounded to 13 bits
+ * first ({@link shortFloat}): two more than the weights have, and products are exact, so that a
+ * processor may fuse them with their addition.
  *
  * int8: the token is quantised to 16 bits, v = round(x * (32512 / m)) with m = max(1e-5, max|x|), and
  * split into bytes, v = 256 hi + lo with lo in [-128, 127]; 32512 = 127 * 256 keeps hi within int8
@@ -11,6 +13,7 @@
  */
 import { padToTile, roundHalfEven, SCALE_FLOOR, TILE } from '../../ternary/index.ts'
 import { float16Table } from '../float16.ts'
+import { shortFloat } from '../float32.ts'
 import { denseFloats, denseHalves, int8At, type PackedDense } from './layout.ts'
 
 const f = Math.fround
@@ -56,7 +59,7 @@ function multiplyFloats(sums: Float32Array, x: Float32Array, weights: PackedDens
     acc.fill(0)
     for (let c = 0; c < cols; c++) {
       const at = row * cols + c * TILE
-      const value = x[c]
+      const value = type === 'f16' ? shortFloat(x[c]) : x[c]
       if (type === 'f32') {
         for (let r = 0; r < TILE; r++) acc[r] = acc[r] + f(floats[at + r] * value)
       } else {

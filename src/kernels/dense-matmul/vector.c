@@ -2,27 +2,33 @@
 // A row's float sum runs over the columns in order, in its own lane.
 #include "dense-matmul.h"
 
-// A task is four stripes: 64 rows of the output.
-#define DENSE_STRIPES 4
-
-// Stripes that one token, or DENSE_TOKENS of them, take at once; a variant with few registers says less.
+// A variant says with DENSE_TOKENS and SHARED_STRIPES how many tokens by how many stripes it multiplies by
+// float weights at once: as many sums as stay in registers. One token takes ALONE_STRIPES, because a single
+// stream of weights would wait for memory.
 #ifndef ALONE_STRIPES
 #define ALONE_STRIPES 4
-#define SHARED_STRIPES 2
 #endif
+#define MOST_STRIPES (ALONE_STRIPES > SHARED_STRIPES ? ALONE_STRIPES : SHARED_STRIPES)
 
 // What a variant's int8_sums multiplies is w + STORED_BIAS; what is stored, unless it says otherwise.
 #ifndef STORED_BIAS
 #define STORED_BIAS 128
 #endif
 
+// Stripes of a task of phase 1.
+INLINE int32_t task_stripes(const command *c) {
+  if (c->i[3] == 2) return 4;
+  return c->i[0] == 1 ? ALONE_STRIPES : SHARED_STRIPES;
+}
+
 static work_plan dense_matmul_plan(const command *c, int32_t phase, int32_t threads) {
   if (phase == 0) {
-    if (c->i[3] != 2) return (work_plan){0, 1};
-    return c->i[0] < 4 ? one_piece(c->i[0]) : split_evenly(c->i[0], threads);
+    const int32_t each = c->i[3] == 2 ? 1 : DENSE_TOKENS;
+    const int32_t tasks = (c->i[0] + each - 1) / each;
+    return c->i[0] < 4 ? one_piece(tasks) : split_evenly(tasks, threads);
   }
-  const int32_t stripes = (c->i[1] + 15) / 16;
-  return split_evenly((stripes + DENSE_STRIPES - 1) / DENSE_STRIPES, threads);
+  const int32_t stripes = (c->i[1] + 15) / 16, each = task_stripes(c);
+  return split_evenly((stripes + each - 1) / each, threads);
 }
 
 INLINE void store_dense(const command *c, int32_t token, int32_t stripe, f32x16 y) {
@@ -83,26 +89,55 @@ INLINE void int8_task(const command *c, int32_t stripe, int32_t end) {
   }
 }
 
+// Where a block of tokens, of which `token` is the first, lies in scratch as float products read it.
+INLINE float *float_block_at(const command *c, int32_t token) {
+  return (float *)c->p[4] + (size_t)token * c->i[2];
+}
+
+// Puts up to DENSE_TOKENS tokens of x together: the values of a column are neighbours, so that a product
+// reads one stream, whose lines do not fall into the same few sets of the cache as those of rows with a
+// power of two of columns would. For halves they become short floats on the way.
+INLINE void interleave_tokens(const command *c, int32_t token) {
+  const int32_t cols = c->i[2], left = c->i[0] - token, half = c->i[3] == 1;
+  const int32_t tokens = left < DENSE_TOKENS ? left : DENSE_TOKENS;
+  const float *x = (const float *)c->p[0] + (size_t)token * cols;
+  float *to = float_block_at(c, token);
+  for (int32_t t = 0; t < tokens; t++) {
+    for (int32_t col = 0; col < cols; col += LANES) {
+      const int32_t n = cols - col < LANES ? cols - col : LANES;
+      f32x16 v = load_first(x + (size_t)t * cols + col, n);
+      if (half) v = short16(v);
+      for (int32_t i = 0; i < n; i++) to[(size_t)(col + i) * tokens + t] = v[i];
+    }
+  }
+}
+
 // How weights are read: floats, halves, or halves that are taken for finite.
 enum { FLOATS, HALVES, FINITE_HALVES };
 
-// `kind` and both counts are constants to the compiler, so that the sums stay in registers. Returns 0,
-// and stores nothing, if halves were taken for finite and are not.
+// The sums of `tokens` tokens whose columns lie `step` floats apart from x on. `kind` and both counts are
+// constants to the compiler, so that the sums stay in registers. Returns 0, and stores nothing, if halves
+// were taken for finite and are not.
 INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t tokens,
-                             const int32_t stripes, int32_t token, int32_t stripe) {
+                             const int32_t stripes, const float *x, int32_t step, int32_t token,
+                             int32_t stripe) {
   const int32_t cols = c->i[2];
   const size_t stripe_floats = (size_t)cols * 16;
-  const float *x = (const float *)c->p[0] + (size_t)token * cols;
   const float *w32 = (const float *)c->p[1] + stripe * stripe_floats;
   const uint16_t *w16 = (const uint16_t *)c->p[1] + stripe * stripe_floats;
-  f32x16 sum[DENSE_STRIPES][DENSE_TOKENS];
+  f32x16 sum[MOST_STRIPES][DENSE_TOKENS];
   u16x16 seen = {0};
   for (int32_t s = 0; s < stripes; s++) {
     for (int32_t t = 0; t < tokens; t++) sum[s][t] = all16(0.0f);
   }
-  for (int32_t col = 0; col < cols; col++) {
+  for (int32_t col = 0; col < cols; col++, x += step) {
     for (int32_t s = 0; s < stripes; s++) {
       const size_t at = s * stripe_floats + (size_t)col * 16;
+      // With several products for each line of a single stripe the processor does not look ahead to the
+      // next one.
+      if (tokens > 1 && SHARED_STRIPES == 1 && kind != FLOATS && !(col & 1)) {
+        __builtin_prefetch(w16 + at + stripe_floats, 0, 2);
+      }
       f32x16 w;
       if (kind == FLOATS) {
         w = load16(w32 + at);
@@ -112,7 +147,8 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
         w = load_finite_f16(w16 + at, &seen);
       }
       for (int32_t t = 0; t < tokens; t++) {
-        sum[s][t] = sum[s][t] + w * x[(size_t)t * cols + col];
+        const f32x16 value = all16(x[t]);
+        sum[s][t] = kind == FLOATS ? sum[s][t] + w * value : add_exact(sum[s][t], w, value);
       }
     }
   }
@@ -125,52 +161,57 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
 
 INLINE void float_block(const command *c, const int32_t half, const int32_t tokens,
                         const int32_t stripes, int32_t token, int32_t stripe) {
+  const float *x = float_block_at(c, token);
   if (!half) {
-    block_of_kind(c, FLOATS, tokens, stripes, token, stripe);
-  } else if (!block_of_kind(c, FINITE_HALVES, tokens, stripes, token, stripe)) {
+    block_of_kind(c, FLOATS, tokens, stripes, x, tokens, token, stripe);
+  } else if (!block_of_kind(c, FINITE_HALVES, tokens, stripes, x, tokens, token, stripe)) {
     for (int32_t i = 0; i < tokens * stripes; i++) {
-      block_of_kind(c, HALVES, 1, 1, token + i % tokens, stripe + i / tokens);
+      const int32_t t = i % tokens;
+      block_of_kind(c, HALVES, 1, 1, x + t, tokens, token + t, stripe + i / tokens);
     }
   }
 }
 
+// All tokens by `stripes` stripes; weights that one block has read come from a cache for the next.
+INLINE void float_stripes(const command *c, const int32_t half, const int32_t stripes, int32_t stripe) {
+#define PRODUCT(n, token) float_block(c, half, n, stripes, token, stripe)
+  EACH_TOKEN_BLOCK(DENSE_TOKENS, c->i[0], PRODUCT);
+#undef PRODUCT
+}
+
 INLINE void float_task(const command *c, const int32_t half, int32_t stripe, int32_t end) {
-  const int32_t tokens = c->i[0];
-  int32_t token = 0;
-  for (; token + DENSE_TOKENS <= tokens; token += DENSE_TOKENS) {
-    int32_t s = stripe;
-    for (; s + SHARED_STRIPES <= end; s += SHARED_STRIPES) {
-      float_block(c, half, DENSE_TOKENS, SHARED_STRIPES, token, s);
+  if (c->i[0] == 1) {
+    for (; stripe + ALONE_STRIPES <= end; stripe += ALONE_STRIPES) {
+      float_block(c, half, 1, ALONE_STRIPES, 0, stripe);
     }
-    for (; s < end; s++) float_block(c, half, DENSE_TOKENS, 1, token, s);
-  }
-  for (; token < tokens; token++) {
-    int32_t s = stripe;
-    for (; s + ALONE_STRIPES <= end; s += ALONE_STRIPES) {
-      float_block(c, half, 1, ALONE_STRIPES, token, s);
+  } else if (SHARED_STRIPES > 1) {
+    for (; stripe + SHARED_STRIPES <= end; stripe += SHARED_STRIPES) {
+      float_stripes(c, half, SHARED_STRIPES, stripe);
     }
-    for (; s < end; s++) float_block(c, half, 1, 1, token, s);
   }
+  for (; stripe < end; stripe++) float_stripes(c, half, 1, stripe);
 }
 
 static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   const int32_t cols = c->i[2], type = c->i[3], stripes = (c->i[1] + 15) / 16;
   if (phase == 0) {
-    for (int32_t token = first; token < last; token++) {
-      const float *x = (const float *)c->p[0] + (size_t)token * cols;
-      split_row(x, cols, (int8_t *)c->p[4] + token * split_stride(cols));
+    for (int32_t task = first; task < last; task++) {
+      if (type == 2) {
+        const float *x = (const float *)c->p[0] + (size_t)task * cols;
+        split_row(x, cols, (int8_t *)c->p[4] + task * split_stride(cols));
+      } else {
+        interleave_tokens(c, task * DENSE_TOKENS);
+      }
     }
     return;
   }
-  for (int32_t task = first; task < last; task++) {
-    const int32_t stripe = task * DENSE_STRIPES;
-    const int32_t end = stripe + DENSE_STRIPES < stripes ? stripe + DENSE_STRIPES : stripes;
-    if (type == 0) {
-      float_task(c, 0, stripe, end);
-    } else if (type == 1) {
-      float_task(c, 1, stripe, end);
-    } else {
-      int8_task(c, stripe, end);
-    }
+  const int32_t each = task_stripes(c), stripe = first * each;
+  const int32_t end = last * each < stripes ? last * each : stripes;
+  if (type == 0) {
+    float_task(c, 0, stripe, end);
+  } else if (type == 1) {
+    float_task(c, 1, stripe, end);
+  } else {
+    int8_task(c, stripe, end);
   }
 }

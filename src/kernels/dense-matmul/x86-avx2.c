@@ -4,7 +4,9 @@
 
 #include "dense-matmul.h"
 
-#define DENSE_TOKENS 2
+// Six sums of two registers each, of sixteen.
+#define DENSE_TOKENS 6
+#define SHARED_STRIPES 1
 // Two sums each of a quarter of the rows: with more tokens they would not stay in sixteen registers.
 #define INT8_TOKENS 4
 

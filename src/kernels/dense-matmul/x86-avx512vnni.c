@@ -3,8 +3,9 @@
 
 #include "dense-matmul.h"
 
-// Tokens that share one pass over float weights: 16 sums of one register each, with two stripes.
+// 24 sums of one register each.
 #define DENSE_TOKENS 8
+#define SHARED_STRIPES 3
 // The same for int8, which keeps two sums each.
 #define INT8_TOKENS 8
 // Stripes that one token takes at once: a single pair of sums waits for its own last addition, and a

@@ -3,7 +3,9 @@
 
 #include "dense-matmul.h"
 
-#define DENSE_TOKENS 2
+// Six sums of two registers each, of sixteen.
+#define DENSE_TOKENS 6
+#define SHARED_STRIPES 1
 // Four sums each: with more tokens they would not stay in sixteen registers.
 #define INT8_TOKENS 3
 
