@@ -18,13 +18,14 @@ import { ternaryByteLength } from '../kernels/operands.ts'
 import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
 import { denseBytes } from './costs.ts'
+import { type Fill, RANDOM } from './fill-buffer.ts'
 import type { ModelShape, ProductShape } from './shapes.ts'
 
-/** Allocates a buffer and fills it with one byte, or with these. */
+/** Allocates a buffer and fills it, or writes these bytes. */
 export type Allocate = (
   byteLength: number,
   label: string,
-  fill: number | Uint8Array,
+  fill: Fill | Uint8Array,
   use?: BufferUse,
 ) => DeviceBuffer
 
@@ -41,12 +42,6 @@ export interface KernelCase {
   prepare(allocate: Allocate): () => Command
 }
 
-/**
- * Bytes to fill memory with. Which values there are changes no kernel's time, as long as no float is
- * subnormal: 0x3c3c3c3c is 0.0115 as float32, 0x3c3c 1.06 as float16. As ternary codes, all weights 0.
- */
-const FILL = { floats: 0x3c, int8: 0x3c, '2bit': 0x55, base3: 121 } as const
-
 /** Buffers of float32 or int32. */
 const WORD = 4
 
@@ -56,8 +51,8 @@ function plural(tokens: number): string {
 
 function quantizedRows(allocate: Allocate, rows: number, cols: number): QuantizedBuffer {
   return {
-    q: allocate(rows * padToTile(cols), 'activations', FILL.int8),
-    scales: allocate(rows * WORD, 'activation scales', FILL.floats),
+    q: allocate(rows * padToTile(cols), 'activations', RANDOM.bytes),
+    scales: allocate(rows * WORD, 'activation scales', RANDOM.floats),
     sums: allocate(rows * WORD, 'activation sums', 0),
   }
 }
@@ -76,15 +71,20 @@ export function ternaryCase(
     isTernary: true,
     prepare(allocate) {
       const x = quantizedRows(allocate, tokens, cols)
-      const scales = allocate(padToTile(rows) * WORD, 'row scales', FILL.floats)
+      const scales = allocate(padToTile(rows) * WORD, 'row scales', RANDOM.floats)
       const out = allocate(tokens * rows * WORD, 'product', 0)
       return () => {
-        const data = allocate(bytes, 'weights', FILL[packing], 'weights')
+        const data = allocate(bytes, 'weights', RANDOM[packing], 'weights')
         const weights = { packing, rows, cols, data, scales }
         return { op: 'ternary-matmul', rows: tokens, weights, x, out, accumulate: false }
       }
     },
   }
+}
+
+function denseFill(type: DenseType): Fill {
+  if (type === 'f32') return RANDOM.floats
+  return type === 'f16' ? RANDOM.halves : RANDOM.bytes
 }
 
 /** The product with the vocabulary: with int4 nearly for all rows, exactly for the best stripes. */
@@ -99,12 +99,12 @@ export function headCase(
     bytes: denseBytes({ type, rows, cols, data: { byteLength } }),
     macs: tokens * rows * cols,
     prepare(allocate) {
-      const x = allocate(tokens * cols * WORD, 'x', FILL.floats)
+      const x = allocate(tokens * cols * WORD, 'x', RANDOM.floats)
       const out = allocate(tokens * rows * WORD, 'logits', 0)
       return () => {
-        const data = allocate(byteLength, 'head', FILL.floats, 'weights')
+        const data = allocate(byteLength, 'head', denseFill(type), 'weights')
         const scales = hasRowScales(type)
-          ? allocate(padToTile(rows) * WORD, 'head scales', FILL.floats)
+          ? allocate(padToTile(rows) * WORD, 'head scales', RANDOM.floats)
           : undefined
         return headProduct(tokens, { type, rows, cols, data, scales }, x, out)
       }
@@ -130,11 +130,12 @@ export function attentionCase(
     macs: 2 * nHeads * headDim * attended,
     prepare(allocate) {
       const step = allocate(rows * STEP_WORDS * WORD, 'step', stepEntries(positions, rows))
-      const qkv = allocate(rows * (nHeads + 2 * nKvHeads) * headDim * WORD, 'qkv', FILL.floats)
+      const qkv = allocate(rows * (nHeads + 2 * nKvHeads) * headDim * WORD, 'qkv', RANDOM.floats)
       const out = allocate(rows * nHeads * headDim * WORD, 'mixed', 0)
+      const fill = type === 'f32' ? RANDOM.floats : RANDOM.halves
       return () => {
-        const keys = allocate(keyBytes, 'keys', FILL.floats)
-        const values = allocate(valueBytes, 'values', FILL.floats)
+        const keys = allocate(keyBytes, 'keys', fill)
+        const values = allocate(valueBytes, 'values', fill)
         const cache = { ...shape, keys, values }
         return { op: 'attention', rows, nHeads, step, qkv, cache, out }
       }
@@ -156,10 +157,10 @@ export function quantizeCase({ dim: cols }: ModelShape, tokens: number): KernelC
     bytes: tokens * cols * WORD,
     macs: 0,
     prepare(allocate) {
-      const weight = allocate(cols * WORD, 'norm', FILL.floats)
+      const weight = allocate(cols * WORD, 'norm', RANDOM.floats)
       const out = quantizedRows(allocate, tokens, cols)
       return () => {
-        const x = allocate(tokens * cols * WORD, 'x', FILL.floats)
+        const x = allocate(tokens * cols * WORD, 'x', RANDOM.floats)
         return { op: 'quantize', rows: tokens, cols, eps: 1e-5, x, weight, out }
       }
     },

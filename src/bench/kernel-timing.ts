@@ -118,8 +118,8 @@ function allocator(backend: Backend, buffers: DeviceBuffer[]): Allocate {
   return (byteLength, label, fill, use = 'state') => {
     const buffer = backend.allocate(byteLength, label, use)
     buffers.push(buffer)
-    if (typeof fill === 'number') fillBuffer(backend, buffer, fill)
-    else backend.write(buffer, 0, fill)
+    if (fill instanceof Uint8Array) backend.write(buffer, 0, fill)
+    else fillBuffer(backend, buffer, fill)
     return buffer
   }
 }
