@@ -63,16 +63,13 @@ export async function writeReportFiles(
 
 function page(report: ComparisonReport, charts: readonly Chart[]): string {
   return htmlReport({
-    title: {
-      en: 'FP16, INT8 and 1.58 bits on this machine',
-      ja: 'このマシンでのFP16・INT8・1.58ビット比較',
-    },
+    title: { en: 'Models side by side on this machine', ja: 'このマシンでのモデル比較' },
     lead: {
       en:
-        'The same architecture in several precisions, measured in turns on one machine by ' +
-        'bitnet compare. Energy is measured only where a table says so.',
+        'Models or precisions, measured in turns on one machine by bitnet compare. Energy is measured ' +
+        'only where a table says so.',
       ja:
-        'bitnet compareが、同じ構造のモデルを複数の精度で、1台のマシンで交互に測った結果です。' +
+        'bitnet compareが、複数のモデルまたは精度を、1台のマシンで交互に測った結果です。' +
         'エネルギーは、実測と書かれたもの以外は推定値です。',
     },
     facts: reportFacts(report),

@@ -94,22 +94,16 @@ const ENERGY: readonly Column[] = [
 ]
 
 const GUESSES: readonly Column[] = [
-  { title: 'guesses of', cell: gained(({ guesser }) => guesser) },
-  { title: 'prompt', cell: gained(({ promptTokens }) => String(promptTokens)) },
-  { title: 'tokens', cell: gained(({ tokens }) => String(tokens)) },
-  {
-    title: 'tokens/s without',
-    cell: gained(({ plainTokensPerSecond }) => formatSpread(plainTokensPerSecond)),
-  },
-  { title: 'with', cell: gained(({ tokensPerSecond }) => formatSpread(tokensPerSecond)) },
-  {
-    title: 'times faster',
-    cell: gained(({ plainTokensPerSecond, tokensPerSecond }) =>
-      formatTimes(tokensPerSecond.mean / plainTokensPerSecond.mean),
-    ),
-  },
-  { title: 'accepted', cell: gained(({ acceptanceRate }) => formatPercent(acceptanceRate)) },
-  { title: 'tokens a pass', cell: gained(({ tokensPerPass }) => tokensPerPass.toFixed(2)) },
+  gained('guesses of', ({ guesser }) => guesser),
+  gained('prompt', ({ promptTokens }) => String(promptTokens)),
+  gained('tokens', ({ tokens }) => String(tokens)),
+  gained('tokens/s without', ({ plainTokensPerSecond }) => formatSpread(plainTokensPerSecond)),
+  gained('with', ({ tokensPerSecond }) => formatSpread(tokensPerSecond)),
+  gained('times faster', ({ plainTokensPerSecond: plain, tokensPerSecond: rate }) =>
+    formatTimes(rate.mean / plain.mean),
+  ),
+  gained('accepted', ({ acceptanceRate }) => formatPercent(acceptanceRate)),
+  gained('tokens a pass', ({ tokensPerPass }) => tokensPerPass.toFixed(2)),
 ]
 
 const GUESSES_TITLE = {
@@ -251,8 +245,8 @@ function paperTable(groups: readonly ComparedGroup[]): ReportTable[] {
   ]
 }
 
-function gained(format: (gain: SpeculationGain) => string): Column['cell'] {
-  return ({ gain }) => (gain === undefined ? '' : format(gain))
+function gained(title: string, format: (gain: SpeculationGain) => string): Column {
+  return { title, cell: ({ gain }) => (gain === undefined ? '' : format(gain)) }
 }
 
 function latency(format: (value: NonNullable<ContenderResult['latency']>) => string) {

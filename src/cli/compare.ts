@@ -42,11 +42,11 @@ export function addCompareCommand(
   const count = wholeNumber({ min: 1 })
   command
     .argument('[models...]', 'models to compare instead of random weights')
-    .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', parseSizes)
+    .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', names(shapeName))
     .option(
       '--columns <names>',
       'of fp16, int8, b1.58 and b1 (default: fp16,int8,b1.58)',
-      parseColumns,
+      names(columnNamed),
     )
     .option('--prompt-tokens <count>', 'tokens of the prompt (default: 128)', count)
     .option('--decode <count>', 'tokens decoded behind it (default: 32)', count)
@@ -64,7 +64,11 @@ export function addCompareCommand(
   addSpeculationFlags(command)
     .option('-p, --prompt <text>', 'what is continued with and without guesses')
     .option('-n, --max-tokens <count>', 'most tokens of that (default: 128)', count)
-    .option('--tasks <names>', 'with models: tasks of bitnet eval, e.g. arc_easy,piqa', parseTasks)
+    .option(
+      '--tasks <names>',
+      'with models: tasks of bitnet eval, e.g. arc_easy,piqa',
+      names(String),
+    )
     .option('--limit <count>', 'items of each task (default: all)', count)
     .option('--data-dir <folder>', "the tasks' datasets (default: from the Hugging Face hub)")
     .addOption(energyFlag())
@@ -102,14 +106,10 @@ export async function runCompare(
   const line = new StatusLine(stderr)
   const host = hostFacts()
   try {
+    const { promptTokens, decode: decodeTokens, runs, memoryLimit } = flags
     const options = {
       ...comparisonDefaults(),
-      ...given({
-        promptTokens: flags.promptTokens,
-        decodeTokens: flags.decode,
-        runs: flags.runs,
-        memoryLimit: flags.memoryLimit,
-      }),
+      ...given({ promptTokens, decodeTokens, runs, memoryLimit }),
       onStep: (what: string) => line.show(what),
       signal,
     }
@@ -134,57 +134,43 @@ export async function runCompare(
 
 /** @throws UsageError */
 function checkCombination(models: readonly string[], flags: CompareFlags): void {
-  const { also, speculate, draft, tasks, size, columns } = flags
-  const isGuessing = speculate !== undefined || draft !== undefined
-  if (models.length === 1 && also === undefined && !isGuessing) {
-    throw new UsageError(
-      'Expected two models or more to compare, one with --also, --speculate or --draft, or none for ' +
-        'random weights.',
-    )
-  }
-  if (models.length > 0 && (size !== undefined || columns !== undefined)) {
-    throw new UsageError(
-      'Expected --size and --columns without models: they are of random weights.',
-    )
-  }
-  if (models.length === 0 && tasks !== undefined) {
-    throw new UsageError('Expected models with --tasks: random weights know nothing.')
-  }
-  if (models.length === 0 && isGuessing) {
-    throw new UsageError(
-      'Expected models with --speculate and --draft: how often a guess is right depends on the text, ' +
-        'and that of random weights is noise.',
-    )
-  }
-  if (models.length === 0 && also !== undefined) {
-    throw new UsageError('Expected models with --also: random weights have --columns.')
-  }
-  if (!isGuessing && (flags.prompt !== undefined || flags.maxTokens !== undefined)) {
-    throw new UsageError('Expected --prompt and --max-tokens with --speculate or --draft.')
-  }
-  if (flags.json === true && flags.markdown === true) {
-    throw new UsageError('Expected --json or --markdown, got both.')
-  }
+  const { also, tasks, size, columns, prompt, maxTokens } = flags
+  const isGuessing = flags.speculate !== undefined || flags.draft !== undefined
+  const isRandom = models.length === 0
+  const problems: readonly (readonly [isProblem: boolean, expected: string])[] = [
+    [
+      models.length === 1 && also === undefined && !isGuessing,
+      'two models or more to compare, one with --also, --speculate or --draft, or none for random weights.',
+    ],
+    [
+      !isRandom && (size !== undefined || columns !== undefined),
+      '--size and --columns without models: they are of random weights.',
+    ],
+    [isRandom && tasks !== undefined, 'models with --tasks: random weights know nothing.'],
+    [
+      isRandom && isGuessing,
+      'models with --speculate and --draft: how often a guess is right depends on the text, and that of ' +
+        'random weights is noise.',
+    ],
+    [isRandom && also !== undefined, 'models with --also: random weights have --columns.'],
+    [
+      !isGuessing && (prompt !== undefined || maxTokens !== undefined),
+      '--prompt and --max-tokens with --speculate or --draft.',
+    ],
+    [flags.json === true && flags.markdown === true, '--json or --markdown, got both.'],
+  ]
+  const found = problems.find(([isProblem]) => isProblem)
+  if (found !== undefined) throw new UsageError(`Expected ${found[1]}`)
 }
 
-function parseSizes(text: string): ShapeName[] {
-  return parseNames(text, shapeName)
-}
-
-function parseColumns(text: string): ColumnName[] {
-  return parseNames(text, columnNamed)
-}
-
-function parseTasks(text: string): string[] {
-  return parseNames(text, (name) => name)
-}
-
-/** Names with commas between, each once. */
-function parseNames<T extends string>(text: string, parse: (name: string) => T): T[] {
-  try {
-    return [...new Set(text.split(',').map((name) => parse(name.trim().toLowerCase())))]
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+/** A parser for names with commas between, each once. */
+function names<T extends string>(parse: (name: string) => T): (text: string) => T[] {
+  return (text) => {
+    try {
+      return [...new Set(text.split(',').map((name) => parse(name.trim().toLowerCase())))]
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+    }
   }
 }
 

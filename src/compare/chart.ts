@@ -53,7 +53,7 @@ export type Paint = (ink: Ink) => string
 const WIDTH = 360
 const ROW = 20
 const BAR = 14
-const LABEL = 46
+const LABEL = 56
 /** Room for a value behind the longest bar. */
 const VALUE = 92
 const PLOT_HEIGHT = 180

@@ -27,13 +27,9 @@ const FIELDS = ['power.draw.instant', 'power.draw'] as const
 export async function openBoardMeter(
   options: BoardMeterOptions = {},
 ): Promise<PowerMeter | { readonly reason: string }> {
-  let reason = ''
-  for (const field of FIELDS) {
-    const opened = await openField(field, options)
-    if ('readJoules' in opened) return opened
-    ;({ reason } = opened)
-  }
-  return { reason }
+  const [instant, mean] = FIELDS
+  const opened = await openField(instant, options)
+  return 'reason' in opened ? openField(mean, options) : opened
 }
 
 async function openField(
@@ -86,8 +82,8 @@ async function openField(
 
 /** Joules of all boards, undefined if one has not been read of late. */
 function sumOf(boards: ReadonlyMap<string, Board>, at: number): number | undefined {
-  const each = [...boards.values()].map((board) => board.joulesAt(at))
-  return each.some(Number.isNaN) ? undefined : each.reduce((sum, joules) => sum + joules, 0)
+  const sum = [...boards.values()].reduce((joules, board) => joules + board.joulesAt(at), 0)
+  return Number.isNaN(sum) ? undefined : sum
 }
 
 /** One board's joules since its first reading. */

@@ -38,9 +38,6 @@ export async function openEnergyMeter(
 }
 
 function sumOf(meters: readonly PowerMeter[]): number | undefined {
-  const each = meters.map((meter) => meter.readJoules())
-  return each.reduce<number | undefined>(
-    (sum, joules) => (sum === undefined || joules === undefined ? undefined : sum + joules),
-    0,
-  )
+  const sum = meters.reduce((joules, meter) => joules + (meter.readJoules() ?? Number.NaN), 0)
+  return Number.isNaN(sum) ? undefined : sum
 }
