@@ -1,6 +1,7 @@
 /**
  * A server on this machine alone: the built library, the modules that it imports, the embedded model
- * and the test page; with or without the headers that isolate a page from other origins.
+ * and a page for tests or measurements; with or without the headers that isolate a page from other
+ * origins.
  */
 import { createReadStream, statSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
@@ -37,19 +38,25 @@ const PAGE = `<!doctype html><link rel="icon" href="data:,">
 <script type="importmap">${JSON.stringify({ imports })}</script>
 <script type="module" src="/page.js"></script>`
 
+export interface ServeOptions {
+  readonly isolated: boolean
+  /** What else is served: addresses, each with its file. `/page.js` replaces the page's script. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
 export interface StaticServer {
   readonly url: string
   close(): Promise<void>
 }
 
-export async function serve(options: { isolated: boolean }): Promise<StaticServer> {
+export async function serve({ isolated, files = {} }: ServeOptions): Promise<StaticServer> {
   const server = createServer((request, response) => {
-    if (options.isolated) {
+    if (isolated) {
       for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value)
     }
     const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname)
     if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
-    else sendFile(response, placeOf(path), request.headers.range)
+    else sendFile(response, files[path] ?? placeOf(path), request.headers.range)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
