@@ -27,6 +27,7 @@ static inline __attribute__((always_inline)) v128_t add_exact_4(v128_t sum, v128
 // compiler takes the quarters of a stripe one by one and holds all activations meanwhile, more than
 // there are registers.
 #define IN_ORDER(a, b) __asm__("" : "+r"(a), "+r"(b))
-#define IN_ORDER_4(v) __asm__("" : "+r"((v)[0]), "+r"((v)[1]), "+r"((v)[2]), "+r"((v)[3]))
+#define ALL_IN_ORDER(a, b, c, d) __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
+#define IN_ORDER_4(v) ALL_IN_ORDER((v)[0], (v)[1], (v)[2], (v)[3])
 
 #endif

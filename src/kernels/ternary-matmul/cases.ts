@@ -89,7 +89,7 @@ const twoBit: readonly Shape[] = [
   ]),
   ...[-1, 1].flatMap((code) =>
     [-128, 127].flatMap((q) =>
-      [1, 3].map((tokens) => ({ rows: 33, cols: ffnDim, tokens, code, q })),
+      [1, 3, 4].map((tokens) => ({ rows: 33, cols: ffnDim, tokens, code, q })),
     ),
   ),
 ]

@@ -6,15 +6,12 @@
 // There are two forms. The one that adds four products to an int32 is a single instruction on ARM and
 // on x86 with AVX-VNNI; elsewhere on x86 it takes five, and the one that leaves pairs in an int16 takes
 // one. Which machine this is shows in a product outside of the bounds: see has_wide_dot.
-#include "../../../native/wasm-simd.h"
-#include "ternary-matmul.h"
-
-// Tokens that share one pass over the weights.
-#define TOKEN_BLOCK 8
+#define TILE_WORDS 4
+#include "wasm-token-blocks.h"
 
 // How far int16 sums go. A pair is at most 2 * 2 * 128 = 512, and 2,048 where the code is two bits up.
 // A tile adds four pairs of the first kind, or two of each kind to a sum of their own.
-#define TILES_IN_INT16 15
+_Static_assert(CHUNK_TILES * 4 * 512 < 32768, "sums of a chunk fit 16 bits");
 #define RAISED_TILES_IN_INT16 7
 
 // Four products of 127 and 255: where pairs saturate at 32,767 the engine lacks the single instruction.
@@ -85,78 +82,53 @@ INLINE void stripe_of_token(const int32_t wide, const uint8_t *w, const int8_t *
   }
 }
 
-// `tokens` tokens (a constant to the compiler) against one quarter of a stripe.
-INLINE void quarter_of_tokens(const int32_t wide, const int32_t tokens, const uint8_t *w,
-                              const int8_t *q, int32_t tiles, v128_t *sum) {
-  const size_t q_stride = (size_t)tiles * 16;
-  const v128_t mask = wasm_i8x16_splat(3), zero = wasm_i32x4_splat(0);
-  UNROLL for (int32_t t = 0; t < tokens; t++) sum[t] = zero;
-  for (int32_t start = 0; start < tiles; start += TILES_IN_INT16) {
-    const int32_t end = tiles - start < TILES_IN_INT16 ? tiles : start + TILES_IN_INT16;
-    v128_t part[TOKEN_BLOCK];
-    UNROLL for (int32_t t = 0; t < tokens; t++) part[t] = wide ? sum[t] : zero;
-    ROLLED for (int32_t tile = start; tile < end; tile++) {
-      const v128_t x = wasm_v128_load(w + (size_t)tile * 64);
-      const v128_t c0 = wasm_v128_and(x, mask);
-      const v128_t c1 = wasm_v128_and(wasm_u16x8_shr(x, 2), mask);
-      const v128_t c2 = wasm_v128_and(wasm_u16x8_shr(x, 4), mask);
-      const v128_t c3 = wasm_v128_and(wasm_u16x8_shr(x, 6), mask);
-      UNROLL for (int32_t t = 0; t < tokens; t++) {
-        const int8_t *words = q + t * q_stride + (size_t)tile * 16;
-        AS_VALUE(words);
-        const v128_t q0 = WORD(words), q1 = WORD(words + 4);
-        const v128_t q2 = WORD(words + 8), q3 = WORD(words + 12);
-        if (wide) {
-          part[t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q0, c0, part[t]);
-          part[t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q1, c1, part[t]);
-          part[t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q2, c2, part[t]);
-          part[t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(q3, c3, part[t]);
-        } else {
-          const v128_t front = wasm_i16x8_add(pairs(q0, c0), pairs(q1, c1));
-          const v128_t back = wasm_i16x8_add(pairs(q2, c2), pairs(q3, c3));
-          part[t] = wasm_i16x8_add(part[t], wasm_i16x8_add(front, back));
-        }
-      }
-    }
-    UNROLL for (int32_t t = 0; t < tokens; t++) sum[t] = wide ? part[t] : add_wide(sum[t], part[t]);
-  }
-}
-
-typedef union {
-  v128_t quarter[4];
-  i32x16 whole;
-} stripe_sums;
-
-INLINE void block_of_tokens(const command *c, const int32_t wide, const int32_t tokens,
-                            int32_t token, int32_t stripe) {
+INLINE void stripes_of_one_token(const command *c, const int32_t wide, int32_t token, int32_t stripe,
+                                 int32_t end) {
   const int32_t tiles = (c->i[2] + 15) / 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
   const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
-  stripe_sums sums[TOKEN_BLOCK];
-  if (tokens == 1) {
-    stripe_of_token(wide, w, q, tiles, sums[0].quarter);
-  } else {
-    for (int32_t quarter = 0; quarter < 4; quarter++) {
-      v128_t sum[TOKEN_BLOCK];
-      quarter_of_tokens(wide, tokens, w + quarter * 16, q, tiles, sum);
-      for (int32_t t = 0; t < tokens; t++) sums[t].quarter[quarter] = sum[t];
-    }
+  for (; stripe < end; stripe++) {
+    stripe_sums sums;
+    const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
+    stripe_of_token(wide, w, q, tiles, sums.quarter);
+    store_stripe(c, token, stripe, sums.whole);
   }
-  for (int32_t t = 0; t < tokens; t++) store_stripe(c, token + t, stripe, sums[t].whole);
 }
 
-INLINE void stripes_of_tokens(const command *c, const int32_t wide, int32_t stripe, int32_t end) {
-  const int32_t tokens = c->i[0];
-  for (; stripe < end; stripe++) {
-    int32_t token = 0;
-    for (; token + TOKEN_BLOCK <= tokens; token += TOKEN_BLOCK) {
-      block_of_tokens(c, wide, TOKEN_BLOCK, token, stripe);
+INLINE void spread_tile(const int8_t *q, v128_t *to) {
+  UNROLL for (int32_t p = 0; p < TILE_WORDS; p++) to[p * BLOCK_TOKENS] = WORD(q + 4 * p);
+}
+
+// A code times its activations, added up in the form that this machine is quicker with.
+INLINE v128_t add_dot(const int32_t wide, v128_t sum, v128_t word, v128_t code) {
+  return wide ? wasm_i32x4_relaxed_dot_i8x16_i7x16_add(word, code, sum)
+              : wasm_i16x8_add(sum, pairs(word, code));
+}
+
+INLINE void add_half(const int32_t wide, const uint8_t *w, const v128_t *words, int32_t tiles,
+                     v128_t (*sums)[4]) {
+  v128_t sum[BLOCK_TOKENS][2], mask = wasm_i8x16_splat(3);
+  AS_VALUE(mask);
+  UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) sum[t][0] = sum[t][1] = wasm_i32x4_splat(0);
+  ROLLED for (int32_t tile = 0; tile < tiles; tile++, w += 64, words += TILE_WORDS * BLOCK_TOKENS) {
+    AS_VALUE(w);
+    AS_VALUE(words);
+    v128_t x = wasm_v128_load(w), y = wasm_v128_load(w + 16);
+    UNROLL for (int32_t p = 0; p < TILE_WORDS; p++) {
+      v128_t cx = wasm_v128_and(x, mask), cy = wasm_v128_and(y, mask);
+      UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
+        sum[t][0] = add_dot(wide, sum[t][0], words[p * BLOCK_TOKENS + t], cx);
+        sum[t][1] = add_dot(wide, sum[t][1], words[p * BLOCK_TOKENS + t], cy);
+        ALL_IN_ORDER(sum[t][0], sum[t][1], cx, cy);
+      }
+      x = wasm_u16x8_shr(x, 2);
+      y = wasm_u16x8_shr(y, 2);
+      ALL_IN_ORDER(x, y, cx, cy);
     }
-    if (token + 4 <= tokens) {
-      block_of_tokens(c, wide, 4, token, stripe);
-      token += 4;
+  }
+  UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
+    UNROLL for (int32_t s = 0; s < 2; s++) {
+      sums[t][s] = wide ? wasm_i32x4_add(sums[t][s], sum[t][s]) : add_wide(sums[t][s], sum[t][s]);
     }
-    for (; token < tokens; token++) block_of_tokens(c, wide, 1, token, stripe);
   }
 }
 

@@ -3,14 +3,12 @@
 // Seen as 16-bit lanes, a row's word holds columns j and j + 2 of a group of four in its two halves
 // (j = 0, and after a shift by 8, j = 1), so a mask gives two neighbouring operands of a row at once
 // and the dot product leaves one sum per row. The activations are spread to match.
-#include "../../../native/wasm-simd.h"
-#include "ternary-matmul.h"
+#define TILE_WORDS 8
+#include "wasm-token-blocks.h"
 
 // The four words of 16 activations as 16-bit pairs: columns 4p and 4p + 2, or 4p + 1 and 4p + 3.
 INLINE v128_t even_columns(v128_t q) { return wasm_i16x8_shr(wasm_i16x8_shl(q, 8), 8); }
 INLINE v128_t odd_columns(v128_t q) { return wasm_i16x8_shr(q, 8); }
-
-#define SPREAD(v, p) wasm_i32x4_shuffle(v, v, p, p, p, p)
 
 // One token: codes stay where the masks find them, worth 1, 4, 16 or 64 times themselves, and the
 // activations are made worth 64, 16, 4 or 1 times themselves, so that one sum serves all and counts
@@ -29,11 +27,6 @@ INLINE void widen(const int8_t *q, int32_t tiles, int16_t *wide) {
     wasm_v128_store(wide + 8, wasm_i16x8_mul(odd_columns(acts), worth));
   }
 }
-
-typedef union {
-  v128_t quarter[4];
-  i32x16 whole;
-} stripe_sums;
 
 // The codes that the masks find in a tile's words, times four pairs of activations.
 INLINE void add_codes(const v128_t *x, const v128_t *mask, const int16_t *pairs, v128_t *sum) {
@@ -69,8 +62,11 @@ INLINE void add_chunk(const uint8_t *w, const int16_t *wide, int32_t tiles, stri
   }
 }
 
-static void stripes_of_one_token(const command *c, int32_t stripe, int32_t end) {
+INLINE void stripes_of_one_token(const command *c, const int32_t form, int32_t token, int32_t stripe,
+                                 int32_t end) {
+  (void)form;
   const int32_t tiles = (c->i[2] + 15) / 16;
+  const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
   int16_t wide[CHUNK * WIDE];
   int32_t widened = -1;
   for (; stripe < end; stripe++) {
@@ -78,66 +74,69 @@ static void stripes_of_one_token(const command *c, int32_t stripe, int32_t end) 
     for (int32_t start = 0; start < tiles; start += CHUNK) {
       const int32_t count = tiles - start < CHUNK ? tiles - start : CHUNK;
       // A matrix of one chunk, as most are, needs one widening.
-      if (widened != start) widen((const int8_t *)c->p[0] + (size_t)start * 16, count, wide);
+      if (widened != start) widen(q + (size_t)start * 16, count, wide);
       widened = start;
       const uint8_t *w = (const uint8_t *)c->p[3] + ((size_t)stripe * tiles + start) * 64;
       add_chunk(w, wide, count, &total);
     }
-    store_stripe(c, 0, stripe, total.whole);
+    store_stripe(c, token, stripe, total.whole);
   }
 }
 
-// `tokens` tokens (a constant to the compiler, at most 4) against one quarter of a stripe.
-INLINE void quarter_of_tokens(const int32_t tokens, const uint8_t *w, const int8_t *q, int32_t tiles,
-                              v128_t *sum) {
-  const size_t q_stride = (size_t)tiles * 16;
-  for (int32_t t = 0; t < tokens; t++) sum[t] = wasm_i32x4_splat(0);
-  const v128_t mask = wasm_i16x8_splat(3);
-  for (int32_t tile = 0; tile < tiles; tile++) {
-    const v128_t x = wasm_v128_load(w + (size_t)tile * 64);
-    v128_t code[8];
-    for (int32_t i = 0; i < 8; i++) code[i] = wasm_v128_and(wasm_u16x8_shr(x, 2 * i), mask);
-    for (int32_t t = 0; t < tokens; t++) {
-      const v128_t acts = wasm_v128_load(q + t * q_stride + (size_t)tile * 16);
-      const v128_t even = even_columns(acts), odd = odd_columns(acts);
-      v128_t a = wasm_i32x4_dot_i16x8(code[0], SPREAD(even, 0));
-      a = wasm_i32x4_add(a, wasm_i32x4_dot_i16x8(code[1], SPREAD(even, 1)));
-      a = wasm_i32x4_add(a, wasm_i32x4_dot_i16x8(code[2], SPREAD(even, 2)));
-      a = wasm_i32x4_add(a, wasm_i32x4_dot_i16x8(code[3], SPREAD(even, 3)));
-      v128_t b = wasm_i32x4_dot_i16x8(code[4], SPREAD(odd, 0));
-      b = wasm_i32x4_add(b, wasm_i32x4_dot_i16x8(code[5], SPREAD(odd, 1)));
-      b = wasm_i32x4_add(b, wasm_i32x4_dot_i16x8(code[6], SPREAD(odd, 2)));
-      b = wasm_i32x4_add(b, wasm_i32x4_dot_i16x8(code[7], SPREAD(odd, 3)));
-      sum[t] = wasm_i32x4_add(sum[t], wasm_i32x4_add(a, b));
+// Several tokens: codes are taken down to the lowest bits, which costs little where four tokens share them.
+#define SPREAD(v, p) wasm_i32x4_shuffle(v, v, p, p, p, p)
+
+INLINE void spread_tile(const int8_t *q, v128_t *to) {
+  const v128_t acts = wasm_v128_load(q), even = even_columns(acts), odd = odd_columns(acts);
+  to[0 * BLOCK_TOKENS] = SPREAD(even, 0);
+  to[1 * BLOCK_TOKENS] = SPREAD(even, 1);
+  to[2 * BLOCK_TOKENS] = SPREAD(even, 2);
+  to[3 * BLOCK_TOKENS] = SPREAD(even, 3);
+  to[4 * BLOCK_TOKENS] = SPREAD(odd, 0);
+  to[5 * BLOCK_TOKENS] = SPREAD(odd, 1);
+  to[6 * BLOCK_TOKENS] = SPREAD(odd, 2);
+  to[7 * BLOCK_TOKENS] = SPREAD(odd, 3);
+}
+
+// Codes of a tile that one round of the inner loop takes. With all eight, older engines (V8 11), which put
+// the loads of a round before everything else, run out of registers.
+#define CODES_A_ROUND 2
+
+INLINE void add_half(const int32_t form, const uint8_t *w, const v128_t *words, int32_t tiles,
+                     v128_t (*sums)[4]) {
+  (void)form;
+  v128_t sum[BLOCK_TOKENS][2], mask = wasm_i16x8_splat(3);
+  AS_VALUE(mask);
+  UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
+    sum[t][0] = sums[t][0];
+    sum[t][1] = sums[t][1];
+  }
+  ROLLED for (int32_t tile = 0; tile < tiles; tile++, w += 64) {
+    v128_t x = wasm_v128_load(w), y = wasm_v128_load(w + 16);
+    ROLLED for (int32_t p = 0; p < TILE_WORDS; p += CODES_A_ROUND) {
+      UNROLL for (int32_t i = 0; i < CODES_A_ROUND; i++, words += BLOCK_TOKENS) {
+        AS_VALUE(words);
+        v128_t cx = wasm_v128_and(x, mask), cy = wasm_v128_and(y, mask);
+        UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
+          sum[t][0] = wasm_i32x4_add(sum[t][0], wasm_i32x4_dot_i16x8(cx, words[t]));
+          sum[t][1] = wasm_i32x4_add(sum[t][1], wasm_i32x4_dot_i16x8(cy, words[t]));
+          ALL_IN_ORDER(sum[t][0], sum[t][1], cx, cy);
+        }
+        x = wasm_u16x8_shr(x, 2);
+        y = wasm_u16x8_shr(y, 2);
+        ALL_IN_ORDER(x, y, cx, cy);
+      }
     }
   }
-}
-
-INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-  const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
-  stripe_sums sums[4];
-  for (int32_t quarter = 0; quarter < 4; quarter++) {
-    v128_t sum[4];
-    quarter_of_tokens(tokens, w + quarter * 16, q, tiles, sum);
-    for (int32_t t = 0; t < tokens; t++) sums[t].quarter[quarter] = sum[t];
+  UNROLL for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
+    sums[t][0] = sum[t][0];
+    sums[t][1] = sum[t][1];
   }
-  for (int32_t t = 0; t < tokens; t++) store_stripe(c, token + t, stripe, sums[t].whole);
 }
 
 static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16;
-  int32_t stripe = first * TASK_STRIPES;
+  const int32_t stripes = (c->i[1] + 15) / 16, stripe = first * TASK_STRIPES;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
-  if (tokens == 1) {
-    stripes_of_one_token(c, stripe, end);
-    return;
-  }
-  for (; stripe < end; stripe++) {
-    int32_t token = 0;
-    for (; token + 4 <= tokens; token += 4) block_of_tokens(c, 4, token, stripe);
-    for (; token < tokens; token++) block_of_tokens(c, 1, token, stripe);
-  }
+  stripes_of_tokens(c, 0, stripe, end);
 }
