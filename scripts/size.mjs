@@ -26,7 +26,8 @@ for (const file of tracked.trim().split('\n')) {
   if (!/\.(ts|mjs|c|h)$/.test(file)) continue
   const lines = readFileSync(`${root}/${file}`, 'utf8').split('\n').length - 1
   if (lines > FILE_LIMIT) long.push(`${file}: ${lines} lines, more than ${FILE_LIMIT}`)
-  const folder = /\.test\.ts$/.test(file) ? 'tests' : file.split('/').slice(0, 2).join('/')
+  const isTest = /\.test\.ts$|^native\/test\//.test(file)
+  const folder = isTest ? 'tests' : file.split('/').slice(0, 2).join('/')
   totals[folder] = (totals[folder] ?? 0) + lines
 }
 
