@@ -4,8 +4,10 @@
  *
  *   node scripts/build-native.mjs                        this machine's addon and WebAssembly
  *   node scripts/build-native.mjs --target linux-arm64   another machine's addon, or several
+ *   node scripts/build-native.mjs --replay               the test program native/test/ instead; prints
+ *                                                        its path
  *   node scripts/build-native.mjs --target linux-arm64-musl --replay
- *                                                        the test program native/test/ instead
+ *                                                        the same, static, for an emulator
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -55,6 +57,15 @@ const FLAGS = [
 ]
 
 const ADDON = ['native/addon.c', 'native/addon-image.c', 'native/image.c']
+/** The replay program executes instructions in software that an x86 processor lacks. */
+const EMULATION = [
+  'emulate-instructions',
+  'emulate-tiles',
+  'vex-instruction',
+  'check-emulation',
+  'check-vectors',
+  'check-tiles',
+]
 const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
 
 /**
@@ -209,8 +220,8 @@ export async function buildNative(target) {
 }
 
 /**
- * Builds native/build/replay-<target>/conformance-replay, a static program that runs recorded cases
- * with every variant; for linux-*-musl. @returns false if it was up to date
+ * Builds native/build/replay-<target>/conformance-replay, a program that runs recorded cases with every
+ * variant, for linux-*; with musl it is static. @returns false if it was up to date
  */
 async function buildReplay(target) {
   checkTarget(target)
@@ -218,10 +229,12 @@ async function buildReplay(target) {
   const build = join(root, 'native/build', name)
   const output = join(build, 'conformance-replay')
   return unlessFresh(name, [output], async () => {
-    const sources = ['native/test/conformance-replay.c']
-    const objects = await compileAll(target, build, sources, nodeHeaders())
-    const link = ['cc', '-target', target.triple, '-static', '-s', '-o', output, ...objects]
-    await run(zigBinary(), [...link, '-lpthread'], { cwd: root })
+    const sources = ['conformance-replay', ...(target.arch === 'x64' ? EMULATION : [])]
+    const paths = sources.map((source) => `native/test/${source}.c`)
+    const objects = await compileAll(target, build, paths, nodeHeaders())
+    const link = ['cc', '-target', target.triple, '-s', '-o', output, ...objects, '-lpthread']
+    if (target.triple.endsWith('musl')) link.push('-static')
+    await run(zigBinary(), link, { cwd: root })
   })
 }
 
@@ -264,8 +277,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { target: names, replay } = parseArgs({ options }).values
   const say = (what, built) => console.error(`${what}: ${built ? 'built' : 'up to date'}`)
   for (const target of names ? names.map(targetNamed) : [hostTarget()]) {
-    const build = replay ? buildReplay : buildNative
-    say(`native/build/${replay ? 'replay-' : ''}${target.name}`, await build(target))
+    const folder = `native/build/${replay ? 'replay-' : ''}${target.name}`
+    say(folder, await (replay ? buildReplay : buildNative)(target))
+    if (replay) console.log(join(root, folder, 'conformance-replay'))
   }
-  if (!names) say(WASM_FOLDER, await buildWasm())
+  if (!names && !replay) say(WASM_FOLDER, await buildWasm())
 }

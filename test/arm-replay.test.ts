@@ -10,14 +10,12 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EMULATED, requiredBackends } from './backends.ts'
-import { ROOT } from './built-program.ts'
-import { writeReplayFile } from './replay-file.ts'
+import { buildReplayProgram, casesUpTo, writeReplayFile } from './replay-file.ts'
 
 const run = promisify(execFile)
 
 /** Emulation is slow: larger products show nothing that the smaller ones do not. */
 const MAX_WEIGHTS = 1 << 20
-const PROGRAM = join(ROOT, 'native/build/replay-linux-arm64-musl/conformance-replay')
 
 function findEmulator(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
@@ -31,6 +29,7 @@ if (emulator === undefined && EMULATED.some((name) => requiredBackends().has(nam
 }
 
 describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-static)', () => {
+  let program = ''
   let folder = ''
   let file = ''
   let counts: Record<string, number> = {}
@@ -38,9 +37,8 @@ describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-sta
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'bitnet-replay-'))
     file = join(folder, 'cases')
-    const build = join(ROOT, 'scripts/build-native.mjs')
-    await run(process.execPath, [build, '--target', 'linux-arm64-musl', '--replay'])
-    counts = await writeReplayFile(file, MAX_WEIGHTS)
+    program = await buildReplayProgram('linux-arm64-musl')
+    counts = await writeReplayFile(file, casesUpTo(MAX_WEIGHTS))
   }, 240_000)
 
   afterAll(() => rmSync(folder, { recursive: true }))
@@ -53,7 +51,7 @@ describe.skipIf(emulator === undefined)('kernels for Arm (needs qemu-aarch64-sta
     ['max', 'runs'],
     ['cortex-a53', 'missing'],
   ])('on %s every variant gives the reference bytes, and arm-dotprod %s', async (cpu, dotprod) => {
-    const { stdout } = await run(emulator ?? '', ['-cpu', cpu, PROGRAM, file]).catch(
+    const { stdout } = await run(emulator ?? '', ['-cpu', cpu, program, file]).catch(
       (error) => error,
     )
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0)

@@ -20,6 +20,15 @@ const threadCounts = [1, 2]
 
 /** Variants that REQUIRE_BACKENDS may name and that arm-replay.test.ts runs in an emulator. */
 export const EMULATED: readonly string[] = ['arm-neon', 'arm-dotprod']
+/** Likewise the variants that emulated-replay.test.ts runs, each with the one whose instructions it needs. */
+export const EMULATED_X86: Readonly<Record<string, string>> = {
+  'x86-amx': 'x86-avx512vbmi',
+  'x86-avxvnni': 'x86-avx2',
+}
+/** What REQUIRE_BACKENDS calls them. */
+export function emulatedName(isa: string): string {
+  return `emulated-${isa}`
+}
 /** What REQUIRE_BACKENDS calls the tests in test/browser. */
 export const BROWSER = 'browser'
 
@@ -33,7 +42,8 @@ export function requiredBackends(): Set<string> {
  */
 export function testBackends(): TestBackend[] {
   const required = requiredBackends()
-  for (const name of [...EMULATED, BROWSER]) required.delete(name)
+  const elsewhere = [...EMULATED, ...Object.keys(EMULATED_X86).map(emulatedName), BROWSER]
+  for (const name of elsewhere) required.delete(name)
   const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
   }

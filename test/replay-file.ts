@@ -1,38 +1,55 @@
 /**
- * Writes conformance cases, with the reference's results, as native/test/conformance-replay.c reads
- * them: that program runs the C kernels on processors that this machine only emulates.
+ * Builds native/test/conformance-replay.c, which runs the C kernels on processors that this machine only
+ * emulates, and writes conformance cases with the reference's results as it reads them.
  */
+import { execFile } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { encodeCommand, encodeProgram, scratchByteLength } from '../src/backends/encode-command.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
-import type { DeviceBuffer } from '../src/kernels/commands.ts'
-import type { CaseData } from '../src/kernels/conformance/cases.ts'
+import type { DeviceBuffer, OpName } from '../src/kernels/commands.ts'
+import type { CaseData, KernelCase } from '../src/kernels/conformance/cases.ts'
 import { operationNames } from '../src/kernels/registry.ts'
+import { ROOT } from './built-program.ts'
 import { conformanceCases, runCase, withGuard } from './conformance.ts'
+
+const run = promisify(execFile)
 
 /** As in conformance-replay.c. */
 const UNCHANGED = 0
 const CHANGED = 1
 const SCRATCH = 2
 
-/**
- * Writes all cases but those of products with more than `maxWeights` weights.
- *
- * @returns how many of each operation
- */
+/** Builds the program for a target of scripts/build-native.mjs, or for this machine. @returns its path */
+export async function buildReplayProgram(target?: string): Promise<string> {
+  const script = join(ROOT, 'scripts/build-native.mjs')
+  const args = target === undefined ? [] : ['--target', target]
+  const { stdout } = await run(process.execPath, [script, '--replay', ...args])
+  return stdout.trim()
+}
+
+/** All cases but those of products with more than `maxWeights` weights. */
+export function casesUpTo(maxWeights: number): Record<OpName, readonly KernelCase[]> {
+  const cases = { ...conformanceCases }
+  for (const op of operationNames) {
+    cases[op] = cases[op].filter(({ weights = 0 }) => weights <= maxWeights)
+  }
+  return cases
+}
+
+/** @returns how many cases of each operation were written */
 export async function writeReplayFile(
   path: string,
-  maxWeights: number,
+  cases: Partial<Record<OpName, readonly KernelCase[]>>,
 ): Promise<Record<string, number>> {
   const reference = createReferenceBackend()
   const counts: Record<string, number> = {}
   const parts: Uint8Array[] = []
   for (const op of operationNames) {
-    counts[op] = 0
-    for (const { name, weights = 0, create } of conformanceCases[op]) {
-      if (weights > maxWeights) continue
+    counts[op] = cases[op]?.length ?? 0
+    for (const { name, create } of cases[op] ?? []) {
       const data = create()
-      counts[op]++
       parts.push(...caseBytes(`${op} ${name}`, data, await runCase(reference, data)))
     }
   }

@@ -7,6 +7,11 @@
 //   f64 slots of one command, as encode-command.ts writes them; a pointer is a buffer's number from 1
 //
 // Prints the variants and the cases that differ. Exit status: 0 all agree, 1 not, 2 a broken file.
+//
+//   conformance-replay FILE                  every variant
+//   conformance-replay --emulate ISA FILE    one variant, with instructions that this processor lacks
+//                                            executed in software; see emulate-instructions.h
+//   conformance-replay --check-emulation [FAULT]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +19,11 @@
 #include "../cpu.h"
 #include "../pool.h"
 #include "../threads.h"
+#include "emulate-instructions.h"
 
 // Two, so that tasks are claimed in pieces and phases wait for each other.
 #define THREADS 2
+#define MAX_VARIANTS 8
 #define MAX_BUFFERS 16
 #define MAX_BYTES (1u << 30)
 // Kernels may read a whole vector from a row's last element, as they may in the addon's buffers.
@@ -129,13 +136,29 @@ static int run_case(const replay_case *r, pool *threads, const kernel_table *tab
   return differences;
 }
 
+// What becomes of a variant; `emulated` is the name of the one to run alone, or NULL.
+enum { RUNS, EMULATED, MISSING, LEFT_OUT };
+
+static int fate_of(const variant *v, const char *emulated) {
+  if (emulated && strcmp(v->table->isa, emulated) != 0) return LEFT_OUT;
+  if (!v->missing) return RUNS;
+  return emulated && emulates(v->missing) ? EMULATED : MISSING;
+}
+
 int main(int argc, char **argv) {
-  input = argc == 2 ? fopen(argv[1], "rb") : NULL;
-  if (!input) broken("expected the path of a readable file as the only argument");
-  int32_t variant_count;
+  if (argc > 1 && strcmp(argv[1], "--check-emulation") == 0) return check_emulation(argv[2]);
+  const char *emulated = argc == 4 && strcmp(argv[1], "--emulate") == 0 ? argv[2] : NULL;
+  input = argc == (emulated ? 4 : 2) ? fopen(argv[argc - 1], "rb") : NULL;
+  if (!input) broken("expected the path of a readable file as the last argument");
+  if (emulated) emulate_instructions();
+  const kernel_table *tables[MAX_VARIANTS];
+  int32_t variant_count, running = 0;
   const variant *variants = cpu_variants(&variant_count);
   for (int32_t v = 0; v < variant_count; v++) {
-    printf("%s: %s\n", variants[v].table->isa, variants[v].missing ? "missing" : "runs");
+    static const char *const words[] = {"runs", "emulated", "missing"};
+    const int fate = fate_of(&variants[v], emulated);
+    if (fate != LEFT_OUT) printf("%s: %s\n", variants[v].table->isa, words[fate]);
+    if (fate <= EMULATED) tables[running++] = variants[v].table;
   }
   pool *threads = pool_create(THREADS);
   if (!threads) broken("no memory for threads");
@@ -144,12 +167,11 @@ int main(int argc, char **argv) {
   for (uint32_t n = 0; n < cases; n++) {
     static replay_case r;
     read_case(&r);
-    for (int32_t v = 0; v < variant_count; v++) {
-      if (!variants[v].missing) failed += run_case(&r, threads, variants[v].table) > 0;
-    }
+    for (int32_t v = 0; v < running; v++) failed += run_case(&r, threads, tables[v]) > 0;
     free_case(&r);
   }
   printf("cases: %u\n", cases);
+  if (emulated) print_emulated();
   pool_destroy(threads);
   return failed > 0;
 }

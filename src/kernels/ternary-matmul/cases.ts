@@ -25,7 +25,7 @@ interface Shape {
   readonly q?: number
 }
 
-function ternaryCase(shape: Shape): KernelCase {
+export function ternaryCase(shape: Shape): KernelCase {
   const { rows, cols, tokens, packing = '2bit', accumulate = false, code, q, part } = shape
   const some = part === undefined ? '' : `, ${part.count} rows from ${part.first}`
   const fixed = code === undefined ? '' : `, all weights ${code} and activations ${q}`
