@@ -31,14 +31,27 @@ void list_start(list_run *run) {
   atomic_store(&run->finished_phases, 0);
 }
 
+// Takes the next piece of a phase: `grain` tasks, and fewer and fewer towards the end, so that threads
+// finish together. What is one piece stays one. Returns its first task, or plan.tasks if none is left.
+static int32_t claim(progress *p, work_plan plan, int32_t threads, int32_t *last) {
+  int32_t first = atomic_load_explicit(&p->claimed, memory_order_relaxed);
+  while (first < plan.tasks) {
+    const int32_t left = plan.tasks - first, share = left / (2 * threads) + 1;
+    const int32_t piece = plan.grain < plan.tasks && share < plan.grain ? share : plan.grain;
+    *last = piece < left ? first + piece : plan.tasks;
+    if (atomic_compare_exchange_weak(&p->claimed, &first, *last)) return first;
+  }
+  return plan.tasks;
+}
+
 // Claims and does tasks of a phase until none is left; the thread that does the last one says so.
 static void work_on(list_run *run, const command *c, int32_t phase, work_plan plan, int32_t at) {
   const kernel *k = &run->table->ops[c->op];
   progress *p = &run->progress[at];
   for (;;) {
-    const int32_t first = atomic_fetch_add_explicit(&p->claimed, plan.grain, memory_order_relaxed);
+    int32_t last;
+    const int32_t first = claim(p, plan, run->threads, &last);
     if (first >= plan.tasks) return;
-    const int32_t last = first + plan.grain < plan.tasks ? first + plan.grain : plan.tasks;
     k->run(c, phase, first, last);
     const int32_t piece = last - first;
     if (atomic_fetch_add_explicit(&p->done, piece, memory_order_acq_rel) + piece == plan.tasks) {

@@ -161,6 +161,13 @@ INLINE uint16_t to_f16(float x) {
 INLINE void store_f16(uint16_t *p, f32x16 v) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+  union {
+    f32x16 whole;
+    __m256 half[2];
+  } x = {v};
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x.half[0], _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(x.half[1], _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__aarch64__)
   const u32x16 nan = (u32x16)(v != v);
   v = (f32x16)(((u32x16)v & ~(nan & 0x7fffffff)) | (nan & 0x7fc00000));

@@ -12,10 +12,12 @@ static work_plan rope_cache_plan(const command *c, int32_t phase, int32_t thread
 }
 
 INLINE void rotate_half(float *v, const float *rotation, int32_t half) {
-  for (int32_t i = 0; i < half; i++) {
-    const float a = v[i], b = v[i + half], cosine = rotation[i], sine = rotation[half + i];
-    v[i] = a * cosine - b * sine;
-    v[i + half] = b * cosine + a * sine;
+  for (int32_t i = 0; i < half; i += LANES) {
+    const int32_t n = half - i;
+    const f32x16 a = load_first(v + i, n), b = load_first(v + half + i, n);
+    const f32x16 cosine = load_first(rotation + i, n), sine = load_first(rotation + half + i, n);
+    store_first(v + i, a * cosine - b * sine, n);
+    store_first(v + half + i, b * cosine + a * sine, n);
   }
 }
 
@@ -115,9 +117,12 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
     const size_t step = is_value ? 1 : BLOCK, lane = is_value ? 0 : position % BLOCK;
     float *wide = (float *)(p + first * bytes) + lane;
     uint16_t *half = (uint16_t *)(p + first * bytes) + lane;
-    for (int32_t d = 0; d < n; d++) {
-      if (type == CACHE_F32) wide[d * step] = x[d];
-      else half[d * step] = to_f16(x[d]);
+    for (int32_t d = 0; type == CACHE_F32 && d < n; d++) wide[d * step] = x[d];
+    for (int32_t d = 0; type == CACHE_F16 && d < n; d += LANES) {
+      const int32_t count = n - d < LANES ? n - d : LANES;
+      uint16_t part[LANES];
+      store_f16(part, load_first(x + d, count));
+      for (int32_t i = 0; i < count; i++) half[(d + i) * step] = part[i];
     }
     return;
   }
