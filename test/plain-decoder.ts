@@ -7,6 +7,7 @@ import { decodeDense } from '../src/formats/dense-codecs.ts'
 import type { ModelFile, TensorInfo } from '../src/formats/model-file.ts'
 import { openTernary } from '../src/formats/ternary/index.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../src/kernels/float16.ts'
+import { shortFloat } from '../src/kernels/float32.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { type MatrixPart, planWeights } from '../src/model/weight-plan.ts'
 import { absmaxQuantize } from '../src/ternary/index.ts'
@@ -49,6 +50,8 @@ export async function plainVectors(
   const plan = planWeights(file, config)
   const embedding = await readValues(plan.embedding.tensor)
   const kept = cacheType === 'f16' ? (v: number) => float16ToFloat32(float32ToFloat16(v)) : f
+  // What multiplies halves is rounded too; see shortFloat.
+  const short = cacheType === 'f16' ? shortFloat : f
   const linear = (part: MatrixPart) => openLinear(file, config, part)
   const factor = f(config.embeddingFactor ?? 1)
   const stream = ids.map((id) =>
@@ -91,7 +94,7 @@ export async function plainVectors(
       keys.push(rotate(keyHeads(key(keyInput(a)))).map(kept))
       values.push(value(valueInput(a)).map(kept))
       const from = Math.max(0, position + 1 - window)
-      const shape = { headDim, group: nHeads / nKvHeads }
+      const shape = { headDim, group: nHeads / nKvHeads, short }
       const mixed = attention(q, keys.slice(from), values.slice(from), shape)
       add(x, attentionPostNorm(output(attentionSubNorm(mixed))))
 
@@ -171,7 +174,7 @@ function attention(
   q: Float32Array,
   keys: readonly Float32Array[],
   values: readonly Float32Array[],
-  { headDim, group }: { headDim: number; group: number },
+  { headDim, group, short }: { headDim: number; group: number; short: (v: number) => number },
 ): Float32Array {
   const out = new Float32Array(q.length)
   for (let h = 0; h < q.length / headDim; h++) {
@@ -179,11 +182,11 @@ function attention(
     const kv = Math.floor(h / group) * headDim
     const scores = keys.map((k) => {
       let dot = 0
-      for (let d = 0; d < headDim; d++) dot += q[from + d] * k[kv + d]
+      for (let d = 0; d < headDim; d++) dot += short(q[from + d]) * k[kv + d]
       return dot / Math.sqrt(headDim)
     })
     const max = Math.max(...scores)
-    const weights = scores.map((score) => Math.exp(score - max))
+    const weights = scores.map((score) => short(f(Math.exp(score - max))))
     const total = weights.reduce((a, b) => a + b, 0)
     for (let d = 0; d < headDim; d++) {
       let sum = 0
