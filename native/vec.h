@@ -177,10 +177,10 @@ INLINE void store_f16(uint16_t *p, f32x16 v) {
 #endif
 }
 
-// 13 significant bits, nearest with ties to even, and zero below 2^-100: a product with a half is then
-// exact in float32; see shortFloat in src/kernels/float32.ts.
+// 13 significant bits, nearest with ties to even, zero below 2^-100 and infinite from 2^112 on: a product
+// with a half is then exact in float32; see shortFloat in src/kernels/float32.ts.
 INLINE f32x16 short16(f32x16 x) {
-  const u32x16 bits = (u32x16)x;
+  const u32x16 bits = (u32x16)(x * 0x1p16f * 0x1p-16f);
   const i32x16 large = (i32x16)(bits & 0x7fffffff) >= 0x0d800000;
   return (f32x16)((i32x16)((bits + 0x3ff + (bits >> 11 & 1)) & ~0x7ffu) & large);
 }

@@ -40,7 +40,7 @@ describe('shortFloat', () => {
   })
 
   test('makes products with every finite half exact in float32', () => {
-    for (const x of [1.2345678, -3.1e-30, 2 ** -100, 7.7e25]) {
+    for (const x of [1.2345678, -3.1e-30, 2 ** -100, 7.7e25, 2 ** 112 - 2 ** 88]) {
       const short = shortFloat(Math.fround(x))
       for (const half of float16Table()) {
         if (Number.isFinite(half)) expect(Math.fround(short * half)).toBe(short * half)
@@ -48,9 +48,12 @@ describe('shortFloat', () => {
     }
   })
 
-  test('is zero where a product could leave float32, and keeps infinities and NaN', () => {
+  test('is zero or infinite where a product could leave float32, and keeps infinities and NaN', () => {
     expect(shortFloat(2 ** -100)).toBe(2 ** -100)
     expect(shortFloat(Math.fround(0.999 * 2 ** -100))).toBe(0)
+    expect(shortFloat(2 ** 112 - 2 ** 88)).toBe(2 ** 112)
+    expect(shortFloat(2 ** 112)).toBe(Infinity)
+    expect(shortFloat(-(2 ** 112))).toBe(-Infinity)
     expect(shortFloat(Infinity)).toBe(Infinity)
     expect(shortFloat(-Infinity)).toBe(-Infinity)
     expect(shortFloat(Number.NaN)).toBeNaN()

@@ -25,9 +25,11 @@ const scratch = new Float32Array(1)
 const scratchBits = new Uint32Array(scratch.buffer)
 /** Below this a product with the smallest half, 2^-24, could need bits beyond float32's last, 2^-149. */
 const LEAST_SHORT = 2 ** -100
+/** What is infinite times this, from 2^112 on, could be so times the largest half, 65,504. */
+const HALF_RANGE = 2 ** 16
 
 /**
- * x rounded to 13 significant bits, nearest with ties to even; zero below 2^-100.
+ * x rounded to 13 significant bits, nearest with ties to even; zero below 2^-100, infinite from 2^112 on.
  *
  * Halves have 11 bits, so that the product of such a number with a half is exact in float32. A fused
  * multiply-add then rounds where a product and an addition do, and processors may use either.
@@ -36,7 +38,7 @@ const LEAST_SHORT = 2 ** -100
  */
 export function shortFloat(x: number): number {
   if (Math.abs(x) < LEAST_SHORT) return 0
-  scratch[0] = x
+  scratch[0] = f(x * HALF_RANGE) / HALF_RANGE
   const bits = scratchBits[0]
   scratchBits[0] = (bits + 0x3ff + ((bits >>> 11) & 1)) & ~0x7ff
   return scratch[0]
