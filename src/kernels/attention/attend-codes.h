@@ -32,11 +32,11 @@ INLINE void group_sums(const int32_t group, const uint8_t *stripe, int32_t words
   }
 }
 
-// 256 H + L without the bias, given the sums of the planes themselves.
+// 256 H + L without the bias, given the sums of the planes themselves. Of at most 256 codes it is below 2^31,
+// see reference.ts, whatever bits above are lost on the way.
 INLINE f32x16 joined_sums(i32x16 H, i32x16 L, int32_t of_high, int32_t of_low) {
-  const f32x16 high = __builtin_convertvector(H - STORED_BIAS * of_high, f32x16);
-  const f32x16 low = __builtin_convertvector(L - STORED_BIAS * of_low, f32x16);
-  return high * 256.0f + low;
+  const uint32_t bias = (uint32_t)STORED_BIAS * (uint32_t)(of_high * 256 + of_low);
+  return __builtin_convertvector((i32x16)(((u32x16)H << 8) + (u32x16)L - bias), f32x16);
 }
 
 // Two stripes of int8 from bytes with two codes each.
@@ -64,7 +64,7 @@ static void split_queries(split_group *s, int32_t group, int32_t type, const flo
       const int32_t i = from / INT4_GROUP;
       s->of_high[g][i] = high;
       s->of_low[g][i] = low;
-      s->sum[g][i] = ((float)high * 256.0f + (float)low) * unit;
+      s->sum[g][i] = (float)(high * 256 + low) * unit;
     }
   }
 }

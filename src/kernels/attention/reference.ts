@@ -77,9 +77,9 @@ function keyProduct(
   return total
 }
 
-/** Two integer sums as one number. */
+/** Two integer sums as one number, rounded once: of 256 codes at most 256 * 127 * 32512 < 2^31. */
 function joined(high: number, low: number): number {
-  return f(f(f(high) * 256) + f(low))
+  return f(256 * high + low)
 }
 
 /**

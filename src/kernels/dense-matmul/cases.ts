@@ -2,6 +2,7 @@
 import type { DenseType } from '../commands.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { packDense } from './layout.ts'
+import { MAX_INT8_COLS } from './reference.ts'
 
 interface Shape {
   readonly type: DenseType
@@ -86,5 +87,19 @@ export const denseMatmulCases: readonly KernelCase[] = [
   // Halves that are infinite, where kernels take them for finite at first.
   ...[1, 5].map((tokens) =>
     denseCase({ type: 'f16', rows: 70, cols: 9, tokens, weight: 7e4, constant: true }),
+  ),
+  // Activations around 2^112, from which on they are infinite beside halves.
+  denseCase({ type: 'f16', rows: 70, cols: 2, tokens: 9, x: 1.002 * 2 ** 112, constant: true }),
+  // The largest integer sums, of either sign.
+  ...[13, -13].map((x) =>
+    denseCase({
+      type: 'int8',
+      rows: 9,
+      cols: MAX_INT8_COLS,
+      tokens: 3,
+      weight: 0.7,
+      x,
+      constant: true,
+    }),
   ),
 ]

@@ -4,7 +4,8 @@
 //
 // int8 weights are stored as w + 128. A token is quantised to 16 bits as 256 * hi + lo with hi and lo
 // int8, so that the product is two exact integer sums: H = sum w * hi and L = sum w * lo. With
-// |stored * hi| <= 255 * 128, int32 holds rows of up to 65,536 columns.
+// |stored * hi| <= 255 * 128, int32 holds rows of up to 65,536 columns. A variant's int8_sums may give any
+// other H and L of int32 with the same 256 * H + L, and |L| <= 2^30 while 128 * lo_sum is still in it.
 #ifndef BITNET_DENSE_MATMUL_H
 #define BITNET_DENSE_MATMUL_H
 
@@ -53,6 +54,12 @@ INLINE void split_row(const float *x, int32_t cols, int8_t *planes) {
     token->hi_sum += hi_sums[i];
     token->lo_sum += lo_sums[i];
   }
+}
+
+// 256 * H + L as float32, by its whole multiples of 256 and the rest; see joinSums in reference.ts.
+INLINE f32x16 join_sums(i32x16 H, i32x16 L) {
+  const f32x16 rest = __builtin_convertvector(L & 255, f32x16);
+  return __builtin_convertvector(H + (L >> 8), f32x16) * 256.0f + rest;
 }
 
 #endif

@@ -7,9 +7,10 @@
  *
  * int8: the token is quantised to 16 bits, v = round(x * (32512 / m)) with m = max(1e-5, max|x|), and
  * split into bytes, v = 256 hi + lo with lo in [-128, 127]; 32512 = 127 * 256 keeps hi within int8
- * too. Both integer sums are exact: |w * hi| <= 127 * 127 and |w * lo| <= 127 * 128, so int32 holds
- * {@link MAX_INT8_COLS} columns. Sixteen bits make the activation's error negligible beside the
- * weight's, at twice the cost of one int8 product.
+ * too. Both integer sums, H of w * hi and L of w * lo, are exact for {@link MAX_INT8_COLS} columns. The
+ * result depends on 256 H + L alone ({@link joinSums}), so that kernels may as well multiply v at once.
+ * Sixteen bits make the activation's error negligible beside the weight's, at twice the cost of one
+ * int8 product at most.
  */
 import { padToTile, roundHalfEven, SCALE_FLOOR, TILE } from '../../ternary/index.ts'
 import { float16Table } from '../float16.ts'
@@ -18,8 +19,8 @@ import { denseFloats, denseHalves, int8At, type PackedDense } from './layout.ts'
 
 const f = Math.fround
 
-/** Columns for which the int8 sums cannot overflow int32: 2^17 * 127 * 128 < 2^31. */
-export const MAX_INT8_COLS = 131072
+/** Columns for which no kernel's sums overflow int32, of stored w + 128 by bytes: 2^16 * 255 * 128 < 2^31. */
+export const MAX_INT8_COLS = 65536
 
 /** The largest 16-bit activation: 127 * 256. */
 const MAX_ACTIVATION = 32512
@@ -96,6 +97,14 @@ export function splitToken(x: Float32Array): SplitToken {
   return { high, low, unit: f(max / MAX_ACTIVATION) }
 }
 
+/**
+ * 256 high + low as float32: the multiple of 256 rounded first, then the rest of 0 to 255 added. The
+ * carry cannot overflow: |high| and |low| are at most 2^16 * 127 * 128 < 2^30 by {@link MAX_INT8_COLS}.
+ */
+function joinSums(high: number, low: number): number {
+  return f(f(f(high + (low >> 8)) * 256) + (low & 255))
+}
+
 /** One element of the product: a row of an int8 or int4 matrix by a token. */
 export function int8Product(weights: PackedDense, row: number, token: SplitToken): number {
   const { cols, scales } = weights
@@ -108,7 +117,7 @@ export function int8Product(weights: PackedDense, row: number, token: SplitToken
     lowSum = (lowSum + w * low[c]) | 0
   }
   const scale = scales === undefined ? 0 : scales[row]
-  return f(f(f(f(highSum) * 256) + f(lowSum)) * f(scale * unit))
+  return f(joinSums(highSum, lowSum) * f(scale * unit))
 }
 
 function multiplyInt8(sums: Float32Array, x: Float32Array, weights: PackedDense): void {

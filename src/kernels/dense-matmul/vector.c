@@ -40,9 +40,8 @@ INLINE void store_dense(const command *c, int32_t token, int32_t stripe, f32x16 
 
 // The sums of one stripe by one token as float32.
 INLINE f32x16 int8_result(i32x16 H, i32x16 L, const split_token *split, f32x16 row_scales) {
-  const f32x16 high = __builtin_convertvector(H - STORED_BIAS * split->hi_sum, f32x16);
-  const f32x16 low = __builtin_convertvector(L - STORED_BIAS * split->lo_sum, f32x16);
-  return (high * 256.0f + low) * (row_scales * split->scale);
+  const f32x16 sum = join_sums(H - STORED_BIAS * split->hi_sum, L - STORED_BIAS * split->lo_sum);
+  return sum * (row_scales * split->scale);
 }
 
 INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
