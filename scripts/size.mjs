@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  * Lines without tests, of TypeScript and C, comments included. Sixteen operations with a reference and up
  * to eight variants are a quarter of src.
  */
-const BUDGET = { src: 40_000, native: 2_200 }
+const BUDGET = { src: 41_000, native: 2_300 }
 /** Above this a file has grown two purposes. */
 const FILE_LIMIT = 400
 
