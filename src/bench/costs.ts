@@ -9,6 +9,7 @@ import {
   EXACT_STRIPES,
   type LayerWeights,
   type LinearWeights,
+  matricesOf,
 } from '../model/forward.ts'
 import { TILE } from '../ternary/index.ts'
 
@@ -81,10 +82,6 @@ export function denseBytes({ type, rows, cols, data, scales }: DenseSize): numbe
   // The plane of the high nibbles, and both planes of the rows that are computed again.
   const exactRows = Math.min(rows, EXACT_STRIPES * TILE)
   return data.byteLength / 2 + exactRows * cols + scaleBytes
-}
-
-function matricesOf(layer: LayerWeights): LinearWeights[] {
-  return [layer.qkv, layer.output, layer.gateUp, layer.down]
 }
 
 function normBytes(layer: LayerWeights): number {

@@ -26,12 +26,12 @@ export interface LimitOptions {
   readonly now?: () => number
 }
 
-/** READ_PIECE in native/read-bytes.c. */
-const READ_PIECE = 1 << 20
+/** Bytes of a task of read-bytes: READ_PIECE in native/read-bytes.c. */
+export const READ_PIECE = 1 << 20
 /** PEAK_PRODUCTS in native/peak-dot.c. */
 const PEAK_PRODUCTS = 1 << 20
-/** A task's sums; also the longest operand. */
-const VECTOR_BYTES = 64
+/** A task's result, of either operation; also the longest operand. */
+export const VECTOR_BYTES = 64
 /** 0.5 ms of the quickest (AMX), long beside starting a list; 50 ms of the slowest. */
 const PEAK_TASKS_PER_THREAD = 1024
 

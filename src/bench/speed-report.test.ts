@@ -121,7 +121,7 @@ describe('the report of a test', () => {
   test('of decoding has bytes, with those of the cache in the middle of a run', () => {
     const decode = { kind: 'decode', tokens: 9, depth: 15, batch: 2 } as const
     const report = reportSpeedTest(
-      { test: decode, seconds: [0.5, 0.25], joules: [] },
+      { test: decode, seconds: [0.5, 0.25], joules: [], readRates: [] },
       COSTS,
       LIMITS,
     )
@@ -135,9 +135,18 @@ describe('the report of a test', () => {
     expect(report).not.toHaveProperty('joulesPerToken')
   })
 
+  test('of decoding compares every run with the memory beside it', () => {
+    const decode = { kind: 'decode', tokens: 1, depth: 0, batch: 1 } as const
+    // 604 bytes a token: 604 and 1,208 bytes a second.
+    const measured = { test: decode, seconds: [1, 0.5], joules: [], readRates: [604, 2416] }
+    const report = reportSpeedTest(measured, COSTS, LIMITS)
+    expect(report.memoryBytesPerSecond).toBe(1510)
+    expect(report.shareOfMemory).toBeCloseTo((1 + 0.5) / 2, 12)
+  })
+
   test('of prefill has its share of the integer peak, and no bytes', () => {
     const prefill = { kind: 'prefill', tokens: 100, depth: 0, batch: 1 } as const
-    const measured = { test: prefill, seconds: [1], joules: [50] }
+    const measured = { test: prefill, seconds: [1], joules: [50], readRates: [] }
     const report = reportSpeedTest(measured, COSTS, LIMITS)
     expect(report.shareOfPeak).toBeCloseTo(0.2, 12)
     expect(report.joulesPerToken?.mean).toBe(0.5)
@@ -146,7 +155,7 @@ describe('the report of a test', () => {
 
   test('leaves out what is not known', () => {
     const decode = { kind: 'decode', tokens: 1, depth: 0, batch: 1 } as const
-    const measured = { test: decode, seconds: [1], joules: [] }
+    const measured = { test: decode, seconds: [1], joules: [], readRates: [] }
     const report = reportSpeedTest(measured, { ...COSTS, ternaryMacs: 0 }, undefined)
     for (const field of ['macsPerSecond', 'shareOfPeak', 'shareOfMemory']) {
       expect(report).not.toHaveProperty(field)

@@ -21,14 +21,16 @@ export interface SpeedTestReport extends SpeedTest {
   /** Decode only: bytes that must be read for a token, in the middle of a run. */
   readonly bytesPerToken?: number
   readonly bytesPerSecond?: number
-  /** `bytesPerSecond` of the measured read bandwidth. */
+  /** Bytes per second that memory gave beside the runs, or on its own where that was not measured. */
+  readonly memoryBytesPerSecond?: number
+  /** `bytesPerSecond` of it: the mean of the runs' own shares. */
   readonly shareOfMemory?: number
   /** Measured, where the processor tells. */
   readonly joulesPerToken?: Summary
 }
 
 export function reportSpeedTest(
-  { test, seconds, joules }: MeasuredTest,
+  { test, seconds, joules, readRates }: MeasuredTest,
   costs: ModelCosts,
   limits: MachineLimits | undefined,
 ): SpeedTestReport {
@@ -47,24 +49,30 @@ export function reportSpeedTest(
     ...(costs.ternaryMacs === 0 || limits === undefined
       ? {}
       : { shareOfPeak: macsPerSecond / limits.macsPerSecond }),
-    ...(test.kind === 'decode' ? reads(test, rate, costs, limits) : {}),
+    ...(test.kind === 'decode'
+      ? reads(test, samples, costs, readRates.length > 0 ? readRates : limits?.readBytesPerSecond)
+      : {}),
     ...(joules.length === 0 ? {} : { joulesPerToken: summarize(joules.map((j) => j / tokens)) }),
   }
 }
 
+/** @param memory of each run, or of all */
 function reads(
   test: SpeedTest,
-  tokensPerSecond: number,
+  samples: readonly number[],
   costs: ModelCosts,
-  limits: MachineLimits | undefined,
-): Pick<SpeedTestReport, 'bytesPerToken' | 'bytesPerSecond' | 'shareOfMemory'> {
+  memory: readonly number[] | number | undefined,
+): Partial<SpeedTestReport> {
   const bytesPerToken =
     passBytes(costs, { batch: test.batch, positions: meanPositions(test) }) / test.batch
-  const bytesPerSecond = bytesPerToken * tokensPerSecond
+  const bytesPerSecond = bytesPerToken * summarize(samples).mean
+  if (memory === undefined) return { bytesPerToken, bytesPerSecond }
+  const rates = typeof memory === 'number' ? samples.map(() => memory) : memory
   return {
     bytesPerToken,
     bytesPerSecond,
-    ...(limits === undefined ? {} : { shareOfMemory: bytesPerSecond / limits.readBytesPerSecond }),
+    memoryBytesPerSecond: summarize(rates).mean,
+    shareOfMemory: summarize(samples.map((rate, run) => (rate * bytesPerToken) / rates[run])).mean,
   }
 }
 

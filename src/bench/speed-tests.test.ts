@@ -165,6 +165,15 @@ describe('a run', () => {
     expect(withoutMeter.joules).toEqual([])
   })
 
+  test('of a decode asks how fast memory is before the first run and after each', async () => {
+    const machine = new FakeMachine()
+    let rate = 0
+    const readRate = async () => (rate += 10)
+    const [prefill, decode] = await machine.run([PREFILL, DECODE], { runs: 3, readRate })
+    expect(prefill.readRates).toEqual([])
+    expect(decode.readRates).toEqual([15, 25, 35])
+  })
+
   test('says what it is doing', async () => {
     const steps: string[] = []
     const onStep = (step: string) => steps.push(step)

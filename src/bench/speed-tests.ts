@@ -33,6 +33,8 @@ export interface MeasuredTest {
   readonly seconds: readonly number[]
   /** Joules of each run; empty where they cannot be read. */
   readonly joules: readonly number[]
+  /** Bytes per second that memory gave beside each run; empty where that is not measured. */
+  readonly readRates: readonly number[]
 }
 
 export interface RunOptions {
@@ -42,6 +44,8 @@ export interface RunOptions {
   readonly now?: () => number
   /** Joules used since some moment. */
   readonly readJoules?: (() => number | undefined) | undefined
+  /** How fast memory is now, in bytes per second; asked before and after every run of decoding. */
+  readonly readRate?: (() => Promise<number>) | undefined
   readonly signal?: AbortSignal
   /** Told what is being done, before each part. */
   readonly onStep?: (what: string) => void
@@ -154,12 +158,17 @@ class Runner {
   }
 
   async measure(test: SpeedTest): Promise<MeasuredTest> {
-    const { runs, onStep, readJoules, now = () => performance.now() } = this.#options
+    const { runs, onStep, readJoules, readRate, now = () => performance.now() } = this.#options
     const name = speedTestName(test)
     onStep?.(`${name}: warming up`)
     await this.#run(test, test.kind === 'prefill' ? test.tokens : WARM_UP_STEPS)
     const seconds: number[] = []
     const joules: number[] = []
+    const rates: number[] = []
+    const noteRate = async (): Promise<void> => {
+      if (readRate !== undefined && test.kind === 'decode') rates.push(await readRate())
+    }
+    await noteRate()
     for (let run = 0; run < runs; run++) {
       onStep?.(`${name}: run ${run + 1} of ${runs}`)
       const joulesBefore = readJoules?.()
@@ -170,8 +179,10 @@ class Runner {
       if (joulesBefore !== undefined && joulesAfter !== undefined) {
         joules.push(joulesAfter - joulesBefore)
       }
+      await noteRate()
     }
-    return { test, seconds, joules }
+    const readRates = rates.slice(1).map((after, run) => (rates[run] + after) / 2)
+    return { test, seconds, joules, readRates }
   }
 
   /** Computes positions [from, to) of one sequence, in passes as large as the engine takes. */

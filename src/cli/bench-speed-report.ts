@@ -64,6 +64,10 @@ const COLUMNS: readonly Column[] = [
   { title: 'tokens/s', cell: ({ tokensPerSecond }) => formatSpread(tokensPerSecond) },
   { title: 'bytes/token', cell: optional(({ bytesPerToken }) => bytesPerToken, formatBytes) },
   { title: 'reads', cell: optional(({ bytesPerSecond }) => bytesPerSecond, formatByteRate) },
+  {
+    title: 'memory',
+    cell: optional(({ memoryBytesPerSecond }) => memoryBytesPerSecond, formatByteRate),
+  },
   { title: 'of memory', cell: optional(({ shareOfMemory }) => shareOfMemory, formatPercent) },
   { title: 'multiply-adds', cell: optional(({ macsPerSecond }) => macsPerSecond, formatMacRate) },
   { title: 'of peak', cell: optional(({ shareOfPeak }) => shareOfPeak, formatPercent) },

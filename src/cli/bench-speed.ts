@@ -14,6 +14,7 @@ import {
   runSpeedTests,
   type SpeedTest,
 } from '../bench/speed-tests.ts'
+import { openWeightReader } from '../bench/weight-reads.ts'
 import type { ImageReport } from '../model/weight-images.ts'
 import { type EnergySource, openEnergyMeter } from '../node/energy-meter.ts'
 import type { LoadedEngine } from '../node/load-engine.ts'
@@ -62,7 +63,10 @@ export async function benchSpeed(
     using meter = await openEnergyMeter(flags.energy ?? 'cpu')
     const { readJoules } = meter
     const onStep = (what: string): void => line.show(what)
-    const measured = await runSpeedTests(decoder, tests, { runs, readJoules, signal, onStep })
+    using reader = openWeightReader(backend, engine.weights)
+    const readRate = reader?.measure
+    const options = { runs, readJoules, readRate, signal, onStep }
+    const measured = await runSpeedTests(decoder, tests, options)
     // Before the limits are measured: their memory is not the model's.
     const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
     line.show('Measuring memory and arithmetic')

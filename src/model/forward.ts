@@ -57,6 +57,11 @@ export interface LayerWeights {
   readonly ffnPostNorm?: DeviceBuffer | undefined
 }
 
+/** The matrices that every pass reads, in their order. */
+export function matricesOf(layer: LayerWeights): LinearWeights[] {
+  return [layer.qkv, layer.output, layer.gateUp, layer.down]
+}
+
 /** Rows of a stacked matrix, and the norm (cols) of their input. */
 export interface PartInput {
   readonly norm: DeviceBuffer
