@@ -32,9 +32,10 @@ export async function plainLogits(
   const plan = planWeights(file, config)
   const head = await readValues((plan.head ?? plan.embedding).tensor)
   const vectors = await plainVectors(file, config, ids, cacheType)
+  const short = shortening(cacheType)
   const logits = new Float32Array(ids.length * config.vocabSize)
   for (const [position, vector] of vectors.entries()) {
-    logits.set(matrixProduct(head, vector), position * config.vocabSize)
+    logits.set(matrixProduct(head, vector.map(short)), position * config.vocabSize)
   }
   return logits
 }
@@ -50,9 +51,8 @@ export async function plainVectors(
   const plan = planWeights(file, config)
   const embedding = await readValues(plan.embedding.tensor)
   const kept = cacheType === 'f16' ? (v: number) => float16ToFloat32(float32ToFloat16(v)) : f
-  // What multiplies halves is rounded too; see shortFloat.
-  const short = cacheType === 'f16' ? shortFloat : f
-  const linear = (part: MatrixPart) => openLinear(file, config, part)
+  const short = shortening(cacheType)
+  const linear = (part: MatrixPart) => openLinear(file, config, part, short)
   const factor = f(config.embeddingFactor ?? 1)
   const stream = ids.map((id) =>
     embedding.slice(id * dim, (id + 1) * dim).map((v) => f(v * factor)),
@@ -109,6 +109,11 @@ export async function plainVectors(
   return stream.map((x) => rmsNorm(x, finalNorm, normEps))
 }
 
+/** What multiplies halves is rounded too, of the cache and of weights; see shortFloat. */
+function shortening(cacheType: 'f16' | 'f32'): (v: number) => number {
+  return cacheType === 'f16' ? shortFloat : f
+}
+
 const ACTIVATIONS: Record<ModelConfig['activation'], (gate: number) => number> = {
   relu2: (g) => Math.max(g, 0) ** 2,
   silu: (g) => g / (1 + Math.exp(-g)),
@@ -136,10 +141,11 @@ async function openLinear(
   file: ModelFile,
   config: ModelConfig,
   { tensor, rows, cols }: MatrixPart,
+  short: (v: number) => number,
 ): Promise<Linear> {
   if (config.linear === 'dense') {
     const weights = await readValues(tensor)
-    return (x) => matrixProduct(weights, x)
+    return (x) => matrixProduct(weights, x.map(short))
   }
   const ternary = await openTernary(file, tensor, { rows, rowScales: true })
   const codes = new Int8Array(rows * cols)

@@ -86,8 +86,10 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
           const [from, to] = [row * vocab, (row + 1) * vocab]
           return largestDifference(engine.subarray(from, to), expected.subarray(from, to))
         })
-        // Few rows see a value that fell the other way, and it moves them little.
-        const close = differences.filter((difference) => difference < 1e-4 * scale)
+        // Few rows see a value that fell the other way, and it moves them little. What multiplies halves
+        // is rounded to 13 bits, of dense weights everything, so that all rows see some.
+        const near = cacheType === 'f16' ? 4e-4 : 1e-4
+        const close = differences.filter((difference) => difference < near * scale)
         expect(close.length).toBeGreaterThanOrEqual(rows - 4)
         expect(Math.max(...differences)).toBeLessThan(0.01 * scale)
       },

@@ -159,6 +159,7 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
           weights.cols,
           DENSE_TYPES[weights.type],
           c.accumulate ? 1 : 0,
+          c.wholeInput ? 1 : 0,
         ],
       }
     }

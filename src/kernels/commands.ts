@@ -141,6 +141,8 @@ export interface DenseMatmulCommand {
   readonly x: DeviceBuffer
   readonly out: DeviceBuffer
   readonly accumulate: boolean
+  /** With f16 weights: x keeps all its bits, where speed would have 13 of them. Unset: false. */
+  readonly wholeInput?: boolean | undefined
 }
 
 /**

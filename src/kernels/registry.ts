@@ -103,7 +103,7 @@ const references: References = {
   },
   'dense-matmul'(c, memory) {
     const weights = dense(memory, c.weights)
-    denseMatmul(floats(memory, c.out), floats(memory, c.x), weights, c.rows, c.accumulate)
+    denseMatmul(floats(memory, c.out), floats(memory, c.x), weights, c.rows, c)
   },
   'head-matmul'(c, memory) {
     const weights = dense(memory, c.weights)

@@ -223,13 +223,14 @@ function linear(
     ]
   }
   const matrix = weights.matrix
+  const wholeInput = keepsFloats(pass)
   if (norm === undefined) {
-    return [{ op: 'dense-matmul', rows, weights: matrix, x, out, accumulate }]
+    return [{ op: 'dense-matmul', rows, weights: matrix, x, out, accumulate, wholeInput }]
   }
   const normed = activations.normed
   return [
     { op: 'rms-norm', rows, cols, eps, x, weight: norm, out: normed },
-    { op: 'dense-matmul', rows, weights: matrix, x: normed, out, accumulate },
+    { op: 'dense-matmul', rows, weights: matrix, x: normed, out, accumulate, wholeInput },
   ]
 }
 
@@ -258,8 +259,13 @@ function logits(pass: Pass): Command[] {
   return [
     { op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last },
     { op: 'rms-norm', rows, cols: dim, eps, x: last, weight: weights.finalNorm, out: normed },
-    ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits)] : []),
+    ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits, keepsFloats(pass))] : []),
   ]
+}
+
+/** With a float32 cache a model is compared with float32 results: nothing is rounded for speed. */
+function keepsFloats({ cache }: Pass): boolean {
+  return cache.at(0)?.type === 'f32'
 }
 
 export function headProduct(
@@ -267,8 +273,9 @@ export function headProduct(
   weights: DenseMatrix,
   x: DeviceBuffer,
   out: DeviceBuffer,
+  wholeInput = false,
 ): Command {
   return weights.type === 'int4'
     ? { op: 'head-matmul', rows, weights, x, out, exactStripes: EXACT_STRIPES }
-    : { op: 'dense-matmul', rows, weights, x, out, accumulate: false }
+    : { op: 'dense-matmul', rows, weights, x, out, accumulate: false, wholeInput }
 }

@@ -15,14 +15,17 @@ interface Shape {
   readonly x?: number
   /** All weights and activations (almost) at these sizes instead of up to them. */
   readonly constant?: boolean
+  readonly wholeInput?: boolean
 }
 
 function denseCase(shape: Shape): KernelCase {
   const { type, rows, cols, tokens, accumulate = false, weight = 0.1, x = 4 } = shape
   const constant = shape.constant ?? false
+  const { wholeInput } = shape
+  const marks = (accumulate ? ', added' : '') + (wholeInput ? ', kept whole' : '')
   const sizes = `weights ${constant ? 'of' : 'to'} ${weight}, x ${constant ? 'of' : 'to'} ${x}`
   return {
-    name: `${type} ${rows} x ${cols}, ${tokens} tokens, ${sizes}${accumulate ? ', added' : ''}`,
+    name: `${type} ${rows} x ${cols}, ${tokens} tokens, ${sizes}${marks}`,
     weights: rows * cols,
     create() {
       const seeded = new Seeded(rows * 5 + cols * 3 + tokens)
@@ -54,6 +57,7 @@ function denseCase(shape: Shape): KernelCase {
           x: b['x'],
           out: b['out'],
           accumulate,
+          wholeInput,
         }),
       }
     },
@@ -84,6 +88,10 @@ export const denseMatmulCases: readonly KernelCase[] = [
     denseCase({ type, rows: 19, cols: 6912, tokens: 3, weight: -0.7, x: 13, constant: true }),
     denseCase({ type, rows: 19, cols: 6912, tokens: 3, weight: -0.7, x: -13, constant: true }),
   ]),
+  ...[1, 3, 9, 17].map((tokens) =>
+    denseCase({ type: 'f16', rows: 49, cols: 66, tokens, wholeInput: true }),
+  ),
+  denseCase({ type: 'f16', rows: 640, cols: dim, tokens: 17, wholeInput: true }),
   // Halves that are infinite, where kernels take them for finite at first.
   ...[1, 5].map((tokens) =>
     denseCase({ type: 'f16', rows: 70, cols: 9, tokens, weight: 7e4, constant: true }),

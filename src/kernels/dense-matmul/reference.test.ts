@@ -19,7 +19,7 @@ describe.each(types)('%s', (type) => {
     const weights = unpackDense(packed)
     const x = seeded.floats(tokens * cols)
     const out = new Float32Array(tokens * rows)
-    denseMatmul(out, x, packed, tokens, false)
+    denseMatmul(out, x, packed, tokens, { accumulate: false })
     for (let i = 0; i < out.length; i++) {
       const token = Math.floor(i / rows)
       const row = i % rows
@@ -46,7 +46,7 @@ test('f32 sums columns in order, each step rounded', () => {
   // 2^24 swallows the first 1; in any other order the result would be 1 or 2.
   const packed = packDense('f32', Float32Array.of(2 ** 24, 1, -(2 ** 24)), 1, 3)
   const out = new Float32Array(1)
-  denseMatmul(out, Float32Array.of(1, 1, 1), packed, 1, false)
+  denseMatmul(out, Float32Array.of(1, 1, 1), packed, 1, { accumulate: false })
   expect(out[0]).toBe(0)
 })
 
@@ -55,7 +55,7 @@ test('f16 multiplies activations of 13 bits, f32 whole ones', () => {
   const x = Float32Array.of(1 + 2 ** -13, 1 + 2 ** -13 + 2 ** -23)
   const products = types.slice(0, 2).map((type) => {
     const out = new Float32Array(2)
-    denseMatmul(out, x, packDense(type, Float32Array.of(3), 1, 1), 2, false)
+    denseMatmul(out, x, packDense(type, Float32Array.of(3), 1, 1), 2, { accumulate: false })
     return [...out]
   })
   expect(products).toEqual([[...x.map((value) => 3 * value)], [3, 3 + 3 * 2 ** -12]])
@@ -66,6 +66,6 @@ test('int8 multiplies sixteen-bit activations exactly', () => {
   const packed = packDense('int8', Float32Array.of(127, -3, 5), 1, 3)
   const x = Float32Array.of(32512, 1001, -129)
   const out = Float32Array.of(10)
-  denseMatmul(out, x, packed, 1, true)
+  denseMatmul(out, x, packed, 1, { accumulate: true })
   expect(out[0]).toBe(10 + 127 * 32512 - 3 * 1001 - 5 * 129)
 })

@@ -3,7 +3,7 @@
  *
  * f32 and f16: one float32 sum a row, columns in order. For f16 activations are rounded to 13 bits
  * first ({@link shortFloat}): two more than the weights have, and products are exact, so that a
- * processor may fuse them with their addition.
+ * processor may fuse them with their addition. For comparisons with float32 they can be kept whole.
  *
  * int8: the token is quantised to 16 bits, v = round(x * (32512 / m)) with m = max(1e-5, max|x|), and
  * split into bytes, v = 256 hi + lo with lo in [-128, 127]; 32512 = 127 * 256 keeps hi within int8
@@ -25,24 +25,31 @@ export const MAX_INT8_COLS = 65536
 /** The largest 16-bit activation: 127 * 256. */
 const MAX_ACTIVATION = 32512
 
+export interface DenseMatmulOptions {
+  /** Add to `out` instead of replacing it. */
+  readonly accumulate: boolean
+  /** With f16 weights: do not round x. Unset: false. */
+  readonly wholeInput?: boolean | undefined
+}
+
 /**
  * @param out (tokens, weights.rows)
  * @param x (tokens, weights.cols)
- * @param accumulate add to `out` instead of replacing it
  */
 export function denseMatmul(
   out: Float32Array,
   x: Float32Array,
   weights: PackedDense,
   tokens: number,
-  accumulate: boolean,
+  { accumulate, wholeInput = false }: DenseMatmulOptions,
 ): void {
   const { rows, cols } = weights
+  const kept = weights.type === 'f16' && !wholeInput ? shortFloat : f
   const sums = new Float32Array(padToTile(rows))
   for (let token = 0; token < tokens; token++) {
     const input = x.subarray(token * cols, (token + 1) * cols)
     if (weights.type === 'int8') multiplyInt8(sums, input, weights)
-    else multiplyFloats(sums, input, weights)
+    else multiplyFloats(sums, input.map(kept), weights)
     const first = token * rows
     for (let row = 0; row < rows; row++) {
       out[first + row] = accumulate ? out[first + row] + sums[row] : sums[row]
@@ -60,7 +67,7 @@ function multiplyFloats(sums: Float32Array, x: Float32Array, weights: PackedDens
     acc.fill(0)
     for (let c = 0; c < cols; c++) {
       const at = row * cols + c * TILE
-      const value = type === 'f16' ? shortFloat(x[c]) : x[c]
+      const value = x[c]
       if (type === 'f32') {
         for (let r = 0; r < TILE; r++) acc[r] = acc[r] + f(floats[at + r] * value)
       } else {

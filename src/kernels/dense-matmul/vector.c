@@ -95,9 +95,9 @@ INLINE float *float_block_at(const command *c, int32_t token) {
 
 // Puts up to DENSE_TOKENS tokens of x together: the values of a column are neighbours, so that a product
 // reads one stream, whose lines do not fall into the same few sets of the cache as those of rows with a
-// power of two of columns would. For halves they become short floats on the way.
+// power of two of columns would. For halves they become short floats on the way, unless they stay whole.
 INLINE void interleave_tokens(const command *c, int32_t token) {
-  const int32_t cols = c->i[2], left = c->i[0] - token, half = c->i[3] == 1;
+  const int32_t cols = c->i[2], left = c->i[0] - token, shorten = c->i[3] == 1 && !c->i[5];
   const int32_t tokens = left < DENSE_TOKENS ? left : DENSE_TOKENS;
   const float *x = (const float *)c->p[0] + (size_t)token * cols;
   float *to = float_block_at(c, token);
@@ -105,14 +105,15 @@ INLINE void interleave_tokens(const command *c, int32_t token) {
     for (int32_t col = 0; col < cols; col += LANES) {
       const int32_t n = cols - col < LANES ? cols - col : LANES;
       f32x16 v = load_first(x + (size_t)t * cols + col, n);
-      if (half) v = short16(v);
+      if (shorten) v = short16(v);
       for (int32_t i = 0; i < n; i++) to[(size_t)(col + i) * tokens + t] = v[i];
     }
   }
 }
 
-// How weights are read: floats, halves, or halves that are taken for finite.
-enum { FLOATS, HALVES, FINITE_HALVES };
+// How weights are read: floats, halves that multiply short floats or whole ones, or halves that are taken
+// for finite.
+enum { FLOATS, HALVES, WHOLE, FINITE_HALVES };
 
 // The sums of `tokens` tokens whose columns lie `step` floats apart from x on. `kind` and both counts are
 // constants to the compiler, so that the sums stay in registers. Returns 0, and stores nothing, if halves
@@ -140,14 +141,15 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
       f32x16 w;
       if (kind == FLOATS) {
         w = load16(w32 + at);
-      } else if (kind == HALVES) {
+      } else if (kind != FINITE_HALVES) {
         w = load_f16(w16 + at);
       } else {
         w = load_finite_f16(w16 + at, &seen);
       }
       for (int32_t t = 0; t < tokens; t++) {
         const f32x16 value = all16(x[t]);
-        sum[s][t] = kind == FLOATS ? sum[s][t] + w * value : add_exact(sum[s][t], w, value);
+        const int32_t is_exact = kind == HALVES || kind == FINITE_HALVES;
+        sum[s][t] = is_exact ? add_exact(sum[s][t], w, value) : sum[s][t] + w * value;
       }
     }
   }
@@ -158,11 +160,12 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
   return 1;
 }
 
-INLINE void float_block(const command *c, const int32_t half, const int32_t tokens,
+// `kind` is that of the command, which does not know yet whether halves are finite.
+INLINE void float_block(const command *c, const int32_t kind, const int32_t tokens,
                         const int32_t stripes, int32_t token, int32_t stripe) {
   const float *x = float_block_at(c, token);
-  if (!half) {
-    block_of_kind(c, FLOATS, tokens, stripes, x, tokens, token, stripe);
+  if (kind != HALVES) {
+    block_of_kind(c, kind, tokens, stripes, x, tokens, token, stripe);
   } else if (!block_of_kind(c, FINITE_HALVES, tokens, stripes, x, tokens, token, stripe)) {
     for (int32_t i = 0; i < tokens * stripes; i++) {
       const int32_t t = i % tokens;
@@ -172,23 +175,23 @@ INLINE void float_block(const command *c, const int32_t half, const int32_t toke
 }
 
 // All tokens by `stripes` stripes; weights that one block has read come from a cache for the next.
-INLINE void float_stripes(const command *c, const int32_t half, const int32_t stripes, int32_t stripe) {
-#define PRODUCT(n, token) float_block(c, half, n, stripes, token, stripe)
+INLINE void float_stripes(const command *c, const int32_t kind, const int32_t stripes, int32_t stripe) {
+#define PRODUCT(n, token) float_block(c, kind, n, stripes, token, stripe)
   EACH_TOKEN_BLOCK(DENSE_TOKENS, c->i[0], PRODUCT);
 #undef PRODUCT
 }
 
-INLINE void float_task(const command *c, const int32_t half, int32_t stripe, int32_t end) {
+INLINE void float_task(const command *c, const int32_t kind, int32_t stripe, int32_t end) {
   if (c->i[0] == 1) {
     for (; stripe + ALONE_STRIPES <= end; stripe += ALONE_STRIPES) {
-      float_block(c, half, 1, ALONE_STRIPES, 0, stripe);
+      float_block(c, kind, 1, ALONE_STRIPES, 0, stripe);
     }
   } else if (SHARED_STRIPES > 1) {
     for (; stripe + SHARED_STRIPES <= end; stripe += SHARED_STRIPES) {
-      float_stripes(c, half, SHARED_STRIPES, stripe);
+      float_stripes(c, kind, SHARED_STRIPES, stripe);
     }
   }
-  for (; stripe < end; stripe++) float_stripes(c, half, 1, stripe);
+  for (; stripe < end; stripe++) float_stripes(c, kind, 1, stripe);
 }
 
 static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
@@ -207,9 +210,11 @@ static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int
   const int32_t each = task_stripes(c), stripe = first * each;
   const int32_t end = last * each < stripes ? last * each : stripes;
   if (type == 0) {
-    float_task(c, 0, stripe, end);
+    float_task(c, FLOATS, stripe, end);
+  } else if (type == 1 && c->i[5]) {
+    float_task(c, WHOLE, stripe, end);
   } else if (type == 1) {
-    float_task(c, 1, stripe, end);
+    float_task(c, HALVES, stripe, end);
   } else {
     int8_task(c, stripe, end);
   }

@@ -24,7 +24,7 @@ function products(seed: number, exactStripes: number, tokens = 1) {
   const { int8, int4 } = matrices(seed)
   const x = new Seeded(seed + 1).floats(tokens * COLS, 4)
   const exact = new Float32Array(tokens * ROWS)
-  denseMatmul(exact, x, int8, tokens, false)
+  denseMatmul(exact, x, int8, tokens, { accumulate: false })
   const near = new Float32Array(tokens * ROWS)
   headMatmul(near, x, int4, tokens, exactStripes)
   return { exact, near, x, scales: int8.scales ?? new Float32Array(0) }
@@ -76,7 +76,7 @@ describe('of rows of 2,560 columns', () => {
     const { int8, int4 } = matrices(11, vocabSlice, dim)
     const x = new Seeded(12).floats(dim, 4)
     const exact = new Float32Array(vocabSlice)
-    denseMatmul(exact, x, int8, 1, false)
+    denseMatmul(exact, x, int8, 1, { accumulate: false })
     const near = new Float32Array(vocabSlice)
     headMatmul(near, x, int4, 1, vocabSlice / 16 / 4)
     const best = order(exact).slice(0, 40)
