@@ -56,7 +56,9 @@ describe.skipIf(!hasEmbeddedModel())('bench with tests, on the embedded model', 
     expect(out).toMatch(
       /^test +tokens\/s +bytes\/token +reads +memory +of memory +multiply-adds +of peak/m,
     )
-    expect(out).toMatch(/^tg4 +[\d.]+ ± [\d.]+ +[\d.]+ MB +[\d.]+ [MG]B\/s +[\d.]+ [MG]B\/s +[\d.]+ %/m)
+    expect(out).toMatch(
+      /^tg4 +[\d.]+ ± [\d.]+ +[\d.]+ MB +[\d.]+ [MG]B\/s +[\d.]+ [MG]B\/s +[\d.]+ %/m,
+    )
     expect(out).toMatch(/^backend .*1 thread$/m)
   })
 })
