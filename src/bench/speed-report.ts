@@ -50,29 +50,38 @@ export function reportSpeedTest(
       ? {}
       : { shareOfPeak: macsPerSecond / limits.macsPerSecond }),
     ...(test.kind === 'decode'
-      ? reads(test, samples, costs, readRates.length > 0 ? readRates : limits?.readBytesPerSecond)
+      ? reads(
+          test,
+          { rate, samples },
+          costs,
+          readRates.length > 0 ? readRates : limits?.readBytesPerSecond,
+        )
       : {}),
     ...(joules.length === 0 ? {} : { joulesPerToken: summarize(joules.map((j) => j / tokens)) }),
   }
 }
 
-/** @param memory of each run, or of all */
+/**
+ * @param rate tokens per second on average; `samples` those of each run
+ * @param memory bytes per second of each run, or of all
+ */
 function reads(
   test: SpeedTest,
-  samples: readonly number[],
+  { rate, samples }: { rate: number; samples: readonly number[] },
   costs: ModelCosts,
   memory: readonly number[] | number | undefined,
 ): Partial<SpeedTestReport> {
   const bytesPerToken =
     passBytes(costs, { batch: test.batch, positions: meanPositions(test) }) / test.batch
-  const bytesPerSecond = bytesPerToken * summarize(samples).mean
+  const bytesPerSecond = bytesPerToken * rate
   if (memory === undefined) return { bytesPerToken, bytesPerSecond }
   const rates = typeof memory === 'number' ? samples.map(() => memory) : memory
   return {
     bytesPerToken,
     bytesPerSecond,
     memoryBytesPerSecond: summarize(rates).mean,
-    shareOfMemory: summarize(samples.map((rate, run) => (rate * bytesPerToken) / rates[run])).mean,
+    shareOfMemory: summarize(samples.map((sample, run) => (sample * bytesPerToken) / rates[run]))
+      .mean,
   }
 }
 

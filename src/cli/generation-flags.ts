@@ -137,8 +137,12 @@ function parseBackend(text: string): string {
 /** "kv=int8,head=f16": settings of a model as flags have them, for where several are wanted. */
 export function parseSettings(text: string): ModelFlags {
   const parsers: Readonly<Record<string, (value: string) => unknown>> = {
-    ...{ backend: parseBackend, head: parseHead, weights: parsePacking, kv: parseKv },
-    ...{ isa: (value: string) => value, threads: wholeNumber({ min: 1 }) },
+    backend: parseBackend,
+    head: parseHead,
+    weights: parsePacking,
+    kv: parseKv,
+    isa: String,
+    threads: wholeNumber({ min: 1 }),
   }
   const pairs = text.split(',').map((pair) => {
     const [name, value = ''] = pair.split('=')

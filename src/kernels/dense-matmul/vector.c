@@ -122,6 +122,7 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
                              const int32_t stripes, const float *x, int32_t step, int32_t token,
                              int32_t stripe) {
   const int32_t cols = c->i[2];
+  const int32_t is_exact = kind == HALVES || kind == FINITE_HALVES;
   const size_t stripe_floats = (size_t)cols * 16;
   const float *w32 = (const float *)c->p[1] + stripe * stripe_floats;
   const uint16_t *w16 = (const uint16_t *)c->p[1] + stripe * stripe_floats;
@@ -148,7 +149,6 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
       }
       for (int32_t t = 0; t < tokens; t++) {
         const f32x16 value = all16(x[t]);
-        const int32_t is_exact = kind == HALVES || kind == FINITE_HALVES;
         sum[s][t] = is_exact ? add_exact(sum[s][t], w, value) : sum[s][t] + w * value;
       }
     }
