@@ -2,7 +2,7 @@
 #ifndef BITNET_CPU_H
 #define BITNET_CPU_H
 
-#include "kernel.h"
+#include "../src/kernels/c/kernel.h"
 
 typedef struct {
   const kernel_table *table;

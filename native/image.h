@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernel.h"
+#include "../src/kernels/c/kernel.h"
 
 // Bytes at the start of a file that its checksum leaves out: a mark, and the checksum itself.
 #define IMAGE_UNCHECKED_BYTES 16

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "kernel.h"
+#include "../src/kernels/c/kernel.h"
 
 #define CACHE_LINE 64
 

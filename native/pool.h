@@ -4,7 +4,7 @@
 #ifndef BITNET_POOL_H
 #define BITNET_POOL_H
 
-#include "kernel.h"
+#include "../src/kernels/c/kernel.h"
 
 typedef struct pool pool;
 

@@ -40,7 +40,7 @@ const VARIANTS = {
 
 /**
  * What is fixed for every file. Contraction is off because the order and rounding of every float
- * operation is specified; see native/vec.h.
+ * operation is specified; see src/kernels/c/vec.h.
  */
 const FLAGS = [
   '-std=gnu11',
@@ -73,12 +73,12 @@ const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
  * page short of 4 GiB or, with 64-bit addresses, 16 GiB. Each is built with and without threads.
  */
 const RELAXED = {
-  source: 'native/variants/wasm-relaxed-simd.c',
+  source: 'src/kernels/c/variants/wasm-relaxed-simd.c',
   cpu: 'generic+simd128+relaxed_simd+bulk_memory',
 }
 const WASM_VARIANTS = {
   'wasm-simd': {
-    source: 'native/variants/wasm-simd.c',
+    source: 'src/kernels/c/variants/wasm-simd.c',
     cpu: 'generic+simd128+bulk_memory',
     bits: 32,
     maxMemory: 4294901760,
@@ -181,7 +181,7 @@ async function compileAll(target, build, sources, include) {
   }
   const jobs = [...sources, ...SHARED].map((source) => () => compile(source, []))
   for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
-    jobs.push(() => compile(`native/variants/${isa}.c`, flags))
+    jobs.push(() => compile(`src/kernels/c/variants/${isa}.c`, flags))
   }
   // The first one alone: it fills the compiler's cache of system libraries for the rest.
   const first = await jobs[0]()

@@ -30,6 +30,6 @@ export type {
   Timings,
   Usage,
 } from './generate/options.ts'
-export type { ModelConfig } from './model/config.ts'
+export type { ModelConfig } from './model/config/config.ts'
 export * from './ternary/index.ts'
 export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'

@@ -59,24 +59,28 @@ export type {
   Usage,
 } from './generate/options.ts'
 export type { DownloadProgress } from './hub/transfer-meter.ts'
-export type { ModelConfig } from './model/config.ts'
-export { readConfig } from './model/read-config.ts'
-export type { ImageReport } from './model/weight-images.ts'
-export { compareFiles } from './node/compare-files.ts'
+export type { ModelConfig } from './model/config/config.ts'
+export { readConfig } from './model/config/read-config.ts'
+export type { ImageReport } from './model/weights/weight-images.ts'
 export {
   type CompareShapesOptions,
   compareShapes,
   type ShapeComparison,
 } from './node/compare-shapes.ts'
-export { type ConversionOptions, convertFile } from './node/convert-file.ts'
-export { type EvaluateOptions, type EvaluationReport, evaluate } from './node/evaluate.ts'
+export {
+  type EvaluateOptions,
+  type EvaluationReport,
+  evaluate,
+} from './node/eval/evaluate-on-disk.ts'
+export { compareFiles } from './node/files/compare-files.ts'
+export { type ConversionOptions, convertFile } from './node/files/convert-file.ts'
 export {
   type ImageEntry,
   imageFolder,
   listImages,
   removeImages,
-} from './node/image/image-folder.ts'
-export { type ImageVerdict, verifyImages } from './node/image/verify-images.ts'
+} from './node/images/image-folder.ts'
+export { type ImageVerdict, verifyImages } from './node/images/verify-images.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL, type NodeLoadOptions } from './node/resolve-model.ts'

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { EMULATED, requiredBackends } from './backends.ts'
-import { buildReplayProgram, casesUpTo, writeReplayFile } from './replay-file.ts'
+import { EMULATED, requiredBackends } from './support/backends.ts'
+import { buildReplayProgram, casesUpTo, writeReplayFile } from './support/replay-file.ts'
 
 const run = promisify(execFile)
 

@@ -8,10 +8,10 @@ import type { Backend, Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../src/kernels/attention/layout.ts'
 import type { Command, DeviceBuffer, TernaryMatrix } from '../src/kernels/commands.ts'
-import { rotationTable, Seeded, stepWords } from '../src/kernels/conformance/cases.ts'
 import { packDense } from '../src/kernels/dense-matmul/layout.ts'
+import { rotationTable, Seeded, stepWords } from '../src/kernels/testing/conformance-cases.ts'
 import { padToTile } from '../src/ternary/index.ts'
-import { testBackends } from './backends.ts'
+import { testBackends } from './support/backends.ts'
 
 const dim = 160
 const ffnDim = 440

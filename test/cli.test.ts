@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { GenerateResult } from '../src/generate/options.ts'
-import { bitnet, buildProgram, hasEmbeddedModel, ROOT, startBitnet } from './built-program.ts'
+import {
+  bitnet,
+  buildProgram,
+  hasEmbeddedModel,
+  ROOT,
+  startBitnet,
+} from './support/built-program.ts'
 
 let folder: string
 beforeAll(async () => {

@@ -6,8 +6,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ComparisonReport } from '../src/cli/compare-report.ts'
-import { bitnet, buildProgram, hasEmbeddedModel } from './built-program.ts'
+import type { ComparisonReport } from '../src/cli/commands/compare/compare-report.ts'
+import { bitnet, buildProgram, hasEmbeddedModel } from './support/built-program.ts'
 
 let folder: string
 beforeAll(async () => {

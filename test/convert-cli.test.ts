@@ -15,9 +15,9 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import type { Surroundings } from '../src/cli/console/surroundings.ts'
 import { runCli } from '../src/cli/program.ts'
-import type { Surroundings } from '../src/cli/surroundings.ts'
-import { convertFile } from '../src/node/convert-file.ts'
+import { convertFile } from '../src/node/files/convert-file.ts'
 import { loadModel } from '../src/node/load-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convert-cli-'))

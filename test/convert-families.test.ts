@@ -14,10 +14,10 @@ import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import type { JsonObject, OpenedModel } from '../src/formats/model-file.ts'
 import { assembleModel } from '../src/generate/assemble-model.ts'
-import { readConfig } from '../src/model/read-config.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
-import { mastersFile, seededValues } from './family-model.ts'
-import { type Extras, huggingFaceShapes } from './family-shapes.ts'
+import { mastersFile, seededValues } from './support/family-model.ts'
+import { type Extras, huggingFaceShapes } from './support/family-shapes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convert-families-'))
 afterAll(() => rmSync(folder, { recursive: true }))

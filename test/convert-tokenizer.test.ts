@@ -8,8 +8,11 @@ import { tokenizerFilesOf } from '../src/convert/checkpoint-tokenizer.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import type { GgufFile, GgufValue } from '../src/formats/model-file.ts'
-import { readConfig } from '../src/model/read-config.ts'
-import { samplingFromGenerationConfig, samplingFromGguf } from '../src/model/sampling-defaults.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
+import {
+  samplingFromGenerationConfig,
+  samplingFromGguf,
+} from '../src/model/config/sampling-defaults.ts'
 import { tokenizerFromGguf } from '../src/tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../src/tokenizer/from-json.ts'
 

@@ -13,8 +13,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nativeVariants } from '../src/backends/native/native-backend.ts'
 import { BackendError } from '../src/errors.ts'
 import { ternaryCase } from '../src/kernels/ternary-matmul/cases.ts'
-import { EMULATED_X86, emulatedName, requiredBackends } from './backends.ts'
-import { buildReplayProgram, casesUpTo, writeReplayFile } from './replay-file.ts'
+import { EMULATED_X86, emulatedName, requiredBackends } from './support/backends.ts'
+import { buildReplayProgram, casesUpTo, writeReplayFile } from './support/replay-file.ts'
 
 const run = promisify(execFile)
 

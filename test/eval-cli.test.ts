@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EvalSample } from '../src/eval/evaluate.ts'
-import { bitnet, buildProgram, hasEmbeddedModel, startBitnet } from './built-program.ts'
-import { FakeHub } from './fake-hub.ts'
+import { bitnet, buildProgram, hasEmbeddedModel, startBitnet } from './support/built-program.ts'
+import { FakeHub } from './support/fake-hub.ts'
 
 const ITEMS = 150
 let folder = ''

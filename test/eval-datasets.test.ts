@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
 import { detokenized, wikitextPages } from '../src/eval/tasks/wikitext.ts'
-import { loadTask } from '../src/node/eval-datasets.ts'
+import { loadTask } from '../src/node/eval/datasets.ts'
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`fixtures/eval/${name}.parquet`, import.meta.url))

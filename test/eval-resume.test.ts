@@ -10,10 +10,10 @@ import { type EvalSample, evaluateTask, type LoadedTask } from '../src/eval/eval
 import { perplexity } from '../src/eval/perplexity.ts'
 import { choiceItem } from '../src/eval/task.ts'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
-import { MockEngine } from '../src/generate/mock-engine.ts'
-import { mockModel } from '../src/generate/mock-model.ts'
 import type { KvCache, RowBatch, ScoreTargets, TokenScores } from '../src/model/engine.ts'
-import { openJournal } from '../src/node/eval-journal.ts'
+import { openJournal } from '../src/node/eval/journal.ts'
+import { MockEngine } from './support/mock-engine.ts'
+import { mockModel } from './support/mock-model.ts'
 
 const ITEMS = 12
 const CHOICES = 3

@@ -4,7 +4,13 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { buildProgram, hasEmbeddedModel, type Outcome, ROOT, start } from './built-program.ts'
+import {
+  buildProgram,
+  hasEmbeddedModel,
+  type Outcome,
+  ROOT,
+  start,
+} from './support/built-program.ts'
 
 const FOLDER = join(ROOT, 'examples')
 

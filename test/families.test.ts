@@ -8,12 +8,12 @@ import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import { decodeDense, encodeDense } from '../src/formats/dense-codecs.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import type { GgufFile, JsonObject, SafetensorsFile } from '../src/formats/model-file.ts'
-import { Seeded } from '../src/kernels/conformance/cases.ts'
-import { configToRun } from '../src/model/config-to-run.ts'
+import { Seeded } from '../src/kernels/testing/conformance-cases.ts'
+import { configToRun } from '../src/model/config/config-to-run.ts'
 import { createDecoder } from '../src/model/decoder.ts'
-import { loadWeights } from '../src/model/weights.ts'
-import { testBackends } from './backends.ts'
-import { largestDifference, largestMagnitude, promptBatch } from './engine.ts'
+import { loadWeights } from '../src/model/weights/load-weights.ts'
+import { testBackends } from './support/backends.ts'
+import { largestDifference, largestMagnitude, promptBatch } from './support/engine.ts'
 import {
   ggufFile,
   interleaveHeads,
@@ -22,9 +22,9 @@ import {
   scaleRowGroups,
   seededValues,
   type Values,
-} from './family-model.ts'
-import { ggufName, huggingFaceShapes, type Sizes } from './family-shapes.ts'
-import { plainLogits } from './plain-decoder.ts'
+} from './support/family-model.ts'
+import { ggufName, huggingFaceShapes, type Sizes } from './support/family-shapes.ts'
+import { plainLogits } from './support/plain-decoder.ts'
 
 const IDS = [3, 17, 0, 39, 8, 8, 21, 5, 30, 11]
 

@@ -12,10 +12,10 @@ import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import type { CacheType } from '../src/kernels/commands.ts'
-import { readConfig } from '../src/model/read-config.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
-import { testBackends } from './backends.ts'
+import { testBackends } from './support/backends.ts'
 import {
   cosine,
   largestDifference,
@@ -23,9 +23,9 @@ import {
   openEngine,
   promptBatch,
   type TestEngine,
-} from './engine.ts'
-import { readNpy } from './npy.ts'
-import { plainLogits } from './plain-decoder.ts'
+} from './support/engine.ts'
+import { readNpy } from './support/npy.ts'
+import { plainLogits } from './support/plain-decoder.ts'
 
 interface GoldenCase {
   /** The prompt as text, in the chat format where it is a conversation. */

@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
-import type { HeadType } from '../src/model/dense-weights.ts'
+import type { HeadType } from '../src/model/weights/dense-weights.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
-import { testBackends } from './backends.ts'
-import { cosine, openEngine, promptBatch, type TestEngine } from './engine.ts'
+import { testBackends } from './support/backends.ts'
+import { cosine, openEngine, promptBatch, type TestEngine } from './support/engine.ts'
 
 interface GoldenCase {
   readonly ids: readonly number[]

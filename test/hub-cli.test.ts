@@ -8,8 +8,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { bitnet, buildProgram, hasEmbeddedModel, ROOT, startBitnet } from './built-program.ts'
-import { FakeHub } from './fake-hub.ts'
+import {
+  bitnet,
+  buildProgram,
+  hasEmbeddedModel,
+  ROOT,
+  startBitnet,
+} from './support/built-program.ts'
+import { FakeHub } from './support/fake-hub.ts'
 
 const REPO = 'some/model-gguf'
 const FILE = 'ggml-model-i2_s.gguf'

@@ -10,7 +10,7 @@ import { DownloadError } from '../src/errors.ts'
 import { USUAL_TUNING } from '../src/node/hub/download-file.ts'
 import type { HubSettings } from '../src/node/hub/hub-settings.ts'
 import { pullModel } from '../src/node/hub/pull-model.ts'
-import { FakeHub, type Fault } from './fake-hub.ts'
+import { FakeHub, type Fault } from './support/fake-hub.ts'
 
 const PIECE = 16 << 10
 const SIZE = 20 * PIECE + 777

@@ -6,10 +6,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type InspectFlags, runInspect } from '../src/cli/inspect.ts'
-import { hasEmbeddedModel, ROOT } from './built-program.ts'
-import { COMMIT, FakeHub } from './fake-hub.ts'
-import { mockSurroundings } from './mock-language-model.ts'
+import { type InspectFlags, runInspect } from '../src/cli/commands/inspect/inspect.ts'
+import { hasEmbeddedModel, ROOT } from './support/built-program.ts'
+import { COMMIT, FakeHub } from './support/fake-hub.ts'
+import { mockSurroundings } from './support/mock-language-model.ts'
 
 const TINY = join(ROOT, 'test', 'fixtures', 'tiny', 'bitnet-packed')
 /** One request of a header. */

@@ -9,8 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { USUAL_TUNING } from '../src/node/hub/download-file.ts'
 import { type HubSettings, readHubSettings } from '../src/node/hub/hub-settings.ts'
 import { pullModel } from '../src/node/hub/pull-model.ts'
-import { COMMIT, FakeHub } from './fake-hub.ts'
-import { RecordingProxy } from './recording-proxy.ts'
+import { COMMIT, FakeHub } from './support/fake-hub.ts'
+import { RecordingProxy } from './support/recording-proxy.ts'
 
 const PIECE = 16 << 10
 const SIZE = 8 * PIECE + 77

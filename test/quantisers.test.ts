@@ -10,10 +10,10 @@ import { decodeDense } from '../src/formats/dense-codecs.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import type { JsonObject, SafetensorsFile, TensorInfo } from '../src/formats/model-file.ts'
 import { openTernary } from '../src/formats/ternary/index.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
 import { createDecoder } from '../src/model/decoder.ts'
-import { readConfig } from '../src/model/read-config.ts'
-import { loadWeights } from '../src/model/weights.ts'
-import { largestDifference, promptBatch } from './engine.ts'
+import { loadWeights } from '../src/model/weights/load-weights.ts'
+import { largestDifference, promptBatch } from './support/engine.ts'
 
 const path = fileURLToPath(
   new URL('fixtures/quantisers/init-and-logits.safetensors', import.meta.url),

@@ -2,9 +2,9 @@
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
-import { choosePacking } from '../src/model/ternary-packing.ts'
-import { testBackends } from './backends.ts'
-import { openEngine, promptBatch } from './engine.ts'
+import { choosePacking } from '../src/model/weights/ternary-packing.ts'
+import { testBackends } from './support/backends.ts'
+import { openEngine, promptBatch } from './support/engine.ts'
 
 const folder = fileURLToPath(new URL('fixtures/tiny/bitnet-packed', import.meta.url))
 const ids = [507, 201, 225, 307, 179, 253, 127]

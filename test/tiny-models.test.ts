@@ -11,12 +11,18 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
-import { readConfig } from '../src/model/read-config.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
-import { testBackends } from './backends.ts'
-import { cosine, largestDifference, largestMagnitude, openEngine, promptBatch } from './engine.ts'
-import { readNpy } from './npy.ts'
-import { plainLogits } from './plain-decoder.ts'
+import { testBackends } from './support/backends.ts'
+import {
+  cosine,
+  largestDifference,
+  largestMagnitude,
+  openEngine,
+  promptBatch,
+} from './support/engine.ts'
+import { readNpy } from './support/npy.ts'
+import { plainLogits } from './support/plain-decoder.ts'
 
 /** Float32 sums of transformers and of the plain decoder run in different orders. */
 const PLAIN_TOLERANCE = 2e-4

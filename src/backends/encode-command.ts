@@ -20,7 +20,7 @@ const INTEGERS = 12
 const FLOATS = 2
 const SLOTS = 1 + POINTERS + INTEGERS + FLOATS
 
-/** The order of the enum in native/kernel.h. */
+/** The order of the enum in kernels/c/kernel.h. */
 const OPERATIONS = [
   'embed',
   'gather-rows',

@@ -3,7 +3,7 @@
  * tokens per second into bytes per second, multiply-accumulates per second and joules.
  */
 import type { DenseMatrix } from '../kernels/commands.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import {
   type DecoderWeights,
   EXACT_STRIPES,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { testBackends } from '../../test/backends.ts'
+import { testBackends } from '../../test/support/backends.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
 import { CACHE_TYPES } from '../kernels/attention/layout.ts'

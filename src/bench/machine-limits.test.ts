@@ -3,7 +3,7 @@
  * two operations, that rates follow from the clock, and that nothing stays allocated can.
  */
 import { expect, test } from 'vitest'
-import { testBackends } from '../../test/backends.ts'
+import { testBackends } from '../../test/support/backends.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { measureLimits } from './machine-limits.ts'
 

@@ -26,9 +26,9 @@ export interface LimitOptions {
   readonly now?: () => number
 }
 
-/** Bytes of a task of read-bytes: READ_PIECE in native/read-bytes.c. */
+/** Bytes of a task of read-bytes: READ_PIECE in kernels/c/read-bytes.c. */
 export const READ_PIECE = 1 << 20
-/** PEAK_PRODUCTS in native/peak-dot.c. */
+/** PEAK_PRODUCTS in kernels/c/peak-dot.c. */
 const PEAK_PRODUCTS = 1 << 20
 /** A task's result, of either operation; also the longest operand. */
 export const VECTOR_BYTES = 64

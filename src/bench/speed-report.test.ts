@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { DeviceBuffer } from '../kernels/commands.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import type { DecoderWeights, LayerWeights } from '../model/forward.ts'
 import { costsOf, denseBytes, type ModelCosts, passBytes } from './costs.ts'
 import { arithmeticEnergy, macEnergy, PICOJOULES } from './energy.ts'

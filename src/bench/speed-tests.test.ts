@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../errors.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine, RowBatch } from '../model/engine.ts'
 import {
   type MeasuredTest,

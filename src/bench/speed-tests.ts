@@ -5,7 +5,7 @@
  * no text ends early, and every run has exactly the tokens that its name says.
  */
 import { UsageError } from '../errors.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine, KvCache } from '../model/engine.ts'
 
 export interface SpeedTest {

@@ -1,6 +1,6 @@
 /** Reading a model's weights on whatever this machine has; see machine-limits.test.ts. */
 import { expect, test } from 'vitest'
-import { testBackends } from '../../test/backends.ts'
+import { testBackends } from '../../test/support/backends.ts'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import type { DecoderWeights } from '../model/forward.ts'

@@ -3,7 +3,7 @@
  * imported, so that no command waits for the modules of the others.
  */
 import type { Command } from 'commander'
-import type { Surroundings } from './surroundings.ts'
+import type { Surroundings } from './console/surroundings.ts'
 
 /** From a command to a commander action, which returns nothing: its exit code is kept elsewhere. */
 export type KeepExitCode = <A extends unknown[]>(
@@ -22,7 +22,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'generate',
     description: 'continue a text, or answer a conversation',
     async define(command, keep) {
-      const { addGenerateCommand, runGenerate } = await import('./generate.ts')
+      const { addGenerateCommand, runGenerate } = await import('./commands/generate/generate.ts')
       addGenerateCommand(command, (flags) => keep(runGenerate)(flags))
     },
   },
@@ -30,7 +30,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'chat',
     description: 'talk with the model',
     async define(command, keep) {
-      const { addChatCommand, runChat } = await import('./chat.ts')
+      const { addChatCommand, runChat } = await import('./commands/chat/chat.ts')
       addChatCommand(command, (flags) => keep(runChat)(flags))
     },
   },
@@ -38,7 +38,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'bench',
     description: 'measure speed and memory',
     async define(command, keep) {
-      const { addBenchCommand, runBench } = await import('./bench.ts')
+      const { addBenchCommand, runBench } = await import('./commands/bench/bench.ts')
       addBenchCommand(command, (flags) => keep(runBench)(flags))
     },
   },
@@ -46,7 +46,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'compare',
     description: 'the same architecture in FP16, int8 and ternary weights, side by side',
     async define(command, keep) {
-      const { addCompareCommand, runCompare } = await import('./compare.ts')
+      const { addCompareCommand, runCompare } = await import('./commands/compare/compare.ts')
       addCompareCommand(command, (models, flags) => keep(runCompare)(models, flags))
     },
   },
@@ -54,7 +54,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'embed',
     description: 'turn texts into vectors, and compare them',
     async define(command, keep) {
-      const { addEmbedCommand, runEmbed } = await import('./embed.ts')
+      const { addEmbedCommand, runEmbed } = await import('./commands/embed/embed.ts')
       addEmbedCommand(command, (flags) => keep(runEmbed)(flags))
     },
   },
@@ -62,7 +62,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'eval',
     description: 'measure accuracy on tasks',
     async define(command, keep) {
-      const { addEvalCommand, runEval } = await import('./eval.ts')
+      const { addEvalCommand, runEval } = await import('./commands/eval/eval.ts')
       addEvalCommand(command, (flags) => keep(runEval)(flags))
     },
   },
@@ -70,7 +70,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'perplexity',
     description: 'measure how well a model predicts a text',
     async define(command, keep) {
-      const { addPerplexityCommand, runPerplexity } = await import('./perplexity.ts')
+      const { addPerplexityCommand, runPerplexity } = await import(
+        './commands/perplexity/perplexity.ts'
+      )
       addPerplexityCommand(command, (file, flags) => keep(runPerplexity)(file, flags))
     },
   },
@@ -78,7 +80,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'inspect',
     description: 'show what is in a model, here or at the hub',
     async define(command, keep) {
-      const { addInspectCommand, runInspect } = await import('./inspect.ts')
+      const { addInspectCommand, runInspect } = await import('./commands/inspect/inspect.ts')
       addInspectCommand(command, (source, flags) => keep(runInspect)(source, flags))
     },
   },
@@ -86,7 +88,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'pull',
     description: 'fetch a model into the cache',
     async define(command, keep) {
-      const { addPullCommand, runPull } = await import('./pull.ts')
+      const { addPullCommand, runPull } = await import('./commands/pull/pull.ts')
       addPullCommand(command, (name, flags) => keep(runPull)(name, flags))
     },
   },
@@ -94,7 +96,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'models',
     description: 'list the models with short names',
     async define(command, keep) {
-      const { addModelsCommand, runModels } = await import('./models.ts')
+      const { addModelsCommand, runModels } = await import('./commands/models/models.ts')
       addModelsCommand(command, (flags) => keep(runModels)(flags))
     },
   },
@@ -102,7 +104,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'cache',
     description: 'list, remove or check what was fetched',
     async define(command, keep) {
-      const { addCacheCommand, runCache } = await import('./cache.ts')
+      const { addCacheCommand, runCache } = await import('./commands/cache/cache.ts')
       addCacheCommand(command, (action, names, flags) => keep(runCache)(action, names, flags))
     },
   },
@@ -110,7 +112,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'doctor',
     description: 'show what runs on this machine, and how fast',
     async define(command, keep) {
-      const { addDoctorCommand, runDoctor } = await import('./doctor.ts')
+      const { addDoctorCommand, runDoctor } = await import('./commands/doctor/doctor.ts')
       addDoctorCommand(command, (flags) => keep(runDoctor)(flags))
     },
   },
@@ -118,7 +120,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'convert',
     description: 'write a model as GGUF or safetensors, or compare two',
     async define(command, keep) {
-      const { addConvertCommand, runConvert } = await import('./convert.ts')
+      const { addConvertCommand, runConvert } = await import('./commands/convert/convert.ts')
       addConvertCommand(command, (source, target, flags) => keep(runConvert)(source, target, flags))
     },
   },

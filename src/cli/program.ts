@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { COMMANDS, type KeepExitCode } from './command-list.ts'
-import { isAbort, reportFailure } from './failure.ts'
-import { EXIT, type Surroundings } from './surroundings.ts'
+import { isAbort, reportFailure } from './console/failure.ts'
+import { EXIT, type Surroundings } from './console/surroundings.ts'
 
 const EXAMPLES = `
 Examples:

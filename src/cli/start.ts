@@ -2,13 +2,13 @@
  * What `npm start` runs. With a terminal: a chat with the embedded model. Without one: a Japanese and
  * an English sample, with their speed.
  */
-import { runChat } from './chat.ts'
-import { isAbort, reportFailure } from './failure.ts'
-import { generateOne } from './generate.ts'
-import { loadFlaggedModel } from './generation-flags.ts'
-import { runInProcess } from './process.ts'
-import { EXIT, interruption, type Surroundings } from './surroundings.ts'
-import { writeLine } from './terminal.ts'
+import { runChat } from './commands/chat/chat.ts'
+import { generateOne } from './commands/generate/generate.ts'
+import { isAbort, reportFailure } from './console/failure.ts'
+import { runInProcess } from './console/process.ts'
+import { EXIT, interruption, type Surroundings } from './console/surroundings.ts'
+import { writeLine } from './console/terminal.ts'
+import { loadFlaggedModel } from './flags/generation-flags.ts'
 
 const SAMPLES: readonly string[] = [
   'むかしむかし、あるところに、',

@@ -4,7 +4,7 @@
 import type { Backend } from '../backends/backend.ts'
 import type { ModelCosts } from '../bench/costs.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
-import { randomWeights } from '../model/random-weights.ts'
+import { randomWeights } from '../model/weights/random-weights.ts'
 import type { Column, WeightMemory } from './columns.ts'
 
 export interface Contender {

@@ -5,8 +5,8 @@
  */
 import { fillBuffer } from '../bench/fill-buffer.ts'
 import { type Summary, summarize } from '../bench/statistics.ts'
+import { DecoderCache } from '../model/cache/kv-cache.ts'
 import type { KvCache } from '../model/engine.ts'
-import { DecoderCache } from '../model/kv-cache.ts'
 import type { Contender, RunningContender } from './contender.ts'
 
 export interface MeasureOptions {

@@ -4,7 +4,7 @@
  */
 import { UsageError } from '../errors.ts'
 import type { GgufFile, JsonObject, SafetensorsFile } from '../formats/model-file.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { familyFields, shortest } from './family-metadata.ts'
 import { isGemma } from './named-tensors.ts'
 

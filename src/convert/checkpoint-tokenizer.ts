@@ -5,7 +5,7 @@
  */
 import { FormatError } from '../errors.ts'
 import type { GgufFile, JsonObject } from '../formats/model-file.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { byteLevelParts } from '../tokenizer/byte-level-json.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readPreTokenizer } from '../tokenizer/from-gguf.ts'

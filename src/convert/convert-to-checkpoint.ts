@@ -20,7 +20,7 @@ import {
   packHfTensor,
   widestScaleType,
 } from '../formats/ternary/index.ts'
-import { readConfig } from '../model/read-config.ts'
+import { readConfig } from '../model/config/read-config.ts'
 import { checkpointConfig, defaultLinearClass, type LinearClass } from './checkpoint-config.ts'
 import { checkpointShards, shardNames } from './checkpoint-shards.ts'
 import { tokenizerFilesOf } from './checkpoint-tokenizer.ts'

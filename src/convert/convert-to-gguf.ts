@@ -10,7 +10,7 @@ import { LossMeter } from '../formats/loss-meter.ts'
 import type { TernaryTensor } from '../formats/model-file.ts'
 import { tensorByteLength } from '../formats/tensor-types.ts'
 import { encodeTernary, storedScale } from '../formats/ternary/index.ts'
-import { readConfig } from '../model/read-config.ts'
+import { readConfig } from '../model/config/read-config.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
 import {
   ggufArchitecture,

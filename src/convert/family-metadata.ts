@@ -4,9 +4,9 @@
  */
 import { UsageError } from '../errors.ts'
 import type { JsonObject } from '../formats/model-file.ts'
-import type { LocalAttention, ModelConfig } from '../model/config.ts'
-import { type RopeScaling, yarnAttentionFactor } from '../model/rope-scaling.ts'
-import { YARN_TURNS } from '../model/rope-scaling-fields.ts'
+import type { LocalAttention, ModelConfig } from '../model/config/config.ts'
+import { type RopeScaling, yarnAttentionFactor } from '../model/config/rope-scaling.ts'
+import { YARN_TURNS } from '../model/config/rope-scaling-fields.ts'
 import type { MetadataEntry } from './gguf-vocabulary.ts'
 import { isGemma } from './named-tensors.ts'
 

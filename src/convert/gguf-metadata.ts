@@ -11,7 +11,7 @@ import type {
   SafetensorsFile,
   TokenizerFiles,
 } from '../formats/model-file.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { f32, familyMetadata, text, u32 } from './family-metadata.ts'
 import { type MetadataEntry, vocabularyKeys } from './gguf-vocabulary.ts'

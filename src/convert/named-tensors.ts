@@ -2,9 +2,9 @@
  * The tensors of a decoder in the order in which they are used, each with its names in GGUF files and checkpoints.
  */
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
-import type { ModelConfig } from '../model/config.ts'
-import { layerTensorNames, modelTensorNames } from '../model/tensor-names.ts'
-import { type MatrixPart, planWeights } from '../model/weight-plan.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import { layerTensorNames, modelTensorNames } from '../model/weights/tensor-names.ts'
+import { type MatrixPart, planWeights } from '../model/weights/weight-plan.ts'
 
 export interface NamedTensor {
   /** Its name in a GGUF file. */

@@ -5,7 +5,7 @@
 import { UsageError } from '../errors.ts'
 import type { ModelFile, TernaryTensor } from '../formats/model-file.ts'
 import { isTernaryAlready, openTernary } from '../formats/ternary/index.ts'
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { halfRows, interleavedRows } from './head-order.ts'
 import type { NamedTensor } from './named-tensors.ts'
 

@@ -1,6 +1,6 @@
 /** Which tokens of a request are scored, by both rules, and the windows over long texts. */
 import { describe, expect, test } from 'vitest'
-import { AB, BOS, ByteTokenizer } from '../generate/mock-engine.ts'
+import { AB, BOS, ByteTokenizer } from '../../test/support/mock-engine.ts'
 import { type EncodingRules, encodeRequest, rollingWindows } from './encode-request.ts'
 
 const tokenizer = new ByteTokenizer()

@@ -3,7 +3,7 @@
  * ones an item gets depends on the seed and on its place alone, so that a part of a task, or one that
  * was resumed, has the same prompts as the whole.
  */
-import { Random } from '../generate/random.ts'
+import { Random } from '../generate/sample/random.ts'
 import type { EvalTask, TaskItem } from './task.ts'
 
 const BETWEEN = '\n\n'

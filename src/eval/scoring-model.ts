@@ -1,7 +1,7 @@
 /** What evaluation needs of a loaded model: its engine, and the right to run it. */
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { Runtime } from '../generate/runtime.ts'
+import { Runtime } from '../generate/schedule/runtime.ts'
 import type { DecodeEngine } from '../model/engine.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 

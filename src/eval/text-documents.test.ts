@@ -1,8 +1,8 @@
 /** How a text becomes documents: packed ones cross borders, conversations become messages. */
 import { describe, expect, test } from 'vitest'
+import { ByteTokenizer, MockEngine } from '../../test/support/mock-engine.ts'
+import { mockModel } from '../../test/support/mock-model.ts'
 import { UsageError } from '../errors.ts'
-import { ByteTokenizer, MockEngine } from '../generate/mock-engine.ts'
-import { mockModel } from '../generate/mock-model.ts'
 import { conversationOf } from './conversation-text.ts'
 import { perplexity } from './perplexity.ts'
 import { documentsOf } from './text-documents.ts'

@@ -5,17 +5,17 @@
 import type { Backend } from '../backends/backend.ts'
 import type { BackendOptions } from '../backends/open-portable.ts'
 import type { ModelFile, OpenedModel } from '../formats/model-file.ts'
-import type { ModelConfig } from '../model/config.ts'
-import { configToRun } from '../model/config-to-run.ts'
-import { createDecoder, type Decoder } from '../model/decoder.ts'
-import { estimateMemory } from '../model/memory-estimate.ts'
+import { estimateMemory } from '../model/cache/memory-estimate.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import { configToRun } from '../model/config/config-to-run.ts'
 import {
   type SamplingDefaults,
   samplingFromGenerationConfig,
   samplingFromGguf,
-} from '../model/sampling-defaults.ts'
-import type { ImageReport, WeightImages } from '../model/weight-images.ts'
-import { type LoadedWeights, loadWeights } from '../model/weights.ts'
+} from '../model/config/sampling-defaults.ts'
+import { createDecoder, type Decoder } from '../model/decoder.ts'
+import { type LoadedWeights, loadWeights } from '../model/weights/load-weights.ts'
+import type { ImageReport, WeightImages } from '../model/weights/weight-images.ts'
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../tokenizer/from-json.ts'
 import { tokenizerFromModelFile } from '../tokenizer/from-model-file.ts'

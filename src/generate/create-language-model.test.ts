@@ -1,9 +1,9 @@
 // Generation from prompt to result, on a mock engine: what ends it, what is counted, what is freed.
 import { describe, expect, test } from 'vitest'
+import { answers, BOS, ByteTokenizer, EOT, MockEngine } from '../../test/support/mock-engine.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { createLanguageModel } from './create-language-model.ts'
 import type { LanguageModel } from './language-model.ts'
-import { answers, BOS, ByteTokenizer, EOT, MockEngine } from './mock-engine.ts'
 
 const backend = { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' }
 const memory = { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 }

@@ -2,12 +2,11 @@
  * Puts an engine and a tokenizer together into what a program uses.
  */
 
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine } from '../model/engine.ts'
-import type { ImageReport } from '../model/weight-images.ts'
+import type { ImageReport } from '../model/weights/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
-import { generateBatch, validateBatchOptions } from './batch.ts'
-import { CachedChatSession } from './chat-session.ts'
+import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts, validateEmbedding } from './embed.ts'
 import { runSequences } from './generate.ts'
 import type {
@@ -18,10 +17,11 @@ import type {
   ModelMemory,
   Prompt,
 } from './language-model.ts'
-import { openGuesser } from './open-guesser.ts'
 import type { BackendReport, GenerateOptions, GenerateResult, Generation } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
-import { Runtime } from './runtime.ts'
+import { generateBatch, validateBatchOptions } from './schedule/batch.ts'
+import { Runtime } from './schedule/runtime.ts'
+import { openGuesser } from './speculate/open-guesser.ts'
 import { resolveOptions, type SamplingSettings } from './validate-options.ts'
 
 interface LanguageModelParts {

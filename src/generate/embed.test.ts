@@ -1,8 +1,8 @@
 /** Embedding on a mock engine, whose vectors are a function of all tokens so far. */
 import { describe, expect, test } from 'vitest'
+import { MockEngine } from '../../test/support/mock-engine.ts'
+import { mockModel } from '../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import { MockEngine } from './mock-engine.ts'
-import { mockModel } from './mock-model.ts'
 
 const TEXTS = ['a cat', 'a much longer text than the others', 'b', 'a cat', 'the sea was calm']
 

@@ -6,7 +6,7 @@ import { ContextOverflowError, UsageError } from '../errors.ts'
 import type { RowBatch } from '../model/engine.ts'
 import { padToTile } from '../ternary/index.ts'
 import type { EmbedOptions } from './language-model.ts'
-import type { Runtime } from './runtime.ts'
+import type { Runtime } from './schedule/runtime.ts'
 
 /** A text on its way: where its vector goes, and its tokens. */
 interface Item {

@@ -5,9 +5,9 @@
  * does not change what they say.
  */
 import type { DecodeEngine, KvCache, RowBatch } from '../model/engine.ts'
-import type { PassLock } from './pass-lock.ts'
-import type { Sequence } from './sequence.ts'
-import { guessCost } from './speculation.ts'
+import type { PassLock } from './schedule/pass-lock.ts'
+import type { Sequence } from './schedule/sequence.ts'
+import { guessCost } from './speculate/speculation.ts'
 
 /** Most guesses in one pass of all sequences: each has a row of logits of its own. */
 const MAX_GUESSES = 64

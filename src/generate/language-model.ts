@@ -2,8 +2,8 @@
  * The model as a program sees it: text in, text out. Made by `loadModel`.
  */
 import type { CacheType } from '../kernels/commands.ts'
-import type { ModelConfig } from '../model/config.ts'
-import type { ImageReport } from '../model/weight-images.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import type { ImageReport } from '../model/weights/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type {
   BackendReport,

@@ -3,7 +3,7 @@
  * {@link GenerateResult} as it is.
  */
 
-import type { ModelConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 
 /** How the next token is drawn. Unset fields take the model's own defaults. */

@@ -1,6 +1,6 @@
 // Stop strings: where text is cut, what is held back, and independence of how the text comes.
 import { describe, expect, test } from 'vitest'
-import { Random } from './random.ts'
+import { Random } from './sample/random.ts'
 import { StopStrings } from './stop-strings.ts'
 
 function run(stops: string[], pieces: string[]): { emitted: string[]; stopped: boolean } {

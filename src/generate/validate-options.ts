@@ -3,7 +3,7 @@
  */
 import { UsageError } from '../errors.ts'
 import type { DraftModel, GenerateOptions, SamplingOptions } from './options.ts'
-import { freshSeed } from './random.ts'
+import { freshSeed } from './sample/random.ts'
 
 /** Tokens generated when the caller names no number. */
 const DEFAULT_MAX_TOKENS = 256

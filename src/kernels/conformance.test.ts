@@ -4,11 +4,11 @@
  * changed all show as a difference.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { testBackends } from '../../test/backends.ts'
-import { conformanceCases, GUARD, type Results, runCase } from '../../test/conformance.ts'
+import { testBackends } from '../../test/support/backends.ts'
+import { conformanceCases, GUARD, type Results, runCase } from '../../test/support/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import type { CaseArray, CaseData } from './conformance/cases.ts'
 import { operationNames } from './registry.ts'
+import type { CaseArray, CaseData } from './testing/conformance-cases.ts'
 
 /** Differences that are shown; the rest are counted. */
 const SHOWN = 5

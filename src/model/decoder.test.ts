@@ -1,14 +1,14 @@
 /** The decoder on a small dense model: what a pass accepts, and that batching changes no bit. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { plainLogits } from '../../test/plain-decoder.ts'
-import { smallModel } from '../../test/small-model.ts'
+import { plainLogits } from '../../test/support/plain-decoder.ts'
+import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
+import { readConfig } from './config/read-config.ts'
 import { createDecoder, type Decoder, type DecoderOptions } from './decoder.ts'
 import type { KvCache, RowBatch } from './engine.ts'
-import { readConfig } from './read-config.ts'
-import { loadWeights } from './weights.ts'
+import { loadWeights } from './weights/load-weights.ts'
 
 const file = smallModel()
 const config = readConfig(file)

@@ -8,10 +8,10 @@ import { type CacheType, type DeviceBuffer, STEP_WORDS } from '../kernels/comman
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
-import type { ModelConfig } from './config.ts'
+import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './cache/kv-cache.ts'
+import type { ModelConfig } from './config/config.ts'
 import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 import { type Activations, type DecoderWeights, forward } from './forward.ts'
-import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './kv-cache.ts'
 import { ProgramCache } from './program-cache.ts'
 import { Rotations } from './rotations.ts'
 

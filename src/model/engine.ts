@@ -1,7 +1,7 @@
 /**
  * The decoder as the generation loop sees it: token rows in, logits out. It knows nothing of text.
  */
-import type { ModelConfig } from './config.ts'
+import type { ModelConfig } from './config/config.ts'
 
 /** Keys and values of up to `slots` sequences, `capacity` positions each. */
 export interface KvCache {

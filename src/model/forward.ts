@@ -22,7 +22,7 @@ import type {
   RowRange,
   TernaryMatrix,
 } from '../kernels/commands.ts'
-import type { ModelConfig } from './config.ts'
+import type { ModelConfig } from './config/config.ts'
 
 /** A projection's weights; the kind decides how its input is prepared. */
 export type LinearWeights =

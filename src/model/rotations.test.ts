@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
-import { pairFrequencies } from './rope-scaling.ts'
+import { pairFrequencies } from './config/rope-scaling.ts'
 import { Rotations, rotationTable } from './rotations.ts'
 
 describe('the table', () => {

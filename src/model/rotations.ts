@@ -5,7 +5,7 @@
  */
 import type { DeviceBuffer } from '../kernels/commands.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
-import { pairFrequencies, type RopeScaling } from './rope-scaling.ts'
+import { pairFrequencies, type RopeScaling } from './config/rope-scaling.ts'
 
 /** cos, then sin, (positions, 2, headDim / 2). */
 export function rotationTable(

@@ -4,8 +4,8 @@
  */
 import { openBackend } from '../backends/select.ts'
 import { type LoadedEngine, openEngine } from '../generate/assemble-model.ts'
-import { configToRun } from '../model/config-to-run.ts'
-import { weightImages } from './image/image-store.ts'
+import { configToRun } from '../model/config/config-to-run.ts'
+import { weightImages } from './images/image-store.ts'
 import { openModelFile } from './open-model.ts'
 import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
 

@@ -5,7 +5,7 @@
 import { openBackend } from '../backends/select.ts'
 import { assembleModel } from '../generate/assemble-model.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { weightImages } from './image/image-store.ts'
+import { weightImages } from './images/image-store.ts'
 import { openModelFile } from './open-model.ts'
 import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
 

@@ -9,7 +9,7 @@ import { FormatError, ModelNotFoundError } from '../errors.ts'
 import { memorySink } from '../formats/byte-sink.ts'
 import { writeGguf } from '../formats/gguf/index.ts'
 import { writeSafetensors } from '../formats/safetensors/index.ts'
-import { openFileSource } from './file-source.ts'
+import { openFileSource } from './files/file-source.ts'
 import { openModelFile } from './open-model.ts'
 
 let root = ''

@@ -13,7 +13,7 @@ import {
   openGguf,
   openModelFolder,
 } from '../formats/model-folder.ts'
-import { openFileSource } from './file-source.ts'
+import { openFileSource } from './files/file-source.ts'
 
 /**
  * @param path a .gguf or .safetensors file, or a folder

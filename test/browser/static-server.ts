@@ -8,7 +8,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import { ROOT } from '../built-program.ts'
+import { ROOT } from '../support/built-program.ts'
 
 const require = createRequire(import.meta.url)
 

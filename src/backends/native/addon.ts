@@ -15,7 +15,7 @@ export interface ProgramHandle {
   readonly [programBrand]: true
 }
 
-/** At least sizeof(sparse_source) in native/kernel.h. */
+/** At least sizeof(sparse_source) in kernels/c/kernel.h. */
 export const SOURCE_BYTES = 64
 
 export interface Addon {

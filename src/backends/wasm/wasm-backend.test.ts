@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { buildProgram } from '../../../test/built-program.ts'
+import { buildProgram } from '../../../test/support/built-program.ts'
 import type { Command } from '../../kernels/commands.ts'
 import type { Backend } from '../backend.ts'
 import { LinearMemory } from './linear-memory.ts'

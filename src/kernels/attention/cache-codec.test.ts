@@ -1,7 +1,7 @@
 /** What goes into a KV cache comes out again, as near as its type can hold it, and nowhere else. */
 import { describe, expect, test } from 'vitest'
 import type { CacheType } from '../commands.ts'
-import { Seeded } from '../conformance/cases.ts'
+import { Seeded } from '../testing/conformance-cases.ts'
 import {
   type CacheMemory,
   emptyVector,

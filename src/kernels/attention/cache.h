@@ -2,7 +2,7 @@
 #ifndef BITNET_ATTENTION_CACHE_H
 #define BITNET_ATTENTION_CACHE_H
 
-#include "../../../native/vec.h"
+#include "../c/vec.h"
 
 #define ATTENTION_CHUNK 256
 // Positions of a block of keys.

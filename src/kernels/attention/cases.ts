@@ -4,7 +4,13 @@
  */
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheType } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  Seeded,
+  stale,
+  stepWords,
+} from '../testing/conformance-cases.ts'
 import { type CacheMemory, writeVector } from './cache-codec.ts'
 import { CACHE_TYPES, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 

@@ -5,7 +5,7 @@
 // Few rows over a long context are split into chunks of positions that any thread may take; the
 // second phase merges them in order, which gives the same bits as one thread going through them. Many
 // rows of a prompt go in blocks that share their way through the cache.
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 #include "attend-chunk.h"
 
 INLINE int32_t attention_chunks(const command *c, int32_t row) {

@@ -3,7 +3,7 @@
 #ifndef BITNET_ATTENTION_WASM_QUARTERS_H
 #define BITNET_ATTENTION_WASM_QUARTERS_H
 
-#include "../../../native/wasm-simd.h"
+#include "../c/wasm-simd.h"
 #include "cache.h"
 
 // One quarter: sum[g] += element i * x[g][i] for i below n, elements `stride` bytes apart. `seen` gathers

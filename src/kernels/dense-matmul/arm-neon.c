@@ -1,6 +1,6 @@
 // The int8 product without a dot product instruction: bytes are multiplied into int16 lanes and added
 // to int32 lanes in pairs at once, because two products of -128 by -128 would not fit an int16.
-#include "../../../native/arm-neon.h"
+#include "../c/arm-neon.h"
 #include "dense-matmul.h"
 
 // Six sums of four registers each, of 32.

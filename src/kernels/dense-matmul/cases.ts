@@ -1,6 +1,6 @@
 /** Cases of dense-matmul: each type at the edges of a stripe and at a slice of 2B-4T's head. */
 import type { DenseType } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
+import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 import { packDense } from './layout.ts'
 import { MAX_INT8_COLS } from './reference.ts'
 

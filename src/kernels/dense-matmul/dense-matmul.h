@@ -9,9 +9,9 @@
 #ifndef BITNET_DENSE_MATMUL_H
 #define BITNET_DENSE_MATMUL_H
 
-#include "../../../native/kernel.h"
-#include "../../../native/token-blocks.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/token-blocks.h"
+#include "../c/vec.h"
 
 // One token as the int8 product reads it: the planes hi and lo, then this.
 typedef struct {

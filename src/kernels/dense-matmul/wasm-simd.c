@@ -3,7 +3,7 @@
 // Seen as 16-bit lanes, a row's word holds columns 0 and 2 in the low bytes of its two halves and columns
 // 1 and 3 above them, so shifts give two operands of a row each. Activations of 16 bits are put together
 // to match.
-#include "../../../native/wasm-simd.h"
+#include "../c/wasm-simd.h"
 #include "dense-matmul.h"
 
 #define DENSE_TOKENS 3

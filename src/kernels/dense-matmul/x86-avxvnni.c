@@ -1,5 +1,5 @@
 // The int8 product with vpdpbusd on 256-bit registers: half a group of four columns of 16 rows each.
-#include "../../../native/avx-vnni.h"
+#include "../c/avx-vnni.h"
 
 #include "dense-matmul.h"
 

@@ -1,7 +1,13 @@
 /** Cases of embed: every storage type, rows at both ends of a stripe, repeated tokens. */
 import type { DenseType } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded, stale, stepWords } from '../conformance/cases.ts'
 import { hasRowScales, packDense } from '../dense-matmul/layout.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  Seeded,
+  stale,
+  stepWords,
+} from '../testing/conformance-cases.ts'
 
 function embedCase(type: DenseType, vocab: number, cols: number, tokens: number[]): KernelCase {
   return {

@@ -1,7 +1,7 @@
 /** Table rows by token. */
 import { expect, test } from 'vitest'
-import { stepWords } from '../conformance/cases.ts'
 import { packDense } from '../dense-matmul/layout.ts'
+import { stepWords } from '../testing/conformance-cases.ts'
 import { embed } from './reference.ts'
 
 test('each row of the output is its token row, decoded', () => {

@@ -1,7 +1,7 @@
 // Rows of a dense matrix, decoded; see reference.ts.
 // p: step, data, scales, out; last the source of the low nibbles · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table · f: a factor
-#include "../../../native/kernel.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/vec.h"
 
 // Tiles of an int4 stripe whose low nibbles are copied at once: 16 KiB.
 #define EMBED_TILES 256

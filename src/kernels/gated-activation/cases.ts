@@ -1,6 +1,12 @@
 /** Cases of gated-activation: all activations, odd widths, zeros of both signs, saturation. */
 import type { Activation } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded, stale, tokenCounts } from '../conformance/cases.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  Seeded,
+  stale,
+  tokenCounts,
+} from '../testing/conformance-cases.ts'
 import { ACTIVATIONS } from './reference.ts'
 
 function gatedCase(activation: Activation, rows: number, cols: number, magnitude = 6): KernelCase {

@@ -1,7 +1,7 @@
 // out = activation(gate) * up; see reference.ts.
 // p: gateUp, out · i: rows, cols, activation (0 relu2, 1 silu, 2 gelu)
-#include "../../../native/kernel.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/vec.h"
 
 // Columns of one task: 16 kB of reads, enough to be worth the claim.
 #define GATED_PIECE 2048

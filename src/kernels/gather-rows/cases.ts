@@ -1,5 +1,5 @@
 /** Cases of gather-rows: out of order, repeated, and values that only a copy keeps bit for bit. */
-import { bitnet2b4t, type KernelCase, Seeded, stale } from '../conformance/cases.ts'
+import { bitnet2b4t, type KernelCase, Seeded, stale } from '../testing/conformance-cases.ts'
 
 function gatherCase(xRows: number, cols: number, index: number[]): KernelCase {
   return {

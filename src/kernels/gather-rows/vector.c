@@ -1,7 +1,7 @@
 // out row i = x row index[i]; see reference.ts.
 // p: x, index, out · i: rows, cols
 
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 
 static work_plan gather_rows_plan(const command *c, int32_t phase, int32_t threads) {
   (void)phase;

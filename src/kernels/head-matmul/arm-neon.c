@@ -1,6 +1,6 @@
 // The nibble sums without a dot product instruction: a product is at most 15 * 128 = 1,920, so a tile's
 // are added as int16 and then, in pairs, to int32 lanes. A row has two lanes.
-#include "../../../native/arm-neon.h"
+#include "../c/arm-neon.h"
 #include "../dense-matmul/dense-matmul.h"
 
 #define HEAD_TOKENS 1

@@ -1,6 +1,7 @@
 /** Cases of head-matmul: edges of stripes and tiles, several tokens, ties, negative results only. */
-import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
+
 import { packDense } from '../dense-matmul/layout.ts'
+import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 
 interface Shape {
   readonly rows: number

@@ -1,8 +1,8 @@
 /** The head's product: what is near, how near, and what is exact. */
 import { describe, expect, test } from 'vitest'
-import { bitnet2b4t, Seeded } from '../conformance/cases.ts'
 import { int8At, type PackedDense, packDense } from '../dense-matmul/layout.ts'
 import { denseMatmul } from '../dense-matmul/reference.ts'
+import { bitnet2b4t, Seeded } from '../testing/conformance-cases.ts'
 import { headMatmul } from './reference.ts'
 
 const ROWS = 640

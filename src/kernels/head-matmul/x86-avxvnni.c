@@ -1,5 +1,5 @@
 // The nibble sums with vpdpbusd on 256-bit registers: half a tile each.
-#include "../../../native/avx-vnni.h"
+#include "../c/avx-vnni.h"
 
 #include "../dense-matmul/dense-matmul.h"
 

@@ -4,9 +4,9 @@
  */
 import { padToTile } from '../../ternary/index.ts'
 import type { DenseType, ValuesType } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { denseByteLength } from '../dense-matmul/layout.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
+import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 
 interface Piece {
   readonly type: DenseType

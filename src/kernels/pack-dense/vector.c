@@ -4,8 +4,8 @@
 //    (0 f32, 1 f16, 2 bf16)
 //
 // Sixteen columns at a time for all rows of a stripe, so that what is written lies together.
-#include "../../../native/kernel.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/vec.h"
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 

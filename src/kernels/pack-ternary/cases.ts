@@ -1,8 +1,8 @@
 /** Cases of pack-ternary: whole matrices, pieces that begin and end within a stripe, odd widths. */
 import { padToTile } from '../../ternary/index.ts'
 import type { CodesType, TernaryPacking } from '../commands.ts'
-import { bitnet2b4t, type KernelCase, Seeded } from '../conformance/cases.ts'
 import { ternaryByteLength } from '../operands.ts'
+import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 
 function packCase(
   matrixRows: number,

@@ -1,8 +1,8 @@
 // Packs rows of ternary codes; see reference.ts, ternary/pack.ts and ternary/base3.ts.
 // p: codes, packed · i: rows, first row, rows of the matrix, cols, packing (0 2bit, 1 base3),
 // codes (0 int8, 1 I2_S bytes)
-#include "../../../native/kernel.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/vec.h"
 
 // Codes of weight 0 in all columns of a byte: what padding rows hold.
 #define PADDING_2BIT 0x55555555u

@@ -1,6 +1,12 @@
 /** Cases of quantize: with and without the norm, ties, saturation, zero and subnormal tokens. */
 import { padToTile } from '../../ternary/index.ts'
-import { bitnet2b4t, type KernelCase, Seeded, stale, tokenCounts } from '../conformance/cases.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  Seeded,
+  stale,
+  tokenCounts,
+} from '../testing/conformance-cases.ts'
 
 function quantizeCase(
   name: string,

@@ -1,8 +1,8 @@
 /** Quantisation of buffers against the quantiser of single tokens. */
 import { describe, expect, test } from 'vitest'
 import { absmaxQuantize, padToTile } from '../../ternary/index.ts'
-import { Seeded } from '../conformance/cases.ts'
 import { rmsNorm } from '../rms-norm/reference.ts'
+import { Seeded } from '../testing/conformance-cases.ts'
 import { type QuantizedRows, quantize } from './reference.ts'
 
 function room(rows: number, cols: number): QuantizedRows {

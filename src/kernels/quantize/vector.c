@@ -1,7 +1,7 @@
 // Absmax int8 of each token, after an RMSNorm where a weight is given; see reference.ts.
 // p: x, weight or null, q, scales, sums · i: rows, cols · f: eps
 
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 #include "../rms-norm/rms-norm.h"
 
 static work_plan quantize_plan(const command *c, int32_t phase, int32_t threads) {

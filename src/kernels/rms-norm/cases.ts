@@ -1,5 +1,11 @@
 /** Cases of rms-norm: lanes that fill unevenly, tiny and huge rows, and working in place. */
-import { bitnet2b4t, type KernelCase, Seeded, stale, tokenCounts } from '../conformance/cases.ts'
+import {
+  bitnet2b4t,
+  type KernelCase,
+  Seeded,
+  stale,
+  tokenCounts,
+} from '../testing/conformance-cases.ts'
 
 function normCase(
   rows: number,

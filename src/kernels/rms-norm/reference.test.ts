@@ -1,6 +1,6 @@
 /** RMSNorm against float64. */
 import { describe, expect, test } from 'vitest'
-import { Seeded } from '../conformance/cases.ts'
+import { Seeded } from '../testing/conformance-cases.ts'
 import { rmsNorm } from './reference.ts'
 
 describe('rmsNorm', () => {

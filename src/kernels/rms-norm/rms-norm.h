@@ -2,7 +2,7 @@
 #ifndef BITNET_RMS_NORM_H
 #define BITNET_RMS_NORM_H
 
-#include "../../../native/vec.h"
+#include "../c/vec.h"
 
 typedef double f64x16 __attribute__((vector_size(128)));
 

@@ -1,6 +1,6 @@
 // out = x / sqrt(mean(x^2) + eps) * weight, or out + that; see reference.ts.
 // p: x, weight, out · i: rows, cols, accumulate · f: eps
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 #include "rms-norm.h"
 
 static work_plan rms_norm_plan(const command *c, int32_t phase, int32_t threads) {

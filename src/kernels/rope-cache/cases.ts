@@ -9,7 +9,7 @@ import {
   Seeded,
   stale,
   stepWords,
-} from '../conformance/cases.ts'
+} from '../testing/conformance-cases.ts'
 
 interface Shape {
   readonly type?: CacheType

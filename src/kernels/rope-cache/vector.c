@@ -2,7 +2,7 @@
 // ../attention/cache-codec.ts.
 // p: step, qkv, rotations, keys, values, norm weights of query heads and of key heads (or null) ·
 // i: rows, nHeads, nKvHeads, headDim, capacity, cache type (../attention/cache.h) · f: the norms' eps
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 #include "../attention/cache.h"
 #include "../rms-norm/rms-norm.h"
 

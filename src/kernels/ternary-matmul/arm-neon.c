@@ -2,7 +2,7 @@
 //
 // A quarter of a tile (four rows) is one register. smlal takes its low half, rows 0 and 1, and smlal2
 // its high half, rows 2 and 3; a row has four lanes, which are added up in pairs at the end.
-#include "../../../native/arm-neon.h"
+#include "../c/arm-neon.h"
 #include "ternary-matmul.h"
 
 // A lane takes four products a tile. With codes of at most 3 (no packer writes 3) they are at most

@@ -10,7 +10,7 @@ import {
   quantizedRows,
   Seeded,
   tokenCounts,
-} from '../conformance/cases.ts'
+} from '../testing/conformance-cases.ts'
 
 interface Shape {
   readonly rows: number

@@ -1,7 +1,7 @@
 /** The table look-ups against a plain loop over unpacked weights. */
 import { describe, expect, test } from 'vitest'
 import { unpackTernary } from '../../ternary/index.ts'
-import { quantizedRows, Seeded } from '../conformance/cases.ts'
+import { quantizedRows, Seeded } from '../testing/conformance-cases.ts'
 import { ternaryMatmul } from './reference.ts'
 
 const f = Math.fround

@@ -1,16 +1,16 @@
 // What the variants of the ternary product share; see reference.ts and ternary/pack.ts.
 // p: q, token scales, token sums, packed weights, row scales, out
 // i: tokens, rows to compute, cols, accumulate, packing (0 2bit, 1 base3), rows of the matrix, the first
-// row to compute (ternary_matmul_any, in native/variant.h, has moved the pointers there)
+// row to compute (ternary_matmul_any, in kernels/c/variant.h, has moved the pointers there)
 //
 // Codes are w + 1, so a variant sums code * q and the token's sum of q comes off once at the end.
 // Bounds: |code * q| <= 256, so int32 holds rows of up to 8 million columns.
 #ifndef BITNET_TERNARY_MATMUL_H
 #define BITNET_TERNARY_MATMUL_H
 
-#include "../../../native/kernel.h"
-#include "../../../native/token-blocks.h"
-#include "../../../native/vec.h"
+#include "../c/kernel.h"
+#include "../c/token-blocks.h"
+#include "../c/vec.h"
 
 // A task is two stripes: 32 rows of the output.
 #define TASK_STRIPES 2

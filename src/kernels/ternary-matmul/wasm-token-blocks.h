@@ -9,7 +9,7 @@
 #ifndef BITNET_WASM_TOKEN_BLOCKS_H
 #define BITNET_WASM_TOKEN_BLOCKS_H
 
-#include "../../../native/wasm-simd.h"
+#include "../c/wasm-simd.h"
 #include "ternary-matmul.h"
 
 // Tokens that share one pass over the weights.

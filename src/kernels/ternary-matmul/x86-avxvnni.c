@@ -1,5 +1,5 @@
 // The ternary product with vpdpbusd on 256-bit registers: half a tile is one register.
-#include "../../../native/avx-vnni.h"
+#include "../c/avx-vnni.h"
 
 #include "ternary-matmul.h"
 

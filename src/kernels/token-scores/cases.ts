@@ -1,5 +1,5 @@
 /** Cases of token-scores: lanes that fill unevenly, ties, far logits, rows asked for twice. */
-import { bitnet2b4t, type KernelCase, Seeded, stale } from '../conformance/cases.ts'
+import { bitnet2b4t, type KernelCase, Seeded, stale } from '../testing/conformance-cases.ts'
 import { SCORE_FLOATS } from './reference.ts'
 
 interface Shape {

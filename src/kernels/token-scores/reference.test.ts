@@ -1,6 +1,6 @@
 /** The log-probabilities made of token-scores against float64. */
 import { describe, expect, test } from 'vitest'
-import { Seeded } from '../conformance/cases.ts'
+import { Seeded } from '../testing/conformance-cases.ts'
 import { SCORE_FLOATS, tokenScores } from './reference.ts'
 
 function scoresOf(logits: Float32Array, pairs: readonly number[], cols: number): Float32Array {

@@ -1,6 +1,6 @@
 // What logits say of given tokens; see reference.ts.
 // p: logits, pairs, out · i: rows, cols
-#include "../../../native/kernel.h"
+#include "../c/kernel.h"
 #include "../rms-norm/rms-norm.h"
 
 static work_plan token_scores_plan(const command *c, int32_t phase, int32_t threads) {

@@ -1,9 +1,0 @@
-#define VARIANT x86_avx512vbmi
-#define VARIANT_NAME "x86-avx512vbmi"
-#include "../kernel.h"
-#include "../vec.h"
-#include "../../src/kernels/dense-matmul/x86-avx512vnni.c"
-#include "../../src/kernels/head-matmul/x86-avx512vnni.c"
-#include "../../src/kernels/ternary-matmul/x86-avx512vnni.c"
-#include "../../src/kernels/ternary-matmul/x86-avx512vbmi.c"
-#include "../variant.h"

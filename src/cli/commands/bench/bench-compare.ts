@@ -1,0 +1,93 @@
+/**
+ * `bitnet bench --compare`: how two results of `bitnet bench --json` differ, with both spreads.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { type Comparison, compareMeasurements, measurementsOf } from '../../../bench/compare.ts'
+import { FormatError, UsageError } from '../../../errors.ts'
+import { isSystemError } from '../../console/failure.ts'
+import { formatSpread } from '../../console/quantities.ts'
+import { EXIT, type Surroundings } from '../../console/surroundings.ts'
+import { formatResults, type TableStyle } from '../../console/table.ts'
+import { writeJson, writeLine } from '../../console/terminal.ts'
+
+/** A result of a thousand tests has some hundred kilobytes. */
+const MAX_RESULT_BYTES = 16 << 20
+
+/** @returns the exit code */
+export async function compareResults(
+  files: readonly string[],
+  style: TableStyle & { readonly json?: boolean },
+  { stdout }: Surroundings,
+): Promise<number> {
+  if (files.length !== 2) {
+    throw new UsageError(`Expected two files after --compare, got ${files.length}.`)
+  }
+  const [a, b] = await Promise.all(files.map(readResult))
+  const comparison = compareMeasurements(a, b)
+  if (comparison.compared.length === 0) {
+    throw new UsageError(
+      `Expected ${files[0]} and ${files[1]} to have a test in common, but they have none.`,
+    )
+  }
+  if (style.json) await writeJson(stdout, { files, ...comparison })
+  else await writeLine(stdout, describe(comparison, files, style).join('\n'))
+  return EXIT.ok
+}
+
+async function readResult(path: string): ReturnType<typeof read> {
+  try {
+    return await read(path)
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    throw new UsageError(`Cannot read ${path}: ${error.message}.`)
+  }
+}
+
+async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
+  const { size } = await stat(path)
+  if (size > MAX_RESULT_BYTES) {
+    throw new FormatError(`Expected at most ${MAX_RESULT_BYTES} bytes in ${path}, got ${size}.`, {
+      field: 'size',
+      path,
+    })
+  }
+  const text = await readFile(path, 'utf8')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new FormatError(
+      `Expected ${path} to be the output of bitnet bench --json, got other text.`,
+      {
+        field: 'first value',
+        path,
+        cause,
+      },
+    )
+  }
+  return measurementsOf(value, path)
+}
+
+function describe(
+  { compared, onlyA, onlyB }: Comparison,
+  [pathA, pathB]: readonly string[],
+  style: TableStyle,
+): string[] {
+  const rows = compared.map(({ name, unit, a, b, speedup, standardDeviation, isClear }) => [
+    name,
+    unit,
+    formatSpread(a),
+    formatSpread(b),
+    `${speedup.toFixed(3)} ± ${standardDeviation.toFixed(3)}`,
+    isClear ? (speedup > 1 ? 'faster' : 'slower') : 'no clear difference',
+  ])
+  const only = (names: readonly string[], path: string): string[] =>
+    names.length === 0 ? [] : [`Only in ${path}: ${names.join('; ')}`]
+  return [
+    `a is ${pathA}, b is ${pathB}; a difference is clear beyond twice its spread.`,
+    '',
+    ...formatResults(['test', 'unit', 'a', 'b', 'times as fast', ''], rows, [2, 3, 4], style),
+    ...only(onlyA, pathA),
+    ...only(onlyB, pathB),
+  ]
+}

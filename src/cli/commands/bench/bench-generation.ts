@@ -1,0 +1,198 @@
+/**
+ * `bitnet bench` without tests: the same greedy generation several times, after one that is not
+ * counted. Reports time, throughput, prefill and decode speed, bytes of the model and the process's
+ * peak memory.
+ */
+import { loadavg } from 'node:os'
+import { type Summary, summarize } from '../../../bench/statistics.ts'
+import type { LanguageModel } from '../../../generate/language-model.ts'
+import type { GenerateResult } from '../../../generate/options.ts'
+import type { ImageReport } from '../../../model/weights/weight-images.ts'
+import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
+import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { loadFlaggedModel, type ModelFlags } from '../../flags/generation-flags.ts'
+import { loadFact } from './speed-report-file.ts'
+
+export interface GenerationBenchFlags extends ModelFlags {
+  /** Unset: {@link STORY}. */
+  readonly prompt?: string
+  /** Unset: 50. */
+  readonly maxTokens?: number
+  /** Unset: 10. */
+  readonly runs?: number
+  readonly json?: boolean
+  readonly markdown?: boolean
+}
+
+/** One counted run. */
+interface Run {
+  readonly elapsedMs: number
+  readonly result: GenerateResult
+}
+
+interface GenerationReport {
+  readonly model: string
+  readonly backend: GenerateResult['backend']
+  readonly runs: number
+  readonly promptTokens: number
+  readonly requestedTokens: number
+  /** Tokens generated in each run: fewer than asked for if the model ended its text. */
+  readonly completionTokens: readonly number[]
+  readonly loadMs: number
+  readonly image?: ImageReport
+  readonly elapsedMs: Summary
+  /** Generated tokens over the whole time of a run, prefill included. */
+  readonly tokensPerSecond: Summary
+  readonly prefillTokensPerSecond: Summary
+  readonly decodeTokensPerSecond: Summary
+  readonly ternaryBytes: number
+  readonly denseBytes: number
+  readonly activationBytes: number
+  readonly cacheBytesPerToken: number
+  /** Largest resident set of the process so far. */
+  readonly peakMemoryBytes: number
+  /** Of the last minute, this program included. */
+  readonly loadAverage: number
+}
+
+/** Long enough to be a prompt, open enough that a story model goes on for hundreds of tokens. */
+export const STORY =
+  'Once upon a time, there was a little girl who lived in a small house near the sea.'
+const DEFAULT_TOKENS = 50
+const DEFAULT_RUNS = 10
+
+/** @returns the exit code */
+export async function benchGeneration(
+  flags: GenerationBenchFlags,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { runs: count = DEFAULT_RUNS } = flags
+  const { stdout, stderr } = surroundings
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const line = new StatusLine(stderr)
+  let model: LanguageModel | undefined
+  try {
+    model = await loadFlaggedModel(flags, surroundings, signal)
+    // Writing an image would take from what is measured.
+    const image = await model.imageKept
+    const runs: Run[] = []
+    for (let i = 0; i <= count; i++) {
+      line.show(i === 0 ? 'Warming up' : `Run ${i} of ${count}`)
+      const run = await measure(model, flags, signal)
+      if (signal.aborted) return EXIT.interrupted
+      if (i > 0) runs.push(run)
+    }
+    line.clear()
+    const report = makeReport(model, image, flags, runs)
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describe(report, flags).join('\n'))
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+    await model?.dispose()
+  }
+}
+
+async function measure(
+  model: LanguageModel,
+  { prompt = STORY, maxTokens = DEFAULT_TOKENS }: GenerationBenchFlags,
+  signal: AbortSignal,
+): Promise<Run> {
+  const start = performance.now()
+  const result = await model.generate(prompt, {
+    maxTokens,
+    temperature: 0,
+    // Penalties cost time that is not the model's, and stop strings would end runs early.
+    repetitionPenalty: 1,
+    signal,
+  }).result
+  return { elapsedMs: performance.now() - start, result }
+}
+
+function makeReport(
+  model: LanguageModel,
+  image: ImageReport | undefined,
+  flags: GenerationBenchFlags,
+  runs: readonly Run[],
+): GenerationReport {
+  const over = (value: (run: Run) => number): Summary => summarize(runs.map(value))
+  return {
+    model: model.name,
+    backend: model.backend,
+    runs: runs.length,
+    promptTokens: runs[0].result.usage.promptTokens,
+    requestedTokens: flags.maxTokens ?? DEFAULT_TOKENS,
+    completionTokens: runs.map(({ result }) => result.usage.completionTokens),
+    loadMs: model.loadMs,
+    elapsedMs: over((run) => run.elapsedMs),
+    tokensPerSecond: over((run) => (1000 * run.result.usage.completionTokens) / run.elapsedMs),
+    prefillTokensPerSecond: over((run) => run.result.timings.prefillTokensPerSecond),
+    decodeTokensPerSecond: over((run) => run.result.timings.decodeTokensPerSecond),
+    ...model.memory,
+    ...(image && { image }),
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    loadAverage: loadavg()[0],
+  }
+}
+
+function describe(report: GenerationReport, style: TableStyle): string[] {
+  const row = (name: string, unit: (value: number) => string, s: Summary): string[] => [
+    name,
+    unit(s.mean),
+    unit(s.standardDeviation),
+    unit(s.min),
+    unit(s.max),
+  ]
+  const rate = (value: number): string => value.toFixed(1)
+  const { completionTokens, requestedTokens } = report
+  const fewest = Math.min(...completionTokens)
+  const weights = report.ternaryBytes + report.denseBytes
+  return [
+    ...formatFacts(
+      [
+        ['model', report.model],
+        ['backend', report.backend.description],
+        ['runs', `${report.runs}, after one that is not counted`],
+        ['prompt', `${report.promptTokens} tokens`],
+        [
+          'generated',
+          fewest === requestedTokens
+            ? `${requestedTokens} tokens in each run`
+            : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
+              `${requestedTokens} were asked for, but the text ended`,
+        ],
+      ],
+      style,
+    ),
+    '',
+    ...formatResults(
+      ['', 'mean', 'sd', 'min', 'max'],
+      [
+        row('time of a run', formatMilliseconds, report.elapsedMs),
+        row('throughput, tokens/s', rate, report.tokensPerSecond),
+        row('prefill, tokens/s', rate, report.prefillTokensPerSecond),
+        row('decode, tokens/s', rate, report.decodeTokensPerSecond),
+      ],
+      [1, 2, 3, 4],
+      style,
+    ),
+    '',
+    ...formatFacts(
+      [
+        ['load', loadFact(report.loadMs, report.image)],
+        [
+          'weights',
+          `${formatBytes(weights)} (ternary ${formatBytes(report.ternaryBytes)}, ` +
+            `other ${formatBytes(report.denseBytes)})`,
+        ],
+        ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
+        ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+        ['machine load', report.loadAverage.toFixed(2)],
+      ],
+      style,
+    ),
+  ]
+}

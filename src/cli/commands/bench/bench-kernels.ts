@@ -1,0 +1,152 @@
+/**
+ * `bitnet bench --kernels`: single operations at the shapes of a published model, as shares of what
+ * memory and the integer instructions give.
+ */
+import { loadavg } from 'node:os'
+import type { Backend } from '../../../backends/backend.ts'
+import { openBackend } from '../../../backends/select.ts'
+import { type KernelTiming, kernelCases, timeKernel } from '../../../bench/kernel-timing.ts'
+import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
+import { shapeNamed } from '../../../bench/shapes.ts'
+import { UsageError } from '../../../errors.ts'
+import type { TernaryPacking } from '../../../kernels/commands.ts'
+import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
+import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
+import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import type { ModelFlags } from '../../flags/generation-flags.ts'
+import { packingsOf } from '../doctor/backend-diagnosis.ts'
+
+export interface KernelBenchFlags extends ModelFlags, TableStyle {
+  /** Unset: 2b-4t. */
+  readonly shape?: string
+  /** Unset: all operations. */
+  readonly only?: string
+  readonly json?: boolean
+}
+
+interface KernelReport {
+  readonly shape: string
+  readonly model: string
+  readonly backend: { readonly description: string; readonly isa: string; readonly threads: number }
+  readonly host: HostFacts
+  /** Absent on the reference backend. */
+  readonly limits?: MachineLimits
+  readonly kernels: readonly KernelTiming[]
+  /** Of the last minute, at the end. */
+  readonly loadAverageAfter: number
+}
+
+/** Of each operation; two dozen of them take some ten seconds. */
+const BUDGET_MS = 250
+
+/** @returns the exit code */
+export async function benchKernels(
+  flags: KernelBenchFlags,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, stderr } = surroundings
+  const name = flags.shape ?? '2b-4t'
+  const shape = shapeNamed(name)
+  const line = new StatusLine(stderr)
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const host = hostFacts()
+  const { backend: asked, isa, threads } = flags
+  const backend = await openBackend({ backend: asked, isa, threads })
+  try {
+    const options = { kv: flags.kv ?? 'f16', packings: packingsAsked(flags, backend) } as const
+    const cases = kernelCases(shape, options).filter((kernel) =>
+      kernel.name.includes(flags.only ?? ''),
+    )
+    if (cases.length === 0) {
+      throw new UsageError(
+        `Expected --only to be a part of an operation's name, e.g. qkv, got "${flags.only}".`,
+      )
+    }
+    line.show('Measuring memory and arithmetic')
+    const limits = await measureLimits(backend)
+    const kernels: KernelTiming[] = []
+    for (const kernel of cases) {
+      line.show(`Timing ${kernel.name}`)
+      kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, signal }))
+    }
+    line.clear()
+    const { description } = backend
+    const report: KernelReport = {
+      shape: name,
+      model: shape.title,
+      backend: { description, isa: backend.isa, threads: backend.threads },
+      host,
+      ...(limits === undefined ? {} : { limits }),
+      kernels,
+      loadAverageAfter: loadavg()[0],
+    }
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describe(report, flags).join('\n'))
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+    backend.dispose()
+  }
+}
+
+function describe({ limits, ...report }: KernelReport, style: TableStyle): string[] {
+  const { host, backend } = report
+  const share = (rate: number, limit: number | undefined): string =>
+    limit === undefined ? '' : formatPercent(rate / limit)
+  const rows = report.kernels.map(
+    ({ name, microseconds, bytesPerSecond, macsPerSecond, isTernary }) => [
+      name,
+      `${microseconds.min.toFixed(1)} us`,
+      `${microseconds.mean.toFixed(1)} us`,
+      ...(bytesPerSecond === undefined
+        ? ['', '']
+        : [formatByteRate(bytesPerSecond), share(bytesPerSecond, limits?.readBytesPerSecond)]),
+      ...(macsPerSecond === undefined
+        ? ['', '']
+        : [
+            formatMacRate(macsPerSecond),
+            isTernary ? share(macsPerSecond, limits?.macsPerSecond) : '',
+          ]),
+    ],
+  )
+  const header = ['operation', 'fastest', 'mean', 'reads', 'of memory', 'multiply-adds', 'of peak']
+  return [
+    ...formatFacts(
+      [
+        ['shapes', `${report.model} (${report.shape})`],
+        ['backend', backend.description],
+        ['machine', host.cpu],
+        ...limitFacts(limits),
+        [
+          'load',
+          `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
+        ],
+      ],
+      style,
+    ),
+    '',
+    ...formatResults(header, rows, [1, 2, 3, 4, 5, 6], style),
+    '',
+    'Rates are those of the fastest pass. Weights and caches are read from memory, not from a cache.',
+  ]
+}
+
+function packingsAsked({ weights }: KernelBenchFlags, backend: Backend): readonly TernaryPacking[] {
+  return weights === undefined || weights === 'auto' ? packingsOf(backend) : [weights]
+}
+
+/** What shares are of. */
+export function limitFacts(limits: MachineLimits | undefined): (readonly [string, string])[] {
+  if (limits === undefined) return [['limits', 'not measured: this backend is not compiled code']]
+  return [
+    ['memory reads', `${formatByteRate(limits.readBytesPerSecond)} measured with the same threads`],
+    [
+      'integer peak',
+      `${formatMacRate(limits.macsPerSecond)} of int8 measured in registers with the same ` +
+        'instructions',
+    ],
+  ]
+}

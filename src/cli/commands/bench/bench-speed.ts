@@ -1,0 +1,133 @@
+/**
+ * `bitnet bench` with tests (--prefill, --decode, --depth, --batch): drives the engine with random
+ * tokens and says what the speeds mean on this machine.
+ */
+
+import { loadavg } from 'node:os'
+import { costsOf } from '../../../bench/costs.ts'
+import { arithmeticEnergy } from '../../../bench/energy.ts'
+import { measureLimits } from '../../../bench/machine-limits.ts'
+import { meanPositions, reportSpeedTest } from '../../../bench/speed-report.ts'
+import {
+  checkSpeedTests,
+  planSpeedTests,
+  runSpeedTests,
+  type SpeedTest,
+} from '../../../bench/speed-tests.ts'
+import { openWeightReader } from '../../../bench/weight-reads.ts'
+import type { ImageReport } from '../../../model/weights/weight-images.ts'
+import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
+import type { LoadedEngine } from '../../../node/load-engine.ts'
+import { hostFacts } from '../../console/host-facts.ts'
+import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import type { TableStyle } from '../../console/table.ts'
+import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { loadFlaggedEngine, type ModelFlags } from '../../flags/generation-flags.ts'
+import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report-text.ts'
+
+export interface SpeedBenchFlags extends ModelFlags, TableStyle {
+  readonly prefill?: readonly number[]
+  readonly decode?: readonly number[]
+  readonly depth?: readonly number[]
+  readonly batch?: readonly number[]
+  /** Unset: cpu. */
+  readonly energy?: EnergySource
+  /** Unset: 5. */
+  readonly runs?: number
+  readonly json?: boolean
+}
+
+const DEFAULT_RUNS = 5
+/** As llama-bench has them, for where only depths or batches are asked for. */
+const DEFAULT_PREFILL = [512]
+const DEFAULT_DECODE = [128]
+
+/** @returns the exit code */
+export async function benchSpeed(
+  flags: SpeedBenchFlags,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, stderr } = surroundings
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const line = new StatusLine(stderr)
+  const host = hostFacts()
+  let engine: LoadedEngine | undefined
+  try {
+    engine = await loadFlaggedEngine(flags, surroundings, signal)
+    const { decoder, backend } = engine
+    // Writing an image would take from what is measured.
+    const image = await engine.kept
+    const tests = plannedTests(flags)
+    checkSpeedTests(tests, decoder)
+    const runs = flags.runs ?? DEFAULT_RUNS
+    using meter = await openEnergyMeter(flags.energy ?? 'cpu')
+    const { readJoules } = meter
+    const onStep = (what: string): void => line.show(what)
+    using reader = openWeightReader(backend, engine.weights)
+    const readRate = reader?.measure
+    const options = { runs, readJoules, readRate, signal, onStep }
+    const measured = await runSpeedTests(decoder, tests, options)
+    // Before the limits are measured: their memory is not the model's.
+    const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
+    line.show('Measuring memory and arithmetic')
+    const limits = await measureLimits(backend)
+    line.clear()
+    const model = describeModel(engine, image)
+    const report: SpeedReport = {
+      ...model,
+      host,
+      runs,
+      ...(limits === undefined ? {} : { limits }),
+      tests: measured.map((test) => reportSpeedTest(test, model.costs, limits)),
+      peakMemoryBytes,
+      loadAverageAfter: loadavg()[0],
+      energy: {
+        measured: meter.counted,
+        estimates: (['45nm', '7nm'] as const).map((technology) =>
+          arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
+        ),
+      },
+    }
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describeSpeed(report, flags).join('\n'))
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+    await engine?.dispose()
+  }
+}
+
+function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags): SpeedTest[] {
+  const isNeither = prefill === undefined && decode === undefined
+  // A batch is of sequences that are decoded.
+  const isDecode = isNeither || batch !== undefined
+  return planSpeedTests({
+    prefill: prefill ?? (isNeither && batch === undefined ? DEFAULT_PREFILL : []),
+    decode: decode ?? (isDecode ? DEFAULT_DECODE : []),
+    depth,
+    batch: batch ?? [1],
+  })
+}
+
+function describeModel(
+  { decoder, weights, backend, loadMs }: LoadedEngine,
+  image: ImageReport | undefined,
+): RunningModel {
+  const linear = weights.layers.at(0)?.qkv
+  return {
+    name: decoder.config.name,
+    loadMs,
+    ...(image && { image }),
+    backend: {
+      name: backend.name,
+      isa: backend.isa,
+      threads: backend.threads,
+      description: backend.description,
+    },
+    head: weights.head.type,
+    kv: decoder.cacheType,
+    weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
+    costs: costsOf(decoder.config, weights, decoder.cacheBytesPerToken),
+  }
+}

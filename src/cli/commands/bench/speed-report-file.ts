@@ -1,0 +1,66 @@
+/**
+ * One line on what a generation did: tokens, speed, and the code that really ran.
+ */
+import type { BackendReport, GenerateResult, SpeculationReport } from '../../../generate/options.ts'
+import type { ImageReport } from '../../../model/weights/weight-images.ts'
+import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
+
+/** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
+export function speedLine(result: GenerateResult): string {
+  const { usage, timings, finishReason, seed } = result
+  const computed = usage.promptTokens - usage.cachedTokens
+  return [
+    turnSpeed(result),
+    `prompt ${computed} tokens, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
+    `load ${formatMilliseconds(timings.loadMs)}${result.backend.weightsFrom === 'image' ? ' from a packed image' : ''}`,
+    `ended by ${finishReason}`,
+    `seed ${seed}`,
+    result.backend.description,
+  ].join(' · ')
+}
+
+/** "120.0 ms, weights mapped from a packed image of 750.8 MB", or why there is none. */
+export function loadFact(loadMs: number, image: ImageReport | undefined): string {
+  const time = formatMilliseconds(loadMs)
+  if (image === undefined) return `${time}, packed images are turned off`
+  const { state, byteLength = 0, reason } = image
+  const why = reason === undefined ? '' : ` (${reason})`
+  if (state === 'mapped') {
+    return `${time}, weights mapped from a packed image of ${formatBytes(byteLength)}`
+  }
+  if (state === 'writing') return `${time}, a packed image is being written for the next start`
+  if (state === 'none') return `${time}, no packed image${why}`
+  return `${time}, a packed image of ${formatBytes(byteLength)} written for the next start${why}`
+}
+
+/** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */
+export function turnSpeed({ usage, timings, speculation }: GenerateResult): string {
+  const rate = timings.decodeTokensPerSecond.toFixed(1)
+  const speed = `${usage.completionTokens} tokens, ${rate} tokens/s`
+  if (speculation === undefined) return speed
+  return `${speed} · ${guesses([speculation])}, ${speculation.passes} passes`
+}
+
+/** "30 of 40 guesses right" */
+function guesses(reports: readonly SpeculationReport[]): string {
+  const accepted = reports.reduce((total, report) => total + report.accepted, 0)
+  const proposed = reports.reduce((total, report) => total + report.proposed, 0)
+  return `${accepted} of ${proposed} guesses right`
+}
+
+/** One line for many results that were generated together in `elapsedMs`. */
+export function batchSpeedLine(
+  results: readonly GenerateResult[],
+  elapsedMs: number,
+  backend: BackendReport,
+): string {
+  const tokens = results.reduce((sum, { usage }) => sum + usage.completionTokens, 0)
+  const rate = elapsedMs > 0 ? (1000 * tokens) / elapsedMs : 0
+  const reports = results.flatMap(({ speculation }) => speculation ?? [])
+  return [
+    `${results.length} prompts, ${tokens} tokens in ${formatMilliseconds(elapsedMs)}`,
+    `${rate.toFixed(1)} tokens/s together`,
+    ...(reports.length > 0 ? [guesses(reports)] : []),
+    backend.description,
+  ].join(' · ')
+}

@@ -1,0 +1,277 @@
+/**
+ * What a comparison says: tables for terminals, Markdown and HTML, all of the same cells.
+ */
+import type { ComparedGroup, ContenderResult } from '../../../compare/compare.ts'
+import type { ReportTable } from '../../../compare/html-report.ts'
+import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
+import type { SpeculationGain } from '../../../compare/speculation.ts'
+import type { ShapeComparison } from '../../../node/compare-shapes.ts'
+import type { HostFacts } from '../../console/host-facts.ts'
+import {
+  formatBytes,
+  formatJoules,
+  formatMilliseconds,
+  formatPercent,
+  formatSpread,
+} from '../../console/quantities.ts'
+import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+
+/** What --json prints. */
+export interface ComparisonReport extends ShapeComparison {
+  readonly host: HostFacts
+  /** Of the last minute, at the end. */
+  readonly loadAverageAfter: number
+}
+
+interface Line {
+  readonly group: ComparedGroup
+  readonly result: ContenderResult
+  /** The first column, which the others are compared with. */
+  readonly base: ContenderResult
+  /** In the table of guesses, where a result has a line for each guesser. */
+  readonly gain?: SpeculationGain
+}
+
+interface Column {
+  readonly title: string
+  readonly cell: (line: Line) => string
+}
+
+const NAMES: readonly Column[] = [
+  { title: 'size', cell: ({ group }) => group.title },
+  { title: 'weights', cell: ({ result }) => result.name },
+]
+
+const MEMORY: readonly Column[] = [
+  { title: 'layers', cell: ({ result }) => formatBytes(result.memory.layerBytes) },
+  { title: 'embedding, head', cell: ({ result }) => formatBytes(result.memory.tableBytes) },
+  { title: 'KV cache', cell: ({ result }) => formatBytes(result.cacheBytes) },
+  { title: 'all', cell: ({ result }) => formatBytes(allBytes(result)) },
+  {
+    title: 'layers: times less',
+    cell: ({ result, base }) => formatTimes(base.memory.layerBytes / result.memory.layerBytes),
+  },
+  {
+    title: 'all: times less',
+    cell: ({ result, base }) => formatTimes(allBytes(base) / allBytes(result)),
+  },
+]
+
+const SPEED: readonly Column[] = [
+  { title: 'prompt', cell: latency(({ prefillMs }) => formatMilliseconds(prefillMs.mean)) },
+  {
+    title: 'times faster',
+    cell: faster(({ latency }) => latency?.prefillMs.mean),
+  },
+  { title: 'ms/token', cell: latency(({ decodeMs }) => formatSpread(decodeMs)) },
+  { title: 'tokens/s', cell: latency(({ decodeMs }) => (1000 / decodeMs.mean).toFixed(1)) },
+  { title: 'times faster', cell: faster(({ latency }) => latency?.decodeMs.mean) },
+  { title: "head's share", cell: ({ result }) => formatPercent(result.headShare) },
+  { title: 'largest batch', cell: ({ result }) => String(result.throughput?.batch ?? '') },
+  {
+    title: 'tokens/s of it',
+    cell: ({ result: { throughput } }) =>
+      throughput === undefined ? '' : formatSpread(throughput.tokensPerSecond),
+  },
+]
+
+const ENERGY: readonly Column[] = [
+  { title: '45 nm', cell: ({ result }) => formatJoules(result.estimates[0].joulesPerToken) },
+  { title: '7 nm', cell: ({ result }) => formatJoules(result.estimates[1].joulesPerToken) },
+  {
+    title: '7 nm: times less',
+    cell: ({ result, base }) =>
+      formatTimes(base.estimates[1].joulesPerToken / result.estimates[1].joulesPerToken),
+  },
+  {
+    title: 'measured, decode',
+    cell: ({ result }) => joules(result.latency?.decodeJoules?.mean),
+  },
+  {
+    title: 'measured, prefill',
+    cell: ({ result }) => joules(result.latency?.prefillJoules?.mean),
+  },
+]
+
+const GUESSES: readonly Column[] = [
+  gained('guesses of', ({ guesser }) => guesser),
+  gained('prompt', ({ promptTokens }) => String(promptTokens)),
+  gained('tokens', ({ tokens }) => String(tokens)),
+  gained('tokens/s without', ({ plainTokensPerSecond }) => formatSpread(plainTokensPerSecond)),
+  gained('with', ({ tokensPerSecond }) => formatSpread(tokensPerSecond)),
+  gained('times faster', ({ plainTokensPerSecond: plain, tokensPerSecond: rate }) =>
+    formatTimes(rate.mean / plain.mean),
+  ),
+  gained('accepted', ({ acceptanceRate }) => formatPercent(acceptanceRate)),
+  gained('tokens a pass', ({ tokensPerPass }) => tokensPerPass.toFixed(2)),
+]
+
+const GUESSES_TITLE = {
+  en: 'Guessing tokens ahead: a greedy answer without and with it, the same text',
+  ja: '投機的デコード（貪欲法の同じ文章を、使わない場合と使う場合で）',
+}
+
+/** Bytes of weights, embeddings and the cache of one sequence. */
+export function allBytes({ memory, cacheBytes }: ContenderResult): number {
+  return memory.layerBytes + memory.tableBytes + cacheBytes
+}
+
+export function reportTables(report: ComparisonReport): ReportTable[] {
+  const lines = report.groups.flatMap((group) =>
+    group.results.map((result): Line => ({ group, result, base: group.results[0] })),
+  )
+  const guessed = lines.flatMap((line) =>
+    (line.result.speculation ?? []).map((gain): Line => ({ ...line, gain })),
+  )
+  const positions = report.promptTokens + report.decodeTokens
+  return [
+    tableOf(lines, MEMORY, {
+      en: `Memory, with a cache of ${positions} positions`,
+      ja: `メモリ（KVキャッシュ${positions}位置）`,
+    }),
+    tableOf(lines, SPEED, {
+      en: `Speed: a prompt of ${report.promptTokens} tokens, then ${report.decodeTokens} one by one`,
+      ja: `速度（プロンプト${report.promptTokens}トークン、続けて${report.decodeTokens}トークンを逐次生成）`,
+    }),
+    ...(guessed.length === 0 ? [] : [tableOf(guessed, GUESSES, GUESSES_TITLE)]),
+    tableOf(lines, ENERGY, {
+      en: "Energy of a token: the papers' arithmetic alone, without memory, and what was measured",
+      ja: '1トークンのエネルギー（論文の演算モデルによる推定と実測）',
+    }),
+    ...accuracyTable(lines),
+    ...paperTable(report.groups),
+  ]
+}
+
+export function reportFacts(report: ComparisonReport): (readonly [string, string])[] {
+  const { host, backend, energyMeter } = report
+  const sequential = report.groups.filter(({ interleaved }) => !interleaved)
+  const skipped = report.groups.flatMap(({ title, results }) =>
+    results.flatMap((r) => (r.skipped === undefined ? [] : [`${title} ${r.name} ${r.skipped}`])),
+  )
+  return [
+    ['backend', backend.description],
+    ['machine', host.cpu],
+    ['memory limit', formatBytes(report.memoryLimit)],
+    ['runs', `${report.runs} of each, in turns`],
+    ...(sequential.length === 0
+      ? []
+      : [fact('one by one', `${sequential.map(({ title }) => title).join(', ')}: not all fit`)]),
+    ...(skipped.length === 0 ? [] : [fact('not run', skipped.join('; '))]),
+    [
+      'energy',
+      'reason' in energyMeter
+        ? `not measured: ${energyMeter.reason}`
+        : `measured: ${energyMeter.counters}, whatever else runs included`,
+    ],
+    ['load', `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`],
+  ]
+}
+
+/** For terminals, or to be pasted into a Markdown document. */
+export function describeComparison(report: ComparisonReport, style: TableStyle): string[] {
+  return [
+    ...formatFacts(reportFacts(report), style),
+    ...reportTables(report).flatMap(({ title, header, rows }) => {
+      const right = header.map((_, i) => i).slice(NAMES.length)
+      const heading = style.markdown ? `**${title.en}**` : title.en
+      return ['', heading, '', ...formatResults(header, rows, right, style)]
+    }),
+  ]
+}
+
+function tableOf(
+  lines: readonly Line[],
+  columns: readonly Column[],
+  title: ReportTable['title'],
+): ReportTable {
+  // A column that no line has anything for is left out.
+  const shown = [...NAMES, ...columns].filter(({ cell }) => lines.some((line) => cell(line) !== ''))
+  return {
+    title,
+    header: shown.map((column) => column.title),
+    rows: lines.map((line) => shown.map(({ cell }) => cell(line))),
+  }
+}
+
+function accuracyTable(lines: readonly Line[]): ReportTable[] {
+  const tasks = new Set(lines.flatMap(({ result }) => Object.keys(result.accuracy ?? {})))
+  if (tasks.size === 0) return []
+  const columns = [...tasks].map((task) => ({
+    title: task,
+    cell: ({ result }: Line) => {
+      const found = result.accuracy?.[task]
+      if (found === undefined) return ''
+      const { acc, stderr = 0, word_perplexity: perplexity } = found
+      if (acc !== undefined) return `${(100 * acc).toFixed(1)} ± ${(100 * stderr).toFixed(1)}`
+      return perplexity === undefined ? '' : `ppl ${perplexity.toFixed(2)}`
+    },
+  }))
+  return [
+    tableOf(lines, columns, {
+      en: 'Accuracy in percent with one standard error, or perplexity a word',
+      ja: '正答率（％、標準誤差つき）または単語あたりのパープレキシティ',
+    }),
+  ]
+}
+
+function paperTable(groups: readonly ComparedGroup[]): ReportTable[] {
+  const rows = groups.flatMap(({ title, results }) => {
+    const paper = paperRatios(title)
+    const here = measuredRatios(results)
+    if (paper === undefined || here === undefined) return []
+    const speed = here.latency === undefined ? 'not run' : formatTimes(here.latency)
+    return [
+      [
+        title,
+        'fp16 / b1.58',
+        formatTimes(here.memory),
+        formatTimes(paper.memory),
+        speed,
+        formatTimes(paper.latency),
+      ],
+    ]
+  })
+  if (rows.length === 0) return []
+  return [
+    {
+      title: {
+        en: 'Beside the b1.58 paper, whose figures are of a GPU',
+        ja: 'b1.58論文（GPUでの値）との比較',
+      },
+      header: ['size', 'ratio', 'memory', 'paper', 'decode latency', 'paper'],
+      rows,
+    },
+  ]
+}
+
+function gained(title: string, format: (gain: SpeculationGain) => string): Column {
+  return { title, cell: ({ gain }) => (gain === undefined ? '' : format(gain)) }
+}
+
+function latency(format: (value: NonNullable<ContenderResult['latency']>) => string) {
+  return ({ result }: Line) => {
+    if (result.latency !== undefined) return format(result.latency)
+    return result.skipped === undefined ? '' : 'not run'
+  }
+}
+
+function faster(ms: (result: ContenderResult) => number | undefined) {
+  return ({ result, base }: Line) => {
+    const [slow, fast] = [ms(base), ms(result)]
+    return slow === undefined || fast === undefined ? '' : formatTimes(slow / fast)
+  }
+}
+
+function joules(value: number | undefined): string {
+  return value === undefined ? '' : formatJoules(value)
+}
+
+/** "7.96 x" */
+export function formatTimes(ratio: number): string {
+  return `${ratio.toFixed(2)} x`
+}
+
+function fact(name: string, value: string): readonly [string, string] {
+  return [name, value]
+}

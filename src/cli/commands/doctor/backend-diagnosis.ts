@@ -1,0 +1,178 @@
+/**
+ * Opens every backend and kernel variant in turn, times the ternary product on it for one token and for
+ * a prompt, and keeps the reason where one does not run here. Then measures what the machine itself
+ * gives.
+ */
+import type { Backend, BackendName } from '../../../backends/backend.ts'
+import { readCpuCores } from '../../../backends/native/cpu-cores.ts'
+import { createReferenceBackend } from '../../../backends/reference/index.ts'
+import { openBackend } from '../../../backends/select.ts'
+import { openWasmBackend, wasmVariants } from '../../../backends/wasm/wasm-backend.ts'
+import { ternaryCase } from '../../../bench/kernel-cases.ts'
+import { type KernelTiming, timeKernel } from '../../../bench/kernel-timing.ts'
+import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
+import { layerProducts, shapeNamed } from '../../../bench/shapes.ts'
+import type { TernaryPacking } from '../../../kernels/commands.ts'
+import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
+
+export interface BackendDiagnosis {
+  readonly name: BackendName
+  readonly isa: string
+  readonly available: boolean
+  readonly threads?: number
+  /** Why it does not run. */
+  readonly reason?: string
+  /** One for each packing of ternary weights that the variant is quick at. */
+  readonly products?: readonly ProductDiagnosis[]
+}
+
+export interface ProductDiagnosis {
+  readonly packing: TernaryPacking
+  /** With one token, its weights read from memory. */
+  readonly decode: KernelTiming
+  /** With {@link PROMPT_TOKENS}; not on the reference, which takes seconds. */
+  readonly prefill?: KernelTiming
+}
+
+export type LimitDiagnosis =
+  | (MachineLimits & { readonly threads: number })
+  | { readonly reason: string }
+
+export interface Diagnosis {
+  readonly threads: number
+  /** What `--backend auto` runs here. */
+  readonly chosen: string
+  readonly chosenIsa: string
+  readonly backends: readonly BackendDiagnosis[]
+  /** With one thread, and with as many as are chosen. */
+  readonly limits: readonly LimitDiagnosis[]
+}
+
+type NativeModule = typeof import('../../../backends/native/native-backend.ts')
+
+/** Of BitNet b1.58 2B-4T, the feed-forward's way down: 2560 x 6912. */
+export const PRODUCT = layerProducts(shapeNamed('2b-4t'))[3]
+export const PROMPT_TOKENS = 64
+
+const BUDGET_MS = 200
+
+/** The packings that a variant has a product of its own for. */
+export function packingsOf({ isa }: Pick<Backend, 'isa'>): readonly TernaryPacking[] {
+  return BASE3_ISAS.includes(isa) ? ['2bit', 'base3'] : ['2bit']
+}
+
+/** @param onStep told what is being measured */
+export async function diagnoseBackends(onStep: (what: string) => void): Promise<Diagnosis> {
+  const chosen = await describeChosen()
+  const native = await loadNative()
+  const { threads } = chosen
+  const backends: BackendDiagnosis[] = []
+  if (typeof native === 'string') {
+    backends.push({ name: 'native', isa: '', available: false, reason: native })
+  } else {
+    for (const { isa, supported, reason } of native.nativeVariants()) {
+      onStep(`native ${isa}`)
+      backends.push(
+        supported
+          ? await diagnose('native', isa, () => native.openNativeBackend({ isa, threads }))
+          : { name: 'native', isa, available: false, reason: reason ?? 'not on this processor' },
+      )
+    }
+  }
+  for (const { isa, supported, reason } of wasmVariants()) {
+    onStep(isa)
+    backends.push(
+      supported
+        ? await diagnose('wasm', isa, () => openWasmBackend({ isa, threads }))
+        : { name: 'wasm', isa, available: false, reason: reason ?? 'not in this engine' },
+    )
+  }
+  onStep('reference')
+  backends.push(await diagnose('reference', 'typescript', () => createReferenceBackend()))
+  const limits: LimitDiagnosis[] = []
+  for (const count of new Set([1, threads])) {
+    onStep(`memory and arithmetic, threads: ${count}`)
+    limits.push(await diagnoseLimits(count))
+  }
+  return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits }
+}
+
+/** What runs when nothing is asked for; the environment may force what this machine lacks. */
+async function describeChosen(): Promise<{ description: string; isa: string; threads: number }> {
+  try {
+    const backend = await openBackend()
+    const { description, isa, threads } = backend
+    backend.dispose()
+    return { description, isa, threads }
+  } catch (error) {
+    const { threads } = readCpuCores()
+    return { description: `none: ${messageOf(error)}`, isa: '', threads }
+  }
+}
+
+async function diagnose(
+  name: BackendName,
+  isa: string,
+  open: () => Backend | Promise<Backend>,
+): Promise<BackendDiagnosis> {
+  let backend: Backend | undefined
+  try {
+    backend = await open()
+    const products: ProductDiagnosis[] = []
+    for (const packing of packingsOf({ isa })) {
+      products.push(await diagnoseProduct(backend, packing))
+    }
+    return { name, isa, available: true, threads: backend.threads, products }
+  } catch (error) {
+    return { name, isa, available: false, reason: messageOf(error) }
+  } finally {
+    backend?.dispose()
+  }
+}
+
+async function diagnoseProduct(
+  backend: Backend,
+  packing: TernaryPacking,
+): Promise<ProductDiagnosis> {
+  const one = ternaryCase(PRODUCT, 1, packing)
+  // Plain TypeScript takes tens of milliseconds a product, whatever cache it reads from.
+  if (backend.name === 'reference') {
+    return { packing, decode: await timeKernel(backend, one, { budgetMs: 0, maxCopies: 1 }) }
+  }
+  const many = ternaryCase(PRODUCT, PROMPT_TOKENS, packing)
+  return {
+    packing,
+    decode: await timeKernel(backend, one, { budgetMs: BUDGET_MS }),
+    prefill: await timeKernel(backend, many, { budgetMs: BUDGET_MS, maxCopies: 1 }),
+  }
+}
+
+/** On whatever is chosen, with so many threads. */
+async function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
+  let backend: Backend | undefined
+  try {
+    backend = await openBackend({ threads })
+    const limits = await measureLimits(backend)
+    if (limits === undefined) return { reason: `${backend.name} is not compiled code` }
+    return { threads: backend.threads, ...limits }
+  } catch (error) {
+    return { reason: messageOf(error) }
+  } finally {
+    backend?.dispose()
+  }
+}
+
+/** The native module, or why it cannot be had. */
+async function loadNative(): Promise<NativeModule | string> {
+  try {
+    const native = await import('../../../backends/native/native-backend.ts')
+    native.nativeVariants()
+    return native
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

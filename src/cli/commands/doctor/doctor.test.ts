@@ -1,0 +1,79 @@
+/**
+ * The doctor on the machine that runs the tests: whatever that has, the reference backend is there.
+ */
+import { expect, test } from 'vitest'
+import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
+import { expectationOf } from '../../../bench/expectations.ts'
+import { shapeNamed } from '../../../bench/shapes.ts'
+import { hostFacts } from '../../console/host-facts.ts'
+import { runDoctor } from './doctor.ts'
+import { type DoctorReport, describeMachine } from './doctor-report.ts'
+
+test('--json names the host, every backend, and a reason for each that does not run', async () => {
+  const mock = mockSurroundings()
+  expect(await runDoctor({ json: true }, mock)).toBe(0)
+  const report = JSON.parse(mock.out()) as DoctorReport
+  expect(report.host.node).toBe(process.version)
+  expect(report.host.cores.threads).toBeGreaterThanOrEqual(1)
+  const names = report.backends.map(({ name }) => name)
+  expect(names).toEqual(expect.arrayContaining(['native', 'reference', 'wasm']))
+  expect(report.backends.find(({ name }) => name === 'reference')?.available).toBe(true)
+  for (const { available, reason, products } of report.backends) {
+    if (available) expect(products?.[0].decode.microseconds.min).toBeGreaterThan(0)
+    else expect(reason).toBeTruthy()
+  }
+
+  const table = describeMachine(report).join('\n')
+  expect(table).toMatch(/^node +v\d+/)
+  expect(table).toMatch(/^reference +typescript +1 +2 bits +\d+ us/m)
+  expect(table).toMatch(/^wasm +wasm-simd /m)
+  if (report.expectation !== undefined)
+    expect(table).toMatch(/^ {2}decode +about [\d.]+ tokens\/s/m)
+})
+
+const NOTHING: DoctorReport = {
+  host: hostFacts(),
+  threads: 2,
+  chosen: 'none',
+  chosenIsa: '',
+  product: { rows: 1, cols: 1, promptTokens: 64 },
+  backends: [],
+  images: { folder: '/cache/images', count: 2, byteLength: 1.5e9 },
+  limits: [],
+}
+
+test('what does not run has its reason in the table', () => {
+  const reason = 'this machine has no such thing'
+  const lines = describeMachine({
+    ...NOTHING,
+    backends: [{ name: 'native', isa: 'x86-avx2', available: false, reason }],
+    limits: [{ reason: 'not built' }],
+  })
+  expect(lines.at(-1)).toMatch(/^native +x86-avx2 .*this machine has no such thing$/)
+  expect(lines.join('\n')).toContain('not measured: not built')
+})
+
+test('cores and quota are told', () => {
+  const cores = { physicalCores: 4, logicalCpus: 8, quota: 1.5, threads: 1 }
+  const lines = describeMachine({ ...NOTHING, host: { ...NOTHING.host, cores } })
+  expect(lines.join('\n')).toContain(
+    '4 physical cores, 8 logical processors, a quota of 1.5 of them',
+  )
+})
+
+test('expectations follow from bytes and multiply-adds of the model', () => {
+  const rates = { packing: '2bit', bytesPerSecond: 20e9, macsPerSecond: 300e9 } as const
+  const limits = { readBytesPerSecond: 32e9, macsPerSecond: 400e9 }
+  const expectation = expectationOf(shapeNamed('2b-4t'), rates, limits)
+  // 521 MB of ternary weights at 20 GB/s and 328 MB of head at 32 GB/s.
+  expect(expectation.ternaryBytes / 1e6).toBeCloseTo(521, 0)
+  expect(expectation.headBytes / 1e6).toBeCloseTo(328.3, 1)
+  expect(expectation.decode).toBeCloseTo(1 / (0.52101 / 20 + 0.32834 / 32), 1)
+  expect(expectation.decodeLimit).toBeCloseTo(32 / 0.84935, 1)
+  expect(expectation.prefill).toBeCloseTo(300 / 2.0840448, 6)
+  expect(expectation.prefillLimit).toBeCloseTo(400 / 2.0840448, 6)
+
+  const lines = describeMachine({ ...NOTHING, expectation })
+  expect(lines.at(-2)).toMatch(/decode {3}about 27\.5 tokens\/s.*521\.0 MB.*would allow 37\.7\./)
+  expect(lines.at(-1)).toMatch(/prefill {2}about 144 tokens\/s.*2\.08 G.*would allow 192\./)
+})

@@ -1,0 +1,162 @@
+/**
+ * `bitnet embed`: vectors of texts, and how near the texts are to each other.
+ */
+import type { Command } from 'commander'
+import { UsageError } from '../../../errors.ts'
+import type { LanguageModel } from '../../../generate/language-model.ts'
+import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { formatFacts, formatTable } from '../../console/table.ts'
+import { dim, writeJson, writeLine } from '../../console/terminal.ts'
+import { addModelFlags, loadFlaggedModel, type ModelFlags } from '../../flags/generation-flags.ts'
+import { wholeNumber } from '../../flags/number-options.ts'
+import { readTextFile } from '../chat/conversation-file.ts'
+
+export interface EmbedFlags extends ModelFlags {
+  readonly prompt?: readonly string[]
+  readonly file?: string
+  readonly dimensions?: number
+  readonly json?: boolean
+}
+
+/** How a text's vector comes about, for people and for --json. */
+const POOLING = 'last token, final norm, length one'
+/** Texts of which each pair is shown; of more only the nearest. */
+const MAX_PAIRED = 12
+const SHOWN_CHARS = 40
+const SHOWN_NUMBERS = 4
+
+export function addEmbedCommand(command: Command, run: (flags: EmbedFlags) => Promise<void>): void {
+  command
+    .option('-p, --prompt <text...>', 'texts')
+    .option('--file <path>', 'texts, one a line (blank lines are skipped)')
+  addModelFlags(command)
+    .option(
+      '--dimensions <count>',
+      'keep the first numbers of each vector only (default: all)',
+      wholeNumber({ min: 1 }),
+    )
+    .option('--json', 'print one JSON object with the vectors, and nothing else')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ bitnet embed -m bitnet-embedding.gguf -p "a cat sleeps" "a dog sleeps" "tax law"
+  $ bitnet embed -m bitnet-embedding.gguf --file lines.txt --json > vectors.json
+
+Vectors of models that were trained for it (BitNet-embedding) are near where texts mean the same; any
+other model gives what it computes for a text's last token.`,
+    )
+    .action(run)
+}
+
+/** @returns the exit code */
+export async function runEmbed(flags: EmbedFlags, surroundings: Surroundings): Promise<number> {
+  const texts = await readTexts(flags)
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  try {
+    await using model = await loadFlaggedModel(flags, surroundings, signal)
+    const began = performance.now()
+    const { dimensions } = flags
+    const options = { ...(dimensions === undefined ? {} : { dimensions }), signal }
+    const vectors = await model.embed(texts, options)
+    const elapsedMs = performance.now() - began
+    await report(model, texts, vectors, { ...flags, elapsedMs }, surroundings)
+    return EXIT.ok
+  } finally {
+    release()
+  }
+}
+
+/** @throws UsageError unless there are texts */
+async function readTexts(flags: EmbedFlags): Promise<string[]> {
+  const texts = [...(flags.prompt ?? [])]
+  if (flags.file !== undefined) {
+    const lines = (await readTextFile(flags.file)).split(/\r?\n/)
+    texts.push(...lines.filter((line) => line.trim() !== ''))
+  }
+  if (texts.length > 0) return texts
+  throw new UsageError(
+    'Expected texts: give -p TEXT..., or --file with a text a line. See: bitnet embed --help',
+  )
+}
+
+async function report(
+  model: LanguageModel,
+  texts: readonly string[],
+  vectors: readonly Float32Array[],
+  { json, elapsedMs }: { json?: boolean; elapsedMs: number },
+  { stdout, stderr, env }: Surroundings,
+): Promise<void> {
+  const dimensions = vectors[0].length
+  const isTrainedForIt = model.config.inputNorms === true
+  if (json) {
+    await writeJson(stdout, {
+      model: model.name,
+      dimensions,
+      pooling: POOLING,
+      isTrainedForIt,
+      backend: model.backend,
+      embeddings: texts.map((text, i) => ({ text, vector: [...vectors[i]] })),
+    })
+  } else {
+    const facts: [string, string][] = [
+      ['model', model.name + (isTrainedForIt ? '' : ' (not trained for embeddings)')],
+      ['vectors', `${dimensions} numbers: ${POOLING}`],
+    ]
+    const lines = [...formatFacts(facts), '', ...describeTexts(texts, vectors)]
+    await writeLine(stdout, lines.join('\n'))
+  }
+  const line = `${texts.length} texts in ${(elapsedMs / 1000).toFixed(2)} s`
+  await writeLine(stderr, dim(`${line} · ${model.backend.description}`, stderr, env))
+}
+
+function describeTexts(texts: readonly string[], vectors: readonly Float32Array[]): string[] {
+  if (texts.length === 1) {
+    const first = [...vectors[0].subarray(0, SHOWN_NUMBERS)].map((v) => v.toFixed(4))
+    return [`${first.join(' ')} ...  (--json has all of them)`]
+  }
+  const numbers = texts.map((_, i) => String(i + 1))
+  if (texts.length <= MAX_PAIRED) {
+    const rows = texts.map((text, i) => [
+      numbers[i],
+      shorten(text),
+      ...vectors.map((vector) => cosine(vectors[i], vector).toFixed(3)),
+    ])
+    return formatTable(
+      ['', 'text', ...numbers],
+      rows,
+      numbers.map((_, i) => i + 2),
+    )
+  }
+  const rows = texts.map((text, i) => {
+    const near = nearest(vectors, i)
+    return [
+      numbers[i],
+      shorten(text),
+      numbers[near],
+      shorten(texts[near]),
+      cosine(vectors[i], vectors[near]).toFixed(3),
+    ]
+  })
+  return formatTable(['', 'text', '', 'nearest', 'cosine'], rows, [0, 2, 4])
+}
+
+/** The other text with the largest cosine. */
+function nearest(vectors: readonly Float32Array[], of: number): number {
+  let best = of === 0 ? 1 : 0
+  for (const [i, vector] of vectors.entries()) {
+    if (i !== of && cosine(vectors[of], vector) > cosine(vectors[of], vectors[best])) best = i
+  }
+  return best
+}
+
+/** Of vectors of length one. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, v, i) => sum + v * b[i], 0)
+}
+
+function shorten(text: string): string {
+  const characters = [...text]
+  if (characters.length <= SHOWN_CHARS) return text
+  return `${characters.slice(0, SHOWN_CHARS - 3).join('')}...`
+}

@@ -1,0 +1,62 @@
+/** The table of `bitnet eval`: percent with standard errors, beside what guessing would give. */
+import type { TaskMetrics } from '../../../eval/metrics.ts'
+import type { EvaluationReport } from '../../../node/eval/evaluate-on-disk.ts'
+import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+
+const HEADER = ['task', 'n', 'acc', 'acc_norm', 'acc_bytes', 'chance', 'majority', 'other']
+const NUMBERS = [1, 2, 3, 4, 5, 6]
+
+export function describeEvaluation(report: EvaluationReport, style: TableStyle): string[] {
+  const tasks = Object.entries(report.results)
+  const { config, model } = report
+  const rows = tasks.map(([name, metrics]) => row(name, metrics))
+  const choices = tasks.flatMap(([, { chance, acc }]) => (chance === undefined ? [] : (acc ?? [])))
+  if (choices.length > 1) {
+    const mean = choices.reduce((sum, acc) => sum + acc, 0) / choices.length
+    rows.push([`mean of ${choices.length}`, '', (100 * mean).toFixed(1), '', '', '', '', ''])
+  }
+  const limit = config.limit === null ? [] : [['limit', `${config.limit} items a task`] as const]
+  return [
+    ...formatResults(HEADER, rows, NUMBERS, style),
+    '',
+    ...formatFacts(
+      [
+        ['model', `${model.name}, ${model.backend}`],
+        ['examples', `${config.numFewshot}`],
+        ['tokenization', `${config.tokenization}, begin token ${config.bos}`],
+        ...limit,
+      ],
+      style,
+    ),
+  ]
+}
+
+function row(name: string, metrics: TaskMetrics): string[] {
+  return [
+    name,
+    String(metrics.n),
+    share(metrics.acc, metrics.stderr),
+    share(metrics.acc_norm, metrics.acc_norm_stderr),
+    share(metrics.acc_bytes, metrics.acc_bytes_stderr),
+    share(metrics.chance),
+    share(metrics.majority),
+    other(metrics),
+  ]
+}
+
+/** "43.2 ± 1.0", in percent */
+function share(value: number | undefined, error?: number): string {
+  if (value === undefined) return ''
+  const text = (100 * value).toFixed(1)
+  return error === undefined ? text : `${text} ± ${(100 * error).toFixed(1)}`
+}
+
+function other(metrics: TaskMetrics): string {
+  if (metrics.perplexity !== undefined) {
+    const error = metrics.perplexity_stderr ?? 0
+    return `perplexity ${metrics.perplexity.toFixed(2)} ± ${error.toFixed(2)}`
+  }
+  if (metrics.word_perplexity === undefined) return ''
+  const { word_perplexity: word, byte_perplexity: byte = 0, bits_per_byte: bits = 0 } = metrics
+  return `word ppl ${word.toFixed(2)}, byte ppl ${byte.toFixed(4)}, bits/byte ${bits.toFixed(4)}`
+}

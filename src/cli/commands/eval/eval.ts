@@ -1,0 +1,174 @@
+/**
+ * `bitnet eval`: zero-shot and few-shot tasks, with a journal of finished items, so that a run that was
+ * stopped goes on where it was.
+ */
+
+import { once } from 'node:events'
+import { createWriteStream, type WriteStream } from 'node:fs'
+import type { Command } from 'commander'
+import { UsageError } from '../../../errors.ts'
+import type { BosRule, TokenizationRule } from '../../../eval/encode-request.ts'
+import {
+  DEFAULT_EVAL_SETTINGS,
+  type EvalProgress,
+  type EvalSample,
+} from '../../../eval/evaluate.ts'
+import { evalTaskNames, tasksNamed } from '../../../eval/tasks/all-tasks.ts'
+import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/dataset-name.ts'
+import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
+import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
+import { openJournal } from '../../../node/eval/journal.ts'
+import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import type { TableStyle } from '../../console/table.ts'
+import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
+import {
+  addModelFlags,
+  loadFlaggedModel,
+  type ModelFlags,
+  parseChoice,
+} from '../../flags/generation-flags.ts'
+import { wholeNumber } from '../../flags/number-options.ts'
+import { describeEvaluation } from './eval-report.ts'
+
+export interface EvalFlags extends ModelFlags, TableStyle {
+  readonly tasks: readonly string[]
+  readonly numFewshot?: number
+  readonly seed?: number
+  readonly limit?: number
+  readonly tokenization?: TokenizationRule
+  readonly bos?: BosRule
+  readonly dataDir?: string
+  readonly dataset?: Readonly<Record<string, DatasetChoice>>
+  readonly samples?: string
+  /** A journal's path; false for none, true for the one in the cache. */
+  readonly resume: string | boolean
+  readonly json?: boolean
+}
+
+const MAX_SEED = 2 ** 32 - 1
+
+export function addEvalCommand(command: Command, run: (flags: EvalFlags) => Promise<void>): void {
+  command
+    .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
+    .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', (text) =>
+      wholeNumber({ min: 0, max: 100 })(text),
+    )
+    .option('--seed <number>', 'draws the examples (default: 1234)', (text) =>
+      wholeNumber({ min: 0, max: MAX_SEED })(text),
+    )
+    .option('--limit <count>', 'only the first items of each task', wholeNumber({ min: 1 }))
+    .option('--tokenization <rule>', 'harness or split (default: harness)', (text) =>
+      parseChoice(text, ['harness', 'split']),
+    )
+    .option('--bos <rule>', BOS_HELP, parseBos)
+    .option('--data-dir <folder>', 'read datasets here (default: the Hugging Face hub)')
+    .option(
+      '--dataset <task=repo>',
+      'another dataset of the hub: TASK=owner/name[:config[:split]]; may be repeated',
+      parseDataset,
+    )
+    .option('--samples <file>', 'write every item with its log-likelihoods, one JSON a line')
+    .option('--resume <file>', 'journal of finished items (default: one in the cache)', true)
+    .option('--no-resume', 'keep no journal and begin anew')
+  addModelFlags(command)
+    .option('--markdown', 'a table for a Markdown document')
+    .option('--json', 'print one JSON object, and nothing else, on standard output')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ bitnet eval --tasks bitnet7                          the seven tasks of the BitNet b1.58 paper
+  $ bitnet eval --tasks arc_easy,boolq -m model.gguf --limit 200
+  $ bitnet eval --tasks openbookqa --num-fewshot 5 --kv int8 --json
+  $ bitnet eval --tasks all --data-dir datasets --samples samples.jsonl --markdown
+
+Tokens are given, none is generated: --speculate and --draft play no part here (see bitnet compare).`,
+    )
+    .action(run)
+}
+
+/** @returns the exit code */
+export async function runEval(flags: EvalFlags, surroundings: Surroundings): Promise<number> {
+  refuseNearHead(flags)
+  if (flags.dataset !== undefined && flags.dataDir !== undefined) {
+    throw new UsageError('Expected --dataset or --data-dir, got both: a folder has its own files.')
+  }
+  tasksNamed(flags.tasks)
+  const { stdout, stderr } = surroundings
+  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
+  const line = new StatusLine(stderr)
+  const samples = flags.samples === undefined ? undefined : await openSamples(flags.samples)
+  try {
+    await using model = await loadFlaggedModel(flags, surroundings, signal)
+    const settings = {
+      ...DEFAULT_EVAL_SETTINGS,
+      ...(flags.tokenization === undefined ? {} : { tokenization: flags.tokenization }),
+      ...(flags.bos === undefined ? {} : { bos: flags.bos }),
+      ...(flags.numFewshot === undefined ? {} : { numFewshot: flags.numFewshot }),
+      ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+    }
+    const { head, kv, dataDir, dataset: datasets } = flags
+    const identity = await evaluationIdentity(flags.model, {
+      ...{ settings, head, kv, dataDir, datasets },
+    })
+    const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
+    const journal = path === false ? undefined : await openJournal(path, identity)
+    const report = await evaluate(model, flags.tasks, {
+      ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
+      onTask: (task) => line.show(`${task}: reading the dataset`),
+      onProgress: (progress) => line.show(progressText(progress)),
+      onSample: samples?.write,
+    })
+    line.clear()
+    if (flags.json) await writeJson(stdout, report)
+    else await writeLine(stdout, describeEvaluation(report, flags).join('\n'))
+    return EXIT.ok
+  } finally {
+    line.clear()
+    release()
+    await samples?.close()
+  }
+}
+
+function parseNames(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, ...text.split(',').filter((name) => name !== '')]
+}
+
+function parseDataset(
+  text: string,
+  earlier: Readonly<Record<string, DatasetChoice>> = {},
+): Readonly<Record<string, DatasetChoice>> {
+  const [task, dataset] = parseDatasetChoice(text)
+  return { ...earlier, [task]: dataset }
+}
+
+interface SamplesFile {
+  write(sample: EvalSample): Promise<void>
+  close(): Promise<void>
+}
+
+async function openSamples(path: string): Promise<SamplesFile> {
+  const stream: WriteStream = createWriteStream(path)
+  await once(stream, 'open')
+  return {
+    async write(sample) {
+      if (!stream.write(`${JSON.stringify(sample)}\n`)) await once(stream, 'drain')
+    },
+    async close() {
+      stream.end()
+      await once(stream, 'close')
+    },
+  }
+}
+
+/** "arc_easy: 120 of 2376 items, 3 min left" */
+function progressText(progress: EvalProgress): string {
+  const { task, items, totalItems, tokens, totalTokens, elapsedMs } = progress
+  const leftSeconds = tokens > 0 ? (elapsedMs / tokens / 1000) * (totalTokens - tokens) : Infinity
+  const left =
+    leftSeconds < 90 ? `${Math.ceil(leftSeconds)} s` : `${Math.ceil(leftSeconds / 60)} min`
+  // The first passes say little about the rest.
+  const hint = elapsedMs > 2000 ? `, ${left} left` : ''
+  return `${task}: ${items} of ${totalItems} items${hint}`
+}

@@ -1,0 +1,194 @@
+/**
+ * What `bitnet inspect` writes for people.
+ */
+import type { RemoteFacts } from '../../../node/hub/remote-model.ts'
+import { formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
+import { formatFacts, formatTable, stackedBar } from '../../console/table.ts'
+import { BATCHES, type MemoryNeed } from './memory-need.ts'
+import type { ModelInspection } from './model-inspection.ts'
+
+/** What the tokenizer is, or why it cannot be used. */
+export type TokenizerInspection =
+  | {
+      readonly description: string
+      readonly vocabSize: number
+      readonly bosId: number | null
+      readonly stopIds: readonly number[]
+      readonly chatTemplate: string | null
+    }
+  | { readonly problem: string }
+
+/** A model that was looked at where it is. */
+export interface RemoteInspection extends RemoteFacts {
+  /** Of its files, to know what is shown. */
+  readonly readBytes: number
+}
+
+export interface Inspection {
+  readonly model: ModelInspection
+  readonly tokenizer: TokenizerInspection
+  readonly remote: RemoteInspection | null
+}
+
+const BAR_WIDTH = 40
+const TEMPLATE_CHARS = 160
+
+export function describeInspection({ model, tokenizer, remote }: Inspection): string[] {
+  const lines = [
+    ...(remote === null ? [] : [...formatFacts(remoteFacts(remote)), '']),
+    ...formatFacts(modelFacts(model)),
+    ...(model.layers.length > 0 ? ['', ...describeLayers(model)] : []),
+    '',
+    ...formatFacts(tokenizerFacts(tokenizer)),
+    ...(model.memory === null ? [] : ['', ...describeMemory(model.memory)]),
+    '',
+    ...describeTensors(model),
+  ]
+  // Names come from the file; they must not steer the terminal.
+  return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
+}
+
+type Fact = readonly [name: string, value: string]
+
+function remoteFacts(remote: RemoteInspection): Fact[] {
+  const { model, reason, files, totalBytes, revision, licence, gated, readBytes } = remote
+  const facts: Fact[] = [
+    ['source', `${model}, which is not in the cache`],
+    ['chosen', reason],
+    ['download', `${files === 1 ? '1 file' : `${files} files`}, ${formatBytes(totalBytes)}`],
+  ]
+  if (revision !== null) facts.push(['revision', revision], ['licence', licence ?? 'not stated'])
+  if (gated) facts.push(['gated', 'its owners hand it out to those who accepted their terms'])
+  facts.push([
+    'read',
+    `${formatBytes(readBytes)}: the weights stay there, so shares of -1, 0 and +1 are not shown; ` +
+      '"bitnet pull" fetches them',
+  ])
+  return facts
+}
+
+function modelFacts(model: ModelInspection): Fact[] {
+  const { config, parameters } = model
+  const facts: Fact[] = [
+    ['model', config?.name ?? model.name],
+    ['format', model.format],
+    [
+      'parameters',
+      `${formatCount(parameters.total)}: ${formatCount(parameters.ternary)} ternary, ` +
+        `${formatCount(parameters.other)} other`,
+    ],
+    ['tensor data', formatBytes(model.tensorBytes)],
+    [
+      'bits a weight',
+      parameters.ternary === 0
+        ? model.bitsPerWeight.toFixed(2)
+        : `${model.bitsPerWeight.toFixed(2)} in all, ` +
+          `${model.ternaryBitsPerWeight.toFixed(2)} for the ternary ones`,
+    ],
+  ]
+  if (model.origins.length > 0) {
+    const loss = model.lossless === false ? ' (rounded while reading)' : ''
+    facts.push(['ternary from', model.origins.join('; ') + loss])
+  }
+  if (model.problem !== undefined) facts.push(['cannot run', model.problem])
+  if (config === null) return facts
+  const { ropeScaling } = config
+  const scaling =
+    ropeScaling === undefined ? '' : `, scaled by ${ropeScaling.factor} (${ropeScaling.type})`
+  return [
+    ...facts,
+    ['architecture', config.architecture],
+    ['layers', `${config.nLayers}, dim ${config.dim}, feed-forward ${config.ffnDim}`],
+    [
+      'attention',
+      `${config.nHeads} heads of ${config.headDim}, ${config.nKvHeads} for keys and values`,
+    ],
+    ['activation', config.activation + (config.subNorms ? ', with sub-norms' : '')],
+    ['vocabulary', `${config.vocabSize}${config.tiedHead ? ', head tied to the embedding' : ''}`],
+    ['context', `${config.contextLength} tokens, rope theta ${config.ropeTheta}${scaling}`],
+  ]
+}
+
+function describeLayers({ layers }: ModelInspection): string[] {
+  return [
+    'Ternary weights by layer: - is -1, . is 0, + is +1',
+    ...formatTable(
+      ['layer', '-1', '0', '+1', ''],
+      layers.map(({ layer, minus, zero, plus }) => [
+        String(layer),
+        formatPercent(minus),
+        formatPercent(zero),
+        formatPercent(plus),
+        stackedBar([minus, zero, plus], ['-', '.', '+'], BAR_WIDTH),
+      ]),
+      [0, 1, 2, 3],
+    ),
+  ]
+}
+
+function describeTensors({ tensors }: ModelInspection): string[] {
+  return formatTable(
+    ['tensor', 'type', 'shape', 'bytes'],
+    tensors
+      .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+      .map(({ name, type, shape, bytes }) => [name, type, shape.join(' x '), String(bytes)]),
+    [3],
+  )
+}
+
+function tokenizerFacts(tokenizer: TokenizerInspection): Fact[] {
+  if ('problem' in tokenizer) return [['tokenizer', tokenizer.problem]]
+  return [
+    ['tokenizer', tokenizer.description],
+    ['begin token', tokenizer.bosId === null ? 'none' : String(tokenizer.bosId)],
+    ['end tokens', tokenizer.stopIds.join(', ')],
+    ['chat template', shorten(tokenizer.chatTemplate) ?? 'none: a base model'],
+  ]
+}
+
+/** The template's beginning on one line; --json has it whole. */
+function shorten(template: string | null): string | undefined {
+  const line = template?.replaceAll('\n', '\\n')
+  return line === undefined || line.length <= TEMPLATE_CHARS
+    ? line
+    : `${line.slice(0, TEMPLATE_CHARS)} ... (${template?.length} characters)`
+}
+
+function describeMemory({
+  ternaryBytes,
+  packing,
+  denseBytes,
+  head,
+  caches,
+  totals,
+}: MemoryNeed): string[] {
+  const bits = packing === 'base3' ? '1.6' : '2'
+  const facts: Fact[] = [
+    ['memory, weights', `${formatBytes(ternaryBytes)} ternary, packed at ${bits} bits`],
+    ['memory, other', `${formatBytes(denseBytes)} with embedding and head as ${head}`],
+    ...caches.map(
+      ({ kv, bytesPerToken }): Fact => [
+        `memory, ${kv} cache`,
+        `${formatBytes(bytesPerToken)} a token`,
+      ],
+    ),
+  ]
+  const columns = caches.flatMap(({ kv }) => BATCHES.map((batch) => ({ kv, batch })))
+  const contexts = [...new Set(totals.map(({ context }) => context))]
+  const rows = contexts.map((context) => [
+    String(context),
+    ...columns.map(({ kv, batch }) => {
+      const total = totals.find((t) => t.context === context && t.kv === kv && t.batch === batch)
+      return total === undefined ? '' : formatBytes(total.bytes)
+    }),
+  ])
+  return [
+    ...formatFacts(facts),
+    '',
+    'Memory by tokens of context, cache and sequences at once: weights and cache, without activations',
+    ...formatTable(['context', ...columns.map(({ kv, batch }) => `${kv}, ${batch} seq.`)], rows, [
+      0,
+      ...columns.map((_, i) => i + 1),
+    ]),
+  ]
+}

@@ -1,0 +1,27 @@
+/**
+ * Ties a command to this process: its streams, Ctrl-C, a reader that goes away, and the exit code.
+ */
+import type { Surroundings } from './surroundings.ts'
+import { endQuietlyWhenClosed } from './terminal.ts'
+
+export async function runInProcess(
+  command: (surroundings: Surroundings) => Promise<number>,
+): Promise<void> {
+  endQuietlyWhenClosed(process.stdout)
+  endQuietlyWhenClosed(process.stderr)
+  process.exitCode = await command({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    // Imported when they are needed: help and lists of the cache need neither.
+    loadModel: async (source, options) =>
+      (await import('../../node/load-model.ts')).loadModel(source, options),
+    loadEngine: async (source, options) =>
+      (await import('../../node/load-engine.ts')).loadEngine(source, options),
+    onInterrupt: (handler) => {
+      process.on('SIGINT', handler)
+      return () => process.off('SIGINT', handler)
+    },
+  })
+}

@@ -1,0 +1,57 @@
+/**
+ * What a command touches besides its flags: streams, environment variables, Ctrl-C and the loader of
+ * models. Commands get it as a parameter, so that tests run them in this process with a model of
+ * their own; main.ts passes the real one.
+ */
+import type { Readable, Writable } from 'node:stream'
+import type { LanguageModel } from '../../generate/language-model.ts'
+import type { LoadedEngine } from '../../node/load-engine.ts'
+import type { NodeLoadOptions } from '../../node/resolve-model.ts'
+
+export type InputStream = Readable & { readonly isTTY?: boolean }
+export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
+export type LoadModel = (
+  source: string | undefined,
+  options?: NodeLoadOptions,
+) => Promise<LanguageModel>
+export type LoadEngine = (
+  source: string | undefined,
+  options?: NodeLoadOptions,
+) => Promise<LoadedEngine>
+
+export interface Surroundings {
+  readonly stdin: InputStream
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly loadModel: LoadModel
+  /** For speed tests, which need no text. */
+  readonly loadEngine: LoadEngine
+  /**
+   * Calls `handler` on Ctrl-C (SIGINT) until the returned function is called. While nobody listens,
+   * Ctrl-C ends the process as usual.
+   */
+  onInterrupt(handler: () => void): () => void
+}
+
+/** Exit codes of the `bitnet` command. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
+
+/** An AbortSignal that the first Ctrl-C aborts; the second one then ends the process. */
+export interface Interruption extends Disposable {
+  readonly signal: AbortSignal
+  readonly abort: () => void
+}
+
+export function interruption(surroundings: Surroundings): Interruption {
+  const controller = new AbortController()
+  const release = surroundings.onInterrupt(() => {
+    release()
+    controller.abort()
+  })
+  return {
+    signal: controller.signal,
+    abort: () => controller.abort(),
+    [Symbol.dispose]: release,
+  }
+}

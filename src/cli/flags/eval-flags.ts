@@ -1,0 +1,21 @@
+/** Flags that `bitnet eval` and `bitnet perplexity` share. */
+import { UsageError } from '../../errors.ts'
+import type { BosRule } from '../../eval/encode-request.ts'
+import { type ModelFlags, parseChoice } from './generation-flags.ts'
+
+const BOS_RULES: readonly BosRule[] = ['auto', 'always', 'never']
+
+export const BOS_HELP = 'begin token: auto (as the tokenizer does), always or never (default: auto)'
+
+export function parseBos(text: string): BosRule {
+  return parseChoice(text, BOS_RULES)
+}
+
+/** @throws UsageError for a head whose logits are mostly near ones */
+export function refuseNearHead({ head }: ModelFlags): void {
+  if (head !== 'int4') return
+  throw new UsageError(
+    'Expected a head whose logits are all exact: int4 computes only the largest exactly, and ' +
+      'evaluation asks for others too. Use --head f16 or --head int8.',
+  )
+}

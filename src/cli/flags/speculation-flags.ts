@@ -1,0 +1,63 @@
+/**
+ * --speculate and --draft: guessing several tokens ahead (docs/speculation.md).
+ */
+import type { Command } from 'commander'
+import type { LanguageModel } from '../../generate/language-model.ts'
+import type { GenerateOptions } from '../../generate/options.ts'
+import type { Surroundings } from '../console/surroundings.ts'
+import {
+  generateOptions,
+  loadFlaggedModel,
+  type ModelFlags,
+  type SamplingFlags,
+} from './generation-flags.ts'
+
+export interface SpeculationFlags {
+  readonly speculate?: boolean
+  readonly draft?: string
+}
+
+export function addSpeculationFlags(command: Command): Command {
+  return command
+    .option('--speculate', 'guess tokens from repetitions; the text stays the same')
+    .option(
+      '--draft <model>',
+      'guess tokens with a smaller model of the same vocabulary: name, file or folder',
+    )
+}
+
+/** A model, the draft that guesses for it if one was asked for, and options that use it. */
+export interface LoadedModels extends AsyncDisposable {
+  readonly model: LanguageModel
+  optionsWith(signal: AbortSignal): GenerateOptions
+}
+
+/** Loads the models of the flags; both run on the same kind of backend. */
+export async function loadModels(
+  flags: ModelFlags & SamplingFlags & SpeculationFlags,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<LoadedModels> {
+  const model = await loadFlaggedModel(flags, surroundings, signal)
+  let draft: LanguageModel | undefined
+  try {
+    if (flags.draft !== undefined) {
+      draft = await loadFlaggedModel({ ...flags, model: flags.draft }, surroundings, signal)
+    }
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
+  return {
+    model,
+    optionsWith: (signal) => ({
+      ...generateOptions(flags, signal),
+      ...(flags.speculate === undefined ? {} : { speculate: flags.speculate }),
+      ...(draft === undefined ? {} : { draft }),
+    }),
+    async [Symbol.asyncDispose]() {
+      await model.dispose()
+      await draft?.dispose()
+    },
+  }
+}

@@ -1,0 +1,229 @@
+// Conversations: what is computed anew, what the history holds, and what happens when turns go wrong.
+import { describe, expect, test } from 'vitest'
+import { AB, answers, ByteTokenizer, EOT, MockEngine } from '../../../test/support/mock-engine.ts'
+import { ContextOverflowError, UsageError } from '../../errors.ts'
+import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
+import { createLanguageModel } from '../create-language-model.ts'
+
+function modelOf(engine: MockEngine, tokenizer = new ByteTokenizer()) {
+  return createLanguageModel({
+    name: 'mock',
+    engine,
+    tokenizer,
+    backend: { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' },
+    memory: { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 },
+    loadMs: 0,
+    defaults: {
+      temperature: 0,
+      topK: 0,
+      topP: 1,
+      minP: 0,
+      repetitionPenalty: 1,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+    },
+    dispose: () => {},
+  })
+}
+
+const rowsOf = (engine: MockEngine) => engine.passes.reduce((sum, pass) => sum + pass.rows, 0)
+
+describe('a chat session', () => {
+  test('keeps the history and prefills only what is new', async () => {
+    const engine = new MockEngine({ script: answers('yes', 'no', 'well') })
+    const session = modelOf(engine).chat({ system: 'be brief' })
+    const first = await session.send('is it so?').result
+    expect(first).toMatchObject({ text: 'yes', usage: { promptTokens: 23, cachedTokens: 0 } })
+    const before = rowsOf(engine)
+    const second = await session.send('sure?').result
+    // Cached: the prompt and "yes". New: its end token, <user>, "sure?", end token, <assistant>.
+    expect(second.usage).toMatchObject({ promptTokens: 35, cachedTokens: 26 })
+    expect(rowsOf(engine) - before).toBe(9 + 2)
+    const third = await session.send('hm').result
+    expect(third.usage).toMatchObject({ cachedTokens: 37, promptTokens: 43 })
+    expect(session.messages).toEqual([
+      { role: 'system', content: 'be brief' },
+      { role: 'user', content: 'is it so?' },
+      { role: 'assistant', content: 'yes' },
+      { role: 'user', content: 'sure?' },
+      { role: 'assistant', content: 'no' },
+      { role: 'user', content: 'hm' },
+      { role: 'assistant', content: 'well' },
+    ])
+  })
+
+  test('says what a model without a session says to the same messages', async () => {
+    const session = modelOf(new MockEngine()).chat()
+    const options = { maxTokens: 12 }
+    await session.send('hello', options).result
+    const history = session.messages
+    const answer = await session.send('and?', options).result
+    const messages: ChatMessage[] = [...history, { role: 'user', content: 'and?' }]
+    const alone = await modelOf(new MockEngine()).generate(messages, options).result
+    expect(answer.text).toBe(alone.text)
+    expect(answer.promptTokenIds).toEqual(alone.promptTokenIds)
+    expect(answer.usage.cachedTokens).toBeGreaterThan(0)
+  })
+
+  test('keeps the ids that were generated where the template or tokenizer would change them', async () => {
+    // The template trims the answer's space, and the tokenizer would write "ab" as one token.
+    const generated = [32, 97, 98]
+    const session = modelOf(new MockEngine({ script: answers(generated, 'ok', 'ok') })).chat()
+    expect((await session.send('x').result).text).toBe(' ab')
+    expect(session.messages[1].content).toBe(' ab')
+    const second = await session.send('y').result
+    expect(second.promptTokenIds).toEqual([
+      256,
+      258,
+      120,
+      EOT,
+      259,
+      32,
+      97,
+      98,
+      EOT,
+      258,
+      121,
+      EOT,
+      259,
+    ])
+    expect(second.usage.cachedTokens).toBe(8)
+    const third = await session.send('z').result
+    expect(third.promptTokenIds.slice(0, 13)).toEqual(second.promptTokenIds)
+    expect(third.usage.cachedTokens).toBe(15)
+  })
+
+  test('closes an answer that was cut by its length', async () => {
+    const session = modelOf(new MockEngine({ script: answers('a long one', 'ok') })).chat()
+    await session.send('x', { maxTokens: 6 }).result
+    const second = await session.send('y').result
+    expect(session.messages[1].content).toBe('a long')
+    expect(second.promptTokenIds.slice(5, 13)).toEqual([
+      ...new TextEncoder().encode('a long'),
+      EOT,
+      258,
+    ])
+    expect(second.usage.cachedTokens).toBe(10) // the last token of an answer was never fed
+  })
+
+  test('leaves a stop string out of what the model sees later', async () => {
+    const session = modelOf(new MockEngine({ script: answers('cab\nUser: I', 'ok') })).chat()
+    expect((await session.send('x', { stop: ['\nUser:'] }).result).text).toBe('cab')
+    const second = await session.send('y').result
+    expect(second.promptTokenIds.slice(5, 9)).toEqual([99, AB, EOT, 258])
+  })
+
+  test('falls back to the longest common beginning when the template does not compose', async () => {
+    class Forgetful extends ByteTokenizer {
+      // Shows only the last message of the conversation, as some templates hide earlier thoughts.
+      override encodeChat(
+        messages: readonly ChatMessage[],
+        options?: { addGenerationPrompt?: boolean },
+      ): number[] {
+        return super.encodeChat(messages.slice(-1), options)
+      }
+    }
+    const engine = new MockEngine({ script: answers('yes') })
+    const session = modelOf(engine, new Forgetful()).chat()
+    await session.send('xxx').result
+    const second = await session.send('xxy').result
+    expect(second.promptTokenIds).toEqual([256, 258, 120, 120, 121, EOT, 259])
+    expect(second.usage.cachedTokens).toBe(4)
+  })
+
+  test('keeps a cancelled answer as far as it came, and goes on after it', async () => {
+    const engine = new MockEngine({ script: answers('a long answer', 'ok') })
+    const session = modelOf(engine).chat()
+    const cancelled = session.send('x')
+    let read = ''
+    for await (const piece of cancelled) {
+      read += piece
+      if (read.length === 3) break
+    }
+    const { text, finishReason } = await cancelled.result
+    expect(finishReason).toBe('cancelled')
+    expect('a long answer'.startsWith(text)).toBe(true)
+    expect(session.messages.at(-1)).toEqual({ role: 'assistant', content: text })
+    expect((await session.send('y').result).text).toBe('ok')
+  })
+
+  test('takes the message back when the turn is cancelled before its first token or fails', async () => {
+    const engine = new MockEngine({ maxRows: 4, script: answers('yes', 'no') })
+    const session = modelOf(engine).chat()
+    const cancelled = session.send('a long message', { signal: AbortSignal.abort() })
+    expect(session.messages).toHaveLength(1)
+    expect((await cancelled.result).text).toBe('')
+    expect(session.messages).toEqual([])
+    engine.beforePass = (pass) => {
+      if (pass === 2) throw new Error('broken')
+    }
+    await expect(session.send('a long message').result).rejects.toThrow('broken')
+    expect(session.messages).toEqual([])
+    engine.beforePass = () => undefined
+    const result = await session.send('a long message').result
+    expect(result.text).toBe('yes')
+    expect(result.usage.cachedTokens).toBe(8) // two pieces were computed before the failure
+  })
+
+  test('refuses a second turn while one runs, and allows it as soon as the first has ended', async () => {
+    const session = modelOf(new MockEngine({ script: answers('yes', 'no') })).chat()
+    const first = session.send('x')
+    await expect(session.send('y').result).rejects.toThrow(UsageError)
+    expect(() => session.reset()).toThrow(UsageError)
+    expect(() => session.restore([])).toThrow(UsageError)
+    for await (const _ of first) {
+      // read to the end
+    }
+    expect((await session.send('y').result).text).toBe('no')
+    expect(session.messages).toHaveLength(4)
+  })
+
+  test('tells when the conversation is too long, and leaves it as it was', async () => {
+    const session = modelOf(new MockEngine({ contextLength: 32, script: answers('yes') })).chat()
+    await session.send('x').result
+    const history = session.messages
+    const refused = session.send('y'.repeat(20)).result
+    await expect(refused).rejects.toThrow(ContextOverflowError)
+    await expect(refused).rejects.toMatchObject({ needed: 33, available: 32 })
+    await expect(refused).rejects.toThrow('got 32 tokens')
+    expect(session.messages).toEqual(history)
+  })
+
+  test('computes only what differs after restore and reset', async () => {
+    const engine = new MockEngine({ script: answers('yes', 'no', 'so') })
+    const session = modelOf(engine).chat({ system: 'be brief' })
+    await session.send('x').result
+    await session.send('y').result
+    const saved = session.messages
+    session.reset()
+    expect(session.messages).toEqual([{ role: 'system', content: 'be brief' }])
+    const fresh = await session.send('xx').result
+    expect(fresh.usage.cachedTokens).toBe(13) // up to where "x" and "xx" part
+    session.restore(saved.slice(0, 3))
+    expect(session.messages).toEqual(saved.slice(0, 3))
+    const again = await session.send('y').result
+    expect(again.text).toBe('no')
+    expect(again.usage.cachedTokens).toBe(13)
+  })
+
+  test('refuses messages that are none, and two system messages', () => {
+    const model = modelOf(new MockEngine())
+    const system: ChatMessage = { role: 'system', content: '' }
+    expect(() => model.chat({ system: 'a', messages: [system] })).toThrow(UsageError)
+    const broken = [{ role: 'user' }] as ChatMessage[]
+    expect(() => model.chat({ messages: broken })).toThrow(UsageError)
+    expect(() => model.chat().restore(broken)).toThrow(UsageError)
+  })
+
+  test('frees its cache, after the running turn if there is one', async () => {
+    const engine = new MockEngine()
+    const session = modelOf(engine).chat()
+    const turn = session.send('x', { maxTokens: 200 })
+    await turn[Symbol.asyncIterator]().next()
+    session.dispose()
+    session.dispose()
+    expect((await turn.result).finishReason).toBe('cancelled')
+    expect(engine.liveCaches).toBe(0)
+    await expect(session.send('y').result).rejects.toThrow(UsageError)
+  })
+})

@@ -1,0 +1,167 @@
+/**
+ * Draws the next token from its logits. The steps, in this order:
+ *
+ *   1. penalties: repetition, then frequency and presence (penalties.ts)
+ *   2. temperature 0: the highest logit, the first of equals, and no more steps
+ *   3. temperature, top-k, top-p and min-p (token-filters.ts)   4. a draw among what is left
+ *
+ * A guess for the token never changes how likely any token is. One that had no chance in it is right
+ * if an ordinary draw gives the same; one that was itself drawn goes through guess-check.ts.
+ */
+import { BackendError } from '../../errors.ts'
+import {
+  checkGuess,
+  type Distribution,
+  type Guess,
+  pickByWeight,
+} from '../speculate/guess-check.ts'
+import type { SamplingSettings } from '../validate-options.ts'
+import { TokenPenalties } from './penalties.ts'
+import { Random, seedAt } from './random.ts'
+import { filterTokens, SamplerWorkspace } from './token-filters.ts'
+
+export { SamplerWorkspace } from './token-filters.ts'
+
+export interface Sampler {
+  /** Tells of the prompt, for the repetition penalty. */
+  addPrompt(ids: ArrayLike<number>): void
+  /**
+   * Draws a token and counts it as part of the answer.
+   *
+   * @param logits of one position, (vocabSize); not changed
+   * @param guess what was guessed for this position; if it is drawn, the guess was right
+   * @throws BackendError if a logit is NaN or none is finite
+   */
+  sample(logits: Float32Array, guess?: Guess): number
+  /** As {@link sample}, with what the token was drawn from; for whoever makes guesses. */
+  guess(logits: Float32Array): Guess
+  /**
+   * A sampler that goes on from here with the same settings and random numbers of its own. What it
+   * draws does not count in this one.
+   */
+  fork(): Sampler
+}
+
+/** How far from a sequence's seed the one of its forks lies: beyond the seeds of any batch. */
+const FORK_DISTANCE = 2 ** 40
+
+/** A sampler for one sequence. `settings` and `seed` must be in their ranges. */
+export function createSampler(
+  settings: SamplingSettings,
+  seed: number,
+  workspace: SamplerWorkspace = new SamplerWorkspace(),
+): Sampler {
+  const forkRandom = new Random(seedAt(seed, FORK_DISTANCE))
+  return new SequenceSampler(settings, workspace, {
+    penalties: new TokenPenalties(settings),
+    random: new Random(seed),
+    forkRandom,
+  })
+}
+
+interface SamplerState {
+  readonly penalties: TokenPenalties
+  readonly random: Random
+  /** All forks draw from one stream, so that each goes on where the one before stopped. */
+  readonly forkRandom: Random
+}
+
+class SequenceSampler implements Sampler {
+  readonly #settings: SamplingSettings
+  readonly #workspace: SamplerWorkspace
+  readonly #state: SamplerState
+
+  constructor(settings: SamplingSettings, workspace: SamplerWorkspace, state: SamplerState) {
+    this.#settings = settings
+    this.#workspace = workspace
+    this.#state = state
+  }
+
+  addPrompt(ids: ArrayLike<number>): void {
+    this.#state.penalties.addPrompt(ids)
+  }
+
+  sample(logits: Float32Array, guess?: Guess): number {
+    const scores = this.#penalise(logits)
+    const best = highest(scores)
+    return this.#count(this.#isGreedy ? best : this.#draw(this.#filter(scores, best), guess))
+  }
+
+  guess(logits: Float32Array): Guess {
+    const scores = this.#penalise(logits)
+    const best = highest(scores)
+    if (this.#isGreedy) return { id: this.#count(best) }
+    const { ids, weights } = this.#filter(scores, best)
+    const from = { ids: ids.slice(), weights: weights.slice() } // the workspace is used again
+    return { id: this.#count(this.#draw(from, undefined)), from }
+  }
+
+  fork(): Sampler {
+    const { penalties, forkRandom } = this.#state
+    const state = { penalties: penalties.copy(), random: forkRandom, forkRandom }
+    return new SequenceSampler(this.#settings, this.#workspace, state)
+  }
+
+  get #isGreedy(): boolean {
+    return this.#settings.temperature === 0 || this.#settings.topK === 1
+  }
+
+  /** The logits with penalties; the given array itself if there are none. */
+  #penalise(logits: Float32Array): Float32Array {
+    const { penalties } = this.#state
+    if (!penalties.active) return logits
+    this.#workspace.reserve(logits.length)
+    const scores = this.#workspace.logits.subarray(0, logits.length)
+    scores.set(logits)
+    penalties.apply(scores)
+    return scores
+  }
+
+  /** What is left to draw from, as views of the workspace. */
+  #filter(scores: Float32Array, best: number): Distribution {
+    const workspace = this.#workspace
+    workspace.reserve(scores.length)
+    const count = filterTokens(scores, scores[best], this.#settings, workspace)
+    return {
+      ids: workspace.ids.subarray(0, count),
+      weights: workspace.weights.subarray(0, count),
+    }
+  }
+
+  #draw(wanted: Distribution, guess: Guess | undefined): number {
+    const { random } = this.#state
+    return guess?.from === undefined
+      ? pickByWeight(wanted, random.nextFloat())
+      : checkGuess(guess.id, guess.from, wanted, random)
+  }
+
+  #count(id: number): number {
+    this.#state.penalties.addAnswer(id)
+    return id
+  }
+}
+
+/** The id of the highest logit, the first of equals. */
+function highest(logits: Float32Array): number {
+  let max = Number.NEGATIVE_INFINITY
+  let best = -1
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]
+    if (logit > max) {
+      max = logit
+      best = id
+    } else if (!(logit <= max)) {
+      throw new BackendError(
+        `Expected logits to be numbers, got ${logit} for token ${id}. ` +
+          'The model file may be damaged, or a kernel failed.',
+      )
+    }
+  }
+  if (best < 0 || max === Number.POSITIVE_INFINITY) {
+    throw new BackendError(
+      `Expected a finite highest logit, got ${max} among ${logits.length}. ` +
+        'The model file may be damaged, or a kernel failed.',
+    )
+  }
+  return best
+}

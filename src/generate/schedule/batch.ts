@@ -1,0 +1,84 @@
+/**
+ * Many prompts in shared passes. What a prompt gives is what it gives alone: sequences share no state
+ * but the pass, and prompt i draws with the seed of its own (seedAt).
+ */
+import { UsageError } from '../../errors.ts'
+import type { KvCache } from '../../model/engine.ts'
+import { padToTile } from '../../ternary/index.ts'
+import { runSequences } from '../generate.ts'
+import type { BatchOptions, Prompt } from '../language-model.ts'
+import type { GenerateResult } from '../options.ts'
+import { checkRoom, encodePrompt } from '../prompt.ts'
+import { seedAt } from '../sample/random.ts'
+import { openGuesser } from '../speculate/open-guesser.ts'
+import { fail, resolveOptions, validateGenerateOptions } from '../validate-options.ts'
+import type { Runtime } from './runtime.ts'
+
+/** Sequences that run side by side when the caller names no number. */
+const DEFAULT_PARALLEL = 8
+
+/** @throws UsageError naming the first option that is out of its range */
+export function validateBatchOptions(options: BatchOptions): void {
+  validateGenerateOptions(options)
+  const { parallel, draft } = options
+  if (draft !== undefined) {
+    throw new UsageError(
+      'Expected no draft model for a batch, got one: it guesses for one sequence at a time. ' +
+        'Leave it out; `speculate: true` works in batches.',
+    )
+  }
+  if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
+    fail('parallel', 'an integer >= 1', parallel)
+  }
+}
+
+/**
+ * Runs all prompts, at most `options.parallel` at a time.
+ *
+ * @param options as {@link validateBatchOptions} accepts them
+ * @returns one result per prompt, in the order of the prompts
+ * @throws UsageError | ContextOverflowError before any work; BackendError if a pass fails
+ */
+export async function generateBatch(
+  runtime: Runtime,
+  prompts: readonly Prompt[],
+  options: BatchOptions,
+  signal: AbortSignal,
+): Promise<readonly GenerateResult[]> {
+  if (!Array.isArray(prompts)) fail('prompts', 'an array of prompts', prompts)
+  if (prompts.length === 0) return []
+
+  const resolved = resolveOptions(options, runtime.defaults)
+  const { contextLength } = runtime.engine.config
+  let capacity = 0
+  const sequences = prompts.map((prompt: Prompt, i) => {
+    const promptIds = encodePrompt(runtime.tokenizer, prompt)
+    checkRoom(`prompt ${i}`, promptIds, contextLength)
+    const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
+    capacity = Math.max(capacity, positions)
+    return runtime.newSequence({
+      promptIds,
+      options: { ...resolved, seed: seedAt(resolved.seed, i) },
+      positions,
+      guesser: openGuesser(runtime, resolved.speculation, positions),
+      emit: () => undefined,
+    })
+  })
+
+  const slots = Math.min(
+    options.parallel ?? DEFAULT_PARALLEL,
+    prompts.length,
+    runtime.engine.maxRows,
+  )
+  const run = (cache: KvCache) => runSequences(runtime, cache, sequences, signal)
+  if (slots === 1) await runtime.withCache(capacity, run)
+  else {
+    const cache = runtime.engine.createCache({ slots, capacity: padToTile(capacity) })
+    try {
+      await run(cache)
+    } finally {
+      cache.dispose()
+    }
+  }
+  return sequences.map((sequence) => runtime.resultOf(sequence))
+}

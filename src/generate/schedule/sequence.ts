@@ -1,0 +1,205 @@
+/**
+ * One sequence on its way: its tokens, how many of them are in the cache, what may follow them, the
+ * text they make, and why it ended. It knows nothing of engines; a loop (generate.ts) feeds its tokens
+ * and guesses, and hands it logits.
+ */
+import type { TextTokenizer, TokenStream } from '../../tokenizer/text-tokenizer.ts'
+import type { BackendReport, FinishReason, GenerateResult } from '../options.ts'
+import { createSampler, type Sampler, type SamplerWorkspace } from '../sample/sampler.ts'
+import type { Guess } from '../speculate/guess-check.ts'
+import { type GuessCost, type Guesser, SpeculationTally } from '../speculate/speculation.ts'
+import { StopStrings } from '../stop-strings.ts'
+import type { ResolvedOptions } from '../validate-options.ts'
+
+export interface SequenceFacts {
+  readonly promptIds: readonly number[]
+  /** The first so many prompt tokens are in the cache already; fewer than all. */
+  readonly cachedTokens?: number
+  readonly options: ResolvedOptions
+  /** Positions there are for prompt and answer together; more than the prompt has. */
+  readonly positions: number
+  readonly tokenizer: TextTokenizer
+  readonly workspace: SamplerWorkspace
+  readonly guesser?: Guesser | undefined
+  readonly emit: (text: string) => void
+}
+
+export class Sequence {
+  /** The prompt, then what was drawn, an end token included. */
+  readonly tokens: number[]
+  /** How many of `tokens`, from the first, are in the cache. */
+  fed: number
+  /** What may follow `tokens`; the next pass checks it. Empty while more than one token is pending. */
+  guesses: readonly Guess[] = []
+  readonly #promptIds: readonly number[]
+  readonly #cachedTokens: number
+  readonly #options: ResolvedOptions
+  readonly #maxTokens: number
+  readonly #stopIds: readonly number[]
+  readonly #sampler: Sampler
+  readonly #stream: TokenStream
+  readonly #stops: StopStrings
+  readonly #emit: (text: string) => void
+  readonly #guesser: Guesser | undefined
+  readonly #tally = new SpeculationTally()
+  readonly #answer: number[] = []
+  #text = ''
+  #finishReason: FinishReason | undefined
+  #beganAt: number | undefined
+  #firstAt: number | undefined
+  #lastAt: number | undefined
+
+  constructor(facts: SequenceFacts) {
+    const { promptIds, options, tokenizer } = facts
+    this.tokens = [...promptIds]
+    this.fed = facts.cachedTokens ?? 0
+    this.#promptIds = promptIds
+    this.#cachedTokens = this.fed
+    this.#options = options
+    this.#maxTokens = Math.min(options.maxTokens, facts.positions - promptIds.length)
+    this.#stopIds = tokenizer.stopIds
+    this.#sampler = createSampler(options.sampling, options.seed, facts.workspace)
+    this.#sampler.addPrompt(promptIds)
+    this.#stream = tokenizer.stream()
+    this.#stops = new StopStrings(options.stop)
+    this.#guesser = facts.guesser
+    this.#emit = facts.emit
+  }
+
+  get finished(): boolean {
+    return this.#finishReason !== undefined
+  }
+
+  /** Generated ids so far, without an end token. */
+  get answerIds(): readonly number[] {
+    return this.#answer
+  }
+
+  /** True if a stop string cut the text, so that the ids say more than the text. */
+  get cutByStopString(): boolean {
+    return this.#stops.stopped
+  }
+
+  /** Tokens that are not in the cache yet; all of them fed, the last one's logits give the next. */
+  get pending(): number {
+    return this.tokens.length - this.fed
+  }
+
+  /** Called before the sequence's first pass. */
+  begin(): void {
+    this.#beganAt ??= performance.now()
+  }
+
+  /**
+   * Asks for guesses before a pass.
+   *
+   * @param room rows that guesses may take
+   * @returns how many there are
+   */
+  async guess(room: number, cost: GuessCost, signal: AbortSignal): Promise<number> {
+    this.guesses = []
+    const { tokens } = this
+    const sampler = this.#sampler
+    if (this.#guesser === undefined) return 0
+    if (this.pending > 1) {
+      this.begin()
+      await this.#guesser.prepare(tokens, signal)
+      return 0
+    }
+    // A pass gives one token more than it has right guesses.
+    const limit = Math.min(room, this.#maxTokens - this.#answer.length - 1)
+    if (limit < 1) return 0
+    this.guesses = await this.#guesser.guess({ tokens, limit, cost, sampler, signal })
+    return this.guesses.length
+  }
+
+  /**
+   * Draws the token after the last one, and those after the guesses as far as they are right.
+   *
+   * @param logits of the last token and each guess, (1 + guesses.length, vocabSize)
+   */
+  accept(logits: Float32Array): void {
+    const rows = 1 + this.guesses.length
+    const vocabSize = logits.length / rows
+    this.#tally.passes++
+    this.#tally.proposed += this.guesses.length
+    for (let row = 0; row < rows; row++) {
+      const guess = row < this.guesses.length ? this.guesses[row] : undefined
+      const id = this.#draw(logits.subarray(row * vocabSize, (row + 1) * vocabSize), guess)
+      if (id !== guess?.id) return
+      this.#tally.accepted++
+      if (this.finished) return
+      this.fed++ // the pass has put the guess into the cache
+    }
+  }
+
+  /** Draws one token and adds it to the answer, unless it ends the answer. */
+  #draw(logits: Float32Array, guess: Guess | undefined): number {
+    const id = this.#sampler.sample(logits, guess)
+    this.tokens.push(id)
+    this.#lastAt = performance.now()
+    this.#firstAt ??= this.#lastAt
+    if (this.#stopIds.includes(id)) {
+      this.finish('stop')
+      return id
+    }
+    this.#answer.push(id)
+    this.#add(this.#stops.push(this.#stream.push(id)))
+    if (this.#stops.stopped) this.finish('stop')
+    else if (this.#answer.length >= this.#maxTokens) this.finish('length')
+    return id
+  }
+
+  /** Ends the sequence and emits the text that was held back. */
+  finish(reason: FinishReason): void {
+    if (this.finished) return
+    this.#add(this.#stops.push(this.#stream.end()))
+    this.#add(this.#stops.end())
+    this.#finishReason = this.#stops.stopped ? 'stop' : reason
+  }
+
+  result(backend: BackendReport, loadMs: number): GenerateResult {
+    const prompt = this.#promptIds.length
+    const completion = this.#answer.length
+    const prefillMs = this.#spanMs(this.#beganAt, this.#firstAt)
+    const decodeMs = this.#spanMs(this.#firstAt, this.#lastAt)
+    // Every token drawn after the first counts, the end token too.
+    const decoded = Math.max(0, this.tokens.length - prompt - 1)
+    return {
+      text: this.#text,
+      tokenIds: [...this.#answer],
+      promptTokenIds: this.#promptIds,
+      finishReason: this.#finishReason ?? 'cancelled',
+      usage: {
+        promptTokens: prompt,
+        completionTokens: completion,
+        totalTokens: prompt + completion,
+        cachedTokens: this.#cachedTokens,
+      },
+      timings: {
+        loadMs,
+        prefillMs,
+        decodeMs,
+        prefillTokensPerSecond: perSecond(prompt - this.#cachedTokens, prefillMs),
+        decodeTokensPerSecond: perSecond(decoded, decodeMs),
+      },
+      backend,
+      seed: this.#options.seed,
+      ...(this.#guesser === undefined ? {} : { speculation: this.#tally.report() }),
+    }
+  }
+
+  #add(text: string): void {
+    if (text === '') return
+    this.#text += text
+    this.#emit(text)
+  }
+
+  #spanMs(from: number | undefined, to: number | undefined): number {
+    return from === undefined || to === undefined ? 0 : to - from
+  }
+}
+
+function perSecond(count: number, ms: number): number {
+  return ms > 0 ? (1000 * count) / ms : 0
+}

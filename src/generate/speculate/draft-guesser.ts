@@ -1,0 +1,198 @@
+/**
+ * Guesses with a smaller model of the same vocabulary. The draft has a cache of its own, which follows
+ * the text: what both have in common stays, and a wrong guess is written over.
+ */
+import { UsageError } from '../../errors.ts'
+import type { KvCache } from '../../model/engine.ts'
+import { padToTile } from '../../ternary/index.ts'
+import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
+import { commonLength } from '../chat/chat-prompt.ts'
+import type { DraftModel } from '../options.ts'
+import { Runtime } from '../schedule/runtime.ts'
+import type { ResolvedSpeculation } from '../validate-options.ts'
+import type { Guess } from './guess-check.ts'
+import { bestLength, type GuessCost, type Guesser, type GuessRequest } from './speculation.ts'
+
+/** Text on which two tokenizers that are not the same are likely to differ. */
+const PROBE = 'The 3 birds sang, didn’t they?\n\tむかしむかし、 été x = y[12] + 0.5;'
+
+/** The chance of a guess to be right, before any has been checked. */
+const FIRST_CHANCE = 0.7
+/** Weight of a new observation in that chance. */
+const LEARNING_RATE = 1 / 8
+interface PlacedGuesses {
+  /** Index of the first one in the text. */
+  readonly at: number
+  readonly ids: readonly number[]
+}
+
+const NO_GUESSES: PlacedGuesses = { at: 0, ids: [] }
+
+/** Calls between two trials of one guess, while guesses do not pay. */
+const TRIAL_PAUSE = 32
+
+/**
+ * A guesser on the model `draft`.
+ *
+ * @param positions of the sequence that it will guess for
+ * @param maxTokens most tokens to guess at a time
+ * @throws UsageError if the draft was disposed of, or its vocabulary is not that of `target`
+ */
+export function openDraftGuesser(
+  draft: DraftModel,
+  target: Runtime,
+  positions: number,
+  maxTokens: number,
+): Guesser {
+  const runtime = Runtime.of(draft)
+  if (runtime === undefined) {
+    throw new UsageError('Expected draft to be a model that loadModel gave, got another object.')
+  }
+  runtime.assertUsable()
+  checkVocabulary(draft, runtime, target)
+  return new DraftGuesser(runtime, target, positions, maxTokens)
+}
+
+function checkVocabulary(draft: DraftModel, runtime: Runtime, target: Runtime): void {
+  const ours = target.engine.config.vocabSize
+  const theirs = runtime.engine.config.vocabSize
+  const same =
+    ours === theirs &&
+    probeIds(target.tokenizer).join() === probeIds(runtime.tokenizer).join() &&
+    target.tokenizer.stopIds.toSorted().join() === runtime.tokenizer.stopIds.toSorted().join()
+  if (same) return
+  throw new UsageError(
+    `Expected a draft model with the same vocabulary, ${ours} tokens of ` +
+      `${target.tokenizer.description}, got ${draft.name} with ${theirs} tokens of ` +
+      `${runtime.tokenizer.description}. Use a smaller model of the same family.`,
+  )
+}
+
+function probeIds(tokenizer: TextTokenizer): number[] {
+  return tokenizer.encode(PROBE)
+}
+
+class DraftGuesser implements Guesser {
+  readonly #runtime: Runtime
+  readonly #maxTokens: number
+  readonly #capacity: number
+  /** Time of one pass of the draft, as a part of one of the target: both read all their weights. */
+  readonly #passCost: number
+  readonly #disown: () => void
+  /** Made for the first pass. */
+  #cache: KvCache | undefined
+  /** The tokens whose keys and values lie at the cache's first positions. */
+  #cachedIds: number[] = []
+  /** The last guesses, and where in the text they stand. */
+  #last = NO_GUESSES
+  #chance = FIRST_CHANCE
+  #pause = 0
+  #disposed = false
+
+  constructor(runtime: Runtime, target: Runtime, positions: number, maxTokens: number) {
+    this.#runtime = runtime
+    this.#maxTokens = maxTokens
+    this.#capacity = Math.min(positions, runtime.engine.config.contextLength)
+    this.#passCost = runtime.weightBytes / Math.max(1, target.weightBytes)
+    this.#disown = runtime.own(this)
+  }
+
+  async prepare(tokens: readonly number[], signal: AbortSignal): Promise<void> {
+    if (tokens.length <= this.#capacity) await this.#feed(tokens, signal)
+  }
+
+  async guess({ tokens, limit, cost, sampler, signal }: GuessRequest): Promise<readonly Guess[]> {
+    this.#learn(tokens)
+    // The last guess is not fed, so it may stand after the end of the cache.
+    const room = Math.min(limit, this.#maxTokens, this.#capacity - tokens.length + 1)
+    const length = this.#chooseLength(room, {
+      start: cost.start,
+      each: cost.each + this.#passCost,
+    })
+    const guesses: Guess[] = []
+    const fork = sampler.fork()
+    const text = [...tokens]
+    while (guesses.length < length) {
+      const fed = await this.#feed(text, signal, (logits) => guesses.push(fork.guess(logits)))
+      if (!fed) return []
+      text.push(guesses[guesses.length - 1].id)
+    }
+    this.#last = { at: tokens.length, ids: guesses.map((guess) => guess.id) }
+    return guesses
+  }
+
+  /** What was learned is forgotten: a seed gives the same text whatever was said before. */
+  restart({ draft, maxTokens }: ResolvedSpeculation): boolean {
+    this.#chance = FIRST_CHANCE
+    this.#pause = 0
+    this.#last = NO_GUESSES
+    if (this.#disposed || draft === undefined) return false
+    return Runtime.of(draft) === this.#runtime && maxTokens === this.#maxTokens
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    this.#disown()
+    this.#cache?.dispose()
+    this.#cache = undefined
+    this.#cachedIds = []
+  }
+
+  #learn(tokens: readonly number[]): void {
+    const { at, ids } = this.#last
+    this.#last = NO_GUESSES
+    for (const [i, id] of ids.entries()) {
+      if (at + i >= tokens.length) return // the text was cut, or is another one
+      const isRight = tokens[at + i] === id
+      this.#chance += ((isRight ? 1 : 0) - this.#chance) * LEARNING_RATE
+      if (!isRight) return
+    }
+  }
+
+  #chooseLength(limit: number, cost: GuessCost): number {
+    const length = bestLength(limit, cost, () => this.#chance)
+    if (length > 0) this.#pause = TRIAL_PAUSE
+    if (length > 0 || this.#pause-- > 0) return length
+    this.#pause = TRIAL_PAUSE
+    return Math.min(1, Math.max(0, limit))
+  }
+
+  /**
+   * Feeds what the cache does not hold yet of `text`, and hands over the logits after its last token.
+   *
+   * @returns false if the signal or the end of the draft model came before
+   */
+  async #feed(
+    text: readonly number[],
+    signal: AbortSignal,
+    read?: (logits: Float32Array) => void,
+  ): Promise<boolean> {
+    const { engine, lock } = this.#runtime
+    let at = commonLength(this.#cachedIds, text)
+    if (read !== undefined) at = Math.min(at, text.length - 1)
+    this.#cachedIds.length = at
+    while (at < text.length) {
+      const begin = at
+      const end = Math.min(text.length, begin + engine.maxRows)
+      const isLast = end === text.length
+      const work = async () => {
+        if (this.#disposed || this.#runtime.isDisposed) return
+        this.#cache ??= engine.createCache({ slots: 1, capacity: padToTile(this.#capacity) })
+        const rows = Array.from({ length: end - begin }, (_, i) => i)
+        const logits = await engine.forward(this.#cache, {
+          tokens: text.slice(begin, end),
+          slots: rows.map(() => 0),
+          positions: rows.map((row) => begin + row),
+          logitRows: isLast && read !== undefined ? [rows.length - 1] : [],
+        })
+        if (isLast) read?.(logits)
+        for (let i = begin; i < end; i++) this.#cachedIds.push(text[i])
+        at = end
+      }
+      // Disposing of the draft model waits for the pass that runs, and then frees the cache.
+      const ran = await this.#runtime.track(lock.run(signal, work), () => {})
+      if (!ran || at === begin) return false
+    }
+    return true
+  }
+}

@@ -1,0 +1,10 @@
+#define VARIANT x86_amx
+#define VARIANT_NAME "x86-amx"
+#include "../kernel.h"
+#include "../vec.h"
+#include "../../dense-matmul/x86-avx512vnni.c"
+#include "../../head-matmul/x86-avx512vnni.c"
+#include "../../ternary-matmul/x86-avx512vnni.c"
+#include "../../ternary-matmul/x86-avx512vbmi.c"
+#include "../../ternary-matmul/x86-amx.c"
+#include "../variant.h"

@@ -1,0 +1,9 @@
+#define VARIANT x86_avx512vbmi
+#define VARIANT_NAME "x86-avx512vbmi"
+#include "../kernel.h"
+#include "../vec.h"
+#include "../../dense-matmul/x86-avx512vnni.c"
+#include "../../head-matmul/x86-avx512vnni.c"
+#include "../../ternary-matmul/x86-avx512vnni.c"
+#include "../../ternary-matmul/x86-avx512vbmi.c"
+#include "../variant.h"

@@ -1,0 +1,47 @@
+/** What is expected before loading, against what a backend holds afterwards. */
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { createReferenceBackend } from '../../backends/reference/index.ts'
+import { openModelFile } from '../../node/open-model.ts'
+import { configToRun } from '../config/config-to-run.ts'
+import { createDecoder } from '../decoder.ts'
+import { loadWeights } from '../weights/load-weights.ts'
+import { estimateMemory } from './memory-estimate.ts'
+
+async function openTiny(name: string) {
+  const folder = new URL(`../../../test/fixtures/tiny/${name}`, import.meta.url)
+  const { file } = await openModelFile(fileURLToPath(folder))
+  return { file, config: await configToRun(file) }
+}
+
+test.each([
+  ['bitnet-packed', {}],
+  ['llama-dense-bf16', { head: 'int8', kv: 'f32' }],
+] as const)('%s takes what was expected for weights and a full cache', async (name, options) => {
+  const { file, config } = await openTiny(name)
+  const backend = createReferenceBackend()
+  const weights = await loadWeights(backend, file, config, options)
+  const loaded = backend.allocatedBytes
+  const kv = 'kv' in options ? options.kv : undefined
+  const decoder = createDecoder(backend, config, weights, { cacheType: kv })
+  // The first cache brings the table of rotations with it, which all share.
+  decoder.createCache({ slots: 1, capacity: config.contextLength }).dispose()
+  const before = backend.allocatedBytes
+  const cache = decoder.createCache({ slots: 1, capacity: config.contextLength })
+  const cacheBytes = backend.allocatedBytes - before
+  expect(estimateMemory(file, config, options)).toBe(loaded + cacheBytes)
+  cache.dispose()
+  backend.dispose()
+  await file.close()
+})
+
+test('a long context counts up to 8,192 positions', async () => {
+  const { file, config } = await openTiny('bitnet-packed')
+  const [short, long, longer] = [8191, 8192, 131072].map((contextLength) =>
+    estimateMemory(file, { ...config, contextLength }, {}),
+  )
+  expect(long).toBe(short)
+  expect(longer).toBe(long)
+  expect(estimateMemory(file, { ...config, contextLength: 4096 }, {})).toBeLessThan(short)
+  await file.close()
+})

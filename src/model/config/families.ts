@@ -1,0 +1,149 @@
+/**
+ * The families of models that can be run, as what their graphs have and have not; forward.ts has the
+ * graph. How a file says which one it is: config.json by model_type, GGUF by architecture, and both by
+ * tensors where the name alone does not tell.
+ */
+import type { GgufFile, JsonObject, TensorInfo } from '../../formats/model-file.ts'
+import { layerTensorNames } from '../weights/tensor-names.ts'
+import type { ModelConfig } from './config.ts'
+import {
+  type ConfigFields,
+  describe,
+  isJsonObject,
+  readString,
+  refuse,
+  unsupported,
+} from './config-fields.ts'
+
+export type Family = Pick<
+  ModelConfig,
+  'activation' | 'subNorms' | 'linear' | 'inputNorms' | 'headNorms' | 'postNorms' | 'shiftedNorms'
+>
+
+/** BitNet b1.58 2B-4T: squared ReLU, sub-norms. */
+const BITNET: Family = { activation: 'relu2', subNorms: true, linear: 'ternary' }
+/** The 1bitLLM reproduction: SiLU, sub-norms. */
+const REPRODUCTION: Family = { activation: 'silu', subNorms: true, linear: 'ternary' }
+/** Llama, ternary (Llama3-8B-1.58, Falcon3, Falcon-E, TriLM) or dense. */
+const LLAMA = { activation: 'silu', subNorms: false } as const
+const QWEN3 = { ...LLAMA, headNorms: true } as const
+const GEMMA3 = { ...QWEN3, activation: 'gelu', postNorms: true } as const
+
+/** Storage types that hold nothing but ternary weights. */
+const TERNARY_TYPES: readonly (TensorInfo['type'] | undefined)[] = ['I2_S', 'TQ1_0', 'TQ2_0', 'U8']
+
+/** Whether a file has a tensor of this name. */
+export interface TensorNames {
+  has(name: string): boolean
+}
+
+/**
+ * Which graph a config.json means.
+ *
+ * @throws FormatError for a family, or a feature of one, that cannot be run
+ */
+export function huggingFaceFamily(
+  fields: ConfigFields,
+  modelType: string,
+  tensors: TensorNames,
+): Family {
+  const isBitnetBody = layerTensorNames('safetensors', 0, 'queryInputNorm').some((name) =>
+    tensors.has(name),
+  )
+  const quantization = fields.get('quantization_config')
+  const method = isJsonObject(quantization) ? quantization['quant_method'] : undefined
+  if (isJsonObject(quantization)) {
+    refuse(fields, 'quantization_config', method !== 'bitnet', `${describe(method)} weights`)
+    checkProjectionNorms(fields, quantization, isBitnetBody)
+    const kept = quantization['modules_to_not_convert']
+    const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')
+    refuse(fields, 'modules_to_not_convert', keptMore, 'some projections kept dense')
+  }
+  if (modelType === 'bitnet') return { ...BITNET, activation: hiddenActivation(fields, 'relu2') }
+  const architectures = fields.get('architectures')
+  // The reproduction calls itself a llama; its class name, with a small n, or weight_bits tells.
+  const isReproduction =
+    (Array.isArray(architectures) && architectures.includes('BitnetForCausalLM')) ||
+    fields.get('weight_bits') === 1
+  if (isReproduction) return { ...REPRODUCTION, activation: hiddenActivation(fields, 'silu') }
+  const linear = method === 'bitnet' ? 'ternary' : 'dense'
+  switch (modelType) {
+    case 'llama': {
+      const body = { ...LLAMA, linear, activation: hiddenActivation(fields, 'silu') } as const
+      return isBitnetBody ? withInputNorms(body) : body
+    }
+    case 'qwen3': {
+      const body = { ...QWEN3, linear, activation: hiddenActivation(fields, 'silu') } as const
+      return isBitnetBody ? withInputNorms(body) : body
+    }
+    case 'gemma3_text': {
+      const activation = hiddenActivation(fields, 'gelu')
+      const body = { ...GEMMA3, linear, activation, shiftedNorms: true } as const
+      return isBitnetBody ? withInputNorms(body) : body
+    }
+  }
+  const expected = '"bitnet", "llama", "qwen3" or "gemma3_text"'
+  throw unsupported(fields, 'model_type', modelType, expected)
+}
+
+/**
+ * Which graph a GGUF file means.
+ *
+ * @throws FormatError for an architecture that cannot be run
+ */
+export function ggufFamily(
+  fields: ConfigFields,
+  { tensors }: Pick<GgufFile, 'tensors'>,
+  architecture: string,
+): Family {
+  const isTernary = TERNARY_TYPES.includes(tensors.get('blk.0.attn_q.weight')?.type)
+  const linear = isTernary ? 'ternary' : 'dense'
+  const isBitnetBody = tensors.has('blk.0.attn_q_norm_in.weight')
+  switch (architecture) {
+    case 'bitnet-b1.58':
+    case 'bitnet-25':
+      return BITNET
+    case 'bitnet':
+      return REPRODUCTION
+    case 'llama':
+      return { ...LLAMA, linear }
+    case 'qwen3':
+      return isBitnetBody ? withInputNorms(QWEN3) : { ...QWEN3, linear }
+    case 'gemma3':
+      return isBitnetBody ? withInputNorms(GEMMA3) : { ...GEMMA3, linear }
+  }
+  const expected = '"bitnet-b1.58", "bitnet-25", "bitnet", "llama", "qwen3" or "gemma3"'
+  throw unsupported(fields, 'general.architecture', architecture, expected)
+}
+
+/**
+ * `use_rms_norm` of transformers puts a norm before each packed projection, with an epsilon of its own.
+ *
+ * @throws FormatError if the norms are not there, or of another epsilon than all others
+ */
+function checkProjectionNorms(
+  fields: ConfigFields,
+  quantization: JsonObject,
+  hasNorms: boolean,
+): void {
+  if (quantization['use_rms_norm'] !== true) return
+  refuse(fields, 'use_rms_norm', !hasNorms, 'a norm before each projection, of which there is none')
+  const eps = quantization['rms_norm_eps'] ?? 1e-6
+  const isOther = eps !== fields.get('rms_norm_eps')
+  refuse(fields, 'rms_norm_eps', isOther, `another epsilon for some norms, ${describe(eps)}`)
+}
+
+/** A body whose projections are BitLinears with a norm each: the BitNet embedding models. */
+function withInputNorms(body: Omit<Family, 'linear'>): Family {
+  return { ...body, linear: 'ternary', inputNorms: true, subNorms: true }
+}
+
+/** Gemma calls its own by the name of PyTorch's approximation, in a key of its own. */
+function hiddenActivation(fields: ConfigFields, fallback: Family['activation']) {
+  const key = fallback === 'gelu' ? 'hidden_activation' : 'hidden_act'
+  const name = readString(fields, key, fallback)
+  if (name === 'relu2' || name === 'silu') return name
+  if (fallback === 'gelu' && (name === 'gelu' || name === 'gelu_pytorch_tanh')) return 'gelu'
+  const expected = fallback === 'gelu' ? '"gelu_pytorch_tanh"' : '"relu2" or "silu"'
+  throw unsupported(fields, key, name ?? '', expected)
+}

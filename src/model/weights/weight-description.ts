@@ -1,0 +1,83 @@
+/**
+ * Loaded weights as plain data and a list of buffers, and back: what a packed image holds. Any tree of
+ * objects, arrays, numbers and texts will do, so that a model with other parts needs nothing here.
+ */
+import type { DeviceBuffer } from '../../kernels/commands.ts'
+import type { LoadedWeights } from './load-weights.ts'
+
+/** A value of JSON; buffers are `{ "buffer": number }`, by their place in the list. */
+type PlainValue = null | boolean | number | string | PlainValue[] | { [key: string]: PlainValue }
+
+interface WeightDescription {
+  readonly tree: PlainValue
+  readonly buffers: readonly DescribedBuffer[]
+}
+
+interface DescribedBuffer {
+  readonly buffer: DeviceBuffer
+  /** Bytes at its end of which only few are read in a pass: the low nibbles of an int4 table. */
+  readonly sparseBytes: number
+}
+
+const BUFFER_KEY = 'buffer'
+
+/** @throws Error if the weights hold something that JSON does not */
+export function describeWeights(weights: LoadedWeights): WeightDescription {
+  const { dispose: _, ...parts } = weights
+  const buffers = new Map<DeviceBuffer, { index: number; sparseBytes: number }>()
+  const describe = (value: unknown, parent: object): PlainValue => {
+    if (Array.isArray(value)) return value.map((item) => describe(item, value))
+    if (isBuffer(value)) {
+      const known = buffers.get(value) ?? { index: buffers.size, sparseBytes: 0 }
+      if ('type' in parent && parent.type === 'int4' && 'data' in parent && parent.data === value) {
+        known.sparseBytes = value.byteLength / 2
+      }
+      buffers.set(value, known)
+      return { [BUFFER_KEY]: known.index }
+    }
+    if (typeof value === 'object' && value !== null) {
+      const entries = Object.entries(value).filter(([, field]) => field !== undefined)
+      return Object.fromEntries(entries.map(([key, field]) => [key, describe(field, value)]))
+    }
+    if (typeof value === 'boolean' || typeof value === 'string') return value
+    // -0 and numbers that are not finite would come back as others.
+    if (Number.isFinite(value) && !Object.is(value, -0)) return value as number
+    throw new Error(`Weights hold ${String(value)}, which a packed image has no form for.`)
+  }
+  const tree = describe(parts, parts)
+  const list = [...buffers].map(([buffer, { sparseBytes }]) => ({ buffer, sparseBytes }))
+  return { tree, buffers: list }
+}
+
+/**
+ * The weights of a description that {@link describeWeights} made: equal in all fields, with other
+ * buffers. Whoever reads it from a file must know that the file is whole and of this version.
+ *
+ * @throws Error if the description names a buffer that is not there, or is none of weights
+ */
+export function rebuildWeights(
+  tree: unknown,
+  buffers: readonly DeviceBuffer[],
+  dispose: () => void,
+): LoadedWeights {
+  const rebuild = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(rebuild)
+    if (typeof value !== 'object' || value === null) return value
+    if (BUFFER_KEY in value) {
+      const buffer = buffers[Number(value[BUFFER_KEY])]
+      if (buffer === undefined) throw new Error('A packed image names a buffer it does not have.')
+      return buffer
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, rebuild(field)]))
+  }
+  const weights = rebuild(tree)
+  const isObject = typeof weights === 'object' && weights !== null
+  if (!isObject || !('embedding' in weights) || !('layers' in weights)) {
+    throw new Error('A packed image holds no weights.')
+  }
+  return { ...(weights as LoadedWeights), dispose }
+}
+
+function isBuffer(value: unknown): value is DeviceBuffer {
+  return typeof value === 'object' && value !== null && 'label' in value && 'byteLength' in value
+}

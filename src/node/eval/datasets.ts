@@ -1,0 +1,109 @@
+/**
+ * Where the items of tasks come from: a folder of files, or the Hugging Face hub, whose
+ * `refs/convert/parquet` branch has every public dataset in the same form.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FormatError, UsageError } from '../../errors.ts'
+import type { LoadedTask } from '../../eval/evaluate.ts'
+import type { DatasetRow, EvalTask, HubDataset, TaskItem } from '../../eval/task.ts'
+import { DATASET_ENDINGS, readDatasetFile } from './dataset-file.ts'
+import type { DatasetChoice } from './dataset-name.ts'
+
+/** Fetches one file of a dataset's repository, or finds it in the cache. */
+export type FetchDatasetFile = (
+  repo: string,
+  revision: string,
+  path: string,
+  signal: AbortSignal | undefined,
+) => Promise<string>
+
+export interface DatasetOptions {
+  /** A folder with the datasets' files. Unset: the hub. */
+  readonly dataDir?: string | undefined
+  /** The dataset on the hub, if it is not the task's own. */
+  readonly dataset?: DatasetChoice | undefined
+  /** Whether solved examples are needed. */
+  readonly examples: boolean
+  readonly fetchFile: FetchDatasetFile
+  readonly signal?: AbortSignal | undefined
+}
+
+const PARQUET_BRANCH = 'refs/convert/parquet'
+
+/**
+ * @throws UsageError if the folder lacks the file
+ * @throws FormatError if a file is damaged or not what it should be
+ */
+export async function loadTask(task: EvalTask, options: DatasetOptions): Promise<LoadedTask> {
+  const { dataDir } = options
+  if (dataDir !== undefined) {
+    const path = await findFile(dataDir, task)
+    const rows = await readDatasetFile(path, task.name)
+    const labelled = task.name === 'piqa' ? await withLabels(rows, dataDir) : rows
+    return { task, items: itemsOf(task, labelled, path) }
+  }
+  const hub: HubDataset = { ...task.hub, ...options.dataset }
+  const items = await hubItems(task, hub, hub.split, options)
+  if (!options.examples || hub.exampleSplit === undefined) return { task, items }
+  return { task, items, examples: await hubItems(task, hub, hub.exampleSplit, options) }
+}
+
+async function hubItems(
+  task: EvalTask,
+  { repo, config }: HubDataset,
+  split: string,
+  { fetchFile, signal }: DatasetOptions,
+): Promise<TaskItem[]> {
+  // All of these splits are small enough for one file.
+  const path = await fetchFile(repo, PARQUET_BRANCH, `${config}/${split}/0000.parquet`, signal)
+  return itemsOf(task, await readDatasetFile(path, task.name), path)
+}
+
+async function findFile(folder: string, task: EvalTask): Promise<string> {
+  const names = task.files.flatMap((name) => DATASET_ENDINGS.map((ending) => name + ending))
+  for (const name of names) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isFile()) return path
+  }
+  throw new UsageError(
+    `Expected a file for ${task.name} in ${folder}, such as ${task.files[0]}.jsonl or ` +
+      `${task.files[0]}.parquet, found none.`,
+  )
+}
+
+/** PIQA keeps its labels in a file of their own, one a line. */
+async function withLabels(rows: readonly DatasetRow[], folder: string): Promise<DatasetRow[]> {
+  if (rows.every((row) => 'label' in row)) return [...rows]
+  const path = join(folder, 'piqa-labels.lst')
+  const labels = (await readFile(path, 'utf8')).trim().split(/\s+/)
+  if (labels.length !== rows.length) {
+    throw new FormatError(
+      `Expected ${rows.length} labels in ${path}, one for each item, got ${labels.length}.`,
+      { field: 'labels', path },
+    )
+  }
+  return rows.map((row, i) => ({ ...row, label: labels[i] }))
+}
+
+function itemsOf(task: EvalTask, rows: readonly DatasetRow[], path: string): TaskItem[] {
+  if (rows.length === 0) {
+    throw new FormatError(`Expected items of ${task.name} in ${path}, found none.`, {
+      field: 'rows',
+      path,
+    })
+  }
+  return rows.map((row, i) => {
+    try {
+      return task.parse(row)
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error
+      throw new FormatError(`${error.message} It is item ${i + 1} of ${path}.`, {
+        field: error.field,
+        path,
+        cause: error,
+      })
+    }
+  })
+}

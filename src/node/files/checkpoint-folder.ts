@@ -1,0 +1,61 @@
+/**
+ * Writes a folder of files that appears under its name only when all of them are whole: they go to a
+ * neighbour with ".partial" at the end, which `finish` renames and `discard` removes.
+ */
+import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ByteSink } from '../../formats/byte-sink.ts'
+import { openFileSink } from './file-sink.ts'
+import { requireFreeSpace } from './free-space.ts'
+
+interface CheckpointFolder {
+  reserve(bytes: number): Promise<void>
+  /** Opens the next file and completes the one before. */
+  file(name: string): Promise<ByteSink>
+  finish(): Promise<void>
+  discard(): Promise<void>
+}
+
+/** Weights of an earlier checkpoint in the same folder: a reader would take them for this one's. */
+const WEIGHT_FILES = /^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/
+
+/** @throws the system's error if the place cannot be written to */
+export async function openCheckpointFolder(path: string): Promise<CheckpointFolder> {
+  const partial = `${path}.partial`
+  await rm(partial, { recursive: true, force: true })
+  await mkdir(partial)
+  let current: Awaited<ReturnType<typeof openFileSink>> | undefined
+  return {
+    reserve: (bytes) => requireFreeSpace(partial, bytes),
+    async file(name) {
+      await current?.finish()
+      current = undefined
+      current = await openFileSink(join(partial, name))
+      return current
+    },
+    async finish() {
+      await current?.finish()
+      current = undefined
+      await replaceFolder(partial, path)
+    },
+    async discard() {
+      await current?.discard()
+      await rm(partial, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Only weights are removed from a folder that exists: whatever else lies there may be somebody's. */
+async function replaceFolder(partial: string, path: string): Promise<void> {
+  const existing = await stat(path).catch(() => undefined)
+  if (existing === undefined) {
+    await rename(partial, path)
+    return
+  }
+  const written = await readdir(partial)
+  for (const name of await readdir(path)) {
+    if (WEIGHT_FILES.test(name) && !written.includes(name)) await rm(join(path, name))
+  }
+  for (const name of written) await rename(join(partial, name), join(path, name))
+  await rmdir(partial)
+}

@@ -1,0 +1,131 @@
+/**
+ * Conversion from disk to disk.
+ */
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  type CheckpointConversionOptions,
+  type ConversionReport,
+  convertToCheckpoint,
+  convertToGguf,
+  type GgufConversionOptions,
+  type SideFile,
+} from '../../convert/index.ts'
+import { UsageError } from '../../errors.ts'
+import type { OpenedModel } from '../../formats/model-file.ts'
+import { openModelFile } from '../open-model.ts'
+import { openCheckpointFolder } from './checkpoint-folder.ts'
+import { openFileSink } from './file-sink.ts'
+
+/** Of both targets; what the other one takes is refused. */
+export type ConversionOptions = Omit<GgufConversionOptions, 'embedding'> &
+  Omit<CheckpointConversionOptions, 'embedding'> & {
+    /** F16, Q8_0, Q6_K or Q4_0 in GGUF; BF16, F16 or F32 in safetensors. */
+    readonly embedding?: 'F32' | 'BF16' | 'F16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
+  }
+
+/** Files that go along with a checkpoint as they are. */
+const SIDE_FILES: ReadonlySet<string> = new Set([
+  'added_tokens.json',
+  'chat_template.jinja',
+  'generation_config.json',
+  'merges.txt',
+  'special_tokens_map.json',
+  'tokenizer.json',
+  'tokenizer.model',
+  'tokenizer_config.json',
+  'vocab.json',
+])
+
+/**
+ * Converts the model at `source` (see openModelFile) to a GGUF file if `target` ends in .gguf, and to a
+ * folder of packed safetensors otherwise. On failure nothing is left there, and an older file or folder
+ * of that name stays as it was.
+ *
+ * @throws UsageError, FormatError or ModelNotFoundError as openModelFile, convertToGguf and
+ *   convertToCheckpoint do; BitnetError with code DISK_FULL
+ */
+export async function convertFile(
+  source: string,
+  target: string,
+  options: ConversionOptions = {},
+): Promise<ConversionReport> {
+  const isGguf = target.endsWith('.gguf')
+  checkOptions(isGguf, options)
+  const opened = await openModelFile(source)
+  try {
+    const places = await Promise.all([target, source, folderOf(source)].map(placeOf))
+    if (places[0] === places[1] || (!isGguf && places[0] === places[2])) {
+      throw new UsageError(`Expected another place to write to, got the source ${source} itself.`)
+    }
+    const sink = await openSink(target, isGguf)
+    try {
+      const report =
+        'write' in sink
+          ? await convertToGguf(opened, sink, options as GgufConversionOptions)
+          : await convertToCheckpoint(
+              await withSideFiles(source, opened),
+              sink,
+              options as CheckpointConversionOptions,
+            )
+      await sink.finish()
+      return report
+    } catch (error) {
+      await sink.discard()
+      throw error
+    }
+  } finally {
+    await opened.file.close()
+  }
+}
+
+function checkOptions(isGguf: boolean, { weights, embedding, linearClass }: ConversionOptions) {
+  const allowed: readonly unknown[] = isGguf
+    ? ['F16', 'Q8_0', 'Q6_K', 'Q4_0']
+    : ['BF16', 'F16', 'F32']
+  const what = isGguf ? 'a GGUF file' : 'a folder of safetensors (a target without .gguf)'
+  if (embedding !== undefined && !allowed.includes(embedding)) {
+    throw new UsageError(
+      `Expected an embedding of ${allowed.join(', ')} for ${what}, got ${embedding}.`,
+    )
+  }
+  if (isGguf && linearClass !== undefined) {
+    throw new UsageError(
+      'Expected a linear class for safetensors only: scales in GGUF always multiply. Leave it out, ' +
+        'or name a target without .gguf.',
+    )
+  }
+  if (!isGguf && weights !== undefined) {
+    throw new UsageError(
+      `Expected a target that ends in .gguf for ternary weights of type ${weights}; a folder has ` +
+        'packed bytes. Leave the type out, or name a .gguf file.',
+    )
+  }
+}
+
+function folderOf(source: string): string {
+  return source.endsWith('.safetensors') ? dirname(source) : source
+}
+
+async function withSideFiles(source: string, opened: OpenedModel) {
+  if (opened.file.format === 'gguf') return opened
+  const folder = (await stat(source)).isDirectory() ? source : dirname(source)
+  const names = (await readdir(folder)).filter((name) => SIDE_FILES.has(name)).sort()
+  const sideFiles: SideFile[] = []
+  for (const name of names) sideFiles.push({ name, bytes: await readFile(join(folder, name)) })
+  return { ...opened, sideFiles }
+}
+
+async function placeOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path)
+}
+
+async function openSink(target: string, isGguf: boolean) {
+  try {
+    return await (isGguf ? openFileSink(target) : openCheckpointFolder(target))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : 'unknown reason'
+    const what = isGguf ? 'file' : 'folder'
+    throw new UsageError(`Expected a place for a new ${what} at ${target}, but: ${why}.`)
+  }
+}

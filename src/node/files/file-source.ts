@@ -1,0 +1,72 @@
+/**
+ * Bytes of a file on disk, read where asked. Reads do not share a position, so several may run at once.
+ */
+import { type FileHandle, open } from 'node:fs/promises'
+import { FormatError, ModelNotFoundError } from '../../errors.ts'
+import { checkRange } from '../../formats/memory-source.ts'
+import type { ByteSource } from '../../formats/model-file.ts'
+
+/**
+ * @throws ModelNotFoundError if there is no such file, or it is not a file
+ */
+export async function openFileSource(path: string): Promise<ByteSource> {
+  const handle = await openHandle(path)
+  try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) {
+      throw new ModelNotFoundError(`Expected a file at ${path}, got something else.`, {
+        source: path,
+      })
+    }
+    return {
+      name: path,
+      size: stat.size,
+      async read(offset, length) {
+        checkRange(path, stat.size, offset, length)
+        const bytes = new Uint8Array(length)
+        await readFully(handle, path, bytes, offset)
+        return bytes
+      },
+      async readInto(bytes, offset) {
+        checkRange(path, stat.size, offset, bytes.length)
+        await readFully(handle, path, bytes, offset)
+      },
+      close: () => handle.close(),
+    }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+async function openHandle(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const why = code === 'EACCES' || code === 'EPERM' ? 'it may not be read' : 'there is none'
+    throw new ModelNotFoundError(`Expected a readable file at ${path}, but ${why}.`, {
+      source: path,
+    })
+  }
+}
+
+/** One call may return less than was asked for, on Linux at 2 GiB at the latest. */
+async function readFully(
+  handle: FileHandle,
+  path: string,
+  bytes: Uint8Array,
+  offset: number,
+): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done)
+    if (bytesRead === 0) {
+      throw new FormatError(
+        `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,
+        { field: 'size', path },
+      )
+    }
+    done += bytesRead
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Whether a disk has room for what is about to be written.
+ */
+import { stat, statfs } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { BitnetError } from '../../errors.ts'
+
+export interface SpaceOptions {
+  /** What to do about a full disk; unset: in general terms. */
+  readonly advice?: string
+  /** For tests; unset: {@link freeBytes}. */
+  readonly free?: (folder: string) => Promise<number>
+}
+
+/** Bytes that may still be written to the disk of a folder. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
+}
+
+/**
+ * @param path the file or folder to be written; it and the folders above need not exist yet
+ * @throws BitnetError with code DISK_FULL if fewer than `bytes` are free there
+ */
+export async function requireFreeSpace(
+  path: string,
+  bytes: number,
+  { advice = 'Free some space, or write to another disk.', free = freeBytes }: SpaceOptions = {},
+): Promise<void> {
+  const folder = await existingFolder(dirname(resolve(path)))
+  const found = await free(folder)
+  if (found >= bytes) return
+  const gigabytes = (n: number): string => `${(n / 1e9).toFixed(2)} GB`
+  throw new BitnetError(
+    'DISK_FULL',
+    `Expected ${gigabytes(bytes)} of free space in ${folder}, got ${gigabytes(found)}. ${advice}`,
+  )
+}
+
+async function existingFolder(path: string): Promise<string> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) return path
+  const parent = dirname(path)
+  return parent === path ? path : existingFolder(parent)
+}

@@ -1,0 +1,192 @@
+/**
+ * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { UsageError } from '../../errors.ts'
+import { freeBytes } from '../files/free-space.ts'
+import {
+  decodeManifest,
+  decodePreamble,
+  type ImageManifest,
+  PREAMBLE_BYTES,
+  type Preamble,
+} from './image-file.ts'
+
+export const IMAGE_SUFFIX = '.image'
+const PARTIAL_MARK = '.partial-'
+
+/** Images of a dozen models of 2 billion parameters. */
+const DEFAULT_LIMIT_BYTES = 16e9
+/** What must stay free on the disk when an image has been written. */
+const SPARE_BYTES = 1e9
+/** Whoever writes an image writes without a pause; this long after the last byte nobody does. */
+const ABANDONED_MS = 60_000
+
+export interface ImageEntry {
+  readonly path: string
+  readonly byteLength: number
+  readonly lastUsed: Date
+  /** The file's name of the model, and what was asked for; absent where the image is damaged. */
+  readonly source?: string
+  readonly settings?: string
+}
+
+/**
+ * BITNET_CACHE, else the system's place for caches: XDG_CACHE_HOME/bitnet-ts or ~/.cache/bitnet-ts,
+ * ~/Library/Caches/bitnet-ts, %LOCALAPPDATA%\bitnet-ts. Images lie in "images" there.
+ */
+export function imageFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env['BITNET_CACHE'] || systemCache(env), 'images')
+}
+
+function systemCache(env: NodeJS.ProcessEnv): string {
+  if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'bitnet-ts')
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'bitnet-ts')
+  if (process.platform === 'win32') {
+    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'bitnet-ts')
+  }
+  return join(homedir(), '.cache', 'bitnet-ts')
+}
+
+/** BITNET_IMAGE_LIMIT, in GB. */
+function imageLimitBytes(env: NodeJS.ProcessEnv = process.env): number {
+  const text = env['BITNET_IMAGE_LIMIT']
+  if (!text) return DEFAULT_LIMIT_BYTES
+  const limit = Number(text) * 1e9
+  if (limit >= 0) return limit
+  throw new UsageError(`Expected BITNET_IMAGE_LIMIT to be a number of GB, got "${text}".`)
+}
+
+/** The packed images in the cache, the one used last first. */
+export async function listImages(folder: string = imageFolder()): Promise<ImageEntry[]> {
+  const names = await readdir(folder).catch(() => [])
+  const entries: ImageEntry[] = []
+  for (const name of names.filter((found) => found.endsWith(IMAGE_SUFFIX))) {
+    const path = join(folder, name)
+    const facts = await stat(path).catch(() => undefined)
+    if (facts === undefined) continue
+    const manifest = await readStart(path, facts.size).catch(() => undefined)
+    entries.push({
+      path,
+      byteLength: facts.size,
+      lastUsed: facts.mtime,
+      ...(manifest && { source: manifest.source, settings: manifest.settings }),
+    })
+  }
+  return entries.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
+}
+
+/**
+ * Removes packed images; the models that they were made of stay.
+ *
+ * @param paths as {@link listImages} gives them; unset: all, and what unfinished writing left
+ * @returns bytes that are free again
+ */
+export async function removeImages(
+  paths?: readonly string[],
+  folder: string = imageFolder(),
+): Promise<number> {
+  const entries = await listImages(folder)
+  let bytes = 0
+  for (const { path, byteLength } of entries) {
+    if (paths !== undefined && !paths.includes(path)) continue
+    await rm(path, { force: true })
+    bytes += byteLength
+  }
+  return bytes + (paths === undefined ? await removePartials(folder, 0) : 0)
+}
+
+/** @throws FormatError if the start of the file is none of an image */
+async function readStart(path: string, fileBytes: number): Promise<ImageManifest & Preamble> {
+  const handle = await open(path, 'r')
+  try {
+    const read = async (length: number, position: number) => {
+      const bytes = new Uint8Array(length)
+      const { bytesRead } = await handle.read(bytes, 0, length, position)
+      return bytes.subarray(0, bytesRead)
+    }
+    const preamble = decodePreamble(await read(PREAMBLE_BYTES, 0), fileBytes, path)
+    const manifest = await read(preamble.manifestBytes, PREAMBLE_BYTES)
+    return { ...preamble, ...decodeManifest(manifest, fileBytes, path) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Where an image is written before it has its name: nobody else uses this one. */
+export function partialPath(path: string): string {
+  return `${path}${PARTIAL_MARK}${process.pid}-${randomUUID().slice(0, 8)}`
+}
+
+/**
+ * Makes room for an image: removes what unfinished writing left long ago, and the images that were not
+ * used for longest until all fit the limit.
+ *
+ * @returns why there can be no image of this size, or undefined
+ */
+export async function makeRoom(
+  folder: string,
+  path: string,
+  byteLength: number,
+): Promise<string | undefined> {
+  await mkdir(folder, { recursive: true })
+  await removePartials(folder, ABANDONED_MS)
+  const limit = imageLimitBytes()
+  if (byteLength > limit) return `it would exceed the ${limit / 1e9} GB of BITNET_IMAGE_LIMIT`
+  const others = (await listImages(folder)).filter((entry) => entry.path !== path)
+  let total = byteLength + others.reduce((sum, entry) => sum + entry.byteLength, 0)
+  for (const entry of others.reverse()) {
+    if (total <= limit) break
+    // A mapped file cannot be removed on every system; then there is one too many.
+    await rm(entry.path, { force: true }).catch(() => {})
+    total -= entry.byteLength
+  }
+  if ((await freeBytes(folder)) >= byteLength + SPARE_BYTES) return undefined
+  return `the disk of ${folder} would have less than ${SPARE_BYTES / 1e9} GB left`
+}
+
+/** Whether another load, of this process or of another one that still runs, is writing this image. */
+export async function isBeingWritten(folder: string, name: string): Promise<boolean> {
+  const start = join(folder, name + PARTIAL_MARK)
+  for (const { path, ageMs } of await partials(folder)) {
+    if (!path.startsWith(start) || ageMs >= ABANDONED_MS) continue
+    if (isRunning(Number.parseInt(path.slice(start.length), 10))) return true
+  }
+  return false
+}
+
+function isRunning(processId: number): boolean {
+  try {
+    process.kill(processId, 0)
+    return true
+  } catch (error) {
+    // It runs if only the right to signal it is missing.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+async function removePartials(folder: string, olderThanMs: number): Promise<number> {
+  let bytes = 0
+  for (const { path, ageMs, byteLength } of await partials(folder)) {
+    if (ageMs < olderThanMs) continue
+    await rm(path, { force: true })
+    bytes += byteLength
+  }
+  return bytes
+}
+
+async function partials(folder: string) {
+  const names = (await readdir(folder).catch(() => [])).filter((name) =>
+    name.includes(IMAGE_SUFFIX + PARTIAL_MARK),
+  )
+  const found: { path: string; ageMs: number; byteLength: number }[] = []
+  for (const name of names) {
+    const path = join(folder, name)
+    const facts = await stat(path).catch(() => undefined)
+    if (facts) found.push({ path, ageMs: Date.now() - facts.mtimeMs, byteLength: facts.size })
+  }
+  return found
+}

@@ -1,0 +1,226 @@
+/**
+ * For tests: an engine without weights, whose logits are a function of the tokens so far, and a
+ * tokenizer of bytes. The engine is as strict as a real one about positions, slots and overlap.
+ */
+import { ContextOverflowError, UsageError } from '../../src/errors.ts'
+import { tokenScores } from '../../src/kernels/token-scores/reference.ts'
+import type { ModelConfig } from '../../src/model/config/config.ts'
+import type {
+  DecodeEngine,
+  KvCache,
+  RowBatch,
+  ScoreTargets,
+  TokenScores,
+} from '../../src/model/engine.ts'
+import type { ChatMessage, TextTokenizer, TokenStream } from '../../src/tokenizer/text-tokenizer.ts'
+
+export const BOS = 256
+export const EOT = 257
+const ROLE_IDS = { user: 258, assistant: 259, system: 260 }
+/** One token for the two bytes "ab", which a model may also write as two tokens. */
+export const AB = 261
+const VOCAB_SIZE = 262
+
+/** Gives the token to prefer after `tokens`; undefined leaves it to a hash of them. */
+type Script = (tokens: readonly number[]) => number | undefined
+
+class MockCache implements KvCache {
+  readonly slots: number
+  readonly capacity: number
+  readonly byteLength = 0
+  /** The tokens of each slot by position. */
+  readonly rows: number[][]
+  disposed = false
+
+  constructor(slots: number, capacity: number) {
+    this.slots = slots
+    this.capacity = capacity
+    this.rows = Array.from({ length: slots }, () => [])
+  }
+
+  dispose(): void {
+    this.disposed = true
+  }
+}
+
+export class MockEngine implements DecodeEngine {
+  readonly config: ModelConfig
+  readonly maxRows: number
+  /** All passes so far: how many rows each had, and for which slots. */
+  readonly passes: { rows: number; slots: readonly number[] }[] = []
+  readonly caches: MockCache[] = []
+  /** Awaited in each pass, before anything is computed. */
+  beforePass: (pass: number) => void | Promise<void> = () => undefined
+  readonly #script: Script
+  #inPass = false
+
+  constructor(options: { maxRows?: number; contextLength?: number; script?: Script } = {}) {
+    this.maxRows = options.maxRows ?? 16
+    this.#script = options.script ?? (() => undefined)
+    this.config = {
+      architecture: 'mock',
+      name: 'mock',
+      dim: 16,
+      nLayers: 1,
+      nHeads: 1,
+      nKvHeads: 1,
+      headDim: 16,
+      ffnDim: 16,
+      vocabSize: VOCAB_SIZE,
+      contextLength: options.contextLength ?? 512,
+      ropeTheta: 10000,
+      normEps: 1e-5,
+      activation: 'relu2',
+      subNorms: true,
+      tiedHead: true,
+      linear: 'ternary',
+    }
+  }
+
+  /** Caches that are not disposed of. */
+  get liveCaches(): number {
+    return this.caches.filter((cache) => !cache.disposed).length
+  }
+
+  createCache(options: { slots: number; capacity: number }): KvCache {
+    if (options.capacity % 16 !== 0) throw new UsageError(`Odd capacity ${options.capacity}.`)
+    const cache = new MockCache(options.slots, options.capacity)
+    this.caches.push(cache)
+    return cache
+  }
+
+  async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    if (!(cache instanceof MockCache) || cache.disposed) throw new UsageError('A dead cache.')
+    if (this.#inPass) throw new UsageError('Two passes at a time.')
+    const rows = batch.tokens.length
+    if (rows < 1 || rows > this.maxRows) throw new UsageError(`A pass of ${rows} rows.`)
+    this.#inPass = true
+    try {
+      await this.beforePass(this.passes.length)
+      this.passes.push({ rows, slots: [...new Set(Array.from(batch.slots))] })
+      const logits = new Float32Array(batch.logitRows.length * VOCAB_SIZE)
+      for (let row = 0; row < rows; row++) {
+        const history = this.#append(cache, batch, row)
+        const wanted = Array.from(batch.logitRows).indexOf(row)
+        if (wanted >= 0) {
+          this.#fill(logits.subarray(wanted * VOCAB_SIZE, (wanted + 1) * VOCAB_SIZE), history)
+        }
+      }
+      return logits
+    } finally {
+      this.#inPass = false
+    }
+  }
+
+  /** Vectors of the first logits. */
+  async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    const logits = await this.forward(cache, batch)
+    const { dim } = this.config
+    return logits.filter((_, i) => i % VOCAB_SIZE < dim)
+  }
+
+  async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+    const logits = await this.forward(cache, batch)
+    const count = targets.tokens.length
+    const pairs = Int32Array.from({ length: 2 * count }, (_, i) =>
+      i % 2 === 0 ? targets.rows[i >> 1] : targets.tokens[i >> 1],
+    )
+    const scores = new Float32Array(3 * count)
+    tokenScores(scores, logits, pairs, count, VOCAB_SIZE)
+    const column = (at: number) => Array.from({ length: count }, (_, i) => scores[3 * i + at])
+    const sums = column(1)
+    return {
+      logProbs: Float64Array.from(column(0), (shifted, i) => shifted - Math.log(sums[i])),
+      isBest: Uint8Array.from(column(2)),
+    }
+  }
+
+  #append(cache: MockCache, batch: RowBatch, row: number): readonly number[] {
+    const stored = cache.rows[batch.slots[row]]
+    const position = batch.positions[row]
+    if (position >= cache.capacity) {
+      throw new ContextOverflowError('Too far.', { needed: position, available: cache.capacity })
+    }
+    if (position > stored.length)
+      throw new UsageError(`Position ${position} looks back on nothing.`)
+    stored.length = position // what came after belongs to another continuation now
+    stored.push(batch.tokens[row])
+    return stored
+  }
+
+  #fill(logits: Float32Array, tokens: readonly number[]): void {
+    let hash = 17
+    for (const token of tokens) hash = Math.imul(hash ^ token, 0x01000193) + 1
+    for (let id = 0; id < VOCAB_SIZE; id++) {
+      const mixed = Math.imul(hash ^ (id * 0x9e3779b9), 0x85ebca6b)
+      // Letters are likely, other bytes are not, special tokens are left to the script.
+      const base = id >= 97 && id < 123 ? 4 : id < 128 ? 0 : -20
+      logits[id] = base + ((mixed ^ (mixed >>> 15)) & 1023) / 256
+    }
+    const preferred = this.#script(tokens)
+    if (preferred !== undefined) logits[preferred] = 1000
+  }
+}
+
+/** A script that answers any prompt with these tokens and then ends its turn. */
+export function answers(...texts: readonly (string | readonly number[])[]): Script {
+  return (tokens) => {
+    const begin = tokens.lastIndexOf(ROLE_IDS.assistant)
+    const turn = tokens.filter((id) => id === ROLE_IDS.assistant).length - 1
+    const answer = texts[turn]
+    const ids = typeof answer === 'string' ? [...new TextEncoder().encode(answer)] : answer
+    return ids[tokens.length - 1 - begin] ?? EOT
+  }
+}
+
+/** Bytes as tokens. The chat template is BOS, then role, trimmed content and EOT per message. */
+export class ByteTokenizer implements TextTokenizer {
+  readonly vocabSize = VOCAB_SIZE
+  readonly bosId = BOS
+  readonly stopIds = [EOT]
+  readonly description = 'bytes'
+  readonly chatTemplate = 'bytes'
+
+  encode(text: string, options: { addBos?: boolean } = {}): number[] {
+    const ids: number[] = options.addBos === false ? [] : [BOS]
+    const bytes = new TextEncoder().encode(text)
+    for (let i = 0; i < bytes.length; i++) {
+      const pair = bytes[i] === 97 && bytes[i + 1] === 98
+      ids.push(pair ? AB : bytes[i])
+      if (pair) i++
+    }
+    return ids
+  }
+
+  decode(ids: ArrayLike<number>): string {
+    const stream = this.stream()
+    return Array.from(ids, (id) => stream.push(id)).join('') + stream.end()
+  }
+
+  tokenText(id: number): string {
+    return this.decode([id])
+  }
+
+  stream(): TokenStream {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    return {
+      push: (id) => {
+        const bytes = id === AB ? [97, 98] : id < 256 ? [id] : []
+        return decoder.decode(Uint8Array.from(bytes), { stream: true })
+      },
+      end: () => decoder.decode(),
+    }
+  }
+
+  encodeChat(
+    messages: readonly ChatMessage[],
+    options: { addGenerationPrompt?: boolean } = {},
+  ): number[] {
+    const ids = [BOS]
+    for (const { role, content } of messages) {
+      ids.push(ROLE_IDS[role], ...this.encode(content.trim(), { addBos: false }), EOT)
+    }
+    if (options.addGenerationPrompt === true) ids.push(ROLE_IDS.assistant)
+    return ids
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Builds native/test/conformance-replay.c, which runs the C kernels on processors that this machine only
+ * emulates, and writes conformance cases with the reference's results as it reads them.
+ */
+import { execFile } from 'node:child_process'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  encodeCommand,
+  encodeProgram,
+  scratchByteLength,
+} from '../../src/backends/encode-command.ts'
+import { createReferenceBackend } from '../../src/backends/reference/index.ts'
+import type { DeviceBuffer, OpName } from '../../src/kernels/commands.ts'
+import { operationNames } from '../../src/kernels/registry.ts'
+import type { CaseData, KernelCase } from '../../src/kernels/testing/conformance-cases.ts'
+import { ROOT } from './built-program.ts'
+import { conformanceCases, runCase, withGuard } from './conformance.ts'
+
+const run = promisify(execFile)
+
+/** As in conformance-replay.c. */
+const UNCHANGED = 0
+const CHANGED = 1
+const SCRATCH = 2
+
+/** Builds the program for a target of scripts/build-native.mjs, or for this machine. @returns its path */
+export async function buildReplayProgram(target?: string): Promise<string> {
+  const script = join(ROOT, 'scripts/build-native.mjs')
+  const args = target === undefined ? [] : ['--target', target]
+  const { stdout } = await run(process.execPath, [script, '--replay', ...args])
+  return stdout.trim()
+}
+
+/** All cases but those of products with more than `maxWeights` weights. */
+export function casesUpTo(maxWeights: number): Record<OpName, readonly KernelCase[]> {
+  const cases = { ...conformanceCases }
+  for (const op of operationNames) {
+    cases[op] = cases[op].filter(({ weights = 0 }) => weights <= maxWeights)
+  }
+  return cases
+}
+
+/** @returns how many cases of each operation were written */
+export async function writeReplayFile(
+  path: string,
+  cases: Partial<Record<OpName, readonly KernelCase[]>>,
+): Promise<Record<string, number>> {
+  const reference = createReferenceBackend()
+  const counts: Record<string, number> = {}
+  const parts: Uint8Array[] = []
+  for (const op of operationNames) {
+    counts[op] = cases[op]?.length ?? 0
+    for (const { name, create } of cases[op] ?? []) {
+      const data = create()
+      parts.push(...caseBytes(`${op} ${name}`, data, await runCase(reference, data)))
+    }
+  }
+  reference.dispose()
+  const file = openSync(path, 'w')
+  try {
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+    for (const part of [word(total), ...parts]) writeSync(file, part)
+  } finally {
+    closeSync(file)
+  }
+  return counts
+}
+
+function word(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer)
+}
+
+function caseBytes(
+  title: string,
+  data: CaseData,
+  results: ReadonlyMap<string, Uint8Array>,
+): Uint8Array[] {
+  const name = new TextEncoder().encode(title)
+  const parts = [word(name.length), name]
+  const buffers: DeviceBuffer[] = []
+  const add = (buffer: DeviceBuffer, kind: number, ...bytes: Uint8Array[]) => {
+    buffers.push(buffer)
+    parts.push(word(kind), word(buffer.byteLength), ...bytes)
+  }
+  const named: Record<string, DeviceBuffer> = {}
+  const contents = Object.entries(data.contents)
+  for (const [label, array] of contents) {
+    named[label] = { label, byteLength: withGuard(array).byteLength }
+  }
+  const command = data.command(named)
+  const scratchBytes = scratchByteLength(command)
+  parts.push(word(contents.length + (scratchBytes > 0 ? 1 : 0)))
+  for (const [label, array] of contents) {
+    const before = withGuard(array)
+    const after = results.get(label) ?? before
+    if (Buffer.compare(before, after) === 0) add(named[label], UNCHANGED, before)
+    else add(named[label], CHANGED, before, after)
+  }
+  const scratch = { label: 'scratch', byteLength: scratchBytes }
+  if (scratchBytes > 0) add(scratch, SCRATCH)
+  const encoded = encodeCommand(command, scratchBytes > 0 ? scratch : undefined)
+  const slots = encodeProgram([encoded], (buffer) => buffers.indexOf(buffer) + 1)
+  return [...parts, new Uint8Array(slots.buffer)]
+}
