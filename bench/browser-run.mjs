@@ -7,7 +7,7 @@ import { runSpeedTests, speedTestName } from '../dist/bench/speed-tests.js'
 import { parseGguf } from '../dist/formats/gguf/index.js'
 import { openEngine } from '../dist/generate/assemble-model.js'
 import { openRangeSource } from '../dist/hub/range-source.js'
-import { configToRun } from '../dist/model/config-to-run.js'
+import { configToRun } from '../dist/model/config/config-to-run.js'
 
 let engine
 

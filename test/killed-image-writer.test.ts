@@ -50,9 +50,9 @@ const WRITER = `
 const dist = new URL(process.argv[1])
 const from = (path) => import(new URL(path, dist).href)
 const { openNativeBackend } = await from('backends/native/native-backend.js')
-const { readConfig } = await from('model/read-config.js')
-const { loadWeights } = await from('model/weights.js')
-const { weightImages } = await from('node/image/image-store.js')
+const { readConfig } = await from('model/config/read-config.js')
+const { loadWeights } = await from('model/weights/load-weights.js')
+const { weightImages } = await from('node/images/image-store.js')
 const { openModelFile } = await from('node/open-model.js')
 const { defaultModelPath } = await from('node/resolve-model.js')
 
