@@ -11,6 +11,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 /** From the ground up: a folder may import itself and whatever stands before it. */
 const LAYERS = [
   'errors.ts',
+  'checks.ts',
   'ternary',
   'kernels',
   'formats',

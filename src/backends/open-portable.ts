@@ -2,6 +2,7 @@
  * Opens the backends that run wherever JavaScript does, in Node and in browsers: WebAssembly, and the
  * plain TypeScript of the reference. A backend or variant that is asked for by name is never replaced.
  */
+import { checkCounting, messageOf } from '../checks.ts'
 import { BackendError, UsageError } from '../errors.ts'
 import type { Backend, BackendName } from './backend.ts'
 import { createReferenceBackend } from './reference/index.ts'
@@ -58,13 +59,12 @@ export async function openPortableBackend(
 
 /** @throws UsageError unless `threads` is unset or a whole number from 1 on */
 export function checkThreads(threads: number | undefined): void {
-  if (threads === undefined || (Number.isInteger(threads) && threads >= 1)) return
-  throw new UsageError(`Expected threads to be a whole number from 1 on, got ${threads}.`)
+  if (threads !== undefined) checkCounting('threads', threads)
 }
 
 /** The message, without the full stop that the description has no use for. */
 export function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return message.replace(/\.$/, '')
 }
 

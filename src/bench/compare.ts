@@ -2,6 +2,7 @@
  * Two results of `bitnet bench --json` side by side. The files come from anywhere, so everything that is
  * read from them is checked.
  */
+import { isObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import { ratioOf, type Summary } from './statistics.ts'
 
@@ -126,8 +127,4 @@ function summaryOf(value: unknown): Summary | undefined {
 
 function isPositive(value: unknown): value is number {
   return typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -88,13 +88,13 @@ export function drawChart(chart: Chart, paint: Paint, withTitle: boolean): strin
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${body.end}" role="img" ` +
     `aria-labelledby="${chart.id}-t ${chart.id}-d" font-family="system-ui, sans-serif" ` +
     `font-size="11"><title id="${chart.id}-t">${escapeXml(chart.title.en)}</title>` +
-    `<desc id="${chart.id}-d">${escapeXml(describe(chart))}</desc>` +
+    `<desc id="${chart.id}-d">${escapeXml(inWords(chart))}</desc>` +
     `${background}${title}${legend}${body.svg}</svg>`
   )
 }
 
 /** The chart in words, for those who hear it. */
-function describe(chart: Chart): string {
+function inWords(chart: Chart): string {
   const lines =
     chart.kind === 'bars'
       ? chart.groups.map(

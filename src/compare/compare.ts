@@ -6,6 +6,7 @@
 import type { Backend } from '../backends/backend.ts'
 import { type ArithmeticEnergy, arithmeticEnergy } from '../bench/energy.ts'
 import { type ShapeName, shapeNamed, ternaryWeights } from '../bench/shapes.ts'
+import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { TaskMetrics } from '../eval/metrics.ts'
 import type { CacheType, TernaryPacking } from '../kernels/commands.ts'
@@ -175,8 +176,7 @@ function skippedBecause(contender: Contender, options: MeasureOptions): string {
 /** @throws UsageError */
 function checkCounts({ promptTokens, decodeTokens, runs, memoryLimit }: MeasureOptions): void {
   for (const [name, value] of Object.entries({ promptTokens, decodeTokens, runs })) {
-    if (Number.isInteger(value) && value >= 1) continue
-    throw new UsageError(`Expected ${name} to be a whole number from 1 on, got ${value}.`)
+    checkCounting(name, value)
   }
   if (!(memoryLimit > 0)) {
     throw new UsageError(`Expected memoryLimit to be a number of bytes, got ${memoryLimit}.`)

@@ -2,10 +2,11 @@
  * config.json of a packed checkpoint: the source's with another quantization_config, or made from a
  * GGUF file's metadata.
  */
+import { fromFloat32, isObject, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
-import type { GgufFile, JsonObject, SafetensorsFile } from '../formats/model-file.ts'
+import type { GgufFile, SafetensorsFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { familyFields, shortest } from './family-metadata.ts'
+import { familyFields } from './family-metadata.ts'
 import { isGemma } from './named-tensors.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
@@ -35,7 +36,7 @@ export function checkpointConfig(
       linear_class: linearClass,
       quantization_mode: 'offline',
       modules_to_not_convert: null,
-      ...(config.inputNorms && { use_rms_norm: true, rms_norm_eps: shortest(config.normEps) }),
+      ...(config.inputNorms && { use_rms_norm: true, rms_norm_eps: fromFloat32(config.normEps) }),
     },
   }
   if (file.format === 'safetensors') {
@@ -85,8 +86,8 @@ function fromGguf({ metadata }: GgufFile, config: ModelConfig): JsonObject {
     num_key_value_heads: config.nKvHeads,
     ...(config.headDim * config.nHeads === config.dim ? {} : { head_dim: config.headDim }),
     max_position_embeddings: config.contextLength,
-    rms_norm_eps: shortest(config.normEps),
-    rope_theta: shortest(config.ropeTheta),
+    rms_norm_eps: fromFloat32(config.normEps),
+    rope_theta: fromFloat32(config.ropeTheta),
     tie_word_embeddings: config.tiedHead,
     attention_bias: false,
     attention_dropout: 0,
@@ -95,8 +96,4 @@ function fromGguf({ metadata }: GgufFile, config: ModelConfig): JsonObject {
     use_cache: true,
     torch_dtype: 'bfloat16',
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,8 +3,9 @@
  * tokenizer_config.json and generation_config.json. A tokenizer.json that the file carries is taken as
  * it is; otherwise one is made of the vocabulary.
  */
+import { fromFloat32, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import type { GgufFile, JsonObject } from '../formats/model-file.ts'
+import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { byteLevelParts } from '../tokenizer/byte-level-json.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
@@ -53,8 +54,7 @@ function generationConfig(file: GgufFile): JsonObject {
   const stops = [...new Set(ends.filter((id) => id !== undefined))]
   const sampling = (key: string) => {
     const value = file.metadata.get(`general.sampling.${key}`)
-    // GGUF keeps float32: 0.7 there reads as 0.699999988; seven digits were meant.
-    return typeof value === 'number' ? Number(value.toPrecision(7)) : undefined
+    return typeof value === 'number' ? fromFloat32(value) : undefined
   }
   return withoutAbsent({
     bos_token_id: bos,

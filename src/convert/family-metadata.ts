@@ -2,8 +2,8 @@
  * What families have besides the sizes that all of them have: the length of heads, scaled rotations,
  * layers with a window, pooling. As GGUF metadata, and as fields of config.json.
  */
+import { fromFloat32, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
-import type { JsonObject } from '../formats/model-file.ts'
 import type { LocalAttention, ModelConfig } from '../model/config/config.ts'
 import { type RopeScaling, yarnAttentionFactor } from '../model/config/rope-scaling.ts'
 import { YARN_TURNS } from '../model/config/rope-scaling-fields.ts'
@@ -26,11 +26,6 @@ export function f32(key: string, value: number): MetadataEntry {
 
 export function text(key: string, value: string): MetadataEntry {
   return [key, { type: 'string', value }]
-}
-
-/** GGUF keeps float32: 1e-5 there reads as 0.00000999999974; seven digits were meant. */
-export function shortest(value: number): number {
-  return Number(value.toPrecision(7))
 }
 
 /**
@@ -73,7 +68,7 @@ function scalingMetadata(prefix: string, scaling: RopeScaling): MetadataEntry[] 
   const { originalContext, attentionFactor, betaFast, betaSlow } = scaling
   entries.push(u32(`${prefix}.original_context_length`, originalContext))
   const growth = attentionFactor / yarnAttentionFactor(factor)
-  if (shortest(growth) !== 1) entries.push(f32(`${prefix}.attn_factor`, growth))
+  if (fromFloat32(growth) !== 1) entries.push(f32(`${prefix}.attn_factor`, growth))
   if (betaFast !== YARN_TURNS.fast) entries.push(f32(`${prefix}.yarn_beta_fast`, betaFast))
   if (betaSlow !== YARN_TURNS.slow) entries.push(f32(`${prefix}.yarn_beta_slow`, betaSlow))
   return entries
@@ -109,7 +104,7 @@ export function familyFields(config: ModelConfig): JsonObject {
     }),
     ...(localAttention && {
       sliding_window: localAttention.window,
-      rope_local_base_freq: shortest(localAttention.ropeTheta),
+      rope_local_base_freq: fromFloat32(localAttention.ropeTheta),
     }),
     ...(ropeScaling && { rope_scaling: scalingFields(ropeScaling) }),
   }

@@ -5,9 +5,10 @@
  * tokenizer.json is stored whole as well, under `tokenizer.huggingface.json`: GGUF names only a handful
  * of pre-tokenizers and cannot describe others, so for any other model the keys alone are not enough.
  */
+import { isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { GgufTypedValue } from '../formats/gguf/index.ts'
-import type { JsonObject, TokenizerFiles } from '../formats/model-file.ts'
+import type { TokenizerFiles } from '../formats/model-file.ts'
 import { chooseTemplate, LLAMA3_VOCAB_SIZE } from '../tokenizer/chat-format.ts'
 import { PRE_TOKENIZERS } from '../tokenizer/pre-tokenizers.ts'
 
@@ -275,12 +276,8 @@ function objectAt(json: JsonObject, key: string): JsonObject {
   throw damaged(key, 'an object')
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isIdBelow(id: unknown, limit: number): id is number {
-  return typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < limit
+  return isWhole(id, 0, limit - 1)
 }
 
 function damaged(key: string, expected: string): FormatError {

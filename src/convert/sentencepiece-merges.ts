@@ -2,7 +2,7 @@
  * SentencePiece BPE, which ranks pieces by scores, as the list of merges that tokenizer.json wants: each
  * way to make a piece of two others, best score first.
  */
-import type { JsonObject } from '../formats/model-file.ts'
+import type { JsonObject } from '../checks.ts'
 import { type GgufVocabulary, TOKEN_TYPE } from '../tokenizer/gguf-vocabulary.ts'
 
 interface SentencePieceParts extends GgufVocabulary {

@@ -2,6 +2,7 @@
  * Perplexity of a model on a text: by tokens, words and bytes. Only those by words and bytes compare
  * models with different vocabularies.
  */
+import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { utf8Length } from './metrics.ts'
@@ -62,8 +63,10 @@ export async function perplexity(
       "Expected no rule for the begin token with chat: the model's template has it or not.",
     )
   }
-  const window = checked('window', options.window ?? contextLength, contextLength)
-  const stride = checked('stride', options.stride ?? window, window)
+  const window = options.window ?? contextLength
+  checkCounting('window', window, contextLength)
+  const stride = options.stride ?? window
+  checkCounting('stride', stride, window)
   const documents = isPaper
     ? paperDocuments(model.tokenizer, text, Math.min(PAPER_TOKENS, contextLength))
     : documentsOf(model.tokenizer, text, options, window, stride)
@@ -104,9 +107,4 @@ export async function perplexity(
     bits_per_byte: -logLikelihood / bytes / Math.LN2,
     ...(isPaper ? { window: PAPER_TOKENS, stride: PAPER_TOKENS } : { window, stride }),
   }
-}
-
-function checked(name: string, value: number, limit: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= limit) return value
-  throw new UsageError(`Expected ${name} to be a whole number from 1 to ${limit}, got ${value}.`)
 }

@@ -2,6 +2,7 @@
  * What an evaluation task is: where its items come from and how a row of the dataset becomes texts to
  * be scored. Prompts follow the evaluation harness, whose 0.3.0 the BitNet b1.58 paper used.
  */
+import { isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 
 /** A row of a dataset: what a parquet file or a line of JSONL holds. */
@@ -76,7 +77,7 @@ export function indexField(row: DatasetRow, name: string, limit: number, offset 
   const value = row[name]
   const isNumeric = typeof value === 'string' ? /^\d+$/.test(value) : value !== null
   const index = isNumeric && typeof value !== 'object' ? Number(value) - offset : Number.NaN
-  if (Number.isInteger(index) && index >= 0 && index < limit) return index
+  if (isWhole(index, 0, limit - 1)) return index
   throw wrongField(name, `a number from ${offset} to ${limit - 1 + offset}`, value)
 }
 

@@ -1,6 +1,7 @@
 /**
  * A byte source over memory: for tests, for files that were fetched, and for the browser.
  */
+import { isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { ByteSource } from './model-file.ts'
 
@@ -19,8 +20,7 @@ export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
 
 /** @throws FormatError unless [offset, offset + length) lies within `size` bytes */
 export function checkRange(name: string, size: number, offset: number, length: number): void {
-  const legal =
-    Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0
+  const legal = isWhole(offset) && isWhole(length)
   if (legal && length <= size - offset) return
   throw new FormatError(
     `Expected bytes ${offset} to ${offset + length} of ${name}, but it has only ${size}. ` +

@@ -1,6 +1,7 @@
 /**
  * What readers of model files agree on: where bytes come from, and what a tensor is.
  */
+import type { JsonObject } from '../checks.ts'
 
 /** Random access to bytes, from a file, a Blob or memory. */
 export interface ByteSource {
@@ -77,9 +78,6 @@ export interface GgufFile extends ModelFile {
   /** The type each value is stored as: "u32", or "f32[]" for an array. For writing it again. */
   readonly valueTypes?: ReadonlyMap<string, string>
 }
-
-/** A JSON object as parsed, before anybody has checked it. */
-export type JsonObject = { readonly [key: string]: unknown }
 
 export interface SafetensorsFile extends ModelFile {
   readonly format: 'safetensors'

@@ -3,16 +3,10 @@
  * server that hands out parts of files. One .gguf file, or one or several safetensors files with
  * config.json and the tokenizer's files beside them.
  */
+import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError, ModelNotFoundError } from '../errors.ts'
 import { parseGguf } from './gguf/index.ts'
-import type {
-  ByteSource,
-  GgufFile,
-  JsonObject,
-  OpenedModel,
-  TensorInfo,
-  TokenizerFiles,
-} from './model-file.ts'
+import type { ByteSource, GgufFile, OpenedModel, TensorInfo, TokenizerFiles } from './model-file.ts'
 import { parseSafetensors } from './safetensors/index.ts'
 
 const WEIGHTS = 'model.safetensors'
@@ -174,9 +168,7 @@ async function readJson(folder: ModelFolder, file: string): Promise<JsonObject |
   } catch (cause) {
     throw new FormatError(`Expected JSON text in ${path}, got something else.`, { ...facts, cause })
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as JsonObject
-  }
+  if (isObject(value)) return value
   throw new FormatError(`Expected a JSON object in ${path}, got something else.`, facts)
 }
 

@@ -2,6 +2,7 @@
  * How many bytes each storage type takes. Block types store a fixed number of neighbouring elements of
  * one row together; a row must hold whole blocks.
  */
+import { isWhole } from '../checks.ts'
 import { ShapeError } from '../errors.ts'
 import type { TensorType } from './model-file.ts'
 
@@ -48,7 +49,7 @@ export function elementCount(shape: readonly number[]): number {
  */
 export function tensorByteLength(type: TensorType, shape: readonly number[]): number {
   const count = elementCount(shape)
-  if (!Number.isSafeInteger(count) || shape.some((n) => !Number.isSafeInteger(n) || n < 0)) {
+  if (!isWhole(count) || shape.some((n) => !isWhole(n))) {
     throw new ShapeError(`Expected whole dimensions with a product below 2^53, got [${shape}].`)
   }
   const block = BLOCK_SIZES[type]

@@ -2,6 +2,7 @@
  * Vectors of texts: each text passes the model once, and the vector of its last token, after the final
  * norm, stands for the whole. Texts run side by side, each in a slot of one cache.
  */
+import { isWhole } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import type { RowBatch } from '../model/engine.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -28,7 +29,7 @@ export function validateEmbedding(
     throw new UsageError('Expected texts to be a list of strings. Put a single text into a list.')
   }
   const { dimensions = dim } = options
-  if (Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= dim) return
+  if (isWhole(dimensions, 1, dim)) return
   throw new UsageError(
     `Expected dimensions to be a whole number from 1 to ${dim}, the length of this model's ` +
       `vectors, got ${dimensions}.`,

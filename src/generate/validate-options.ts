@@ -1,6 +1,7 @@
 /**
  * Checks what a caller asks of a generation, and fills in what the caller left to the model.
  */
+import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { DraftModel, GenerateOptions, SamplingOptions } from './options.ts'
 import { freshSeed } from './sample/random.ts'
@@ -44,7 +45,7 @@ const RULES: Readonly<Record<keyof SamplingOptions | 'maxTokens', Rule>> = {
     expected: 'a finite number >= 0',
     holds: (v) => Number.isFinite(v) && v >= 0,
   },
-  topK: { expected: 'an integer >= 0', holds: (v) => Number.isSafeInteger(v) && v >= 0 },
+  topK: { expected: 'an integer >= 0', holds: (v) => isWhole(v) },
   topP: { expected: 'a number > 0 and <= 1', holds: (v) => v > 0 && v <= 1 },
   minP: { expected: 'a number >= 0 and < 1', holds: (v) => v >= 0 && v < 1 },
   repetitionPenalty: {
@@ -55,9 +56,9 @@ const RULES: Readonly<Record<keyof SamplingOptions | 'maxTokens', Rule>> = {
   presencePenalty: FINITE,
   seed: {
     expected: 'an integer from 0 to 9007199254740991',
-    holds: (v) => Number.isSafeInteger(v) && v >= 0,
+    holds: (v) => isWhole(v),
   },
-  maxTokens: { expected: 'an integer >= 1', holds: (v) => Number.isSafeInteger(v) && v >= 1 },
+  maxTokens: { expected: 'an integer >= 1', holds: (v) => isWhole(v, 1) },
 }
 
 /**
@@ -96,7 +97,7 @@ function validateSpeculation({ speculate, draft }: GenerateOptions): void {
   }
   const { maxTokens } = speculate
   if (maxTokens === undefined) return
-  if (!(Number.isSafeInteger(maxTokens) && maxTokens >= 1 && maxTokens <= MAX_GUESSES)) {
+  if (!isWhole(maxTokens, 1, MAX_GUESSES)) {
     fail('speculate.maxTokens', `an integer from 1 to ${MAX_GUESSES}`, maxTokens)
   }
 }

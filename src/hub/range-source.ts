@@ -2,6 +2,7 @@
  * Bytes of a file on a server, read with range requests: in blocks, of which a few are kept and the
  * next one is fetched ahead, so that a model streams in without ever being in memory as a whole.
  */
+import { messageOf } from '../checks.ts'
 import { BitnetError, FormatError, ModelNotFoundError } from '../errors.ts'
 import { checkRange } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
@@ -162,7 +163,7 @@ async function request(
   } catch (cause) {
     signal?.throwIfAborted()
     if (cause instanceof BitnetError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new ModelNotFoundError(
       `Expected an answer for ${url.href}, but the request failed: ${reason}. Check the address, ` +
         'and whether the server allows other sites to read it (Access-Control-Allow-Origin).',

@@ -3,6 +3,7 @@
  * paths on this machine, hashes become file names there, and sizes become reservations on a disk.
  * The forms are those of `/api/models/{repo}/revision/{revision}` and `/api/models/{repo}/tree/{commit}`.
  */
+import { isObject, isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 
 /** How a file's content is known before it is fetched. */
@@ -121,19 +122,13 @@ function readHex(value: unknown, digits: number, source: string): string {
 }
 
 function readSize(value: unknown, source: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) {
-    if (value <= MAX_FILE_BYTES) return value
-  }
+  if (isWhole(value, 0, MAX_FILE_BYTES)) return value
   throw wrong('size', `a number of bytes up to ${MAX_FILE_BYTES}`, value, source)
 }
 
 function asObject(value: unknown, source: string): { readonly [key: string]: unknown } {
   if (isObject(value)) return value
   throw wrong('answer', 'an object', value, source)
-}
-
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wrong(field: string, expected: string, value: unknown, source: string): FormatError {

@@ -3,6 +3,7 @@
  * and hands out the logits. What a pass computes is in forward.ts.
  */
 import type { Backend } from '../backends/backend.ts'
+import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { type CacheType, type DeviceBuffer, STEP_WORDS } from '../kernels/commands.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
@@ -51,9 +52,7 @@ export function createDecoder(
   options: DecoderOptions = {},
 ): Decoder {
   const maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
-  if (!Number.isInteger(maxRows) || maxRows < 1) {
-    throw new UsageError(`Expected maxRows to be a whole number from 1 on, got ${maxRows}.`)
-  }
+  checkCounting('maxRows', maxRows)
   return new BackendDecoder(backend, config, weights, maxRows, options.cacheType ?? 'f16')
 }
 

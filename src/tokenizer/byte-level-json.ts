@@ -1,7 +1,7 @@
 /**
  * The parts of a tokenizer.json that say how byte-level BPE cuts and merges, from what a GGUF file has.
  */
-import type { JsonObject } from '../formats/model-file.ts'
+import type { JsonObject } from '../checks.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
 
 /** @param vocab ids by piece */

@@ -4,6 +4,7 @@
  * template comes from a file.
  */
 import { Environment, Interpreter, Template } from '@huggingface/jinja'
+import { messageOf } from '../checks.ts'
 import { FormatError, UsageError } from '../errors.ts'
 import type { ChatMessage } from './text-tokenizer.ts'
 
@@ -56,7 +57,7 @@ export class ChatTemplate {
       }
       throw new FormatError(
         'Expected a chat template that can be rendered, but it fails with: ' +
-          `${cause instanceof Error ? cause.message : String(cause)}. ` +
+          `${messageOf(cause)}. ` +
           'Give another template, or a prompt instead of messages.',
         { field: 'chat_template', cause },
       )

@@ -6,6 +6,7 @@
  * vocabulary is Llama 3's, so its rule is too. And token types may be missing, in which case Llama 3's
  * 256 special tokens are known by their place.
  */
+import { isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { AddedToken } from './added-tokens.ts'
 import { byteLevelParts } from './byte-level-json.ts'
@@ -242,9 +243,7 @@ function readVocabSize(metadata: GgufMetadata): number {
   const architecture = readText(metadata, 'general.architecture') ?? ''
   const key = `${architecture}.vocab_size`
   const size = metadata.get(key)
-  if (typeof size === 'number' && Number.isInteger(size) && size > 0 && size <= MAX_PIECES) {
-    return size
-  }
+  if (isWhole(size, 1, MAX_PIECES)) return size
   throw new FormatError(
     `Expected a vocabulary, or ${key} to tell its size from 1 to ${MAX_PIECES}, got neither. ` +
       'The file cannot be used with text; use one with a tokenizer.',

@@ -2,8 +2,8 @@
  * A tokenizer from the files of a Hugging Face model: tokenizer.json, and what tokenizer_config.json,
  * generation_config.json and config.json add to it.
  */
+import type { JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import type { JsonObject } from '../formats/model-file.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { createTokenizer } from './create.ts'
 import { readTokenizerJson } from './json-vocabulary.ts'

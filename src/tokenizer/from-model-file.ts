@@ -2,7 +2,8 @@
  * A tokenizer from a checkpoint's `tokenizer.model`, where there is no tokenizer.json: tiktoken's text
  * form (Llama 3) or SentencePiece's protocol buffer (Llama 2).
  */
-import type { GgufValue, JsonObject } from '../formats/model-file.ts'
+import type { JsonObject } from '../checks.ts'
+import type { GgufValue } from '../formats/model-file.ts'
 import { tokenizerFromGguf } from './from-gguf.ts'
 import { eosIds, type JsonTokenizerFiles, readTemplate } from './from-json.ts'
 import { tokenizerFromTiktoken } from './from-tiktoken.ts'

@@ -2,9 +2,10 @@
  * Checked access to the `tokenizer.*` keys of a GGUF file. A key that is absent gives undefined; a
  * key of the wrong type or length is an error that names it.
  */
+import { describe } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
-import { checkCount, checkId, checkPiece, describe, MAX_PIECES } from './limits.ts'
+import { checkCount, checkId, checkPiece, MAX_PIECES } from './limits.ts'
 
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
 

@@ -2,14 +2,13 @@
  * Reads and checks what a tokenizer.json says about its vocabulary: pieces, added tokens, how to
  * decode. The file may come from anywhere, so each count, id and text is checked before use.
  */
+import { describe, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import type { JsonObject } from '../formats/model-file.ts'
 import type { AddedToken } from './added-tokens.ts'
 import {
   checkCount,
   checkId,
   checkPiece,
-  describe,
   MAX_ADDED_TOKENS,
   MAX_MERGES,
   MAX_PIECES,

@@ -1,6 +1,7 @@
 /**
  * What a vocabulary from outside may ask for, and the checks that use it.
  */
+import { describe, isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 
 /** The largest vocabulary in use has 262,144 pieces. */
@@ -27,9 +28,7 @@ export function checkPiece(value: unknown, field: string, index: number | string
 
 /** @throws FormatError naming `field` unless 0 <= value < limit */
 export function checkId(value: unknown, field: string, limit: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < limit) {
-    return value
-  }
+  if (isWhole(value, 0, limit - 1)) return value
   throw new FormatError(
     `Expected ${field} to be a token id from 0 to ${limit - 1}, got ${describe(value)}. ${DAMAGED}`,
     { field },
@@ -53,14 +52,6 @@ export function checkTemplate(value: unknown, field: string): string {
       DAMAGED,
     { field },
   )
-}
-
-/** A value in a message: short, whatever it is. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
-  if (typeof value === 'object' && value !== null)
-    return Array.isArray(value) ? 'a list' : 'an object'
-  return String(value)
 }
 
 const DAMAGED = 'The file is damaged; fetch it again.'

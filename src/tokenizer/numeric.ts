@@ -2,6 +2,7 @@
  * A stand-in for files that carry no vocabulary, such as random weights for speed tests: tokens are
  * numbers. It lets every command run on such a file; it does not make the text mean anything.
  */
+import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
 
@@ -12,7 +13,7 @@ const DECIMAL_IDS = /^\s*\d+(?:\s+\d+)*\s*$/
  * modulo the vocabulary; decodes to ids separated by spaces.
  */
 export function numericTokenizer(vocabSize: number): TextTokenizer {
-  if (!Number.isSafeInteger(vocabSize) || vocabSize < 1) {
+  if (!isWhole(vocabSize, 1)) {
     throw new UsageError(`Expected a vocabulary of at least one token, got ${vocabSize}.`)
   }
   const encode = (text: string): number[] => {

@@ -2,6 +2,7 @@
  * What each token id stands for, as bytes. All decoding goes through bytes: a character may be spread
  * over several tokens, and only a UTF-8 decoder over the joined bytes knows when it is whole.
  */
+import { isWhole } from '../checks.ts'
 import { alphabetToBytes } from './byte-alphabet.ts'
 
 /** How a vocabulary writes its pieces. */
@@ -57,7 +58,7 @@ export class Vocabulary {
 
   /** The bytes of a token; U+FFFD for an id that the vocabulary lacks. Not to be written to. */
   bytes(id: number): Uint8Array {
-    if (!Number.isInteger(id) || id < 0 || id >= this.#pieces.length) return REPLACEMENT
+    if (!isWhole(id, 0, this.#pieces.length - 1)) return REPLACEMENT
     const known = this.#bytes[id]
     if (known !== undefined) return known
     const bytes = this.#read(id)

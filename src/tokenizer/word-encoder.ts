@@ -6,8 +6,8 @@
  * parts that are used are declared here.
  */
 import { Tokenizer } from '@huggingface/tokenizers'
+import { type JsonObject, messageOf } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import type { JsonObject } from '../formats/model-file.ts'
 
 /**
  * Ids of a stretch of text without added tokens. `isFirst` tells that nothing comes before it: some
@@ -73,7 +73,7 @@ function loadLibrary(tokenizerJson: JsonObject, eosToken: string | undefined): L
   } catch (cause) {
     throw new FormatError(
       'Expected a tokenizer.json that @huggingface/tokenizers can read, but it says: ' +
-        `${cause instanceof Error ? cause.message : String(cause)}. ` +
+        `${messageOf(cause)}. ` +
         'The file is damaged or uses a part that is not supported.',
       { field: 'tokenizer.json', cause },
     )

@@ -2,16 +2,12 @@
  * Tiny models of every family with seeded weights, written by our own writers and read back from
  * memory: as float masters or packed bytes in safetensors, or as GGUF.
  */
+import type { JsonObject } from '../../src/checks.ts'
 import { memorySink } from '../../src/formats/byte-sink.ts'
 import { type EncodableType, encodeDense } from '../../src/formats/dense-codecs.ts'
 import { type GgufTensorToWrite, parseGguf, writeGguf } from '../../src/formats/gguf/index.ts'
 import { memorySource } from '../../src/formats/memory-source.ts'
-import type {
-  GgufFile,
-  JsonObject,
-  SafetensorsFile,
-  TensorInfo,
-} from '../../src/formats/model-file.ts'
+import type { GgufFile, SafetensorsFile, TensorInfo } from '../../src/formats/model-file.ts'
 import { tensorByteLength } from '../../src/formats/tensor-types.ts'
 import { encodeTernary, packHf } from '../../src/formats/ternary/index.ts'
 import { Seeded } from '../../src/kernels/testing/conformance-cases.ts'

@@ -2,8 +2,9 @@
  * A decoder small enough to compute by hand-written loops, as a file in memory: dense float32 weights
  * from a seeded generator, in sizes that are no multiples of the kernels' tiles.
  */
+import type { JsonObject } from '../../src/checks.ts'
 import { memorySource } from '../../src/formats/memory-source.ts'
-import type { JsonObject, SafetensorsFile, TensorInfo } from '../../src/formats/model-file.ts'
+import type { SafetensorsFile, TensorInfo } from '../../src/formats/model-file.ts'
 
 /** What config.json says about {@link smallModel}; heads 4/2 of 6, so stacked parts end off a tile. */
 const SMALL_CONFIG = {

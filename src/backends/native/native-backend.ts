@@ -4,6 +4,7 @@
  * Buffers are pages outside the JavaScript heap that JavaScript can also see, so that loading writes
  * straight into them and logits are read without a copy.
  */
+import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { DeviceBuffer } from '../../kernels/commands.ts'
 import type { BufferUse, FileRange, MappedFile } from '../backend.ts'
@@ -143,7 +144,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     try {
       await this.#addon.submit(this.#pool, list)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       throw new BackendError(`A pass failed: ${reason}. Load the model again.`, { cause })
     }
   }
@@ -160,7 +161,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     try {
       return await this.#addon.openImage(path, this.threads, map)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       throw new BackendError(`The file ${path} cannot be used as memory: ${reason}.`, { cause })
     }
   }

@@ -2,6 +2,7 @@
  * Finds and compiles the WebAssembly module that this engine can run: relaxed SIMD or plain SIMD, with
  * shared memory for threads or without, with addresses of 32 bits or of 64. In Node and in browsers alike.
  */
+import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { AddressType } from './addresses.ts'
 import { nodeProcess } from './surroundings.ts'
@@ -85,7 +86,7 @@ export async function compileModule(isa: WasmIsa, threaded: boolean): Promise<We
   try {
     return await WebAssembly.compile(await readBytes(url))
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new BackendError(`The WebAssembly module ${url.href} does not load: ${reason}`, { cause })
   }
 }

@@ -2,6 +2,7 @@
  * The workers of a threaded WebAssembly backend. They stay inside the module, asleep on a word of the
  * shared memory between lists; the first one posts a message when a list is done.
  */
+import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { ModuleAddress } from './addresses.ts'
 import { nodeProcess } from './surroundings.ts'
@@ -41,7 +42,7 @@ function openNodeThread(node: NodeJS.Process, { onMessage, onError }: Listeners)
   const worker = new NodeWorker(url, { execArgv: [] })
   worker.unref()
   worker.on('message', onMessage)
-  worker.on('error', (error) => onError(error instanceof Error ? error.message : String(error)))
+  worker.on('error', (error) => onError(messageOf(error)))
   worker.on('exit', () => onError('it ended'))
   return {
     post: (start) => worker.postMessage(start),

@@ -2,6 +2,7 @@
  * The WebAssembly backend: the same C as the native one, for browsers and for machines without the
  * addon. With shared memory it runs threads; without, it runs a list on the calling thread.
  */
+import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { DeviceBuffer } from '../../kernels/commands.ts'
 import type { Backend } from '../backend.ts'
@@ -89,7 +90,7 @@ export async function openWasmBackend(options: WasmOptions = {}): Promise<Backen
   try {
     return await openThreaded(variant.isa, threads)
   } catch (error) {
-    return openAlone(variant.isa, error instanceof Error ? error.message : String(error))
+    return openAlone(variant.isa, messageOf(error))
   }
 }
 

@@ -3,6 +3,7 @@
  * never a stack trace; DEBUG=1 adds the trace.
  */
 import { CommanderError } from 'commander'
+import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
@@ -22,7 +23,7 @@ export function isAbort(error: unknown): boolean {
 export function reportFailure(error: unknown, { stderr, env }: Surroundings): number {
   // Commander has written its own message (or the help text) by now.
   if (!(error instanceof CommanderError)) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const isOurs = error instanceof BitnetError || isSystemError(error)
     stderr.write(`bitnet: ${isOurs ? '' : 'unexpected error: '}${message}\n`)
     if (env['DEBUG'] && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`)

@@ -13,7 +13,7 @@ interface Range {
   readonly below?: number
 }
 
-function describe(range: Range): string {
+function rangeText(range: Range): string {
   const parts: string[] = []
   if (range.min !== undefined) parts.push(`>= ${range.min}`)
   if (range.above !== undefined) parts.push(`> ${range.above}`)
@@ -37,7 +37,7 @@ export function wholeNumber(range: Range): (text: string) => number {
     const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
     if (!Number.isSafeInteger(value) || !isInside(value, range)) {
       throw new InvalidArgumentError(
-        `Expected a whole number ${describe(range)}.`.replace(' .', '.'),
+        `Expected a whole number ${rangeText(range)}.`.replace(' .', '.'),
       )
     }
     return value
@@ -50,7 +50,7 @@ export function decimalNumber(range: Range): (text: string) => number {
     const isDecimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)
     const value = isDecimal ? Number(text) : Number.NaN
     if (!Number.isFinite(value) || !isInside(value, range)) {
-      throw new InvalidArgumentError(`Expected a number ${describe(range)}.`.replace(' .', '.'))
+      throw new InvalidArgumentError(`Expected a number ${rangeText(range)}.`.replace(' .', '.'))
     }
     return value
   }

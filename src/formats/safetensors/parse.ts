@@ -2,14 +2,9 @@
  * Opens safetensors files: u64 header length, JSON header, then the tensors' bytes without gaps.
  * Checks are those of the format's own library, and a few more. Data is not read.
  */
+import { isObject, isWhole, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import type {
-  ByteSource,
-  JsonObject,
-  SafetensorsFile,
-  TensorInfo,
-  TensorType,
-} from '../model-file.ts'
+import type { ByteSource, SafetensorsFile, TensorInfo, TensorType } from '../model-file.ts'
 
 /** The limit of the format's own library. */
 const MAX_HEADER_BYTES = 100_000_000
@@ -196,12 +191,8 @@ function checkSpans(source: ByteSource, entries: readonly Entry[], dataSize: num
   }
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isListOfCounts(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0)
+  return Array.isArray(value) && value.every((n) => isWhole(n))
 }
 
 /** Foreign values are shown shortly: they may be long, deep or both. */

@@ -6,9 +6,10 @@
  * `weight_scale` has two opposite meanings. With linear_class "autobitlinear" the product is
  * multiplied by it; with "bitlinear" or no linear_class it is divided by it.
  */
+import type { JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { decodeDense, isDense } from '../dense-codecs.ts'
-import type { JsonObject, ModelFile, TensorInfo } from '../model-file.ts'
+import type { ModelFile, TensorInfo } from '../model-file.ts'
 import type { CodeReader } from './block-readers.ts'
 import { unpackPlane } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'

@@ -2,11 +2,12 @@
  * Ternary tensors from every storage type: the codes that went in come out, whatever the row ranges.
  */
 import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '../../checks.ts'
 import { FormatError, ShapeError } from '../../errors.ts'
 import { absmeanQuantize } from '../../ternary/index.ts'
 import { encodeDense } from '../dense-codecs.ts'
 import { memorySource } from '../memory-source.ts'
-import type { JsonObject, ModelFile, TensorInfo, TensorType, TernaryTensor } from '../model-file.ts'
+import type { ModelFile, TensorInfo, TensorType, TernaryTensor } from '../model-file.ts'
 import { encodeTernary, packHf, type TernaryStorage } from './index.ts'
 import { openTernary } from './open-ternary.ts'
 

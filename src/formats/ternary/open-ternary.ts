@@ -2,6 +2,7 @@
  * One way to ternary codes from every storage type: I2_S, TQ1_0, TQ2_0, Hugging Face's packed bytes,
  * and float weights, which are quantised on the way.
  */
+import { isWhole } from '../../checks.ts'
 import { FormatError, ShapeError } from '../../errors.ts'
 import type { ModelFile, SafetensorsFile, TensorInfo, TernaryTensor } from '../model-file.ts'
 import { type CodeReader, openI2S, openTQ } from './block-readers.ts'
@@ -68,7 +69,7 @@ export async function openTernary(
     origin,
     lossless,
     async readCodes(row, count, out) {
-      const legal = Number.isInteger(row) && Number.isInteger(count) && row >= 0 && count >= 0
+      const legal = isWhole(row) && isWhole(count)
       if (!legal || row + count > rows || out.length < count * cols) {
         throw new ShapeError(
           `Expected rows within ${rows} of "${tensor.name}" and room for ${count * cols} codes, ` +

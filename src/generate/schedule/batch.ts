@@ -2,6 +2,7 @@
  * Many prompts in shared passes. What a prompt gives is what it gives alone: sequences share no state
  * but the pass, and prompt i draws with the seed of its own (seedAt).
  */
+import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { KvCache } from '../../model/engine.ts'
 import { padToTile } from '../../ternary/index.ts'
@@ -27,7 +28,7 @@ export function validateBatchOptions(options: BatchOptions): void {
         'Leave it out; `speculate: true` works in batches.',
     )
   }
-  if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
+  if (parallel !== undefined && !isWhole(parallel, 1)) {
     fail('parallel', 'an integer >= 1', parallel)
   }
 }

@@ -2,6 +2,7 @@
  * Keys and values of some sequences in a backend's memory, and how far each sequence has come.
  */
 import type { Backend } from '../../backends/backend.ts'
+import { checkCounting } from '../../checks.ts'
 import { ContextOverflowError, UsageError } from '../../errors.ts'
 import { BLOCK, keyCacheByteLength, valueCacheByteLength } from '../../kernels/attention/layout.ts'
 import type { CacheType, DeviceBuffer, LayerCache } from '../../kernels/commands.ts'
@@ -130,14 +131,8 @@ export function checkCacheOptions(
   options: { slots: number; capacity: number },
 ): void {
   const { slots, capacity } = options
-  if (!Number.isInteger(slots) || slots < 1 || slots > MAX_SLOTS) {
-    throw new UsageError(
-      `Expected slots to be a whole number from 1 to ${MAX_SLOTS}, got ${slots}.`,
-    )
-  }
-  if (!Number.isInteger(capacity) || capacity < 1) {
-    throw new UsageError(`Expected capacity to be a whole number from 1 on, got ${capacity}.`)
-  }
+  checkCounting('slots', slots, MAX_SLOTS)
+  checkCounting('capacity', capacity)
   const available = padToTile(config.contextLength)
   if (capacity > available) {
     throw new ContextOverflowError(

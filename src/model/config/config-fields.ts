@@ -2,8 +2,8 @@
  * Checked reading of a model's numbers. A configuration comes from outside: every field is tested for
  * its type and against a limit before anything is allocated by it.
  */
+import { describe, isAbsent } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import type { JsonObject } from '../../formats/model-file.ts'
 import { MAX_HEAD_DIM } from '../../kernels/attention/layout.ts'
 import type { ModelConfig } from './config.ts'
 
@@ -35,14 +35,6 @@ export const CONFIG_LIMITS = {
   normEps: { min: 1e-12, max: 0.1 },
   window: { min: 1, max: 1 << 21 },
 } as const satisfies Record<string, NumberLimit>
-
-/** Characters of a foreign value that a message repeats. */
-const MAX_SHOWN = 80
-
-/** An optional field is absent when it is missing or null. */
-export function isAbsent(value: unknown): value is undefined | null {
-  return value === undefined || value === null
-}
 
 /**
  * The first of `keys` that is present, as a finite number within the limit.
@@ -160,19 +152,7 @@ export function checkConfig(
   return config
 }
 
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** The name of the last folder or file. */
 export function lastPathPart(path: string): string {
   return path.split(/[\\/]/).findLast((part) => part !== '') ?? path
-}
-
-/** A value from outside, short enough for a message. */
-export function describe(value: unknown): string {
-  if (isAbsent(value)) return 'nothing'
-  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
 }

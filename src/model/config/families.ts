@@ -3,17 +3,11 @@
  * graph. How a file says which one it is: config.json by model_type, GGUF by architecture, and both by
  * tensors where the name alone does not tell.
  */
-import type { GgufFile, JsonObject, TensorInfo } from '../../formats/model-file.ts'
+import { describe, isObject, type JsonObject } from '../../checks.ts'
+import type { GgufFile, TensorInfo } from '../../formats/model-file.ts'
 import { layerTensorNames } from '../weights/tensor-names.ts'
 import type { ModelConfig } from './config.ts'
-import {
-  type ConfigFields,
-  describe,
-  isJsonObject,
-  readString,
-  refuse,
-  unsupported,
-} from './config-fields.ts'
+import { type ConfigFields, readString, refuse, unsupported } from './config-fields.ts'
 
 export type Family = Pick<
   ModelConfig,
@@ -51,8 +45,8 @@ export function huggingFaceFamily(
     tensors.has(name),
   )
   const quantization = fields.get('quantization_config')
-  const method = isJsonObject(quantization) ? quantization['quant_method'] : undefined
-  if (isJsonObject(quantization)) {
+  const method = isObject(quantization) ? quantization['quant_method'] : undefined
+  if (isObject(quantization)) {
     refuse(fields, 'quantization_config', method !== 'bitnet', `${describe(method)} weights`)
     checkProjectionNorms(fields, quantization, isBitnetBody)
     const kept = quantization['modules_to_not_convert']

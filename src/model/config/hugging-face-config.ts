@@ -1,16 +1,13 @@
 /**
  * The configuration in a config.json of Hugging Face transformers.
  */
-import type { JsonObject } from '../../formats/model-file.ts'
+import { describe, isAbsent, isObject, type JsonObject } from '../../checks.ts'
 import type { LocalAttention, ModelConfig } from './config.ts'
 import {
   CONFIG_LIMITS,
   type ConfigFields,
   checkConfig,
   configError,
-  describe,
-  isAbsent,
-  isJsonObject,
   lastPathPart,
   readBoolean,
   readInteger,
@@ -146,7 +143,7 @@ function ropeParameters(
 function fieldsOf(fields: ConfigFields, key: string): ConfigFields | undefined {
   const value = fields.get(key)
   if (isAbsent(value)) return undefined
-  if (!isJsonObject(value)) throw configError(fields, key, 'an object', describe(value))
+  if (!isObject(value)) throw configError(fields, key, 'an object', describe(value))
   return { source: fields.source, get: (name) => ownField(value, name) }
 }
 

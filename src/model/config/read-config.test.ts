@@ -1,8 +1,9 @@
 /** Configurations of every family, from config.json and from GGUF metadata, and what is refused. */
 import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { memorySource } from '../../formats/memory-source.ts'
-import type { GgufFile, GgufValue, JsonObject, TensorInfo } from '../../formats/model-file.ts'
+import type { GgufFile, GgufValue, TensorInfo } from '../../formats/model-file.ts'
 import { configFromGguf } from './gguf-config.ts'
 import { configFromHuggingFace } from './hugging-face-config.ts'
 

@@ -1,11 +1,11 @@
 /**
  * How config.json and GGUF metadata describe the scaling of rotary position embedding.
  */
+import { describe } from '../../checks.ts'
 import {
   CONFIG_LIMITS,
   type ConfigFields,
   configError,
-  describe,
   readBoolean,
   readInteger,
   readNumber,

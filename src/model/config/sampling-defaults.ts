@@ -2,14 +2,9 @@
  * How a model's makers want it sampled: from GGUF keys or generation_config.json, field by field, and
  * this library's own defaults for what they leave open.
  */
-import type { GgufFile, JsonObject } from '../../formats/model-file.ts'
-import {
-  type ConfigFields,
-  isAbsent,
-  readBoolean,
-  readInteger,
-  readNumber,
-} from './config-fields.ts'
+import { fromFloat32, isAbsent, type JsonObject } from '../../checks.ts'
+import type { GgufFile } from '../../formats/model-file.ts'
+import { type ConfigFields, readBoolean, readInteger, readNumber } from './config-fields.ts'
 
 export interface SamplingDefaults {
   readonly temperature: number
@@ -55,9 +50,8 @@ export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): Sam
   )
 }
 
-/** GGUF keeps float32; 0.7 as float32 reads as 0.699999988: seven digits were meant. */
 function shortened(value: unknown): unknown {
-  return typeof value === 'number' ? Number(value.toPrecision(7)) : value
+  return typeof value === 'number' ? fromFloat32(value) : value
 }
 
 /**

@@ -25,8 +25,8 @@ const BUFFER_KEY = 'buffer'
 export function describeWeights(weights: LoadedWeights): WeightDescription {
   const { dispose: _, ...parts } = weights
   const buffers = new Map<DeviceBuffer, { index: number; sparseBytes: number }>()
-  const describe = (value: unknown, parent: object): PlainValue => {
-    if (Array.isArray(value)) return value.map((item) => describe(item, value))
+  const plain = (value: unknown, parent: object): PlainValue => {
+    if (Array.isArray(value)) return value.map((item) => plain(item, value))
     if (isBuffer(value)) {
       const known = buffers.get(value) ?? { index: buffers.size, sparseBytes: 0 }
       if ('type' in parent && parent.type === 'int4' && 'data' in parent && parent.data === value) {
@@ -37,14 +37,14 @@ export function describeWeights(weights: LoadedWeights): WeightDescription {
     }
     if (typeof value === 'object' && value !== null) {
       const entries = Object.entries(value).filter(([, field]) => field !== undefined)
-      return Object.fromEntries(entries.map(([key, field]) => [key, describe(field, value)]))
+      return Object.fromEntries(entries.map(([key, field]) => [key, plain(field, value)]))
     }
     if (typeof value === 'boolean' || typeof value === 'string') return value
     // -0 and numbers that are not finite would come back as others.
     if (Number.isFinite(value) && !Object.is(value, -0)) return value as number
     throw new Error(`Weights hold ${String(value)}, which a packed image has no form for.`)
   }
-  const tree = describe(parts, parts)
+  const tree = plain(parts, parts)
   const list = [...buffers].map(([buffer, { sparseBytes }]) => ({ buffer, sparseBytes }))
   return { tree, buffers: list }
 }

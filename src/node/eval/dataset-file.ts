@@ -3,6 +3,7 @@
  * packed by bzip2 or not.
  */
 import { readFile, stat } from 'node:fs/promises'
+import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { hellaswagRows, jsonlRows, wikitextRows } from '../../eval/dataset-text.ts'
 import type { DatasetRow } from '../../eval/task.ts'
@@ -46,7 +47,7 @@ async function readParquet(path: string): Promise<DatasetRow[]> {
     }
     return await parquetReadObjects({ file, metadata })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     throw new FormatError(
       `Expected a parquet file at ${path}, but it cannot be read: ${why}. Fetch it again.`,
       { field: 'parquet', path, cause: error },
@@ -69,7 +70,7 @@ async function unpacked(bytes: Buffer, path: string): Promise<string> {
   try {
     Bunzip.decode(bytes, { writeByte })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     throw new FormatError(
       `Expected bzip2 data at ${path}, but it cannot be unpacked: ${why}. Fetch it again.`,
       { field: 'bzip2', path, cause: error },

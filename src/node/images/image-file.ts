@@ -10,6 +10,7 @@
  *       buffers, each at a multiple of 64
  *       64 bytes of zeros
  */
+import { isWhole } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 
 /** Raise it with any change of this format or of the layouts in ternary/ and kernels/dense-matmul/. */
@@ -141,13 +142,9 @@ function isPlaced(buffer: unknown, fileBytes: number): boolean {
   const end = fileBytes - TAIL_BYTES
   return (
     typeof label === 'string' &&
-    isCount(byteOffset, end) &&
+    isWhole(byteOffset, 0, end) &&
     byteOffset % ALIGNMENT === 0 &&
-    isCount(byteLength, end - byteOffset) &&
-    isCount(sparseBytes, byteLength)
+    isWhole(byteLength, 0, end - byteOffset) &&
+    isWhole(sparseBytes, 0, byteLength)
   )
-}
-
-function isCount(value: unknown, max: number): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= max
 }

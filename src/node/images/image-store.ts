@@ -7,6 +7,7 @@
 import { stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
+import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import type { LoadedWeights } from '../../model/weights/load-weights.ts'
 import { describeWeights, rebuildWeights } from '../../model/weights/weight-description.ts'
@@ -220,17 +221,13 @@ function planImage(
   const described = buffers.map(({ buffer, sparseBytes }) => {
     return { label: buffer.label, byteLength: buffer.byteLength, sparseBytes }
   })
-  const describe = (placed: ImageManifest['buffers']): ImageManifest => {
+  const manifestOf = (placed: ImageManifest['buffers']): ImageManifest => {
     return { identity, source, settings, tree, buffers: placed }
   }
   // Offsets are part of the manifest that they lie behind: room for the longest there can be.
   const longest = described.map((buffer) => ({ ...buffer, byteOffset: Number.MAX_SAFE_INTEGER }))
-  const room = encodeStart(describe(longest), 0).length - PREAMBLE_BYTES
+  const room = encodeStart(manifestOf(longest), 0).length - PREAMBLE_BYTES
   const { placed, fileBytes } = placeBuffers(described, room)
   const parts = placed.map(({ byteOffset }, i) => ({ buffer: buffers[i].buffer, byteOffset }))
-  return { manifest: describe(placed), fileBytes, parts }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return { manifest: manifestOf(placed), fileBytes, parts }
 }

@@ -2,6 +2,7 @@
  * Whether packed images are whole: the same check that each gets before it is used.
  */
 import { openNativeBackend } from '../../backends/native/native-backend.ts'
+import { messageOf } from '../../checks.ts'
 import { type ImageEntry, imageFolder, listImages } from './image-folder.ts'
 import { readMappedImage } from './image-store.ts'
 
@@ -26,7 +27,7 @@ export async function verifyImages(folder: string = imageFolder()): Promise<Imag
         mapped.close()
         verdicts.push(entry)
       } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error)
+        const problem = messageOf(error)
         verdicts.push({ ...entry, problem })
       }
     }

@@ -30,7 +30,7 @@ export async function compareResults(
     )
   }
   if (style.json) await writeJson(stdout, { files, ...comparison })
-  else await writeLine(stdout, describe(comparison, files, style).join('\n'))
+  else await writeLine(stdout, reportLines(comparison, files, style).join('\n'))
   return EXIT.ok
 }
 
@@ -68,7 +68,7 @@ async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
   return measurementsOf(value, path)
 }
 
-function describe(
+function reportLines(
   { compared, onlyA, onlyB }: Comparison,
   [pathA, pathB]: readonly string[],
   style: TableStyle,

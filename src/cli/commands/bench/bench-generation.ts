@@ -87,7 +87,7 @@ export async function benchGeneration(
     line.clear()
     const report = makeReport(model, image, flags, runs)
     if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describe(report, flags).join('\n'))
+    else await writeLine(stdout, reportLines(report, flags).join('\n'))
     return EXIT.ok
   } finally {
     line.clear()
@@ -138,7 +138,7 @@ function makeReport(
   }
 }
 
-function describe(report: GenerationReport, style: TableStyle): string[] {
+function reportLines(report: GenerationReport, style: TableStyle): string[] {
   const row = (name: string, unit: (value: number) => string, s: Summary): string[] => [
     name,
     unit(s.mean),

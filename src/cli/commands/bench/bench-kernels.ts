@@ -83,7 +83,7 @@ export async function benchKernels(
       loadAverageAfter: loadavg()[0],
     }
     if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describe(report, flags).join('\n'))
+    else await writeLine(stdout, reportLines(report, flags).join('\n'))
     return EXIT.ok
   } finally {
     line.clear()
@@ -92,7 +92,7 @@ export async function benchKernels(
   }
 }
 
-function describe({ limits, ...report }: KernelReport, style: TableStyle): string[] {
+function reportLines({ limits, ...report }: KernelReport, style: TableStyle): string[] {
   const { host, backend } = report
   const share = (rate: number, limit: number | undefined): string =>
     limit === undefined ? '' : formatPercent(rate / limit)

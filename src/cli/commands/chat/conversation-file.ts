@@ -3,15 +3,12 @@
  * from anybody, so every entry is checked before a model sees it.
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import { isSystemError } from '../../console/failure.ts'
 
 const ROLES: readonly string[] = ['system', 'user', 'assistant']
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /**
  * @param origin what the text is, for messages: "--messages" or a path

@@ -5,6 +5,7 @@
 import { loadavg } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type ShapeName, shapeName } from '../../../bench/shapes.ts'
+import { messageOf } from '../../../checks.ts'
 import { type ColumnName, columnNamed } from '../../../compare/columns.ts'
 import { UsageError } from '../../../errors.ts'
 import { compareShapes, comparisonDefaults } from '../../../node/compare-shapes.ts'
@@ -169,7 +170,7 @@ function names<T extends string>(parse: (name: string) => T): (text: string) => 
     try {
       return [...new Set(text.split(',').map((name) => parse(name.trim().toLowerCase())))]
     } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+      throw new InvalidArgumentError(messageOf(error))
     }
   }
 }

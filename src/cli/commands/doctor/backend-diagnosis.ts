@@ -12,6 +12,7 @@ import { ternaryCase } from '../../../bench/kernel-cases.ts'
 import { type KernelTiming, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { layerProducts, shapeNamed } from '../../../bench/shapes.ts'
+import { messageOf } from '../../../checks.ts'
 import type { TernaryPacking } from '../../../kernels/commands.ts'
 import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
 
@@ -171,8 +172,4 @@ async function loadNative(): Promise<NativeModule | string> {
   } catch (error) {
     return messageOf(error)
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -2,8 +2,9 @@
  * Inspection of a model of one layer whose weights repeat -1, 0, 0, +1, made in memory.
  */
 import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '../../../checks.ts'
 import { memorySource } from '../../../formats/memory-source.ts'
-import type { JsonObject, SafetensorsFile, TensorInfo } from '../../../formats/model-file.ts'
+import type { SafetensorsFile, TensorInfo } from '../../../formats/model-file.ts'
 import { inspectModel } from './model-inspection.ts'
 
 const DIM = 32

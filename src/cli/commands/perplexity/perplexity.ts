@@ -92,7 +92,7 @@ export async function runPerplexity(
     line.clear()
     const described = { model: model.name, backend: model.backend.description }
     if (flags.json) await writeJson(surroundings.stdout, { ...report, ...described })
-    else await writeLine(surroundings.stdout, describe(report, described).join('\n'))
+    else await writeLine(surroundings.stdout, reportLines(report, described).join('\n'))
     return EXIT.ok
   } finally {
     line.clear()
@@ -107,7 +107,7 @@ async function readText(file: string, { stdin }: Surroundings): Promise<string> 
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function describe(
+function reportLines(
   report: PerplexityReport,
   { model, backend }: { readonly model: string; readonly backend: string },
 ): string[] {

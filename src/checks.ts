@@ -1,0 +1,57 @@
+/**
+ * What is asked of values from outside before they are used, and how a message shows such a value.
+ */
+import { UsageError } from './errors.ts'
+
+/** A JSON object as parsed, before anybody has checked it. */
+export type JsonObject = { readonly [key: string]: unknown }
+
+/** Characters of a foreign value that a message repeats. */
+const MAX_SHOWN = 80
+
+/** True for what JSON calls an object: neither null nor a list. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** True for a whole number from `min` to `max` that a float64 holds exactly. */
+export function isWhole(
+  value: unknown,
+  min = 0,
+  max: number = Number.MAX_SAFE_INTEGER,
+): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max
+}
+
+/** @throws UsageError naming the option unless its value is a whole number from 1 to `max` */
+export function checkCounting(name: string, value: unknown, max?: number): void {
+  if (isWhole(value, 1, max)) return
+  const range = max === undefined ? 'from 1 on' : `from 1 to ${max}`
+  throw new UsageError(`Expected ${name} to be a whole number ${range}, got ${value}.`)
+}
+
+/** An optional field is absent when it is missing or null. */
+export function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null
+}
+
+/** A value from outside, short enough for a message. */
+export function describe(value: unknown): string {
+  if (isAbsent(value)) return 'nothing'
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
+}
+
+/** What went wrong, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * A number that a file keeps as float32, as it was meant: 1e-5 comes back as 0.00000999999974, and
+ * seven digits bring it back.
+ */
+export function fromFloat32(value: number): number {
+  return Number(value.toPrecision(7))
+}
