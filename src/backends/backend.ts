@@ -10,7 +10,8 @@
  * only where that changes no bit. CPU backends therefore agree bit for bit; integers agree on every
  * backend.
  */
-import type { Command, DeviceBuffer } from '../kernels/commands.ts'
+import type { Command } from '../kernels/commands.ts'
+import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 
 export type BackendName = 'reference' | 'native' | 'wasm'
 
@@ -69,15 +70,15 @@ export interface Backend {
   /** Bytes allocated and not yet freed. */
   readonly allocatedBytes: number
 
-  /** Copies `bytes` into the buffer. Not while a program that uses the buffer runs. */
-  write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void
+  /** Copies `bytes` into the slice, from its byteOffset on. Not while a program that uses it runs. */
+  write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void
   /** Copies bytes out, after all submitted programs. */
-  read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array>
+  read(slice: BufferSlice, byteOffset: number, byteLength: number): Promise<Uint8Array>
   /**
-   * The buffer's memory itself, where the backend lives in this process. Valid until `free`, and
+   * The slice's memory itself, where the backend lives in this process. Valid until `free`, and
    * readable between a settled `submit` and the next one.
    */
-  map?(buffer: DeviceBuffer): Uint8Array
+  map?(slice: BufferSlice): Uint8Array
   /**
    * Checks a file of packed weights and maps it, where the backend can: its pages are read when they
    * are used and shared with every process that maps the same file.

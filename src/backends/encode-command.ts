@@ -4,15 +4,9 @@
  * the one its vector.c states in its first lines.
  */
 
-import type {
-  CacheType,
-  Command,
-  DenseMatrix,
-  DenseType,
-  DeviceBuffer,
-  ValuesType,
-} from '../kernels/commands.ts'
+import type { CacheType, Command, DenseMatrix, DenseType, ValuesType } from '../kernels/commands.ts'
 import { ACTIVATIONS } from '../kernels/gated-activation/reference.ts'
+import type { BufferSlice } from '../kernels/slice.ts'
 import { padToTile, TILE } from '../ternary/index.ts'
 
 const POINTERS = 8
@@ -47,7 +41,7 @@ const DENSE_TYPES: Record<DenseType, number> = { f32: 0, f16: 1, int8: 2, int4: 
 const VALUES_TYPES: Record<ValuesType, number> = { f32: 0, f16: 1, bf16: 2 }
 
 /** A buffer, an address, or null for an operand that is left out. */
-type Pointer = DeviceBuffer | undefined
+type Pointer = BufferSlice | undefined
 
 export interface Encoded {
   readonly op: NativeOperation
@@ -55,7 +49,7 @@ export interface Encoded {
   readonly integers: readonly number[]
   readonly floats?: readonly number[]
   /** A buffer whose sparse end may lie in a file; its source is the command's last pointer. */
-  readonly sparse?: DeviceBuffer
+  readonly sparse?: BufferSlice
 }
 
 /** Scratch memory a command needs while it runs, in bytes; 0 for none. */
@@ -104,7 +98,7 @@ function dense(matrix: DenseMatrix): Pointer[] {
 }
 
 /** The operands of a command in the addon's order. */
-export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): Encoded {
+export function encodeCommand(c: Command, scratch: BufferSlice | undefined): Encoded {
   switch (c.op) {
     case 'embed': {
       const { table } = c
@@ -265,8 +259,8 @@ export function encodeCommand(c: Command, scratch: DeviceBuffer | undefined): En
  */
 export function encodeProgram(
   commands: readonly Encoded[],
-  addressOf: (buffer: DeviceBuffer) => number,
-  sourceOf: (buffer: DeviceBuffer) => number = () => 0,
+  addressOf: (buffer: BufferSlice) => number,
+  sourceOf: (buffer: BufferSlice) => number = () => 0,
 ): Float64Array {
   const slots = new Float64Array(commands.length * SLOTS)
   for (const [n, command] of commands.entries()) {

@@ -3,8 +3,9 @@
  * the other. A subclass has the memory and runs the lists.
  */
 import { BackendError } from '../errors.ts'
-import type { Command, DeviceBuffer } from '../kernels/commands.ts'
-import { bufferWords } from '../kernels/registry.ts'
+import type { Command } from '../kernels/commands.ts'
+import { sliceWords } from '../kernels/registry.ts'
+import { type BufferSlice, type DeviceBuffer, sliceBytes, WholeBuffer } from '../kernels/slice.ts'
 import { checkStepInputs, collectStepInputs, type StepInput } from '../kernels/step-inputs.ts'
 import { validateCommand } from '../kernels/validate.ts'
 import type { Backend, BackendName, BufferUse, Program } from './backend.ts'
@@ -14,15 +15,12 @@ import { type Encoded, encodeCommand, encodeProgram, scratchByteLength } from '.
 export const TAIL_BYTES = 64
 
 /** A buffer with its place in the backend's memory. */
-export class ListBuffer<Memory> implements DeviceBuffer {
-  readonly label: string
-  readonly byteLength: number
+export class ListBuffer<Memory> extends WholeBuffer {
   readonly address: number
   readonly memory: Memory
 
   constructor(label: string, byteLength: number, address: number, memory: Memory) {
-    this.label = label
-    this.byteLength = byteLength
+    super(label, byteLength)
     this.address = address
     this.memory = memory
   }
@@ -93,13 +91,13 @@ export abstract class ListBackend<Memory, List> implements Backend {
     this.release(own, own.byteLength + TAIL_BYTES)
   }
 
-  write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    this.view(this.own(buffer)).set(bytes, byteOffset)
+  write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void {
+    this.memoryOf(slice).set(bytes, byteOffset)
   }
 
-  async read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
+  async read(slice: BufferSlice, byteOffset: number, byteLength: number): Promise<Uint8Array> {
     await this.#idle
-    return this.view(this.own(buffer)).slice(byteOffset, byteOffset + byteLength)
+    return this.memoryOf(slice).slice(byteOffset, byteOffset + byteLength)
   }
 
   record(commands: readonly Command[]): Program {
@@ -122,8 +120,8 @@ export abstract class ListBackend<Memory, List> implements Backend {
   ): Program {
     const slots = encodeProgram(
       encoded,
-      (buffer) => this.own(buffer).address,
-      (buffer) => this.sparseSource(this.own(buffer)),
+      ({ buffer, byteOffset }) => this.own(buffer).address + byteOffset,
+      ({ buffer }) => this.sparseSource(this.own(buffer)),
     )
     const list = this.makeList(slots, encoded.length)
     const release = () => {
@@ -141,9 +139,7 @@ export abstract class ListBackend<Memory, List> implements Backend {
       if (program.disposed || this.#disposed) {
         throw new BackendError('Expected a live program and backend, got a disposed one.')
       }
-      checkStepInputs(program.inputs, (buffer) =>
-        bufferWords((b) => this.view(this.own(b)), buffer),
-      )
+      checkStepInputs(program.inputs, (slice) => sliceWords((s) => this.memoryOf(s), slice))
       return this.runList(program.list as List)
     })
   }
@@ -167,6 +163,10 @@ export abstract class ListBackend<Memory, List> implements Backend {
   protected own(buffer: DeviceBuffer): ListBuffer<Memory> {
     if (this.#buffers.has(buffer)) return buffer as ListBuffer<Memory>
     throw new BackendError(`The buffer "${buffer.label}" is freed or of another backend.`)
+  }
+
+  protected memoryOf(slice: BufferSlice): Uint8Array {
+    return sliceBytes(this.view(this.own(slice.buffer)), slice)
   }
 
   /** Makes a buffer one of this backend's. */

@@ -3,7 +3,7 @@
  * words that look random and are the same every time.
  */
 import type { Backend } from '../backends/backend.ts'
-import type { DeviceBuffer } from '../kernels/commands.ts'
+import type { BufferSlice } from '../kernels/slice.ts'
 
 const PIECE_WORDS = 1 << 18
 
@@ -31,12 +31,12 @@ export const RANDOM = {
  * A page that was never written may be a shared page of zeros, which is not read from memory: what is
  * timed must be filled first.
  */
-export function fillBuffer(backend: Backend, buffer: DeviceBuffer, fill: Fill): void {
-  const words = new Uint32Array(Math.min(PIECE_WORDS, Math.ceil(buffer.byteLength / 4)))
+export function fillBuffer(backend: Backend, slice: BufferSlice, fill: Fill): void {
+  const words = new Uint32Array(Math.min(PIECE_WORDS, Math.ceil(slice.byteLength / 4)))
   const piece = new Uint8Array(words.buffer)
   if (typeof fill === 'number') piece.fill(fill)
   let state = 1
-  for (let at = 0; at < buffer.byteLength; at += piece.length) {
+  for (let at = 0; at < slice.byteLength; at += piece.length) {
     if (typeof fill === 'function') {
       for (let i = 0; i < words.length; i++) {
         // xorshift32 (Marsaglia 2003)
@@ -46,6 +46,6 @@ export function fillBuffer(backend: Backend, buffer: DeviceBuffer, fill: Fill): 
         words[i] = fill(state)
       }
     }
-    backend.write(buffer, at, piece.subarray(0, Math.min(piece.length, buffer.byteLength - at)))
+    backend.write(slice, at, piece.subarray(0, Math.min(piece.length, slice.byteLength - at)))
   }
 }

@@ -8,13 +8,13 @@ import {
   type CacheType,
   type Command,
   type DenseType,
-  type DeviceBuffer,
   type QuantizedBuffer,
   STEP_WORDS,
   type TernaryPacking,
 } from '../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
 import { ternaryByteLength } from '../kernels/operands.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
 import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
 import { denseBytes } from './costs.ts'

@@ -2,7 +2,8 @@
  * Times single operations on a backend: one list of copies of the same command, run again and again.
  */
 import type { Backend } from '../backends/backend.ts'
-import type { CacheType, DeviceBuffer, TernaryPacking } from '../kernels/commands.ts'
+import type { CacheType, TernaryPacking } from '../kernels/commands.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
 import { fillBuffer } from './fill-buffer.ts'
 import {
   type Allocate,

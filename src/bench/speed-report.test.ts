@@ -2,7 +2,7 @@
  * What a model costs and what speeds mean, on numbers small enough to check by hand.
  */
 import { describe, expect, test } from 'vitest'
-import type { DeviceBuffer } from '../kernels/commands.ts'
+import { type DeviceBuffer, WholeBuffer } from '../kernels/slice.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecoderWeights, LayerWeights } from '../model/forward.ts'
 import { costsOf, denseBytes, type ModelCosts, passBytes } from './costs.ts'
@@ -10,7 +10,7 @@ import { arithmeticEnergy, macEnergy, PICOJOULES } from './energy.ts'
 import { reportSpeedTest } from './speed-report.ts'
 
 function buffer(byteLength: number): DeviceBuffer {
-  return { label: 'test', byteLength }
+  return new WholeBuffer('test', byteLength)
 }
 
 function ternary(rows: number, cols: number): LayerWeights['qkv'] {

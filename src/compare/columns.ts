@@ -7,9 +7,10 @@
 import { costsOf, type ModelCosts } from '../bench/costs.ts'
 import type { ModelShape } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
-import type { CacheType, DenseType, DeviceBuffer, TernaryPacking } from '../kernels/commands.ts'
+import type { CacheType, DenseType, TernaryPacking } from '../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
 import { ternaryByteLength } from '../kernels/operands.ts'
+import { type DeviceBuffer, WholeBuffer } from '../kernels/slice.ts'
 import { cacheBytesPerToken } from '../model/cache/kv-cache.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecoderWeights, LinearWeights } from '../model/forward.ts'
@@ -144,7 +145,7 @@ function plannedWeights(
 }
 
 function planned(byteLength: number): DeviceBuffer {
-  return { label: 'planned', byteLength }
+  return new WholeBuffer('planned', byteLength)
 }
 
 /** Bytes of the head that a decoded token reads, of all that it reads without a cache. */

@@ -3,14 +3,9 @@
  * kernels/ has its reference, which says exactly what is computed; here stand the operands.
  *
  * Buffers are row-major float32 unless noted. `rows` is the number of tokens in the pass, whatever
- * sequences they belong to; a buffer may be longer than the command needs.
+ * sequences they belong to; a slice may be longer than the command needs.
  */
-
-/** Memory of a backend. Only the backend that made it can use it. */
-export interface DeviceBuffer {
-  readonly label: string
-  readonly byteLength: number
-}
+import type { BufferSlice } from './slice.ts'
 
 /**
  * One entry a token in a step buffer, four int32: the token's id, the KV cache's slot (the sequence),
@@ -26,9 +21,9 @@ export interface DenseMatrix {
   readonly type: DenseType
   readonly rows: number
   readonly cols: number
-  readonly data: DeviceBuffer
+  readonly data: BufferSlice
   /** Only for int8 and int4: one float32 a padded row. */
-  readonly scales: DeviceBuffer | undefined
+  readonly scales: BufferSlice | undefined
 }
 
 /** 2 bits a weight (ternary/pack.ts), or 1.6 bits, five weights a byte (ternary/base3.ts). */
@@ -40,15 +35,15 @@ export interface TernaryMatrix {
   readonly packing?: TernaryPacking | undefined
   readonly rows: number
   readonly cols: number
-  readonly data: DeviceBuffer
-  readonly scales: DeviceBuffer
+  readonly data: BufferSlice
+  readonly scales: BufferSlice
 }
 
 /** int8 activations: q (rows, padded cols), one scale (float32) and one sum of q (int32) a token. */
 export interface QuantizedBuffer {
-  readonly q: DeviceBuffer
-  readonly scales: DeviceBuffer
-  readonly sums: DeviceBuffer
+  readonly q: BufferSlice
+  readonly scales: BufferSlice
+  readonly sums: BufferSlice
 }
 
 /** How keys and values are stored; see kernels/attention/layout.ts. */
@@ -58,8 +53,8 @@ export type CacheType = 'f32' | 'f16' | 'int8' | 'int4'
 export interface LayerCache {
   /** Unset: f16. */
   readonly type?: CacheType
-  readonly keys: DeviceBuffer
-  readonly values: DeviceBuffer
+  readonly keys: BufferSlice
+  readonly values: BufferSlice
   readonly slots: number
   /** Positions a slot holds, a multiple of 16. */
   readonly capacity: number
@@ -71,11 +66,11 @@ export interface LayerCache {
 export interface EmbedCommand {
   readonly op: 'embed'
   readonly rows: number
-  readonly step: DeviceBuffer
+  readonly step: BufferSlice
   readonly table: DenseMatrix
   /** What the rows are multiplied with. Unset: 1. */
   readonly factor?: number | undefined
-  readonly out: DeviceBuffer
+  readonly out: BufferSlice
 }
 
 /** out (rows, cols) = x rows named by `index` (rows int32). */
@@ -83,9 +78,9 @@ export interface GatherRowsCommand {
   readonly op: 'gather-rows'
   readonly rows: number
   readonly cols: number
-  readonly x: DeviceBuffer
-  readonly index: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly x: BufferSlice
+  readonly index: BufferSlice
+  readonly out: BufferSlice
 }
 
 /** out (rows, cols) = x / sqrt(mean(x^2) + eps) * weight; added to `out` if `accumulate`. */
@@ -94,9 +89,9 @@ export interface RmsNormCommand {
   readonly rows: number
   readonly cols: number
   readonly eps: number
-  readonly x: DeviceBuffer
-  readonly weight: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly x: BufferSlice
+  readonly weight: BufferSlice
+  readonly out: BufferSlice
   /** Unset: false. */
   readonly accumulate?: boolean | undefined
 }
@@ -107,8 +102,8 @@ export interface QuantizeCommand {
   readonly rows: number
   readonly cols: number
   readonly eps: number
-  readonly x: DeviceBuffer
-  readonly weight: DeviceBuffer | undefined
+  readonly x: BufferSlice
+  readonly weight: BufferSlice | undefined
   readonly out: QuantizedBuffer
 }
 
@@ -124,7 +119,7 @@ export interface TernaryMatmulCommand {
   readonly rows: number
   readonly weights: TernaryMatrix
   readonly x: QuantizedBuffer
-  readonly out: DeviceBuffer
+  readonly out: BufferSlice
   readonly accumulate: boolean
   /**
    * Computes only these rows of the matrix, in their place of `out`: `first` is a multiple of 16. Unset:
@@ -138,8 +133,8 @@ export interface DenseMatmulCommand {
   readonly op: 'dense-matmul'
   readonly rows: number
   readonly weights: DenseMatrix
-  readonly x: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly x: BufferSlice
+  readonly out: BufferSlice
   readonly accumulate: boolean
   /** With f16 weights: x keeps all its bits, where speed would have 13 of them. Unset: false. */
   readonly wholeInput?: boolean | undefined
@@ -153,15 +148,15 @@ export interface HeadMatmulCommand {
   readonly op: 'head-matmul'
   readonly rows: number
   readonly weights: DenseMatrix
-  readonly x: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly x: BufferSlice
+  readonly out: BufferSlice
   readonly exactStripes: number
 }
 
 /** Weights (headDim) of the norms of query and key heads. */
 export interface HeadNorms {
-  readonly query: DeviceBuffer
-  readonly key: DeviceBuffer
+  readonly query: BufferSlice
+  readonly key: BufferSlice
   readonly eps: number
 }
 
@@ -173,10 +168,10 @@ export interface RopeCacheCommand {
   readonly op: 'rope-cache'
   readonly rows: number
   readonly nHeads: number
-  readonly step: DeviceBuffer
-  readonly qkv: DeviceBuffer
+  readonly step: BufferSlice
+  readonly qkv: BufferSlice
   /** cos then sin, (positions, 2, headDim / 2). */
-  readonly rotations: DeviceBuffer
+  readonly rotations: BufferSlice
   readonly cache: LayerCache
   /** RMSNorm of each head before it is rotated. Unset: none. */
   readonly headNorms?: HeadNorms | undefined
@@ -190,10 +185,10 @@ export interface AttentionCommand {
   readonly op: 'attention'
   readonly rows: number
   readonly nHeads: number
-  readonly step: DeviceBuffer
-  readonly qkv: DeviceBuffer
+  readonly step: BufferSlice
+  readonly qkv: BufferSlice
   readonly cache: LayerCache
-  readonly out: DeviceBuffer
+  readonly out: BufferSlice
   /** Positions that a row attends to, its own included. Unset: all. */
   readonly window?: number | undefined
 }
@@ -206,8 +201,8 @@ export interface GatedActivationCommand {
   readonly rows: number
   readonly cols: number
   readonly activation: Activation
-  readonly gateUp: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly gateUp: BufferSlice
+  readonly out: BufferSlice
 }
 
 /**
@@ -219,9 +214,9 @@ export interface TokenScoresCommand {
   readonly rows: number
   /** The size of the vocabulary. */
   readonly cols: number
-  readonly logits: DeviceBuffer
-  readonly pairs: DeviceBuffer
-  readonly out: DeviceBuffer
+  readonly logits: BufferSlice
+  readonly pairs: BufferSlice
+  readonly out: BufferSlice
 }
 
 /** How ternary codes lie before they are packed; see kernels/pack-ternary/. */
@@ -235,7 +230,7 @@ export interface PackTernaryCommand {
   readonly op: 'pack-ternary'
   readonly rows: number
   readonly firstRow: number
-  readonly codes: DeviceBuffer
+  readonly codes: BufferSlice
   /**
    * int8 codes, or a file's own I2_S bytes, four codes each, for matrices of whole blocks of 128
    * columns. Unset: int8.
@@ -254,7 +249,7 @@ export interface PackDenseCommand {
   readonly firstRow: number
   /** Unset: f32. */
   readonly valuesType?: ValuesType
-  readonly values: DeviceBuffer
+  readonly values: BufferSlice
   readonly out: DenseMatrix
 }
 

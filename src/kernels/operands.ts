@@ -7,13 +7,13 @@ import { keyCacheByteLength, valueCacheByteLength } from './attention/layout.ts'
 import {
   type Command,
   type DenseMatrix,
-  type DeviceBuffer,
   type LayerCache,
   type QuantizedBuffer,
   STEP_WORDS,
   type TernaryMatrix,
 } from './commands.ts'
 import { denseByteLength, hasRowScales } from './dense-matmul/layout.ts'
+import type { BufferSlice } from './slice.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from './token-scores/reference.ts'
 
 /** `update` reads what is there and changes it; `write` does not look at it. */
@@ -22,8 +22,8 @@ export type Access = 'read' | 'write' | 'update'
 export interface Operand {
   /** The command's own name for it, e.g. "weights.scales". */
   readonly name: string
-  readonly buffer: DeviceBuffer
-  /** Bytes the buffer must have. */
+  readonly slice: BufferSlice
+  /** Bytes the slice must have. */
   readonly byteLength: number
   readonly access: Access
 }
@@ -33,15 +33,15 @@ const WORD = 4
 
 function operand(
   name: string,
-  buffer: DeviceBuffer,
+  slice: BufferSlice,
   byteLength: number,
   access: Access = 'read',
 ): Operand {
-  return { name, buffer, byteLength, access }
+  return { name, slice, byteLength, access }
 }
 
-function step(rows: number, buffer: DeviceBuffer): Operand {
-  return operand('step', buffer, rows * STEP_WORDS * WORD)
+function step(rows: number, slice: BufferSlice): Operand {
+  return operand('step', slice, rows * STEP_WORDS * WORD)
 }
 
 function dense(name: string, matrix: DenseMatrix, access: Access = 'read'): Operand[] {

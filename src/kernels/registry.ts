@@ -7,7 +7,6 @@ import { attention } from './attention/reference.ts'
 import type {
   Command,
   DenseMatrix,
-  DeviceBuffer,
   LayerCache,
   OpName,
   QuantizedBuffer,
@@ -24,23 +23,24 @@ import { packBase3Rows, packRows, unpackI2s } from './pack-ternary/reference.ts'
 import { type QuantizedRows, quantize } from './quantize/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { ropeCache } from './rope-cache/reference.ts'
+import type { BufferSlice } from './slice.ts'
 import { type TernaryWeights, ternaryMatmul } from './ternary-matmul/reference.ts'
 import { tokenScores } from './token-scores/reference.ts'
 
-/** A buffer's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
-type Memory = (buffer: DeviceBuffer) => Uint8Array
+/** A slice's bytes; they begin at a multiple of 4 in their ArrayBuffer. */
+export type Memory = (slice: BufferSlice) => Uint8Array
 
 type CommandOf<Op extends OpName> = Extract<Command, { op: Op }>
 type References = { readonly [Op in OpName]: (command: CommandOf<Op>, memory: Memory) => void }
 
-function floats(memory: Memory, buffer: DeviceBuffer): Float32Array {
-  const bytes = memory(buffer)
+function floats(memory: Memory, slice: BufferSlice): Float32Array {
+  const bytes = memory(slice)
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
 }
 
-/** A buffer as int32 words. */
-export function bufferWords(memory: Memory, buffer: DeviceBuffer): Int32Array {
-  const bytes = memory(buffer)
+/** A slice as int32 words. */
+export function sliceWords(memory: Memory, slice: BufferSlice): Int32Array {
+  const bytes = memory(slice)
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
 }
 
@@ -65,7 +65,7 @@ function quantized(memory: Memory, x: QuantizedBuffer): QuantizedRows {
   return {
     q: new Int8Array(q.buffer, q.byteOffset, q.byteLength),
     scales: floats(memory, x.scales),
-    sums: bufferWords(memory, x.sums),
+    sums: sliceWords(memory, x.sums),
   }
 }
 
@@ -77,14 +77,14 @@ const references: References = {
   embed(c, memory) {
     embed(
       floats(memory, c.out),
-      bufferWords(memory, c.step),
+      sliceWords(memory, c.step),
       dense(memory, c.table),
       c.rows,
       c.factor,
     )
   },
   'gather-rows'(c, memory) {
-    const index = bufferWords(memory, c.index)
+    const index = sliceWords(memory, c.index)
     gatherRows(floats(memory, c.out), floats(memory, c.x), index, c.rows, c.cols)
   },
   'rms-norm'(c, memory) {
@@ -111,7 +111,7 @@ const references: References = {
   },
   'rope-cache'(c, memory) {
     const cache = cacheMemory(memory, c.cache)
-    const step = bufferWords(memory, c.step)
+    const step = sliceWords(memory, c.step)
     const norms = c.headNorms && {
       query: floats(memory, c.headNorms.query),
       key: floats(memory, c.headNorms.key),
@@ -122,7 +122,7 @@ const references: References = {
   },
   attention(c, memory) {
     const cache = cacheMemory(memory, c.cache)
-    const step = bufferWords(memory, c.step)
+    const step = sliceWords(memory, c.step)
     const { rows, nHeads, window } = c
     attention(floats(memory, c.out), floats(memory, c.qkv), cache, step, rows, nHeads, window)
   },
@@ -130,7 +130,7 @@ const references: References = {
     gatedActivation(floats(memory, c.out), floats(memory, c.gateUp), c.activation, c.rows, c.cols)
   },
   'token-scores'(c, memory) {
-    const pairs = bufferWords(memory, c.pairs)
+    const pairs = sliceWords(memory, c.pairs)
     tokenScores(floats(memory, c.out), floats(memory, c.logits), pairs, c.rows, c.cols)
   },
   'pack-ternary'(c, memory) {

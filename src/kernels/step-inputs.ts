@@ -4,12 +4,13 @@
  * command; `collectStepInputs` finds the bounds when the program is recorded.
  */
 import { ShapeError } from '../errors.ts'
-import { type Command, type DeviceBuffer, STEP_WORDS } from './commands.ts'
+import { type Command, STEP_WORDS } from './commands.ts'
+import type { BufferSlice, DeviceBuffer } from './slice.ts'
 import { PAIR_WORDS } from './token-scores/reference.ts'
 
 /** One column of a buffer of int32 rows, and what its values must be below. */
 export interface StepInput {
-  readonly buffer: DeviceBuffer
+  readonly slice: BufferSlice
   /** What the values are, for the message. */
   readonly name: 'token' | 'slot' | 'position' | 'row index' | 'scored token'
   readonly rows: number
@@ -25,8 +26,8 @@ export function collectStepInputs(commands: readonly Command[]): StepInput[] {
   const inputs = new Map<DeviceBuffer, StepInput[]>()
   for (const command of commands) {
     for (const input of inputsOf(command)) {
-      const known = inputs.get(input.buffer) ?? []
-      inputs.set(input.buffer, known)
+      const known = inputs.get(input.slice.buffer) ?? []
+      inputs.set(input.slice.buffer, known)
       if (!known.some((other) => covers(other, input))) known.push(input)
     }
   }
@@ -35,7 +36,8 @@ export function collectStepInputs(commands: readonly Command[]): StepInput[] {
 
 /** Whether checking `a` makes checking `b` unnecessary. */
 function covers(a: StepInput, b: StepInput): boolean {
-  return a.name === b.name && a.rows >= b.rows && a.limit <= b.limit
+  const isSamePlace = a.name === b.name && a.slice.byteOffset === b.slice.byteOffset
+  return isSamePlace && a.rows >= b.rows && a.limit <= b.limit
 }
 
 function inputsOf(command: Command): StepInput[] {
@@ -45,11 +47,11 @@ function inputsOf(command: Command): StepInput[] {
       return [stepInput('token', rows, command.step, command.table.rows)]
     case 'gather-rows': {
       const limit = Math.floor(command.x.byteLength / (command.cols * 4))
-      return [{ buffer: command.index, name: 'row index', rows, stride: 1, offset: 0, limit }]
+      return [{ slice: command.index, name: 'row index', rows, stride: 1, offset: 0, limit }]
     }
     case 'token-scores': {
       const limit = Math.floor(command.logits.byteLength / (command.cols * 4))
-      const pair = { buffer: command.pairs, rows, stride: PAIR_WORDS }
+      const pair = { slice: command.pairs, rows, stride: PAIR_WORDS }
       return [
         { ...pair, name: 'row index', offset: 0, limit },
         { ...pair, name: 'scored token', offset: 1, limit: command.cols },
@@ -76,28 +78,28 @@ function inputsOf(command: Command): StepInput[] {
 function stepInput(
   name: 'token' | 'slot' | 'position',
   rows: number,
-  buffer: DeviceBuffer,
+  slice: BufferSlice,
   limit: number,
 ): StepInput {
   const offset = { token: 0, slot: 1, position: 2 }[name]
-  return { buffer, name, rows, stride: STEP_WORDS, offset, limit }
+  return { slice, name, rows, stride: STEP_WORDS, offset, limit }
 }
 
 /**
- * @param words a buffer's memory as int32
+ * @param words a slice's memory as int32
  * @throws ShapeError if a value is out of its range
  */
 export function checkStepInputs(
   inputs: readonly StepInput[],
-  words: (buffer: DeviceBuffer) => Int32Array,
+  words: (slice: BufferSlice) => Int32Array,
 ): void {
-  for (const { buffer, name, rows, stride, offset, limit } of inputs) {
-    const memory = words(buffer)
+  for (const { slice, name, rows, stride, offset, limit } of inputs) {
+    const memory = words(slice)
     for (let row = 0; row < rows; row++) {
       const value = memory[row * stride + offset]
       if (value < 0 || value >= limit) {
         throw new ShapeError(
-          `Expected the ${name} of row ${row} in buffer "${buffer.label}" to be from 0 to ` +
+          `Expected the ${name} of row ${row} in buffer "${slice.label}" to be from 0 to ` +
             `${limit - 1}, got ${value}.`,
         )
       }

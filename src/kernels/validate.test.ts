@@ -1,11 +1,12 @@
 /** Commands that must not reach a kernel, and what the errors say. */
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../errors.ts'
-import type { Command, DeviceBuffer } from './commands.ts'
+import type { Command } from './commands.ts'
+import { type DeviceBuffer, sliceOf, WholeBuffer } from './slice.ts'
 import { validateCommand } from './validate.ts'
 
 function buffer(label: string, byteLength: number): DeviceBuffer {
-  return { label, byteLength }
+  return new WholeBuffer(label, byteLength)
 }
 
 const norm: Extract<Command, { op: 'rms-norm' }> = {
@@ -82,6 +83,58 @@ test('commands whose buffers just suffice are accepted', () => {
 
 test('rms-norm may work in place', () => {
   expect(() => validateCommand({ ...norm, out: norm.x })).not.toThrow()
+})
+
+describe('slices of one arena', () => {
+  const arena = buffer('arena', 1024)
+  const at = (byteOffset: number, byteLength = 64) => sliceOf(arena, byteOffset, byteLength)
+  const inArena = { ...norm, x: at(64), weight: at(128), out: at(192) }
+
+  test('are accepted where they are disjoint', () => {
+    expect(() => validateCommand(inArena)).not.toThrow()
+    expect(() => validateCommand({ ...inArena, x: at(0, 128), weight: at(0) })).not.toThrow()
+  })
+
+  test('may be the same memory only where that is in place, and then all of it', () => {
+    expect(() => validateCommand({ ...inArena, out: at(64) })).not.toThrow()
+    for (const out of [at(0, 128), at(64, 128), at(64, 65), at(0, 1024), arena]) {
+      expect(() => validateCommand({ ...inArena, out })).toThrow('out of rms-norm')
+    }
+  })
+
+  test('are refused where one that changes overlaps another', () => {
+    for (const out of [at(128), at(0, 129), at(128, 256)]) {
+      expect(() => validateCommand({ ...inArena, x: at(512), out })).toThrow('overlaps')
+    }
+  })
+
+  test('are refused where they begin between the places that kernels can read from', () => {
+    for (const byteOffset of [4, 16, 32, 63, 65]) {
+      const command = { ...inArena, out: at(256 + byteOffset) }
+      expect(() => validateCommand(command)).toThrow(ShapeError)
+      expect(() => validateCommand(command)).toThrow('a multiple of 64')
+    }
+  })
+
+  test('lie within their buffer', () => {
+    expect(sliceOf(arena, 960, 64, 'end')).toEqual({
+      label: 'end',
+      buffer: arena,
+      byteOffset: 960,
+      byteLength: 64,
+    })
+    const outside = [
+      [-64, 64],
+      [1024, 1],
+      [960, 65],
+      [0, -1],
+      [0.5, 1],
+      [0, Number.NaN],
+    ]
+    for (const [byteOffset, byteLength] of outside) {
+      expect(() => sliceOf(arena, byteOffset, byteLength)).toThrow(ShapeError)
+    }
+  })
 })
 
 describe('refused with a ShapeError that names the operand', () => {

@@ -1,6 +1,6 @@
 /**
  * The checks every backend makes when a command is recorded, so that a kernel can trust its operands:
- * counts are positive integers within their bounds, buffers are long enough, and nothing is read that
+ * counts are positive integers within their bounds, slices are long enough, and nothing is read that
  * the same command overwrites. What a step buffer holds is checked at each step, in step-inputs.ts.
  */
 import { ShapeError } from '../errors.ts'
@@ -19,6 +19,7 @@ import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
 import { ACTIVATIONS } from './gated-activation/reference.ts'
 import { MAX_HEAD_COLS } from './head-matmul/reference.ts'
 import { type Operand, operandsOf } from './operands.ts'
+import { overlaps, SLICE_ALIGNMENT, sameRange } from './slice.ts'
 
 /** A row's elements and bytes are int32 in the kernels; far above any model's width. */
 const MAX_COLS = 2 ** 22
@@ -104,7 +105,7 @@ export function validateCommand(command: Command): void {
       break
   }
   const operands = operandsOf(command)
-  for (const operand of operands) check.length(operand)
+  for (const operand of operands) check.place(operand)
   check.aliases(operands)
 }
 
@@ -194,23 +195,24 @@ class Checker {
     if (layer.headDim % 2 !== 0) this.fail('cache.headDim', 'even', layer.headDim)
   }
 
-  length({ name, buffer, byteLength }: Operand): void {
-    if (buffer.byteLength < byteLength) {
-      this.fail(
-        `buffer "${buffer.label}" (${name})`,
-        `at least ${byteLength} bytes`,
-        buffer.byteLength,
-      )
+  place({ name, slice, byteLength }: Operand): void {
+    const what = `buffer "${slice.label}" (${name})`
+    if (slice.byteLength < byteLength) {
+      this.fail(what, `at least ${byteLength} bytes`, slice.byteLength)
+    }
+    if (slice.byteOffset % SLICE_ALIGNMENT !== 0) {
+      this.fail(what, `a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, slice.byteOffset)
     }
   }
 
-  /** A changed buffer must be no other operand; only rms-norm may work in place. */
+  /** Memory that changes must be no part of another operand; only rms-norm may work in place. */
   aliases(operands: readonly Operand[]): void {
     for (const [i, a] of operands.entries()) {
       for (const b of operands.slice(i + 1)) {
-        if (a.buffer !== b.buffer || (a.access === 'read' && b.access === 'read')) continue
-        if (this.#op === 'rms-norm' && a.name === 'x' && b.name === 'out') continue
-        this.fail(b.name, `another buffer than ${a.name}`, `"${b.buffer.label}" for both`)
+        if (!overlaps(a.slice, b.slice) || (a.access === 'read' && b.access === 'read')) continue
+        const isInPlace = this.#op === 'rms-norm' && a.name === 'x' && b.name === 'out'
+        if (isInPlace && sameRange(a.slice, b.slice)) continue
+        this.fail(b.name, `other memory than ${a.name}`, `"${b.slice.label}", which overlaps it`)
       }
     }
   }

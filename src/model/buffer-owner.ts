@@ -3,7 +3,7 @@
  * way, or when the model is disposed, all must go.
  */
 import type { Backend, BufferUse } from '../backends/backend.ts'
-import type { DeviceBuffer } from '../kernels/commands.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
 
 export class BufferOwner {
   readonly backend: Backend

@@ -16,12 +16,12 @@ import type {
   AttentionCommand,
   Command,
   DenseMatrix,
-  DeviceBuffer,
   LayerCache,
   QuantizedBuffer,
   RowRange,
   TernaryMatrix,
 } from '../kernels/commands.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
 import type { ModelConfig } from './config/config.ts'
 
 /** A projection's weights; the kind decides how its input is prepared. */

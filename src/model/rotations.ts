@@ -3,7 +3,7 @@
  * angle = p * theta^(-2i / headDim), or a scaled frequency. Computed in float64, then rounded, so that
  * all backends rotate by the same numbers.
  */
-import type { DeviceBuffer } from '../kernels/commands.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
 import { pairFrequencies, type RopeScaling } from './config/rope-scaling.ts'
 

@@ -4,7 +4,7 @@
  */
 import type { Backend } from '../../src/backends/backend.ts'
 import { attentionCases } from '../../src/kernels/attention/cases.ts'
-import type { DeviceBuffer, OpName } from '../../src/kernels/commands.ts'
+import type { OpName } from '../../src/kernels/commands.ts'
 import { denseMatmulCases } from '../../src/kernels/dense-matmul/cases.ts'
 import { embedCases } from '../../src/kernels/embed/cases.ts'
 import { gatedActivationCases } from '../../src/kernels/gated-activation/cases.ts'
@@ -15,6 +15,7 @@ import { packTernaryCases } from '../../src/kernels/pack-ternary/cases.ts'
 import { quantizeCases } from '../../src/kernels/quantize/cases.ts'
 import { rmsNormCases } from '../../src/kernels/rms-norm/cases.ts'
 import { ropeCacheCases } from '../../src/kernels/rope-cache/cases.ts'
+import { type BufferSlice, SLICE_ALIGNMENT, sliceOf } from '../../src/kernels/slice.ts'
 import { ternaryMatmulCases } from '../../src/kernels/ternary-matmul/cases.ts'
 import type {
   CaseArray,
@@ -53,25 +54,57 @@ export function withGuard(array: CaseArray): Uint8Array {
 /** Buffers by name, guards included. */
 export type Results = ReadonlyMap<string, Uint8Array>
 
-/** The bytes of all buffers, guards included, after the command has run once. */
-export async function runCase(backend: Backend, data: CaseData): Promise<Results> {
-  const buffers: Record<string, DeviceBuffer> = {}
-  for (const [name, array] of Object.entries(data.contents)) {
-    const bytes = withGuard(array)
-    const buffer = backend.allocate(bytes.byteLength, name)
-    backend.write(buffer, 0, bytes)
-    buffers[name] = buffer
+/** Memory for each of some arrays and its guard. */
+type Placement = (backend: Backend, arrays: CaseData['contents']) => Record<string, BufferSlice>
+
+/** Each in a buffer of its own. */
+function apart(backend: Backend, arrays: CaseData['contents']): Record<string, BufferSlice> {
+  const places: Record<string, BufferSlice> = {}
+  for (const [name, array] of Object.entries(arrays)) {
+    places[name] = backend.allocate(array.byteLength + GUARD_BYTES, name)
   }
-  const program = backend.record([data.command(buffers)])
+  return places
+}
+
+/** All in one buffer, none at its start. */
+export function inArena(
+  backend: Backend,
+  arrays: CaseData['contents'],
+): Record<string, BufferSlice> {
+  const lengths = Object.values(arrays).map(({ byteLength }) => byteLength + GUARD_BYTES)
+  const padded = (length: number) => Math.ceil(length / SLICE_ALIGNMENT) * SLICE_ALIGNMENT
+  const total = lengths.reduce((sum, length) => sum + padded(length), SLICE_ALIGNMENT)
+  const arena = backend.allocate(total, 'arena')
+  const places: Record<string, BufferSlice> = {}
+  let at = SLICE_ALIGNMENT
+  for (const [i, name] of Object.keys(arrays).entries()) {
+    places[name] = sliceOf(arena, at, lengths[i], name)
+    at += padded(lengths[i])
+  }
+  return places
+}
+
+/** The bytes of all operands, guards included, after the command has run once. */
+export async function runCase(
+  backend: Backend,
+  data: CaseData,
+  place: Placement = apart,
+): Promise<Results> {
+  const slices = place(backend, data.contents)
+  for (const [name, array] of Object.entries(data.contents)) {
+    backend.write(slices[name], 0, withGuard(array))
+  }
+  const program = backend.record([data.command(slices)])
   try {
     await backend.submit(program)
     const results = new Map<string, Uint8Array>()
-    for (const [name, buffer] of Object.entries(buffers)) {
-      results.set(name, await backend.read(buffer, 0, buffer.byteLength))
+    for (const [name, slice] of Object.entries(slices)) {
+      results.set(name, await backend.read(slice, 0, slice.byteLength))
     }
     return results
   } finally {
     program.dispose()
-    for (const buffer of Object.values(buffers)) backend.free(buffer)
+    const buffers = new Set(Object.values(slices).map(({ buffer }) => buffer))
+    for (const buffer of buffers) backend.free(buffer)
   }
 }

@@ -12,8 +12,9 @@ import {
   scratchByteLength,
 } from '../../src/backends/encode-command.ts'
 import { createReferenceBackend } from '../../src/backends/reference/index.ts'
-import type { DeviceBuffer, OpName } from '../../src/kernels/commands.ts'
+import type { OpName } from '../../src/kernels/commands.ts'
 import { operationNames } from '../../src/kernels/registry.ts'
+import { type DeviceBuffer, WholeBuffer } from '../../src/kernels/slice.ts'
 import type { CaseData, KernelCase } from '../../src/kernels/testing/conformance-cases.ts'
 import { ROOT } from './built-program.ts'
 import { conformanceCases, runCase, withGuard } from './conformance.ts'
@@ -87,7 +88,7 @@ function caseBytes(
   const named: Record<string, DeviceBuffer> = {}
   const contents = Object.entries(data.contents)
   for (const [label, array] of contents) {
-    named[label] = { label, byteLength: withGuard(array).byteLength }
+    named[label] = new WholeBuffer(label, withGuard(array).byteLength)
   }
   const command = data.command(named)
   const scratchBytes = scratchByteLength(command)
@@ -98,9 +99,9 @@ function caseBytes(
     if (Buffer.compare(before, after) === 0) add(named[label], UNCHANGED, before)
     else add(named[label], CHANGED, before, after)
   }
-  const scratch = { label: 'scratch', byteLength: scratchBytes }
+  const scratch = new WholeBuffer('scratch', scratchBytes)
   if (scratchBytes > 0) add(scratch, SCRATCH)
   const encoded = encodeCommand(command, scratchBytes > 0 ? scratch : undefined)
-  const slots = encodeProgram([encoded], (buffer) => buffers.indexOf(buffer) + 1)
+  const slots = encodeProgram([encoded], ({ buffer }) => buffers.indexOf(buffer) + 1)
   return [...parts, new Uint8Array(slots.buffer)]
 }

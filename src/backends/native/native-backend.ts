@@ -6,7 +6,7 @@
  */
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
-import type { DeviceBuffer } from '../../kernels/commands.ts'
+import type { BufferSlice, DeviceBuffer } from '../../kernels/slice.ts'
 import type { BufferUse, FileRange, MappedFile } from '../backend.ts'
 import { ListBackend, ListBuffer } from '../list-backend.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
@@ -82,8 +82,8 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     this.threads = addon.poolThreads(this.#pool)
   }
 
-  map(buffer: DeviceBuffer): Uint8Array {
-    return this.view(this.own(buffer))
+  map(slice: BufferSlice): Uint8Array {
+    return this.memoryOf(slice)
   }
 
   async mapFile(path: string): Promise<MappedFile> {
@@ -104,11 +104,11 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     return (await this.#open(path, false)).checksum
   }
 
-  override write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    if (this.own(buffer).memory.file !== undefined) {
-      throw new BackendError(`Expected memory to write to, got "${buffer.label}" of a mapped file.`)
+  override write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void {
+    if (this.own(slice.buffer).memory.file !== undefined) {
+      throw new BackendError(`Expected memory to write to, got "${slice.label}" of a mapped file.`)
     }
-    super.write(buffer, byteOffset, bytes)
+    super.write(slice, byteOffset, bytes)
   }
 
   /** The variant whose kernels ran the last program, as the addon saw it; null before the first. */

@@ -3,9 +3,15 @@
  * other backends are tested against, and what runs where nothing else can.
  */
 import { BackendError, ShapeError } from '../../errors.ts'
-import type { Command, DeviceBuffer } from '../../kernels/commands.ts'
+import type { Command } from '../../kernels/commands.ts'
 import { operandsOf } from '../../kernels/operands.ts'
-import { bufferWords, runReference } from '../../kernels/registry.ts'
+import { runReference, sliceWords } from '../../kernels/registry.ts'
+import {
+  type BufferSlice,
+  type DeviceBuffer,
+  sliceBytes,
+  WholeBuffer,
+} from '../../kernels/slice.ts'
 import { checkStepInputs, collectStepInputs, type StepInput } from '../../kernels/step-inputs.ts'
 import { validateCommand } from '../../kernels/validate.ts'
 import type { Backend, Program } from '../backend.ts'
@@ -13,18 +19,13 @@ import type { Backend, Program } from '../backend.ts'
 /** How long commands run before timers, signals and streams get their turn, in milliseconds. */
 const YIELD_AFTER_MS = 20
 
-class ReferenceBuffer implements DeviceBuffer {
-  readonly label: string
+class ReferenceBuffer extends WholeBuffer {
   readonly bytes: Uint8Array
   freed = false
 
   constructor(bytes: Uint8Array, label: string) {
+    super(label, bytes.byteLength)
     this.bytes = bytes
-    this.label = label
-  }
-
-  get byteLength(): number {
-    return this.bytes.byteLength
   }
 }
 
@@ -59,7 +60,8 @@ class ReferenceBackend implements Backend {
   /** Settles, always well, when all programs submitted so far have run. */
   #idle: Promise<void> = Promise.resolve()
   #disposed = false
-  readonly #memory = (buffer: DeviceBuffer): Uint8Array => this.#own(buffer).bytes
+  readonly #memory = (slice: BufferSlice): Uint8Array =>
+    sliceBytes(this.#own(slice.buffer).bytes, slice)
 
   get allocatedBytes(): number {
     return this.#allocatedBytes
@@ -93,22 +95,22 @@ class ReferenceBackend implements Backend {
     this.#allocatedBytes -= own.byteLength
   }
 
-  write(buffer: DeviceBuffer, byteOffset: number, bytes: Uint8Array): void {
-    this.#range(buffer, byteOffset, bytes.byteLength).set(bytes)
+  write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void {
+    this.#range(slice, byteOffset, bytes.byteLength).set(bytes)
   }
 
-  async read(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Promise<Uint8Array> {
+  async read(slice: BufferSlice, byteOffset: number, byteLength: number): Promise<Uint8Array> {
     await this.#idle
-    return this.#range(buffer, byteOffset, byteLength).slice()
+    return this.#range(slice, byteOffset, byteLength).slice()
   }
 
-  map(buffer: DeviceBuffer): Uint8Array {
-    return this.#own(buffer).bytes
+  map(slice: BufferSlice): Uint8Array {
+    return this.#memory(slice)
   }
 
   record(commands: readonly Command[]): Program {
     for (const command of commands) {
-      for (const { buffer } of operandsOf(command)) this.#own(buffer)
+      for (const { slice } of operandsOf(command)) this.#own(slice.buffer)
       validateCommand(command)
     }
     return new ReferenceProgram([...commands], this)
@@ -132,7 +134,7 @@ class ReferenceBackend implements Backend {
     if (program.disposed) {
       throw new BackendError('Expected a live program, got a disposed one; record it again.')
     }
-    checkStepInputs(program.inputs, (buffer) => bufferWords(this.#memory, buffer))
+    checkStepInputs(program.inputs, (slice) => sliceWords(this.#memory, slice))
     let began = performance.now()
     for (const command of program.commands) {
       runReference(command, this.#memory)
@@ -152,12 +154,12 @@ class ReferenceBackend implements Backend {
     return buffer
   }
 
-  #range(buffer: DeviceBuffer, byteOffset: number, byteLength: number): Uint8Array {
-    const { bytes } = this.#own(buffer)
+  #range(slice: BufferSlice, byteOffset: number, byteLength: number): Uint8Array {
+    const bytes = this.#memory(slice)
     const end = byteOffset + byteLength
     if (!(byteOffset >= 0 && byteLength >= 0 && end <= bytes.byteLength)) {
       throw new ShapeError(
-        `Expected a range within the ${bytes.byteLength} bytes of buffer "${buffer.label}", ` +
+        `Expected a range within the ${bytes.byteLength} bytes of buffer "${slice.label}", ` +
           `got ${byteOffset} to ${end}.`,
       )
     }

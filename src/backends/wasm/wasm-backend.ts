@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
-import type { DeviceBuffer } from '../../kernels/commands.ts'
+import type { BufferSlice } from '../../kernels/slice.ts'
 import type { Backend } from '../backend.ts'
 import { ListBackend, type ListBuffer } from '../list-backend.ts'
 import { type AddressType, createMemory, MAX_PAGES, moduleAddress, PAGE } from './addresses.ts'
@@ -149,7 +149,7 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
    * Only with shared memory: the views of other memory come to nothing when it grows, which any
    * allocation may cause. Callers without `map` copy.
    */
-  declare map?: (buffer: DeviceBuffer) => Uint8Array
+  declare map?: (slice: BufferSlice) => Uint8Array
   readonly #note: string
   /** Undefined once closed, so that the memory goes even if somebody keeps the backend. */
   #instance: Instance | undefined
@@ -164,7 +164,7 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
     const linear = new LinearMemory(memory, exports.heapBase, maxPages, addressTypeOf(isa))
     const control = linear.allocate(exports.controlBytes, 'control')
     this.#instance = { exports, memory: linear, control }
-    if (threads > 1) this.map = (buffer) => this.view(this.own(buffer))
+    if (threads > 1) this.map = (slice) => this.memoryOf(slice)
   }
 
   get #open(): Instance {

@@ -3,9 +3,10 @@
  * cases.ts uses it, and none of it is part of the package.
  */
 import { packTernary, padToTile } from '../../ternary/index.ts'
-import { type Command, type DeviceBuffer, STEP_WORDS } from '../commands.ts'
+import { type Command, STEP_WORDS } from '../commands.ts'
 import { float32ToFloat16 } from '../float16.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
+import type { BufferSlice } from '../slice.ts'
 import type { TernaryWeights } from '../ternary-matmul/reference.ts'
 
 export type CaseArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array
@@ -13,7 +14,7 @@ export type CaseArray = Float32Array | Int32Array | Uint16Array | Int8Array | Ui
 /** The first contents of every buffer, and the command on buffers of these names. */
 export interface CaseData {
   readonly contents: Readonly<Record<string, CaseArray>>
-  command(buffers: Readonly<Record<string, DeviceBuffer>>): Command
+  command(buffers: Readonly<Record<string, BufferSlice>>): Command
 }
 
 export interface KernelCase {

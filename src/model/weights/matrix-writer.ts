@@ -10,12 +10,12 @@ import type {
   Command,
   DenseMatrix,
   DenseType,
-  DeviceBuffer,
   TernaryMatrix,
   ValuesType,
 } from '../../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
 import { ternaryByteLength } from '../../kernels/operands.ts'
+import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { type BufferOwner, bytesOf } from '../buffer-owner.ts'
 
@@ -205,7 +205,7 @@ export class DenseMatrixWriter {
   /** Gives the memory back, for a matrix that is not to be finished. */
   async abandon(): Promise<void> {
     await this.#packer.finish().catch(() => {})
-    this.#owner.free(this.#matrix.data)
-    if (this.#matrix.scales !== undefined) this.#owner.free(this.#matrix.scales)
+    this.#owner.free(this.#matrix.data.buffer)
+    if (this.#matrix.scales !== undefined) this.#owner.free(this.#matrix.scales.buffer)
   }
 }

@@ -4,8 +4,9 @@
  * of a size that keeps activations near 1; text from them has no meaning.
  */
 import type { Backend } from '../../backends/backend.ts'
-import type { DenseType, DeviceBuffer, TernaryPacking } from '../../kernels/commands.ts'
+import type { DenseType, TernaryPacking } from '../../kernels/commands.ts'
 import { float32ToFloat16 } from '../../kernels/float16.ts'
+import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights, LayerWeights, LinearWeights } from '../forward.ts'

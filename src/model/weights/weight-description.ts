@@ -2,7 +2,7 @@
  * Loaded weights as plain data and a list of buffers, and back: what a packed image holds. Any tree of
  * objects, arrays, numbers and texts will do, so that a model with other parts needs nothing here.
  */
-import type { DeviceBuffer } from '../../kernels/commands.ts'
+import type { DeviceBuffer } from '../../kernels/slice.ts'
 import type { LoadedWeights } from './load-weights.ts'
 
 /** A value of JSON; buffers are `{ "buffer": number }`, by their place in the list. */

@@ -5,7 +5,7 @@
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import type { Backend } from '../../backends/backend.ts'
-import type { DeviceBuffer } from '../../kernels/commands.ts'
+import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { CHECKSUM_OFFSET, encodeChecksum } from './image-file.ts'
 import { partialPath } from './image-folder.ts'
 

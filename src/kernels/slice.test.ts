@@ -1,0 +1,35 @@
+/** Operations whose operands are slices of one buffer, on every backend. */
+import { afterAll, expect, test } from 'vitest'
+import { testBackends } from '../../test/support/backends.ts'
+import { conformanceCases, inArena, runCase } from '../../test/support/conformance.ts'
+import { createReferenceBackend } from '../backends/reference/index.ts'
+import { operationNames } from './registry.ts'
+
+const reference = createReferenceBackend()
+const backends = await Promise.all(
+  testBackends().map(async ({ title, open }) => ({ title, backend: await open?.() })),
+)
+
+afterAll(() => {
+  for (const { backend } of backends) backend?.dispose()
+})
+
+function isEqual(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && Buffer.compare(a, b) === 0
+}
+
+test.each(operationNames)('%s gives the same in an arena as in buffers of its own', async (op) => {
+  for (const { name, create } of conformanceCases[op].slice(0, 3)) {
+    const data = create()
+    const expected = await runCase(reference, data)
+    for (const { title, backend } of [{ title: 'reference', backend: reference }, ...backends]) {
+      if (backend === undefined) continue
+      const got = await runCase(backend, data, inArena)
+      const differing = [...expected].filter(([key, bytes]) => !isEqual(bytes, got.get(key)))
+      expect(
+        differing.map(([key]) => key),
+        `${name} on ${title}`,
+      ).toEqual([])
+    }
+  }
+})

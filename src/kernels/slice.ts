@@ -1,0 +1,81 @@
+/**
+ * What operands are: parts of a backend's memory. One allocation may hold many operands (an arena), and
+ * one matrix may lie in a part of a mapped file.
+ */
+import { ShapeError } from '../errors.ts'
+
+/** Operands begin at a multiple of this in their buffer: a kernel's vectors and cache lines do not split. */
+export const SLICE_ALIGNMENT = 64
+
+/** Bytes [byteOffset, byteOffset + byteLength) of a buffer. */
+export interface BufferSlice {
+  readonly label: string
+  readonly buffer: DeviceBuffer
+  readonly byteOffset: number
+  readonly byteLength: number
+}
+
+/** Memory of a backend, and the slice that is all of it. Only the backend that made it can use it. */
+export interface DeviceBuffer extends BufferSlice {
+  /** Itself. */
+  readonly buffer: DeviceBuffer
+  readonly byteOffset: 0
+}
+
+/** What a backend's buffers begin with. */
+export class WholeBuffer implements DeviceBuffer {
+  readonly label: string
+  readonly byteLength: number
+  readonly byteOffset = 0
+
+  constructor(label: string, byteLength: number) {
+    this.label = label
+    this.byteLength = byteLength
+  }
+
+  get buffer(): this {
+    return this
+  }
+}
+
+/**
+ * A part of a buffer.
+ *
+ * @param label unset: the buffer's
+ * @throws ShapeError if it does not lie within the buffer
+ */
+export function sliceOf(
+  buffer: DeviceBuffer,
+  byteOffset: number,
+  byteLength: number,
+  label: string = buffer.label,
+): BufferSlice {
+  const end = byteOffset + byteLength
+  const isWithin = byteOffset >= 0 && byteLength >= 0 && end <= buffer.byteLength
+  if (!isWithin || !Number.isInteger(byteOffset) || !Number.isInteger(byteLength)) {
+    throw new ShapeError(
+      `Expected "${label}" to lie within the ${buffer.byteLength} bytes of buffer ` +
+        `"${buffer.label}", got bytes ${byteOffset} to ${end}.`,
+    )
+  }
+  return { label, buffer, byteOffset, byteLength }
+}
+
+/** A slice's bytes, of all its buffer's. */
+export function sliceBytes(whole: Uint8Array, { byteOffset, byteLength }: BufferSlice): Uint8Array {
+  return whole.subarray(byteOffset, byteOffset + byteLength)
+}
+
+/** Whether two slices share a byte. */
+export function overlaps(a: BufferSlice, b: BufferSlice): boolean {
+  return (
+    a.buffer === b.buffer &&
+    a.byteOffset < b.byteOffset + b.byteLength &&
+    b.byteOffset < a.byteOffset + a.byteLength
+  )
+}
+
+/** Whether two slices are the same bytes. */
+export function sameRange(a: BufferSlice, b: BufferSlice): boolean {
+  return a.buffer === b.buffer && a.byteOffset === b.byteOffset && a.byteLength === b.byteLength
+}
