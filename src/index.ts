@@ -58,7 +58,7 @@ export type {
   Timings,
   Usage,
 } from './generate/options.ts'
-export type { DownloadProgress } from './hub/transfer-meter.ts'
+export type { DownloadProgress } from './hub/download/transfer-meter.ts'
 export type { ModelConfig } from './model/config/config.ts'
 export { readConfig } from './model/config/read-config.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'

@@ -14,7 +14,7 @@ export interface ByteSink {
 /** A sink that keeps everything, for tests and small files. */
 interface MemorySink extends ByteSink {
   /** All bytes written so far, joined. */
-  bytes(): Uint8Array
+  bytes(): Uint8Array<ArrayBuffer>
 }
 
 export function memorySink(): MemorySink {

@@ -6,6 +6,12 @@
 import { isObject, isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 
+export interface Repository {
+  readonly type: 'models' | 'datasets'
+  /** "owner/name" */
+  readonly repo: string
+}
+
 /** How a file's content is known before it is fetched. */
 export interface ContentHash {
   /** `git-sha1`: of "blob <size>\0" and the content, as git names small files. */
@@ -108,10 +114,18 @@ export function nextPage(link: string | null): string | undefined {
   return /<([^<>]{1,4000})>\s*;\s*rel="next"/.exec(link ?? '')?.[1]
 }
 
+/** Where a repository is below the endpoint: datasets have a folder of their own there. */
+export function repoPath({ type, repo }: Repository): string {
+  return type === 'models' ? repo : `${type}/${repo}`
+}
+
 /** `/owner/name/resolve/commit/path`, below the endpoint. */
 export function resolvePath(repo: string, commit: string, file: string): string {
-  const path = file.split('/').map(encodeURIComponent).join('/')
-  return `/${repo}/resolve/${commit}/${path}`
+  return `/${repo}/resolve/${commit}/${encodePath(file)}`
+}
+
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
 }
 
 function readHex(value: unknown, digits: number, source: string): string {

@@ -3,7 +3,7 @@
  * reader is gone (`| head`), progress for terminals and for logs, and dim text where colour is wanted.
  */
 import type { LoadProgress } from '../../generate/language-model.ts'
-import type { DownloadProgress } from '../../hub/transfer-meter.ts'
+import type { DownloadProgress } from '../../hub/download/transfer-meter.ts'
 import { formatByteRate, formatBytes } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 

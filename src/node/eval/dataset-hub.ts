@@ -3,15 +3,16 @@
  * (`datasets--owner--name`). What is cached is used without asking: test sets do not change, and results
  * should not either.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DownloadError } from '../../errors.ts'
 import { explainRefusal, type Refusal } from '../../hub/explain-answer.ts'
-import { isCommit, isSafePath, type RepoFile, readRevision, readTree } from '../../hub/repo-file.ts'
-import { linkBlob, lockPath, writeWhole } from '../hub/cache-layout.ts'
-import { type DownloadTuning, downloadFile, USUAL_TUNING } from '../hub/download-file.ts'
-import { HubClient, RefusedError } from '../hub/hub-client.ts'
-import { type Environment, type HubSettings, readHubSettings } from '../hub/hub-settings.ts'
+import { findRevision, listFiles } from '../../hub/list-repository.ts'
+import { isSafePath } from '../../hub/repo-file.ts'
+import { readRef, snapshotFolder } from '../hub/cache-layout.ts'
+import { type Environment, readHubSettings } from '../hub/hub-settings.ts'
+import { pullFiles, withClient } from '../hub/pull-files.ts'
+import type { PullOptions } from '../hub/pull-report.ts'
 
 const OTHER_WAYS =
   'If the dataset was moved or rearranged, name another one with --dataset ' +
@@ -28,98 +29,45 @@ export async function fetchDatasetFile(
   revision: string,
   path: string,
   signal?: AbortSignal,
-  surroundings: { env?: Environment; tuning?: DownloadTuning } = {},
+  surroundings: { env?: Environment; tuning?: PullOptions['tuning'] } = {},
 ): Promise<string> {
   if (!isSafePath(path)) throw new Error(`"${path}" is no path of a dataset's file.`)
   const settings = await readHubSettings(surroundings.env)
-  const name = `datasets--${repo.replace('/', '--')}`
-  const folder = join(settings.cacheFolder, name)
-  const ref = join(folder, 'refs', ...revision.split('/'))
-  const known = (await readFile(ref, 'utf8').catch(() => '')).trim()
-  if (isCommit(known)) {
-    const cached = join(folder, 'snapshots', known, ...path.split('/'))
+  const { cacheFolder: cache, endpoint, token } = settings
+  const repository = { type: 'datasets', repo } as const
+  const known = await readRef(cache, repository, revision)
+  if (known !== undefined) {
+    const cached = join(snapshotFolder(cache, repository, known), ...path.split('/'))
     if ((await stat(cached).catch(() => undefined))?.isFile()) return cached
   }
   if (settings.offline) {
     throw new DownloadError(
-      `Expected ${path} of the dataset ${repo} in the cache at ${settings.cacheFolder}, because ` +
+      `Expected ${path} of the dataset ${repo} in the cache at ${cache}, because ` +
         'HF_HUB_OFFLINE is set, but it is not there. Unset it once, or give --data-dir.',
       { url: repo },
     )
   }
-  const tuning = surroundings.tuning ?? USUAL_TUNING
-  const client = new HubClient(settings, tuning.pace)
-  try {
-    const commit = isCommit(known) ? known : await commitOf(client, repo, revision, signal)
-    const file = await findFile(client, repo, commit, path, signal)
-    const blob = join(folder, 'blobs', file.hash.hex)
-    const wanted = {
-      url: `${settings.endpoint}/datasets/${repo}/resolve/${commit}/${encoded(path)}`,
-      target: blob,
-      lockPath: lockPath(settings.cacheFolder, name, file.hash.hex),
-      size: file.size,
-      hash: file.hash,
-    }
-    const events = { onBytes: () => undefined, onState: () => undefined }
-    await downloadFile(client, wanted, events, tuning, signal)
-    const snapshot = join(folder, 'snapshots', commit)
-    await linkBlob(snapshot, path, blob)
-    await mkdir(dirname(ref), { recursive: true })
-    await writeWhole(ref, commit)
-    return join(snapshot, ...path.split('/'))
-  } catch (error) {
-    throw error instanceof RefusedError
-      ? explained(error.refusal, { repo, revision, file: path }, settings)
-      : error
-  } finally {
-    await client.close()
+  /** In plain words, with what to do if a dataset has moved. */
+  const explain = (refusal: Refusal): DownloadError => {
+    const file = { kind: 'hub', repo, revision, file: path } as const
+    const why = explainRefusal(refusal, file, `${endpoint}/datasets`, token !== undefined)
+    const { url, status } = refusal
+    const advice = status < 500 && status !== 429 ? ` ${OTHER_WAYS}` : ''
+    return new DownloadError(`${why.message}${advice}`, { url, status, cause: why })
   }
-}
-
-/** In plain words, with what to do if a dataset has moved. */
-function explained(
-  refusal: Refusal,
-  dataset: { readonly repo: string; readonly revision: string; readonly file: string },
-  { endpoint, token }: HubSettings,
-): DownloadError {
-  const place = `${endpoint}/datasets`
-  const why = explainRefusal(refusal, { kind: 'hub', ...dataset }, place, token !== undefined)
-  const { url, status } = refusal
-  const advice = status < 500 && status !== 429 ? ` ${OTHER_WAYS}` : ''
-  return new DownloadError(`${why.message}${advice}`, { url, status, cause: why })
-}
-
-function encoded(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/')
-}
-
-function api({ endpoint }: HubSettings, repo: string, rest: string): string {
-  return `${endpoint}/api/datasets/${repo}/${rest}`
-}
-
-async function commitOf(
-  client: HubClient,
-  repo: string,
-  revision: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const url = api(client.settings, repo, `revision/${encodeURIComponent(revision)}`)
-  return readRevision((await client.json(url, signal)).value, url).commit
-}
-
-async function findFile(
-  client: HubClient,
-  repo: string,
-  commit: string,
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<RepoFile> {
-  const url = api(client.settings, repo, `tree/${commit}/${encoded(dirname(path))}`)
-  const files = readTree((await client.json(url, signal)).value, url)
-  const file = files.find((one) => one.path === path)
-  if (file !== undefined) return file
-  throw new DownloadError(
-    `Expected ${path} in the dataset ${repo}, but it is not in its list of files. ${OTHER_WAYS}`,
-    { url },
-  )
+  const options = { signal, tuning: surroundings.tuning }
+  return withClient(settings, options, explain, async (client) => {
+    const commit = known ?? (await findRevision(client, repository, revision, signal)).commit
+    const listed = await listFiles(client, repository, commit, dirname(path), signal)
+    const files = listed.filter((file) => file.path === path)
+    if (files.length === 0) {
+      throw new DownloadError(
+        `Expected ${path} in the dataset ${repo}, but it is not in its list of files. ${OTHER_WAYS}`,
+        { url: `${endpoint}/datasets/${repo}/tree/${commit}` },
+      )
+    }
+    const wanted = { repository, revision, commit, files }
+    const { snapshot } = await pullFiles(client, wanted, options)
+    return join(snapshot, ...path.split('/'))
+  })
 }

@@ -4,8 +4,9 @@
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join, relative, sep } from 'node:path'
+import { hasContent, hashOfBlobName } from '../../hub/download/content-check.ts'
 import { repoOfFolder, SOURCE_FILE, URL_FOLDER } from './cache-layout.ts'
-import { hasContent, hashOfBlobName } from './content-check.ts'
+import { diskStore } from './disk-store.ts'
 
 export interface CachedRevision {
   readonly commit: string
@@ -65,13 +66,18 @@ export async function* verifyCached(
   options: { readonly onBytes?: (count: number) => void; readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<CheckedBlob> {
   const folder = join(model.folder, 'blobs')
+  const store = diskStore()
   for (const name of await namesIn(folder)) {
     const path = join(folder, name)
     const found = await stat(path).catch(() => undefined)
     if (found === undefined || !found.isFile() || isUnfinished(name)) continue
     const hash = hashOfBlobName(name)
     const state: BlobState =
-      hash === undefined ? 'unknown' : (await hasContent(path, hash, options)) ? 'right' : 'wrong'
+      hash === undefined
+        ? 'unknown'
+        : (await hasContent(store, path, hash, options))
+          ? 'right'
+          : 'wrong'
     yield { model: model.name, path, bytes: found.size, state }
   }
 }

@@ -11,39 +11,32 @@
  *   bitnet-urls/<hash of the address>/source.json, <file>
  */
 import { createHash } from 'node:crypto'
-import {
-  copyFile,
-  mkdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
-import { isCommit, isSafePath } from '../../hub/repo-file.ts'
+import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
+import { writeWhole } from '../files/write-file.ts'
 
-const REPO_PREFIX = 'models--'
+const MODEL_PREFIX = 'models--'
 export const URL_FOLDER = 'bitnet-urls'
 
-export function repoFolder(cache: string, repo: string): string {
-  return join(cache, REPO_PREFIX + repo.replace('/', '--'))
+export function repoFolder(cache: string, { type, repo }: Repository): string {
+  return join(cache, `${type}--${repo.replace('/', '--')}`)
 }
 
 /** "owner/name" of a folder in the cache; undefined for what is no model. */
 export function repoOfFolder(folder: string): string | undefined {
   const name = basename(folder)
-  if (!name.startsWith(REPO_PREFIX)) return undefined
-  return name.slice(REPO_PREFIX.length).replace('--', '/')
+  if (!name.startsWith(MODEL_PREFIX)) return undefined
+  return name.slice(MODEL_PREFIX.length).replace('--', '/')
 }
 
-export function blobPath(cache: string, repo: string, hash: string): string {
-  return join(repoFolder(cache, repo), 'blobs', hash)
+/** @param folder the repository's */
+export function blobPath(folder: string, hash: string): string {
+  return join(folder, 'blobs', hash)
 }
 
-export function snapshotFolder(cache: string, repo: string, commit: string): string {
-  return join(repoFolder(cache, repo), 'snapshots', commit)
+export function snapshotFolder(cache: string, repository: Repository, commit: string): string {
+  return join(repoFolder(cache, repository), 'snapshots', commit)
 }
 
 export function lockPath(cache: string, folder: string, name: string): string {
@@ -53,11 +46,11 @@ export function lockPath(cache: string, folder: string, name: string): string {
 /** The commit that a branch or tag was when it was last fetched. */
 export async function readRef(
   cache: string,
-  repo: string,
+  repository: Repository,
   revision: string,
 ): Promise<string | undefined> {
   if (isCommit(revision)) return revision
-  const path = join(repoFolder(cache, repo), 'refs', ...revision.split('/'))
+  const path = refPath(cache, repository, revision)
   const text = await readFile(path, 'utf8').catch(() => '')
   const commit = text.trim()
   return isCommit(commit) ? commit : undefined
@@ -65,14 +58,18 @@ export async function readRef(
 
 export async function writeRef(
   cache: string,
-  repo: string,
+  repository: Repository,
   revision: string,
   commit: string,
 ): Promise<void> {
   if (isCommit(revision)) return
-  const path = join(repoFolder(cache, repo), 'refs', ...revision.split('/'))
+  const path = refPath(cache, repository, revision)
   await mkdir(dirname(path), { recursive: true })
   await writeWhole(path, commit)
+}
+
+function refPath(cache: string, repository: Repository, revision: string): string {
+  return join(repoFolder(cache, repository), 'refs', ...revision.split('/'))
 }
 
 /** Makes a file of a snapshot out of a blob: a link, or a copy where links are refused. */
@@ -112,10 +109,3 @@ export function urlPlace(
 }
 
 export const SOURCE_FILE = 'source.json'
-
-/** Writes a small file so that a reader sees all of it or none. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const part = `${path}.${process.pid}.part`
-  await writeFile(part, text)
-  await rename(part, path)
-}

@@ -19,9 +19,10 @@ export async function findCached(
     const { path } = urlPlace(cache, model.url)
     return (await isFile(path)) ? path : undefined
   }
-  const commit = await readRef(cache, model.repo, model.revision ?? 'main')
+  const repository = { type: 'models', repo: model.repo } as const
+  const commit = await readRef(cache, repository, model.revision ?? 'main')
   if (commit === undefined) return undefined
-  const folder = snapshotFolder(cache, model.repo, commit)
+  const folder = snapshotFolder(cache, repository, commit)
   const files = await listFiles(folder)
   if (files.length === 0) return undefined
   let chosen: ChosenFiles

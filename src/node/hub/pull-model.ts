@@ -1,29 +1,17 @@
 /**
  * Brings a named model into the cache: asks the hub which commit a revision is and what files it has,
- * chooses those that make a model, fetches what is missing, and links them into a snapshot.
+ * chooses those that make a model, and fetches them.
  */
-import { stat } from 'node:fs/promises'
-import { basename } from 'node:path'
 import { ModelNotFoundError } from '../../errors.ts'
 import { chooseFiles } from '../../hub/choose-files.ts'
-import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
+import { explainRefusal, explainStatus, type Refusal } from '../../hub/explain-answer.ts'
+import { listRepository } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
-import { type RepoFile, resolvePath } from '../../hub/repo-file.ts'
-import { TransferMeter } from '../../hub/transfer-meter.ts'
-import {
-  blobPath,
-  linkBlob,
-  lockPath,
-  repoFolder,
-  snapshotFolder,
-  writeRef,
-} from './cache-layout.ts'
 import { openPath } from './cached-model.ts'
-import { type DownloadTuning, downloadFile, requireSpace, USUAL_TUNING } from './download-file.ts'
-import { HubClient, RefusedError } from './hub-client.ts'
 import type { HubSettings } from './hub-settings.ts'
-import { listRepository } from './list-repository.ts'
-import { fileEvents, type PulledFile, type PulledModel, type PullOptions } from './pull-report.ts'
+import type { NodeClient } from './node-client.ts'
+import { pullFiles, withClient } from './pull-files.ts'
+import type { PulledModel, PullOptions } from './pull-report.ts'
 import { pullUrl } from './pull-url.ts'
 
 /**
@@ -37,15 +25,10 @@ export async function pullModel(
   options: PullOptions = {},
 ): Promise<PulledModel> {
   if (settings.offline) throw notCached(model, settings)
-  const client = new HubClient(settings, (options.tuning ?? USUAL_TUNING).pace)
-  try {
-    if (model.kind === 'url') return await pullUrl(client, model, options)
-    return await pullRepository(client, model, options)
-  } catch (error) {
-    throw inPlainWords(error, model, settings)
-  } finally {
-    await client.close()
-  }
+  const explain = (refusal: Refusal) => inPlainWords(refusal, model, settings)
+  return withClient(settings, options, explain, (client) =>
+    model.kind === 'url' ? pullUrl(client, model, options) : pullRepository(client, model, options),
+  )
 }
 
 /** The error of a name that may not be asked for. */
@@ -58,80 +41,34 @@ export function notCached(model: HubModel | UrlModel, settings: HubSettings): Mo
   )
 }
 
-/** Turns a refusal into a message for people; leaves other errors alone. */
+/** A refusal as a message for people. */
 export function inPlainWords(
-  error: unknown,
+  refusal: Refusal,
   model: HubModel | UrlModel,
   { endpoint, token }: HubSettings,
-): unknown {
-  if (!(error instanceof RefusedError)) return error
-  if (model.kind === 'url') return explainStatus(error.refusal)
-  return explainRefusal(error.refusal, model, endpoint, token !== undefined)
+): Error {
+  if (model.kind === 'url') return explainStatus(refusal)
+  return explainRefusal(refusal, model, endpoint, token !== undefined)
 }
 
 async function pullRepository(
-  client: HubClient,
+  client: NodeClient,
   model: HubModel,
   options: PullOptions,
 ): Promise<PulledModel> {
-  const { cacheFolder: cache, endpoint } = client.settings
   const { repo, revision = 'main' } = model
-  const { commit, files: listed } = await listRepository(client, model, options.signal)
-  const chosen = chooseFiles(listed, repo, model.file)
-  const files = listed
+  const repository = { type: 'models', repo } as const
+  const listed = await listRepository(client, repository, revision, options.signal)
+  const { commit } = listed
+  const chosen = chooseFiles(listed.files, repo, model.file)
+  const files = listed.files
     .filter(({ path }) => chosen.paths.includes(path))
     .sort((a, b) => chosen.paths.indexOf(a.path) - chosen.paths.indexOf(b.path))
   const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
+  const { reason } = chosen
   const name = formatModelName(model)
-  options.onChosen?.({ model: name, reason: chosen.reason, files: files.length, totalBytes })
-
-  const tuning = options.tuning ?? USUAL_TUNING
-  await checkTotalSpace(files, cache, repo, tuning)
-  const meter = new TransferMeter(totalBytes)
-  const snapshot = snapshotFolder(cache, repo, commit)
-  const pulled: PulledFile[] = []
-  for (const file of files) {
-    const blob = blobPath(cache, repo, file.hash.hex)
-    const wanted = {
-      url: endpoint + resolvePath(repo, commit, file.path),
-      target: blob,
-      lockPath: lockPath(cache, basename(repoFolder(cache, repo)), file.hash.hex),
-      size: file.size,
-      hash: file.hash,
-    }
-    const events = fileEvents(file.path, meter, options)
-    const fetched = await downloadFile(client, wanted, events, tuning, options.signal)
-    await linkBlob(snapshot, file.path, blob)
-    pulled.push({ path: file.path, bytes: file.size, fetched })
-  }
-  // Last, so that a name leads to a snapshot only when that is whole.
-  await writeRef(cache, repo, revision, commit)
-  return {
-    model: name,
-    path: openPath(snapshot, chosen),
-    revision: commit,
-    reason: chosen.reason,
-    files: pulled,
-    totalBytes,
-    fetchedBytes: meter.fetchedBytes,
-  }
-}
-
-/** Before the first of several files, not after ten of twelve. */
-async function checkTotalSpace(
-  files: readonly RepoFile[],
-  cache: string,
-  repo: string,
-  tuning: DownloadTuning,
-): Promise<void> {
-  let needed = 0
-  for (const { size, hash } of files) {
-    const blob = blobPath(cache, repo, hash.hex)
-    for (const path of [blob, `${blob}.bitnet.incomplete`]) {
-      const found = await stat(path).catch(() => undefined)
-      needed -= Math.min(size, found === undefined ? 0 : found.blocks * 512)
-    }
-    needed += size
-  }
-  await requireSpace(repoFolder(cache, repo), needed, tuning)
+  options.onChosen?.({ model: name, reason, files: files.length, totalBytes })
+  const wanted = { repository, revision, commit, files }
+  const { snapshot, ...pulled } = await pullFiles(client, wanted, options)
+  return { model: name, path: openPath(snapshot, chosen), revision: commit, reason, ...pulled }
 }

@@ -1,8 +1,9 @@
 /**
  * What a pull is told, and what it tells: on the way, and at the end.
  */
-import type { DownloadProgress, TransferMeter } from '../../hub/transfer-meter.ts'
-import type { DownloadTuning, FileEvents } from './download-file.ts'
+import type { FileEvents } from '../../hub/download/download-file.ts'
+import type { DownloadProgress, TransferMeter } from '../../hub/download/transfer-meter.ts'
+import type { DiskTuning } from './disk-store.ts'
 
 export interface PullOptions {
   readonly onDownload?: ((progress: DownloadProgress) => void) | undefined
@@ -10,7 +11,7 @@ export interface PullOptions {
   readonly onChosen?: ((choice: PullChoice) => void) | undefined
   readonly signal?: AbortSignal | undefined
   /** For tests: waits, piece sizes, free space. */
-  readonly tuning?: DownloadTuning | undefined
+  readonly tuning?: DiskTuning | undefined
 }
 
 export interface PullChoice {

@@ -5,26 +5,29 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { DownloadError } from '../../errors.ts'
+import { downloadFile } from '../../hub/download/download-file.ts'
+import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
+import type { ContentIdentity } from '../../hub/download/piece-journal.ts'
+import { TransferMeter } from '../../hub/download/transfer-meter.ts'
 import type { UrlModel } from '../../hub/model-name.ts'
-import { TransferMeter } from '../../hub/transfer-meter.ts'
-import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace, writeWhole } from './cache-layout.ts'
-import { downloadFile, USUAL_TUNING } from './download-file.ts'
-import { ContentChangedError, probeContent } from './fetch-span.ts'
-import type { HubClient } from './hub-client.ts'
-import type { ContentIdentity } from './piece-journal.ts'
+import { writeWhole } from '../files/write-file.ts'
+import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
+import { diskStore, USUAL_TUNING } from './disk-store.ts'
+import type { NodeClient } from './node-client.ts'
 import { fileEvents, type PulledModel, type PullOptions } from './pull-report.ts'
 
 /** Changes of the file in the middle of a download before that is final. */
 const MAX_CHANGES = 3
 
 export async function pullUrl(
-  client: HubClient,
+  client: NodeClient,
   { url }: UrlModel,
   options: PullOptions,
 ): Promise<PulledModel> {
   const { signal, tuning = USUAL_TUNING } = options
   const cache = client.settings.cacheFolder
   const { folder, path, name } = urlPlace(cache, url)
+  const around = { client, store: diskStore(tuning), tuning, signal }
   await mkdir(folder, { recursive: true })
   for (let changes = 0; ; changes++) {
     const identity = await probeContent(url, { client, pace: tuning.pace, signal })
@@ -37,14 +40,13 @@ export async function pullUrl(
     const wanted = {
       url,
       target: path,
-      lockPath: lockPath(cache, URL_FOLDER, basename(folder)),
+      lockName: lockPath(cache, URL_FOLDER, basename(folder)),
       size,
       tag,
       ifRange,
     }
     try {
-      const events = fileEvents(name, meter, options)
-      const fetched = await downloadFile(client, wanted, events, tuning, signal)
+      const fetched = await downloadFile(wanted, fileEvents(name, meter, options), around)
       await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url, size, tag: tag ?? null }))
       return {
         model: url,

@@ -12,13 +12,14 @@ import {
   openModelFolder,
 } from '../../formats/model-folder.ts'
 import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
+import { RefusedError, readBounded } from '../../hub/download/hub-client.ts'
+import { type Pace, Patience, USUAL_PACE } from '../../hub/download/patience.ts'
+import { listRepository } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
 import { type RepoFile, resolvePath } from '../../hub/repo-file.ts'
-import { HubClient, readBounded } from './hub-client.ts'
 import type { HubSettings } from './hub-settings.ts'
-import { listRepository } from './list-repository.ts'
-import { type Pace, Patience, USUAL_PACE } from './patience.ts'
+import { NodeClient } from './node-client.ts'
 import { inPlainWords } from './pull-model.ts'
 
 /** What a server tells about a model. */
@@ -56,7 +57,7 @@ export async function openRemoteModel(
   settings: HubSettings,
   { signal, pace = USUAL_PACE }: { readonly signal?: AbortSignal; readonly pace?: Pace } = {},
 ): Promise<RemoteModel> {
-  const client = new HubClient(settings, pace)
+  const client = new NodeClient(settings, pace)
   let readBytes = 0
   const open = (url: string, blockBytes = BLOCK_BYTES): Promise<ByteSource> => {
     const onBytes = (count: number): void => {
@@ -77,7 +78,7 @@ export async function openRemoteModel(
     return { opened, facts, readBytes: () => readBytes, close }
   } catch (error) {
     await client.close()
-    throw inPlainWords(error, model, settings)
+    throw error instanceof RefusedError ? inPlainWords(error.refusal, model, settings) : error
   }
 }
 
@@ -106,12 +107,14 @@ async function openAddress({ url }: UrlModel, open: Open): Promise<Opened> {
 }
 
 async function openRepository(
-  client: HubClient,
+  client: NodeClient,
   model: HubModel,
   open: Open,
   signal: AbortSignal | undefined,
 ): Promise<Opened> {
-  const listed = await listRepository(client, model, signal)
+  const repository = { type: 'models', repo: model.repo } as const
+  const { revision = 'main' } = model
+  const listed = await listRepository(client, repository, revision, signal)
   const chosen = chooseFiles(listed.files, model.repo, model.file)
   const files = listed.files.filter(({ path }) => chosen.paths.includes(path))
   const urlOf = (path: string): string =>
@@ -174,7 +177,7 @@ async function readWhole(
 }
 
 interface FetchParts {
-  readonly client: HubClient
+  readonly client: NodeClient
   readonly model: HubModel | UrlModel
   readonly pace: Pace
   /** Bytes that one request asks for at most. */
@@ -197,7 +200,9 @@ function boundedFetch({ client, model, pace, limit, onBytes }: FetchParts): Rang
         })
       } catch (error) {
         await client.retry(error, patience, url.href).catch((final: unknown) => {
-          throw inPlainWords(final, model, client.settings)
+          throw final instanceof RefusedError
+            ? inPlainWords(final.refusal, model, client.settings)
+            : final
         })
       }
     }

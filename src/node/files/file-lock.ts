@@ -1,5 +1,5 @@
 /**
- * One process at a time for one download, also across programs that die: a lock file names its owner,
+ * One process at a time for one file, also across programs that die: a lock file names its owner,
  * and whose owner is gone is taken over. On the same machine (and in the same process namespace) that
  * is known by the process's id and start time; from elsewhere, e.g. on a network disk, by a heartbeat
  * that stopped.

@@ -2,7 +2,6 @@
  * How long to go on after failures: waits that double, with a random part so that many clients do not
  * come back at the same moment, and the server's own wish where it states one (Retry-After).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Pace {
   /** The first wait is between half of this and this. */
@@ -49,10 +48,23 @@ export class Patience {
     const { firstWaitMs, longestWaitMs } = this.#pace
     const wait = Math.min(longestWaitMs, firstWaitMs * 2 ** (this.#failures - 1))
     const jittered = wait * (0.5 + Math.random() / 2)
-    await sleep(Math.max(jittered, retryAfterMs ?? 0), undefined, {
-      ...(this.#signal ? { signal: this.#signal } : {}),
-    })
+    await sleep(Math.max(jittered, retryAfterMs ?? 0), this.#signal)
   }
+}
+
+/** @throws the signal's reason, as soon as it is aborted */
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', stop, { once: true })
+  })
 }
 
 /** Milliseconds of a Retry-After header: seconds, or a date. */

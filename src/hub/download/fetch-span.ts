@@ -4,8 +4,7 @@
  * before a byte is kept.
  */
 import { DownloadError } from '../../errors.ts'
-import type { HubAnswer, HubClient } from './hub-client.ts'
-import { tagText } from './hub-client.ts'
+import { bodyChunks, type HubAnswer, type HubClient, tagText } from './hub-client.ts'
 import { type Pace, Patience } from './patience.ts'
 import type { ContentIdentity, PieceJournal } from './piece-journal.ts'
 
@@ -90,7 +89,7 @@ async function keepBody(
   }
   let recorded = at
   try {
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of bodyChunks(response)) {
       const skip = Math.min(chunk.length, Math.max(0, at - position))
       const part = chunk.subarray(skip, Math.min(chunk.length, wanted.end - position))
       position += chunk.length

@@ -2,23 +2,20 @@
  * Fetches one file into its place: several connections at a time for a large one, with what is there
  * of an earlier attempt kept, and renamed to its final name only when whole and checked.
  */
-import { mkdir, rename, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { DownloadError } from '../../errors.ts'
-import type { ContentHash } from '../../hub/repo-file.ts'
-import { freeBytes, requireFreeSpace } from '../files/free-space.ts'
+import type { ContentHash } from '../repo-file.ts'
 import { hasContent } from './content-check.ts'
 import { ContentChangedError, fetchSpan, NoRangesError } from './fetch-span.ts'
-import { acquireLock } from './file-lock.ts'
 import type { HubClient } from './hub-client.ts'
-import { type Pace, USUAL_PACE } from './patience.ts'
+import type { Pace } from './patience.ts'
 import { type ContentIdentity, PieceJournal, removeUnfinished } from './piece-journal.ts'
+import type { DownloadStore } from './store.ts'
 
 export interface FileDownload {
   readonly url: string
   /** Where the file goes; nothing is done if there is one. */
   readonly target: string
-  readonly lockPath: string
+  readonly lockName: string
   readonly size: number
   /** Of the content, as the hub states it; unset: only size and tag can be checked. */
   readonly hash?: ContentHash
@@ -40,17 +37,14 @@ export interface DownloadTuning {
   readonly connections: number
   /** A file of several pieces is fetched by several connections. */
   readonly pieceBytes: number
-  readonly lockPollMs?: number
-  /** Bytes that may still be written to the disk of a folder. */
-  readonly freeBytes: (folder: string) => Promise<number>
 }
 
-export const USUAL_TUNING: DownloadTuning = {
-  pace: USUAL_PACE,
-  // One connection to a storage server rarely fills a fast line; more than a few are rude.
-  connections: 4,
-  pieceBytes: 32 << 20,
-  freeBytes,
+/** Where a download comes from and goes to. */
+export interface DownloadSurroundings {
+  readonly client: HubClient
+  readonly store: DownloadStore
+  readonly tuning: DownloadTuning
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Fetches of the whole content that may turn out wrong before that is final. */
@@ -62,26 +56,21 @@ const MAX_ROUNDS = 3
  *   signal's reason
  */
 export async function downloadFile(
-  client: HubClient,
   wanted: FileDownload,
   events: FileEvents,
-  tuning: DownloadTuning,
-  signal?: AbortSignal,
+  around: DownloadSurroundings,
 ): Promise<boolean> {
-  await mkdir(dirname(wanted.target), { recursive: true })
-  const release = await acquireLock(wanted.lockPath, {
-    signal,
-    pollMs: tuning.lockPollMs,
-    onWait: () => events.onState('waiting'),
-  })
+  const { store, signal } = around
+  const onWait = (): void => events.onState('waiting')
+  const release = await store.lock(wanted.lockName, { signal, onWait })
   try {
-    if ((await stat(wanted.target).catch(() => undefined))?.isFile()) {
+    if ((await store.size(wanted.target)) !== undefined) {
       events.onBytes(wanted.size, true)
       return false
     }
     for (let round = 1; ; round++) {
-      if (await fetchAndCheck(client, wanted, events, tuning, signal)) return true
-      await removeUnfinished(wanted.target)
+      if (await fetchAndCheck(wanted, events, around)) return true
+      await removeUnfinished(store, wanted.target)
       if (round === MAX_ROUNDS) throw wrongContent(wanted)
       // People see the count go back: these bytes were none.
       events.onBytes(-wanted.size, true)
@@ -93,50 +82,45 @@ export async function downloadFile(
 
 /** @returns false if all bytes came, but are not the content */
 async function fetchAndCheck(
-  client: HubClient,
   { url, target, size, hash, tag, ifRange }: FileDownload,
   events: FileEvents,
-  tuning: DownloadTuning,
-  signal: AbortSignal | undefined,
+  around: DownloadSurroundings,
 ): Promise<boolean> {
+  const { store, signal } = around
   const identity: ContentIdentity =
     hash === undefined
       ? { size, tag, isHash: false, ifRange }
       : { size, tag: hash.hex, isHash: true }
-  const journal = await PieceJournal.open(target, identity)
+  const journal = await PieceJournal.open(store, target, identity)
   try {
     const kept = journal.coveredBytes
     events.onBytes(kept, true)
-    await requireSpace(target, size - kept, tuning)
+    await store.requireSpace(target, size - kept)
     events.onState('downloading')
     const onBytes = (count: number): void => events.onBytes(count, false)
-    const around = { client, journal, pace: tuning.pace, onBytes }
-    await fetchMissing({ url, identity, tuning, journal, around, signal })
+    await fetchMissing({ url, identity, journal, onBytes, ...around })
     await journal.finish(size)
   } catch (error) {
     // What there is belongs to a content that the server has no more.
-    if (error instanceof ContentChangedError) await removeUnfinished(target)
+    if (error instanceof ContentChangedError) await removeUnfinished(store, target)
     throw error
   } finally {
     await journal.close()
   }
   if (hash !== undefined) {
     events.onState('verifying')
-    const isRight = await hasContent(journal.dataPath, hash, signal ? { signal } : {})
-    if (!isRight) return false
+    if (!(await hasContent(store, journal.dataName, hash, { signal }))) return false
   }
-  await rename(journal.dataPath, target)
+  await store.rename(journal.dataName, target)
   await journal.removeJournal()
   return true
 }
 
-interface MissingParts {
+interface MissingParts extends DownloadSurroundings {
   readonly url: string
   readonly identity: ContentIdentity
-  readonly tuning: DownloadTuning
   readonly journal: PieceJournal
-  readonly around: Omit<Parameters<typeof fetchSpan>[1], 'signal'>
-  readonly signal: AbortSignal | undefined
+  readonly onBytes: (count: number) => void
 }
 
 async function fetchMissing(parts: MissingParts): Promise<void> {
@@ -149,19 +133,19 @@ async function fetchMissing(parts: MissingParts): Promise<void> {
     }
   }
   // One connection, which may as well send the whole file: from the first missing byte to the last.
-  const { url, journal, around, signal } = parts
+  const { url, journal, onBytes } = parts
   const gaps = journal.missing(identity.size)
   const [first, last] = [gaps.at(0), gaps.at(-1)]
   if (first === undefined || last === undefined) return
   const span = { start: first.start, end: last.end }
   const missing = gaps.reduce((sum, { start, end }) => sum + end - start, 0)
   // What lies between is fetched once more, which people need not see.
-  around.onBytes(missing - (span.end - span.start))
-  await fetchSpan({ url, identity, ...span, acceptWhole: true }, { ...around, signal })
+  onBytes(missing - (span.end - span.start))
+  await fetchSpan({ url, identity, ...span, acceptWhole: true }, { ...parts, pace: tuning.pace })
 }
 
 async function fetchSideBySide(parts: MissingParts): Promise<void> {
-  const { url, identity, tuning, journal, around, signal } = parts
+  const { url, identity, tuning, journal, signal } = parts
   const pieces = journal.missing(identity.size).flatMap(({ start, end }) => {
     const cuts: { start: number; end: number }[] = []
     for (let at = start; at < end; at += tuning.pieceBytes) {
@@ -176,7 +160,7 @@ async function fetchSideBySide(parts: MissingParts): Promise<void> {
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
       try {
         const wanted = { url, identity, ...piece, acceptWhole: false }
-        await fetchSpan(wanted, { ...around, signal: both })
+        await fetchSpan(wanted, { ...parts, pace: tuning.pace, signal: both })
       } catch (error) {
         // The first failure ends all; what the others throw then is only its echo.
         failure ??= { error }
@@ -187,15 +171,6 @@ async function fetchSideBySide(parts: MissingParts): Promise<void> {
   }
   await Promise.all(Array.from({ length: tuning.connections }, worker))
   if (failure !== undefined) throw failure.error
-}
-
-/** @throws BitnetError with code DISK_FULL if the disk of `path` has not `needed` bytes left */
-export function requireSpace(path: string, needed: number, tuning: DownloadTuning): Promise<void> {
-  return requireFreeSpace(path, needed, {
-    free: tuning.freeBytes,
-    advice:
-      'Make room (bitnet cache rm removes models), or set HF_HUB_CACHE to a folder on another disk.',
-  })
 }
 
 function wrongContent({ url, target, hash }: FileDownload): DownloadError {

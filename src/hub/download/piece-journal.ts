@@ -1,13 +1,13 @@
 /**
- * Which bytes of an unfinished download are on disk, so that it goes on where it was after any end of
- * the process. Beside the data lies a text: a line that says which content this is, then a line
+ * Which bytes of an unfinished download are stored, so that it goes on where it was after any end of the
+ * process. Beside the data lies a text: a line that says which content this is, then a line
  * "offset length" for each run of bytes, added after the bytes were written. A line that was cut off
  * counts as not written.
  *
  * The data file is not called `<etag>.incomplete`: other tools take a file of that name for bytes from
  * the start on, and would finish one that was fetched in pieces into a wrong file.
  */
-import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises'
+import type { DownloadStore, StoreFile } from './store.ts'
 
 /** What the bytes belong to. */
 export interface ContentIdentity {
@@ -34,38 +34,49 @@ interface Span {
 const MAX_JOURNAL_BYTES = 64 << 20
 
 export class PieceJournal {
-  readonly dataPath: string
-  readonly #journalPath: string
-  readonly #data: FileHandle
-  readonly #journal: FileHandle
+  readonly dataName: string
+  readonly #store: DownloadStore
+  readonly #journalName: string
+  readonly #data: StoreFile
+  readonly #journal: StoreFile
   /** Sorted, neither touching nor overlapping. */
   #covered: Span[]
+  /** Lines are added one after the other: a hole between them would spoil those behind it. */
+  #lastLine: Promise<void> = Promise.resolve()
+  #journalBytes = 0
 
   private constructor(
-    paths: { data: string; journal: string },
-    handles: { data: FileHandle; journal: FileHandle },
+    store: DownloadStore,
+    names: UnfinishedNames,
+    files: { data: StoreFile; journal: StoreFile },
     covered: Span[],
   ) {
-    this.dataPath = paths.data
-    this.#journalPath = paths.journal
-    this.#data = handles.data
-    this.#journal = handles.journal
+    this.#store = store
+    this.dataName = names.data
+    this.#journalName = names.journal
+    this.#data = files.data
+    this.#journal = files.journal
     this.#covered = covered
   }
 
   /** Goes on with what is there if it is of the same content, else begins anew. */
-  static async open(target: string, identity: ContentIdentity): Promise<PieceJournal> {
-    const paths = journalPaths(target)
+  static async open(
+    store: DownloadStore,
+    target: string,
+    identity: ContentIdentity,
+  ): Promise<PieceJournal> {
+    const names = unfinishedNames(target)
     const header = `${JSON.stringify({ size: identity.size, tag: identity.tag ?? null })}\n`
-    const covered = await readCovered(paths, header, identity.size)
-    if (covered.length === 0) await removeUnfinished(target)
-    const data = await open(paths.data, covered.length === 0 ? 'w+' : 'r+')
+    const covered = await readCovered(store, names, header, identity.size)
+    if (covered.length === 0) await removeUnfinished(store, target)
+    const data = await store.open(names.data, 'write')
     try {
-      const journal = await open(paths.journal, 'a')
+      const journal = await store.open(names.journal, 'write')
+      const pieces = new PieceJournal(store, names, { data, journal }, covered)
       // Also repairs a line that was cut off: everything is said once more.
       await journal.truncate(0)
-      await journal.write(header + covered.map(lineOf).join(''))
-      return new PieceJournal(paths, { data, journal }, covered)
+      await pieces.#addText(header + covered.map(lineOf).join(''))
+      return pieces
     } catch (error) {
       await data.close()
       throw error
@@ -88,24 +99,21 @@ export class PieceJournal {
     return gaps
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      const rest = bytes.length - done
-      done += (await this.#data.write(bytes, done, rest, offset + done)).bytesWritten
-    }
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#data.write(bytes, offset)
   }
 
   /** Remembers that [start, end) has been written. */
   async record(start: number, end: number): Promise<void> {
     if (end <= start) return
     this.#covered = merge(this.#covered, { start, end })
-    await this.#journal.write(lineOf({ start, end }))
+    await this.#addText(lineOf({ start, end }))
   }
 
-  /** The data is on the disk itself, and no longer than the content. */
+  /** The data is stored for good, and no longer than the content. */
   async finish(size: number): Promise<void> {
     await this.#data.truncate(size)
-    await this.#data.datasync()
+    await this.#data.sync()
   }
 
   async close(): Promise<void> {
@@ -114,18 +122,34 @@ export class PieceJournal {
 
   /** The data has become the finished file. */
   async removeJournal(): Promise<void> {
-    await rm(this.#journalPath, { force: true })
+    await this.#store.remove(this.#journalName)
+  }
+
+  #addText(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text)
+    const added = this.#lastLine.then(async () => {
+      await this.#journal.write(bytes, this.#journalBytes)
+      this.#journalBytes += bytes.length
+    })
+    this.#lastLine = added.catch(() => undefined)
+    return added
   }
 }
 
-/** Forgets an unfinished download. */
-export async function removeUnfinished(target: string): Promise<void> {
-  const { data, journal } = journalPaths(target)
-  await rm(journal, { force: true })
-  await rm(data, { force: true })
+interface UnfinishedNames {
+  readonly data: string
+  readonly journal: string
 }
 
-function journalPaths(target: string): { data: string; journal: string } {
+/** Forgets an unfinished download. */
+export async function removeUnfinished(store: DownloadStore, target: string): Promise<void> {
+  const { data, journal } = unfinishedNames(target)
+  await store.remove(journal)
+  await store.remove(data)
+}
+
+/** Where the parts of a file are until it is whole. */
+export function unfinishedNames(target: string): UnfinishedNames {
   return { data: `${target}.bitnet.incomplete`, journal: `${target}.bitnet.journal` }
 }
 
@@ -134,15 +158,16 @@ function lineOf({ start, end }: Span): string {
 }
 
 async function readCovered(
-  paths: { data: string; journal: string },
+  store: DownloadStore,
+  names: UnfinishedNames,
   header: string,
   size: number,
 ): Promise<Span[]> {
-  const [data, journal] = await Promise.all(
-    [paths.data, paths.journal].map((path) => stat(path).catch(() => undefined)),
-  )
-  if (data === undefined || journal === undefined || journal.size > MAX_JOURNAL_BYTES) return []
-  const text = await readFile(paths.journal, 'utf8')
+  const dataBytes = await store.size(names.data)
+  const journalBytes = await store.size(names.journal)
+  if (dataBytes === undefined || journalBytes === undefined) return []
+  if (journalBytes > MAX_JOURNAL_BYTES) return []
+  const text = await readText(store, names.journal, journalBytes)
   if (!text.startsWith(header)) return []
   const lines = text.slice(header.length).split('\n')
   // Whatever follows the last line feed was cut off.
@@ -151,10 +176,20 @@ async function readCovered(
   for (const line of lines) {
     const [, start, length] = /^(\d{1,15}) (\d{1,15})$/.exec(line) ?? []
     const span = { start: Number(start), end: Number(start) + Number(length) }
-    if (!(span.end <= Math.min(size, data.size)) || span.end <= span.start) return []
+    if (!(span.end <= Math.min(size, dataBytes)) || span.end <= span.start) return []
     covered = merge(covered, span)
   }
   return covered
+}
+
+async function readText(store: DownloadStore, name: string, size: number): Promise<string> {
+  const file = await store.open(name, 'read')
+  try {
+    const bytes = new Uint8Array(size)
+    return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes, 0)))
+  } finally {
+    await file.close()
+  }
 }
 
 function merge(spans: readonly Span[], added: Span): Span[] {

@@ -1,21 +1,49 @@
 /**
- * Requests to the hub and to other servers: the proxy of the environment, redirects followed by hand,
- * and the token, which goes to the hub alone. A redirect leads to a storage server of somebody else,
- * whose address is signed; a token sent there would be a secret given away.
+ * Requests to the hub and to other servers: redirects followed by hand, and the token, which goes to the
+ * hub alone. A redirect leads to a storage server of somebody else, whose address is signed; a token
+ * sent there would be a secret given away.
  */
-import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { DownloadError } from '../../errors.ts'
-import { explainStatus, type Refusal } from '../../hub/explain-answer.ts'
-import type { HubSettings } from './hub-settings.ts'
+import { memorySink } from '../../formats/byte-sink.ts'
+import { explainStatus, type Refusal } from '../explain-answer.ts'
 import { isPassing, type Pace, Patience, readRetryAfter } from './patience.ts'
 
 const MAX_REDIRECTS = 8
 /** A page of the hub's file list has 1,000 entries of some hundred bytes. */
 const MAX_JSON_BYTES = 8 << 20
-const CONNECT_MS = 15_000
+
+/** Sends one request. Redirects are handed out as answers where the surroundings let them be seen. */
+export type WebFetch = (
+  url: URL,
+  init: {
+    readonly redirect: 'manual'
+    readonly headers: Readonly<Record<string, string>>
+    readonly signal?: AbortSignal
+  },
+) => Promise<WebResponse>
+
+/** What is used of a Response, whoever made it. */
+export interface WebResponse {
+  readonly status: number
+  readonly headers: Iterable<[string, string]> & { get(name: string): string | null }
+  readonly body: {
+    getReader(): {
+      read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+      cancel(): Promise<void>
+    }
+    cancel(): Promise<void>
+  } | null
+}
+
+/** Of which hub, and as whom. */
+export interface HubAccess {
+  /** Without a slash at the end. */
+  readonly endpoint: string
+  readonly token: string | undefined
+}
 
 export interface HubAnswer {
-  readonly response: Response
+  readonly response: WebResponse
   /** `X-Linked-Etag` of the hub's own redirect: the hash of the file's content. */
   readonly linkedTag: string | undefined
 }
@@ -39,27 +67,14 @@ export class RefusedError extends Error {
 }
 
 export class HubClient {
-  readonly settings: HubSettings
+  readonly access: HubAccess
   readonly #pace: Pace
-  readonly #dispatcher: EnvHttpProxyAgent
+  readonly #fetch: WebFetch
 
-  constructor(settings: HubSettings, pace: Pace) {
-    this.settings = settings
+  constructor(access: HubAccess, pace: Pace, fetch: WebFetch) {
+    this.access = access
     this.#pace = pace
-    // An empty text keeps undici from reading this process's environment instead of the settings.
-    this.#dispatcher = new EnvHttpProxyAgent({
-      httpProxy: settings.httpProxy ?? '',
-      httpsProxy: settings.httpsProxy ?? '',
-      noProxy: settings.noProxy ?? '',
-      connect: { timeout: CONNECT_MS },
-      headersTimeout: pace.silenceMs,
-      bodyTimeout: pace.silenceMs,
-    })
-  }
-
-  /** Ends open connections. */
-  async close(): Promise<void> {
-    await this.#dispatcher.destroy()
+    this.#fetch = fetch
   }
 
   /**
@@ -71,10 +86,9 @@ export class HubClient {
     let url = new URL(address)
     let linkedTag: string | undefined
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const response = await fetch(url, {
+      const response = await this.#fetch(url, {
         redirect: 'manual',
-        headers: { ...this.#headers(url), ...options.headers },
-        dispatcher: this.#dispatcher,
+        headers: { ...this.#authorization(url), ...options.headers },
         ...(options.signal ? { signal: options.signal } : {}),
       })
       linkedTag ??= tagText(response.headers.get('X-Linked-Etag'))
@@ -126,15 +140,10 @@ export class HubClient {
     await patience.failed(unreachable(error, address))
   }
 
-  #headers(url: URL): Record<string, string> {
-    const { token, endpoint } = this.settings
+  #authorization(url: URL): Record<string, string> {
+    const { token, endpoint } = this.access
     const isHub = url.origin === new URL(endpoint).origin
-    return {
-      'User-Agent': 'bitnet-ts',
-      // Compressed parts would have other offsets.
-      'Accept-Encoding': 'identity',
-      ...(token !== undefined && isHub ? { Authorization: `Bearer ${token}` } : {}),
-    }
+    return token !== undefined && isHub ? { Authorization: `Bearer ${token}` } : {}
   }
 }
 
@@ -156,7 +165,7 @@ function followed(location: string, from: URL): URL {
   )
 }
 
-function refused(response: Response, url: URL): RefusedError {
+function refused(response: WebResponse, url: URL): RefusedError {
   const header = (name: string) => response.headers.get(name)
   return new RefusedError(
     {
@@ -169,15 +178,31 @@ function refused(response: Response, url: URL): RefusedError {
   )
 }
 
+/** A body's pieces as they come; whoever stops early gives the rest up. */
+export async function* bodyChunks({ body }: WebResponse): AsyncGenerator<Uint8Array> {
+  // Not every browser lets a stream be iterated.
+  const reader = body?.getReader()
+  if (reader === undefined) return
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done || value === undefined) return
+      yield value
+    }
+  } finally {
+    await reader.cancel()
+  }
+}
+
 /** @throws DownloadError if the body has more than `limit` bytes; the rest is not read */
 export async function readBounded(
-  response: Response,
+  response: WebResponse,
   address: string,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = []
+  const sink = memorySink()
   let size = 0
-  for await (const part of response.body ?? []) {
+  for await (const part of bodyChunks(response)) {
     size += part.length
     if (size > limit) {
       throw new DownloadError(
@@ -186,9 +211,9 @@ export async function readBounded(
         { url: address },
       )
     }
-    parts.push(part)
+    await sink.write(part)
   }
-  return new Uint8Array(Buffer.concat(parts))
+  return sink.bytes()
 }
 
 function parseJson(text: string, address: string): unknown {

@@ -1,0 +1,218 @@
+/**
+ * Downloads without a disk and without sockets, as a browser has them: a store in memory, and a `fetch`
+ * that misbehaves as told. What is checked here is what the real ones cannot easily be made to do.
+ */
+import { createHash } from 'node:crypto'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../test/support/memory-store.ts'
+import { DownloadError } from '../../errors.ts'
+import { downloadFile, type FileDownload } from './download-file.ts'
+import { HubClient, RefusedError } from './hub-client.ts'
+
+const PIECE = 1000
+const SIZE = 10 * PIECE + 77
+const URL_OF_FILE = 'https://hub.test/some/model/resolve/main/model.gguf'
+const DATA = 'model.gguf.bitnet.incomplete'
+const JOURNAL = 'model.gguf.bitnet.journal'
+const TUNING = {
+  pace: { firstWaitMs: 1, longestWaitMs: 2, failures: 4, silenceMs: 1000 },
+  connections: 3,
+  pieceBytes: PIECE,
+}
+
+const content = new Uint8Array(SIZE).map((_, i) => (i * 2654435761) >> 9)
+const WANTED: FileDownload = {
+  url: URL_OF_FILE,
+  target: 'model.gguf',
+  lockName: 'model.lock',
+  size: SIZE,
+  hash: { algorithm: 'sha256', hex: createHash('sha256').update(content).digest('hex') },
+}
+
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+/** What comes instead of the right answer; undefined: the right one. */
+type Answer = (range: Range, count: number) => Response | undefined
+
+let store: MemoryStore
+let answer: Answer
+let asked: Range[]
+let states: string[]
+beforeEach(() => {
+  store = new MemoryStore()
+  answer = () => undefined
+  asked = []
+  states = []
+})
+
+function part({ start, end }: Range, from = start): Response {
+  const headers = { 'Content-Range': `bytes ${from}-${end - 1 + from - start}/${SIZE}` }
+  return new Response(content.slice(start, end), { status: 206, headers })
+}
+
+/** Sends `count` bytes of a range and then breaks off. */
+function cut({ start, end }: Range, count: number): Response {
+  const whole = part({ start, end })
+  const body = new ReadableStream({
+    // What was handed over before an error would be lost with it.
+    pull: (stream) => {
+      if (count === 0) return stream.error(new TypeError('terminated'))
+      stream.enqueue(content.slice(start, start + count))
+      count = 0
+    },
+  })
+  return new Response(body, { status: 206, headers: whole.headers })
+}
+
+function download(signal?: AbortSignal, onBytes = (_count: number, _kept: boolean): void => {}) {
+  const access = { endpoint: 'https://hub.test', token: undefined }
+  const client = new HubClient(access, TUNING.pace, async (url, init) => {
+    init.signal?.throwIfAborted()
+    if (url.href !== URL_OF_FILE) throw new Error(`${url.href} was asked for.`)
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(init.headers['Range'] ?? '') ?? []
+    const range = { start: Number(first), end: Number(last) + 1 }
+    asked.push(range)
+    return answer(range, asked.length) ?? part(range)
+  })
+  const events = { onBytes, onState: (state: string) => states.push(state) }
+  return downloadFile(WANTED, events, { client, store, tuning: TUNING, signal })
+}
+
+function askedBytes(): number {
+  return asked.reduce((sum, { start, end }) => sum + end - start, 0)
+}
+
+/** Stops a download when so many bytes have come. */
+async function stopAt(bytes: number): Promise<void> {
+  const stop = new AbortController()
+  let came = 0
+  const stopped = download(stop.signal, (count) => {
+    came += count
+    if (came >= bytes) stop.abort(new Error('enough'))
+  })
+  await expect(stopped).rejects.toThrow('enough')
+}
+
+describe('a file', () => {
+  test('comes in pieces, is checked, and is all that stays', async () => {
+    expect(await download()).toBe(true)
+    expect([...store.files.keys()]).toEqual(['model.gguf'])
+    expect(store.files.get('model.gguf')).toEqual(content)
+    expect(asked).toHaveLength(11)
+    expect(states).toEqual(['downloading', 'verifying'])
+    expect(await download()).toBe(false)
+    expect(asked).toHaveLength(11)
+  })
+
+  test('goes on where it was stopped', async () => {
+    await stopAt(4 * PIECE)
+    expect([...store.files.keys()].sort()).toEqual([DATA, JOURNAL])
+    asked.length = 0
+    let kept = 0
+    await download(undefined, (count, isKept) => (kept += isKept ? count : 0))
+    expect(kept).toBeGreaterThanOrEqual(4 * PIECE)
+    expect(askedBytes()).toBe(SIZE - kept)
+    expect(store.files.get('model.gguf')).toEqual(content)
+  })
+
+  test('comes whole through every fault of a server, a part of it only once', async () => {
+    const faults: Answer[] = [
+      (range) => cut(range, 300),
+      () => new Response(null, { status: 503, headers: { 'Retry-After': '0' } }),
+      (range) => part(range, range.start + 5),
+      () => {
+        throw new TypeError('fetch failed')
+      },
+    ]
+    answer = (range) => faults.shift()?.(range, 0)
+    await download()
+    expect(store.files.get('model.gguf')).toEqual(content)
+    expect(asked).toHaveLength(11 + 4)
+    expect(askedBytes()).toBe(SIZE + 3 * PIECE + PIECE - 300)
+  })
+
+  test('is fetched anew when what came is not its content', async () => {
+    answer = (range, count) => {
+      if (count > 1) return undefined
+      const headers = part(range).headers
+      return new Response(new Uint8Array(PIECE), { status: 206, headers })
+    }
+    await download()
+    expect(store.files.get('model.gguf')).toEqual(content)
+    expect(asked).toHaveLength(22)
+  })
+
+  test('is fetched by one of two who want it at the same time', async () => {
+    expect(await Promise.all([download(), download()])).toEqual([true, false])
+    expect(asked).toHaveLength(11)
+    expect(states).toContain('waiting')
+  })
+
+  test('is not begun where it has no room', async () => {
+    store.room = SIZE - 1
+    await expect(download()).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(asked).toEqual([])
+  })
+})
+
+describe('a journal', () => {
+  const coverAll = (line: string) => (text: string) => `${text.split('\n')[0]}\n${line}\n`
+  test.each([
+    ['of another content', SIZE, (text: string) => text.replace(`"size":${SIZE}`, '"size":1')],
+    ['with a run beyond the file', SIZE + 9, coverAll(`0 ${SIZE + 1}`)],
+    ['with a run beyond what is stored', SIZE - 2, coverAll(`0 ${SIZE - 1}`)],
+    ['with a run that holds nothing', SIZE, coverAll('5 0')],
+    ['with a line that is none', SIZE, coverAll('0 1000 5')],
+  ])('%s counts for nothing', async (_, stored, change) => {
+    await stopAt(4 * PIECE)
+    const text = change(new TextDecoder().decode(store.files.get(JOURNAL)))
+    store.files.set(JOURNAL, new TextEncoder().encode(text))
+    store.files.set(DATA, new Uint8Array(stored))
+    asked.length = 0
+    await download()
+    expect(askedBytes()).toBe(SIZE)
+    // A wrong one would be noticed in the end, too, after everything was fetched in vain.
+    expect(states.filter((state) => state === 'verifying')).toHaveLength(1)
+    expect(store.files.get('model.gguf')).toEqual(content)
+  })
+
+  test('loses a line that was cut off, and no other', async () => {
+    await stopAt(4 * PIECE)
+    const text = `${new TextDecoder().decode(store.files.get(JOURNAL)).split('\n')[0]}\n0 500\n500 10`
+    store.files.set(JOURNAL, new TextEncoder().encode(text))
+    store.files.set(DATA, content.slice(0, 600))
+    asked.length = 0
+    await download()
+    expect(askedBytes()).toBe(SIZE - 500)
+    expect(store.files.get('model.gguf')).toEqual(content)
+  })
+})
+
+describe('a server', () => {
+  test('that leads from https to http is not followed', async () => {
+    const Location = 'http://hub.test/model.gguf'
+    answer = () => new Response(null, { status: 302, headers: { Location } })
+    await expect(download()).rejects.toThrow('as safe as itself')
+  })
+
+  test('that sends another range than the one asked for is not believed', async () => {
+    answer = (range) => part(range, range.start + 1)
+    const failed = download()
+    await expect(failed).rejects.toThrow(DownloadError)
+    await expect(failed).rejects.toThrow('sent the range')
+  })
+
+  test('that wants to be left alone for hours is not waited for', async () => {
+    answer = () => new Response(null, { status: 429, headers: { 'Retry-After': '7200' } })
+    await expect(download()).rejects.toThrow('429')
+    expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
+  })
+
+  test('that refuses is not asked again', async () => {
+    answer = () => new Response(null, { status: 404 })
+    await expect(download()).rejects.toThrow(RefusedError)
+    expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
+  })
+})
