@@ -13,7 +13,14 @@ import { loadWeights } from '../src/model/weights/load-weights.ts'
 import { testBackends } from './support/backends.ts'
 import { largestDifference, promptBatch } from './support/engine.ts'
 import { ggufFile, mastersFile, seededValues, type Values } from './support/family-model.ts'
-import { type Extras, ggufName, huggingFaceShapes, type Sizes } from './support/family-shapes.ts'
+import {
+  configJson,
+  type Extras,
+  ggufMetadata,
+  ggufName,
+  huggingFaceShapes,
+  type Sizes,
+} from './support/family-shapes.ts'
 import { plainVectors } from './support/plain-decoder.ts'
 
 interface Model {
@@ -39,32 +46,12 @@ function model(
     values: seededValues(huggingFaceShapes(sizes, extras)),
     extras,
     normShift: arch.gguf === 'gemma3' ? 1 : 0,
-    json: {
-      model_type: arch.hf,
-      hidden_size: sizes.dim,
-      intermediate_size: sizes.ffn,
-      num_hidden_layers: sizes.layers,
-      num_attention_heads: sizes.heads,
-      num_key_value_heads: sizes.kvHeads,
-      head_dim: sizes.headDim,
-      vocab_size: sizes.vocab,
-      max_position_embeddings: 64,
-      rms_norm_eps: 1e-6,
-      ...arch.json,
-    },
-    metadata: {
-      'general.architecture': arch.gguf,
-      [`${arch.gguf}.embedding_length`]: sizes.dim,
-      [`${arch.gguf}.feed_forward_length`]: sizes.ffn,
-      [`${arch.gguf}.block_count`]: sizes.layers,
-      [`${arch.gguf}.attention.head_count`]: sizes.heads,
-      [`${arch.gguf}.attention.head_count_kv`]: sizes.kvHeads,
-      [`${arch.gguf}.attention.key_length`]: sizes.headDim,
-      [`${arch.gguf}.attention.value_length`]: sizes.headDim,
-      [`${arch.gguf}.context_length`]: 64,
-      [`${arch.gguf}.attention.layer_norm_rms_epsilon`]: 1e-6,
+    json: configJson(sizes, { model_type: arch.hf, rms_norm_eps: 1e-6, ...arch.json }),
+    metadata: ggufMetadata(arch.gguf, sizes, {
+      'attention.value_length': sizes.headDim,
+      'attention.layer_norm_rms_epsilon': 1e-6,
       ...arch.metadata,
-    },
+    }),
   }
 }
 
@@ -78,7 +65,7 @@ const models: readonly Model[] = [
       hf: 'qwen3',
       gguf: 'qwen3',
       json: { architectures: ['Qwen3Model'], rope_theta: 1e6, hidden_act: 'silu' },
-      metadata: { 'qwen3.rope.freq_base': 1e6 },
+      metadata: { 'rope.freq_base': 1e6 },
     },
   ),
   model(
@@ -97,7 +84,7 @@ const models: readonly Model[] = [
         hidden_activation: 'gelu_pytorch_tanh',
         query_pre_attn_scalar: 64,
       },
-      metadata: { 'gemma3.rope.freq_base': 1e6, 'gemma3.attention.sliding_window': 5 },
+      metadata: { 'rope.freq_base': 1e6, 'attention.sliding_window': 5 },
     },
   ),
 ]

@@ -24,7 +24,13 @@ import {
   seededValues,
   type Values,
 } from './support/family-model.ts'
-import { ggufName, huggingFaceShapes, type Sizes } from './support/family-shapes.ts'
+import {
+  configJson,
+  ggufMetadata,
+  ggufName,
+  huggingFaceShapes,
+  type Sizes,
+} from './support/family-shapes.ts'
 import { plainLogits } from './support/plain-decoder.ts'
 
 const IDS = [3, 17, 0, 39, 8, 8, 21, 5, 30, 11]
@@ -52,33 +58,9 @@ async function expectPlain(file: AnyFile, logits: Float32Array): Promise<void> {
   expect(largestDifference(logits, plain)).toBeLessThan(0.1 * scale)
 }
 
-function jsonOf(sizes: Sizes, more: JsonObject): JsonObject {
-  return {
-    hidden_size: sizes.dim,
-    intermediate_size: sizes.ffn,
-    num_hidden_layers: sizes.layers,
-    num_attention_heads: sizes.heads,
-    num_key_value_heads: sizes.kvHeads,
-    head_dim: sizes.headDim,
-    vocab_size: sizes.vocab,
-    max_position_embeddings: 64,
-    ...more,
-  }
-}
-
 function metadataOf(arch: string, sizes: Sizes, theta: number) {
-  return {
-    'general.architecture': arch,
-    [`${arch}.embedding_length`]: sizes.dim,
-    [`${arch}.feed_forward_length`]: sizes.ffn,
-    [`${arch}.block_count`]: sizes.layers,
-    [`${arch}.attention.head_count`]: sizes.heads,
-    [`${arch}.attention.head_count_kv`]: sizes.kvHeads,
-    [`${arch}.attention.key_length`]: sizes.headDim,
-    [`${arch}.context_length`]: 64,
-    [`${arch}.attention.layer_norm_rms_epsilon`]: 1e-5,
-    [`${arch}.rope.freq_base`]: theta,
-  }
+  const more = { 'attention.layer_norm_rms_epsilon': 1e-5, 'rope.freq_base': theta }
+  return ggufMetadata(arch, sizes, more)
 }
 
 /** Names as in GGUF; rows of queries and keys as its llama files have them. */
@@ -100,7 +82,7 @@ describe('BitNet b1.58 2B-4T', () => {
   const subNorms = ['self_attn.attn_sub_norm', 'mlp.ffn_sub_norm'] as const
   const values = seededValues(huggingFaceShapes(SMALL, { subNorms }))
   const json = (quantization: JsonObject) =>
-    jsonOf(SMALL, {
+    configJson(SMALL, {
       model_type: 'bitnet',
       tie_word_embeddings: true,
       quantization_config: { quant_method: 'bitnet', ...quantization },
@@ -132,7 +114,7 @@ describe('the 1bitLLM reproduction', () => {
   // As the 3B's heads of 100, and the xl's rows of 5460, which no block of 16 divides.
   const sizes = { ...SMALL, dim: 200, ffn: 84, heads: 2, kvHeads: 2, headDim: 100 }
   const subNorms = ['self_attn.inner_attn_ln', 'mlp.ffn_layernorm'] as const
-  const json = jsonOf(sizes, {
+  const json = configJson(sizes, {
     model_type: 'llama',
     architectures: ['BitnetForCausalLM'],
     weight_bits: 1,
@@ -159,7 +141,7 @@ describe.each([
   { name: 'Falcon-E', sizes: { ...SMALL, heads: 8, headDim: 16 }, theta: 1e6 },
 ])('$name', ({ sizes, theta }) => {
   const values = seededValues(huggingFaceShapes(sizes, { head: true }))
-  const json = jsonOf(sizes, {
+  const json = configJson(sizes, {
     model_type: 'llama',
     rope_theta: theta,
     tie_word_embeddings: false,
@@ -186,7 +168,7 @@ describe.each([
 
 describe('TriLM', () => {
   const values = scaleRowGroups(seededValues(huggingFaceShapes(SMALL, { head: true })), 3)
-  const json = jsonOf(SMALL, { model_type: 'llama', tie_word_embeddings: false })
+  const json = configJson(SMALL, { model_type: 'llama', tie_word_embeddings: false })
 
   test('is ternary by its weights, and keeps a scale for each group of rows', async () => {
     const file = mastersFile(json, values, 'F16')
@@ -268,7 +250,7 @@ describe.each<{ type: string; more: JsonObject }>([
 ])('Llama with rope scaling $type', ({ type, more }) => {
   const values = seededValues(huggingFaceShapes(SMALL, { head: true }))
   const rope = { rope_type: type, factor: 8, original_max_position_embeddings: 64, ...more }
-  const json = jsonOf(SMALL, { model_type: 'llama', tie_word_embeddings: false })
+  const json = configJson(SMALL, { model_type: 'llama', tie_word_embeddings: false })
 
   test('agrees with plain loops, and differs from one without', async () => {
     const file = mastersFile({ ...json, rope_parameters: { rope_theta: 10000, ...rope } }, values)

@@ -1,7 +1,9 @@
 /** A model gives the same bits whichever layout its ternary weights have in memory. */
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
+import type { TernaryPacking } from '../src/kernels/commands.ts'
 import { choosePacking } from '../src/model/weights/ternary-packing.ts'
 import { testBackends } from './support/backends.ts'
 import { openEngine, promptBatch } from './support/engine.ts'
@@ -26,6 +28,44 @@ for (const { title, open } of backends) {
     },
   )
 }
+
+describe('where both layouts can be had', () => {
+  afterEach(() => vi.restoreAllMocks())
+
+  /** A processor on which passes take the given times; their median is what counts. */
+  async function chosen(msOf: (packing: TernaryPacking, pass: number) => number) {
+    let now = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => now)
+    const backend = createReferenceBackend()
+    Object.defineProperty(backend, 'isa', { value: 'x86-amx' })
+    const timed = new Map<Program, { packing: TernaryPacking; passes: number }>()
+    const record = backend.record.bind(backend)
+    vi.spyOn(backend, 'record').mockImplementation(([command]) => {
+      const program = record([])
+      if (command?.op === 'ternary-matmul') {
+        timed.set(program, { packing: command.weights.packing ?? '2bit', passes: 0 })
+      }
+      return program
+    })
+    vi.spyOn(backend, 'submit').mockImplementation(async (program) => {
+      const pass = timed.get(program)
+      if (pass !== undefined) now += msOf(pass.packing, pass.passes++)
+    })
+    return choosePacking(backend, 'auto', 2 ** 30)
+  }
+
+  test('1.6 bits are taken up to a twentieth slower than 2', async () => {
+    expect(await chosen((packing) => (packing === '2bit' ? 1000 : 1050))).toBe('base3')
+    expect(await chosen((packing) => (packing === '2bit' ? 1000 : 1051))).toBe('2bit')
+  })
+
+  test('the first pass and a few slow ones change nothing', async () => {
+    const slow = (passes: number[]) => (packing: TernaryPacking, pass: number) =>
+      packing === 'base3' && passes.includes(pass) ? 9000 : 1000
+    expect(await chosen(slow([0, 2, 3, 6]))).toBe('base3')
+    expect(await chosen(slow([2, 3, 6, 7]))).toBe('2bit')
+  })
+})
 
 test('a layout that is asked for is taken, and small models stay at 2 bits', async () => {
   const backend = createReferenceBackend()

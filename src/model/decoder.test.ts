@@ -238,6 +238,22 @@ describe('scores', () => {
     }
   })
 
+  test('of a pass may be more or fewer than those of the pass before', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const tokens = [4, 17, 5]
+    const rows = batch(IDS, 0, 0, [11])
+    const scores = async (count: number) => {
+      const targets = { rows: Array(count).fill(0), tokens: tokens.slice(0, count) }
+      return [...(await decoder.score(cache, rows, targets)).logProbs]
+    }
+    const all = await scores(3)
+    expect(new Set(all).size).toBe(3)
+    expect(await scores(1)).toEqual(all.slice(0, 1))
+    expect(await scores(2)).toEqual(all.slice(0, 2))
+    expect(await scores(3)).toEqual(all)
+  })
+
   test('are refused for a row or a token that there is not', async () => {
     const decoder = await open()
     const cache = decoder.createCache({ slots: 1, capacity: 16 })

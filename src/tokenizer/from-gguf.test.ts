@@ -42,6 +42,13 @@ describe('byte-level BPE', () => {
     expect(tokenizer.tokenText(5)).toBe('__proto__')
   })
 
+  test('merges that end in a control token are taken back', () => {
+    const types = Int32Array.of(1, 1, 3, 3, 4, 1)
+    const odd = tokenizerFromGguf(metadata({ ...BYTE_LEVEL, 'ggml.token_type': types }))
+    expect(odd.encode('aabb')).toEqual([0, 0, 1, 1])
+    expect(odd.encode('aabb', { parseSpecial: true })).toEqual([0, 2, 1])
+  })
+
   test('a file that names no rule for words says so in its description', () => {
     const { 'ggml.pre': _, ...unnamed } = BYTE_LEVEL
     expect(tokenizerFromGguf(metadata(unnamed)).description).toContain('default (not named')
@@ -92,6 +99,16 @@ describe('SentencePiece BPE', () => {
   test('control tokens are not joined from text, not even from their halves', () => {
     expect(tokenizer.encode('<s>', { addBos: false })).not.toContain(1)
     expect(tokenizer.encode('<s>a', { parseSpecial: true })).toEqual([1, 263])
+  })
+
+  test('a control token that joins within a text is taken apart, and only there', () => {
+    const types = Int32Array.from(SENTENCEPIECE['ggml.token_type'] as Int32Array)
+    types[262] = 3
+    const odd = tokenizerFromGguf(metadata({ ...SENTENCEPIECE, 'ggml.token_type': types }))
+    const ids = odd.encode('bab', { addBos: false })
+    // No space comes before the "ab" that was cut off.
+    expect(ids).toEqual([259, 261, 260, 261])
+    expect(odd.decode(ids)).toBe('bab')
   })
 
   test('the space in front can be off', () => {

@@ -100,6 +100,20 @@ describe('tokenizerFromJson', () => {
     expect(tokenizer.encode('ab', { parseSpecial: true })).toEqual([3])
   })
 
+  test('an end token of one character is not made by text either', () => {
+    const tokenizer = tokenizerFromJson({ tokenizerJson: tiny(), config: { eos_token_id: 0 } })
+    expect(tokenizer.encode('caca')).toEqual([2, 2])
+  })
+
+  test('text becomes the unknown token where the vocabulary lacks a character', () => {
+    const { model, decoder: _, ...rest } = metaspace()
+    const vocab = { '<unk>': 0, '\u2581': 1, a: 2, '\u2581a': 3 }
+    const added_tokens = [added(0, '<unk>')]
+    const changed = { ...rest, added_tokens, model: { ...model, vocab, byte_fallback: false } }
+    const tokenizer = tokenizerFromJson({ tokenizerJson: changed })
+    expect(tokenizer.encode('aé')).toEqual([3, 0])
+  })
+
   test('spaces and bytes of a SentencePiece vocabulary come back as they were', () => {
     const tokenizer = tokenizerFromJson({ tokenizerJson: metaspace() })
     for (const text of ['a a', ' a', 'é', '日本 😀a', 'a\n']) {

@@ -1,6 +1,7 @@
 /**
  * Names and shapes of the tensors of tiny models, by family, in both formats.
  */
+import type { JsonObject } from '../../src/checks.ts'
 import type { Shapes } from './family-model.ts'
 
 export interface Sizes {
@@ -67,6 +68,41 @@ export function huggingFaceShapes(sizes: Sizes, extras: Extras = {}): Shapes {
   shapes[`${prefix}norm.weight`] = [dim]
   if (extras.head) shapes['lm_head.weight'] = [vocab, dim]
   return shapes
+}
+
+/** What config.json says of the sizes, and `more`. */
+export function configJson(sizes: Sizes, more: JsonObject): JsonObject {
+  return {
+    hidden_size: sizes.dim,
+    intermediate_size: sizes.ffn,
+    num_hidden_layers: sizes.layers,
+    num_attention_heads: sizes.heads,
+    num_key_value_heads: sizes.kvHeads,
+    head_dim: sizes.headDim,
+    vocab_size: sizes.vocab,
+    max_position_embeddings: 64,
+    ...more,
+  }
+}
+
+/** What the metadata of a GGUF file says of the sizes, and `more`, whose keys lack the architecture. */
+export function ggufMetadata(
+  arch: string,
+  sizes: Sizes,
+  more: Readonly<Record<string, number>>,
+): Readonly<Record<string, string | number>> {
+  const keys = {
+    embedding_length: sizes.dim,
+    feed_forward_length: sizes.ffn,
+    block_count: sizes.layers,
+    'attention.head_count': sizes.heads,
+    'attention.head_count_kv': sizes.kvHeads,
+    'attention.key_length': sizes.headDim,
+    context_length: 64,
+    ...more,
+  }
+  const named = Object.entries(keys).map(([key, value]) => [`${arch}.${key}`, value])
+  return { 'general.architecture': arch, ...Object.fromEntries(named) }
 }
 
 /** GGUF names of the names above; longer ones before those that they end in. */

@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { memorySink } from '../byte-sink.ts'
 import { memorySource } from '../memory-source.ts'
+import type { ByteSource } from '../model-file.ts'
 import { parseGguf } from './parse.ts'
 import { type GgufContent, writeGguf } from './write.ts'
 
@@ -154,6 +155,38 @@ describe('a damaged header', () => {
     const bytes = header(0, 0)
     bytes.set([0, 0, 0, 3], 4)
     await expect(parse(bytes)).rejects.toThrow('big-endian')
+  })
+
+  test('that goes on beyond 256 MiB is not read to its end', async () => {
+    const key = (name: string, bytes: number) => [...text(name), ...u32(8), ...u64(bytes)]
+    const long = 95 << 20
+    // Three strings of zeros; nothing but their lengths has to be there.
+    const [first, second, third] = [key('a', long), key('b', long), key('c', long)]
+    const pieces = new Map([
+      [0, header(0, 3, first)],
+      [24 + first.length + long, Uint8Array.from(second)],
+      [24 + 2 * first.length + 2 * long, Uint8Array.from(third)],
+    ])
+    let read = 0
+    const source: ByteSource = {
+      name: 'endless.gguf',
+      size: 2 ** 40,
+      async read(offset, length) {
+        // A reader that asks for nothing would ask for ever.
+        if (length === 0) throw new Error('read nothing')
+        read += length
+        const bytes = new Uint8Array(length)
+        for (const [at, piece] of pieces) {
+          if (at >= offset && at + piece.length <= offset + length) bytes.set(piece, at - offset)
+        }
+        return bytes
+      },
+      async close() {},
+    }
+    const refused = parseGguf(source)
+    await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'c' })
+    await expect(refused).rejects.toThrow(`a header of at most ${256 << 20} bytes`)
+    expect(read).toBeLessThanOrEqual(256 << 20)
   })
 
   test('arrays in arrays end at three', async () => {

@@ -131,6 +131,24 @@ describe('a chat session', () => {
     expect(second.usage.cachedTokens).toBe(4)
   })
 
+  test('falls back to the rendering when the template ends no answer', async () => {
+    class Open extends ByteTokenizer {
+      // Ends a message only where a user's follows.
+      override encodeChat(
+        messages: readonly ChatMessage[],
+        options?: { addGenerationPrompt?: boolean },
+      ): number[] {
+        const ids = super.encodeChat(messages, options)
+        return ids.filter((id, i) => id !== EOT || ids[i + 1] === 259)
+      }
+    }
+    const session = modelOf(new MockEngine({ script: answers('yes', 'no') }), new Open()).chat()
+    await session.send('x').result
+    const second = await session.send('y').result
+    const yes = [...new TextEncoder().encode('yes')]
+    expect(second.promptTokenIds).toEqual([256, 258, 120, EOT, 259, ...yes, 258, 121, EOT, 259])
+  })
+
   test('keeps a cancelled answer as far as it came, and goes on after it', async () => {
     const engine = new MockEngine({ script: answers('a long answer', 'ok') })
     const session = modelOf(engine).chat()

@@ -159,6 +159,18 @@ describe('the sampler', () => {
     expect([...logits]).toEqual([1, 3, 3, 2])
   })
 
+  // Weights of 2^35 and 2^34, so that sums and shares of them are exact.
+  test.each([
+    ['equals', Float32Array.of(2, 2, 2, 2), 0.5, [0, 1]],
+    ['the likelier half', Float32Array.of(1, 0, 0), 0.5, [0]],
+    ['all but the last', Float32Array.of(1, 0, 0), 0.75, [0, 1]],
+    ['hardly more than half', Float32Array.of(1, 0, 0), 0.5 + 1e-9, [0, 1]],
+  ])('top-p keeps no token beyond those that reach it exactly: %s', (_, logits, topP, kept) => {
+    const sampler = createSampler({ ...plainSettings, topP, temperature: 1 / Math.LN2 }, 3)
+    const drawn = new Set(Array.from({ length: 200 }, () => sampler.sample(logits)))
+    expect([...drawn].sort()).toEqual(kept)
+  })
+
   test('survives the smallest and the largest temperature', () => {
     const logits = Float32Array.of(1, 5, 5, 4.999)
     const cold = createSampler({ ...plainSettings, temperature: Number.MIN_VALUE }, 1)

@@ -197,17 +197,40 @@ describe('a server', () => {
     await expect(download()).rejects.toThrow('as safe as itself')
   })
 
-  test('that sends another range than the one asked for is not believed', async () => {
-    answer = (range) => part(range, range.start + 1)
+  test.each(['data:,model', 'file:///etc/hostname', 'ftp://hub.test/model.gguf', 'https://'])(
+    'that leads to %s is not followed',
+    async (Location) => {
+      answer = () => new Response(null, { status: 302, headers: { Location } })
+      await expect(download()).rejects.toThrow('as safe as itself')
+    },
+  )
+
+  test('that leads in a circle is followed eight times', async () => {
+    answer = () => new Response(null, { status: 302, headers: { Location: URL_OF_FILE } })
+    await expect(download()).rejects.toThrow('more than 8 times')
+    expect(asked.filter(({ start }) => start === 0).length).toBeLessThanOrEqual(9)
+  })
+
+  test.each([1, -1])('that sends a range which starts %i bytes off is not believed', async (by) => {
+    answer = (range) => (range.start > 0 ? part(range, range.start + by) : undefined)
     const failed = download()
     await expect(failed).rejects.toThrow(DownloadError)
     await expect(failed).rejects.toThrow('sent the range')
   })
 
-  test('that wants to be left alone for hours is not waited for', async () => {
-    answer = () => new Response(null, { status: 429, headers: { 'Retry-After': '7200' } })
-    await expect(download()).rejects.toThrow('429')
-    expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
+  test.each(['301', '7200'])(
+    'that wants to be left alone for %s seconds is not waited for',
+    async (seconds) => {
+      answer = () => new Response(null, { status: 429, headers: { 'Retry-After': seconds } })
+      await expect(download()).rejects.toThrow('429')
+      expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
+    },
+  )
+
+  test('that wants to be left alone for five minutes is waited for', async () => {
+    answer = () => new Response(null, { status: 429, headers: { 'Retry-After': '300' } })
+    const waiting = download(AbortSignal.timeout(300))
+    await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })
   })
 
   test('that refuses is not asked again', async () => {

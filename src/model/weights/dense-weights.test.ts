@@ -121,8 +121,9 @@ describe.each(['f32', 'f16', 'int8', 'int4'] as const)('a matrix held as %s', (h
 
 test('large tables are int8 unless something else is asked for', () => {
   const small = part('a', 'BF16', values())
-  const large = { ...small, rows: 128256, cols: 2560 }
+  const large = { ...small, rows: 1 << 16, cols: 1 << 9 }
   expect(tableType(small, undefined)).toBe('f16')
+  expect(tableType({ ...large, rows: large.rows - 1 }, undefined)).toBe('f16')
   expect(tableType(large, undefined)).toBe('int8')
   expect(tableType(large, 'int4')).toBe('int4')
   expect(tableType(small, 'int4')).toBe('int4')

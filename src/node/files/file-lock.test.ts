@@ -6,8 +6,19 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { acquireLock } from './file-lock.ts'
+
+/** What happens in the moment before a file is renamed. */
+let beforeRename: (() => Promise<unknown>) | undefined
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>()
+  const rename: typeof real.rename = async (from, to) => {
+    await beforeRename?.()
+    await real.rename(from, to)
+  }
+  return { ...real, rename }
+})
 
 let folder = ''
 let path = ''
@@ -15,7 +26,10 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file-lock-'))
   path = join(folder, 'a', 'model.lock')
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => {
+  beforeRename = undefined
+  return rm(folder, { recursive: true, force: true })
+})
 
 const POLL = { pollMs: 1 }
 /** Touched after now, so that a machine that is slow does not make it old. */
@@ -133,6 +147,19 @@ describe('a lock that was left', () => {
       expect(await isTakenOver()).toBe(true)
     },
   )
+})
+
+test('a lock that changes hands while it is taken away is put back', async () => {
+  const owner = await ownerOfNow()
+  await leave(JSON.stringify({ ...owner, id: 'left', pid: endedProcess() }), 0)
+  // Somebody else sees the dead owner too, and is quicker.
+  const theirs = JSON.stringify({ ...owner, id: 'quicker' })
+  beforeRename = async () => {
+    beforeRename = undefined
+    await leave(theirs, 0)
+  }
+  expect(await isTakenOver()).toBe(false)
+  expect(await readFile(path, 'utf8')).toBe(theirs)
 })
 
 test('who lost a lock to somebody else leaves it alone', async () => {
