@@ -66,14 +66,14 @@ export {
   type CompareShapesOptions,
   compareShapes,
   type ShapeComparison,
-} from './node/compare-shapes.ts'
+} from './node/compare/compare-shapes.ts'
+export { compareFiles } from './node/convert/compare-files.ts'
+export { type ConversionOptions, convertFile } from './node/convert/convert-file.ts'
 export {
   type EvaluateOptions,
   type EvaluationReport,
   evaluate,
 } from './node/eval/evaluate-on-disk.ts'
-export { compareFiles } from './node/files/compare-files.ts'
-export { type ConversionOptions, convertFile } from './node/files/convert-file.ts'
 export {
   type ImageEntry,
   imageFolder,

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Surroundings } from '../src/cli/console/surroundings.ts'
 import { runCli } from '../src/cli/program.ts'
-import { convertFile } from '../src/node/files/convert-file.ts'
+import { convertFile } from '../src/node/convert/convert-file.ts'
 import { loadModel } from '../src/node/load-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convert-cli-'))

@@ -10,7 +10,7 @@ import { parseSafetensorsMetadata } from '@huggingface/hub'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GGUF_TYPE_IDS } from '../src/formats/gguf/tensor-types.ts'
 import type { GgufFile } from '../src/formats/model-file.ts'
-import { convertFile } from '../src/node/files/convert-file.ts'
+import { convertFile } from '../src/node/convert/convert-file.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ecosystem-'))

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
-import { compareFiles } from '../src/node/files/compare-files.ts'
-import { type ConversionOptions, convertFile } from '../src/node/files/convert-file.ts'
+import { compareFiles } from '../src/node/convert/compare-files.ts'
+import { type ConversionOptions, convertFile } from '../src/node/convert/convert-file.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'round-trip-'))

@@ -10,7 +10,7 @@ import { FormatError, UsageError } from '../errors.ts'
 import { memorySink } from '../formats/byte-sink.ts'
 import { parseGguf } from '../formats/gguf/index.ts'
 import { memorySource } from '../formats/memory-source.ts'
-import { convertFile } from '../node/files/convert-file.ts'
+import { convertFile } from '../node/convert/convert-file.ts'
 import { openModelFile } from '../node/open-model.ts'
 import {
   type ConversionInput,

@@ -1,7 +1,6 @@
-/** Datasets as text files: rows of JSONL, HellaSwag's six lines an item, WikiText's pages. */
+/** Datasets as text files: rows of JSONL, HellaSwag's six lines an item. */
 import { FormatError } from '../errors.ts'
 import type { DatasetRow } from './task.ts'
-import { wikitextPages } from './tasks/wikitext.ts'
 
 /** @throws FormatError naming the line */
 export function jsonlRows(text: string, path: string): DatasetRow[] {
@@ -45,9 +44,4 @@ export function hellaswagRows(text: string, path: string): DatasetRow[] {
     const [context, label, ...endings] = lines.slice(item * size, (item + 1) * size)
     return { context, label, endings }
   })
-}
-
-/** The pages of WikiText as rows. */
-export function wikitextRows(text: string): DatasetRow[] {
-  return wikitextPages(text).map((page) => ({ page }))
 }

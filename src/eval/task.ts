@@ -44,6 +44,14 @@ export interface EvalTask {
   readonly hub: HubDataset
   /** Names of its file in a folder of datasets, without .jsonl or .parquet. */
   readonly files: readonly string[]
+  /** A file beside it with the labels, one a line, where the items have none. */
+  readonly labelsFile?: string
+  /**
+   * The rows of a plain text, as its authors published it. Unset: there is none.
+   *
+   * @throws FormatError if the text has another form
+   */
+  readonly textRows?: (text: string, path: string) => DatasetRow[]
   /** The paper or report the dataset comes from. */
   readonly source: string
   /** What stands before all examples. */

@@ -65,6 +65,7 @@ export const piqa: EvalTask = {
   kind: 'choice',
   hub: { repo: 'baber/piqa', config: 'default', split: 'validation', exampleSplit: 'train' },
   files: ['piqa'],
+  labelsFile: 'piqa-labels.lst',
   source: 'Bisk et al. 2020',
   parse(row) {
     const solutions = [textField(row, 'sol1'), textField(row, 'sol2')]

@@ -2,6 +2,7 @@
  * Tasks that go on with a text: HellaSwag, WinoGrande and LAMBADA.
  */
 import { FormatError } from '../../errors.ts'
+import { hellaswagRows } from '../dataset-text.ts'
 import {
   choiceItem,
   type EvalTask,
@@ -26,6 +27,7 @@ export const hellaSwag: EvalTask = {
     exampleSplit: 'train',
   },
   files: ['hellaswag'],
+  textRows: hellaswagRows,
   source: 'Zellers et al. 2019',
   parse(row) {
     const endings = textsField(row, 'endings')

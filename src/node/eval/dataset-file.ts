@@ -5,22 +5,21 @@
 import { readFile, stat } from 'node:fs/promises'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { hellaswagRows, jsonlRows, wikitextRows } from '../../eval/dataset-text.ts'
-import type { DatasetRow } from '../../eval/task.ts'
+import { jsonlRows } from '../../eval/dataset-text.ts'
+import type { DatasetRow, EvalTask } from '../../eval/task.ts'
 
 /** Ten times the largest set there is, HellaSwag's training split. */
 const MAX_FILE_BYTES = 512 << 20
 const MAX_TEXT_BYTES = 512 << 20
 const MAX_ROWS = 5_000_000
 
-/** Endings that a dataset's file may have, in the order they are looked for. */
-export const DATASET_ENDINGS = ['.jsonl', '.parquet', '.txt.bz2', '.txt', '.raw'] as const
+/** Endings that a task's file may have, in the order they are looked for. */
+export function datasetEndings({ textRows }: EvalTask): readonly string[] {
+  return ['.jsonl', '.parquet', ...(textRows === undefined ? [] : ['.txt.bz2', '.txt', '.raw'])]
+}
 
-/**
- * @param taskName tells plain texts apart
- * @throws FormatError if the file is damaged, too large, or of another form
- */
-export async function readDatasetFile(path: string, taskName: string): Promise<DatasetRow[]> {
+/** @throws FormatError if the file is damaged, too large, or of another form */
+export async function readDatasetFile(path: string, task: EvalTask): Promise<DatasetRow[]> {
   const { size } = await stat(path)
   if (size > MAX_FILE_BYTES) {
     throw new FormatError(
@@ -31,8 +30,7 @@ export async function readDatasetFile(path: string, taskName: string): Promise<D
   if (path.endsWith('.parquet')) return readParquet(path)
   const bytes = await readFile(path)
   const text = path.endsWith('.bz2') ? await unpacked(bytes, path) : bytes.toString('utf8')
-  if (path.endsWith('.jsonl')) return jsonlRows(text, path)
-  return taskName === 'wikitext' ? wikitextRows(text) : hellaswagRows(text, path)
+  return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.textRows?.(text, path) ?? [])
 }
 
 async function readParquet(path: string): Promise<DatasetRow[]> {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { FormatError, UsageError } from '../../errors.ts'
 import type { LoadedTask } from '../../eval/evaluate.ts'
 import type { DatasetRow, EvalTask, HubDataset, TaskItem } from '../../eval/task.ts'
-import { DATASET_ENDINGS, readDatasetFile } from './dataset-file.ts'
+import { datasetEndings, readDatasetFile } from './dataset-file.ts'
 import type { DatasetChoice } from './dataset-name.ts'
 
 /** Fetches one file of a dataset's repository, or finds it in the cache. */
@@ -39,9 +39,8 @@ export async function loadTask(task: EvalTask, options: DatasetOptions): Promise
   const { dataDir } = options
   if (dataDir !== undefined) {
     const path = await findFile(dataDir, task)
-    const rows = await readDatasetFile(path, task.name)
-    const labelled = task.name === 'piqa' ? await withLabels(rows, dataDir) : rows
-    return { task, items: itemsOf(task, labelled, path) }
+    const rows = await withLabels(task, await readDatasetFile(path, task), dataDir)
+    return { task, items: itemsOf(task, rows, path) }
   }
   const hub: HubDataset = { ...task.hub, ...options.dataset }
   const items = await hubItems(task, hub, hub.split, options)
@@ -57,11 +56,11 @@ async function hubItems(
 ): Promise<TaskItem[]> {
   // All of these splits are small enough for one file.
   const path = await fetchFile(repo, PARQUET_BRANCH, `${config}/${split}/0000.parquet`, signal)
-  return itemsOf(task, await readDatasetFile(path, task.name), path)
+  return itemsOf(task, await readDatasetFile(path, task), path)
 }
 
 async function findFile(folder: string, task: EvalTask): Promise<string> {
-  const names = task.files.flatMap((name) => DATASET_ENDINGS.map((ending) => name + ending))
+  const names = task.files.flatMap((name) => datasetEndings(task).map((ending) => name + ending))
   for (const name of names) {
     const path = join(folder, name)
     const found = await stat(path).catch(() => undefined)
@@ -73,10 +72,13 @@ async function findFile(folder: string, task: EvalTask): Promise<string> {
   )
 }
 
-/** PIQA keeps its labels in a file of their own, one a line. */
-async function withLabels(rows: readonly DatasetRow[], folder: string): Promise<DatasetRow[]> {
-  if (rows.every((row) => 'label' in row)) return [...rows]
-  const path = join(folder, 'piqa-labels.lst')
+async function withLabels(
+  { labelsFile }: EvalTask,
+  rows: readonly DatasetRow[],
+  folder: string,
+): Promise<readonly DatasetRow[]> {
+  if (labelsFile === undefined || rows.every((row) => 'label' in row)) return rows
+  const path = join(folder, labelsFile)
   const labels = (await readFile(path, 'utf8')).trim().split(/\s+/)
   if (labels.length !== rows.length) {
     throw new FormatError(

@@ -1,18 +1,20 @@
 /**
- * What an evaluation's results depend on, in one text: the model's file, the precisions and the
- * settings. Journals are kept by it. Backends, threads and instruction sets give the same bits and do
- * not count.
+ * What an evaluation's results depend on, in one text: the model's file, the backend, the precisions and
+ * the settings. Journals are kept by it. Threads give the same bits everywhere, and instruction sets do
+ * within a backend: they do not count.
  */
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { EvalSettings } from '../../eval/evaluate.ts'
+import { cacheFolder } from '../files/folders.ts'
 import { resolveModel } from '../resolve-model.ts'
 import type { DatasetChoice } from './dataset-name.ts'
 
 export interface EvaluationFacts {
   readonly settings: EvalSettings
+  /** The name of the one that runs. */
+  readonly backend: string
   readonly head?: string | undefined
   readonly kv?: string | undefined
   readonly dataDir?: string | undefined
@@ -22,7 +24,7 @@ export interface EvaluationFacts {
 /** @throws ModelNotFoundError */
 export async function evaluationIdentity(
   source: string | undefined,
-  { settings, head, kv, dataDir, datasets }: EvaluationFacts,
+  { settings, backend, head, kv, dataDir, datasets }: EvaluationFacts,
 ): Promise<string> {
   const path = resolve(await resolveModel(source))
   const found = await stat(path)
@@ -35,12 +37,11 @@ export async function evaluationIdentity(
   )
   const data = dataDir === undefined ? (datasets ?? 'hub') : resolve(dataDir)
   return createHash('sha256')
-    .update(JSON.stringify([files, settings, head ?? 'auto', kv ?? 'f16', data]))
+    .update(JSON.stringify([files, settings, backend, head ?? 'auto', kv ?? 'f16', data]))
     .digest('hex')
 }
 
-/** Where the journal of an evaluation is kept if nobody says. */
+/** Where the journal of an evaluation is kept if nobody says: "eval" in the folder of caches. */
 export function defaultJournalPath(identity: string): string {
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
-  return join(cache, 'bitnet', 'eval', `${identity.slice(0, 32)}.jsonl`)
+  return join(cacheFolder(), 'eval', `${identity.slice(0, 32)}.jsonl`)
 }

@@ -149,7 +149,8 @@ async function takeAway(path: string, held: HeldLock): Promise<void> {
   await rm(aside, { force: true })
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is a process of this number. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

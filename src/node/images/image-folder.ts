@@ -3,9 +3,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { isAlive } from '../files/file-lock.ts'
+import { cacheFolder } from '../files/folders.ts'
 import { freeBytes } from '../files/free-space.ts'
 import {
   decodeManifest,
@@ -34,21 +35,9 @@ export interface ImageEntry {
   readonly settings?: string
 }
 
-/**
- * BITNET_CACHE, else the system's place for caches: XDG_CACHE_HOME/bitnet-ts or ~/.cache/bitnet-ts,
- * ~/Library/Caches/bitnet-ts, %LOCALAPPDATA%\bitnet-ts. Images lie in "images" there.
- */
+/** "images" in the folder of caches. */
 export function imageFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env['BITNET_CACHE'] || systemCache(env), 'images')
-}
-
-function systemCache(env: NodeJS.ProcessEnv): string {
-  if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'bitnet-ts')
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'bitnet-ts')
-  if (process.platform === 'win32') {
-    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'bitnet-ts')
-  }
-  return join(homedir(), '.cache', 'bitnet-ts')
+  return join(cacheFolder(env), 'images')
 }
 
 /** BITNET_IMAGE_LIMIT, in GB. */
@@ -153,19 +142,9 @@ export async function isBeingWritten(folder: string, name: string): Promise<bool
   const start = join(folder, name + PARTIAL_MARK)
   for (const { path, ageMs } of await partials(folder)) {
     if (!path.startsWith(start) || ageMs >= ABANDONED_MS) continue
-    if (isRunning(Number.parseInt(path.slice(start.length), 10))) return true
+    if (isAlive(Number.parseInt(path.slice(start.length), 10))) return true
   }
   return false
-}
-
-function isRunning(processId: number): boolean {
-  try {
-    process.kill(processId, 0)
-    return true
-  } catch (error) {
-    // It runs if only the right to signal it is missing.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }
 
 async function removePartials(folder: string, olderThanMs: number): Promise<number> {

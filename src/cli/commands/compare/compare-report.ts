@@ -5,7 +5,7 @@ import type { ComparedGroup, ContenderResult } from '../../../compare/compare.ts
 import type { ReportTable } from '../../../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import type { SpeculationGain } from '../../../compare/speculation.ts'
-import type { ShapeComparison } from '../../../node/compare-shapes.ts'
+import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
 import type { HostFacts } from '../../console/host-facts.ts'
 import {
   formatBytes,

@@ -2,7 +2,7 @@
  * `bitnet convert --verify`: whether two files hold the same model.
  */
 import type { ModelComparison } from '../../../convert/index.ts'
-import { compareFiles } from '../../../node/files/compare-files.ts'
+import { compareFiles } from '../../../node/convert/compare-files.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
 import { formatCount } from '../../console/quantities.ts'
 import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'

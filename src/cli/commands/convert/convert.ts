@@ -4,7 +4,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { UsageError } from '../../../errors.ts'
-import { type ConversionOptions, convertFile } from '../../../node/files/convert-file.ts'
+import { type ConversionOptions, convertFile } from '../../../node/convert/convert-file.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
 import { formatBytes } from '../../console/quantities.ts'
 import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'

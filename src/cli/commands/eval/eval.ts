@@ -110,7 +110,7 @@ export async function runEval(flags: EvalFlags, surroundings: Surroundings): Pro
     }
     const { head, kv, dataDir, dataset: datasets } = flags
     const identity = await evaluationIdentity(flags.model, {
-      ...{ settings, head, kv, dataDir, datasets },
+      ...{ settings, backend: model.backend.name, head, kv, dataDir, datasets },
     })
     const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
     const journal = path === false ? undefined : await openJournal(path, identity)

@@ -5,8 +5,8 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteSink } from '../../formats/byte-sink.ts'
-import { openFileSink } from './file-sink.ts'
-import { requireFreeSpace } from './free-space.ts'
+import { openFileSink } from '../files/file-sink.ts'
+import { requireFreeSpace } from '../files/free-space.ts'
 
 interface CheckpointFolder {
   reserve(bytes: number): Promise<void>

@@ -13,9 +13,9 @@ import {
 } from '../../convert/index.ts'
 import { UsageError } from '../../errors.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
+import { openFileSink } from '../files/file-sink.ts'
 import { openModelFile } from '../open-model.ts'
 import { openCheckpointFolder } from './checkpoint-folder.ts'
-import { openFileSink } from './file-sink.ts'
 
 /** Of both targets; what the other one takes is refused. */
 export type ConversionOptions = Omit<GgufConversionOptions, 'embedding'> &

@@ -2,10 +2,10 @@
  * Comparisons of precisions as a library call: what `bitnet compare` does without models.
  */
 import { freemem } from 'node:os'
-import { openBackend } from '../backends/select.ts'
-import { type ComparedGroup, compareColumns, type ShapeOptions } from '../compare/compare.ts'
-import type { LoadOptions } from '../generate/language-model.ts'
-import { type EnergyMeter, type EnergySource, openEnergyMeter } from './energy/energy-meter.ts'
+import { openBackend } from '../../backends/select.ts'
+import { type ComparedGroup, compareColumns, type ShapeOptions } from '../../compare/compare.ts'
+import type { LoadOptions } from '../../generate/language-model.ts'
+import { type EnergyMeter, type EnergySource, openEnergyMeter } from '../energy/energy-meter.ts'
 
 /** Of the memory that is free: the rest is for activations, and for whoever else works here. */
 const MEMORY_SHARE = 0.75

@@ -1,0 +1,29 @@
+/**
+ * Which journal an evaluation finds again.
+ */
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, expect, test, vi } from 'vitest'
+import { DEFAULT_EVAL_SETTINGS } from '../../eval/evaluate.ts'
+import { imageFolder } from '../images/image-folder.ts'
+import { defaultJournalPath, evaluationIdentity } from './evaluation-identity.ts'
+
+const ANY_FILE = fileURLToPath(import.meta.url)
+
+afterEach(() => vi.unstubAllEnvs())
+
+test('journals lie beside packed images, wherever those are', () => {
+  vi.stubEnv('BITNET_CACHE', 'some/where')
+  expect(defaultJournalPath('abc')).toBe(join('some', 'where', 'eval', 'abc.jsonl'))
+  vi.stubEnv('BITNET_CACHE', '')
+  expect(dirname(dirname(defaultJournalPath('abc')))).toBe(dirname(imageFolder()))
+})
+
+test('results of two backends, or of two precisions, are not mixed', async () => {
+  const identity = (facts: { backend: string; kv?: string }) =>
+    evaluationIdentity(ANY_FILE, { settings: DEFAULT_EVAL_SETTINGS, ...facts })
+  const native = await identity({ backend: 'native' })
+  expect(await identity({ backend: 'native', kv: 'f16' })).toBe(native)
+  expect(await identity({ backend: 'wasm' })).not.toBe(native)
+  expect(await identity({ backend: 'native', kv: 'int8' })).not.toBe(native)
+})
