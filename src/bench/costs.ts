@@ -4,13 +4,8 @@
  */
 import type { DenseMatrix } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import {
-  type DecoderWeights,
-  EXACT_STRIPES,
-  type LayerWeights,
-  type LinearWeights,
-  matricesOf,
-} from '../model/forward.ts'
+import { type DecoderWeights, EXACT_STRIPES, type LinearWeights } from '../model/forward.ts'
+import { normsOf, stacksOf } from '../model/layers.ts'
 import { TILE } from '../ternary/index.ts'
 
 export interface ModelCosts {
@@ -41,14 +36,15 @@ export function costsOf(
   weights: DecoderWeights,
   cacheBytesPerToken: number,
 ): ModelCosts {
-  const matrices = weights.layers.flatMap(matricesOf)
+  const matrices = weights.layers.flatMap(stacksOf)
   const ternary = matrices.filter(({ kind }) => kind === 'ternary')
   const dense = matrices.filter(({ kind }) => kind === 'dense')
   const int8 = dense.filter(({ matrix }) => 'type' in matrix && matrix.type === 'int8')
+  const norms = [weights.finalNorm, ...weights.layers.flatMap((layer) => normsOf(layer))]
   const { nLayers, nHeads, headDim } = config
   return {
     ternaryBytes: sum(ternary, bytesOf),
-    denseBytes: sum(dense, bytesOf) + sum(weights.layers, normBytes) + weights.finalNorm.byteLength,
+    denseBytes: sum(dense, bytesOf) + sum(norms, ({ byteLength }) => byteLength),
     headBytes: denseBytes(weights.head),
     cacheBytesPerToken,
     ternaryMacs: sum(ternary, macsOf),
@@ -82,22 +78,6 @@ export function denseBytes({ type, rows, cols, data, scales }: DenseSize): numbe
   // The plane of the high nibbles, and both planes of the rows that are computed again.
   const exactRows = Math.min(rows, EXACT_STRIPES * TILE)
   return data.byteLength / 2 + exactRows * cols + scaleBytes
-}
-
-function normBytes(layer: LayerWeights): number {
-  const inputs = [...(layer.qkvInputs ?? []), ...(layer.gateUpInputs ?? [])]
-  const norms = [
-    layer.attentionNorm,
-    ...inputs.map(({ norm }) => norm),
-    layer.headNorms?.query,
-    layer.headNorms?.key,
-    layer.attentionSubNorm,
-    layer.attentionPostNorm,
-    layer.ffnNorm,
-    layer.ffnSubNorm,
-    layer.ffnPostNorm,
-  ]
-  return sum(norms, (norm) => norm?.byteLength ?? 0)
 }
 
 function bytesOf(weights: LinearWeights): number {

@@ -5,6 +5,7 @@
  * the width and the vocabulary of the others, so that one kind of model is compared over all sizes.
  */
 import { UsageError } from '../errors.ts'
+import { matricesOf, STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
 
 export interface ModelShape {
   /** The model as its publishers call it. */
@@ -149,19 +150,16 @@ export function shapeName(name: string): ShapeName {
 
 /** One of the products of a layer; q, k and v are one matrix, gate and up another. */
 export interface ProductShape {
-  readonly name: 'qkv' | 'output' | 'gate and up' | 'down'
+  readonly name: (typeof STACK_TITLES)[Stack]
   readonly rows: number
   readonly cols: number
 }
 
 export function layerProducts(shape: ModelShape): readonly ProductShape[] {
-  const { dim, ffnDim, nHeads, nKvHeads, headDim } = shape
-  return [
-    { name: 'qkv', rows: (nHeads + 2 * nKvHeads) * headDim, cols: dim },
-    { name: 'output', rows: dim, cols: nHeads * headDim },
-    { name: 'gate and up', rows: 2 * ffnDim, cols: dim },
-    { name: 'down', rows: dim, cols: ffnDim },
-  ]
+  return STACKS.map((stack) => ({
+    name: STACK_TITLES[stack],
+    ...stackShape(matricesOf(shape, stack)),
+  }))
 }
 
 /** Weights in the ternary products of all layers. */

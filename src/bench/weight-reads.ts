@@ -5,7 +5,8 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import { ListBackend } from '../backends/list-backend.ts'
-import { type DecoderWeights, matricesOf } from '../model/forward.ts'
+import type { DecoderWeights } from '../model/forward.ts'
+import { stacksOf } from '../model/layers.ts'
 import { READ_PIECE, VECTOR_BYTES } from './machine-limits.ts'
 
 /** Fewer bytes may stay in the processor's caches, whose speed is not the memory's. */
@@ -36,7 +37,7 @@ export function openWeightReader(
 ): WeightReader | undefined {
   if (!(backend instanceof ListBackend)) return undefined
   const parts = weights.layers
-    .flatMap(matricesOf)
+    .flatMap(stacksOf)
     .map(({ matrix: { data } }) => ({ data, pieces: Math.floor(data.byteLength / READ_PIECE) }))
     .filter(({ pieces }) => pieces > 0)
   const bytes = parts.reduce((sum, { pieces }) => sum + pieces * READ_PIECE, 0)

@@ -8,15 +8,13 @@ import { costsOf, type ModelCosts } from '../bench/costs.ts'
 import type { ModelShape } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
 import type { CacheType, DenseType, TernaryPacking } from '../kernels/commands.ts'
-import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../kernels/operands.ts'
-import { type DeviceBuffer, WholeBuffer } from '../kernels/slice.ts'
 import { cacheBytesPerToken } from '../model/cache/kv-cache.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import type { DecoderWeights, LinearWeights } from '../model/forward.ts'
+import type { DecoderWeights } from '../model/forward.ts'
+import { partsOf } from '../model/layers.ts'
 import type { HeadType } from '../model/weights/dense-weights.ts'
-import type { ProjectionType } from '../model/weights/random-weights.ts'
-import { padToTile } from '../ternary/index.ts'
+import { chosenForms, type ProjectionType } from '../model/weights/random-weights.ts'
+import { plannedWeights, weightBytes } from '../model/weights/weight-memory.ts'
 
 export const COLUMNS = ['fp16', 'int8', 'b1.58', 'b1'] as const
 export type ColumnName = (typeof COLUMNS)[number]
@@ -51,12 +49,12 @@ export interface Column {
   readonly table: DenseType
   readonly packing: TernaryPacking
   readonly kv: CacheType
-  readonly memory: WeightMemory
+  readonly memory: MemoryShares
   readonly costs: ModelCosts
 }
 
-/** Bytes of a model, as they lie in memory. */
-export interface WeightMemory {
+/** Bytes of a model, as they lie in memory, of its layers and of the rest apart. */
+export interface MemoryShares {
   /** Projections and norms: what the papers count as the model without embeddings. */
   readonly layerBytes: number
   /** Embedding and head. */
@@ -88,64 +86,18 @@ export function planColumn(
     tiedHead: false,
     linear: isBitNet ? 'ternary' : 'dense',
   }
-  const weights = plannedWeights(config, projections, table, packing)
+  const held = { projections, table, packing }
+  const weights = plannedWeights(partsOf(config), chosenForms(held))
   const costs = costsOf(config, weights, cacheBytesPerToken(config, kv))
-  const memory = weightMemory(costs, weights)
-  return { name, config, projections, table, packing, kv, memory, costs }
+  return { name, config, ...held, kv, memory: memoryShares(costs, weights), costs }
 }
 
-export function weightMemory(costs: ModelCosts, { embedding, head }: DecoderWeights): WeightMemory {
-  const bytesOf = ({ data, scales }: DecoderWeights['head']) =>
-    data.byteLength + (scales?.byteLength ?? 0)
+export function memoryShares(costs: ModelCosts, weights: DecoderWeights): MemoryShares {
   return {
     layerBytes: costs.ternaryBytes + costs.denseBytes,
-    tableBytes: bytesOf(head) + (embedding === head ? 0 : bytesOf(embedding)),
+    tableBytes: weightBytes(weights).tableBytes,
     cacheBytesPerToken: costs.cacheBytesPerToken,
   }
-}
-
-/** Weights with the sizes of real ones and no memory behind them. */
-function plannedWeights(
-  config: ModelConfig,
-  projections: ProjectionType,
-  table: DenseType,
-  packing: TernaryPacking,
-): DecoderWeights {
-  const { dim, nHeads, nKvHeads, headDim, ffnDim, nLayers, vocabSize, subNorms } = config
-  const floats = (length: number): DeviceBuffer => planned(length * 4)
-  const dense = (type: DenseType, rows: number, cols: number) => {
-    const scales = hasRowScales(type) ? floats(padToTile(rows)) : undefined
-    return { type, rows, cols, data: planned(denseByteLength(type, rows, cols)), scales }
-  }
-  const linear = (rows: number, cols: number): LinearWeights => {
-    if (projections !== 'ternary' && projections !== 'binary') {
-      return { kind: 'dense', matrix: dense(projections, rows, cols) }
-    }
-    const shape = { packing, rows, cols }
-    const data = planned(ternaryByteLength(shape))
-    return { kind: 'ternary', matrix: { ...shape, data, scales: floats(padToTile(rows)) } }
-  }
-  const mixedDim = nHeads * headDim
-  const layer = {
-    attentionNorm: floats(dim),
-    qkv: linear((nHeads + 2 * nKvHeads) * headDim, dim),
-    attentionSubNorm: subNorms ? floats(mixedDim) : undefined,
-    output: linear(dim, mixedDim),
-    ffnNorm: floats(dim),
-    gateUp: linear(2 * ffnDim, dim),
-    ffnSubNorm: subNorms ? floats(ffnDim) : undefined,
-    down: linear(dim, ffnDim),
-  }
-  return {
-    embedding: dense(table, vocabSize, dim),
-    layers: Array.from({ length: nLayers }, () => layer),
-    finalNorm: floats(dim),
-    head: dense(table, vocabSize, dim),
-  }
-}
-
-function planned(byteLength: number): DeviceBuffer {
-  return new WholeBuffer('planned', byteLength)
 }
 
 /** Bytes of the head that a decoded token reads, of all that it reads without a cache. */

@@ -8,7 +8,7 @@ import type { ModelShape } from '../bench/shapes.ts'
 import { shapeNamed } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
-import { COLUMNS, columnNamed, planColumn, weightMemory } from './columns.ts'
+import { COLUMNS, columnNamed, memoryShares, planColumn } from './columns.ts'
 import { compareContenders } from './compare.ts'
 import { columnContender } from './contender.ts'
 import { largestBatch, neededBytes } from './measure.ts'
@@ -38,7 +38,7 @@ describe('a column', () => {
     const column = planColumn(name, TINY, 9, OPTIONS)
     const weights = await randomWeights(backend, column.config, column)
     expect(costsOf(column.config, weights, column.memory.cacheBytesPerToken)).toEqual(column.costs)
-    expect(weightMemory(column.costs, weights)).toEqual(column.memory)
+    expect(memoryShares(column.costs, weights)).toEqual(column.memory)
     expect(weights.byteLength).toBe(column.memory.layerBytes + column.memory.tableBytes)
     weights.dispose()
     expect(backend.allocatedBytes).toBe(0)

@@ -12,7 +12,7 @@ import type { TaskMetrics } from '../eval/metrics.ts'
 import type { CacheType, TernaryPacking } from '../kernels/commands.ts'
 import type { HeadType } from '../model/weights/dense-weights.ts'
 import { choosePacking } from '../model/weights/ternary-packing.ts'
-import { type ColumnName, headShare, planColumn, type WeightMemory } from './columns.ts'
+import { type ColumnName, headShare, type MemoryShares, planColumn } from './columns.ts'
 import { type Contender, columnContender, type RunningContender } from './contender.ts'
 import {
   type Latency,
@@ -28,7 +28,7 @@ import type { SpeculationGain } from './speculation.ts'
 /** One contender's figures. */
 export interface ContenderResult {
   readonly name: string
-  readonly memory: WeightMemory
+  readonly memory: MemoryShares
   /** Bytes of keys and values for one sequence of the comparison's length. */
   readonly cacheBytes: number
   /** Of the weights that a decoded token reads, those of the head. */

@@ -5,11 +5,11 @@ import type { Backend } from '../backends/backend.ts'
 import type { ModelCosts } from '../bench/costs.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
-import type { Column, WeightMemory } from './columns.ts'
+import type { Column, MemoryShares } from './columns.ts'
 
 export interface Contender {
   readonly name: string
-  readonly memory: WeightMemory
+  readonly memory: MemoryShares
   readonly costs: ModelCosts
   open(options: OpenOptions): Promise<RunningContender>
 }

@@ -16,57 +16,22 @@ import type {
   AttentionCommand,
   Command,
   DenseMatrix,
+  HeadNorms,
   LayerCache,
   QuantizedBuffer,
-  RowRange,
   TernaryMatrix,
 } from '../kernels/commands.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
 import type { ModelConfig } from './config/config.ts'
+import { type LayerOf, matricesOf } from './layers.ts'
 
 /** A projection's weights; the kind decides how its input is prepared. */
 export type LinearWeights =
   | { readonly kind: 'ternary'; readonly matrix: TernaryMatrix }
   | { readonly kind: 'dense'; readonly matrix: DenseMatrix }
 
-export interface LayerWeights {
-  /** (dim) */
-  readonly attentionNorm: DeviceBuffer
-  /** Queries, keys and values stacked: ((nHeads + 2 nKvHeads) * headDim, dim). */
-  readonly qkv: LinearWeights
-  /** Norms of their inputs, where each has its own. */
-  readonly qkvInputs?: readonly PartInput[] | undefined
-  /** Norms of query and key heads, (headDim) each. */
-  readonly headNorms?: { readonly query: DeviceBuffer; readonly key: DeviceBuffer } | undefined
-  /** (nHeads * headDim) */
-  readonly attentionSubNorm: DeviceBuffer | undefined
-  /** (dim, nHeads * headDim) */
-  readonly output: LinearWeights
-  /** Norm of what attention adds to the stream, (dim). */
-  readonly attentionPostNorm?: DeviceBuffer | undefined
-  /** (dim) */
-  readonly ffnNorm: DeviceBuffer
-  /** Gate and up stacked: (2 ffnDim, dim). */
-  readonly gateUp: LinearWeights
-  readonly gateUpInputs?: readonly PartInput[] | undefined
-  /** (ffnDim) */
-  readonly ffnSubNorm: DeviceBuffer | undefined
-  /** (dim, ffnDim) */
-  readonly down: LinearWeights
-  /** Norm of what the feed-forward adds to the stream, (dim). */
-  readonly ffnPostNorm?: DeviceBuffer | undefined
-}
-
-/** The matrices that every pass reads, in their order. */
-export function matricesOf(layer: LayerWeights): LinearWeights[] {
-  return [layer.qkv, layer.output, layer.gateUp, layer.down]
-}
-
-/** Rows of a stacked matrix, and the norm (cols) of their input. */
-export interface PartInput {
-  readonly norm: DeviceBuffer
-  readonly part: RowRange
-}
+/** A layer's matrices, by stack, and its norms; layers.ts has their shapes. */
+export type LayerWeights = LayerOf<LinearWeights, DeviceBuffer>
 
 export interface DecoderWeights {
   /** (vocabSize, dim) */
@@ -144,14 +109,18 @@ export function forward(pass: Pass): Command[] {
   for (const [i, w] of weights.layers.entries()) {
     const cache = pass.cache[i]
     const { rotations, window } = reachOf(pass, i)
-    const headNorms = w.headNorms && { ...w.headNorms, eps: config.normEps }
+    const headNorms = headNormsOf(w, config)
     commands.push(
-      ...stacked(pass, qkv, x, w.attentionNorm, w.qkv, w.qkvInputs),
+      ...stacked(pass, w, 'qkv', w.attentionNorm, [
+        w.queryInputNorm,
+        w.keyInputNorm,
+        w.valueInputNorm,
+      ]),
       { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, headNorms },
       { op: 'attention', rows, nHeads, step, qkv, cache, out: mixed, window },
       ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
 
-      ...stacked(pass, gateUp, x, w.ffnNorm, w.gateUp, w.gateUpInputs),
+      ...stacked(pass, w, 'gateUp', w.ffnNorm, [w.gateInputNorm, w.upInputNorm]),
       { op: 'gated-activation', rows, cols: ffnDim, activation, gateUp, out: hidden },
       ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
     )
@@ -177,27 +146,35 @@ function reachOf(
   return { rotations: localRotations, window: local.window }
 }
 
+/** Norms of query and key heads, for bodies that have them. */
+function headNormsOf(w: LayerWeights, { normEps: eps }: ModelConfig): HeadNorms | undefined {
+  const { queryHeadNorm: query, keyHeadNorm: key } = w
+  return query && key && { query, key, eps }
+}
+
 /** out = W norm(x) with projections stacked in W; each on its own norm of that, where it has one. */
 function stacked(
   pass: Pass,
-  out: DeviceBuffer,
-  x: DeviceBuffer,
+  w: LayerWeights,
+  stack: 'qkv' | 'gateUp',
   norm: DeviceBuffer,
-  weights: LinearWeights,
-  inputs: readonly PartInput[] | undefined,
+  inputNorms: readonly (DeviceBuffer | undefined)[],
 ): Command[] {
-  if (inputs === undefined || weights.kind === 'dense') return linear(pass, out, x, norm, weights)
-  const { rows, activations } = pass
-  const { normed, quantized } = activations
-  const eps = pass.config.normEps
+  const { rows, activations, config } = pass
+  const { x, normed, quantized, [stack]: out } = activations
+  const weights = w[stack]
+  if (inputNorms[0] === undefined || weights.kind === 'dense') {
+    return linear(pass, out, x, norm, weights)
+  }
+  const eps = config.normEps
   const { matrix } = weights
   const cols = matrix.cols
   const product = { op: 'ternary-matmul', rows, weights: matrix, x: quantized, out } as const
   return [
     { op: 'rms-norm', rows, cols, eps, x, weight: norm, out: normed },
-    ...inputs.flatMap((input): Command[] => [
-      { op: 'quantize', rows, cols, eps, x: normed, weight: input.norm, out: quantized },
-      { ...product, accumulate: false, part: input.part },
+    ...matricesOf(config, stack).flatMap(({ first, rows: count }, i): Command[] => [
+      { op: 'quantize', rows, cols, eps, x: normed, weight: inputNorms[i], out: quantized },
+      { ...product, accumulate: false, part: { first, count } },
     ]),
   ]
 }

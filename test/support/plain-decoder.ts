@@ -9,7 +9,8 @@ import { openTernary } from '../../src/formats/ternary/index.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/kernels/float16.ts'
 import { shortFloat } from '../../src/kernels/float32.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
-import { type MatrixPart, planWeights } from '../../src/model/weights/weight-plan.ts'
+import type { Role } from '../../src/model/layers.ts'
+import { type PlannedPart, planWeights } from '../../src/model/weights/weight-plan.ts'
 import { absmaxQuantize } from '../../src/ternary/index.ts'
 import { rotated } from './plain-rotation.ts'
 
@@ -29,8 +30,8 @@ export async function plainLogits(
   ids: readonly number[],
   cacheType: 'f16' | 'f32',
 ): Promise<Float32Array> {
-  const plan = planWeights(file, config)
-  const head = await readValues((plan.head ?? plan.embedding).tensor)
+  const find = partFinder(file, config)
+  const head = await readValues((find('head') ?? find('embedding'))?.tensor)
   const vectors = await plainVectors(file, config, ids, cacheType)
   const short = shortening(cacheType)
   const logits = new Float32Array(ids.length * config.vocabSize)
@@ -48,43 +49,45 @@ export async function plainVectors(
   cacheType: 'f16' | 'f32',
 ): Promise<Float32Array[]> {
   const { dim, headDim, nHeads, nKvHeads, normEps, localAttention } = config
-  const plan = planWeights(file, config)
-  const embedding = await readValues(plan.embedding.tensor)
+  const find = partFinder(file, config)
+  const embedding = await readValues(find('embedding')?.tensor)
   const kept = cacheType === 'f16' ? (v: number) => float16ToFloat32(float32ToFloat16(v)) : f
   const short = shortening(cacheType)
-  const linear = (part: MatrixPart) => openLinear(file, config, part, short)
   const factor = f(config.embeddingFactor ?? 1)
   const stream = ids.map((id) =>
     embedding.slice(id * dim, (id + 1) * dim).map((v) => f(v * factor)),
   )
   const none = (x: Float32Array) => x
 
-  for (const [i, layer] of plan.layers.entries()) {
+  for (let i = 0; i < config.nLayers; i++) {
     const isLocal = localAttention?.layers.includes(i) ?? false
     const rotation =
       isLocal && localAttention ? { headDim, ropeTheta: localAttention.ropeTheta } : config
     const window = (isLocal ? localAttention?.window : undefined) ?? Number.POSITIVE_INFINITY
-    const [query, key, value] = await Promise.all(layer.qkv.map(linear))
-    const [gate, up] = await Promise.all(layer.gateUp.map(linear))
-    const [output, down] = [await linear(layer.output[0]), await linear(layer.down[0])]
-    const norm = async (weight: TensorInfo | undefined, shift = 0) => {
-      if (weight === undefined) return none
-      const w = (await readValues(weight)).map((v) => f(v + shift))
+    const linear = (role: Role) => openLinear(file, config, find(role, i), short)
+    const [query, key, value] = [await linear('query'), await linear('key'), await linear('value')]
+    const [gate, up] = [await linear('gate'), await linear('up')]
+    const [output, down] = [await linear('output'), await linear('down')]
+    const norm = async (role: Role, shift = 0) => {
+      const part = find(role, i)
+      if (part === undefined) return none
+      const w = (await readValues(part.tensor)).map((v) => f(v + shift))
       return (x: Float32Array) => eachHead(x, w.length, (part) => rmsNorm(part, w, normEps))
     }
     const shift = config.shiftedNorms ? 1 : 0
-    const attentionNorm = await norm(layer.attentionNorm, shift)
-    const inputs = await Promise.all((layer.qkvInputNorms ?? []).map((w) => norm(w)))
-    const [queryInput = none, keyInput = none, valueInput = none] = inputs
-    const queryHeads = await norm(layer.headNorms?.[0], shift)
-    const keyHeads = await norm(layer.headNorms?.[1], shift)
-    const attentionPostNorm = await norm(layer.attentionPostNorm, shift)
-    const ffnInputs = await Promise.all((layer.gateUpInputNorms ?? []).map((w) => norm(w)))
-    const [gateInput = none, upInput = none] = ffnInputs
-    const ffnPostNorm = await norm(layer.ffnPostNorm, shift)
-    const attentionSubNorm = await norm(layer.attentionSubNorm)
-    const ffnNorm = await norm(layer.ffnNorm, shift)
-    const ffnSubNorm = await norm(layer.ffnSubNorm)
+    const attentionNorm = await norm('attentionNorm', shift)
+    const queryInput = await norm('queryInputNorm')
+    const keyInput = await norm('keyInputNorm')
+    const valueInput = await norm('valueInputNorm')
+    const queryHeads = await norm('queryHeadNorm', shift)
+    const keyHeads = await norm('keyHeadNorm', shift)
+    const attentionPostNorm = await norm('attentionPostNorm', shift)
+    const gateInput = await norm('gateInputNorm')
+    const upInput = await norm('upInputNorm')
+    const ffnPostNorm = await norm('ffnPostNorm', shift)
+    const attentionSubNorm = await norm('attentionSubNorm')
+    const ffnNorm = await norm('ffnNorm', shift)
+    const ffnSubNorm = await norm('ffnSubNorm')
     const keys: Float32Array[] = []
     const values: Float32Array[] = []
     for (const [position, x] of stream.entries()) {
@@ -105,7 +108,8 @@ export async function plainVectors(
       add(x, ffnPostNorm(down(ffnSubNorm(hidden))))
     }
   }
-  const finalNorm = (await readValues(plan.finalNorm)).map((v) => (config.shiftedNorms ? v + 1 : v))
+  const stored = await readValues(find('finalNorm')?.tensor)
+  const finalNorm = stored.map((v) => (config.shiftedNorms ? v + 1 : v))
   return stream.map((x) => rmsNorm(x, finalNorm, normEps))
 }
 
@@ -131,7 +135,15 @@ function eachHead(
   return out
 }
 
-async function readValues(tensor: TensorInfo): Promise<Float32Array> {
+type FindPart = (role: Role, layer?: number) => PlannedPart | undefined
+
+function partFinder(file: ModelFile, config: ModelConfig): FindPart {
+  const plan = planWeights(file, config)
+  return (role, layer) => plan.find((part) => part.role === role && part.layer === layer)
+}
+
+async function readValues(tensor: TensorInfo | undefined): Promise<Float32Array> {
+  if (tensor === undefined) throw new Error('a tensor is missing')
   const values = new Float32Array(tensor.shape.reduce((a, b) => a * b, 1))
   decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
   return values
@@ -140,9 +152,11 @@ async function readValues(tensor: TensorInfo): Promise<Float32Array> {
 async function openLinear(
   file: ModelFile,
   config: ModelConfig,
-  { tensor, rows, cols }: MatrixPart,
+  part: PlannedPart | undefined,
   short: (v: number) => number,
 ): Promise<Linear> {
+  if (part?.kind !== 'linear') throw new Error('a projection is missing')
+  const { tensor, rows, cols } = part
   if (config.linear === 'dense') {
     const weights = await readValues(tensor)
     return (x) => matrixProduct(weights, x.map(short))

@@ -3,7 +3,7 @@
  * llama family whose float weights are ternary already, TriLM's above all, call themselves nothing else
  * than what dense ones do. Their weights tell.
  */
-import type { GgufFile, SafetensorsFile, TensorInfo } from '../../formats/model-file.ts'
+import type { GgufFile, SafetensorsFile } from '../../formats/model-file.ts'
 import { isTernaryAlready } from '../../formats/ternary/index.ts'
 import { planWeights } from '../weights/weight-plan.ts'
 import type { ModelConfig } from './config.ts'
@@ -18,8 +18,8 @@ import { readConfig } from './read-config.ts'
 export async function configToRun(file: GgufFile | SafetensorsFile): Promise<ModelConfig> {
   const config = readConfig(file)
   if (config.linear === 'ternary' || config.nLayers === 0) return config
-  const [{ qkv, output, gateUp, down }] = planWeights(file, config).layers
-  const parts: TensorInfo[] = [...qkv, ...output, ...gateUp, ...down].map(({ tensor }) => tensor)
-  for (const tensor of parts) if (!(await isTernaryAlready(tensor))) return config
+  for (const { kind, layer, tensor } of planWeights(file, config)) {
+    if (kind === 'linear' && layer === 0 && !(await isTernaryAlready(tensor))) return config
+  }
   return { ...config, linear: 'ternary' }
 }

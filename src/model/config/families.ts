@@ -5,7 +5,7 @@
  */
 import { describe, isObject, type JsonObject } from '../../checks.ts'
 import type { GgufFile, TensorInfo } from '../../formats/model-file.ts'
-import { layerTensorNames } from '../weights/tensor-names.ts'
+import { tensorNames } from '../layers.ts'
 import type { ModelConfig } from './config.ts'
 import { type ConfigFields, readString, refuse, unsupported } from './config-fields.ts'
 
@@ -41,9 +41,8 @@ export function huggingFaceFamily(
   modelType: string,
   tensors: TensorNames,
 ): Family {
-  const isBitnetBody = layerTensorNames('safetensors', 0, 'queryInputNorm').some((name) =>
-    tensors.has(name),
-  )
+  const ownNorms = tensorNames('safetensors', 'queryInputNorm', 0)
+  const isBitnetBody = ownNorms.some((name) => tensors.has(name))
   const quantization = fields.get('quantization_config')
   const method = isObject(quantization) ? quantization['quant_method'] : undefined
   if (isObject(quantization)) {

@@ -41,7 +41,6 @@ function load(parts: readonly MatrixPart[], type: DenseType): Promise<DenseMatri
   const loading = new WeightLoading({
     file: { ...file, close: async () => {} },
     owner: new BufferOwner(backend),
-    packing: '2bit',
     totalBytes: 1,
   })
   return loadDenseMatrix(loading, parts, type, 'matrix')

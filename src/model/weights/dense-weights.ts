@@ -15,9 +15,10 @@ import { hasRowScales } from '../../kernels/dense-matmul/layout.ts'
 import { float16ToFloat32 } from '../../kernels/float16.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { bytesOf } from '../buffer-owner.ts'
+import { stackShape } from '../layers.ts'
 import { DenseMatrixWriter } from './matrix-writer.ts'
 import { halfOrderRows } from './row-order.ts'
-import { chunkRows, type WeightLoading } from './weight-loading.ts'
+import { chunkRows, rowChunks, type WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
 /** Largest finite half. */
@@ -59,9 +60,7 @@ export async function loadDenseMatrix(
   type: DenseType,
   label: string,
 ): Promise<DenseMatrix> {
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0)
-  const cols = parts[0].cols
-  const writer = new DenseMatrixWriter(loading.owner, type, rows, cols, label)
+  const writer = new DenseMatrixWriter(loading.owner, { type, ...stackShape(parts) }, label)
   const reported: (() => void)[] = []
   for (const part of parts) {
     if (!(await appendDensePart(loading, writer, part, type))) {
@@ -94,12 +93,10 @@ async function appendDensePart(
     )
   }
   const valuesType = valuesTypeOf(tensor)
-  const step = chunkRows(rows, cols, interleavedHeadDim)
+  const most = chunkRows(rows, cols, interleavedHeadDim)
   const Values = valuesType === 'f32' ? Float32Array : Uint16Array
-  const unordered = interleavedHeadDim > 0 ? new Values(step * cols) : undefined
-  for (let row = 0; row < rows; row += step) {
-    loading.signal?.throwIfAborted()
-    const count = Math.min(step, rows - row)
+  const unordered = interleavedHeadDim > 0 ? new Values(most * cols) : undefined
+  for (const { row, count } of rowChunks(rows, cols, interleavedHeadDim, loading.signal)) {
     const bytes = await tensor.source.read(tensor.offset + row * rowBytes, count * rowBytes)
     const room = await writer.room(count, valuesType)
     const values = unordered?.subarray(0, count * cols) ?? room

@@ -4,23 +4,19 @@
  */
 import type { Backend } from '../../backends/backend.ts'
 import { FormatError } from '../../errors.ts'
-import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
+import type { ModelFile } from '../../formats/model-file.ts'
 import type { TernaryPacking } from '../../kernels/commands.ts'
 import { TILE } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
-import type { DecoderWeights, LayerWeights, LinearWeights, PartInput } from '../forward.ts'
-import {
-  type HeadType,
-  loadDenseMatrix,
-  loadVector,
-  projectionType,
-  tableType,
-} from './dense-weights.ts'
+import type { DecoderWeights } from '../forward.ts'
+import { buildWeightsInTurn } from './build-weights.ts'
+import { type HeadType, loadDenseMatrix, loadVector } from './dense-weights.ts'
 import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
 import { WeightLoading, type WeightProgress } from './weight-loading.ts'
-import { type LayerPlan, type MatrixPart, planWeights, type WeightPlan } from './weight-plan.ts'
+import { formsInFile, weightBytes } from './weight-memory.ts'
+import { type MatrixPart, planWeights } from './weight-plan.ts'
 
 export interface LoadedWeights extends DecoderWeights {
   /** Bytes in the packed ternary layout, scales included. */
@@ -50,83 +46,38 @@ export async function loadWeights(
   options: WeightOptions = {},
 ): Promise<LoadedWeights> {
   const plan = planWeights(file, config)
+  const weightCount = plan.reduce((n, p) => n + (p.kind === 'linear' ? p.rows * p.cols : 0), 0)
+  const packing = await choosePacking(backend, options.weights ?? 'auto', weightCount)
   const owner = new BufferOwner(backend)
-  const { totalBytes } = plan
+  const totalBytes = plan.reduce((sum, { tensor }) => sum + tensor.byteLength, 0)
   const { signal, onProgress } = options
-  const packing = await choosePacking(backend, options.weights ?? 'auto', ternaryWeights(plan))
-  const loading = new WeightLoading({ file, owner, packing, totalBytes, signal, onProgress })
-  const table = (part: MatrixPart, label: string) =>
-    loadDenseMatrix(loading, [part], tableType(part, options.head), label)
+  const loading = new WeightLoading({ file, owner, totalBytes, signal, onProgress })
   try {
-    const embedding = await table(plan.embedding, 'embedding')
-    const layers: LayerWeights[] = []
-    for (const [i, layer] of plan.layers.entries()) {
-      layers.push(await loadLayer(loading, config, layer, `layer ${i}`))
-    }
-    const finalNorm = await loadVector(loading, plan.finalNorm, normShift(config))
-    const head = plan.head === undefined ? embedding : await table(plan.head, 'head')
-    const ternaryBytes = layers.flatMap(matricesOf).reduce((sum, w) => sum + ternaryBytesOf(w), 0)
-    const denseBytes = owner.byteLength - ternaryBytes
-    const dispose = () => owner.dispose()
-    return { embedding, layers, finalNorm, head, ternaryBytes, denseBytes, dispose }
+    const weights = await buildWeightsInTurn(plan, formsInFile(config, options.head, packing), {
+      dense: (parts, type, label) => loadDenseMatrix(loading, parts, type, label),
+      ternary: (parts, packing, label) => {
+        if (config.inputNorms) checkStripes(parts)
+        return loadTernaryMatrix(loading, parts, packing, label)
+      },
+      norm: ({ tensor, canShift }) =>
+        loadVector(loading, tensor, canShift && config.shiftedNorms ? 1 : 0),
+    })
+    const { ternaryBytes, denseBytes } = weightBytes(weights)
+    return { ...weights, ternaryBytes, denseBytes, dispose: () => owner.dispose() }
   } catch (error) {
     await owner.disposeWhenIdle()
     throw error
   }
 }
 
-async function loadLayer(
-  loading: WeightLoading,
-  config: ModelConfig,
-  plan: LayerPlan,
-  label: string,
-): Promise<LayerWeights> {
-  const linear = async (parts: readonly MatrixPart[], name: string): Promise<LinearWeights> => {
-    const matrixLabel = `${label} ${name}`
-    if (config.linear === 'ternary') {
-      return { kind: 'ternary', matrix: await loadTernaryMatrix(loading, parts, matrixLabel) }
-    }
-    const type = projectionType(parts)
-    return { kind: 'dense', matrix: await loadDenseMatrix(loading, parts, type, matrixLabel) }
-  }
-  const { attentionSubNorm, ffnSubNorm, headNorms, attentionPostNorm, ffnPostNorm } = plan
-  /** A norm of the body, which a file may hold as what is added to 1. */
-  const norm = (tensor: TensorInfo) => loadVector(loading, tensor, normShift(config))
-  const { qkvInputNorms, gateUpInputNorms } = plan
-  return {
-    attentionNorm: await norm(plan.attentionNorm),
-    qkv: await linear(plan.qkv, 'qkv'),
-    qkvInputs: qkvInputNorms && (await loadInputs(loading, plan.qkv, qkvInputNorms)),
-    headNorms: headNorms && { query: await norm(headNorms[0]), key: await norm(headNorms[1]) },
-    attentionSubNorm: attentionSubNorm && (await loadVector(loading, attentionSubNorm)),
-    output: await linear(plan.output, 'output'),
-    attentionPostNorm: attentionPostNorm && (await norm(attentionPostNorm)),
-    ffnNorm: await norm(plan.ffnNorm),
-    gateUp: await linear(plan.gateUp, 'gate and up'),
-    gateUpInputs: gateUpInputNorms && (await loadInputs(loading, plan.gateUp, gateUpInputNorms)),
-    ffnSubNorm: ffnSubNorm && (await loadVector(loading, ffnSubNorm)),
-    down: await linear(plan.down, 'down'),
-    ffnPostNorm: ffnPostNorm && (await norm(ffnPostNorm)),
-  }
-}
-
-function normShift(config: ModelConfig): number {
-  return config.shiftedNorms ? 1 : 0
-}
-
 /**
- * The norms of stacked parts, each with the rows that it is for.
+ * Where each of stacked matrices has a norm of its own, products are of a part of their rows.
  *
  * @throws FormatError if a part begins inside a stripe of 16 rows, where no product can
  */
-async function loadInputs(
-  loading: WeightLoading,
-  parts: readonly MatrixPart[],
-  norms: readonly TensorInfo[],
-): Promise<PartInput[]> {
-  const inputs: PartInput[] = []
+function checkStripes(stack: readonly MatrixPart[]): void {
   let first = 0
-  for (const [i, { tensor, rows }] of parts.entries()) {
+  for (const { tensor, rows } of stack) {
     if (first % TILE !== 0) {
       throw new FormatError(
         `Expected the rows before "${tensor.name}" to be a multiple of ${TILE}, as its input has a ` +
@@ -134,23 +85,6 @@ async function loadInputs(
         { field: tensor.name, path: tensor.source.name },
       )
     }
-    const norm = await loadVector(loading, norms[i])
-    inputs.push({ norm, part: { first, count: rows } })
     first += rows
   }
-  return inputs
-}
-
-function ternaryWeights({ layers }: WeightPlan): number {
-  const parts = layers.flatMap((l) => [...l.qkv, ...l.output, ...l.gateUp, ...l.down])
-  return parts.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
-}
-
-function matricesOf(layer: LayerWeights): LinearWeights[] {
-  return [layer.qkv, layer.output, layer.gateUp, layer.down]
-}
-
-function ternaryBytesOf(weights: LinearWeights): number {
-  if (weights.kind !== 'ternary') return 0
-  return weights.matrix.data.byteLength + weights.matrix.scales.byteLength
 }

@@ -9,15 +9,18 @@ import type {
   CodesType,
   Command,
   DenseMatrix,
-  DenseType,
   TernaryMatrix,
   ValuesType,
 } from '../../kernels/commands.ts'
-import { denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../../kernels/operands.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { type BufferOwner, bytesOf } from '../buffer-owner.ts'
+import {
+  type DenseShape,
+  denseBuffers,
+  type TernaryShape,
+  ternaryBuffers,
+} from './matrix-buffers.ts'
 
 /** One of two buffers that take turns: one is packed while the other is filled. */
 interface Stage {
@@ -107,16 +110,10 @@ export class TernaryMatrixWriter {
   readonly #packer: RowPacker
   #rows = 0
 
-  constructor(
-    owner: BufferOwner,
-    shape: Pick<TernaryMatrix, 'packing' | 'rows' | 'cols'>,
-    label: string,
-  ) {
+  constructor(owner: BufferOwner, shape: TernaryShape, label: string) {
     this.#owner = owner
     const { rows } = shape
-    const data = owner.allocate(ternaryByteLength(shape), label, 'weights')
-    const scales = owner.allocate(padToTile(rows) * 4, `${label} scales`)
-    const out = { ...shape, data, scales }
+    const out = ternaryBuffers((...buffer) => owner.allocate(...buffer), shape, label)
     this.#matrix = out
     this.#scales = new Float32Array(padToTile(rows))
     this.#packer = new RowPacker(owner, rows, (codes, count, firstRow) => ({
@@ -165,15 +162,11 @@ export class DenseMatrixWriter {
   readonly #packer: RowPacker
   #valuesType: ValuesType = 'f32'
 
-  constructor(owner: BufferOwner, type: DenseType, rows: number, cols: number, label: string) {
+  constructor(owner: BufferOwner, shape: DenseShape, label: string) {
     this.#owner = owner
-    const data = owner.allocate(denseByteLength(type, rows, cols), label, 'weights')
-    const scales = hasRowScales(type)
-      ? owner.allocate(padToTile(rows) * 4, `${label} scales`)
-      : undefined
-    const out = { type, rows, cols, data, scales }
+    const out = denseBuffers((...buffer) => owner.allocate(...buffer), shape, label)
     this.#matrix = out
-    this.#packer = new RowPacker(owner, rows, (values, count, firstRow) => ({
+    this.#packer = new RowPacker(owner, shape.rows, (values, count, firstRow) => ({
       op: 'pack-dense',
       rows: count,
       firstRow,

@@ -6,12 +6,13 @@
 import type { Backend } from '../../backends/backend.ts'
 import type { DenseType, TernaryPacking } from '../../kernels/commands.ts'
 import { float32ToFloat16 } from '../../kernels/float16.ts'
-import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
-import type { DecoderWeights, LayerWeights, LinearWeights } from '../forward.ts'
+import type { DecoderWeights } from '../forward.ts'
+import { type Part, partsOf, stackShape } from '../layers.ts'
+import { buildWeightsInTurn, type WeightForms } from './build-weights.ts'
 import { DenseMatrixWriter, TernaryMatrixWriter } from './matrix-writer.ts'
-import { chunkRows } from './weight-loading.ts'
+import { rowChunks } from './weight-loading.ts'
 
 /** Ternary codes, binary ones (-1 and +1 in the same layout: b1), or a dense type. */
 export type ProjectionType = 'ternary' | 'binary' | DenseType
@@ -46,82 +47,60 @@ export async function randomWeights(
   config: ModelConfig,
   options: RandomWeightOptions,
 ): Promise<RandomWeights> {
-  const { dim, nHeads, nKvHeads, headDim, ffnDim, nLayers, vocabSize, subNorms } = config
   const owner = new BufferOwner(backend)
   const pools = new Pools()
-  const mixedDim = nHeads * headDim
-  const dense = (type: DenseType, rows: number, cols: number, label: string) =>
-    randomDense(owner, pools, { type, rows, cols, label, signal: options.signal })
-  const linear = async (rows: number, cols: number, label: string): Promise<LinearWeights> => {
-    const { projections } = options
-    if (projections !== 'ternary' && projections !== 'binary') {
-      return { kind: 'dense', matrix: await dense(projections, rows, cols, label) }
-    }
-    const writer = new TernaryMatrixWriter(owner, { packing: options.packing, rows, cols }, label)
-    const pool = pools.codes(projections)
-    // Codes times this keep the size of what they are multiplied with.
-    const scale = 1 / Math.sqrt(projections === 'ternary' ? (cols * 2) / 3 : cols)
-    for (let row = 0, step = chunkRows(rows, cols, 0); row < rows; row += step) {
-      options.signal?.throwIfAborted()
-      const count = Math.min(step, rows - row)
-      pool.fill(await writer.room(count))
-      writer.commit(count, scale)
-    }
-    return { kind: 'ternary', matrix: await writer.finish() }
-  }
-  const ones = (length: number): DeviceBuffer => {
-    const buffer = owner.allocate(length * 4, 'norm')
-    backend.write(buffer, 0, bytesOf(new Float32Array(length).fill(1)))
-    return buffer
-  }
+  const { projections, signal } = options
   try {
-    const embedding = await dense(options.table, vocabSize, dim, 'embedding')
-    const layers: LayerWeights[] = []
-    for (let i = 0; i < nLayers; i++) {
-      layers.push({
-        attentionNorm: ones(dim),
-        qkv: await linear((nHeads + 2 * nKvHeads) * headDim, dim, `layer ${i} qkv`),
-        attentionSubNorm: subNorms ? ones(mixedDim) : undefined,
-        output: await linear(dim, mixedDim, `layer ${i} output`),
-        ffnNorm: ones(dim),
-        gateUp: await linear(2 * ffnDim, dim, `layer ${i} gate and up`),
-        ffnSubNorm: subNorms ? ones(ffnDim) : undefined,
-        down: await linear(dim, ffnDim, `layer ${i} down`),
-      })
-      options.onLayer?.(i + 1, nLayers)
-    }
-    const finalNorm = ones(dim)
-    const head = await dense(options.table, vocabSize, dim, 'head')
-    const dispose = () => owner.dispose()
-    return { embedding, layers, finalNorm, head, byteLength: owner.byteLength, dispose }
+    const weights = await buildWeightsInTurn(
+      partsOf(config),
+      chosenForms(options),
+      {
+        async dense(parts, type, label) {
+          const { rows, cols } = stackShape(parts)
+          const writer = new DenseMatrixWriter(owner, { type, rows, cols }, label)
+          const pool = pools.halves(cols)
+          for (const { count } of rowChunks(rows, cols, 0, signal)) {
+            pool.fill(await writer.room(count, 'f16'))
+            writer.commit(count)
+          }
+          return await writer.finish()
+        },
+        async ternary(parts, packing, label) {
+          const { rows, cols } = stackShape(parts)
+          const writer = new TernaryMatrixWriter(owner, { packing, rows, cols }, label)
+          const kind = projections === 'binary' ? 'binary' : 'ternary'
+          const pool = pools.codes(kind)
+          // Codes times this keep the size of what they are multiplied with.
+          const scale = 1 / Math.sqrt(kind === 'ternary' ? (cols * 2) / 3 : cols)
+          for (const { count } of rowChunks(rows, cols, 0, signal)) {
+            pool.fill(await writer.room(count))
+            writer.commit(count, scale)
+          }
+          return await writer.finish()
+        },
+        async norm({ rows }) {
+          const buffer = owner.allocate(rows * 4, 'norm')
+          backend.write(buffer, 0, bytesOf(new Float32Array(rows).fill(1)))
+          return buffer
+        },
+      },
+      (done) => options.onLayer?.(done, config.nLayers),
+    )
+    return { ...weights, byteLength: owner.byteLength, dispose: () => owner.dispose() }
   } catch (error) {
     await owner.disposeWhenIdle()
     throw error
   }
 }
 
-interface DensePart {
-  readonly type: DenseType
-  readonly rows: number
-  readonly cols: number
-  readonly label: string
-  readonly signal: AbortSignal | undefined
-}
-
-async function randomDense(
-  owner: BufferOwner,
-  pools: Pools,
-  { type, rows, cols, label, signal }: DensePart,
-) {
-  const writer = new DenseMatrixWriter(owner, type, rows, cols, label)
-  const pool = pools.halves(cols)
-  for (let row = 0, step = chunkRows(rows, cols, 0); row < rows; row += step) {
-    signal?.throwIfAborted()
-    const count = Math.min(step, rows - row)
-    pool.fill(await writer.room(count, 'f16'))
-    writer.commit(count)
-  }
-  return await writer.finish()
+/** How options say that matrices are held, whatever numbers are in them. */
+export function chosenForms({
+  projections,
+  table,
+  packing,
+}: Pick<RandomWeightOptions, 'projections' | 'table' | 'packing'>): WeightForms<Part> {
+  const isTernary = projections === 'ternary' || projections === 'binary'
+  return { table: () => table, linear: () => (isTernary ? { packing } : projections) }
 }
 
 /** Each kind of numbers once, made when it is first wanted. */

@@ -5,21 +5,21 @@
 import { FormatError } from '../../errors.ts'
 import type { TernaryTensor } from '../../formats/model-file.ts'
 import { openTernary } from '../../formats/ternary/index.ts'
-import type { TernaryMatrix } from '../../kernels/commands.ts'
+import type { TernaryMatrix, TernaryPacking } from '../../kernels/commands.ts'
+import { stackShape } from '../layers.ts'
 import { TernaryMatrixWriter } from './matrix-writer.ts'
 import { halfOrderRows } from './row-order.ts'
-import { chunkRows, type WeightLoading } from './weight-loading.ts'
+import { chunkRows, rowChunks, type WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
 /** Loads parts that share their input as one matrix, stacked in order. */
 export async function loadTernaryMatrix(
   loading: WeightLoading,
   parts: readonly MatrixPart[],
+  packing: TernaryPacking,
   label: string,
 ): Promise<TernaryMatrix> {
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0)
-  const shape = { packing: loading.packing, rows, cols: parts[0].cols }
-  const writer = new TernaryMatrixWriter(loading.owner, shape, label)
+  const writer = new TernaryMatrixWriter(loading.owner, { packing, ...stackShape(parts) }, label)
   for (const part of parts) {
     loading.signal?.throwIfAborted()
     const tensor = await openTernary(loading.file, part.tensor, {
@@ -43,11 +43,9 @@ async function loadTernaryPart(
   part: MatrixPart,
 ): Promise<void> {
   const { rows, cols, interleavedHeadDim } = part
-  const step = chunkRows(rows, cols, interleavedHeadDim)
-  const unordered = interleavedHeadDim > 0 ? new Int8Array(step * cols) : undefined
-  for (let row = 0; row < rows; row += step) {
-    loading.signal?.throwIfAborted()
-    const count = Math.min(step, rows - row)
+  const most = chunkRows(rows, cols, interleavedHeadDim)
+  const unordered = interleavedHeadDim > 0 ? new Int8Array(most * cols) : undefined
+  for (const { row, count } of rowChunks(rows, cols, interleavedHeadDim, loading.signal)) {
     if (tensor.readI2s && !unordered) {
       const bytes = await tensor.readI2s(row, count)
       const staged = await writer.roomForI2s(count)

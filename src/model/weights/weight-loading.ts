@@ -2,7 +2,6 @@
  * What one loading of weights shares: where buffers go, how far it is, and whether to go on.
  */
 import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
-import type { TernaryPacking } from '../../kernels/commands.ts'
 import { padToTile, TILE } from '../../ternary/index.ts'
 import type { BufferOwner } from '../buffer-owner.ts'
 
@@ -20,7 +19,6 @@ const CHUNK_ELEMENTS = 1 << 23
 export class WeightLoading {
   readonly file: ModelFile
   readonly owner: BufferOwner
-  readonly packing: TernaryPacking
   readonly signal: AbortSignal | undefined
   readonly #onProgress: ((progress: WeightProgress) => void) | undefined
   readonly #totalBytes: number
@@ -29,14 +27,12 @@ export class WeightLoading {
   constructor(facts: {
     file: ModelFile
     owner: BufferOwner
-    packing: TernaryPacking
     totalBytes: number
     signal?: AbortSignal | undefined
     onProgress?: ((progress: WeightProgress) => void) | undefined
   }) {
     this.file = facts.file
     this.owner = facts.owner
-    this.packing = facts.packing
     this.signal = facts.signal
     this.#onProgress = facts.onProgress
     this.#totalBytes = facts.totalBytes
@@ -58,4 +54,22 @@ export function chunkRows(rows: number, cols: number, headDim: number): number {
   const unit = headDim > 0 ? headDim : TILE
   const wanted = Math.max(1, Math.floor(CHUNK_ELEMENTS / (cols * unit))) * unit
   return Math.min(wanted, headDim > 0 ? rows : padToTile(rows))
+}
+
+/**
+ * All rows, as many at a time as {@link chunkRows} says.
+ *
+ * @throws the signal's reason
+ */
+export function* rowChunks(
+  rows: number,
+  cols: number,
+  headDim: number,
+  signal: AbortSignal | undefined,
+): Generator<{ row: number; count: number }> {
+  const step = chunkRows(rows, cols, headDim)
+  for (let row = 0; row < rows; row += step) {
+    signal?.throwIfAborted()
+    yield { row, count: Math.min(step, rows - row) }
+  }
 }

@@ -1,20 +1,34 @@
 /**
- * The bytes that a file's weights take when they are loaded, by the shapes in its header alone.
+ * The bytes that weights take in memory: of loaded ones, and of those that would be loaded, by the shapes
+ * in a file's header alone.
  */
-import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
-import type { DenseType, TernaryPacking } from '../../kernels/commands.ts'
-import { denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../../kernels/operands.ts'
-import { padToTile } from '../../ternary/index.ts'
+import type { ModelFile } from '../../formats/model-file.ts'
+import type {
+  DenseMatrix,
+  DenseType,
+  TernaryMatrix,
+  TernaryPacking,
+} from '../../kernels/commands.ts'
+import { WholeBuffer } from '../../kernels/slice.ts'
 import type { ModelConfig } from '../config/config.ts'
+import type { DecoderWeights, LinearWeights } from '../forward.ts'
+import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'
+import { buildWeights, type WeightForms } from './build-weights.ts'
 import { type HeadType, projectionType, tableType } from './dense-weights.ts'
-import { type LayerPlan, type MatrixPart, planWeights } from './weight-plan.ts'
+import { denseBuffers, ternaryBuffers } from './matrix-buffers.ts'
+import { type PlannedPart, planWeights } from './weight-plan.ts'
 
-export interface WeightMemory {
+/** Bytes of weights in memory. */
+export interface WeightBytes {
   /** Ternary weights in their packed layout, with a scale a row. */
   readonly ternaryBytes: number
   /** Embedding, head, norms, and the projections of a dense model. */
   readonly denseBytes: number
+  /** Of the dense ones, those of embedding and head. */
+  readonly tableBytes: number
+}
+
+export interface WeightMemory extends Omit<WeightBytes, 'tableBytes'> {
   /** How embedding and head are held. */
   readonly head: DenseType
   readonly packing: TernaryPacking
@@ -34,49 +48,54 @@ export function weightMemory(
     readonly weights?: 'auto' | TernaryPacking | undefined
   } = {},
 ): WeightMemory {
-  const plan = planWeights(file, config)
   const packing = options.weights === 'base3' ? 'base3' : '2bit'
-  const head = tableType(plan.head ?? plan.embedding, options.head)
-  const tables = plan.head === undefined ? [plan.embedding] : [plan.embedding, plan.head]
-  const tableBytes = sum(tables.map((part) => denseBytes([part], tableType(part, options.head))))
-  const matrices = plan.layers.flatMap(({ qkv, output, gateUp, down }) => [
-    qkv,
-    output,
-    gateUp,
-    down,
-  ])
-  const norms = [plan.finalNorm, ...plan.layers.flatMap(normsOf)]
-  const denseRest = tableBytes + sum(norms.map(({ shape }) => 4 * shape[0]))
-  if (config.linear === 'ternary') {
-    const ternaryBytes = sum(matrices.map((parts) => ternaryBytesOf(parts, packing)))
-    return { ternaryBytes, denseBytes: denseRest, head, packing }
+  const forms = formsInFile(config, options.head, packing)
+  const weights = plannedWeights(planWeights(file, config), forms)
+  const { ternaryBytes, denseBytes } = weightBytes(weights)
+  return { ternaryBytes, denseBytes, head: weights.head.type, packing }
+}
+
+/** How the weights of a file are held; but for the packing, their types and sizes say all. */
+export function formsInFile(
+  { linear }: ModelConfig,
+  head: HeadType | undefined,
+  packing: TernaryPacking,
+): WeightForms<PlannedPart> {
+  return {
+    table: (part) => tableType(part, head),
+    linear: (stack) => (linear === 'ternary' ? { packing } : projectionType(stack)),
   }
-  const linear = sum(matrices.map((parts) => denseBytes(parts, projectionType(parts))))
-  return { ternaryBytes: 0, denseBytes: denseRest + linear, head, packing }
 }
 
-/** Parts that are stacked into one matrix pad to whole stripes together. */
-function ternaryBytesOf(parts: readonly MatrixPart[], packing: TernaryPacking): number {
-  const rows = sum(parts.map((part) => part.rows))
-  return ternaryByteLength({ packing, rows, cols: parts[0].cols }) + 4 * padToTile(rows)
+/** Weights with the sizes of real ones and no memory behind them. */
+export function plannedWeights<P extends Part>(
+  parts: readonly P[],
+  forms: WeightForms<P>,
+): DecoderWeights {
+  const planned = (byteLength: number, label: string) => new WholeBuffer(label, byteLength)
+  return buildWeights(parts, forms, {
+    dense: (stack, type, label) => denseBuffers(planned, { type, ...stackShape(stack) }, label),
+    ternary: (stack, packing, label) =>
+      ternaryBuffers(planned, { packing, ...stackShape(stack) }, label),
+    norm: ({ rows, role }) => planned(rows * 4, role),
+  })
 }
 
-function denseBytes(parts: readonly MatrixPart[], type: DenseType): number {
-  const rows = sum(parts.map((part) => part.rows))
-  return denseByteLength(type, rows, parts[0].cols) + (hasRowScales(type) ? 4 * padToTile(rows) : 0)
+/** What weights take, whether planned or loaded. */
+export function weightBytes(weights: DecoderWeights): WeightBytes {
+  const { embedding, head, layers, finalNorm } = weights
+  const linear = layers.flatMap(stacksOf)
+  const bytesOfKind = (kind: LinearWeights['kind']) =>
+    sum(linear.filter((one) => one.kind === kind).map(({ matrix }) => matrixBytes(matrix)))
+  const tableBytes = matrixBytes(embedding) + (head === embedding ? 0 : matrixBytes(head))
+  const norms = [finalNorm, ...layers.flatMap((layer) => normsOf(layer))]
+  const normBytes = sum(norms.map(({ byteLength }) => byteLength))
+  const denseBytes = tableBytes + normBytes + bytesOfKind('dense')
+  return { ternaryBytes: bytesOfKind('ternary'), denseBytes, tableBytes }
 }
 
-function normsOf(layer: LayerPlan): TensorInfo[] {
-  const { qkvInputNorms = [], headNorms = [], gateUpInputNorms = [] } = layer
-  const single = [
-    layer.attentionNorm,
-    layer.attentionSubNorm,
-    layer.attentionPostNorm,
-    layer.ffnNorm,
-    layer.ffnSubNorm,
-    layer.ffnPostNorm,
-  ].filter((norm) => norm !== undefined)
-  return [...single, ...qkvInputNorms, ...headNorms, ...gateUpInputNorms]
+function matrixBytes({ data, scales }: TernaryMatrix | DenseMatrix): number {
+  return data.byteLength + (scales?.byteLength ?? 0)
 }
 
 function sum(values: readonly number[]): number {

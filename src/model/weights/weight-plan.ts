@@ -5,14 +5,7 @@
 import { FormatError } from '../../errors.ts'
 import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../config/config.ts'
-import {
-  findTensor,
-  type LayerMatrix,
-  type LayerNorm,
-  layerTensorNames,
-  type ModelTensor,
-  modelTensorNames,
-} from './tensor-names.ts'
+import { absentNorms, type Part, partsOf, shapeOf, tensorNames } from '../layers.ts'
 
 /** One of the tensors stacked into a matrix. */
 export interface MatrixPart {
@@ -23,103 +16,59 @@ export interface MatrixPart {
   readonly interleavedHeadDim: number
 }
 
-export interface LayerPlan {
-  readonly attentionNorm: TensorInfo
-  /** Query, key, value. */
-  readonly qkv: readonly MatrixPart[]
-  /** Norms of the inputs of query, key and value; of gate and up below. */
-  readonly qkvInputNorms: readonly TensorInfo[] | undefined
-  /** Norms of query heads and of key heads. */
-  readonly headNorms: readonly [query: TensorInfo, key: TensorInfo] | undefined
-  readonly attentionSubNorm: TensorInfo | undefined
-  readonly output: readonly MatrixPart[]
-  readonly attentionPostNorm: TensorInfo | undefined
-  readonly ffnNorm: TensorInfo
-  /** Gate, up. */
-  readonly gateUp: readonly MatrixPart[]
-  readonly gateUpInputNorms: readonly TensorInfo[] | undefined
-  readonly ffnSubNorm: TensorInfo | undefined
-  readonly down: readonly MatrixPart[]
-  readonly ffnPostNorm: TensorInfo | undefined
-}
+/** A part and where a file has it. */
+export type PlannedPart = Part & Pick<MatrixPart, 'tensor' | 'interleavedHeadDim'>
 
-export interface WeightPlan {
-  readonly embedding: MatrixPart
-  readonly layers: readonly LayerPlan[]
-  readonly finalNorm: TensorInfo
-  /** Undefined where the head is tied to the embedding. */
-  readonly head: MatrixPart | undefined
-  /** Bytes of all these tensors in the file. */
-  readonly totalBytes: number
-}
-
-/** @throws FormatError naming a tensor that is missing or of another shape */
-export function planWeights(file: ModelFile, config: ModelConfig): WeightPlan {
-  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
-  const { subNorms, inputNorms, headNorms, postNorms } = config
+/** @throws FormatError naming a tensor that is missing, of another shape, or of another family */
+export function planWeights(file: ModelFile, config: ModelConfig): PlannedPart[] {
   const isInterleaved = file.format === 'gguf' && config.architecture === 'llama'
-  let totalBytes = 0
-  const find = (names: readonly string[], shape: readonly number[]): TensorInfo => {
-    const tensor = findTensor(file, names, shape)
-    totalBytes += tensor.byteLength
-    return tensor
-  }
-  const part = (
-    names: readonly string[],
-    rows: number,
-    cols: number,
-    interleavedHeadDim = 0,
-  ): MatrixPart => ({ tensor: find(names, [rows, cols]), rows, cols, interleavedHeadDim })
-  const table = (name: ModelTensor) => part(modelTensorNames(file.format, name), vocabSize, dim)
-
-  const embedding = table('embedding')
-  const layers = Array.from({ length: config.nLayers }, (_, layer): LayerPlan => {
-    const matrix = (name: LayerMatrix, rows: number, cols: number, interleaved = 0) =>
-      part(layerTensorNames(file.format, layer, name), rows, cols, interleaved)
-    const norm = (name: LayerNorm, cols: number) =>
-      find(layerTensorNames(file.format, layer, name), [cols])
-    const rotated = isInterleaved ? headDim : 0
-    return {
-      attentionNorm: norm('attentionNorm', dim),
-      qkv: [
-        matrix('query', nHeads * headDim, dim, rotated),
-        matrix('key', nKvHeads * headDim, dim, rotated),
-        matrix('value', nKvHeads * headDim, dim),
-      ],
-      qkvInputNorms: inputNorms
-        ? [norm('queryInputNorm', dim), norm('keyInputNorm', dim), norm('valueInputNorm', dim)]
-        : undefined,
-      headNorms: headNorms
-        ? [norm('queryHeadNorm', headDim), norm('keyHeadNorm', headDim)]
-        : undefined,
-      attentionSubNorm: subNorms ? norm('attentionSubNorm', nHeads * headDim) : undefined,
-      output: [matrix('output', dim, nHeads * headDim)],
-      attentionPostNorm: postNorms ? norm('attentionPostNorm', dim) : undefined,
-      ffnNorm: norm('ffnNorm', dim),
-      gateUp: [matrix('gate', ffnDim, dim), matrix('up', ffnDim, dim)],
-      gateUpInputNorms: inputNorms
-        ? [norm('gateInputNorm', dim), norm('upInputNorm', dim)]
-        : undefined,
-      ffnSubNorm: subNorms ? norm('ffnSubNorm', ffnDim) : undefined,
-      down: [matrix('down', dim, ffnDim)],
-      ffnPostNorm: postNorms ? norm('ffnPostNorm', dim) : undefined,
-    }
+  const planned = partsOf(config).map((part) => {
+    const interleavedHeadDim = isInterleaved && part.isRotated ? config.headDim : 0
+    return { ...part, tensor: findTensor(file, part), interleavedHeadDim }
   })
-  refuseOtherNorms(file, config)
-  const finalNorm = find(modelTensorNames(file.format, 'finalNorm'), [dim])
-  const head = config.tiedHead ? undefined : table('head')
-  return { embedding, layers, finalNorm, head, totalBytes }
+  refuseOtherNorms(file, config, planned)
+  return planned
+}
+
+/**
+ * Packed bytes (type U8) hold four rows in one, so their first dimension is a quarter of the part's.
+ *
+ * @throws FormatError naming the tensor if it is missing or of another shape than the configuration's
+ */
+function findTensor(file: ModelFile, part: Part): TensorInfo {
+  const names = tensorNames(file.format, part.role, part.layer)
+  const tensor = names.map((name) => file.tensors.get(name)).find((found) => found !== undefined)
+  if (tensor === undefined) {
+    throw new FormatError(
+      `Expected a tensor "${names.join('" or "')}" in ${file.name}, found none of that name among ` +
+        `${file.tensors.size}. The file is incomplete or of another family than it says.`,
+      { field: names[0], path: file.name },
+    )
+  }
+  const shape = shapeOf(part)
+  const stored = tensor.type === 'U8' ? [Math.ceil(shape[0] / 4), ...shape.slice(1)] : shape
+  const isEqual =
+    tensor.shape.length === stored.length && stored.every((n, i) => tensor.shape[i] === n)
+  if (!isEqual) {
+    throw new FormatError(
+      `Expected tensor "${tensor.name}" of ${file.name} to have shape (${stored.join(', ')}), got ` +
+        `(${tensor.shape.join(', ')}). The file disagrees with its own configuration.`,
+      { field: tensor.name, path: file.name },
+    )
+  }
+  return tensor
 }
 
 /** A norm that the configuration does not know of would silently be left out. */
-function refuseOtherNorms(file: ModelFile, config: ModelConfig): void {
-  const unknown: LayerNorm[] = []
-  if (!config.subNorms) unknown.push('attentionSubNorm', 'ffnSubNorm')
-  if (!config.inputNorms) unknown.push('queryInputNorm', 'gateInputNorm')
-  if (!config.headNorms) unknown.push('queryHeadNorm', 'keyHeadNorm')
-  if (!config.postNorms) unknown.push('ffnPostNorm')
-  const names = unknown.flatMap((norm) => layerTensorNames(file.format, 0, norm))
-  const found = names.find((name) => file.tensors.has(name))
+function refuseOtherNorms(
+  file: ModelFile,
+  config: ModelConfig,
+  planned: readonly PlannedPart[],
+): void {
+  const used = new Set(planned.map(({ tensor }) => tensor.name))
+  const found = absentNorms(config)
+    .flatMap((role) => tensorNames(file.format, role, 0))
+    .find((name) => file.tensors.has(name) && !used.has(name))
   if (found === undefined) return
   throw new FormatError(
     `Expected no tensor "${found}" in ${file.name}, as architecture "${config.architecture}" has ` +

@@ -3,7 +3,7 @@
  * for, what they get right (--tasks) and what guessing tokens ahead gains (--speculate, --draft).
  */
 import { costsOf } from '../../../bench/costs.ts'
-import { weightMemory } from '../../../compare/columns.ts'
+import { memoryShares } from '../../../compare/columns.ts'
 import {
   type ComparedGroup,
   type ContenderResult,
@@ -105,7 +105,7 @@ function loadedContender(name: string, { backend, decoder, weights }: LoadedEngi
   return {
     name,
     costs,
-    memory: weightMemory(costs, weights),
+    memory: memoryShares(costs, weights),
     // It stays in memory until all is done.
     open: () => Promise.resolve({ backend, decoder, dispose: () => {} }),
   }

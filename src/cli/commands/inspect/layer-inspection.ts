@@ -4,7 +4,7 @@
 import type { GgufFile, SafetensorsFile, TensorInfo } from '../../../formats/model-file.ts'
 import { openTernary } from '../../../formats/ternary/index.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import { type LayerMatrix, layerTensorNames } from '../../../model/weights/tensor-names.ts'
+import { partsOf, tensorNames } from '../../../model/layers.ts'
 
 export interface LayerInspection {
   readonly layer: number
@@ -22,24 +22,23 @@ export interface CountedLayers {
   readonly lossless: boolean
 }
 
-const MATRICES: readonly LayerMatrix[] = ['query', 'key', 'value', 'output', 'gate', 'up', 'down']
-
 /** Rows read at a time: a few stripes, so that buffers stay small for any number of columns. */
 const ROWS_AT_ONCE = 64
 
 /** The ternary tensors, by layer; none in a dense model. */
 export function ternaryTensors(
   file: GgufFile | SafetensorsFile,
-  { linear, nLayers }: ModelConfig,
+  config: ModelConfig,
 ): TensorInfo[][] {
-  if (linear !== 'ternary') return []
-  return Array.from({ length: nLayers }, (_, layer) =>
-    MATRICES.map((matrix) =>
-      layerTensorNames(file.format, layer, matrix)
-        .map((name) => file.tensors.get(name))
-        .find((found) => found !== undefined),
-    ).filter((tensor) => tensor !== undefined),
-  )
+  if (config.linear !== 'ternary') return []
+  const layers: TensorInfo[][] = Array.from({ length: config.nLayers }, () => [])
+  for (const { kind, role, layer } of partsOf(config)) {
+    if (kind !== 'linear' || layer === undefined) continue
+    const names = tensorNames(file.format, role, layer)
+    const found = names.map((name) => file.tensors.get(name)).find((tensor) => tensor !== undefined)
+    if (found !== undefined) layers[layer].push(found)
+  }
+  return layers
 }
 
 /**
