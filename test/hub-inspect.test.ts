@@ -6,7 +6,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type InspectFlags, runInspect } from '../src/cli/commands/inspect/inspect.ts'
+import { command, type InspectFlags } from '../src/cli/commands/inspect/inspect.ts'
 import { hasEmbeddedModel, ROOT } from './support/built-program.ts'
 import { COMMIT, FakeHub } from './support/fake-hub.ts'
 import { mockSurroundings } from './support/mock-language-model.ts'
@@ -47,7 +47,7 @@ function checkpoint(prefix = ''): Record<string, Uint8Array> {
 
 async function inspect(name: string, flags: InspectFlags = {}) {
   const surroundings = mockSurroundings({ env })
-  expect(await runInspect(name, flags, surroundings)).toBe(0)
+  expect(await command.run(flags, surroundings, name)).toBe(0)
   return surroundings.out()
 }
 
@@ -119,7 +119,7 @@ describe.skipIf(!hasEmbeddedModel())('a GGUF file (needs the embedded model)', (
   test('is not fetched from a server that knows no ranges', async () => {
     serve()
     hub.fault = () => ({ kind: 'ignore-range' })
-    const refused = runInspect('some/model', {}, mockSurroundings({ env }))
+    const refused = command.run({}, mockSurroundings({ env }), 'some/model')
     await expect(refused).rejects.toThrow(`Expected at most ${BLOCK} bytes`)
   })
 })
@@ -144,16 +144,16 @@ test('failures that pass are tried again, others told in plain words', async () 
   let faults = 0
   hub.fault = () => (faults++ === 0 ? { kind: 'status', status: 503, retryAfter: '0' } : undefined)
   expect((await inspectJson('some/checkpoint')).format).toBe('safetensors')
-  const nothing = runInspect('some/nothing', {}, mockSurroundings({ env }))
+  const nothing = command.run({}, mockSurroundings({ env }), 'some/nothing')
   await expect(nothing).rejects.toThrow('Expected a repository some/nothing')
   hub.repos.set('some/gated', { files: checkpoint(), gated: true })
-  const gated = runInspect('some/gated', {}, mockSurroundings({ env }))
+  const gated = command.run({}, mockSurroundings({ env }), 'some/gated')
   await expect(gated).rejects.toThrow(`Accept them at ${hub.endpoint}/some/gated`)
 })
 
 test('without a network the name must be in the cache', async () => {
   const offline = mockSurroundings({ env: { ...env, HF_HUB_OFFLINE: '1' } })
-  await expect(runInspect('some/model', {}, offline)).rejects.toThrow('HF_HUB_OFFLINE')
+  await expect(command.run({}, offline, 'some/model')).rejects.toThrow('HF_HUB_OFFLINE')
   expect(hub.log).toEqual([])
   expect(readdirSync(cache)).toEqual([])
 })

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { COMMANDS, type KeepExitCode } from './command-list.ts'
+import { COMMANDS } from './command-list.ts'
 import { isAbort, reportFailure } from './console/failure.ts'
 import { EXIT, type Surroundings } from './console/surroundings.ts'
 
@@ -27,17 +27,15 @@ DEBUG=1 shows where an error came from.`
 /** Runs one command line, without the program's name, and returns the exit code. */
 export async function runCli(args: readonly string[], surroundings: Surroundings): Promise<number> {
   let exitCode: number = EXIT.ok
-  const keep: KeepExitCode =
-    (run) =>
-    async (...commandArgs) => {
-      exitCode = await run(...commandArgs, surroundings)
-    }
+  const onExit = (code: number): void => {
+    exitCode = code
+  }
   const program = createProgram(surroundings)
   const wanted = wantedCommand(args)
   try {
-    for (const { name, description, define } of COMMANDS) {
-      const command = program.command(name).description(description)
-      if (name === wanted) await define(command, keep)
+    for (const [name, summary, load] of COMMANDS) {
+      const command = program.command(name).description(summary)
+      if (name === wanted) (await load()).command.addTo(command, surroundings, onExit)
     }
     await program.parseAsync([...args], { from: 'user' })
     return exitCode

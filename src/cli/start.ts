@@ -2,13 +2,13 @@
  * What `npm start` runs. With a terminal: a chat with the embedded model. Without one: a Japanese and
  * an English sample, with their speed.
  */
-import { runChat } from './commands/chat/chat.ts'
+import { type CommandContext, inContext } from './command-context.ts'
+import { command as chat } from './commands/chat/chat.ts'
 import { generateOne } from './commands/generate/generate.ts'
 import { isAbort, reportFailure } from './console/failure.ts'
 import { runInProcess } from './console/process.ts'
-import { EXIT, interruption, type Surroundings } from './console/surroundings.ts'
+import { EXIT, type Surroundings } from './console/surroundings.ts'
 import { writeLine } from './console/terminal.ts'
-import { loadFlaggedModel } from './flags/generation-flags.ts'
 
 const SAMPLES: readonly string[] = [
   'むかしむかし、あるところに、',
@@ -21,30 +21,27 @@ const SAMPLE_TOKENS = 60
 async function start(surroundings: Surroundings): Promise<number> {
   try {
     return surroundings.stdin.isTTY === true
-      ? await runChat({}, surroundings)
-      : await showSamples(surroundings)
+      ? await chat.run({}, surroundings)
+      : await inContext(surroundings, {}, showSamples)
   } catch (error) {
     if (isAbort(error)) return EXIT.interrupted
     return reportFailure(error, surroundings)
   }
 }
 
-async function showSamples(surroundings: Surroundings): Promise<number> {
-  const { stdout } = surroundings
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  try {
-    await using model = await loadFlaggedModel({}, surroundings, signal)
-    for (const prompt of SAMPLES) {
-      await writeLine(stdout, `> ${prompt}`)
-      // A fixed seed: whoever tries this twice sees the same text.
-      const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
-      const { finishReason } = await generateOne(model, prompt, options, {}, surroundings)
-      if (finishReason === 'cancelled') return EXIT.interrupted
-      await writeLine(stdout)
+async function showSamples(context: CommandContext): Promise<void> {
+  const { stdout, signal } = context
+  await using model = await context.loadModel({})
+  for (const prompt of SAMPLES) {
+    await writeLine(stdout, `> ${prompt}`)
+    // A fixed seed: whoever tries this twice sees the same text.
+    const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
+    const { finishReason } = await generateOne(model, prompt, options, context)
+    if (finishReason === 'cancelled') {
+      context.exitCode = EXIT.interrupted
+      return
     }
-    return EXIT.ok
-  } finally {
-    release()
+    await writeLine(stdout)
   }
 }
 

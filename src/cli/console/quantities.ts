@@ -32,6 +32,12 @@ export function formatPercent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)} %`
 }
 
+/** "41 % of 117.6 MB" */
+export function formatProgress(doneBytes: number, totalBytes: number): string {
+  const percent = totalBytes > 0 ? Math.floor((100 * doneBytes) / totalBytes) : 100
+  return `${percent} % of ${formatBytes(totalBytes)}`
+}
+
 /** "31.2 GB/s" */
 export function formatByteRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`

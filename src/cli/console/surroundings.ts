@@ -36,22 +36,3 @@ export interface Surroundings {
 
 /** Exit codes of the `bitnet` command. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
-
-/** An AbortSignal that the first Ctrl-C aborts; the second one then ends the process. */
-export interface Interruption extends Disposable {
-  readonly signal: AbortSignal
-  readonly abort: () => void
-}
-
-export function interruption(surroundings: Surroundings): Interruption {
-  const controller = new AbortController()
-  const release = surroundings.onInterrupt(() => {
-    release()
-    controller.abort()
-  })
-  return {
-    signal: controller.signal,
-    abort: () => controller.abort(),
-    [Symbol.dispose]: release,
-  }
-}

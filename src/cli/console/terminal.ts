@@ -4,7 +4,7 @@
  */
 import type { LoadProgress } from '../../generate/language-model.ts'
 import type { DownloadProgress } from '../../hub/download/transfer-meter.ts'
-import { formatByteRate, formatBytes } from './quantities.ts'
+import { formatByteRate, formatProgress } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 
 /** True if escape sequences may be written to `stream`: see no-color.org. */
@@ -108,10 +108,8 @@ export class StatusLine {
 
 /** For `LoadOptions.onProgress`: percent and bytes on the status line. */
 export function showLoadProgress(line: StatusLine): (progress: LoadProgress) => void {
-  return ({ loadedBytes, totalBytes }) => {
-    const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 100
-    line.show(`Loading the model: ${percent} % of ${formatBytes(totalBytes)}`)
-  }
+  return ({ loadedBytes, totalBytes }) =>
+    line.show(`Loading the model: ${formatProgress(loadedBytes, totalBytes)}`)
 }
 
 /** For `onDownload`: how much, how fast and how long yet on the status line. */
@@ -125,10 +123,9 @@ export function showDownloadProgress(line: StatusLine): (progress: DownloadProgr
       line.show(`Checking ${file}`)
       return
     }
-    const percent = totalBytes > 0 ? Math.floor((100 * doneBytes) / totalBytes) : 100
     const speed = bytesPerSecond > 0 ? `, ${formatByteRate(Math.round(bytesPerSecond))}` : ''
     const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
-    line.show(`Fetching ${file}: ${percent} % of ${formatBytes(totalBytes)}${speed}${left}`)
+    line.show(`Fetching ${file}: ${formatProgress(doneBytes, totalBytes)}${speed}${left}`)
   }
 }
 

@@ -2,14 +2,10 @@
  * Flags that several commands share: which model, what it runs on, and how tokens are drawn.
  */
 import { type Command, InvalidArgumentError } from 'commander'
-import type { LanguageModel } from '../../generate/language-model.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
 import { CACHE_TYPES } from '../../kernels/attention/layout.ts'
 import type { CacheType } from '../../kernels/commands.ts'
-import type { LoadedEngine } from '../../node/load-engine.ts'
 import type { NodeLoadOptions } from '../../node/resolve-model.ts'
-import type { Surroundings } from '../console/surroundings.ts'
-import { StatusLine, showDownloadProgress, showLoadProgress } from '../console/terminal.ts'
 import { decimalNumber, wholeNumber } from './number-options.ts'
 
 export interface ModelFlags {
@@ -89,39 +85,9 @@ export function generateOptions(flags: SamplingFlags, signal: AbortSignal): Gene
   return { ...pick(flags, SAMPLING_KEYS), signal }
 }
 
-/** Loads the model of the flags, with progress on standard error where that is a terminal. */
-export function loadFlaggedModel(
-  flags: ModelFlags,
-  surroundings: Surroundings,
-  signal: AbortSignal,
-): Promise<LanguageModel> {
-  return loadWith(surroundings.loadModel, flags, surroundings, signal)
-}
-
-/** The same for what speed tests drive. */
-export function loadFlaggedEngine(
-  flags: ModelFlags,
-  surroundings: Surroundings,
-  signal: AbortSignal,
-): Promise<LoadedEngine> {
-  return loadWith(surroundings.loadEngine, flags, surroundings, signal)
-}
-
-async function loadWith<T>(
-  load: (source: string | undefined, options: NodeLoadOptions) => Promise<T>,
-  flags: ModelFlags,
-  { stderr }: Surroundings,
-  signal: AbortSignal,
-): Promise<T> {
-  const line = new StatusLine(stderr)
-  try {
-    const onProgress = showLoadProgress(line)
-    const onDownload = showDownloadProgress(line)
-    const options = { ...pick(flags, LOAD_KEYS), onProgress, onDownload, signal }
-    return await load(flags.model, options)
-  } finally {
-    line.clear()
-  }
+/** What the flags say to `loadModel`; unset ones stay out. */
+export function loadOptions(flags: ModelFlags): NodeLoadOptions {
+  return pick(flags, LOAD_KEYS)
 }
 
 /** The named fields of `from` that are there; unset ones stay out. */

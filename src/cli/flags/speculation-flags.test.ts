@@ -5,17 +5,17 @@ import { describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
 import type { GenerateResult } from '../../generate/options.ts'
 import { batchSpeedLine, speedLine } from '../commands/bench/speed-report-file.ts'
-import { runChat } from '../commands/chat/chat.ts'
-import { runGenerate } from '../commands/generate/generate.ts'
+import { command as chat } from '../commands/chat/chat.ts'
+import { command as generate } from '../commands/generate/generate.ts'
 
 describe('--speculate', () => {
   test('reaches the model in generate and chat, and is left to the model otherwise', async () => {
     const mock = mockSurroundings({ input: 'a\n' })
-    await runGenerate({ prompt: 'a', speculate: true }, mock)
-    await runChat({ speculate: true }, mock)
+    await generate.run({ prompt: 'a', speculate: true }, mock)
+    await chat.run({ speculate: true }, mock)
     expect(mock.calls.options).toMatchObject([{ speculate: true }, { speculate: true }])
     const plain = mockSurroundings()
-    await runGenerate({ prompt: 'a' }, plain)
+    await generate.run({ prompt: 'a' }, plain)
     expect(plain.calls.options[0]).not.toHaveProperty('speculate')
     expect(plain.calls.options[0]).not.toHaveProperty('draft')
   })
@@ -24,7 +24,7 @@ describe('--speculate', () => {
 describe('--draft', () => {
   test('loads a second model on the same backend, for all answers, and frees both', async () => {
     const mock = mockSurroundings({ input: 'a\nb\n' })
-    await runChat({ model: 'large', draft: 'small', backend: 'reference' }, mock)
+    await chat.run({ model: 'large', draft: 'small', backend: 'reference' }, mock)
     expect(mock.calls.loads).toMatchObject([
       { source: 'large', options: { backend: 'reference' } },
       { source: 'small', options: { backend: 'reference' } },
@@ -41,7 +41,7 @@ describe('--draft', () => {
       loadModel: (...call: Parameters<typeof mock.loadModel>) =>
         call[0] === 'small' ? Promise.reject(new Error('no such model')) : mock.loadModel(...call),
     }
-    await expect(runGenerate({ prompt: 'a', draft: 'small' }, failing)).rejects.toThrow('no such')
+    await expect(generate.run({ prompt: 'a', draft: 'small' }, failing)).rejects.toThrow('no such')
     expect(mock.calls.disposed).toBe(1)
   })
 })

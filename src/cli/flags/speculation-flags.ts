@@ -4,13 +4,8 @@
 import type { Command } from 'commander'
 import type { LanguageModel } from '../../generate/language-model.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
-import type { Surroundings } from '../console/surroundings.ts'
-import {
-  generateOptions,
-  loadFlaggedModel,
-  type ModelFlags,
-  type SamplingFlags,
-} from './generation-flags.ts'
+import type { CommandContext } from '../command-context.ts'
+import { generateOptions, type ModelFlags, type SamplingFlags } from './generation-flags.ts'
 
 export interface SpeculationFlags {
   readonly speculate?: boolean
@@ -35,14 +30,13 @@ export interface LoadedModels extends AsyncDisposable {
 /** Loads the models of the flags; both run on the same kind of backend. */
 export async function loadModels(
   flags: ModelFlags & SamplingFlags & SpeculationFlags,
-  surroundings: Surroundings,
-  signal: AbortSignal,
+  context: CommandContext,
 ): Promise<LoadedModels> {
-  const model = await loadFlaggedModel(flags, surroundings, signal)
+  const model = await context.loadModel(flags)
   let draft: LanguageModel | undefined
   try {
     if (flags.draft !== undefined) {
-      draft = await loadFlaggedModel({ ...flags, model: flags.draft }, surroundings, signal)
+      draft = await context.loadModel({ ...flags, model: flags.draft })
     }
   } catch (error) {
     await model.dispose()

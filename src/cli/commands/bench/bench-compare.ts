@@ -4,43 +4,30 @@
 import { readFile, stat } from 'node:fs/promises'
 import { type Comparison, compareMeasurements, measurementsOf } from '../../../bench/compare.ts'
 import { FormatError, UsageError } from '../../../errors.ts'
-import { isSystemError } from '../../console/failure.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { readable } from '../../console/input.ts'
 import { formatSpread } from '../../console/quantities.ts'
-import { EXIT, type Surroundings } from '../../console/surroundings.ts'
 import { formatResults, type TableStyle } from '../../console/table.ts'
-import { writeJson, writeLine } from '../../console/terminal.ts'
 
 /** A result of a thousand tests has some hundred kilobytes. */
 const MAX_RESULT_BYTES = 16 << 20
 
-/** @returns the exit code */
 export async function compareResults(
   files: readonly string[],
-  style: TableStyle & { readonly json?: boolean },
-  { stdout }: Surroundings,
-): Promise<number> {
+  style: TableStyle,
+  context: CommandContext,
+): Promise<void> {
   if (files.length !== 2) {
     throw new UsageError(`Expected two files after --compare, got ${files.length}.`)
   }
-  const [a, b] = await Promise.all(files.map(readResult))
+  const [a, b] = await Promise.all(files.map((path) => readable(path, () => read(path))))
   const comparison = compareMeasurements(a, b)
   if (comparison.compared.length === 0) {
     throw new UsageError(
       `Expected ${files[0]} and ${files[1]} to have a test in common, but they have none.`,
     )
   }
-  if (style.json) await writeJson(stdout, { files, ...comparison })
-  else await writeLine(stdout, reportLines(comparison, files, style).join('\n'))
-  return EXIT.ok
-}
-
-async function readResult(path: string): ReturnType<typeof read> {
-  try {
-    return await read(path)
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    throw new UsageError(`Cannot read ${path}: ${error.message}.`)
-  }
+  await context.print({ files, ...comparison }, () => reportLines(comparison, files, style))
 }
 
 async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {

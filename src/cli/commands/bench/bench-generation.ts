@@ -8,22 +8,21 @@ import { type Summary, summarize } from '../../../bench/statistics.ts'
 import type { LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateResult } from '../../../generate/options.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
-import { loadFlaggedModel, type ModelFlags } from '../../flags/generation-flags.ts'
+import type { JsonFlag } from '../../define-command.ts'
+import type { ModelFlags } from '../../flags/generation-flags.ts'
 import { loadFact } from './speed-report-file.ts'
 
-export interface GenerationBenchFlags extends ModelFlags {
+export interface GenerationBenchFlags extends ModelFlags, TableStyle, JsonFlag {
   /** Unset: {@link STORY}. */
   readonly prompt?: string
   /** Unset: 50. */
   readonly maxTokens?: number
   /** Unset: 10. */
   readonly runs?: number
-  readonly json?: boolean
-  readonly markdown?: boolean
 }
 
 /** One counted run. */
@@ -63,37 +62,27 @@ export const STORY =
 const DEFAULT_TOKENS = 50
 const DEFAULT_RUNS = 10
 
-/** @returns the exit code */
 export async function benchGeneration(
   flags: GenerationBenchFlags,
-  surroundings: Surroundings,
-): Promise<number> {
+  context: CommandContext,
+): Promise<void> {
   const { runs: count = DEFAULT_RUNS } = flags
-  const { stdout, stderr } = surroundings
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  const line = new StatusLine(stderr)
-  let model: LanguageModel | undefined
-  try {
-    model = await loadFlaggedModel(flags, surroundings, signal)
-    // Writing an image would take from what is measured.
-    const image = await model.imageKept
-    const runs: Run[] = []
-    for (let i = 0; i <= count; i++) {
-      line.show(i === 0 ? 'Warming up' : `Run ${i} of ${count}`)
-      const run = await measure(model, flags, signal)
-      if (signal.aborted) return EXIT.interrupted
-      if (i > 0) runs.push(run)
+  await using model = await context.loadModel(flags)
+  const { signal, status } = context
+  // Writing an image would take from what is measured.
+  const image = await model.imageKept
+  const runs: Run[] = []
+  for (let i = 0; i <= count; i++) {
+    status.show(i === 0 ? 'Warming up' : `Run ${i} of ${count}`)
+    const run = await measure(model, flags, signal)
+    if (signal.aborted) {
+      context.exitCode = EXIT.interrupted
+      return
     }
-    line.clear()
-    const report = makeReport(model, image, flags, runs)
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, reportLines(report, flags).join('\n'))
-    return EXIT.ok
-  } finally {
-    line.clear()
-    release()
-    await model?.dispose()
+    if (i > 0) runs.push(run)
   }
+  const report = makeReport(model, image, flags, runs)
+  await context.print(report, () => reportLines(report, flags))
 }
 
 async function measure(

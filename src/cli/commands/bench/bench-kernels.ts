@@ -10,11 +10,10 @@ import { type MachineLimits, measureLimits } from '../../../bench/machine-limits
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { UsageError } from '../../../errors.ts'
 import type { TernaryPacking } from '../../../kernels/commands.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
 import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
 import type { ModelFlags } from '../../flags/generation-flags.ts'
 import { packingsOf } from '../doctor/backend-diagnosis.ts'
 
@@ -23,7 +22,6 @@ export interface KernelBenchFlags extends ModelFlags, TableStyle {
   readonly shape?: string
   /** Unset: all operations. */
   readonly only?: string
-  readonly json?: boolean
 }
 
 interface KernelReport {
@@ -41,16 +39,13 @@ interface KernelReport {
 /** Of each operation; two dozen of them take some ten seconds. */
 const BUDGET_MS = 250
 
-/** @returns the exit code */
 export async function benchKernels(
   flags: KernelBenchFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { stdout, stderr } = surroundings
+  context: CommandContext,
+): Promise<void> {
+  const { signal, status } = context
   const name = flags.shape ?? '2b-4t'
   const shape = shapeNamed(name)
-  const line = new StatusLine(stderr)
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
   const host = hostFacts()
   const { backend: asked, isa, threads } = flags
   const backend = await openBackend({ backend: asked, isa, threads })
@@ -64,14 +59,13 @@ export async function benchKernels(
         `Expected --only to be a part of an operation's name, e.g. qkv, got "${flags.only}".`,
       )
     }
-    line.show('Measuring memory and arithmetic')
+    status.show('Measuring memory and arithmetic')
     const limits = await measureLimits(backend)
     const kernels: KernelTiming[] = []
     for (const kernel of cases) {
-      line.show(`Timing ${kernel.name}`)
+      status.show(`Timing ${kernel.name}`)
       kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, signal }))
     }
-    line.clear()
     const { description } = backend
     const report: KernelReport = {
       shape: name,
@@ -82,12 +76,8 @@ export async function benchKernels(
       kernels,
       loadAverageAfter: loadavg()[0],
     }
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, reportLines(report, flags).join('\n'))
-    return EXIT.ok
+    await context.print(report, () => reportLines(report, flags))
   } finally {
-    line.clear()
-    release()
     backend.dispose()
   }
 }

@@ -18,11 +18,10 @@ import { openWeightReader } from '../../../bench/weight-reads.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { LoadedEngine } from '../../../node/load-engine.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
 import type { TableStyle } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
-import { loadFlaggedEngine, type ModelFlags } from '../../flags/generation-flags.ts'
+import type { ModelFlags } from '../../flags/generation-flags.ts'
 import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report-text.ts'
 
 export interface SpeedBenchFlags extends ModelFlags, TableStyle {
@@ -34,7 +33,6 @@ export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   readonly energy?: EnergySource
   /** Unset: 5. */
   readonly runs?: number
-  readonly json?: boolean
 }
 
 const DEFAULT_RUNS = 5
@@ -42,60 +40,44 @@ const DEFAULT_RUNS = 5
 const DEFAULT_PREFILL = [512]
 const DEFAULT_DECODE = [128]
 
-/** @returns the exit code */
-export async function benchSpeed(
-  flags: SpeedBenchFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { stdout, stderr } = surroundings
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  const line = new StatusLine(stderr)
+export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext): Promise<void> {
   const host = hostFacts()
-  let engine: LoadedEngine | undefined
-  try {
-    engine = await loadFlaggedEngine(flags, surroundings, signal)
-    const { decoder, backend } = engine
-    // Writing an image would take from what is measured.
-    const image = await engine.kept
-    const tests = plannedTests(flags)
-    checkSpeedTests(tests, decoder)
-    const runs = flags.runs ?? DEFAULT_RUNS
-    using meter = await openEnergyMeter(flags.energy ?? 'cpu')
-    const { readJoules } = meter
-    const onStep = (what: string): void => line.show(what)
-    using reader = openWeightReader(backend, engine.weights)
-    const readRate = reader?.measure
-    const options = { runs, readJoules, readRate, signal, onStep }
-    const measured = await runSpeedTests(decoder, tests, options)
-    // Before the limits are measured: their memory is not the model's.
-    const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
-    line.show('Measuring memory and arithmetic')
-    const limits = await measureLimits(backend)
-    line.clear()
-    const model = describeModel(engine, image)
-    const report: SpeedReport = {
-      ...model,
-      host,
-      runs,
-      ...(limits === undefined ? {} : { limits }),
-      tests: measured.map((test) => reportSpeedTest(test, model.costs, limits)),
-      peakMemoryBytes,
-      loadAverageAfter: loadavg()[0],
-      energy: {
-        measured: meter.counted,
-        estimates: (['45nm', '7nm'] as const).map((technology) =>
-          arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
-        ),
-      },
-    }
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describeSpeed(report, flags).join('\n'))
-    return EXIT.ok
-  } finally {
-    line.clear()
-    release()
-    await engine?.dispose()
+  await using engine = await context.loadEngine(flags)
+  const { decoder, backend } = engine
+  const { signal, status } = context
+  // Writing an image would take from what is measured.
+  const image = await engine.kept
+  const tests = plannedTests(flags)
+  checkSpeedTests(tests, decoder)
+  const runs = flags.runs ?? DEFAULT_RUNS
+  using meter = await openEnergyMeter(flags.energy ?? 'cpu')
+  const { readJoules } = meter
+  const onStep = (what: string): void => status.show(what)
+  using reader = openWeightReader(backend, engine.weights)
+  const readRate = reader?.measure
+  const options = { runs, readJoules, readRate, signal, onStep }
+  const measured = await runSpeedTests(decoder, tests, options)
+  // Before the limits are measured: their memory is not the model's.
+  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
+  status.show('Measuring memory and arithmetic')
+  const limits = await measureLimits(backend)
+  const model = describeModel(engine, image)
+  const report: SpeedReport = {
+    ...model,
+    host,
+    runs,
+    ...(limits === undefined ? {} : { limits }),
+    tests: measured.map((test) => reportSpeedTest(test, model.costs, limits)),
+    peakMemoryBytes,
+    loadAverageAfter: loadavg()[0],
+    energy: {
+      measured: meter.counted,
+      estimates: (['45nm', '7nm'] as const).map((technology) =>
+        arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
+      ),
+    },
   }
+  await context.print(report, () => describeSpeed(report, flags))
 }
 
 function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags): SpeedTest[] {

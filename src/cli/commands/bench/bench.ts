@@ -3,8 +3,8 @@
  * (bench-generation.ts); with tests it drives the engine (bench-speed.ts); with --kernels it times
  * single operations (bench-kernels.ts); with --compare it reads two results (bench-compare.ts).
  */
-import { type Command, Option } from 'commander'
-import type { Surroundings } from '../../console/surroundings.ts'
+import { Option } from 'commander'
+import { defineCommand, JSON_HELP } from '../../define-command.ts'
 import { energyFlag } from '../../flags/energy-flag.ts'
 import { addModelFlags } from '../../flags/generation-flags.ts'
 import { wholeNumber, wholeNumbers } from '../../flags/number-options.ts'
@@ -21,59 +21,43 @@ export interface BenchFlags extends GenerationBenchFlags, SpeedBenchFlags, Kerne
 const GENERATION_ONLY = ['prompt', 'maxTokens']
 const TESTS = ['prefill', 'decode', 'depth', 'batch', 'energy']
 
-export function addBenchCommand(command: Command, run: (flags: BenchFlags) => Promise<void>): void {
-  const counts = wholeNumbers({ min: 1 })
-  const test = (flag: string, text: string, parse = counts): Option =>
-    new Option(flag, text).argParser(parse).conflicts([...GENERATION_ONLY, 'kernels', 'compare'])
-  command
-    .option('-p, --prompt <text>', 'prompt of every run')
-    .option(
-      '-n, --max-tokens <count>',
-      'tokens of every run (default: 50)',
-      wholeNumber({ min: 1 }),
-    )
-    .option(
-      '--runs <count>',
-      'counted runs (default: 10, or 5 of each test)',
-      wholeNumber({ min: 1 }),
-    )
-    .addOption(test('--prefill <counts>', 'tests that prefill so many tokens, e.g. 128,512'))
-    .addOption(test('--decode <counts>', 'tests that decode so many tokens one by one'))
-    .addOption(
-      test(
-        '--depth <counts>',
-        'tokens in the cache before each test, e.g. 0,2048',
-        wholeNumbers({ min: 0 }),
-      ),
-    )
-    .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8'))
-    .addOption(energyFlag().conflicts([...GENERATION_ONLY, 'kernels', 'compare']))
-    .addOption(
-      new Option('--kernels', 'time single operations at the shapes of a model').conflicts([
-        ...GENERATION_ONLY,
-        'model',
-        'runs',
-      ]),
-    )
-    .option('--shape <name>', 'shapes of which model, with --kernels (default: 2b-4t)')
-    .option('--only <text>', 'with --kernels, operations whose name has this text')
-    .addOption(
-      new Option('--compare <files...>', 'compare two results of --json').conflicts([
-        ...GENERATION_ONLY,
-        'kernels',
-      ]),
-    )
-  addModelFlags(command)
-    .option('--markdown', 'tables for a Markdown document')
-    .addOption(
-      new Option('--json', 'print one JSON object, and nothing else, on standard output').conflicts(
-        'markdown',
-      ),
-    )
-    .addHelpText(
-      'after',
-      `
-Examples:
+export const command = defineCommand<BenchFlags>({
+  flags(command) {
+    const count = wholeNumber({ min: 1 })
+    const test = (flag: string, text: string, least = 1): Option =>
+      new Option(flag, text)
+        .argParser(wholeNumbers({ min: least }))
+        .conflicts([...GENERATION_ONLY, 'kernels', 'compare'])
+    command
+      .option('-p, --prompt <text>', 'prompt of every run')
+      .option('-n, --max-tokens <count>', 'tokens of every run (default: 50)', count)
+      .option('--runs <count>', 'counted runs (default: 10, or 5 of each test)', count)
+      .addOption(test('--prefill <counts>', 'tests that prefill so many tokens, e.g. 128,512'))
+      .addOption(test('--decode <counts>', 'tests that decode so many tokens one by one'))
+      .addOption(test('--depth <counts>', 'tokens in the cache before each test, e.g. 0,2048', 0))
+      .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8'))
+      .addOption(energyFlag().conflicts([...GENERATION_ONLY, 'kernels', 'compare']))
+      .addOption(
+        new Option('--kernels', 'time single operations at the shapes of a model').conflicts([
+          ...GENERATION_ONLY,
+          'model',
+          'runs',
+        ]),
+      )
+      .option('--shape <name>', 'shapes of which model, with --kernels (default: 2b-4t)')
+      .option('--only <text>', 'with --kernels, operations whose name has this text')
+      .addOption(
+        new Option('--compare <files...>', 'compare two results of --json').conflicts([
+          ...GENERATION_ONLY,
+          'kernels',
+        ]),
+      )
+    addModelFlags(command)
+      .option('--markdown', 'tables for a Markdown document')
+      .addOption(new Option('--json', JSON_HELP).conflicts('markdown'))
+  },
+  json: false,
+  examples: `\
   $ bitnet bench                                        the same generation ten times
   $ bitnet bench -m model.gguf --prefill 512 --decode 128
   $ bitnet bench --decode 64 --depth 0,2048 --batch 1,8 --markdown
@@ -81,15 +65,11 @@ Examples:
   $ bitnet bench --compare before.json after.json
   $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
   $ bitnet bench --kernels --only "1 token"`,
-    )
-    .action(run)
-}
-
-/** @returns the exit code */
-export function runBench(flags: BenchFlags, surroundings: Surroundings): Promise<number> {
-  if (flags.compare !== undefined) return compareResults(flags.compare, flags, surroundings)
-  if (flags.kernels) return benchKernels(flags, surroundings)
-  const asked: Readonly<Record<string, unknown>> = { ...flags }
-  if (TESTS.some((test) => asked[test] !== undefined)) return benchSpeed(flags, surroundings)
-  return benchGeneration(flags, surroundings)
-}
+  run(context, flags) {
+    if (flags.compare !== undefined) return compareResults(flags.compare, flags, context)
+    if (flags.kernels) return benchKernels(flags, context)
+    const asked: Readonly<Record<string, unknown>> = { ...flags }
+    if (TESTS.some((test) => asked[test] !== undefined)) return benchSpeed(flags, context)
+    return benchGeneration(flags, context)
+  },
+})

@@ -3,7 +3,6 @@
  * that loading made are listed and removed with it.
  */
 import { createInterface } from 'node:readline/promises'
-import type { Command } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import { formatModelName, parseModelName } from '../../../hub/model-name.ts'
 import {
@@ -15,86 +14,126 @@ import {
 } from '../../../node/hub/cache-inventory.ts'
 import { readHubSettings } from '../../../node/hub/hub-settings.ts'
 import { listImages, removeImages } from '../../../node/images/image-folder.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { formatBytes } from '../../console/quantities.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { EXIT } from '../../console/surroundings.ts'
 import { formatTable } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { defineCommand, defineGroup, type JsonFlag } from '../../define-command.ts'
 
-interface CacheFlags {
-  readonly json?: boolean
+interface RemoveFlags extends JsonFlag {
   readonly yes?: boolean
   readonly all?: boolean
   readonly images?: boolean
 }
 
-type CacheRun = (
-  action: 'list' | 'rm' | 'verify',
-  names: string[],
-  flags: CacheFlags,
-) => Promise<void>
+const list = defineCommand<JsonFlag>({
+  async run(context) {
+    const { folder, models } = await readCache(context)
+    const images = await listImages()
+    await context.print({ folder, models, images }, () => describeCache(folder, models, images))
+  },
+})
 
-const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
+const remove = defineCommand<RemoveFlags, [names: readonly string[]]>({
+  flags: (command) =>
+    command
+      .argument('[models...]', 'names as "bitnet cache list" shows them, or aliases')
+      .option('--all', 'all models')
+      .option('--images', 'all packed images of weights')
+      .option('-y, --yes', 'do not ask'),
+  async run(context, flags, names) {
+    const { folder, models: all } = await readCache(context)
+    const models = flags.all === true ? all : names.map((name) => findModel(all, name))
+    if (models.length === 0 && flags.images !== true && flags.all !== true) {
+      throw new UsageError(
+        'Expected the name of a model, --all or --images. See "bitnet cache list".',
+      )
+    }
+    const images = flags.images === true ? await listImages() : []
+    const bytes = bytesOf(models, images)
+    const removed = [
+      ...models.map(({ name }) => name),
+      ...(images.length > 0 ? [`${images.length} packed images`] : []),
+    ]
+    const what = `${removed.join(', ')} (${formatBytes(bytes)})`
+    if (removed.length > 0 && flags.yes !== true && !(await isAllowed(what, context))) {
+      context.exitCode = EXIT.failure
+      return
+    }
+    for (const model of models) await removeCached(folder, model)
+    if (flags.images === true) await removeImages()
+    await context.print({ removed, bytes }, () => [
+      `Removed ${removed.join(', ') || 'nothing'}: ${formatBytes(bytes)}.`,
+    ])
+  },
+})
 
-export function addCacheCommand(cache: Command, run: CacheRun): void {
-  cache.addHelpText(
-    'after',
-    `
-Examples:
+const verify = defineCommand<JsonFlag, [names: readonly string[]]>({
+  flags: (command) => command.argument('[models...]', 'names (default: all)'),
+  async run(context, _, names) {
+    const { models: all } = await readCache(context)
+    const models = names.length === 0 ? all : names.map((name) => findModel(all, name))
+    const { signal, status } = context
+    let done = 0
+    const onBytes = (count: number): void => {
+      done += count
+      status.show(`Hashing: ${formatBytes(done)}`)
+    }
+    const blobs: CheckedBlob[] = []
+    for (const model of models) {
+      for await (const blob of verifyCached(model, { onBytes, signal })) blobs.push(blob)
+    }
+    const wrong = blobs.filter(({ state }) => state === 'wrong')
+    if (wrong.length > 0) context.exitCode = EXIT.failure
+    await context.print({ blobs }, () => {
+      const right = blobs.filter(({ state }) => state === 'right').length
+      const advice =
+        wrong.length > 0 ? ' Remove the model with "bitnet cache rm" and fetch it again.' : ''
+      return [
+        ...wrong.map(
+          ({ model, path }) => `${model}: ${path} has another content than its name says.`,
+        ),
+        `${right} of ${blobs.length} files are right.${advice}`,
+      ]
+    })
+  },
+})
+
+export const command = defineGroup(
+  `\
   $ bitnet cache list
   $ bitnet cache rm bitnet-2b
   $ bitnet cache rm --images --yes      packed weights; loading makes them again
   $ bitnet cache verify`,
-  )
-  cache
-    .command('list')
-    .description('models, revisions and packed images in the cache')
-    .option('--json', JSON_HELP)
-    .action((flags: CacheFlags) => run('list', [], flags))
-  cache
-    .command('rm')
-    .description('remove models from the cache')
-    .argument('[models...]', 'names as "bitnet cache list" shows them, or aliases')
-    .option('--all', 'all models')
-    .option('--images', 'all packed images of weights')
-    .option('-y, --yes', 'do not ask')
-    .option('--json', JSON_HELP)
-    .action((names: string[], flags: CacheFlags) => run('rm', names, flags))
-  cache
-    .command('verify')
-    .description('hash what is in the cache again; exit code 1 if something is wrong')
-    .argument('[models...]', 'names (default: all)')
-    .option('--json', JSON_HELP)
-    .action((names: string[], flags: CacheFlags) => run('verify', names, flags))
+  [
+    ['list', 'models, revisions and packed images in the cache', list],
+    ['rm', 'remove models from the cache', remove],
+    ['verify', 'hash what is in the cache again; exit code 1 if something is wrong', verify],
+  ],
+)
+
+interface CacheContents {
+  readonly folder: string
+  readonly models: readonly CachedModel[]
 }
 
-/** @returns the exit code */
-export async function runCache(
-  action: 'list' | 'rm' | 'verify',
-  names: readonly string[],
-  flags: CacheFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { cacheFolder } = await readHubSettings(surroundings.env)
-  const models = await listCache(cacheFolder)
-  if (action === 'list') return list(cacheFolder, models, flags, surroundings)
-  const isAll = action === 'verify' ? names.length === 0 : flags.all === true
-  const chosen = isAll ? models : names.map((name) => findModel(models, name))
-  return action === 'rm'
-    ? remove(cacheFolder, chosen, flags, surroundings)
-    : verify(chosen, flags, surroundings)
+async function readCache({ env }: CommandContext): Promise<CacheContents> {
+  const { cacheFolder: folder } = await readHubSettings(env)
+  return { folder, models: await listCache(folder) }
 }
 
-async function list(
+type Image = Awaited<ReturnType<typeof listImages>>[number]
+
+function bytesOf(models: readonly CachedModel[], images: readonly Image[]): number {
+  const sizes = [...models.map(({ bytes }) => bytes), ...images.map((image) => image.byteLength)]
+  return sizes.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+function describeCache(
   folder: string,
   models: readonly CachedModel[],
-  flags: CacheFlags,
-  { stdout }: Surroundings,
-): Promise<number> {
-  const images = await listImages()
-  if (flags.json) {
-    await writeJson(stdout, { folder, models, images })
-    return EXIT.ok
-  }
+  images: readonly Image[],
+): string[] {
   const day = (date: Date): string => date.toISOString().slice(0, 10)
   const rows = models.flatMap((model) => {
     const size = formatBytes(model.bytes)
@@ -120,102 +159,29 @@ async function list(
     day(lastUsed),
     '',
   ])
-  const total = [...models.map(({ bytes }) => bytes), ...images.map(({ byteLength }) => byteLength)]
-  const lines = [
+  return [
     ...formatTable(
       ['model', 'revision', 'files', 'size', 'used', ''],
       [...rows, ...imageRows],
       [2, 3],
     ),
     '',
-    `${formatBytes(total.reduce((sum, bytes) => sum + bytes, 0))} in all. Models: ${folder}`,
+    `${formatBytes(bytesOf(models, images))} in all. Models: ${folder}`,
   ]
-  await writeLine(stdout, lines.join('\n'))
-  return EXIT.ok
 }
 
-async function remove(
-  folder: string,
-  models: readonly CachedModel[],
-  flags: CacheFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { stdout } = surroundings
-  if (models.length === 0 && flags.images !== true && flags.all !== true) {
-    throw new UsageError(
-      'Expected the name of a model, --all or --images. See "bitnet cache list".',
-    )
-  }
-  const images = flags.images === true ? await listImages() : []
-  const bytes =
-    models.reduce((sum, model) => sum + model.bytes, 0) +
-    images.reduce((sum, image) => sum + image.byteLength, 0)
-  const what = [
-    ...models.map(({ name }) => name),
-    ...(images.length > 0 ? [`${images.length} packed images`] : []),
-  ]
-  if (what.length > 0 && !(await isAllowed(what, bytes, flags, surroundings))) return EXIT.failure
-  for (const model of models) await removeCached(folder, model)
-  if (flags.images === true) await removeImages()
-  const removed = { removed: what, bytes }
-  if (flags.json) await writeJson(stdout, removed)
-  else await writeLine(stdout, `Removed ${what.join(', ') || 'nothing'}: ${formatBytes(bytes)}.`)
-  return EXIT.ok
-}
-
-async function isAllowed(
-  what: readonly string[],
-  bytes: number,
-  { yes }: CacheFlags,
-  { stdin, stderr }: Surroundings,
-): Promise<boolean> {
-  if (yes === true) return true
+/** Asks the person at the terminal. */
+async function isAllowed(what: string, { stdin, stderr }: CommandContext): Promise<boolean> {
   if (stdin.isTTY !== true) {
     throw new UsageError('Expected --yes to remove models where nobody can be asked.')
   }
   const ask = createInterface({ input: stdin, output: stderr })
   try {
-    const answer = await ask.question(`Remove ${what.join(', ')} (${formatBytes(bytes)})? [y/N] `)
+    const answer = await ask.question(`Remove ${what}? [y/N] `)
     return /^y(es)?$/i.test(answer.trim())
   } finally {
     ask.close()
   }
-}
-
-async function verify(
-  models: readonly CachedModel[],
-  flags: CacheFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { stdout, stderr } = surroundings
-  const line = new StatusLine(stderr)
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  const blobs: CheckedBlob[] = []
-  try {
-    let done = 0
-    const onBytes = (count: number): void => {
-      done += count
-      line.show(`Hashing: ${formatBytes(done)}`)
-    }
-    for (const model of models) {
-      for await (const blob of verifyCached(model, { onBytes, signal })) blobs.push(blob)
-    }
-  } finally {
-    line.clear()
-    release()
-  }
-  const wrong = blobs.filter(({ state }) => state === 'wrong')
-  if (flags.json) await writeJson(stdout, { blobs })
-  else {
-    for (const { model, path } of wrong) {
-      await writeLine(stdout, `${model}: ${path} has another content than its name says.`)
-    }
-    const right = blobs.filter(({ state }) => state === 'right').length
-    const advice =
-      wrong.length > 0 ? ' Remove the model with "bitnet cache rm" and fetch it again.' : ''
-    await writeLine(stdout, `${right} of ${blobs.length} files are right.${advice}`)
-  }
-  return wrong.length > 0 ? EXIT.failure : EXIT.ok
 }
 
 /** By the name in the list, or by an alias or another spelling of it. */

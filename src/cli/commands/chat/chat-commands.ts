@@ -48,7 +48,7 @@ export interface ChatState {
 export async function runChatCommand(
   line: string,
   state: ChatState,
-  { stdout, stderr }: Surroundings,
+  { stdout, stderr }: Pick<Surroundings, 'stdout' | 'stderr'>,
 ): Promise<void> {
   const { session, totals, texts } = state
   const [, name, argument] = /^(\S+)\s*(.*)$/su.exec(line) ?? ['', line, '']

@@ -10,7 +10,7 @@ import {
   mockSurroundings,
 } from '../../../../test/support/mock-language-model.ts'
 import { UsageError } from '../../../errors.ts'
-import { runChat } from './chat.ts'
+import { command } from './chat.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -20,7 +20,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function chat(input: string, env: Record<string, string> = {}): Promise<MockSurroundings> {
   const mock = mockSurroundings({ input, env })
-  expect(await runChat({}, mock)).toBe(0)
+  expect(await command.run({}, mock)).toBe(0)
   return mock
 }
 
@@ -42,7 +42,7 @@ describe('a conversation', () => {
 
   test('begins with the system message', async () => {
     const mock = mockSurroundings({ input: 'a\n' })
-    await runChat({ system: 'Be kind.' }, mock)
+    await command.run({ system: 'Be kind.' }, mock)
     expect(mock.calls.prompts[0]).toEqual([
       { role: 'system', content: 'Be kind.' },
       { role: 'user', content: 'a' },
@@ -124,7 +124,7 @@ test.each([
 
 test('Ctrl-C stops the answer, and leaves when there is none', async () => {
   const mock = mockSurroundings({ delay: 20 })
-  const running = runChat({}, mock)
+  const running = command.run({}, mock)
   mock.stdin.write('one two three four five six seven eight\n')
   await new Promise((wake) => setTimeout(wake, 90))
   mock.interrupt()
@@ -138,6 +138,6 @@ test('Ctrl-C stops the answer, and leaves when there is none', async () => {
 
 test('a model without a chat template is refused', async () => {
   const mock = mockSurroundings({ input: 'a\n', chatTemplate: undefined })
-  await expect(runChat({}, mock)).rejects.toThrow(UsageError)
+  await expect(command.run({}, mock)).rejects.toThrow(UsageError)
   expect(mock.calls.disposed).toBe(1)
 })

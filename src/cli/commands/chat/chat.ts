@@ -3,11 +3,11 @@
  * over a pipe every input line is a turn, and standard output holds the answers alone.
  */
 import { createInterface, type Interface } from 'node:readline'
-import type { Command } from 'commander'
 import { ContextOverflowError, UsageError } from '../../../errors.ts'
 import type { GenerateOptions } from '../../../generate/options.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
-import { dim, isOpen, writeLine, writeText } from '../../console/terminal.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { isOpen, writeLine } from '../../console/terminal.ts'
+import { defineCommand } from '../../define-command.ts'
 import {
   addModelFlags,
   addSamplingFlags,
@@ -21,6 +21,7 @@ import {
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
 import { turnSpeed } from '../bench/speed-report-file.ts'
+import { streamText } from '../generate/generate.ts'
 import { type ChatState, ChatTotals, runChatCommand } from './chat-commands.ts'
 import { chatTexts } from './chat-texts.ts'
 
@@ -30,69 +31,54 @@ export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
 
 const FAREWELLS: readonly string[] = ['quit', 'exit', '終了', '/quit', '/exit']
 
-export function addChatCommand(command: Command, run: (flags: ChatFlags) => Promise<void>): void {
-  command.option('--system <text>', 'system message that opens the conversation')
-  addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
-    .addHelpText(
-      'after',
-      `
-Examples:
+export const command = defineCommand<ChatFlags>({
+  flags(command) {
+    command.option('--system <text>', 'system message that opens the conversation')
+    addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
+  },
+  json: false,
+  examples: `\
   $ bitnet chat
   $ bitnet chat --system "Answer in one sentence." --temperature 0.5
   $ printf 'Hello!\\nquit\\n' | bitnet chat
 
 While it runs: /reset, /save FILE, /load FILE, /stats, /help; Ctrl-C stops an answer;
 quit, exit, 終了 or the end of the input leaves.`,
-    )
-    .action(run)
-}
-
-/** @returns the exit code */
-export async function runChat(flags: ChatFlags, surroundings: Surroundings): Promise<number> {
-  const loading = interruption(surroundings)
-  let models: LoadedModels
-  try {
-    models = await loadModels(flags, surroundings, loading.signal)
-  } finally {
-    loading[Symbol.dispose]()
-  }
-  const { model } = models
-  try {
+  async run(context, flags) {
+    await using models = await loadModels(flags, context)
+    const { model } = models
     if (model.tokenizer.chatTemplate === undefined) {
       throw new UsageError(
         `${model.name} has no chat template: it continues texts, but was not taught to talk. ` +
           'Use: bitnet generate',
       )
     }
-    await converse(models, flags, surroundings)
-    return EXIT.ok
-  } finally {
-    await models[Symbol.asyncDispose]()
-  }
-}
+    await converse(models, flags, context)
+  },
+})
 
 async function converse(
   { model, optionsWith }: LoadedModels,
   flags: ChatFlags,
-  surroundings: Surroundings,
+  context: CommandContext,
 ): Promise<void> {
-  const { stdout, stderr, env } = surroundings
+  const { stdout, stderr, env } = context
   const session = model.chat(flags.system === undefined ? {} : { system: flags.system })
   const texts = chatTexts(env)
   const state: ChatState = { model, session, totals: new ChatTotals(), texts }
-  const lines = openLines(surroundings)
+  const lines = openLines(context)
   const turns = new Turns(lines)
-  const release = surroundings.onInterrupt(() => turns.interrupt())
+  context.onInterrupt(() => turns.interrupt())
   lines.on('SIGINT', () => turns.interrupt()) // a terminal in raw mode sends no signal
   try {
-    if (lines.terminal) await writeLine(stderr, dim(texts.welcome(model.name), stderr, env))
+    if (lines.terminal) await context.remark(texts.welcome(model.name))
     if (lines.terminal) lines.prompt()
     for await (const line of lines) {
       const text = line.trim()
       if (turns.isOver || FAREWELLS.includes(text)) break
-      if (text.startsWith('/')) await runChatCommand(text, state, surroundings)
+      if (text.startsWith('/')) await runChatCommand(text, state, context)
       else if (text !== '') {
-        await answer(text, state, optionsWith(turns.begin()), surroundings)
+        await answer(text, state, optionsWith(turns.begin()), context)
         turns.end()
       }
       if (turns.isOver || !isOpen(stdout)) break
@@ -101,16 +87,10 @@ async function converse(
     if (lines.terminal && turns.isOver) await writeLine(stderr) // leaves the prompt's line
     const { answers, answerTokens, tokensPerSecond } = state.totals
     if (answers > 0) {
-      const closing = texts.closing(
-        answers,
-        answerTokens,
-        tokensPerSecond,
-        model.backend.description,
-      )
-      await writeLine(stderr, dim(closing, stderr, env))
+      const { description } = model.backend
+      await context.remark(texts.closing(answers, answerTokens, tokensPerSecond, description))
     }
   } finally {
-    release()
     lines.close()
     session.dispose()
   }
@@ -120,22 +100,16 @@ async function answer(
   text: string,
   { session, totals, texts }: ChatState,
   options: GenerateOptions,
-  { stdout, stderr, env }: Surroundings,
+  context: CommandContext,
 ): Promise<void> {
+  const { stdout, stderr } = context
   try {
     const generation = session.send(text, options)
-    let last = ''
-    for await (const piece of generation) {
-      if (!(await writeText(stdout, piece))) break
-      if (piece !== '') last = piece
-    }
+    await streamText(generation, stdout)
     const result = await generation.result
-    if (!last.endsWith('\n')) await writeLine(stdout)
     totals.add(result)
     if (result.finishReason === 'cancelled') await writeLine(stderr, texts.stopped)
-    if (stderr.isTTY === true) {
-      await writeLine(stderr, dim(turnSpeed(result), stderr, env))
-    }
+    if (stderr.isTTY === true) await context.remark(turnSpeed(result))
   } catch (error) {
     if (!(error instanceof ContextOverflowError)) throw error
     await writeLine(stderr, `${error.message} ${texts.tooLong}`)
@@ -143,7 +117,7 @@ async function answer(
 }
 
 /** Lines of standard input; a prompt is shown only where a person sees and types. */
-function openLines({ stdin, stdout, stderr }: Surroundings): Interface {
+function openLines({ stdin, stdout, stderr }: CommandContext): Interface {
   const screen = stdout.isTTY === true ? stdout : stderr
   return stdin.isTTY === true && screen.isTTY === true
     ? createInterface({ input: stdin, output: screen, terminal: true, prompt: '> ' })

@@ -2,11 +2,12 @@
  * Conversations as JSON: a list of {role, content}, alone or under `messages`. The text may come
  * from anybody, so every entry is checked before a model sees it.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import { isSystemError } from '../../console/failure.ts'
+import { readTextFile } from '../../console/input.ts'
 
 const ROLES: readonly string[] = ['system', 'user', 'assistant']
 
@@ -66,15 +67,5 @@ export async function writeConversation(
       throw new UsageError(`${path} exists and is not a saved conversation. Choose another name.`)
     }
     await writeFile(path, text)
-  }
-}
-
-/** @throws UsageError if the file cannot be read */
-export async function readTextFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    throw new UsageError(`Cannot read ${path}: ${error.message}.`)
   }
 }

@@ -18,9 +18,9 @@ import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import type { LoadedEngine } from '../../../node/load-engine.ts'
-import type { Surroundings } from '../../console/surroundings.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { refuseNearHead } from '../../flags/eval-flags.ts'
-import { loadFlaggedEngine, type ModelFlags } from '../../flags/generation-flags.ts'
+import type { ModelFlags } from '../../flags/generation-flags.ts'
 import { loadModels, type SpeculationFlags } from '../../flags/speculation-flags.ts'
 import { STORY } from '../bench/bench-generation.ts'
 
@@ -55,9 +55,8 @@ export async function compareGivenModels(
   models: readonly string[],
   flags: Flags,
   options: MeasureOptions,
-  surroundings: Surroundings,
+  context: CommandContext,
 ): Promise<ShapeComparison> {
-  const { signal = new AbortController().signal } = options
   const given = models.flatMap((model) =>
     [{}, ...(flags.also ?? [])].map((settings) => givenModel(model, flags, settings)),
   )
@@ -73,7 +72,7 @@ export async function compareGivenModels(
   let backend: ShapeComparison['backend']
   try {
     for (const one of given) {
-      engines.push(await loadFlaggedEngine(one.flags, surroundings, signal))
+      engines.push(await context.loadEngine(one.flags))
     }
     // Writing an image would take from what is measured.
     for (const { kept } of engines) await kept
@@ -87,7 +86,7 @@ export async function compareGivenModels(
   }
   const results = [...group.results]
   for (const [i, one] of given.entries()) {
-    results[i] = { ...results[i], ...(await measureText(one, options, surroundings, signal)) }
+    results[i] = { ...results[i], ...(await measureText(one, options, context)) }
   }
   const { promptTokens, decodeTokens, runs, memoryLimit } = options
   const groups = [{ ...group, results }]
@@ -115,15 +114,15 @@ function loadedContender(name: string, { backend, decoder, weights }: LoadedEngi
 async function measureText(
   { name, flags }: Given,
   { runs, onStep }: MeasureOptions,
-  surroundings: Surroundings,
-  signal: AbortSignal,
+  context: CommandContext,
 ): Promise<Pick<ContenderResult, 'accuracy' | 'speculation'>> {
   const { tasks = [], dataDir, limit, speculate, draft, prompt = STORY } = flags
   const isGuessing = speculate === true || draft !== undefined
   if (tasks.length === 0 && !isGuessing) return {}
   const tell = (what: string): void => onStep?.(`${name}: ${what}`)
-  await using models = await loadModels(flags, surroundings, signal)
+  await using models = await loadModels(flags, context)
   const { model } = models
+  const { signal } = context
   await model.imageKept
   const guessers: Guesser[] = speculate === true ? ['lookup'] : []
   const drafting = models.optionsWith(signal).draft

@@ -3,20 +3,21 @@
  * weights in FP16, int8, ternary and binary columns over sizes; with models, those.
  */
 import { loadavg } from 'node:os'
-import { type Command, InvalidArgumentError } from 'commander'
+import { InvalidArgumentError } from 'commander'
 import { type ShapeName, shapeName } from '../../../bench/shapes.ts'
 import { messageOf } from '../../../checks.ts'
 import { type ColumnName, columnNamed } from '../../../compare/columns.ts'
 import { UsageError } from '../../../errors.ts'
 import { compareShapes, comparisonDefaults } from '../../../node/compare/compare-shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
 import type { TableStyle } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { writeLine } from '../../console/terminal.ts'
+import { defineCommand } from '../../define-command.ts'
 import { energyFlag } from '../../flags/energy-flag.ts'
 import { addRunFlags, type ModelFlags, parseSettings } from '../../flags/generation-flags.ts'
 import { wholeNumber } from '../../flags/number-options.ts'
 import { addSpeculationFlags } from '../../flags/speculation-flags.ts'
+import { withoutUnset } from '../../flags/unset-flags.ts'
 import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
 import { checkReportFiles, type ReportFileFlags, writeReportFiles } from './compare-outputs.ts'
 import { type ComparisonReport, describeComparison } from './compare-report.ts'
@@ -36,52 +37,47 @@ export interface CompareFlags
   readonly json?: boolean
 }
 
-export function addCompareCommand(
-  command: Command,
-  run: (models: readonly string[], flags: CompareFlags) => Promise<void>,
-): void {
-  const count = wholeNumber({ min: 1 })
-  command
-    .argument('[models...]', 'models to compare instead of random weights')
-    .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', names(shapeName))
-    .option(
-      '--columns <names>',
-      'of fp16, int8, b1.58 and b1 (default: fp16,int8,b1.58)',
-      names(columnNamed),
+export const command = defineCommand<CompareFlags, [models: readonly string[]]>({
+  flags(command) {
+    const count = wholeNumber({ min: 1 })
+    command
+      .argument('[models...]', 'models to compare instead of random weights')
+      .option('--size <names>', 'sizes, e.g. 125m,700m,3b (default: 700m)', names(shapeName))
+      .option(
+        '--columns <names>',
+        'of fp16, int8, b1.58 and b1 (default: fp16,int8,b1.58)',
+        names(columnNamed),
+      )
+      .option('--prompt-tokens <count>', 'tokens of the prompt (default: 128)', count)
+      .option('--decode <count>', 'tokens decoded behind it (default: 32)', count)
+      .option('--runs <count>', 'counted runs of each (default: 3)', count)
+      .option(
+        '--memory-limit <bytes>',
+        'for weights and caches, e.g. 8GB (default: 3/4 of what is free)',
+        parseByteCount,
+      )
+    addRunFlags(command).option(
+      '--also <settings>',
+      'with models: each once more with other settings, e.g. kv=int8,head=f16; may be repeated',
+      (text, earlier: readonly ModelFlags[] = []) => [...earlier, parseSettings(text)],
     )
-    .option('--prompt-tokens <count>', 'tokens of the prompt (default: 128)', count)
-    .option('--decode <count>', 'tokens decoded behind it (default: 32)', count)
-    .option('--runs <count>', 'counted runs of each (default: 3)', count)
-    .option(
-      '--memory-limit <bytes>',
-      'for weights and caches, e.g. 8GB (default: 3/4 of what is free)',
-      parseByteCount,
-    )
-  addRunFlags(command).option(
-    '--also <settings>',
-    'with models: each once more with other settings, e.g. kv=int8,head=f16; may be repeated',
-    (text, earlier: readonly ModelFlags[] = []) => [...earlier, parseSettings(text)],
-  )
-  addSpeculationFlags(command)
-    .option('-p, --prompt <text>', 'what is continued with and without guesses')
-    .option('-n, --max-tokens <count>', 'most tokens of that (default: 128)', count)
-    .option(
-      '--tasks <names>',
-      'with models: tasks of bitnet eval, e.g. arc_easy,piqa',
-      names(String),
-    )
-    .option('--limit <count>', 'items of each task (default: all)', count)
-    .option('--data-dir <folder>', "the tasks' datasets (default: from the Hugging Face hub)")
-    .addOption(energyFlag())
-    .option('--html <file>', 'write a report with charts as one HTML file')
-    .option('--charts <folder>', 'write each chart as SVG and PNG')
-    .option('--font <file>', 'font of the PNG files (default: the fonts of this system)')
-    .option('--markdown', 'tables for a Markdown document')
-    .option('--json', 'print one JSON object, and nothing else, on standard output')
-    .addHelpText(
-      'after',
-      `
-Examples:
+    addSpeculationFlags(command)
+      .option('-p, --prompt <text>', 'what is continued with and without guesses')
+      .option('-n, --max-tokens <count>', 'most tokens of that (default: 128)', count)
+      .option(
+        '--tasks <names>',
+        'with models: tasks of bitnet eval, e.g. arc_easy,piqa',
+        names(String),
+      )
+      .option('--limit <count>', 'items of each task (default: all)', count)
+      .option('--data-dir <folder>', "the tasks' datasets (default: from the Hugging Face hub)")
+      .addOption(energyFlag())
+      .option('--html <file>', 'write a report with charts as one HTML file')
+      .option('--charts <folder>', 'write each chart as SVG and PNG')
+      .option('--font <file>', 'font of the PNG files (default: the fonts of this system)')
+      .option('--markdown', 'tables for a Markdown document')
+  },
+  examples: `\
   $ bitnet compare --size 700m,1.3b,3b --html report.html
   $ bitnet compare --size 3b --columns fp16,b1.58 --kv int8 --memory-limit 8GB
   $ bitnet compare fp16-folder/ ternary.gguf --tasks arc_easy,piqa
@@ -90,48 +86,31 @@ Examples:
 
 A size that does not fit the memory limit is not run: its memory and the arithmetic of its energy are
 counted all the same.`,
-    )
-    .action((models: readonly string[], flags: CompareFlags) => run(models, flags))
-}
-
-/** @returns the exit code */
-export async function runCompare(
-  models: readonly string[],
-  flags: CompareFlags,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { stdout, stderr } = surroundings
-  checkCombination(models, flags)
-  await checkReportFiles(flags)
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  const line = new StatusLine(stderr)
-  const host = hostFacts()
-  try {
+  async run(context, flags, models) {
+    checkCombination(models, flags)
+    await checkReportFiles(flags)
+    const { signal, status } = context
+    const host = hostFacts()
     const { promptTokens, decode: decodeTokens, runs, memoryLimit } = flags
     const options = {
       ...comparisonDefaults(),
-      ...given({ promptTokens, decodeTokens, runs, memoryLimit }),
-      onStep: (what: string) => line.show(what),
+      ...withoutUnset({ promptTokens, decodeTokens, runs, memoryLimit }),
+      onStep: (what: string) => status.show(what),
       signal,
     }
-    const { backend, isa, threads, head, weights, kv, size, columns, energy } = flags
-    const run = given({ backend, isa, threads, head, weights, kv, sizes: size, columns, energy })
+    const { backend, isa, threads, head, weights, kv, size: sizes, columns, energy } = flags
+    const run = withoutUnset({ backend, isa, threads, head, weights, kv, sizes, columns, energy })
     const compared =
       models.length === 0
         ? await compareShapes({ ...options, ...run })
-        : await compareGivenModels(models, flags, options, surroundings)
-    line.clear()
+        : await compareGivenModels(models, flags, options, context)
+    status.clear()
     const report: ComparisonReport = { host, ...compared, loadAverageAfter: loadavg()[0] }
     const written = await writeReportFiles(report, flags)
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describeComparison(report, flags).join('\n'))
-    for (const path of written) await writeLine(stderr, `Wrote ${path}`)
-    return EXIT.ok
-  } finally {
-    line.clear()
-    release()
-  }
-}
+    await context.print(report, () => describeComparison(report, flags))
+    for (const path of written) await writeLine(context.stderr, `Wrote ${path}`)
+  },
+})
 
 /** @throws UsageError */
 function checkCombination(models: readonly string[], flags: CompareFlags): void {
@@ -173,12 +152,6 @@ function names<T extends string>(parse: (name: string) => T): (text: string) => 
       throw new InvalidArgumentError(messageOf(error))
     }
   }
-}
-
-/** Without what is not set: a flag that is absent is no value. */
-function given<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> }
 }
 
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }

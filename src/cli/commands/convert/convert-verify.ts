@@ -4,34 +4,25 @@
 import type { ModelComparison } from '../../../convert/index.ts'
 import { compareFiles } from '../../../node/convert/compare-files.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { formatCount } from '../../console/quantities.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatTable } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
 
-/** @returns the exit code: 1 if they differ by more than their types round */
-export async function runVerify(
+/** Exits with 1 if they differ by more than their types round. */
+export async function verifyConversion(
   a: string,
   b: string,
-  { json }: { readonly json: boolean },
-  surroundings: Surroundings,
-): Promise<number> {
-  const line = new StatusLine(surroundings.stderr)
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  try {
-    const comparison = await compareFiles(await resolveModel(a), await resolveModel(b), {
-      signal,
-      onProgress: ({ doneTensors, tensors, tensor }) =>
-        line.show(`Comparing: ${doneTensors} of ${tensors}, ${tensor}`),
-    })
-    line.clear()
-    if (json) await writeJson(surroundings.stdout, { a, b, ...comparison })
-    else await writeLine(surroundings.stdout, describeComparison(a, b, comparison).join('\n'))
-    return comparison.isWithinBounds ? EXIT.ok : EXIT.failure
-  } finally {
-    line.clear()
-    release()
-  }
+  context: CommandContext,
+): Promise<void> {
+  const { signal, status } = context
+  const comparison = await compareFiles(await resolveModel(a), await resolveModel(b), {
+    signal,
+    onProgress: ({ doneTensors, tensors, tensor }) =>
+      status.show(`Comparing: ${doneTensors} of ${tensors}, ${tensor}`),
+  })
+  if (!comparison.isWithinBounds) context.exitCode = EXIT.failure
+  await context.print({ a, b, ...comparison }, () => describeComparison(a, b, comparison))
 }
 
 function describeComparison(a: string, b: string, found: ModelComparison): string[] {

@@ -6,12 +6,12 @@ import { mockSurroundings } from '../../../../test/support/mock-language-model.t
 import { expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { runDoctor } from './doctor.ts'
+import { command } from './doctor.ts'
 import { type DoctorReport, describeMachine } from './doctor-report.ts'
 
 test('--json names the host, every backend, and a reason for each that does not run', async () => {
   const mock = mockSurroundings()
-  expect(await runDoctor({ json: true }, mock)).toBe(0)
+  expect(await command.run({ json: true }, mock)).toBe(0)
   const report = JSON.parse(mock.out()) as DoctorReport
   expect(report.host.node).toBe(process.version)
   expect(report.host.cores.threads).toBeGreaterThanOrEqual(1)

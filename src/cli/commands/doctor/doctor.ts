@@ -3,12 +3,10 @@
  * how fast each does ternary products, what memory and arithmetic give at all, and what that means for
  * a model of two billion parameters.
  */
-import type { Command } from 'commander'
 import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { EXIT, type Surroundings } from '../../console/surroundings.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { defineCommand, type JsonFlag } from '../../define-command.ts'
 import { allImages } from '../inspect/image-facts.ts'
 import {
   type Diagnosis,
@@ -19,36 +17,13 @@ import {
 } from './backend-diagnosis.ts'
 import { type DoctorReport, describeMachine } from './doctor-report.ts'
 
-export interface DoctorFlags {
-  readonly json?: boolean
-}
-
-export function addDoctorCommand(
-  command: Command,
-  run: (flags: DoctorFlags) => Promise<void>,
-): void {
-  command
-    .option('--json', 'print one JSON object, and nothing else, on standard output')
-    .addHelpText(
-      'after',
-      `
-Examples:
+export const command = defineCommand<JsonFlag>({
+  examples: `\
   $ bitnet doctor
   $ bitnet doctor --json`,
-    )
-    .action(run)
-}
-
-/** @returns the exit code */
-export async function runDoctor(
-  flags: DoctorFlags,
-  { stdout, stderr }: Surroundings,
-): Promise<number> {
-  const line = new StatusLine(stderr)
-  try {
+  async run(context) {
     const host = hostFacts()
-    const diagnosis = await diagnoseBackends((what) => line.show(`Measuring ${what}`))
-    line.clear()
+    const diagnosis = await diagnoseBackends((what) => context.status.show(`Measuring ${what}`))
     const expectation = expect(diagnosis)
     const report: DoctorReport = {
       host,
@@ -57,13 +32,9 @@ export async function runDoctor(
       images: await allImages(),
       ...(expectation === undefined ? {} : { expectation }),
     }
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describeMachine(report).join('\n'))
-    return EXIT.ok
-  } finally {
-    line.clear()
-  }
-}
+    await context.print(report, () => describeMachine(report))
+  },
+})
 
 /** Of BitNet b1.58 2B-4T on what is chosen, in the packing that decodes faster. */
 function expect({ backends, chosenIsa, limits }: Diagnosis): Expectation | undefined {

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
 import { UsageError } from '../../../errors.ts'
-import { runEmbed } from './embed.ts'
+import { command } from './embed.ts'
 
 test('several texts become a table of cosines, and the time goes to standard error', async () => {
   const mock = mockSurroundings()
-  expect(await runEmbed({ prompt: ['apple', 'zebra', 'an ant'] }, mock)).toBe(0)
+  expect(await command.run({ prompt: ['apple', 'zebra', 'an ant'] }, mock)).toBe(0)
   const lines = mock.out().split('\n')
   expect(lines[1]).toContain('last token')
   expect(lines.find((line) => line.startsWith('1'))).toMatch(/apple +1\.000 +0\.000 +1\.000$/)
@@ -19,7 +19,7 @@ test('several texts become a table of cosines, and the time goes to standard err
 
 test('--json has the vectors and says how they came about', async () => {
   const mock = mockSurroundings()
-  await runEmbed({ prompt: ['a'], dimensions: 1, json: true }, mock)
+  await command.run({ prompt: ['a'], dimensions: 1, json: true }, mock)
   expect(JSON.parse(mock.out())).toMatchObject({
     dimensions: 1,
     pooling: expect.stringContaining('last token'),
@@ -35,7 +35,7 @@ test('a long list of lines becomes a table of the nearest', async () => {
     const letters = [...'abcdefghijklmz']
     await writeFile(file, `${letters.join('\n')}\n\n`)
     const mock = mockSurroundings()
-    await runEmbed({ file }, mock)
+    await command.run({ file }, mock)
     const last = mock.out().trimEnd().split('\n').at(-1)
     expect(last).toMatch(/^14 +z +13 +m +0\.\d+$/)
   } finally {
@@ -44,5 +44,5 @@ test('a long list of lines becomes a table of the nearest', async () => {
 })
 
 test('nothing to embed is wrong usage', async () => {
-  await expect(runEmbed({}, mockSurroundings())).rejects.toThrow(UsageError)
+  await expect(command.run({}, mockSurroundings())).rejects.toThrow(UsageError)
 })

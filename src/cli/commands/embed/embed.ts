@@ -1,15 +1,14 @@
 /**
  * `bitnet embed`: vectors of texts, and how near the texts are to each other.
  */
-import type { Command } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import type { LanguageModel } from '../../../generate/language-model.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { readLines } from '../../console/input.ts'
 import { formatFacts, formatTable } from '../../console/table.ts'
-import { dim, writeJson, writeLine } from '../../console/terminal.ts'
-import { addModelFlags, loadFlaggedModel, type ModelFlags } from '../../flags/generation-flags.ts'
+import { defineCommand } from '../../define-command.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/generation-flags.ts'
 import { wholeNumber } from '../../flags/number-options.ts'
-import { readTextFile } from '../chat/conversation-file.ts'
 
 export interface EmbedFlags extends ModelFlags {
   readonly prompt?: readonly string[]
@@ -25,55 +24,42 @@ const MAX_PAIRED = 12
 const SHOWN_CHARS = 40
 const SHOWN_NUMBERS = 4
 
-export function addEmbedCommand(command: Command, run: (flags: EmbedFlags) => Promise<void>): void {
-  command
-    .option('-p, --prompt <text...>', 'texts')
-    .option('--file <path>', 'texts, one a line (blank lines are skipped)')
-  addModelFlags(command)
-    .option(
+export const command = defineCommand<EmbedFlags>({
+  flags(command) {
+    command
+      .option('-p, --prompt <text...>', 'texts')
+      .option('--file <path>', 'texts, one a line (blank lines are skipped)')
+    addModelFlags(command).option(
       '--dimensions <count>',
       'keep the first numbers of each vector only (default: all)',
       wholeNumber({ min: 1 }),
     )
-    .option('--json', 'print one JSON object with the vectors, and nothing else')
-    .addHelpText(
-      'after',
-      `
-Examples:
+  },
+  json: 'print one JSON object with the vectors, and nothing else',
+  examples: `\
   $ bitnet embed -m bitnet-embedding.gguf -p "a cat sleeps" "a dog sleeps" "tax law"
   $ bitnet embed -m bitnet-embedding.gguf --file lines.txt --json > vectors.json
 
 Vectors of models that were trained for it (BitNet-embedding) are near where texts mean the same; any
 other model gives what it computes for a text's last token.`,
-    )
-    .action(run)
-}
-
-/** @returns the exit code */
-export async function runEmbed(flags: EmbedFlags, surroundings: Surroundings): Promise<number> {
-  const texts = await readTexts(flags)
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  try {
-    await using model = await loadFlaggedModel(flags, surroundings, signal)
+  async run(context, flags) {
+    const texts = await readTexts(flags)
+    await using model = await context.loadModel(flags)
     const began = performance.now()
     const { dimensions } = flags
-    const options = { ...(dimensions === undefined ? {} : { dimensions }), signal }
+    const options = { ...(dimensions === undefined ? {} : { dimensions }), signal: context.signal }
     const vectors = await model.embed(texts, options)
     const elapsedMs = performance.now() - began
-    await report(model, texts, vectors, { ...flags, elapsedMs }, surroundings)
-    return EXIT.ok
-  } finally {
-    release()
-  }
-}
+    await report(model, texts, vectors, context)
+    const time = `${texts.length} texts in ${(elapsedMs / 1000).toFixed(2)} s`
+    await context.remark(`${time} · ${model.backend.description}`)
+  },
+})
 
 /** @throws UsageError unless there are texts */
 async function readTexts(flags: EmbedFlags): Promise<string[]> {
   const texts = [...(flags.prompt ?? [])]
-  if (flags.file !== undefined) {
-    const lines = (await readTextFile(flags.file)).split(/\r?\n/)
-    texts.push(...lines.filter((line) => line.trim() !== ''))
-  }
+  if (flags.file !== undefined) texts.push(...(await readLines(flags.file)))
   if (texts.length > 0) return texts
   throw new UsageError(
     'Expected texts: give -p TEXT..., or --file with a text a line. See: bitnet embed --help',
@@ -84,30 +70,26 @@ async function report(
   model: LanguageModel,
   texts: readonly string[],
   vectors: readonly Float32Array[],
-  { json, elapsedMs }: { json?: boolean; elapsedMs: number },
-  { stdout, stderr, env }: Surroundings,
+  context: CommandContext,
 ): Promise<void> {
   const dimensions = vectors[0].length
   const isTrainedForIt = model.config.inputNorms === true
-  if (json) {
-    await writeJson(stdout, {
-      model: model.name,
-      dimensions,
-      pooling: POOLING,
-      isTrainedForIt,
-      backend: model.backend,
-      embeddings: texts.map((text, i) => ({ text, vector: [...vectors[i]] })),
-    })
-  } else {
-    const facts: [string, string][] = [
+  const value = {
+    model: model.name,
+    dimensions,
+    pooling: POOLING,
+    isTrainedForIt,
+    backend: model.backend,
+    embeddings: texts.map((text, i) => ({ text, vector: [...vectors[i]] })),
+  }
+  await context.print(value, () => [
+    ...formatFacts([
       ['model', model.name + (isTrainedForIt ? '' : ' (not trained for embeddings)')],
       ['vectors', `${dimensions} numbers: ${POOLING}`],
-    ]
-    const lines = [...formatFacts(facts), '', ...describeTexts(texts, vectors)]
-    await writeLine(stdout, lines.join('\n'))
-  }
-  const line = `${texts.length} texts in ${(elapsedMs / 1000).toFixed(2)} s`
-  await writeLine(stderr, dim(`${line} · ${model.backend.description}`, stderr, env))
+    ]),
+    '',
+    ...describeTexts(texts, vectors),
+  ])
 }
 
 function describeTexts(texts: readonly string[], vectors: readonly Float32Array[]): string[] {

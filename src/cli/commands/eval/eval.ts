@@ -5,7 +5,6 @@
 
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
-import type { Command } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import type { BosRule, TokenizationRule } from '../../../eval/encode-request.ts'
 import {
@@ -18,17 +17,12 @@ import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/datas
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
 import { openJournal } from '../../../node/eval/journal.ts'
-import { EXIT, interruption, type Surroundings } from '../../console/surroundings.ts'
 import type { TableStyle } from '../../console/table.ts'
-import { StatusLine, writeJson, writeLine } from '../../console/terminal.ts'
+import { defineCommand } from '../../define-command.ts'
 import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
-import {
-  addModelFlags,
-  loadFlaggedModel,
-  type ModelFlags,
-  parseChoice,
-} from '../../flags/generation-flags.ts'
+import { addModelFlags, type ModelFlags, parseChoice } from '../../flags/generation-flags.ts'
 import { wholeNumber } from '../../flags/number-options.ts'
+import { withoutUnset } from '../../flags/unset-flags.ts'
 import { describeEvaluation } from './eval-report.ts'
 
 export interface EvalFlags extends ModelFlags, TableStyle {
@@ -48,65 +42,54 @@ export interface EvalFlags extends ModelFlags, TableStyle {
 
 const MAX_SEED = 2 ** 32 - 1
 
-export function addEvalCommand(command: Command, run: (flags: EvalFlags) => Promise<void>): void {
-  command
-    .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
-    .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', (text) =>
-      wholeNumber({ min: 0, max: 100 })(text),
-    )
-    .option('--seed <number>', 'draws the examples (default: 1234)', (text) =>
-      wholeNumber({ min: 0, max: MAX_SEED })(text),
-    )
-    .option('--limit <count>', 'only the first items of each task', wholeNumber({ min: 1 }))
-    .option('--tokenization <rule>', 'harness or split (default: harness)', (text) =>
-      parseChoice(text, ['harness', 'split']),
-    )
-    .option('--bos <rule>', BOS_HELP, parseBos)
-    .option('--data-dir <folder>', 'read datasets here (default: the Hugging Face hub)')
-    .option(
-      '--dataset <task=repo>',
-      'another dataset of the hub: TASK=owner/name[:config[:split]]; may be repeated',
-      parseDataset,
-    )
-    .option('--samples <file>', 'write every item with its log-likelihoods, one JSON a line')
-    .option('--resume <file>', 'journal of finished items (default: one in the cache)', true)
-    .option('--no-resume', 'keep no journal and begin anew')
-  addModelFlags(command)
-    .option('--markdown', 'a table for a Markdown document')
-    .option('--json', 'print one JSON object, and nothing else, on standard output')
-    .addHelpText(
-      'after',
-      `
-Examples:
+export const command = defineCommand<EvalFlags>({
+  flags(command) {
+    command
+      .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
+      .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', (text) =>
+        wholeNumber({ min: 0, max: 100 })(text),
+      )
+      .option('--seed <number>', 'draws the examples (default: 1234)', (text) =>
+        wholeNumber({ min: 0, max: MAX_SEED })(text),
+      )
+      .option('--limit <count>', 'only the first items of each task', wholeNumber({ min: 1 }))
+      .option('--tokenization <rule>', 'harness or split (default: harness)', (text) =>
+        parseChoice(text, ['harness', 'split']),
+      )
+      .option('--bos <rule>', BOS_HELP, parseBos)
+      .option('--data-dir <folder>', 'read datasets here (default: the Hugging Face hub)')
+      .option(
+        '--dataset <task=repo>',
+        'another dataset of the hub: TASK=owner/name[:config[:split]]; may be repeated',
+        parseDataset,
+      )
+      .option('--samples <file>', 'write every item with its log-likelihoods, one JSON a line')
+      .option('--resume <file>', 'journal of finished items (default: one in the cache)', true)
+      .option('--no-resume', 'keep no journal and begin anew')
+    addModelFlags(command).option('--markdown', 'a table for a Markdown document')
+  },
+  examples: `\
   $ bitnet eval --tasks bitnet7                          the seven tasks of the BitNet b1.58 paper
   $ bitnet eval --tasks arc_easy,boolq -m model.gguf --limit 200
   $ bitnet eval --tasks openbookqa --num-fewshot 5 --kv int8 --json
   $ bitnet eval --tasks all --data-dir datasets --samples samples.jsonl --markdown
 
 Tokens are given, none is generated: --speculate and --draft play no part here (see bitnet compare).`,
-    )
-    .action(run)
-}
-
-/** @returns the exit code */
-export async function runEval(flags: EvalFlags, surroundings: Surroundings): Promise<number> {
-  refuseNearHead(flags)
-  if (flags.dataset !== undefined && flags.dataDir !== undefined) {
-    throw new UsageError('Expected --dataset or --data-dir, got both: a folder has its own files.')
-  }
-  tasksNamed(flags.tasks)
-  const { stdout, stderr } = surroundings
-  const { signal, [Symbol.dispose]: release } = interruption(surroundings)
-  const line = new StatusLine(stderr)
-  const samples = flags.samples === undefined ? undefined : await openSamples(flags.samples)
-  try {
-    await using model = await loadFlaggedModel(flags, surroundings, signal)
+  async run(context, flags) {
+    refuseNearHead(flags)
+    if (flags.dataset !== undefined && flags.dataDir !== undefined) {
+      throw new UsageError(
+        'Expected --dataset or --data-dir, got both: a folder has its own files.',
+      )
+    }
+    tasksNamed(flags.tasks)
+    const { signal, status } = context
+    await using samples = flags.samples === undefined ? undefined : await openSamples(flags.samples)
+    await using model = await context.loadModel(flags)
+    const { tokenization, bos, numFewshot, seed } = flags
     const settings = {
       ...DEFAULT_EVAL_SETTINGS,
-      ...(flags.tokenization === undefined ? {} : { tokenization: flags.tokenization }),
-      ...(flags.bos === undefined ? {} : { bos: flags.bos }),
-      ...(flags.numFewshot === undefined ? {} : { numFewshot: flags.numFewshot }),
-      ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+      ...withoutUnset({ tokenization, bos, numFewshot, seed }),
     }
     const { head, kv, dataDir, dataset: datasets } = flags
     const identity = await evaluationIdentity(flags.model, {
@@ -116,20 +99,13 @@ export async function runEval(flags: EvalFlags, surroundings: Surroundings): Pro
     const journal = path === false ? undefined : await openJournal(path, identity)
     const report = await evaluate(model, flags.tasks, {
       ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
-      onTask: (task) => line.show(`${task}: reading the dataset`),
-      onProgress: (progress) => line.show(progressText(progress)),
+      onTask: (task) => status.show(`${task}: reading the dataset`),
+      onProgress: (progress) => status.show(progressText(progress)),
       onSample: samples?.write,
     })
-    line.clear()
-    if (flags.json) await writeJson(stdout, report)
-    else await writeLine(stdout, describeEvaluation(report, flags).join('\n'))
-    return EXIT.ok
-  } finally {
-    line.clear()
-    release()
-    await samples?.close()
-  }
-}
+    await context.print(report, () => describeEvaluation(report, flags))
+  },
+})
 
 function parseNames(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, ...text.split(',').filter((name) => name !== '')]
@@ -143,9 +119,8 @@ function parseDataset(
   return { ...earlier, [task]: dataset }
 }
 
-interface SamplesFile {
+interface SamplesFile extends AsyncDisposable {
   write(sample: EvalSample): Promise<void>
-  close(): Promise<void>
 }
 
 async function openSamples(path: string): Promise<SamplesFile> {
@@ -155,7 +130,7 @@ async function openSamples(path: string): Promise<SamplesFile> {
     async write(sample) {
       if (!stream.write(`${JSON.stringify(sample)}\n`)) await once(stream, 'drain')
     },
-    async close() {
+    async [Symbol.asyncDispose]() {
       stream.end()
       await once(stream, 'close')
     },

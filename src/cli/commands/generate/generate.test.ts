@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
 import { ModelNotFoundError, UsageError } from '../../../errors.ts'
-import { runGenerate } from './generate.ts'
+import { command } from './generate.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -24,7 +24,7 @@ async function fileWith(name: string, text: string): Promise<string> {
 describe('text', () => {
   test('goes to standard output with one line end, and the speed to standard error', async () => {
     const mock = mockSurroundings()
-    expect(await runGenerate({ prompt: 'one two' }, mock)).toBe(0)
+    expect(await command.run({ prompt: 'one two' }, mock)).toBe(0)
     expect(mock.out()).toBe('one two\n')
     expect(mock.err()).toMatch(/^2 tokens, 500\.0 tokens\/s · .*ended by stop · .*mock backend\n$/)
     expect(mock.calls.disposed).toBe(1)
@@ -32,13 +32,13 @@ describe('text', () => {
 
   test('gets no second line end after one of its own', async () => {
     const mock = mockSurroundings()
-    await runGenerate({ prompt: 'one\n' }, mock)
+    await command.run({ prompt: 'one\n' }, mock)
     expect(mock.out()).toBe('one\n')
   })
 
   test('is read from standard input for "-", in UTF-8, without the last line end', async () => {
     const mock = mockSurroundings({ input: 'むかし むかし\n' })
-    await runGenerate({ prompt: '-' }, mock)
+    await command.run({ prompt: '-' }, mock)
     expect(mock.calls.prompts).toEqual(['むかし むかし'])
     expect(mock.out()).toBe('むかし むかし\n')
   })
@@ -47,7 +47,7 @@ describe('text', () => {
 describe('--json', () => {
   test('prints the result as one JSON value and nothing else', async () => {
     const mock = mockSurroundings()
-    await runGenerate({ prompt: 'a b', json: true }, mock)
+    await command.run({ prompt: 'a b', json: true }, mock)
     expect(JSON.parse(mock.out())).toMatchObject({
       text: 'a b',
       tokenIds: [0, 1],
@@ -61,7 +61,7 @@ describe('--json', () => {
   test('puts a batch under `results`, in the order of the file', async () => {
     const mock = mockSurroundings()
     const batch = await fileWith('batch.txt', 'first\n\nsecond one\r\n')
-    expect(await runGenerate({ batch, json: true }, mock)).toBe(0)
+    expect(await command.run({ batch, json: true }, mock)).toBe(0)
     const { results } = JSON.parse(mock.out()) as { results: { text: string }[] }
     expect(results.map(({ text }) => text)).toEqual(['first', 'second one'])
   })
@@ -69,7 +69,7 @@ describe('--json', () => {
 
 test('a batch is printed as prompts with their texts', async () => {
   const mock = mockSurroundings()
-  await runGenerate({ batch: await fileWith('two.txt', 'x\ny\n') }, mock)
+  await command.run({ batch: await fileWith('two.txt', 'x\ny\n') }, mock)
   expect(mock.out()).toBe('[1] x\nx\n\n[2] y\ny\n\n')
   expect(mock.err()).toMatch(/^2 prompts, 2 tokens in /)
 })
@@ -79,21 +79,21 @@ describe('--messages', () => {
 
   test('takes JSON text', async () => {
     const mock = mockSurroundings()
-    await runGenerate({ messages: JSON.stringify(list) }, mock)
+    await command.run({ messages: JSON.stringify(list) }, mock)
     expect(mock.calls.prompts).toEqual([list])
   })
 
   test('takes a file, also one that the chat has saved', async () => {
     const mock = mockSurroundings()
     const path = await fileWith('saved.json', JSON.stringify({ messages: list }))
-    await runGenerate({ messages: path }, mock)
+    await command.run({ messages: path }, mock)
     expect(mock.calls.prompts).toEqual([list])
   })
 
   test.each(['[]', '[1]', '[{"role":"tool","content":"x"}]', '[{"role":"user"}]', '{"a":1}', '[{'])(
     'refuses %s',
     async (messages) => {
-      await expect(runGenerate({ messages }, mockSurroundings())).rejects.toThrow(UsageError)
+      await expect(command.run({ messages }, mockSurroundings())).rejects.toThrow(UsageError)
     },
   )
 })
@@ -101,7 +101,7 @@ describe('--messages', () => {
 test('flags reach the loader and the generation; unset ones stay unset', async () => {
   const mock = mockSurroundings()
   const flags = { model: 'm.gguf', backend: 'reference', threads: 2, topK: 3, stop: ['.'] } as const
-  await runGenerate({ prompt: 'a', ...flags }, mock)
+  await command.run({ prompt: 'a', ...flags }, mock)
   expect(mock.calls.loads[0].source).toBe('m.gguf')
   expect(mock.calls.loads[0].options).toMatchObject({ backend: 'reference', threads: 2 })
   expect(mock.calls.loads[0].options).not.toHaveProperty('isa')
@@ -111,7 +111,7 @@ test('flags reach the loader and the generation; unset ones stay unset', async (
 
 test('Ctrl-C keeps what there is and gives 130', async () => {
   const mock = mockSurroundings({ delay: 20 })
-  const running = runGenerate({ prompt: 'one two three four five six seven eight' }, mock)
+  const running = command.run({ prompt: 'one two three four five six seven eight' }, mock)
   await new Promise((wake) => setTimeout(wake, 70))
   mock.interrupt()
   expect(await running).toBe(130)
@@ -123,7 +123,7 @@ test('Ctrl-C keeps what there is and gives 130', async () => {
 
 test('a reader that goes away ends the generation without a failure', async () => {
   const mock = mockSurroundings({ delay: 10 })
-  const running = runGenerate({ prompt: 'one two three four five six' }, mock)
+  const running = command.run({ prompt: 'one two three four five six' }, mock)
   setTimeout(() => mock.stdout.destroy(), 25)
   expect(await running).toBe(0)
   expect(mock.out()).not.toContain('six')
@@ -131,17 +131,17 @@ test('a reader that goes away ends the generation without a failure', async () =
 
 test('no prompt at all is a usage error, and no model is loaded for it', async () => {
   const mock = mockSurroundings()
-  await expect(runGenerate({}, mock)).rejects.toThrow(UsageError)
+  await expect(command.run({}, mock)).rejects.toThrow(UsageError)
   expect(mock.calls.loads).toEqual([])
 })
 
 test('what the loader and the model throw comes through, and the model is disposed', async () => {
   const loadError = new ModelNotFoundError('nothing at x', { source: 'x' })
-  await expect(runGenerate({ prompt: 'a' }, mockSurroundings({ loadError }))).rejects.toBe(
+  await expect(command.run({ prompt: 'a' }, mockSurroundings({ loadError }))).rejects.toBe(
     loadError,
   )
   const generateError = new Error('broken')
   const mock = mockSurroundings({ generateError })
-  await expect(runGenerate({ prompt: 'a' }, mock)).rejects.toBe(generateError)
+  await expect(command.run({ prompt: 'a' }, mock)).rejects.toBe(generateError)
   expect(mock.calls.disposed).toBe(1)
 })
