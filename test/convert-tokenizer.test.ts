@@ -13,8 +13,7 @@ import {
   samplingFromGenerationConfig,
   samplingFromGguf,
 } from '../src/model/config/sampling-defaults.ts'
-import { tokenizerFromGguf } from '../src/tokenizer/from-gguf.ts'
-import { tokenizerFromJson } from '../src/tokenizer/from-json.ts'
+import { tokenizerFromGguf, tokenizerFromJson } from '../src/tokenizer/open-tokenizer.ts'
 
 const VECTORS = new URL('../../shared/tokenizers/vectors/', import.meta.url)
 const MODEL = new URL('../models/bitnet-ja-en-58m.gguf', import.meta.url)

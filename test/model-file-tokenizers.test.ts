@@ -7,8 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { FormatError } from '../src/errors.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
-import { tokenizerFromGguf } from '../src/tokenizer/from-gguf.ts'
-import { tokenizerFromModelFile } from '../src/tokenizer/from-model-file.ts'
+import { tokenizerFromGguf, tokenizerFromModelFile } from '../src/tokenizer/open-tokenizer.ts'
 
 const TOKENIZERS = new URL('../../shared/tokenizers/', import.meta.url)
 const LLAMA2 = new URL('llama2/tokenizer.model', TOKENIZERS)

@@ -7,9 +7,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
-import { tokenizerFromGguf } from '../src/tokenizer/from-gguf.ts'
-import { tokenizerFromJson } from '../src/tokenizer/from-json.ts'
-import { tokenizerFromTiktoken } from '../src/tokenizer/from-tiktoken.ts'
+import {
+  tokenizerFromGguf,
+  tokenizerFromJson,
+  tokenizerFromModelFile,
+} from '../src/tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../src/tokenizer/text-tokenizer.ts'
 
 const SHARED = new URL('../../shared/', import.meta.url)
@@ -91,12 +93,14 @@ describe.skipIf(!existsSync(VECTORS))("llama.cpp's vectors (need ../shared/token
   })
 
   test('Llama 3 (tiktoken file) gives equal ids', () => {
-    const tokenizer = tokenizerFromTiktoken(readFileSync(LLAMA3_MODEL))
+    const tokenizer = tokenizerFromModelFile(readFileSync(LLAMA3_MODEL), {})
     expectVectors(tokenizer, 'ggml-vocab-llama-bpe.gguf')
   })
 
   test('BitNet 2B-4T encodes the header of a message apart from its content', () => {
-    const tokenizer = tokenizerFromTiktoken(readFileSync(LLAMA3_MODEL), { isBitnet: true })
+    const tokenizer = tokenizerFromModelFile(readFileSync(LLAMA3_MODEL), {
+      config: { model_type: 'bitnet' },
+    })
     const ids = tokenizer.encodeChat([
       { role: 'system', content: 'Be kind.' },
       { role: 'user', content: ' <|eot_id|>Hi ' },

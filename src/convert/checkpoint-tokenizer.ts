@@ -4,25 +4,15 @@
  * it is; otherwise one is made of the vocabulary.
  */
 import { fromFloat32, type JsonObject } from '../checks.ts'
-import { FormatError } from '../errors.ts'
 import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { byteLevelParts } from '../tokenizer/byte-level-json.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
-import { readPreTokenizer } from '../tokenizer/from-gguf.ts'
-import {
-  type GgufVocabulary,
-  readBoolean,
-  readGgufVocabulary,
-  readId,
-  readNumbers,
-  readStrings,
-  readText,
-  TOKEN_TYPE,
-} from '../tokenizer/gguf-vocabulary.ts'
-import { MAX_MERGES } from '../tokenizer/limits.ts'
+import { readText } from '../tokenizer/gguf-keys.ts'
+import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
+import { byteLevelParts } from '../tokenizer/tokenizer-json.ts'
+import { TOKEN_TYPE, type Vocabulary, type WordModel } from '../tokenizer/vocabulary.ts'
+import { idsByPiece } from '../tokenizer/words.ts'
 import type { SideFile } from './conversion.ts'
-import { sentencePieceModel } from './sentencepiece-merges.ts'
 
 /** @throws FormatError naming the key that is damaged or not supported */
 export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[] {
@@ -31,10 +21,11 @@ export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[
   const whole = readText(file.metadata, 'tokenizer.huggingface.json')
   if (whole === undefined && kind !== 'gpt2' && kind !== 'llama') return files
   const vocabulary = readGgufVocabulary(file.metadata)
-  files.push(jsonFile('tokenizer_config.json', tokenizerConfig(file, config, vocabulary)))
+  if (vocabulary === undefined) return files
+  files.push(jsonFile('tokenizer_config.json', tokenizerConfig(vocabulary, config)))
   files.push(
     whole === undefined
-      ? jsonFile('tokenizer.json', tokenizerJson(file, vocabulary, kind === 'gpt2'))
+      ? jsonFile('tokenizer.json', tokenizerJson(vocabulary))
       : { name: 'tokenizer.json', bytes: new TextEncoder().encode(whole) },
   )
   return files
@@ -44,22 +35,16 @@ function jsonFile(name: string, value: JsonObject): SideFile {
   return { name, bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`) }
 }
 
-function ids({ metadata }: GgufFile, limit: number) {
-  const id = (name: string) => readId(metadata, `tokenizer.ggml.${name}_token_id`, limit)
-  return { bos: id('bos'), ends: [id('eos'), id('eot'), id('eom')], pad: id('padding') }
-}
-
-function generationConfig(file: GgufFile): JsonObject {
-  const { bos, ends, pad } = ids(file, Number.MAX_SAFE_INTEGER)
-  const stops = [...new Set(ends.filter((id) => id !== undefined))]
+function generationConfig({ metadata }: GgufFile): JsonObject {
+  const { bosId, endIds, padId } = readSpecialIds(metadata, Number.MAX_SAFE_INTEGER)
   const sampling = (key: string) => {
-    const value = file.metadata.get(`general.sampling.${key}`)
+    const value = metadata.get(`general.sampling.${key}`)
     return typeof value === 'number' ? fromFloat32(value) : undefined
   }
   return withoutAbsent({
-    bos_token_id: bos,
-    eos_token_id: stops.length > 0 ? stops : undefined,
-    pad_token_id: pad,
+    bos_token_id: bosId,
+    eos_token_id: endIds.length > 0 ? [...new Set(endIds)] : undefined,
+    pad_token_id: padId,
     do_sample: sampling('temp') === undefined ? undefined : true,
     temperature: sampling('temp'),
     top_p: sampling('top_p'),
@@ -68,26 +53,19 @@ function generationConfig(file: GgufFile): JsonObject {
   })
 }
 
-function tokenizerConfig(
-  file: GgufFile,
-  config: ModelConfig,
-  { pieces }: GgufVocabulary,
-): JsonObject {
-  const { bos, ends, pad } = ids(file, pieces.length)
+function tokenizerConfig(vocabulary: Vocabulary, config: ModelConfig): JsonObject {
+  const { pieces, bosId, eosId, padId, addBos, chatTemplate } = vocabulary
   const text = (id: number | undefined) => (id === undefined ? undefined : pieces[id])
   const isBitnet = config.architecture !== 'llama' && config.activation === 'relu2'
   return withoutAbsent({
     tokenizer_class: 'PreTrainedTokenizerFast',
-    bos_token: text(bos),
-    eos_token: text(ends[0]),
-    pad_token: text(pad),
-    add_bos_token: addsBos(file, pieces.length),
+    bos_token: text(bosId),
+    eos_token: text(eosId),
+    pad_token: text(padId),
+    add_bos_token: addBos,
     clean_up_tokenization_spaces: false,
     model_max_length: config.contextLength,
-    chat_template: chooseTemplate(readText(file.metadata, 'tokenizer.chat_template'), {
-      isBitnet,
-      vocabSize: config.vocabSize,
-    }),
+    chat_template: chooseTemplate(chatTemplate, { isBitnet, vocabSize: config.vocabSize }),
   })
 }
 
@@ -95,71 +73,30 @@ function withoutAbsent(fields: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
-function addsBos({ metadata }: GgufFile, vocabSize: number): boolean {
-  const declared = readBoolean(metadata, 'tokenizer.ggml.add_bos_token')
-  if (declared !== undefined) return declared
-  const isByteLevel = readText(metadata, 'tokenizer.ggml.model') === 'gpt2'
-  return isByteLevel ? readPreTokenizer(metadata, vocabSize).pre.addBos : true
-}
-
 /** A tokenizer.json that gives the ids that the GGUF vocabulary gives. */
-function tokenizerJson(
-  file: GgufFile,
-  vocabulary: GgufVocabulary,
-  isByteLevel: boolean,
-): JsonObject {
-  const { pieces, types } = vocabulary
-  const added: JsonObject[] = []
-  const vocab: Record<string, number> = {}
-  for (const [id, piece] of pieces.entries()) {
-    const isAdded = isAddedType(types[id])
-    if (isAdded) added.push(addedToken(id, piece, types[id] !== TOKEN_TYPE.userDefined))
-    // SentencePiece models keep their control tokens in the vocabulary too.
-    const isListed = isByteLevel ? !isAdded : types[id] !== TOKEN_TYPE.userDefined
-    if (isListed && types[id] !== TOKEN_TYPE.unused && !Object.hasOwn(vocab, piece)) {
-      define(vocab, piece, id)
-    }
-  }
-  const parts = isByteLevel
-    ? byteLevel(file, vocabulary, vocab)
-    : sentencePiece(file, vocabulary, vocab)
-  const { bos } = ids(file, pieces.length)
+function tokenizerJson(vocabulary: Vocabulary): JsonObject {
+  const { pieces, addedTokens, model, bosId, addBos } = vocabulary
+  const bos = bosId === undefined || !addBos ? undefined : pieces[bosId]
   return {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: added,
+    added_tokens: addedTokens.map(({ id, content, special }) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special,
+    })),
     normalizer: null,
-    post_processor:
-      bos !== undefined && addsBos(file, pieces.length) ? withBos(pieces[bos], bos) : null,
-    ...parts,
+    post_processor: bos === undefined ? null : withBos(bos, bosId),
+    ...(model.kind === 'scores' ? scored(vocabulary, model) : byteLevel(vocabulary, model)),
   }
 }
 
-function isAddedType(type: number): boolean {
-  return (
-    type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown || type === TOKEN_TYPE.userDefined
-  )
-}
-
-/** Also for a piece named "__proto__". */
-function define(vocab: Record<string, number>, piece: string, id: number): void {
-  Object.defineProperty(vocab, piece, { value: id, enumerable: true, configurable: true })
-}
-
-function addedToken(id: number, content: string, special: boolean): JsonObject {
-  return {
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special,
-  }
-}
-
-function withBos(bos: string, id: number): JsonObject {
+function withBos(bos: string, id: number | undefined): JsonObject {
   const token = { SpecialToken: { id: bos, type_id: 0 } }
   const [first, second] = ['A', 'B'].map((name, i) => ({ Sequence: { id: name, type_id: i } }))
   return {
@@ -170,28 +107,23 @@ function withBos(bos: string, id: number): JsonObject {
   }
 }
 
-function byteLevel(
-  { metadata }: GgufFile,
-  { pieces }: GgufVocabulary,
-  vocab: Readonly<Record<string, number>>,
-): JsonObject {
-  const merges = readStrings(metadata, 'tokenizer.ggml.merges', MAX_MERGES)
-  if (merges === undefined) throw missing('tokenizer.ggml.merges')
-  const { pre } = readPreTokenizer(metadata, pieces.length)
+function byteLevel(vocabulary: Vocabulary, model: WordModel): JsonObject {
+  if (model.kind !== 'merges') throw new Error(`no tokenizer.json is made of ${model.kind}`)
+  const { unknown, control, userDefined, unused } = TOKEN_TYPE
+  const others = [unknown, control, userDefined, unused]
+  const vocab = idsByPiece(vocabulary, (type) => !others.includes(type))
   const decoder = { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true }
-  return { ...byteLevelParts(vocab, merges, pre), decoder }
+  return { ...byteLevelParts(Object.fromEntries(vocab), model.merges, model.pre), decoder }
 }
 
-function sentencePiece(
-  { metadata }: GgufFile,
-  vocabulary: GgufVocabulary,
-  vocab: Readonly<Record<string, number>>,
+function scored(
+  vocabulary: Vocabulary,
+  { scores, addSpacePrefix }: Extract<WordModel, { kind: 'scores' }>,
 ): JsonObject {
-  const { pieces } = vocabulary
-  const scores = readNumbers(metadata, 'tokenizer.ggml.scores', pieces.length)
-  if (scores === undefined) throw missing('tokenizer.ggml.scores')
-  const unknownId = readId(metadata, 'tokenizer.ggml.unknown_token_id', pieces.length) ?? 0
-  const hasPrefix = readBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true
+  const { pieces, unknownId = 0 } = vocabulary
+  // SentencePiece models keep their control tokens in the vocabulary too.
+  const { userDefined, unused } = TOKEN_TYPE
+  const vocab = idsByPiece(vocabulary, (type) => type !== userDefined && type !== unused)
   const space = { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' }
   const prefix = { type: 'Prepend', prepend: '\u2581' }
   const decoders = [
@@ -201,15 +133,39 @@ function sentencePiece(
   ]
   const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 }
   return {
-    normalizer: { type: 'Sequence', normalizers: hasPrefix ? [prefix, space] : [space] },
+    normalizer: { type: 'Sequence', normalizers: addSpacePrefix ? [prefix, space] : [space] },
     pre_tokenizer: null,
-    decoder: { type: 'Sequence', decoders: hasPrefix ? [...decoders, strip] : decoders },
-    model: sentencePieceModel({ ...vocabulary, scores, vocab, unknown: pieces[unknownId] }),
+    decoder: { type: 'Sequence', decoders: addSpacePrefix ? [...decoders, strip] : decoders },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: pieces[unknownId],
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: true,
+      byte_fallback: true,
+      vocab: Object.fromEntries(vocab),
+      merges: mergesByScore(vocabulary, scores),
+    },
   }
 }
 
-function missing(field: string): FormatError {
-  return new FormatError(`Expected ${field} in the file, got no such key. Fetch the file again.`, {
-    field,
-  })
+/**
+ * SentencePiece BPE, which ranks pieces by scores, as the list of merges that tokenizer.json wants: each
+ * way to make a piece of two others, in the order in which they are to be tried. Both sides and the
+ * join are pieces of text.
+ */
+function mergesByScore(vocabulary: Vocabulary, scores: ArrayLike<number>): [string, string][] {
+  const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
+  const merges: { pair: [string, string]; id: number }[] = []
+  for (const [piece, id] of ids) {
+    const characters = [...piece]
+    for (let cut = 1; cut < characters.length; cut++) {
+      const left = characters.slice(0, cut).join('')
+      const right = characters.slice(cut).join('')
+      if (ids.has(left) && ids.has(right)) merges.push({ pair: [left, right], id })
+    }
+  }
+  merges.sort((a, b) => scores[b.id] - scores[a.id] || a.id - b.id)
+  return merges.map(({ pair }) => pair)
 }

@@ -7,7 +7,7 @@ import { UsageError } from '../errors.ts'
 import type { LocalAttention, ModelConfig } from '../model/config/config.ts'
 import { type RopeScaling, yarnAttentionFactor } from '../model/config/rope-scaling.ts'
 import { YARN_TURNS } from '../model/config/rope-scaling-fields.ts'
-import type { MetadataEntry } from './gguf-vocabulary.ts'
+import { f32, type MetadataEntry, text, u32 } from './metadata-entry.ts'
 import { isGemma } from './named-tensors.ts'
 
 /** GGUF's number for the last token standing for a text. */
@@ -15,18 +15,6 @@ const LAST_TOKEN = 3
 
 /** Every sixth layer of Gemma 3 has no window; other programs know no other pattern. */
 const GEMMA3_PATTERN = 6
-
-export function u32(key: string, value: number): MetadataEntry {
-  return [key, { type: 'u32', value }]
-}
-
-export function f32(key: string, value: number): MetadataEntry {
-  return [key, { type: 'f32', value }]
-}
-
-export function text(key: string, value: string): MetadataEntry {
-  return [key, { type: 'string', value }]
-}
 
 /**
  * Keys beyond those of the published 2B-4T file.

@@ -13,9 +13,10 @@ import type {
 } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
-import { f32, familyMetadata, text, u32 } from './family-metadata.ts'
-import { type MetadataEntry, vocabularyKeys } from './gguf-vocabulary.ts'
+import { familyMetadata } from './family-metadata.ts'
+import { f32, type MetadataEntry, text, u32 } from './metadata-entry.ts'
 import { isGemma } from './named-tensors.ts'
+import { vocabularyKeys } from './vocabulary-keys.ts'
 
 /** `general.file_type` as the programs that introduced the types number it. */
 const FILE_TYPES = { I2_S: 40, TQ1_0: 36, TQ2_0: 37 } as const
@@ -92,12 +93,12 @@ export function metadataFromGguf(
   const isBitnet = config.architecture !== 'llama' && config.activation === 'relu2'
   for (const [key, value] of file.metadata) {
     if (key === 'general.file_type') {
-      entries.push([key, { type: 'u32', value: FILE_TYPES[weights] }])
+      entries.push(u32(key, FILE_TYPES[weights]))
     } else if (key === 'tokenizer.chat_template' && typeof value === 'string') {
       const template = chooseTemplate(value, { isBitnet, vocabSize: config.vocabSize }) ?? value
-      entries.push([key, { type: 'string', value: template }])
+      entries.push(text(key, template))
     } else if (key === 'general.name') {
-      entries.push([key, { type: 'string', value: config.name }])
+      entries.push(text(key, config.name))
     } else if (key !== 'general.alignment') {
       entries.push([key, retype(value, file.valueTypes?.get(key) ?? guessType(value), key)])
     }

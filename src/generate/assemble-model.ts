@@ -16,10 +16,12 @@ import {
 import { createDecoder, type Decoder } from '../model/decoder.ts'
 import { type LoadedWeights, loadWeights } from '../model/weights/load-weights.ts'
 import type { ImageReport, WeightImages } from '../model/weights/weight-images.ts'
-import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
-import { tokenizerFromJson } from '../tokenizer/from-json.ts'
-import { tokenizerFromModelFile } from '../tokenizer/from-model-file.ts'
 import { numericTokenizer } from '../tokenizer/numeric.ts'
+import {
+  tokenizerFromGguf,
+  tokenizerFromJson,
+  tokenizerFromModelFile,
+} from '../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { createLanguageModel } from './create-language-model.ts'
 import type { LanguageModel, LoadOptions } from './language-model.ts'

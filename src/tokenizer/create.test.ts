@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../errors.ts'
-import { tokenizerFromJson } from './from-json.ts'
+import { tokenizerFromJson } from './open-tokenizer.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
 
 const FIXTURES = new URL('../../test/fixtures/tokenizer/', import.meta.url)

@@ -1,74 +1,67 @@
 /**
- * Puts a tokenizer together from its parts, wherever these came from: a vocabulary, a function that
- * encodes plain text, added tokens, and a chat template.
+ * Makes the tokenizer of a vocabulary, wherever that came from.
  *
  * Special tokens come from two places only: the begin token, and spellings that the caller
  * (`parseSpecial`) or the chat template put there. Text that people write never becomes one.
  */
 import { UsageError } from '../errors.ts'
 import { type AddedToken, AddedTokens } from './added-tokens.ts'
-import { ChatTemplate, type TemplateTokens } from './chat-template.ts'
+import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
+import { ChatTemplate } from './chat-template.ts'
 import { ContentMask, unusedCharacters } from './content-mask.ts'
+import { checkId } from './limits.ts'
+import { PieceBytes } from './piece-bytes.ts'
 import type { ChatMessage, EncodeOptions, TextTokenizer, TokenStream } from './text-tokenizer.ts'
 import { createTokenStream, decodeTokens, type TokenBytes } from './token-stream.ts'
 import type { Vocabulary } from './vocabulary.ts'
-import type { WordEncoder } from './word-encoder.ts'
-
-interface TokenizerParts {
-  readonly description: string
-  readonly vocabulary: Vocabulary
-  readonly encodeWords: WordEncoder
-  readonly addedTokens: readonly AddedToken[]
-  readonly bosId: number | undefined
-  /** Put the begin token in front unless a caller says otherwise. */
-  readonly addBos: boolean
-  /** Stands for characters the vocabulary lacks; plain text may turn into it. */
-  readonly unknownId: number | undefined
-  readonly stopIds: readonly number[]
-  /** See TextTokenizer. */
-  readonly endId: number | undefined
-  readonly chatTemplate: string | undefined
-  /** Further names for the template; bos_token is added here. */
-  readonly templateTokens: TemplateTokens
-  /** Encoding puts a space in front of a text, which decoding takes away. */
-  readonly dropLeadingSpace: boolean
-}
+import { type Words, wordsOf } from './words.ts'
 
 const NO_BYTES = new Uint8Array(0)
 const ROLES: ReadonlySet<string> = new Set(['system', 'user', 'assistant'])
 
-export function createTokenizer(parts: TokenizerParts): TextTokenizer {
-  return new AssembledTokenizer(parts)
+/** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
+export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
+  return new VocabularyTokenizer(vocabulary)
 }
 
-class AssembledTokenizer implements TextTokenizer {
+class VocabularyTokenizer implements TextTokenizer {
   readonly vocabSize: number
   readonly bosId: number | undefined
   readonly stopIds: readonly number[]
   readonly endId: number | undefined
   readonly description: string
   readonly chatTemplate: string | undefined
-  readonly #parts: TokenizerParts
-  readonly #vocabulary: Vocabulary
+  readonly #addBos: boolean
+  readonly #unknownId: number | undefined
+  readonly #words: Words
+  readonly #pieces: PieceBytes
   readonly #added: AddedTokens
   readonly #contentMask: ContentMask
   readonly #template: ChatTemplate | undefined
 
-  constructor(parts: TokenizerParts) {
-    this.#parts = parts
-    this.#vocabulary = parts.vocabulary
-    this.vocabSize = parts.vocabulary.size
-    this.bosId = parts.bosId
-    this.stopIds = parts.stopIds
-    this.endId = parts.endId
-    this.description = parts.description
-    this.chatTemplate = parts.chatTemplate
-    this.#added = new AddedTokens(withControlTokens(parts))
+  constructor(vocabulary: Vocabulary) {
+    const { pieces, addedTokens, bosId, isBitnet, chatTemplate: given } = vocabulary
+    const vocabSize = pieces.length
+    this.vocabSize = vocabSize
+    this.bosId = bosId === undefined ? undefined : checkId(bosId, 'bos_token_id', vocabSize)
+    this.stopIds = collectStopIds(vocabulary.endIds, addedTokens).filter((id) => id < vocabSize)
+    this.endId = vocabulary.appendedId
+    const isCorrected = given !== undefined && isBogusTemplate(given)
+    this.description =
+      `${vocabulary.description}, ${vocabSize} tokens` +
+      (isCorrected ? '; chat template corrected' : '')
+    this.chatTemplate = chooseTemplate(given, { isBitnet, vocabSize })
+    this.#addBos = vocabulary.addBos
+    this.#unknownId = vocabulary.unknownId
+    this.#words = wordsOf(vocabulary)
+    const literal = new Map(addedTokens.map(({ id, content }) => [id, content]))
+    this.#pieces = new PieceBytes(pieces, literal, this.#words)
+    this.#added = new AddedTokens(this.#withControlTokens(addedTokens))
     this.#contentMask = new ContentMask(this.#added.specialTexts)
-    if (parts.chatTemplate !== undefined) {
-      this.#template = new ChatTemplate(parts.chatTemplate, {
-        ...parts.templateTokens,
-        ...(parts.bosId === undefined ? {} : { bos_token: parts.vocabulary.text(parts.bosId) }),
+    if (this.chatTemplate !== undefined) {
+      this.#template = new ChatTemplate(this.chatTemplate, {
+        ...vocabulary.templateTokens,
+        ...(bosId === undefined ? {} : { bos_token: this.#pieces.text(bosId) }),
       })
     }
   }
@@ -84,15 +77,15 @@ class AssembledTokenizer implements TextTokenizer {
   }
 
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
-    return decodeTokens(ids, this.#bytesOf(options.skipSpecial ?? true), this.#parts)
+    return decodeTokens(ids, this.#bytesOf(options.skipSpecial ?? true), this.#words)
   }
 
   tokenText(id: number): string {
-    return this.#vocabulary.text(id)
+    return this.#pieces.text(id)
   }
 
   stream(options: { continues?: boolean } = {}): TokenStream {
-    const dropLeadingSpace = this.#parts.dropLeadingSpace && options.continues !== true
+    const dropLeadingSpace = this.#words.dropLeadingSpace && options.continues !== true
     return createTokenStream(this.#bytesOf(true), { dropLeadingSpace })
   }
 
@@ -150,9 +143,8 @@ class AssembledTokenizer implements TextTokenizer {
    * special token; the text is then cut in two until they no longer meet.
    */
   #encodePlain(text: string, isFirst: boolean): number[] {
-    const ids = this.#parts.encodeWords(text, isFirst)
-    const { unknownId } = this.#parts
-    if (!ids.some((id) => id !== unknownId && this.#added.isSpecial(id))) return ids
+    const ids = this.#words.encode(text, isFirst)
+    if (!ids.some((id) => id !== this.#unknownId && this.#added.isSpecial(id))) return ids
     const characters = Array.from(text)
     if (characters.length < 2) return []
     const middle = characters.length >> 1
@@ -164,29 +156,29 @@ class AssembledTokenizer implements TextTokenizer {
 
   /** The begin token once, also where a template or the text wrote it already. */
   #withBos(ids: number[], addBos: boolean): number[] {
-    const { bosId, addBos: wantsBos } = this.#parts
-    if (addBos && wantsBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
+    const { bosId } = this
+    if (addBos && this.#addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
     return ids
   }
 
-  #bytesOf(skipSpecial: boolean): TokenBytes {
-    if (!skipSpecial) return (id) => this.#vocabulary.bytes(id)
-    return (id) => (this.#added.isSpecial(id) ? NO_BYTES : this.#vocabulary.bytes(id))
+  /** Begin and end tokens steer the model whatever their file calls them. */
+  #withControlTokens(added: readonly AddedToken[]): AddedToken[] {
+    const control = new Set(this.stopIds)
+    if (this.bosId !== undefined) control.add(this.bosId)
+    const listed = new Set(added.map(({ id }) => id))
+    const missing = [...control].filter((id) => !listed.has(id))
+    return [
+      ...added.map((token) =>
+        control.has(token.id) && !token.special ? { ...token, special: true } : token,
+      ),
+      ...missing.map((id) => ({ id, content: this.#pieces.piece(id) ?? '', special: true })),
+    ]
   }
-}
 
-/** Begin and end tokens steer the model whatever their file calls them. */
-function withControlTokens(parts: TokenizerParts): AddedToken[] {
-  const control = new Set(parts.stopIds)
-  if (parts.bosId !== undefined) control.add(parts.bosId)
-  const listed = new Set(parts.addedTokens.map(({ id }) => id))
-  const missing = [...control].filter((id) => !listed.has(id))
-  return [
-    ...parts.addedTokens.map((token) =>
-      control.has(token.id) && !token.special ? { ...token, special: true } : token,
-    ),
-    ...missing.map((id) => ({ id, content: parts.vocabulary.piece(id) ?? '', special: true })),
-  ]
+  #bytesOf(skipSpecial: boolean): TokenBytes {
+    if (!skipSpecial) return (id) => this.#pieces.bytes(id)
+    return (id) => (this.#added.isSpecial(id) ? NO_BYTES : this.#pieces.bytes(id))
+  }
 }
 
 function checkMessage(message: ChatMessage): void {

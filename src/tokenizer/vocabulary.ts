@@ -1,84 +1,77 @@
 /**
- * What each token id stands for, as bytes. All decoding goes through bytes: a character may be spread
- * over several tokens, and only a UTF-8 decoder over the joined bytes knows when it is whole.
+ * The one form of every vocabulary, whatever file it came from. Readers (read-*.ts) bring GGUF keys,
+ * tokenizer.json, SentencePiece's and tiktoken's tokenizer.model to it, create.ts makes the tokenizer
+ * of it, and conversion writes it out again.
  */
-import { isWhole } from '../checks.ts'
-import { alphabetToBytes } from './byte-alphabet.ts'
+import type { JsonObject } from '../checks.ts'
+import type { AddedToken } from './added-tokens.ts'
+import type { TemplateTokens } from './chat-template.ts'
+import { checkCount, MAX_ADDED_TOKENS } from './limits.ts'
+import type { PreTokenizer } from './pre-tokenizers.ts'
 
-/** How a vocabulary writes its pieces. */
-export type PieceNotation =
-  /** GPT-2's alphabet, one character per byte. */
-  | 'byte-level'
-  /** SentencePiece: U+2581 for a space; with `byteFallback`, `<0x0A>` for one byte. */
-  | 'metaspace'
-  /** As it reads. */
-  | 'plain'
+/** What a token is for, as SentencePiece and `tokenizer.ggml.token_type` number it. */
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const REPLACEMENT = encoder.encode('\ufffd')
-const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/
+/** How text between added tokens becomes pieces. */
+export type WordModel =
+  /** Byte-level BPE by a list of merges, "left right" each. */
+  | { readonly kind: 'merges'; readonly merges: readonly string[]; readonly pre: PreTokenizer }
+  /** SentencePiece BPE: by id; of two joins the one with the higher score is made first. */
+  | {
+      readonly kind: 'scores'
+      readonly scores: ArrayLike<number>
+      /** Put a space in front of each stretch of text, as in training. */
+      readonly addSpacePrefix: boolean
+    }
+  /** Byte-level BPE in which a piece's id is its rank, cut as Llama 3 does. */
+  | { readonly kind: 'ranks' }
+  /** As a tokenizer.json says, with its vocabulary checked already. */
+  | { readonly kind: 'tokenizer.json'; readonly json: JsonObject; readonly model: JsonObject }
 
-export class Vocabulary {
-  readonly #pieces: readonly (string | undefined)[]
-  readonly #notation: PieceNotation
-  readonly #byteFallback: boolean
-  readonly #literal: ReadonlyMap<number, string>
-  /** Filled as ids are met: most of a vocabulary is never shown. */
-  readonly #bytes: Uint8Array[]
+export interface Vocabulary {
+  /** Where it came from and of what kind it is, for people. */
+  readonly description: string
+  /** By id, in the notation of its model; ids that stand for nothing are undefined. */
+  readonly pieces: readonly (string | undefined)[]
+  /** By id, each one of TOKEN_TYPE. */
+  readonly types: ArrayLike<number>
+  readonly addedTokens: readonly AddedToken[]
+  readonly model: WordModel
+  readonly bosId: number | undefined
+  /** Put the begin token in front unless a caller says otherwise. */
+  readonly addBos: boolean
+  readonly eosId: number | undefined
+  readonly padId: number | undefined
+  /** Stands for characters the vocabulary lacks; plain text may turn into it. */
+  readonly unknownId: number | undefined
+  /** All ids declared to end an answer, the foremost first; some may lie beyond the pieces. */
+  readonly endIds: readonly number[]
+  /** The token that belongs after a text that is embedded. */
+  readonly appendedId: number | undefined
+  /** As the files have it, true or bogus: see chat-format.ts. */
+  readonly chatTemplate: string | undefined
+  /** The model is a BitNet: with Llama 3's vocabulary it is 2B-4T, whose chat format is known. */
+  readonly isBitnet: boolean
+  /** Texts that templates ask for by name; bos_token is added to them. */
+  readonly templateTokens: TemplateTokens
+}
 
-  /**
-   * @param pieces by id; ids without a piece are undefined
-   * @param literal ids whose text is written as it reads, whatever the notation: added tokens
-   */
-  constructor(
-    pieces: readonly (string | undefined)[],
-    options: {
-      notation: PieceNotation
-      byteFallback?: boolean
-      literal?: ReadonlyMap<number, string>
-    },
-  ) {
-    this.#pieces = pieces
-    this.#notation = options.notation
-    this.#byteFallback = options.byteFallback ?? false
-    this.#literal = options.literal ?? new Map()
-    this.#bytes = new Array(pieces.length)
+/**
+ * The added tokens that types tell apart: control tokens and the unknown one are special.
+ *
+ * @param field for the error's message: where the types came from
+ * @throws FormatError if there are too many
+ */
+export function addedByType(
+  pieces: readonly string[],
+  types: ArrayLike<number>,
+  field: string,
+): AddedToken[] {
+  const added: AddedToken[] = []
+  for (const [id, content] of pieces.entries()) {
+    const special = types[id] === TOKEN_TYPE.control || types[id] === TOKEN_TYPE.unknown
+    if (special || types[id] === TOKEN_TYPE.userDefined) added.push({ id, content, special })
   }
-
-  /** One more than the highest id. */
-  get size(): number {
-    return this.#pieces.length
-  }
-
-  /** The piece as the vocabulary writes it. */
-  piece(id: number): string | undefined {
-    return this.#literal.get(id) ?? this.#pieces[id]
-  }
-
-  /** The bytes of a token; U+FFFD for an id that the vocabulary lacks. Not to be written to. */
-  bytes(id: number): Uint8Array {
-    if (!isWhole(id, 0, this.#pieces.length - 1)) return REPLACEMENT
-    const known = this.#bytes[id]
-    if (known !== undefined) return known
-    const bytes = this.#read(id)
-    this.#bytes[id] = bytes
-    return bytes
-  }
-
-  text(id: number): string {
-    return decoder.decode(this.bytes(id))
-  }
-
-  #read(id: number): Uint8Array {
-    const literal = this.#literal.get(id)
-    if (literal !== undefined) return encoder.encode(literal)
-    const piece = this.#pieces[id]
-    if (piece === undefined) return REPLACEMENT
-    if (this.#notation === 'byte-level') return alphabetToBytes(piece) ?? encoder.encode(piece)
-    if (this.#notation === 'plain') return encoder.encode(piece)
-    const byte = this.#byteFallback ? BYTE_PIECE.exec(piece) : null
-    if (byte !== null) return Uint8Array.of(Number.parseInt(byte[1], 16))
-    return encoder.encode(piece.replaceAll('\u2581', ' '))
-  }
+  checkCount(added.length, field, MAX_ADDED_TOKENS)
+  return added
 }

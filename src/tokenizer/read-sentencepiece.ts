@@ -1,28 +1,19 @@
 /**
- * Reads SentencePiece's `tokenizer.model`, a protocol buffer (sentencepiece_model.proto): pieces with
- * scores and types, the ids of the special ones, and whether a space goes in front of a text.
+ * The vocabulary of SentencePiece's `tokenizer.model`, a protocol buffer (sentencepiece_model.proto):
+ * pieces with scores and types, the ids of the special ones, and whether a space goes in front of a text.
  * Its piece types are numbered as GGUF's, which were taken from there.
  */
+import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import { checkCount, MAX_PIECE_CHARS, MAX_PIECES } from './limits.ts'
-
-export interface SentencePieceModel {
-  readonly pieces: readonly string[]
-  readonly scores: Float32Array
-  /** ggml token types, by id. */
-  readonly types: Uint32Array
-  /** Negative: none. */
-  readonly bosId: number
-  readonly eosId: number
-  readonly unknownId: number
-  readonly addSpacePrefix: boolean
-}
+import { checkCount, checkId, MAX_PIECE_CHARS, MAX_PIECES } from './limits.ts'
+import { eosIds, type FilesBeside, readTemplate } from './read-json.ts'
+import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 
 /** Of `TrainerSpec.model_type`: the only algorithm that score-ordered merging stands for. */
 const BPE = 2
 
 /** @throws FormatError if the file is damaged or was not trained as BPE */
-export function readSentencePieceModel(file: Uint8Array): SentencePieceModel {
+export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): Vocabulary {
   const pieces: string[] = []
   const scores: number[] = []
   const types: number[] = []
@@ -58,15 +49,53 @@ export function readSentencePieceModel(file: Uint8Array): SentencePieceModel {
       { field: 'trainer_spec.model_type' },
     )
   }
-  return {
-    pieces,
-    scores: Float32Array.from(scores),
-    types: Uint32Array.from(types),
-    bosId,
-    eosId,
-    unknownId,
-    addSpacePrefix,
+  for (const { id, content } of addedTokens(beside.tokenizerConfig)) {
+    // Ids between the last piece and this one stand for nothing.
+    while (pieces.length <= id) {
+      pieces.push('')
+      scores.push(0)
+      types.push(TOKEN_TYPE.unused)
+    }
+    pieces[id] = content
+    types[id] = TOKEN_TYPE.control
   }
+  // Negative: none.
+  const known = (id: number, name: string) =>
+    id < 0 ? undefined : checkId(id, `tokenizer.ggml.${name}_token_id`, pieces.length)
+  const [configured] = [
+    ...eosIds(beside.generationConfig, 'generation_config.json'),
+    ...eosIds(beside.config, 'config.json'),
+  ]
+  const end = known(configured ?? eosId, 'eos')
+  const addBos = beside.tokenizerConfig?.add_bos_token
+  return {
+    description: 'tokenizer.model: SentencePiece BPE',
+    pieces,
+    types,
+    addedTokens: addedByType(pieces, types, 'tokenizer.model'),
+    model: { kind: 'scores', scores, addSpacePrefix },
+    bosId: known(bosId, 'bos'),
+    addBos: typeof addBos === 'boolean' ? addBos : true,
+    eosId: end,
+    padId: undefined,
+    unknownId: known(unknownId, 'unknown') ?? 0,
+    endIds: end === undefined ? [] : [end],
+    appendedId: undefined,
+    chatTemplate: readTemplate(beside),
+    isBitnet: false,
+    templateTokens: end === undefined ? {} : { eos_token: pieces[end] },
+  }
+}
+
+/** Tokens that tokenizer_config.json adds to the model's own. */
+function addedTokens(config: JsonObject | undefined): { id: number; content: string }[] {
+  const listed = config?.added_tokens_decoder
+  if (!isObject(listed)) return []
+  return Object.entries(listed).flatMap(([key, value]) => {
+    if (!isObject(value) || typeof value.content !== 'string' || value.special !== true) return []
+    const id = checkId(Number(key), 'added_tokens_decoder', MAX_PIECES)
+    return [{ id, content: value.content }]
+  })
 }
 
 function readPiece(bytes: Uint8Array): { text: string; score: number; type: number } {

@@ -5,35 +5,9 @@
 import { describe } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
-import { checkCount, checkId, checkPiece, MAX_PIECES } from './limits.ts'
+import { checkCount, checkId, checkPiece } from './limits.ts'
 
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
-
-/** ggml's token types, as `tokenizer.ggml.token_type` numbers them. */
-export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }
-
-export interface GgufVocabulary {
-  readonly pieces: readonly string[]
-  /** ggml token types by id; all normal where the file has none. */
-  readonly types: ArrayLike<number>
-}
-
-/** @throws FormatError naming the key that is damaged */
-export function readGgufVocabulary(metadata: GgufMetadata): GgufVocabulary {
-  const key = 'tokenizer.ggml.tokens'
-  const pieces = readStrings(metadata, key, MAX_PIECES)
-  if (pieces === undefined || pieces.length === 0) {
-    throw new FormatError(
-      `Expected ${key} to list the vocabulary's pieces, got ${pieces === undefined ? 'no such key' : 'an empty list'}. ` +
-        'The file is damaged; fetch it again.',
-      { field: key },
-    )
-  }
-  const types =
-    readNumbers(metadata, 'tokenizer.ggml.token_type', pieces.length) ??
-    new Uint8Array(pieces.length).fill(TOKEN_TYPE.normal)
-  return { pieces, types }
-}
 
 /** A list of texts of at most `limit` entries. */
 export function readStrings(

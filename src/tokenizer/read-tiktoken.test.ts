@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
-import { tokenizerFromTiktoken } from './from-tiktoken.ts'
+import { createTokenizer } from './create.ts'
+import { readTiktoken } from './read-tiktoken.ts'
 
 /** The 256 bytes, then some pieces, one per line with its rank. */
 function file(...pieces: string[]): Uint8Array {
@@ -9,7 +10,7 @@ function file(...pieces: string[]): Uint8Array {
 }
 
 test('pieces are joined by rank and special tokens follow them', () => {
-  const tokenizer = tokenizerFromTiktoken(file('ab', 'bc', ' abc'))
+  const tokenizer = createTokenizer(readTiktoken(file('ab', 'bc', ' abc')))
   expect(tokenizer.encode('abc', { addBos: false })).toEqual([256, 99])
   expect(tokenizer.encode(' abc', { addBos: false })).toEqual([258])
   expect(tokenizer.vocabSize).toBe(259 + 256)
@@ -20,14 +21,14 @@ test('pieces are joined by rank and special tokens follow them', () => {
 })
 
 test('any text comes back, in any script', () => {
-  const tokenizer = tokenizerFromTiktoken(file('ab'))
+  const tokenizer = createTokenizer(readTiktoken(file('ab')))
   const text = 'ab <|eot_id|> 日本語 😀\r\n\u00a0x'
   expect(tokenizer.decode(tokenizer.encode(text))).toBe(text)
   expect(tokenizer.encode(text)).not.toContain(257 + 9)
 })
 
 test('without a template there is no chat', () => {
-  expect(tokenizerFromTiktoken(file()).chatTemplate).toBeUndefined()
+  expect(createTokenizer(readTiktoken(file())).chatTemplate).toBeUndefined()
 })
 
 test.each([
@@ -39,5 +40,5 @@ test.each([
   ['a giant piece', `${'YWFh'.repeat(2000)} 0\n`],
   ['a SentencePiece model', '\n\u000e\n\u0005<unk>\u0015\u0000'],
 ])('%s is an error', (_, text) => {
-  expect(() => tokenizerFromTiktoken(new TextEncoder().encode(text))).toThrow(FormatError)
+  expect(() => createTokenizer(readTiktoken(new TextEncoder().encode(text)))).toThrow(FormatError)
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
 import { BITNET_2B_TEMPLATE } from './chat-format.ts'
-import { tokenizerFromGguf } from './from-gguf.ts'
+import { tokenizerFromGguf } from './open-tokenizer.ts'
 
 type Keys = Record<string, GgufValue>
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
-import { type JsonTokenizerFiles, tokenizerFromJson } from './from-json.ts'
+import { tokenizerFromJson } from './open-tokenizer.ts'
+import type { JsonTokenizerFiles } from './read-json.ts'
 
 const added = (id: number, content: string, special = true) => ({ id, content, special })
 

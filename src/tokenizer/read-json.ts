@@ -1,0 +1,219 @@
+/**
+ * The vocabulary of a Hugging Face model: tokenizer.json, and what tokenizer_config.json,
+ * generation_config.json and config.json add to it. Each count, id and text is checked before use.
+ */
+import { describe, isAbsent, isObject, isWhole, type JsonObject } from '../checks.ts'
+import { FormatError } from '../errors.ts'
+import type { AddedToken } from './added-tokens.ts'
+import {
+  checkCount,
+  checkId,
+  checkPiece,
+  checkTemplate,
+  MAX_ADDED_TOKENS,
+  MAX_PIECES,
+} from './limits.ts'
+import { asList, asObject, readFirstSpecials, readLastSpecial } from './tokenizer-json.ts'
+import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+
+/** What lies beside a tokenizer, each parsed. */
+export interface FilesBeside {
+  readonly tokenizerConfig?: JsonObject | undefined
+  readonly generationConfig?: JsonObject | undefined
+  /** The model's config.json. */
+  readonly config?: JsonObject | undefined
+  /** chat_template.jinja, which goes before the template in tokenizer_config.json. */
+  readonly chatTemplate?: string | undefined
+}
+
+export interface JsonTokenizerFiles extends FilesBeside {
+  /** tokenizer.json, parsed. */
+  readonly tokenizerJson: unknown
+}
+
+/** What another container of the same tokenizer says; goes before all files. */
+export interface DeclaredTokens {
+  readonly bosId?: number | undefined
+  readonly addBos?: boolean | undefined
+  readonly eosId?: number | undefined
+  readonly padId?: number | undefined
+  readonly endIds?: readonly number[]
+  readonly appendedId?: number | undefined
+}
+
+/** Names under which templates ask for tokens. */
+const TEMPLATE_TOKENS = ['eos_token', 'pad_token', 'unk_token'] as const
+
+/**
+ * @param origin where the tokenizer.json came from, for people
+ * @throws FormatError naming the part of the files that is damaged or not supported
+ */
+export function readJsonVocabulary(
+  files: JsonTokenizerFiles,
+  declared: DeclaredTokens = {},
+  origin = 'tokenizer.json',
+): Vocabulary {
+  const { tokenizerConfig = {}, generationConfig, config } = files
+  const json = asObject(files.tokenizerJson, 'tokenizer.json')
+  const model = typedModel(asObject(json.model, 'model'))
+  const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)
+  const addedTokens = readAddedTokens(json.added_tokens)
+  const pieces: (string | undefined)[] = []
+  for (const [piece, id] of ids) pieces[id] = piece
+  for (const { id, content } of addedTokens) pieces[id] = content
+
+  /** The id of the token whose text tokenizer_config.json gives under `name`. */
+  const named = (name: string): number | undefined => {
+    const text = tokenText(tokenizerConfig[name])
+    const added = addedTokens.find(({ content }) => content === text)
+    return added?.id ?? (text === undefined ? undefined : ids.get(text))
+  }
+  const firstIds = readFirstSpecials(json.post_processor)
+  const bosId = declared.bosId ?? named('bos_token') ?? idIn(config?.bos_token_id ?? firstIds[0])
+  const eosId = named('eos_token')
+  const ends = [...eosIds(config, 'config.json')]
+  if (eosId !== undefined && ends.length === 0) ends.push(eosId)
+  ends.push(...eosIds(generationConfig, 'generation_config.json'))
+  if (eosId !== undefined) ends.push(eosId)
+  const unknown = typeof model.unk_token === 'string' ? ids.get(model.unk_token) : model.unk_id
+  return {
+    description: `${origin}: ${model.type}`,
+    pieces: Array.from(pieces),
+    types: typesOf(pieces, addedTokens, model.byte_fallback === true),
+    addedTokens,
+    model: { kind: 'tokenizer.json', json: { ...json, model }, model },
+    bosId,
+    addBos:
+      declared.addBos ??
+      asBoolean(tokenizerConfig.add_bos_token) ??
+      (bosId !== undefined && firstIds.includes(bosId)),
+    eosId: declared.eosId ?? eosId,
+    padId:
+      declared.padId ?? (isWhole(config?.pad_token_id) ? config.pad_token_id : named('pad_token')),
+    unknownId: idIn(unknown),
+    endIds: [...new Set([...(declared.endIds ?? []), ...ends])],
+    appendedId:
+      declared.appendedId ??
+      (tokenizerConfig.add_eos_token === true ? eosId : readLastSpecial(json.post_processor)),
+    chatTemplate: readTemplate(files),
+    isBitnet: config?.model_type === 'bitnet',
+    templateTokens: templateTokens(tokenizerConfig),
+  }
+}
+
+/** The model with its type, which older files leave out. */
+function typedModel(model: JsonObject): JsonObject & { readonly type: 'BPE' | 'Unigram' } {
+  const guess = Array.isArray(model.merges)
+    ? 'BPE'
+    : Array.isArray(model.vocab)
+      ? 'Unigram'
+      : 'none'
+  const type = typeof model.type === 'string' ? model.type : guess
+  if (type === 'BPE' || type === 'Unigram') return { ...model, type }
+  throw new FormatError(
+    `Expected a tokenizer.json of type BPE or Unigram, got ${type}. ` +
+      'Models of this library use one of these.',
+    { field: 'model.type' },
+  )
+}
+
+function readVocab(model: JsonObject): Map<string, number> {
+  const entries = Object.entries(asObject(model.vocab, 'model.vocab'))
+  checkCount(entries.length, 'model.vocab', MAX_PIECES)
+  for (const [piece, id] of entries) {
+    checkPiece(piece, 'model.vocab', describe(piece))
+    checkId(id, 'model.vocab', MAX_PIECES)
+  }
+  return new Map(entries as [string, number][])
+}
+
+/** Pieces with scores, in the order of their ids. */
+function readUnigramVocab(model: JsonObject): Map<string, number> {
+  const entries = asList(model.vocab, 'model.vocab')
+  checkCount(entries.length, 'model.vocab', MAX_PIECES)
+  const ids = new Map<string, number>()
+  for (const [id, entry] of entries.entries()) {
+    const [piece, score] = asList(entry, 'model.vocab')
+    if (typeof score !== 'number') {
+      throw new FormatError(
+        `Expected a score for each piece of model.vocab, got ${describe(score)} at ${id}.`,
+        { field: 'model.vocab' },
+      )
+    }
+    ids.set(checkPiece(piece, 'model.vocab', id), id)
+  }
+  return ids
+}
+
+function readAddedTokens(value: unknown): AddedToken[] {
+  const tokens = asList(value ?? [], 'added_tokens')
+  checkCount(tokens.length, 'added_tokens', MAX_ADDED_TOKENS)
+  return tokens.map((entry, i) => {
+    const token = asObject(entry, 'added_tokens')
+    return {
+      id: checkId(token.id, 'added_tokens', MAX_PIECES),
+      content: checkPiece(token.content, 'added_tokens', i),
+      special: token.special === true,
+      lstrip: token.lstrip === true,
+      rstrip: token.rstrip === true,
+    }
+  })
+}
+
+function typesOf(
+  pieces: readonly (string | undefined)[],
+  added: readonly AddedToken[],
+  hasBytes: boolean,
+): Uint8Array {
+  const { unused, byte, normal, control, userDefined } = TOKEN_TYPE
+  const types = Uint8Array.from(pieces, (piece) => {
+    if (piece === undefined) return unused
+    return hasBytes && /^<0x[0-9A-F]{2}>$/.test(piece) ? byte : normal
+  })
+  for (const { id, special } of added) types[id] = special ? control : userDefined
+  return types
+}
+
+/** Ids past the vocabulary may be among them: config.json may count padding. */
+export function eosIds(config: JsonObject | undefined, file: string): number[] {
+  const value = config?.eos_token_id ?? []
+  const field = `${file} eos_token_id`
+  return (Array.isArray(value) ? value : [value]).map((id) => checkId(id, field, 2 ** 31))
+}
+
+/** A token is named by its text or by an object that holds the text. */
+function tokenText(value: unknown): string | undefined {
+  const text = isObject(value) ? value.content : value
+  return typeof text === 'string' ? text : undefined
+}
+
+/** One template, or a list of named ones of which "default" is for conversations. */
+export function readTemplate({ chatTemplate, tokenizerConfig }: FilesBeside): string | undefined {
+  const value = chatTemplate ?? tokenizerConfig?.chat_template
+  if (isAbsent(value)) return undefined
+  if (!Array.isArray(value)) return checkTemplate(value, 'chat_template')
+  const named = value.filter(isObject)
+  const chosen = named.find(({ name }) => name === 'default') ?? named[0]
+  if (chosen !== undefined) return checkTemplate(chosen.template, 'chat_template')
+  throw new FormatError(
+    'Expected chat_template to be a text or a list of templates, got a list without any. ' +
+      'Remove the key or give a template.',
+    { field: 'chat_template' },
+  )
+}
+
+function templateTokens(config: JsonObject): Record<string, string> {
+  const texts = TEMPLATE_TOKENS.map((name) => [name, tokenText(config[name])] as const)
+  return Object.fromEntries(texts.filter(([, text]) => text !== undefined)) as Record<
+    string,
+    string
+  >
+}
+
+function idIn(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined
+}
+
+function asBoolean(value: unknown): boolean | undefined {
+  return typeof value === 'boolean' ? value : undefined
+}
