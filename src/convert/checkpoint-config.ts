@@ -6,8 +6,8 @@ import { fromFloat32, isObject, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { GgufFile, SafetensorsFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { namedBody } from '../model/config/families.ts'
 import { familyFields } from './family-metadata.ts'
-import { isGemma } from './named-tensors.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
 export type LinearClass = 'autobitlinear' | 'bitlinear'
@@ -48,15 +48,17 @@ export function checkpointConfig(
 
 function familyClass(file: GgufFile | SafetensorsFile, config: ModelConfig): JsonObject {
   const { architecture, activation, subNorms, inputNorms } = config
-  const own = file.format === 'safetensors' ? file.config['architectures'] : undefined
-  const classes = (body: string, head: string) => own ?? [inputNorms ? body : head]
-  if (isGemma(config)) {
-    const architectures = classes('Gemma3TextModel', 'Gemma3ForCausalLM')
-    return { architectures, model_type: 'gemma3_text', hidden_activation: 'gelu_pytorch_tanh' }
-  }
-  if (architecture === 'qwen3') {
-    const architectures = classes('Qwen3Model', 'Qwen3ForCausalLM')
-    return { architectures, model_type: 'qwen3', hidden_act: activation }
+  const body = namedBody(config)
+  if (body?.classes !== undefined) {
+    const { withHead, headless } = body.classes
+    const own = file.format === 'safetensors' ? file.config['architectures'] : undefined
+    return {
+      architectures: own ?? [inputNorms ? headless : withHead],
+      model_type: body.modelType,
+      ...(body.graph.activation === 'gelu'
+        ? { hidden_activation: 'gelu_pytorch_tanh' }
+        : { hidden_act: activation }),
+    }
   }
   const isLlama = (!subNorms || inputNorms === true) && activation === 'silu'
   if (!isLlama && !subNorms) {

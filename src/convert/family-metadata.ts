@@ -5,10 +5,10 @@
 import { fromFloat32, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LocalAttention, ModelConfig } from '../model/config/config.ts'
+import { namedBody } from '../model/config/families.ts'
 import { type RopeScaling, yarnAttentionFactor } from '../model/config/rope-scaling.ts'
 import { YARN_TURNS } from '../model/config/rope-scaling-fields.ts'
 import { f32, type MetadataEntry, text, u32 } from './metadata-entry.ts'
-import { isGemma } from './named-tensors.ts'
 
 /** GGUF's number for the last token standing for a text. */
 const LAST_TOKEN = 3
@@ -24,7 +24,7 @@ const GEMMA3_PATTERN = 6
 export function familyMetadata(arch: string, config: ModelConfig): MetadataEntry[] {
   const { headDim, nHeads, dim, localAttention, ropeScaling, inputNorms, nLayers } = config
   const entries: MetadataEntry[] = []
-  if (headDim * nHeads !== dim || arch === 'qwen3' || arch === 'gemma3') {
+  if (headDim * nHeads !== dim || namedBody(config) !== undefined) {
     entries.push(u32(`${arch}.attention.key_length`, headDim))
     entries.push(u32(`${arch}.attention.value_length`, headDim))
   }
@@ -81,9 +81,10 @@ function windowPattern({ layers }: LocalAttention, nLayers: number): number {
 /** Fields of a config.json that is made of GGUF metadata. */
 export function familyFields(config: ModelConfig): JsonObject {
   const { headDim, localAttention, ropeScaling, nLayers } = config
+  const body = namedBody(config)
   return {
-    ...((isGemma(config) || config.architecture === 'qwen3') && { head_dim: headDim }),
-    ...(isGemma(config) && {
+    ...(body && { head_dim: headDim }),
+    ...(body?.modelType === 'gemma3_text' && {
       query_pre_attn_scalar: headDim,
       // Written out, as a config.json without them means a window in five of six layers.
       layer_types: Array.from({ length: nLayers }, (_, layer) =>

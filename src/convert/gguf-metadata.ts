@@ -12,10 +12,10 @@ import type {
   TokenizerFiles,
 } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { namedBody } from '../model/config/families.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { familyMetadata } from './family-metadata.ts'
 import { f32, type MetadataEntry, text, u32 } from './metadata-entry.ts'
-import { isGemma } from './named-tensors.ts'
 import { vocabularyKeys } from './vocabulary-keys.ts'
 
 /** `general.file_type` as the programs that introduced the types number it. */
@@ -30,8 +30,8 @@ export type WeightStorage = keyof typeof FILE_TYPES
  * @throws UsageError if GGUF has no name for the combination
  */
 export function ggufArchitecture(config: ModelConfig): string {
-  if (isGemma(config)) return 'gemma3'
-  if (config.architecture === 'qwen3') return 'qwen3'
+  const body = namedBody(config)
+  if (body !== undefined) return body.gguf
   const { subNorms, inputNorms, activation } = config
   if (subNorms && !inputNorms) return activation === 'relu2' ? 'bitnet-b1.58' : 'bitnet'
   if (!subNorms && activation === 'silu') return 'llama'

@@ -3,6 +3,7 @@
  */
 import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { namedBody } from '../model/config/families.ts'
 import { type Part, shapeOf, writtenName } from '../model/layers.ts'
 import { planWeights } from '../model/weights/weight-plan.ts'
 
@@ -29,6 +30,7 @@ export interface NamedTensor {
 
 /** @throws FormatError naming a tensor that is missing or of another shape */
 export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[] {
+  const isShifted = namedBody(config)?.shiftedNorms === true
   return planWeights(file, config).map((part): NamedTensor => {
     const { tensor, kind, interleavedHeadDim, isRotated, canShift } = part
     return {
@@ -37,12 +39,7 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
       shape: shapeOf(part),
       ...{ tensor, kind, interleavedHeadDim, isRotated },
       shift: canShift && config.shiftedNorms ? 1 : 0,
-      checkpointShift: canShift && isGemma(config) ? 1 : 0,
+      checkpointShift: canShift && isShifted ? 1 : 0,
     }
   })
-}
-
-/** Whether the body is Gemma 3's. */
-export function isGemma({ architecture }: ModelConfig): boolean {
-  return architecture === 'gemma3' || architecture === 'gemma3_text'
 }

@@ -25,7 +25,7 @@ const queryDim: Size = (sizes) => sizes.nHeads * sizes.headDim
 const keyDim: Size = (sizes) => sizes.nKvHeads * sizes.headDim
 
 /** Options of a body that add norms to each layer. */
-type BodyOption = 'subNorms' | 'inputNorms' | 'headNorms' | 'postNorms'
+export type BodyOption = 'subNorms' | 'inputNorms' | 'headNorms' | 'postNorms'
 
 /** With an option before it: what is written for bodies that have it. All names of a row are read. */
 type Name = string | readonly [option: BodyOption, name: string]

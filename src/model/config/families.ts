@@ -5,23 +5,58 @@
  */
 import { describe, isObject, type JsonObject } from '../../checks.ts'
 import type { GgufFile, TensorInfo } from '../../formats/model-file.ts'
-import { tensorNames } from '../layers.ts'
+import { type BodyOption, tensorNames } from '../layers.ts'
 import type { ModelConfig } from './config.ts'
 import { type ConfigFields, readString, refuse, unsupported } from './config-fields.ts'
 
-export type Family = Pick<
-  ModelConfig,
-  'activation' | 'subNorms' | 'linear' | 'inputNorms' | 'headNorms' | 'postNorms' | 'shiftedNorms'
->
+export type Family = Pick<ModelConfig, 'activation' | 'linear' | 'shiftedNorms' | BodyOption>
 
 /** BitNet b1.58 2B-4T: squared ReLU, sub-norms. */
 const BITNET: Family = { activation: 'relu2', subNorms: true, linear: 'ternary' }
 /** The 1bitLLM reproduction: SiLU, sub-norms. */
 const REPRODUCTION: Family = { activation: 'silu', subNorms: true, linear: 'ternary' }
-/** Llama, ternary (Llama3-8B-1.58, Falcon3, Falcon-E, TriLM) or dense. */
+
+/** A body that is there without BitNet too, ternary or dense, and what files call it. */
+interface Body {
+  readonly graph: Omit<Family, 'linear'>
+  readonly gguf: string
+  readonly modelType: string
+  /** Of transformers, for bodies that keep their name whatever BitNet adds to them. */
+  readonly classes?: { readonly withHead: string; readonly headless: string }
+  /** Checkpoints hold w for norms that multiply with 1 + w; GGUF files never do. */
+  readonly shiftedNorms?: true
+}
+
 const LLAMA = { activation: 'silu', subNorms: false } as const
-const QWEN3 = { ...LLAMA, headNorms: true } as const
-const GEMMA3 = { ...QWEN3, activation: 'gelu', postNorms: true } as const
+
+const BODIES: readonly Body[] = [
+  // Llama3-8B-1.58, Falcon3, Falcon-E, TriLM.
+  { graph: LLAMA, gguf: 'llama', modelType: 'llama' },
+  {
+    graph: { ...LLAMA, headNorms: true },
+    gguf: 'qwen3',
+    modelType: 'qwen3',
+    classes: { withHead: 'Qwen3ForCausalLM', headless: 'Qwen3Model' },
+  },
+  {
+    graph: { ...LLAMA, activation: 'gelu', headNorms: true, postNorms: true },
+    gguf: 'gemma3',
+    modelType: 'gemma3_text',
+    classes: { withHead: 'Gemma3ForCausalLM', headless: 'Gemma3TextModel' },
+    shiftedNorms: true,
+  },
+]
+
+/** The body of a model that keeps its name in other formats; undefined for Llama's and BitNet's own. */
+export function namedBody({ architecture }: ModelConfig): Body | undefined {
+  const body = BODIES.find((one) => one.gguf === architecture || one.modelType === architecture)
+  return body?.classes && body
+}
+
+/** Whether a class of transformers is a body without a head, of which the vectors are wanted. */
+export function isHeadless(className: unknown): boolean {
+  return BODIES.some(({ classes }) => classes?.headless === className)
+}
 
 /** Storage types that hold nothing but ternary weights. */
 const TERNARY_TYPES: readonly (TensorInfo['type'] | undefined)[] = ['I2_S', 'TQ1_0', 'TQ2_0', 'U8']
@@ -60,23 +95,15 @@ export function huggingFaceFamily(
     fields.get('weight_bits') === 1
   if (isReproduction) return { ...REPRODUCTION, activation: hiddenActivation(fields, 'silu') }
   const linear = method === 'bitnet' ? 'ternary' : 'dense'
-  switch (modelType) {
-    case 'llama': {
-      const body = { ...LLAMA, linear, activation: hiddenActivation(fields, 'silu') } as const
-      return isBitnetBody ? withInputNorms(body) : body
-    }
-    case 'qwen3': {
-      const body = { ...QWEN3, linear, activation: hiddenActivation(fields, 'silu') } as const
-      return isBitnetBody ? withInputNorms(body) : body
-    }
-    case 'gemma3_text': {
-      const activation = hiddenActivation(fields, 'gelu')
-      const body = { ...GEMMA3, linear, activation, shiftedNorms: true } as const
-      return isBitnetBody ? withInputNorms(body) : body
-    }
+  const body = BODIES.find((one) => one.modelType === modelType)
+  if (body === undefined) {
+    const expected = oneOf(['bitnet', ...BODIES.map((one) => one.modelType)])
+    throw unsupported(fields, 'model_type', modelType, expected)
   }
-  const expected = '"bitnet", "llama", "qwen3" or "gemma3_text"'
-  throw unsupported(fields, 'model_type', modelType, expected)
+  const { graph, shiftedNorms } = body
+  const activation = hiddenActivation(fields, graph.activation)
+  const read = { ...graph, linear, activation, ...(shiftedNorms && { shiftedNorms }) } as const
+  return isBitnetBody ? withInputNorms(read) : read
 }
 
 /**
@@ -91,22 +118,20 @@ export function ggufFamily(
 ): Family {
   const isTernary = TERNARY_TYPES.includes(tensors.get('blk.0.attn_q.weight')?.type)
   const linear = isTernary ? 'ternary' : 'dense'
-  const isBitnetBody = tensors.has('blk.0.attn_q_norm_in.weight')
-  switch (architecture) {
-    case 'bitnet-b1.58':
-    case 'bitnet-25':
-      return BITNET
-    case 'bitnet':
-      return REPRODUCTION
-    case 'llama':
-      return { ...LLAMA, linear }
-    case 'qwen3':
-      return isBitnetBody ? withInputNorms(QWEN3) : { ...QWEN3, linear }
-    case 'gemma3':
-      return isBitnetBody ? withInputNorms(GEMMA3) : { ...GEMMA3, linear }
+  if (architecture === 'bitnet-b1.58' || architecture === 'bitnet-25') return BITNET
+  if (architecture === 'bitnet') return REPRODUCTION
+  const body = BODIES.find(({ gguf }) => gguf === architecture)
+  if (body === undefined) {
+    const known = ['bitnet-b1.58', 'bitnet-25', 'bitnet', ...BODIES.map(({ gguf }) => gguf)]
+    throw unsupported(fields, 'general.architecture', architecture, oneOf(known))
   }
-  const expected = '"bitnet-b1.58", "bitnet-25", "bitnet", "llama", "qwen3" or "gemma3"'
-  throw unsupported(fields, 'general.architecture', architecture, expected)
+  const isBitnetBody = body.classes && tensors.has('blk.0.attn_q_norm_in.weight')
+  return isBitnetBody ? withInputNorms(body.graph) : { ...body.graph, linear }
+}
+
+function oneOf(names: readonly string[]): string {
+  const quoted = names.map((name) => `"${name}"`)
+  return `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   readString,
   refuse,
 } from './config-fields.ts'
-import { huggingFaceFamily, type TensorNames } from './families.ts'
+import { huggingFaceFamily, isHeadless, type TensorNames } from './families.ts'
 import { localLayers } from './gguf-config.ts'
 import type { RopeScaling } from './rope-scaling.ts'
 import { ropeScalingFromJson } from './rope-scaling-fields.ts'
@@ -109,10 +109,7 @@ function refuseFeatures(fields: ConfigFields): void {
 /** A class without a head, of which the vectors are wanted and not the logits. */
 function hasNoHead(fields: ConfigFields): boolean {
   const architectures = fields.get('architectures')
-  return (
-    Array.isArray(architectures) &&
-    architectures.some((name) => name === 'Qwen3Model' || name === 'Gemma3TextModel')
-  )
+  return Array.isArray(architectures) && architectures.some(isHeadless)
 }
 
 /**
