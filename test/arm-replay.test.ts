@@ -1,7 +1,8 @@
 /**
  * The kernels for Arm on processors that QEMU emulates: one with dot product instructions and one
  * without. Runs where qemu-aarch64-static (Debian: qemu-user-static) is installed; naming arm-neon or
- * arm-dotprod in REQUIRE_BACKENDS makes its absence a failure.
+ * arm-dotprod in REQUIRE_BACKENDS makes its absence a failure. Without it the C that all variants share
+ * is checked by those that run here.
  */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'

@@ -19,11 +19,11 @@ import type { Surroundings } from '../src/cli/console/surroundings.ts'
 import { runCli } from '../src/cli/program.ts'
 import { convertFile } from '../src/node/convert/convert-file.ts'
 import { loadModel } from '../src/node/load-model.ts'
+import { tinyModel } from './support/fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convert-cli-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
 const embedded = fileURLToPath(new URL('../models/bitnet-ja-en-58m.gguf', import.meta.url))
 
 async function bitnet(...args: string[]) {
@@ -46,7 +46,13 @@ async function bitnet(...args: string[]) {
 describe('bitnet convert', () => {
   test('reports types, zeros and scales of each kind, and that nothing was lost', async () => {
     const target = join(folder, 'report.gguf')
-    const { code, out } = await bitnet('convert', tiny('bitnet-packed'), target, '--type', 'i2_s')
+    const { code, out } = await bitnet(
+      'convert',
+      tinyModel('bitnet-packed'),
+      target,
+      '--type',
+      'i2_s',
+    )
     expect(code).toBe(0)
     expect(out).toMatch(/types +\d+ F16 .*14 I2_S/)
     expect(out).toMatch(/attn_q +2 +131,072 +\d+\.\d %/)
@@ -58,7 +64,7 @@ describe('bitnet convert', () => {
 
   test('tells what quantising masters and rounding an embedding changed', async () => {
     const target = join(folder, 'masters.gguf')
-    const args = [tiny('bitnet-bf16'), target, '--embedding', 'q4_0', '--json']
+    const args = [tinyModel('bitnet-bf16'), target, '--embedding', 'q4_0', '--json']
     const { quantization, losses } = JSON.parse((await bitnet('convert', ...args)).out)
     expect(quantization.tensors).toBe(14)
     expect(quantization.meanError).toBeGreaterThan(0.1)
@@ -69,11 +75,11 @@ describe('bitnet convert', () => {
 
   test('refuses an ordinary model with the error as evidence, and does it when forced', async () => {
     const target = join(folder, 'dense')
-    const refused = await bitnet('convert', tiny('llama-dense-bf16'), target)
+    const refused = await bitnet('convert', tinyModel('llama-dense-bf16'), target)
     expect(refused.code).toBe(2)
     expect(refused.err).toMatch(/changes it by \d+ %.*--force/)
     expect(readdirSync(folder).filter((name) => name.startsWith('dense'))).toEqual([])
-    expect((await bitnet('convert', tiny('llama-dense-bf16'), target, '--force')).code).toBe(0)
+    expect((await bitnet('convert', tinyModel('llama-dense-bf16'), target, '--force')).code).toBe(0)
   })
 
   test.each([
@@ -82,7 +88,7 @@ describe('bitnet convert', () => {
     [['a', '--type', 'tq2_0'], 'ends in .gguf'],
     [['a', '--verify', '--force'], '--verify alone'],
   ])('refuses %j', async ([target, ...flags], message) => {
-    const { code, err } = await bitnet('convert', tiny('bitnet-packed'), target, ...flags)
+    const { code, err } = await bitnet('convert', tinyModel('bitnet-packed'), target, ...flags)
     expect(code).toBe(2)
     expect(err).toContain(message)
   })
@@ -92,10 +98,10 @@ describe('bitnet convert', () => {
     mkdirSync(target)
     writeFileSync(join(target, 'notes.txt'), 'mine')
     writeFileSync(join(target, 'model-00001-of-00002.safetensors'), 'old')
-    const refused = await bitnet('convert', tiny('bitnet-packed'), target)
+    const refused = await bitnet('convert', tinyModel('bitnet-packed'), target)
     expect(refused.code).toBe(2)
     expect(refused.err).toContain('exists')
-    const done = await bitnet('convert', tiny('bitnet-packed'), target, '--overwrite')
+    const done = await bitnet('convert', tinyModel('bitnet-packed'), target, '--overwrite')
     expect(done.code, done.err).toBe(0)
     expect(readdirSync(target).sort()).toEqual(['config.json', 'model.safetensors', 'notes.txt'])
     expect(existsSync(`${target}.partial`)).toBe(false)
@@ -104,7 +110,7 @@ describe('bitnet convert', () => {
   test('leaves nothing behind when it is stopped', async () => {
     for (const target of [join(folder, 'stopped'), join(folder, 'stopped.gguf')]) {
       const controller = new AbortController()
-      const running = convertFile(tiny('bitnet-packed'), target, {
+      const running = convertFile(tinyModel('bitnet-packed'), target, {
         signal: controller.signal,
         onProgress: () => controller.abort(),
       })
@@ -117,8 +123,8 @@ describe('bitnet convert', () => {
 describe('bitnet convert --verify', () => {
   test('accepts the same model in other types, and tells how near they are', async () => {
     const target = join(folder, 'near.gguf')
-    await convertFile(tiny('bitnet-packed'), target, { weights: 'TQ1_0', embedding: 'Q6_K' })
-    const { code, out } = await bitnet('convert', '--verify', tiny('bitnet-packed'), target)
+    await convertFile(tinyModel('bitnet-packed'), target, { weights: 'TQ1_0', embedding: 'Q6_K' })
+    const { code, out } = await bitnet('convert', '--verify', tinyModel('bitnet-packed'), target)
     expect(code).toBe(0)
     expect(out).toContain('100 % of')
     expect(out).toContain('every difference is rounding')
@@ -126,11 +132,11 @@ describe('bitnet convert --verify', () => {
 
   test.each(['F16', 'Q8_0', 'Q6_K', 'Q4_0'] as const)('%s stays within its bound', async (type) => {
     const target = join(folder, `bound-${type}.gguf`)
-    await convertFile(tiny('bitnet-packed'), target, { embedding: type })
+    await convertFile(tinyModel('bitnet-packed'), target, { embedding: type })
     const { code, out } = await bitnet(
       'convert',
       '--verify',
-      tiny('bitnet-packed'),
+      tinyModel('bitnet-packed'),
       target,
       '--json',
     )
@@ -140,7 +146,7 @@ describe('bitnet convert --verify', () => {
 
   test('fails with exit code 1 where a code or an embedding differs', async () => {
     const target = join(folder, 'differs')
-    await convertFile(tiny('bitnet-packed'), target)
+    await convertFile(tinyModel('bitnet-packed'), target)
     const weights = join(target, 'model.safetensors')
     const bytes = readFileSync(weights)
     const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString())
@@ -150,7 +156,7 @@ describe('bitnet convert --verify', () => {
     // The exponent of a bf16 number: another number altogether.
     bytes[at('model.embed_tokens.weight') + 1] ^= 0x3f
     writeFileSync(weights, bytes)
-    const { code, out } = await bitnet('convert', '--verify', tiny('bitnet-packed'), target)
+    const { code, out } = await bitnet('convert', '--verify', tinyModel('bitnet-packed'), target)
     expect(code).toBe(1)
     expect(out).toMatch(/blk\.1\.ffn_up\.weight +[1-4] .* no/)
     expect(out).toMatch(/token_embd\.weight .* no/)
@@ -160,8 +166,8 @@ describe('bitnet convert --verify', () => {
     const { code, err } = await bitnet(
       'convert',
       '--verify',
-      tiny('bitnet-packed'),
-      tiny('llama-bitlinear-packed'),
+      tinyModel('bitnet-packed'),
+      tinyModel('llama-bitlinear-packed'),
     )
     expect(code).toBe(1)
     expect(err).toContain('two files of one model')

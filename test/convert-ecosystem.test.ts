@@ -12,11 +12,11 @@ import { GGUF_TYPE_IDS } from '../src/formats/gguf/tensor-types.ts'
 import type { GgufFile } from '../src/formats/model-file.ts'
 import { convertFile } from '../src/node/convert/convert-file.ts'
 import { openModelFile } from '../src/node/open-model.ts'
+import { tinyModel } from './support/fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ecosystem-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
 const embedded = fileURLToPath(new URL('../models/bitnet-ja-en-58m.gguf', import.meta.url))
 
 /** Numbers and texts as both readers can be compared: typed arrays and bigints as plain numbers. */
@@ -36,7 +36,7 @@ describe('GGUF as @huggingface/gguf reads it', () => {
     '%s as %s with %s has the same keys and tensors',
     async (name, weights, embedding) => {
       const target = join(folder, `${name}-${weights}-${embedding}.gguf`)
-      await convertFile(tiny(name), target, { weights, embedding })
+      await convertFile(tinyModel(name), target, { weights, embedding })
       await expectSameHeader(target)
     },
   )
@@ -84,8 +84,8 @@ describe("safetensors as @huggingface/hub's parser reads it", () => {
   beforeAll(async () => {
     single = join(folder, 'single')
     sharded = join(folder, 'sharded')
-    await convertFile(tiny('bitnet-packed'), single, { linearClass: 'bitlinear' })
-    await convertFile(tiny('bitnet-bf16'), sharded, { shardBytes: 200_000 })
+    await convertFile(tinyModel('bitnet-packed'), single, { linearClass: 'bitlinear' })
+    await convertFile(tinyModel('bitnet-bf16'), sharded, { shardBytes: 200_000 })
   })
 
   test('one file has the same tensors', async () => {

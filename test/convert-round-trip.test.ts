@@ -5,16 +5,14 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compareFiles } from '../src/node/convert/compare-files.ts'
 import { type ConversionOptions, convertFile } from '../src/node/convert/convert-file.ts'
 import { openModelFile } from '../src/node/open-model.ts'
+import { tinyModel } from './support/fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'round-trip-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-
-const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
 
 const FORMATS = {
   I2_S: { weights: 'I2_S' },
@@ -41,16 +39,16 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed'])('%s', 
   const pairs = names.flatMap((first) => names.map((second) => [first, second] as const))
 
   test.each(pairs)('to %s and from there to %s keeps codes and scales', async (first, second) => {
-    const middle = await converted(tiny(name), name, first)
+    const middle = await converted(tinyModel(name), name, first)
     const end = await converted(middle, `${name}-${first}`, second)
     // The TQ types keep scales in half precision: the first step into one of them rounds, no other.
-    const exactFrom = first.startsWith('TQ') ? middle : tiny(name)
+    const exactFrom = first.startsWith('TQ') ? middle : tinyModel(name)
     const { ternary, ternaryTensors, dense } = await compareFiles(exactFrom, end)
     expect(ternaryTensors).toBe(14)
     const isRounded = second.startsWith('TQ') && !first.startsWith('TQ')
     expect(ternary.every(({ codes }) => codes === 0)).toBe(true)
     if (!isRounded) expect(ternary).toEqual([])
-    const whole = await compareFiles(tiny(name), end)
+    const whole = await compareFiles(tinyModel(name), end)
     expect(whole.equalCodes).toBe(1)
     // A scale that a TQ type has rounded stays so in a type that need not have rounded it.
     if (!first.startsWith('TQ')) expect(whole.isWithinBounds).toBe(true)
@@ -64,9 +62,9 @@ describe('a packed checkpoint', () => {
     ['bitnet-packed', 'autobitlinear'],
     ['llama-bitlinear-packed', 'bitlinear'],
   ] as const)('%s has the tensors of its source again after GGUF', async (name, linearClass) => {
-    const gguf = await converted(tiny(name), name, 'I2_S')
+    const gguf = await converted(tinyModel(name), name, 'I2_S')
     const back = await converted(gguf, `${name}-I2_S`, linearClass)
-    const [source, result] = await Promise.all([tiny(name), back].map(openModelFile))
+    const [source, result] = await Promise.all([tinyModel(name), back].map(openModelFile))
     expect([...result.file.tensors.keys()].sort()).toEqual([...source.file.tensors.keys()].sort())
     for (const [key, tensor] of source.file.tensors) {
       const other = result.file.tensors.get(key)
@@ -86,15 +84,18 @@ describe('a packed checkpoint', () => {
 
   test('is split where it is larger than a file may be, and opens again', async () => {
     const target = join(folder, 'sharded')
-    await convertFile(tiny('bitnet-packed'), target, { shardBytes: 200_000 })
+    await convertFile(tinyModel('bitnet-packed'), target, { shardBytes: 200_000 })
     const files = readdirSync(target).filter((file) => file.endsWith('.safetensors'))
     expect(files.length).toBeGreaterThan(3)
     expect(files[0]).toBe(`model-00001-of-0000${files.length}.safetensors`)
     const index = JSON.parse(readFileSync(join(target, 'model.safetensors.index.json'), 'utf8'))
-    const whole = await openModelFile(tiny('bitnet-packed'))
+    const whole = await openModelFile(tinyModel('bitnet-packed'))
     expect(Object.keys(index.weight_map).sort()).toEqual([...whole.file.tensors.keys()].sort())
     await whole.file.close()
-    const { isWithinBounds, ternary, dense } = await compareFiles(tiny('bitnet-packed'), target)
+    const { isWithinBounds, ternary, dense } = await compareFiles(
+      tinyModel('bitnet-packed'),
+      target,
+    )
     expect({ isWithinBounds, ternary, dense }).toEqual({
       isWithinBounds: true,
       ternary: [],
@@ -104,11 +105,15 @@ describe('a packed checkpoint', () => {
   })
 
   test('says in config.json how its scales are meant', async () => {
-    const gguf = await converted(tiny('llama-bitlinear-packed'), 'llama-bitlinear-packed', 'I2_S')
+    const gguf = await converted(
+      tinyModel('llama-bitlinear-packed'),
+      'llama-bitlinear-packed',
+      'I2_S',
+    )
     const target = await converted(gguf, 'llama-bitlinear-packed-I2_S', 'autobitlinear')
     const config = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8'))
     const source = JSON.parse(
-      readFileSync(join(tiny('llama-bitlinear-packed'), 'config.json'), 'utf8'),
+      readFileSync(join(tinyModel('llama-bitlinear-packed'), 'config.json'), 'utf8'),
     )
     const { quantization_config: quantization, ...rest } = config
     expect(quantization).toMatchObject({ quant_method: 'bitnet', linear_class: 'autobitlinear' })

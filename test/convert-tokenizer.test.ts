@@ -3,6 +3,7 @@
  * people's vocabularies lie beside the checkout, if at all.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { tokenizerFilesOf } from '../src/convert/checkpoint-tokenizer.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
@@ -14,8 +15,10 @@ import {
   samplingFromGguf,
 } from '../src/model/config/sampling-defaults.ts'
 import { tokenizerFromGguf, tokenizerFromJson } from '../src/tokenizer/open-tokenizer.ts'
+import { sharedPath } from './support/fixtures.ts'
+import { SENTENCEPIECE, tokenizerMetadata } from './support/vocabularies.ts'
 
-const VECTORS = new URL('../../shared/tokenizers/vectors/', import.meta.url)
+const VECTORS = sharedPath('tokenizers/vectors')
 const MODEL = new URL('../models/bitnet-ja-en-58m.gguf', import.meta.url)
 
 const TEXTS = [
@@ -95,17 +98,29 @@ describe('the embedded model', () => {
   })
 })
 
+test('a SentencePiece vocabulary gives the same ids from tokenizer.json', async () => {
+  const file = withMetadata(await embedded(), tokenizerMetadata(SENTENCEPIECE))
+  const files = filesOf(file, readConfig(await embedded()))
+  const [before, after] = [tokenizerFromGguf(file.metadata), tokenizerFromJson(files)]
+  for (const text of [...TEXTS, 'ab', 'bab ab', ' a']) {
+    const ids = before.encode(text)
+    expect(after.encode(text), text).toEqual(ids)
+    expect(after.decode(ids), text).toBe(before.decode(ids))
+  }
+})
+
+// Where they are missing, the small vocabulary above and the embedded model's are left.
 describe.skipIf(!existsSync(VECTORS))('other vocabularies (need ../shared/tokenizers)', () => {
   test.each(['ggml-vocab-gpt-2.gguf', 'ggml-vocab-llama-spm.gguf'])(
     '%s gives the same ids from tokenizer.json',
     async (name) => {
-      const file = await parseGguf(memorySource(readFileSync(new URL(name, VECTORS)), name))
+      const file = await parseGguf(memorySource(readFileSync(join(VECTORS, name)), name))
       const config = readConfig(await embedded())
       const [before, after] = [
         tokenizerFromGguf(file.metadata),
         tokenizerFromJson(filesOf(file, config)),
       ]
-      const texts = readFileSync(new URL(`${name}.inp`, VECTORS), 'utf8').split(
+      const texts = readFileSync(join(VECTORS, `${name}.inp`), 'utf8').split(
         '\n__ggml_vocab_test__\n',
       )
       expect(texts.length).toBeGreaterThan(40)

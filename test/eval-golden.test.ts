@@ -1,15 +1,16 @@
 /**
  * The scoring of continuations against stored log-likelihoods: twelve items of eight tasks on the
  * checkpoint that the embedded model was made of, from a float32 program that agrees with transformers.
- * Item texts are not part of this project; without them the test is skipped.
+ * Item texts are not part of this project; without them the test is skipped, and what is left is the
+ * scores of tiny models and invented items against plain sums (decoder.test.ts, eval-cli.test.ts).
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { encodeRequest } from '../src/eval/encode-request.ts'
 import { type SequenceScore, scoreGroups } from '../src/eval/score-groups.ts'
 import { withScoringModel } from '../src/eval/scoring-model.ts'
 import { loadModel } from '../src/node/load-model.ts'
+import { sharedPath } from './support/fixtures.ts'
 
 interface GoldenItem {
   readonly context: readonly string[]
@@ -18,9 +19,8 @@ interface GoldenItem {
   readonly tokens: readonly number[]
 }
 
-const shared = (path: string) => fileURLToPath(new URL(`../../shared/${path}`, import.meta.url))
-const goldenPath = shared('goldens/eval-first12.json')
-const checkpoint = shared('model-ja-en-58m')
+const goldenPath = sharedPath('goldens/eval-first12.json')
+const checkpoint = sharedPath('model-ja-en-58m')
 const missing = [goldenPath, checkpoint].find((path) => !existsSync(path))
 const reason = missing === undefined ? '' : ` (skipped: there is nothing at ${missing})`
 

@@ -24,6 +24,7 @@ import {
   promptBatch,
   type TestEngine,
 } from './support/engine.ts'
+import { sharedPath } from './support/fixtures.ts'
 import { readNpy } from './support/npy.ts'
 import { plainLogits } from './support/plain-decoder.ts'
 
@@ -42,7 +43,7 @@ const golden: { cases: GoldenCase[] } = JSON.parse(
 )
 const { cases } = golden
 
-const checkpoint = fileURLToPath(new URL('../../shared/model-ja-en-58m', import.meta.url))
+const checkpoint = sharedPath('model-ja-en-58m')
 
 /** How near a file's results must be to the stored ones. */
 interface Nearness {
@@ -54,6 +55,7 @@ interface Nearness {
   readonly difference: number
 }
 
+/** The checkpoint lies beside the checkout, if at all; the GGUF of the same model always is there. */
 const sources: { source: string; path: string; near: Nearness }[] = [
   // Sums in another order turn into steps of int8 activations, which move logits by about this.
   {

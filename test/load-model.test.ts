@@ -2,16 +2,14 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { loadModel, ModelNotFoundError } from '../src/index.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
-
-const tiny = (name: string) => fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
+import { tinyModel } from './support/fixtures.ts'
 
 describe('a checkpoint folder', () => {
   test('loads, says what it is and generates', async () => {
-    await using model = await loadModel(tiny('bitnet-packed'), { backend: 'reference' })
+    await using model = await loadModel(tinyModel('bitnet-packed'), { backend: 'reference' })
     expect(model.name).toBe('bitnet-packed')
     expect(model.backend).toMatchObject({ name: 'reference', isa: 'typescript', threads: 1 })
     expect(model.config).toMatchObject({ dim: 256, linear: 'ternary', subNorms: true })
@@ -29,7 +27,7 @@ describe('a checkpoint folder', () => {
       await using model = await loadModel(path, { backend: 'reference' })
       return (await model.generate('1 2 3', { maxTokens: 3, temperature: 0 }).result).tokenIds
     }
-    const folder = tiny('llama-bitlinear-packed')
+    const folder = tinyModel('llama-bitlinear-packed')
     expect(await generate(join(folder, 'model.safetensors'))).toEqual(await generate(folder))
   })
 })
@@ -46,9 +44,9 @@ describe('loading is refused', () => {
 
   test('for a signal that was aborted before or while it loads', async () => {
     const signal = AbortSignal.abort(new Error('too late'))
-    await expect(loadModel(tiny('bitnet-packed'), { signal })).rejects.toThrow('too late')
+    await expect(loadModel(tinyModel('bitnet-packed'), { signal })).rejects.toThrow('too late')
     const controller = new AbortController()
-    const loading = loadModel(tiny('bitnet-packed'), {
+    const loading = loadModel(tinyModel('bitnet-packed'), {
       backend: 'reference',
       signal: controller.signal,
       onProgress: () => controller.abort(new Error('enough')),

@@ -8,11 +8,11 @@ import { FormatError } from '../src/errors.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import { tokenizerFromGguf, tokenizerFromModelFile } from '../src/tokenizer/open-tokenizer.ts'
+import { sharedPath } from './support/fixtures.ts'
 
-const TOKENIZERS = new URL('../../shared/tokenizers/', import.meta.url)
-const LLAMA2 = new URL('llama2/tokenizer.model', TOKENIZERS)
-const LLAMA2_GGUF = new URL('vectors/ggml-vocab-llama-spm.gguf', TOKENIZERS)
-const LLAMA3 = new URL('llama3/tokenizer.model', TOKENIZERS)
+const LLAMA2 = sharedPath('tokenizers/llama2/tokenizer.model')
+const LLAMA2_GGUF = sharedPath('tokenizers/vectors/ggml-vocab-llama-spm.gguf')
+const LLAMA3 = sharedPath('tokenizers/llama3/tokenizer.model')
 
 /** A message of protocol buffers: bytes and texts by length, numbers as varints below 128. */
 function message(fields: readonly (readonly [number, string | number | Uint8Array])[]): Uint8Array {
@@ -85,6 +85,7 @@ describe('tokenizer.model of SentencePiece', () => {
     }
   })
 
+  // Joining by score is also checked above, llama.cpp's form of it in read-gguf.test.ts.
   test.skipIf(!existsSync(LLAMA2) || !existsSync(LLAMA2_GGUF))(
     "encodes as the same vocabulary in llama.cpp's file (needs ../shared/tokenizers)",
     async () => {
@@ -106,6 +107,7 @@ describe('tokenizer.model of SentencePiece', () => {
 })
 
 describe('tokenizer.model of tiktoken', () => {
+  // read-tiktoken.test.ts has a vocabulary of its own for the format.
   test.skipIf(!existsSync(LLAMA3))(
     'is told by its text, and knows the format of 2B-4T (needs ../shared/tokenizers)',
     () => {

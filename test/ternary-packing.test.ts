@@ -1,5 +1,4 @@
 /** A model gives the same bits whichever layout its ternary weights have in memory. */
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
@@ -7,8 +6,9 @@ import type { TernaryPacking } from '../src/kernels/commands.ts'
 import { choosePacking } from '../src/model/weights/ternary-packing.ts'
 import { testBackends } from './support/backends.ts'
 import { openEngine, promptBatch } from './support/engine.ts'
+import { tinyModel } from './support/fixtures.ts'
 
-const folder = fileURLToPath(new URL('fixtures/tiny/bitnet-packed', import.meta.url))
+const folder = tinyModel('bitnet-packed')
 const ids = [507, 201, 225, 307, 179, 253, 127]
 
 const backends = [{ title: 'reference', open: createReferenceBackend }, ...testBackends()]

@@ -7,7 +7,6 @@
  * agrees with it, with keys and values as float32 or as f16.
  */
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
@@ -21,22 +20,19 @@ import {
   openEngine,
   promptBatch,
 } from './support/engine.ts'
+import { tinyModel } from './support/fixtures.ts'
 import { readNpy } from './support/npy.ts'
 import { plainLogits } from './support/plain-decoder.ts'
 
 /** Float32 sums of transformers and of the plain decoder run in different orders. */
 const PLAIN_TOLERANCE = 2e-4
 
-function folderOf(name: string): string {
-  return fileURLToPath(new URL(`fixtures/tiny/${name}`, import.meta.url))
-}
-
 function idsOf(name: string): number[] {
-  return JSON.parse(readFileSync(`${folderOf(name)}/golden.json`, 'utf8')).ids
+  return JSON.parse(readFileSync(`${tinyModel(name)}/golden.json`, 'utf8')).ids
 }
 
 async function plain(name: string, cacheType: 'f16' | 'f32'): Promise<Float32Array> {
-  const { file } = await openModelFile(folderOf(name))
+  const { file } = await openModelFile(tinyModel(name))
   try {
     return await plainLogits(file, readConfig(file), idsOf(name), cacheType)
   } finally {
@@ -65,7 +61,7 @@ async function engineLogits(
   backend: Backend,
   options: EngineOptions,
 ): Promise<Float32Array> {
-  await using engine = await openEngine(folderOf(name), backend, options)
+  await using engine = await openEngine(tinyModel(name), backend, options)
   const ids = idsOf(name)
   const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
   return (await engine.decoder.forward(cache, promptBatch(ids, 'all'))).slice()
@@ -74,7 +70,7 @@ async function engineLogits(
 describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-dense-bf16'])(
   '%s',
   (name) => {
-    const golden = readNpy(`${folderOf(name)}/logits.npy`).values
+    const golden = readNpy(`${tinyModel(name)}/logits.npy`).values
     const scale = largestMagnitude(golden)
 
     test('a plain decoder with float32 keys and values agrees with transformers', async () => {
@@ -119,7 +115,7 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
     for (const { title, open } of testBackends()) {
       test.skipIf(open === undefined)(`${title} gives the bits of the reference`, async () => {
         if (open === undefined) return
-        await using engine = await openEngine(folderOf(name), await open(), EXACT)
+        await using engine = await openEngine(tinyModel(name), await open(), EXACT)
         const ids = idsOf(name)
         const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
         const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))

@@ -4,6 +4,7 @@
  * checkout, if at all.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
@@ -13,9 +14,9 @@ import {
   tokenizerFromModelFile,
 } from '../src/tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../src/tokenizer/text-tokenizer.ts'
+import { sharedPath } from './support/fixtures.ts'
 
-const SHARED = new URL('../../shared/', import.meta.url)
-const VECTORS = new URL('tokenizers/vectors/', SHARED)
+const VECTORS = sharedPath('tokenizers/vectors')
 const FIXTURES = new URL('fixtures/tokenizer/', import.meta.url)
 
 const readJson = (url: URL) => JSON.parse(readFileSync(url, 'utf8'))
@@ -58,8 +59,8 @@ describe("the project's own vocabulary", () => {
 
 /** Texts and the ids that llama.cpp gives them, without a begin token. */
 function readVectors(name: string): { text: string; ids: number[] }[] {
-  const texts = readFileSync(new URL(`${name}.inp`, VECTORS), 'utf8')
-  const lines = readFileSync(new URL(`${name}.out`, VECTORS), 'utf8').split('\n')
+  const texts = readFileSync(join(VECTORS, `${name}.inp`), 'utf8')
+  const lines = readFileSync(join(VECTORS, `${name}.out`), 'utf8').split('\n')
   return texts.split('\n__ggml_vocab_test__\n').map((text, i) => ({
     text,
     ids: lines[i].trim() === '' ? [] : lines[i].trim().split(' ').map(Number),
@@ -76,13 +77,14 @@ function expectVectors(tokenizer: TextTokenizer, name: string): void {
 }
 
 async function ggufTokenizer(name: string): Promise<TextTokenizer> {
-  const bytes = readFileSync(new URL(name, VECTORS))
+  const bytes = readFileSync(join(VECTORS, name))
   return tokenizerFromGguf((await parseGguf(memorySource(bytes, name))).metadata)
 }
 
-const LLAMA3_MODEL = new URL('tokenizers/llama3/tokenizer.model', SHARED)
+const LLAMA3_MODEL = sharedPath('tokenizers/llama3/tokenizer.model')
 
-// Skipped where the folder with other people's vocabularies is not beside the checkout.
+// Skipped where the folder with other people's vocabularies is not beside the checkout. The same encoders
+// are checked on small vocabularies in src/tokenizer, and on this project's own above.
 describe.skipIf(!existsSync(VECTORS))("llama.cpp's vectors (need ../shared/tokenizers)", () => {
   test('GPT-2 (byte-level BPE from GGUF) gives equal ids', async () => {
     expectVectors(await ggufTokenizer('ggml-vocab-gpt-2.gguf'), 'ggml-vocab-gpt-2.gguf')

@@ -2,6 +2,7 @@
  * What a model costs and what speeds mean, on numbers small enough to check by hand.
  */
 import { describe, expect, test } from 'vitest'
+import { MOCK_CONFIG } from '../../test/support/mock-engine.ts'
 import { type DeviceBuffer, WholeBuffer } from '../kernels/slice.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecoderWeights, LayerWeights } from '../model/forward.ts'
@@ -42,22 +43,12 @@ const WEIGHTS: DecoderWeights = {
   head: HEAD,
 }
 const CONFIG: ModelConfig = {
-  architecture: 'mock',
-  name: 'mock',
-  dim: 16,
+  ...MOCK_CONFIG,
   nLayers: 2,
   nHeads: 2,
-  nKvHeads: 1,
   headDim: 8,
   ffnDim: 32,
   vocabSize: 48,
-  contextLength: 64,
-  ropeTheta: 10000,
-  normEps: 1e-5,
-  activation: 'relu2',
-  subNorms: true,
-  tiedHead: true,
-  linear: 'ternary',
 }
 
 const MACS = 2 * (32 * 16 + 16 * 16 + 64 * 16 + 16 * 32)

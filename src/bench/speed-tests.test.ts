@@ -2,6 +2,7 @@
  * Speed tests on an engine that computes nothing and a clock that only passes move.
  */
 import { describe, expect, test } from 'vitest'
+import { MOCK_CONFIG } from '../../test/support/mock-engine.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine, RowBatch } from '../model/engine.ts'
@@ -14,24 +15,7 @@ import {
   speedTestName,
 } from './speed-tests.ts'
 
-const CONFIG: ModelConfig = {
-  architecture: 'mock',
-  name: 'mock-model',
-  dim: 16,
-  nLayers: 1,
-  nHeads: 1,
-  nKvHeads: 1,
-  headDim: 16,
-  ffnDim: 16,
-  vocabSize: 10,
-  contextLength: 64,
-  ropeTheta: 10000,
-  normEps: 1e-5,
-  activation: 'relu2',
-  subNorms: true,
-  tiedHead: true,
-  linear: 'ternary',
-}
+const CONFIG: ModelConfig = { ...MOCK_CONFIG, name: 'mock-model' }
 
 const PREFILL: SpeedTest = { kind: 'prefill', tokens: 20, depth: 0, batch: 1 }
 const DECODE: SpeedTest = { kind: 'decode', tokens: 4, depth: 0, batch: 1 }

@@ -4,8 +4,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { sharedPath, tinyModel } from '../../test/support/fixtures.ts'
 import { FormatError, UsageError } from '../errors.ts'
 import { memorySink } from '../formats/byte-sink.ts'
 import { parseGguf } from '../formats/gguf/index.ts'
@@ -19,9 +19,7 @@ import {
   type GgufConversionOptions,
 } from './index.ts'
 
-const tiny = (name: string) =>
-  fileURLToPath(new URL(`../../test/fixtures/tiny/${name}`, import.meta.url))
-const checkpoint = fileURLToPath(new URL('../../../shared/model-ja-en-58m', import.meta.url))
+const checkpoint = sharedPath('model-ja-en-58m')
 
 async function convert(input: ConversionInput, options: GgufConversionOptions = {}) {
   const sink = memorySink()
@@ -32,7 +30,7 @@ async function convert(input: ConversionInput, options: GgufConversionOptions = 
 }
 
 async function withTiny<T>(name: string, run: (input: ConversionInput) => Promise<T>): Promise<T> {
-  const opened = await openModelFile(tiny(name))
+  const opened = await openModelFile(tinyModel(name))
   try {
     return await run(opened)
   } finally {
@@ -179,15 +177,16 @@ describe('on disk', () => {
   test('a failed conversion leaves no file behind, and a source is never its own target', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'convert-'))
     const target = join(folder, 'out.gguf')
-    await expect(convertFile(tiny('llama-dense-bf16'), target)).rejects.toThrow('ternary')
+    await expect(convertFile(tinyModel('llama-dense-bf16'), target)).rejects.toThrow('ternary')
     expect(readdirSync(folder)).toEqual([])
-    await convertFile(tiny('bitnet-packed'), target)
+    await convertFile(tinyModel('bitnet-packed'), target)
     expect(readdirSync(folder)).toEqual(['out.gguf'])
     await expect(convertFile(target, target)).rejects.toBeInstanceOf(UsageError)
     await expect(convertFile(target, join(folder, 'no', 'x.gguf'))).rejects.toThrow('place')
     rmSync(folder, { recursive: true })
   })
 
+  // Above, the tiny checkpoints go the same way; this one is not part of a clone.
   test.skipIf(!existsSync(checkpoint))(
     'converting the checkpoint to GGUF and back changes no ternary code and no scale',
     async () => {

@@ -1,33 +1,14 @@
 // Generation from prompt to result, on a mock engine: what ends it, what is counted, what is freed.
 import { describe, expect, test } from 'vitest'
-import { answers, BOS, ByteTokenizer, EOT, MockEngine } from '../../test/support/mock-engine.ts'
+import { answers, BOS, EOT, MockEngine } from '../../test/support/mock-engine.ts'
+import { mockModel } from '../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import { createLanguageModel } from './create-language-model.ts'
 import type { LanguageModel } from './language-model.ts'
 
 const backend = { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' }
-const memory = { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 }
-const defaults = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-}
 
 function modelOf(engine: MockEngine, onDispose: () => void = () => {}): LanguageModel {
-  return createLanguageModel({
-    name: 'mock',
-    engine,
-    tokenizer: new ByteTokenizer(),
-    backend,
-    memory,
-    loadMs: 12,
-    defaults,
-    dispose: onDispose,
-  })
+  return mockModel(engine, { loadMs: 12, dispose: onDispose })
 }
 
 const chat = [{ role: 'user', content: 'hi' }] as const

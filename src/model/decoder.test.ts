@@ -247,11 +247,11 @@ describe('scores', () => {
       const targets = { rows: Array(count).fill(0), tokens: tokens.slice(0, count) }
       return [...(await decoder.score(cache, rows, targets)).logProbs]
     }
+    const first = await scores(1)
     const all = await scores(3)
     expect(new Set(all).size).toBe(3)
-    expect(await scores(1)).toEqual(all.slice(0, 1))
+    expect(first).toEqual(all.slice(0, 1))
     expect(await scores(2)).toEqual(all.slice(0, 2))
-    expect(await scores(3)).toEqual(all)
   })
 
   test('are refused for a row or a token that there is not', async () => {

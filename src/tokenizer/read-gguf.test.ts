@@ -1,36 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import {
+  BYTE_LEVEL,
+  type VocabularyKeys as Keys,
+  tokenizerMetadata as metadata,
+  SENTENCEPIECE,
+} from '../../test/support/vocabularies.ts'
 import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
 import { BITNET_2B_TEMPLATE } from './chat-format.ts'
 import { tokenizerFromGguf } from './open-tokenizer.ts'
-
-type Keys = Record<string, GgufValue>
-
-const metadata = (keys: Keys) =>
-  new Map(Object.entries(keys).map(([key, value]) => [`tokenizer.${key}`, value]))
-
-const BYTE_LEVEL: Keys = {
-  'ggml.model': 'gpt2',
-  'ggml.pre': 'gpt-2',
-  'ggml.tokens': ['a', 'b', 'ab', '<|endoftext|>', '<tag>', '__proto__'],
-  'ggml.token_type': Int32Array.of(1, 1, 1, 3, 4, 1),
-  'ggml.merges': ['a b'],
-  'ggml.eos_token_id': 3,
-}
-
-const BYTES = Array.from(
-  { length: 256 },
-  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
-)
-/** Ids: 0-2 control, 3-258 bytes, then pieces. */
-const SENTENCEPIECE: Keys = {
-  'ggml.model': 'llama',
-  'ggml.tokens': ['<unk>', '<s>', '</s>', ...BYTES, '\u2581', 'a', 'b', 'ab', '\u2581a', 's>', '<'],
-  'ggml.scores': Float32Array.from([...new Array(259).fill(0), -9, -9, -9, -2, -1, -3, -9]),
-  'ggml.token_type': Int32Array.from([2, 3, 3, ...new Array(256).fill(6), 1, 1, 1, 1, 1, 1, 1]),
-  'ggml.bos_token_id': 1,
-  'ggml.eos_token_id': 2,
-}
 
 describe('byte-level BPE', () => {
   const tokenizer = tokenizerFromGguf(metadata(BYTE_LEVEL))

@@ -1,6 +1,7 @@
 /**
  * The library in a browser: the same tokens as in Node, with threads on an isolated page and without
- * them elsewhere. Skipped where there is no Chromium, unless REQUIRE_BACKENDS names "browser".
+ * them elsewhere. Skipped where there is no Chromium, unless REQUIRE_BACKENDS names "browser"; Node
+ * runs the same WebAssembly modules in the conformance suite.
  */
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

@@ -15,7 +15,7 @@ const LOCK = join(tmpdir(), `bitnet-build-${Buffer.from(ROOT).toString('base64ur
 /** A build takes seconds; a lock older than this belongs to a test that was killed. */
 const LOCK_MS = 60_000
 
-/** True if the embedded model is there; the tests that run it are skipped otherwise. */
+/** True if the embedded model is there, as in every clone; the tests that run it are skipped otherwise. */
 export function hasEmbeddedModel(): boolean {
   return existsSync(join(ROOT, 'models', 'bitnet-ja-en-58m.gguf'))
 }

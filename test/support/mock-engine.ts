@@ -21,6 +21,26 @@ const ROLE_IDS = { user: 258, assistant: 259, system: 260 }
 export const AB = 261
 const VOCAB_SIZE = 262
 
+/** Of a model that is not there. */
+export const MOCK_CONFIG: ModelConfig = {
+  architecture: 'mock',
+  name: 'mock',
+  dim: 16,
+  nLayers: 1,
+  nHeads: 1,
+  nKvHeads: 1,
+  headDim: 16,
+  ffnDim: 16,
+  vocabSize: 10,
+  contextLength: 64,
+  ropeTheta: 10000,
+  normEps: 1e-5,
+  activation: 'relu2',
+  subNorms: true,
+  tiedHead: true,
+  linear: 'ternary',
+}
+
 /** Gives the token to prefer after `tokens`; undefined leaves it to a hash of them. */
 type Script = (tokens: readonly number[]) => number | undefined
 
@@ -57,24 +77,8 @@ export class MockEngine implements DecodeEngine {
   constructor(options: { maxRows?: number; contextLength?: number; script?: Script } = {}) {
     this.maxRows = options.maxRows ?? 16
     this.#script = options.script ?? (() => undefined)
-    this.config = {
-      architecture: 'mock',
-      name: 'mock',
-      dim: 16,
-      nLayers: 1,
-      nHeads: 1,
-      nKvHeads: 1,
-      headDim: 16,
-      ffnDim: 16,
-      vocabSize: VOCAB_SIZE,
-      contextLength: options.contextLength ?? 512,
-      ropeTheta: 10000,
-      normEps: 1e-5,
-      activation: 'relu2',
-      subNorms: true,
-      tiedHead: true,
-      linear: 'ternary',
-    }
+    const contextLength = options.contextLength ?? 512
+    this.config = { ...MOCK_CONFIG, vocabSize: VOCAB_SIZE, contextLength }
   }
 
   /** Caches that are not disposed of. */

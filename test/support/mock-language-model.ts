@@ -12,6 +12,7 @@ import type {
 } from '../../src/generate/language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../../src/generate/options.ts'
 import type { ChatMessage, TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
+import { MOCK_CONFIG } from './mock-engine.ts'
 
 const BACKEND = { name: 'mock', isa: 'none', threads: 1, description: 'mock backend' }
 
@@ -102,24 +103,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
   }
   return {
     name: 'mock-model',
-    config: {
-      architecture: 'mock',
-      name: 'mock-model',
-      dim: 16,
-      nLayers: 1,
-      nHeads: 1,
-      nKvHeads: 1,
-      headDim: 16,
-      ffnDim: 16,
-      vocabSize: 10,
-      contextLength: 100,
-      ropeTheta: 10000,
-      normEps: 1e-5,
-      activation: 'relu2',
-      subNorms: true,
-      tiedHead: true,
-      linear: 'ternary',
-    },
+    config: { ...MOCK_CONFIG, name: 'mock-model', contextLength: 100 },
     tokenizer:
       'chatTemplate' in mock ? { ...TOKENIZER, chatTemplate: mock.chatTemplate } : TOKENIZER,
     backend: BACKEND,

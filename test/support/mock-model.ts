@@ -4,15 +4,37 @@
 
 import { createLanguageModel } from '../../src/generate/create-language-model.ts'
 import type { LanguageModel } from '../../src/generate/language-model.ts'
+import type { SamplingSettings } from '../../src/generate/validate-options.ts'
 import type { KvCache, RowBatch } from '../../src/model/engine.ts'
+import type { TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
 import { ByteTokenizer, MockEngine } from './mock-engine.ts'
 
-/** Draws from all tokens by default, with no penalties. */
-export function mockModel(engine: MockEngine, weightBytes = 0): LanguageModel {
+/** Draws from all tokens, with no penalties. */
+export const ALL_TOKENS: SamplingSettings = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+}
+
+interface MockModelOptions {
+  readonly tokenizer?: TextTokenizer
+  /** Unset: {@link ALL_TOKENS}. */
+  readonly defaults?: Partial<SamplingSettings>
+  readonly weightBytes?: number
+  readonly loadMs?: number
+  readonly dispose?: () => void
+}
+
+export function mockModel(engine: MockEngine, options: MockModelOptions = {}): LanguageModel {
+  const { tokenizer, defaults, weightBytes = 0, loadMs = 0, dispose = () => {} } = options
   return createLanguageModel({
     name: 'mock',
     engine,
-    tokenizer: new ByteTokenizer(),
+    tokenizer: tokenizer ?? new ByteTokenizer(),
     backend: { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' },
     memory: {
       ternaryBytes: weightBytes,
@@ -20,17 +42,9 @@ export function mockModel(engine: MockEngine, weightBytes = 0): LanguageModel {
       activationBytes: 0,
       cacheBytesPerToken: 0,
     },
-    loadMs: 0,
-    defaults: {
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-    },
-    dispose: () => {},
+    loadMs,
+    defaults: { ...ALL_TOKENS, ...defaults },
+    dispose,
   })
 }
 

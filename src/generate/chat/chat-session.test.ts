@@ -1,30 +1,12 @@
 // Conversations: what is computed anew, what the history holds, and what happens when turns go wrong.
 import { describe, expect, test } from 'vitest'
 import { AB, answers, ByteTokenizer, EOT, MockEngine } from '../../../test/support/mock-engine.ts'
+import { mockModel } from '../../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../../errors.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
-import { createLanguageModel } from '../create-language-model.ts'
 
-function modelOf(engine: MockEngine, tokenizer = new ByteTokenizer()) {
-  return createLanguageModel({
-    name: 'mock',
-    engine,
-    tokenizer,
-    backend: { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' },
-    memory: { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 },
-    loadMs: 0,
-    defaults: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-    },
-    dispose: () => {},
-  })
-}
+const modelOf = (engine: MockEngine, tokenizer = new ByteTokenizer()) =>
+  mockModel(engine, { tokenizer, defaults: { temperature: 0 } })
 
 const rowsOf = (engine: MockEngine) => engine.passes.reduce((sum, pass) => sum + pass.rows, 0)
 

@@ -1,20 +1,11 @@
 // The sampler against a plain version that sorts everything, and against the probabilities it claims.
 import { describe, expect, test } from 'vitest'
+import { ALL_TOKENS } from '../../../test/support/mock-model.ts'
 import { BackendError } from '../../errors.ts'
 import type { SamplingSettings } from '../validate-options.ts'
 import { Random } from './random.ts'
 import { createSampler, SamplerWorkspace } from './sampler.ts'
 import { bucketOf, MAX_GAP, weightOf } from './token-weights.ts'
-
-const plainSettings: SamplingSettings = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-}
 
 /** The documented steps, word for word, with a full sort. */
 function sampleBySorting(
@@ -113,7 +104,7 @@ describe('the sampler', () => {
     { topP: 0.5, temperature: 40 },
     { minP: 0.1, topK: 30_000 },
   ])('agrees with a full sort on a vocabulary of 128,256 with %j', (options) => {
-    const settings = { ...plainSettings, ...options }
+    const settings = { ...ALL_TOKENS, ...options }
     const logits = makeLogits(new Random(2), 128_256, 1)
     const draws = new Random(9)
     const sampler = createSampler(settings, 9)
@@ -126,7 +117,7 @@ describe('the sampler', () => {
   test('draws each token as often as its probability says', () => {
     const logits = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i) * 2)
     const temperature = 0.8
-    const sampler = createSampler({ ...plainSettings, temperature }, 5)
+    const sampler = createSampler({ ...ALL_TOKENS, temperature }, 5)
     const draws = 100_000
     const counts = new Float64Array(logits.length)
     for (let i = 0; i < draws; i++) counts[sampler.sample(logits)]++
@@ -144,7 +135,7 @@ describe('the sampler', () => {
   test('repeats itself for a seed and differs for another', () => {
     const logits = makeLogits(new Random(1), 1000, 0)
     const draw = (seed: number) => {
-      const sampler = createSampler(plainSettings, seed)
+      const sampler = createSampler(ALL_TOKENS, seed)
       return Array.from({ length: 8 }, () => sampler.sample(logits)).join()
     }
     expect(draw(3)).toBe(draw(3))
@@ -153,7 +144,7 @@ describe('the sampler', () => {
 
   test('takes the first of equals when greedy, and leaves the logits as they were', () => {
     const logits = Float32Array.of(1, 3, 3, 2)
-    const settings = { ...plainSettings, temperature: 0, repetitionPenalty: 4 }
+    const settings = { ...ALL_TOKENS, temperature: 0, repetitionPenalty: 4 }
     const sampler = createSampler(settings, 1)
     expect([1, 2, 3].map(() => sampler.sample(logits))).toEqual([1, 2, 3])
     expect([...logits]).toEqual([1, 3, 3, 2])
@@ -166,15 +157,15 @@ describe('the sampler', () => {
     ['all but the last', Float32Array.of(1, 0, 0), 0.75, [0, 1]],
     ['hardly more than half', Float32Array.of(1, 0, 0), 0.5 + 1e-9, [0, 1]],
   ])('top-p keeps no token beyond those that reach it exactly: %s', (_, logits, topP, kept) => {
-    const sampler = createSampler({ ...plainSettings, topP, temperature: 1 / Math.LN2 }, 3)
+    const sampler = createSampler({ ...ALL_TOKENS, topP, temperature: 1 / Math.LN2 }, 3)
     const drawn = new Set(Array.from({ length: 200 }, () => sampler.sample(logits)))
     expect([...drawn].sort()).toEqual(kept)
   })
 
   test('survives the smallest and the largest temperature', () => {
     const logits = Float32Array.of(1, 5, 5, 4.999)
-    const cold = createSampler({ ...plainSettings, temperature: Number.MIN_VALUE }, 1)
-    const hot = createSampler({ ...plainSettings, temperature: Number.MAX_VALUE, topP: 0.99 }, 1)
+    const cold = createSampler({ ...ALL_TOKENS, temperature: Number.MIN_VALUE }, 1)
+    const hot = createSampler({ ...ALL_TOKENS, temperature: Number.MAX_VALUE, topP: 0.99 }, 1)
     const drawn = { cold: new Set<number>(), hot: new Set<number>() }
     for (let i = 0; i < 100; i++) {
       drawn.cold.add(cold.sample(logits))
@@ -191,7 +182,7 @@ describe('the sampler', () => {
     ['nothing finite', [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]],
     ['no logits', []],
   ])('refuses %s as a failure of the backend', (_, values) => {
-    const sampler = createSampler(plainSettings, 1)
+    const sampler = createSampler(ALL_TOKENS, 1)
     expect(() => sampler.sample(Float32Array.from(values))).toThrow(BackendError)
   })
 })

@@ -1,29 +1,11 @@
 // Batches: the same results as alone, shared passes, slots that are filled again.
 import { describe, expect, test } from 'vitest'
-import { answers, ByteTokenizer, MockEngine } from '../../../test/support/mock-engine.ts'
+import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
+import { mockModel } from '../../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../../errors.ts'
-import { createLanguageModel } from '../create-language-model.ts'
 
-function modelOf(engine: MockEngine) {
-  return createLanguageModel({
-    name: 'mock',
-    engine,
-    tokenizer: new ByteTokenizer(),
-    backend: { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' },
-    memory: { ternaryBytes: 0, denseBytes: 0, activationBytes: 0, cacheBytesPerToken: 0 },
-    loadMs: 0,
-    defaults: {
-      temperature: 0.8,
-      topK: 0,
-      topP: 0.95,
-      minP: 0,
-      repetitionPenalty: 1.1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-    },
-    dispose: () => {},
-  })
-}
+const modelOf = (engine: MockEngine) =>
+  mockModel(engine, { defaults: { temperature: 0.8, topP: 0.95, repetitionPenalty: 1.1 } })
 
 const prompts = ['a', 'some longer prompt', 'b', 'xyz', 'the longest prompt of all these', 'q', 'r']
 

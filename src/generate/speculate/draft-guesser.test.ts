@@ -39,8 +39,8 @@ describe('a draft model', () => {
   })
 
   test('that is as large as the model is not asked, but for a trial now and then', async () => {
-    const draft = mockModel(new MockEngine(), 1000)
-    const model = mockModel(new MockEngine(), 1000)
+    const draft = mockModel(new MockEngine(), { weightBytes: 1000 })
+    const model = mockModel(new MockEngine(), { weightBytes: 1000 })
     const { speculation } = await model.generate('x', { maxTokens: 60, draft }).result
     expect(speculation?.proposed).toBeLessThan(3)
   })

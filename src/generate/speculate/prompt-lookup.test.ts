@@ -1,21 +1,11 @@
 // What is guessed from repetitions, and how trust in it rises and falls.
 import { describe, expect, test } from 'vitest'
+import { ALL_TOKENS } from '../../../test/support/mock-model.ts'
 import { Random } from '../sample/random.ts'
 import { createSampler } from '../sample/sampler.ts'
 import { PromptLookup } from './prompt-lookup.ts'
 
-const sampler = createSampler(
-  {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-  },
-  1,
-)
+const sampler = createSampler({ ...ALL_TOKENS, temperature: 0 }, 1)
 const { signal } = new AbortController()
 
 async function guessAfter(lookup: PromptLookup, tokens: readonly number[], each = 0) {

@@ -222,7 +222,7 @@ describe('a server', () => {
     'that wants to be left alone for %s seconds is not waited for',
     async (seconds) => {
       answer = () => new Response(null, { status: 429, headers: { 'Retry-After': seconds } })
-      await expect(download()).rejects.toThrow('429')
+      await expect(download(AbortSignal.timeout(5000))).rejects.toThrow('429')
       expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
     },
   )

@@ -1,6 +1,6 @@
 /** What is expected before loading, against what a backend holds afterwards. */
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { tinyModel } from '../../../test/support/fixtures.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { openModelFile } from '../../node/open-model.ts'
 import { configToRun } from '../config/config-to-run.ts'
@@ -9,8 +9,7 @@ import { loadWeights } from '../weights/load-weights.ts'
 import { estimateMemory } from './memory-estimate.ts'
 
 async function openTiny(name: string) {
-  const folder = new URL(`../../../test/fixtures/tiny/${name}`, import.meta.url)
-  const { file } = await openModelFile(fileURLToPath(folder))
+  const { file } = await openModelFile(tinyModel(name))
   return { file, config: await configToRun(file) }
 }
 

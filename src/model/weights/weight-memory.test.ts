@@ -1,8 +1,8 @@
 /**
  * The predicted bytes against those that loading really allocates.
  */
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { tinyModel } from '../../../test/support/fixtures.ts'
 import { smallModel } from '../../../test/support/small-model.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { openModelFile } from '../../node/open-model.ts'
@@ -10,16 +10,13 @@ import { configToRun } from '../config/config-to-run.ts'
 import { loadWeights } from './load-weights.ts'
 import { weightMemory } from './weight-memory.ts'
 
-const tiny = (name: string) =>
-  fileURLToPath(new URL(`../../../test/fixtures/tiny/${name}`, import.meta.url))
-
 describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-dense-bf16'])(
   'the bytes of %s',
   (name) => {
     test.each([{}, { head: 'int8', weights: '2bit' }, { head: 'int4', weights: 'base3' }] as const)(
       'are known beforehand with %j',
       async (options) => {
-        const { file } = await openModelFile(tiny(name))
+        const { file } = await openModelFile(tinyModel(name))
         const config = await configToRun(file)
         const backend = createReferenceBackend()
         const loaded = await loadWeights(backend, file, config, options)
