@@ -1,6 +1,6 @@
 /**
  * What keeps packed weights between two starts: asked for weights, it gives those that it kept, or
- * loads them and keeps them. The model layer knows that much; src/node/image/ has the files.
+ * loads them and keeps them. The model layer knows that much; src/node/images/ has the files.
  */
 import type { Backend } from '../../backends/backend.ts'
 import type { ModelFile } from '../../formats/model-file.ts'

@@ -2,7 +2,41 @@
  * Writing files so that whoever reads them sees all of one or none.
  */
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, rename, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+
+/**
+ * Writes a file under another name and gives it its own when it is whole; nothing is left on failure.
+ *
+ * @param aside the other name: nobody else may use it
+ */
+export async function writeAside(
+  path: string,
+  aside: string,
+  write: (handle: FileHandle, aside: string) => Promise<void>,
+): Promise<void> {
+  try {
+    const handle = await open(aside, 'wx')
+    try {
+      await write(handle, aside)
+    } finally {
+      await handle.close()
+    }
+    await rename(aside, path)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
+}
+
+/** A name beside a file that is nobody else's. */
+export function asideOf(path: string): string {
+  return `${path}.${randomUUID()}.part`
+}
+
+/** Puts a small file in place of another, or of none. */
+export function writeWhole(path: string, text: string): Promise<void> {
+  return writeAside(path, asideOf(path), (handle) => handle.writeFile(text))
+}
 
 /** One call may write less than it was given. */
 export async function writeFully(
@@ -13,17 +47,5 @@ export async function writeFully(
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
     done += bytesWritten
-  }
-}
-
-/** Puts a small file in place of another, or of none. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const part = `${path}.${randomUUID()}.part`
-  try {
-    await writeFile(part, text)
-    await rename(part, path)
-  } catch (error) {
-    await rm(part, { force: true })
-    throw error
   }
 }

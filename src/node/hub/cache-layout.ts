@@ -11,10 +11,10 @@
  *   bitnet-urls/<hash of the address>/source.json, <file>
  */
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
-import { writeWhole } from '../files/write-file.ts'
+import { asideOf, writeAside, writeWhole } from '../files/write-file.ts'
 
 const MODEL_PREFIX = 'models--'
 export const URL_FOLDER = 'bitnet-urls'
@@ -89,9 +89,7 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
     if (code === 'EEXIST') return
     if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'ENOTSUP' && code !== 'EACCES')
       throw error
-    const part = `${path}.${process.pid}.part`
-    await copyFile(blob, part)
-    await rename(part, path)
+    await writeAside(path, asideOf(path), (_, aside) => copyFile(blob, aside))
   }
 }
 

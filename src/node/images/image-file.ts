@@ -5,16 +5,16 @@
  *   8   checksum of all that follows, as native/image.c defines it, uint64
  *   16  version of this format and of the packed layouts, uint32
  *   20  bytes of the manifest, uint32
- *   24  bytes of the whole file, uint64
  *   64  the manifest, JSON in UTF-8
- *       buffers, each at a multiple of 64
- *       64 bytes of zeros
+ *       buffers in the manifest's order, each at the next multiple of 64, large ones of 4096
+ *       zeros: 64 bytes, and as many as make the whole a multiple of 64
  */
-import { isWhole } from '../../checks.ts'
+import { isObject, isWhole } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
+import type { ByteSource } from '../../formats/model-file.ts'
 
-/** Raise it with any change of this format or of the layouts in ternary/ and kernels/dense-matmul/. */
-const VERSION = 1
+/** Raise it with any change of this format, of the packed layouts, or of what describes weights. */
+export const IMAGE_VERSION = 2
 const MAGIC = 'bitnetim'
 export const CHECKSUM_OFFSET = 8
 const ALIGNMENT = 64
@@ -24,8 +24,7 @@ const PAGE = 4096
 const TAIL_BYTES = 64
 /** A thousand layers of ten matrices take 2 MB. */
 const MAX_MANIFEST_BYTES = 64 << 20
-
-export const PREAMBLE_BYTES = 64
+const PREAMBLE_BYTES = 64
 
 export interface ImageManifest {
   /** What the image was made of, as text to compare. */
@@ -37,39 +36,43 @@ export interface ImageManifest {
   readonly buffers: readonly ImageBuffer[]
 }
 
-export interface ImageBuffer {
+interface ImageBuffer {
   readonly label: string
-  readonly byteOffset: number
   readonly byteLength: number
   readonly sparseBytes: number
 }
 
-/** Places buffers behind a manifest of at most `manifestRoom` bytes. */
-export function placeBuffers<T extends { readonly byteLength: number }>(
-  buffers: readonly T[],
-  manifestRoom: number,
-): { placed: (T & { readonly byteOffset: number })[]; fileBytes: number } {
-  let end = PREAMBLE_BYTES + manifestRoom
-  const placed = buffers.map((buffer) => {
+export interface PlacedBuffer extends ImageBuffer {
+  readonly byteOffset: number
+}
+
+interface Placement {
+  readonly ranges: readonly PlacedBuffer[]
+  readonly fileBytes: number
+}
+
+/** Where the buffers of a manifest of so many bytes lie. */
+function placeBuffers(buffers: readonly ImageBuffer[], manifestBytes: number): Placement {
+  let end = PREAMBLE_BYTES + manifestBytes
+  const ranges = buffers.map((buffer) => {
     const unit = buffer.byteLength >= PAGE ? PAGE : ALIGNMENT
     const byteOffset = Math.ceil(end / unit) * unit
     end = byteOffset + buffer.byteLength
     return { ...buffer, byteOffset }
   })
-  return { placed, fileBytes: Math.ceil(end / ALIGNMENT) * ALIGNMENT + TAIL_BYTES }
+  return { ranges, fileBytes: Math.ceil(end / ALIGNMENT) * ALIGNMENT + TAIL_BYTES }
 }
 
-/** Preamble, with a checksum of 0, and manifest. */
-export function encodeStart(manifest: ImageManifest, fileBytes: number): Uint8Array {
+/** Preamble, with a checksum of 0, and manifest; and what comes where behind them. */
+export function encodeStart(manifest: ImageManifest): Placement & { readonly start: Uint8Array } {
   const text = new TextEncoder().encode(JSON.stringify(manifest))
-  const bytes = new Uint8Array(PREAMBLE_BYTES + text.length)
-  const view = new DataView(bytes.buffer)
-  bytes.set(new TextEncoder().encode(MAGIC))
-  view.setUint32(16, VERSION, true)
+  const start = new Uint8Array(PREAMBLE_BYTES + text.length)
+  const view = new DataView(start.buffer)
+  start.set(new TextEncoder().encode(MAGIC))
+  view.setUint32(16, IMAGE_VERSION, true)
   view.setUint32(20, text.length, true)
-  view.setBigUint64(24, BigInt(fileBytes), true)
-  bytes.set(text, PREAMBLE_BYTES)
-  return bytes
+  start.set(text, PREAMBLE_BYTES)
+  return { start, ...placeBuffers(manifest.buffers, text.length) }
 }
 
 /** The eight bytes at {@link CHECKSUM_OFFSET}. */
@@ -79,72 +82,54 @@ export function encodeChecksum(checksum: string): Uint8Array {
   return bytes
 }
 
-/** What the first {@link PREAMBLE_BYTES} say. */
-export interface Preamble {
-  readonly checksum: string
-  readonly manifestBytes: number
-}
-
 /**
- * @param start at least the first bytes of the file, all that it has if those are fewer
- * @throws FormatError if this is no image, of another version, or cut short
+ * What an image says of itself. Whether its checksum holds is the caller's to find out.
+ *
+ * @throws FormatError if this is no image, of another version, cut short, or visibly damaged
  */
-export function decodePreamble(start: Uint8Array, fileBytes: number, path: string): Preamble {
-  const fail = (expected: string, field: string) =>
-    new FormatError(`Expected ${expected} in the packed image ${path}.`, { field, path })
-  if (start.length < PREAMBLE_BYTES) throw fail(`${PREAMBLE_BYTES} bytes and more`, 'size')
-  const view = new DataView(start.buffer, start.byteOffset, start.byteLength)
+export async function readStart(
+  source: ByteSource,
+): Promise<Placement & { readonly manifest: ImageManifest; readonly checksum: string }> {
+  const path = source.name
+  const fail = (field: string, expected: string, cause?: unknown) =>
+    new FormatError(`Expected ${expected} in the packed image ${path}.`, { field, path, cause })
+  if (source.size < PREAMBLE_BYTES) throw fail('size', `${PREAMBLE_BYTES} bytes and more`)
+  const start = await source.read(0, PREAMBLE_BYTES)
+  const view = new DataView(start.buffer, start.byteOffset)
   const magic = new TextDecoder().decode(start.subarray(0, MAGIC.length))
-  if (magic !== MAGIC) throw fail(`"${MAGIC}" at the start`, 'magic')
+  if (magic !== MAGIC) throw fail('magic', `"${MAGIC}" at the start`)
   const version = view.getUint32(16, true)
-  if (version !== VERSION) throw fail(`version ${VERSION}, got ${version},`, 'version')
-  const wholeBytes = Number(view.getBigUint64(24, true))
-  if (wholeBytes !== fileBytes) throw fail(`${wholeBytes} bytes, got ${fileBytes},`, 'size')
+  if (version !== IMAGE_VERSION) {
+    throw fail('version', `version ${IMAGE_VERSION}, got ${version},`)
+  }
   const manifestBytes = view.getUint32(20, true)
-  if (manifestBytes > Math.min(MAX_MANIFEST_BYTES, fileBytes - PREAMBLE_BYTES)) {
-    throw fail(`a shorter manifest than ${manifestBytes} bytes`, 'manifest')
+  if (manifestBytes > Math.min(MAX_MANIFEST_BYTES, source.size - PREAMBLE_BYTES)) {
+    throw fail('manifest', `a shorter manifest than ${manifestBytes} bytes`)
+  }
+  const text = await source.read(PREAMBLE_BYTES, manifestBytes)
+  let manifest: unknown
+  try {
+    manifest = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text))
+  } catch (cause) {
+    throw fail('manifest', 'JSON as the manifest', cause)
+  }
+  if (!isManifest(manifest)) throw fail('manifest', 'a manifest with buffers')
+  const placement = placeBuffers(manifest.buffers, manifestBytes)
+  if (placement.fileBytes !== source.size) {
+    throw fail('size', `${placement.fileBytes} bytes, got ${source.size},`)
   }
   const checksum = view.getBigUint64(CHECKSUM_OFFSET, true).toString(16).padStart(16, '0')
-  return { checksum, manifestBytes }
-}
-
-/**
- * @param bytes the manifest alone
- * @throws FormatError if it is damaged or places a buffer outside of the file
- */
-export function decodeManifest(bytes: Uint8Array, fileBytes: number, path: string): ImageManifest {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    const facts = { field: 'manifest', path, cause }
-    throw new FormatError(`Expected JSON as the manifest of the packed image ${path}.`, facts)
-  }
-  if (isManifest(value) && value.buffers.every((buffer) => isPlaced(buffer, fileBytes))) {
-    return value
-  }
-  throw new FormatError(
-    `Expected a manifest with buffers that lie in the packed image ${path}, got another one.`,
-    { field: 'manifest', path },
-  )
+  return { manifest, checksum, ...placement }
 }
 
 function isManifest(value: unknown): value is ImageManifest {
-  if (typeof value !== 'object' || value === null || !('tree' in value)) return false
-  const { identity, source, settings, buffers } = value as Partial<ImageManifest>
-  const texts = [identity, source, settings]
-  return texts.every((text) => typeof text === 'string') && Array.isArray(buffers)
+  if (!isObject(value) || !('tree' in value) || !Array.isArray(value['buffers'])) return false
+  const texts = [value['identity'], value['source'], value['settings']]
+  return texts.every((text) => typeof text === 'string') && value['buffers'].every(isBuffer)
 }
 
-function isPlaced(buffer: unknown, fileBytes: number): boolean {
-  if (typeof buffer !== 'object' || buffer === null) return false
-  const { label, byteOffset, byteLength, sparseBytes } = buffer as Record<string, unknown>
-  const end = fileBytes - TAIL_BYTES
-  return (
-    typeof label === 'string' &&
-    isWhole(byteOffset, 0, end) &&
-    byteOffset % ALIGNMENT === 0 &&
-    isWhole(byteLength, 0, end - byteOffset) &&
-    isWhole(sparseBytes, 0, byteLength)
-  )
+function isBuffer(value: unknown): boolean {
+  if (!isObject(value) || typeof value['label'] !== 'string') return false
+  const { byteLength, sparseBytes } = value
+  return isWhole(byteLength) && isWhole(sparseBytes, 0, byteLength)
 }

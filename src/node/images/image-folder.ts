@@ -2,19 +2,14 @@
  * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { isAlive } from '../files/file-lock.ts'
+import { openFileSource } from '../files/file-source.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { freeBytes } from '../files/free-space.ts'
-import {
-  decodeManifest,
-  decodePreamble,
-  type ImageManifest,
-  PREAMBLE_BYTES,
-  type Preamble,
-} from './image-file.ts'
+import { type ImageManifest, readStart } from './image-file.ts'
 
 export const IMAGE_SUFFIX = '.image'
 const PARTIAL_MARK = '.partial-'
@@ -57,7 +52,7 @@ export async function listImages(folder: string = imageFolder()): Promise<ImageE
     const path = join(folder, name)
     const facts = await stat(path).catch(() => undefined)
     if (facts === undefined) continue
-    const manifest = await readStart(path, facts.size).catch(() => undefined)
+    const manifest = await readManifest(path).catch(() => undefined)
     entries.push({
       path,
       byteLength: facts.size,
@@ -66,6 +61,15 @@ export async function listImages(folder: string = imageFolder()): Promise<ImageE
     })
   }
   return entries.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
+}
+
+async function readManifest(path: string): Promise<ImageManifest> {
+  const source = await openFileSource(path)
+  try {
+    return (await readStart(source)).manifest
+  } finally {
+    await source.close()
+  }
 }
 
 /**
@@ -86,23 +90,6 @@ export async function removeImages(
     bytes += byteLength
   }
   return bytes + (paths === undefined ? await removePartials(folder, 0) : 0)
-}
-
-/** @throws FormatError if the start of the file is none of an image */
-async function readStart(path: string, fileBytes: number): Promise<ImageManifest & Preamble> {
-  const handle = await open(path, 'r')
-  try {
-    const read = async (length: number, position: number) => {
-      const bytes = new Uint8Array(length)
-      const { bytesRead } = await handle.read(bytes, 0, length, position)
-      return bytes.subarray(0, bytesRead)
-    }
-    const preamble = decodePreamble(await read(PREAMBLE_BYTES, 0), fileBytes, path)
-    const manifest = await read(preamble.manifestBytes, PREAMBLE_BYTES)
-    return { ...preamble, ...decodeManifest(manifest, fileBytes, path) }
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Where an image is written before it has its name: nobody else uses this one. */

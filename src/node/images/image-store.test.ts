@@ -2,6 +2,7 @@
  * Packed images on disk: that they give the same weights, and that nothing else is ever trusted. The
  * model is the embedded one, with limits that let it have an image.
  */
+import { createHash } from 'node:crypto'
 import {
   copyFile,
   mkdtemp,
@@ -28,6 +29,7 @@ import { describeWeights } from '../../model/weights/weight-description.ts'
 import type { ImageReport } from '../../model/weights/weight-images.ts'
 import { openModelFile } from '../open-model.ts'
 import { defaultModelPath } from '../resolve-model.ts'
+import { IMAGE_VERSION } from './image-file.ts'
 import { listImages, removeImages } from './image-folder.ts'
 import { type ImageOptions, weightImages } from './image-store.ts'
 import { verifyImages } from './verify-images.ts'
@@ -227,4 +229,30 @@ test('verifyImages tells whole images from damaged ones', async () => {
   const problems = new Map(verdicts.map(({ path, problem }) => [path, problem]))
   expect(problems.get(newest.path)).toBeUndefined()
   expect(problems.get(older.path)).toContain('damaged')
+})
+
+test('another layout, or another description of weights, has another version', async () => {
+  const hash = createHash('sha256')
+  const { file } = await openModelFile(model)
+  const backend = openNativeBackend({ threads: 2 })
+  const options = [
+    { head: 'f16', weights: '2bit' },
+    { head: 'int8', weights: '2bit' },
+    { head: 'int4', weights: 'base3' },
+  ] as const
+  for (const choice of options) {
+    const weights = await loadWeights(backend, file, readConfig(file), choice)
+    const { tree, bytes } = await contentsOf(backend, weights)
+    weights.dispose()
+    hash.update(JSON.stringify(tree))
+    for (const part of bytes) hash.update(part)
+  }
+  await file.close()
+  backend.dispose()
+  // Where the digest is another one: raise the version, and write both here. An image of the old layout
+  // would be taken for one of the new.
+  expect({ version: IMAGE_VERSION, layout: hash.digest('hex').slice(0, 16) }).toEqual({
+    version: 2,
+    layout: '48fff142e06dc78b',
+  })
 })

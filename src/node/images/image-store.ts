@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
+import { memorySource } from '../../formats/memory-source.ts'
+import type { DeviceBuffer } from '../../kernels/slice.ts'
 import type { LoadedWeights } from '../../model/weights/load-weights.ts'
 import { describeWeights, rebuildWeights } from '../../model/weights/weight-description.ts'
 import type {
@@ -17,18 +19,10 @@ import type {
   WeightImages,
   WeightRequest,
 } from '../../model/weights/weight-images.ts'
-import {
-  decodeManifest,
-  decodePreamble,
-  encodeStart,
-  type ImageBuffer,
-  type ImageManifest,
-  PREAMBLE_BYTES,
-  placeBuffers,
-} from './image-file.ts'
+import { encodeStart, type ImageManifest, type PlacedBuffer, readStart } from './image-file.ts'
 import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom } from './image-folder.ts'
 import { type ImageIdentity, imageIdentity } from './source-identity.ts'
-import { type ImagePart, writeImage } from './write-image.ts'
+import { writeImage } from './write-image.ts'
 
 /** Below these an image saves nothing that anybody would notice. */
 const MIN_LOAD_MS = 300
@@ -102,13 +96,22 @@ class ImageStore implements WeightImages {
       if (await isBeingWritten(this.#folder, identity.name + IMAGE_SUFFIX)) {
         return none('another process is writing it')
       }
-      const { manifest, fileBytes, parts } = planImage(identity, weights)
-      const noRoom = await makeRoom(this.#folder, path, fileBytes)
+      const { tree, buffers: described } = describeWeights(weights)
+      const buffers = described.map(({ buffer }) => buffer)
+      const image = encodeStart({
+        identity: identity.text,
+        source: identity.source,
+        settings: identity.settings,
+        tree,
+        buffers: described.map(({ buffer: { label, byteLength }, sparseBytes }) => {
+          return { label, byteLength, sparseBytes }
+        }),
+      })
+      const noRoom = await makeRoom(this.#folder, path, image.fileBytes)
       if (noRoom !== undefined) return none(noRoom)
-      const start = encodeStart(manifest, fileBytes)
-      await writeImage(backend, path, { start, parts, fileBytes })
-      if (manifest.buffers.some(isSparse)) await leaveSparseEnds(backend, path, parts)
-      return { state: 'written', path, byteLength: fileBytes }
+      await writeImage(backend, path, image, buffers)
+      if (image.ranges.some(isSparse)) await leaveSparseEnds(backend, path, buffers)
+      return { state: 'written', path, byteLength: image.fileBytes }
     } catch (error) {
       return none(`it could not be written: ${messageOf(error)}`)
     }
@@ -119,19 +122,19 @@ class ImageStore implements WeightImages {
 async function leaveSparseEnds(
   backend: Backend,
   path: string,
-  parts: readonly ImagePart[],
+  buffers: readonly DeviceBuffer[],
 ): Promise<void> {
-  const { mapped, manifest } = await readMappedImage(backend, path)
+  const { mapped, ranges } = await readMappedImage(backend, path)
   try {
-    for (const [i, range] of manifest.buffers.entries()) {
-      if (isSparse(range)) await mapped.takeSparseEnd(parts[i].buffer, range)
+    for (const [i, range] of ranges.entries()) {
+      if (isSparse(range)) await mapped.takeSparseEnd(buffers[i], range)
     }
   } finally {
     mapped.close()
   }
 }
 
-function isSparse({ sparseBytes }: ImageBuffer): boolean {
+function isSparse({ sparseBytes }: PlacedBuffer): boolean {
   return sparseBytes > 0
 }
 
@@ -151,7 +154,7 @@ async function restore(
 ): Promise<{ weights: LoadedWeights; byteLength: number } | { reason?: string }> {
   if ((await stat(path).catch(() => undefined)) === undefined) return {}
   try {
-    const { mapped, manifest } = await readMappedImage(backend, path, meanwhile)
+    const { mapped, manifest, ranges } = await readMappedImage(backend, path, meanwhile)
     try {
       if (manifest.identity !== identity.text) {
         return { reason: "the model's file or this program changed since the image was made" }
@@ -159,7 +162,8 @@ async function restore(
       const now = new Date()
       // Only the order in which images are removed suffers where this is not allowed.
       await utimes(path, now, now).catch(() => {})
-      return { weights: mapWeights(backend, mapped, manifest), byteLength: mapped.bytes.length }
+      const weights = mapWeights(backend, mapped, manifest.tree, ranges)
+      return { weights, byteLength: mapped.bytes.length }
     } finally {
       mapped.close()
     }
@@ -168,13 +172,18 @@ async function restore(
   }
 }
 
-function mapWeights(backend: Backend, mapped: MappedFile, manifest: ImageManifest): LoadedWeights {
-  const buffers = manifest.buffers.map((range) => mapped.buffer(range))
+function mapWeights(
+  backend: Backend,
+  mapped: MappedFile,
+  tree: unknown,
+  ranges: readonly PlacedBuffer[],
+): LoadedWeights {
+  const buffers = ranges.map((range) => mapped.buffer(range))
   const dispose = () => {
     for (const buffer of buffers.splice(0)) backend.free(buffer)
   }
   try {
-    return rebuildWeights(manifest.tree, buffers, dispose)
+    return rebuildWeights(tree, buffers, dispose)
   } catch (error) {
     dispose()
     throw error
@@ -191,43 +200,22 @@ export async function readMappedImage(
   backend: Backend,
   path: string,
   meanwhile?: () => void,
-): Promise<{ mapped: MappedFile; manifest: ImageManifest }> {
+): Promise<{ mapped: MappedFile; manifest: ImageManifest; ranges: readonly PlacedBuffer[] }> {
   const mapping = backend.mapFile?.(path)
   meanwhile?.()
   const mapped = await mapping
   if (mapped === undefined) throw new Error('The backend does not map files.')
   try {
-    const { bytes } = mapped
-    const { checksum, manifestBytes } = decodePreamble(bytes, bytes.length, path)
+    const { checksum, manifest, ranges } = await readStart(memorySource(mapped.bytes, path))
     if (checksum !== mapped.checksum) {
       throw new FormatError(`The packed image ${path} is damaged: its checksum is another one.`, {
         field: 'checksum',
         path,
       })
     }
-    const text = bytes.slice(PREAMBLE_BYTES, PREAMBLE_BYTES + manifestBytes)
-    return { mapped, manifest: decodeManifest(text, bytes.length, path) }
+    return { mapped, manifest, ranges }
   } catch (error) {
     mapped.close()
     throw error
   }
-}
-
-function planImage(
-  { text: identity, source, settings }: ImageIdentity,
-  weights: LoadedWeights,
-): { manifest: ImageManifest; fileBytes: number; parts: ImagePart[] } {
-  const { tree, buffers } = describeWeights(weights)
-  const described = buffers.map(({ buffer, sparseBytes }) => {
-    return { label: buffer.label, byteLength: buffer.byteLength, sparseBytes }
-  })
-  const manifestOf = (placed: ImageManifest['buffers']): ImageManifest => {
-    return { identity, source, settings, tree, buffers: placed }
-  }
-  // Offsets are part of the manifest that they lie behind: room for the longest there can be.
-  const longest = described.map((buffer) => ({ ...buffer, byteOffset: Number.MAX_SAFE_INTEGER }))
-  const room = encodeStart(manifestOf(longest), 0).length - PREAMBLE_BYTES
-  const { placed, fileBytes } = placeBuffers(described, room)
-  const parts = placed.map(({ byteOffset }, i) => ({ buffer: buffers[i].buffer, byteOffset }))
-  return { manifest: manifestOf(placed), fileBytes, parts }
 }

@@ -86,7 +86,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
-/** Three folders up both from src/node/image/ and from dist/node/image/. */
+/** Three folders up both from src/node/images/ and from dist/node/images/. */
 function packageVersion(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
