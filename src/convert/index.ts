@@ -1,5 +1,5 @@
 /** Conversion between model files, and their comparison. */
-export { type ComparisonOptions, compareModels, type ModelComparison } from './compare.ts'
+export { type ComparisonOptions, compareModels, type ModelComparison } from './compare-weights.ts'
 export type {
   ConversionInput,
   ConversionLoss,

@@ -38,20 +38,23 @@ export interface HubDataset {
  */
 export type TaskKind = 'choice' | 'cloze' | 'rolling'
 
+export interface PlainText {
+  /** Of its file, behind one of `files`; in the order they are looked for. `.bz2` is unpacked. */
+  readonly endings: readonly string[]
+  /** @throws FormatError if the text has another form */
+  rows(text: string, path: string): DatasetRow[]
+}
+
 export interface EvalTask {
   readonly name: string
   readonly kind: TaskKind
   readonly hub: HubDataset
   /** Names of its file in a folder of datasets, without .jsonl or .parquet. */
   readonly files: readonly string[]
-  /** A file beside it with the labels, one a line, where the items have none. */
-  readonly labelsFile?: string
-  /**
-   * The rows of a plain text, as its authors published it. Unset: there is none.
-   *
-   * @throws FormatError if the text has another form
-   */
-  readonly textRows?: (text: string, path: string) => DatasetRow[]
+  /** A field that its items may lack, and the file beside it that has the values, one a line. */
+  readonly separateField?: { readonly field: string; readonly file: string }
+  /** The dataset as plain text, as its authors published it. Unset: there is none. */
+  readonly plainText?: PlainText
   /** The paper or report the dataset comes from. */
   readonly source: string
   /** What stands before all examples. */

@@ -9,11 +9,11 @@ import { type AddedToken, AddedTokens } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { ChatTemplate } from './chat-template.ts'
 import { ContentMask, unusedCharacters } from './content-mask.ts'
-import { checkId } from './limits.ts'
 import { PieceBytes } from './piece-bytes.ts'
 import type { ChatMessage, EncodeOptions, TextTokenizer, TokenStream } from './text-tokenizer.ts'
 import { createTokenStream, decodeTokens, type TokenBytes } from './token-stream.ts'
 import type { Vocabulary } from './vocabulary.ts'
+import { checkId } from './vocabulary-limits.ts'
 import { type Words, wordsOf } from './words.ts'
 
 const NO_BYTES = new Uint8Array(0)

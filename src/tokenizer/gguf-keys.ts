@@ -5,7 +5,7 @@
 import { describe } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
-import { checkCount, checkId, checkPiece } from './limits.ts'
+import { checkCount, checkId, checkPiece } from './vocabulary-limits.ts'
 
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
 

@@ -5,13 +5,13 @@ import { isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import { createTokenizer } from './create.ts'
 import { type GgufMetadata, readText } from './gguf-keys.ts'
-import { MAX_PIECES } from './limits.ts'
 import { numericTokenizer } from './numeric.ts'
 import { readGgufVocabulary } from './read-gguf.ts'
 import { type FilesBeside, type JsonTokenizerFiles, readJsonVocabulary } from './read-json.ts'
 import { readSentencePiece } from './read-sentencepiece.ts'
 import { readTiktoken } from './read-tiktoken.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
+import { MAX_PIECES } from './vocabulary-limits.ts'
 
 /**
  * From a GGUF file's metadata; one without a vocabulary has numbers for tokens.

@@ -16,10 +16,10 @@ import {
   readStrings,
   readText,
 } from './gguf-keys.ts'
-import { checkTemplate, MAX_MERGES, MAX_PIECES } from './limits.ts'
 import { PRE_TOKENIZERS, type PreTokenizer } from './pre-tokenizers.ts'
 import { readJsonVocabulary } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { checkTemplate, MAX_MERGES, MAX_PIECES } from './vocabulary-limits.ts'
 
 const ARCHITECTURES_OF_2B4T: ReadonlySet<unknown> = new Set(['bitnet-25', 'bitnet-b1.58'])
 

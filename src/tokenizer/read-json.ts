@@ -5,6 +5,8 @@
 import { describe, isAbsent, isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { AddedToken } from './added-tokens.ts'
+import { asList, asObject, readFirstSpecials, readLastSpecial } from './tokenizer-json.ts'
+import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import {
   checkCount,
   checkId,
@@ -12,9 +14,7 @@ import {
   checkTemplate,
   MAX_ADDED_TOKENS,
   MAX_PIECES,
-} from './limits.ts'
-import { asList, asObject, readFirstSpecials, readLastSpecial } from './tokenizer-json.ts'
-import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+} from './vocabulary-limits.ts'
 
 /** What lies beside a tokenizer, each parsed. */
 export interface FilesBeside {

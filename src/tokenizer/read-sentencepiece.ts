@@ -5,9 +5,9 @@
  */
 import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import { checkCount, checkId, MAX_PIECE_CHARS, MAX_PIECES } from './limits.ts'
 import { eosIds, type FilesBeside, readTemplate } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { checkCount, checkId, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
 /** Of `TrainerSpec.model_type`: the only algorithm that score-ordered merging stands for. */
 const BPE = 2

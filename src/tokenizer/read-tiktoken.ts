@@ -5,9 +5,9 @@
  */
 import { FormatError } from '../errors.ts'
 import { bytesToAlphabet } from './byte-alphabet.ts'
-import { checkCount, MAX_PIECE_CHARS, MAX_PIECES } from './limits.ts'
 import { type FilesBeside, readTemplate } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { checkCount, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
 const SPECIAL_COUNT = 256
 const NAMED_SPECIALS: readonly string[] = [

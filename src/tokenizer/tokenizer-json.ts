@@ -4,9 +4,9 @@
  */
 import { describe, isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import { checkCount, checkPiece, MAX_MERGES } from './limits.ts'
 import type { Decoding } from './piece-bytes.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
+import { checkCount, checkPiece, MAX_MERGES } from './vocabulary-limits.ts'
 
 /** @throws FormatError naming `field` unless the value is an object */
 export function asObject(value: unknown, field: string): JsonObject {

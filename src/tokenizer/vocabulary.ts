@@ -6,8 +6,8 @@
 import type { JsonObject } from '../checks.ts'
 import type { AddedToken } from './added-tokens.ts'
 import type { TemplateTokens } from './chat-template.ts'
-import { checkCount, MAX_ADDED_TOKENS } from './limits.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
+import { checkCount, MAX_ADDED_TOKENS } from './vocabulary-limits.ts'
 
 /** What a token is for, as SentencePiece and `tokenizer.ggml.token_type` number it. */
 export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }

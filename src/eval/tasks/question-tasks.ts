@@ -2,6 +2,7 @@
  * Tasks with a question and its answers: ARC, OpenBookQA, BoolQ, PIQA. Rows are read as the hub has
  * them, and in the form { query, choices, gold } in which such sets are passed around as JSONL.
  */
+import { isObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import {
   choiceItem,
@@ -65,7 +66,7 @@ export const piqa: EvalTask = {
   kind: 'choice',
   hub: { repo: 'baber/piqa', config: 'default', split: 'validation', exampleSplit: 'train' },
   files: ['piqa'],
-  labelsFile: 'piqa-labels.lst',
+  separateField: { field: 'label', file: 'piqa-labels.lst' },
   source: 'Bisk et al. 2020',
   parse(row) {
     const solutions = [textField(row, 'sol1'), textField(row, 'sol2')]
@@ -85,8 +86,7 @@ function queryItem(row: DatasetRow, prefix: string, suffix: string): TaskItem {
 /** Choices as { text, label } lists, with the letter or digit of the right one in `answerKey`. */
 function lettered(row: DatasetRow): { texts: readonly string[]; gold: number } {
   const choices = row['choices']
-  const isRow = typeof choices === 'object' && choices !== null && !Array.isArray(choices)
-  const lists: DatasetRow = isRow ? (choices as DatasetRow) : {}
+  const lists: DatasetRow = isObject(choices) ? choices : {}
   const texts = textsField(lists, 'text')
   const key = textField(row, 'answerKey')
   const gold = textsField(lists, 'label').indexOf(key)

@@ -2,9 +2,9 @@
  * Tasks that go on with a text: HellaSwag, WinoGrande and LAMBADA.
  */
 import { FormatError } from '../../errors.ts'
-import { hellaswagRows } from '../dataset-text.ts'
 import {
   choiceItem,
+  type DatasetRow,
   type EvalTask,
   indexField,
   type TaskItem,
@@ -27,7 +27,7 @@ export const hellaSwag: EvalTask = {
     exampleSplit: 'train',
   },
   files: ['hellaswag'],
-  textRows: hellaswagRows,
+  plainText: { endings: ['.txt.bz2', '.txt', '.raw'], rows: hellaswagRows },
   source: 'Zellers et al. 2019',
   parse(row) {
     const endings = textsField(row, 'endings')
@@ -37,6 +37,29 @@ export const hellaSwag: EvalTask = {
     const context = `${textField(row, 'activity_label')}: ${textField(row, 'ctx_a')} ${second}`
     return choiceItem(withoutMarks(context), endings.map(withoutMarks), gold)
   },
+}
+
+const ENDINGS = 4
+
+/**
+ * HellaSwag as text: context, the right ending's place, four endings, each on a line.
+ *
+ * @throws FormatError if the lines are not a whole number of items
+ */
+function hellaswagRows(text: string, path: string): DatasetRow[] {
+  const lines = text.split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  const size = 2 + ENDINGS
+  if (lines.length % size !== 0) {
+    throw new FormatError(
+      `Expected ${size} lines an item in ${path}, got ${lines.length} lines, which is no multiple.`,
+      { field: 'lines', path },
+    )
+  }
+  return Array.from({ length: lines.length / size }, (_, item) => {
+    const [context, label, ...endings] = lines.slice(item * size, (item + 1) * size)
+    return { context, label, endings }
+  })
 }
 
 /** As Python's str.capitalize: all but the first letter become small. */

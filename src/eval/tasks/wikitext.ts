@@ -11,7 +11,10 @@ export const wikitext: EvalTask = {
   hub: { repo: 'EleutherAI/wikitext_document_level', config: 'wikitext-2-raw-v1', split: 'test' },
   files: ['wikitext', 'wikitext2-test', 'wiki.test'],
   source: 'Merity et al. 2016',
-  textRows: (text) => wikitextPages(text).map((page) => ({ page })),
+  plainText: {
+    endings: ['.txt.bz2', '.txt', '.raw'],
+    rows: (text) => wikitextPages(text).map((page) => ({ page })),
+  },
   parse(row) {
     const page = textField(row, 'page')
     const requests = [{ context: '', continuation: detokenized(page) }]

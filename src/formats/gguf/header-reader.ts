@@ -7,7 +7,7 @@
  */
 import { FormatError } from '../../errors.ts'
 import type { ByteSource } from '../model-file.ts'
-import { FIRST_PIECE_BYTES, MAX_HEADER_BYTES } from './limits.ts'
+import { FIRST_PIECE_BYTES, MAX_HEADER_BYTES } from './header-limits.ts'
 
 /** Thrown inside an entry and caught by {@link HeaderReader.entry}; never seen outside. */
 class MoreBytesNeeded {

@@ -2,8 +2,13 @@
  * Metadata values: the thirteen value types of GGUF, read with every count checked first.
  */
 import type { GgufArray, GgufValue } from '../model-file.ts'
+import {
+  MAX_ARRAY_DEPTH,
+  MAX_ARRAY_ELEMENTS,
+  MAX_KEY_BYTES,
+  MAX_STRING_BYTES,
+} from './header-limits.ts'
 import type { HeaderReader } from './header-reader.ts'
-import { MAX_ARRAY_DEPTH, MAX_ARRAY_ELEMENTS, MAX_KEY_BYTES, MAX_STRING_BYTES } from './limits.ts'
 
 /** The names of the value types; a type's id in the file is its place in this list. */
 export const VALUE_TYPES = [

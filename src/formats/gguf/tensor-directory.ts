@@ -4,15 +4,15 @@
 import { FormatError, ShapeError } from '../../errors.ts'
 import type { ByteSource, TensorInfo } from '../model-file.ts'
 import { BLOCK_SIZES, elementCount, tensorByteLength } from '../tensor-types.ts'
+import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './header-limits.ts'
 import type { HeaderReader } from './header-reader.ts'
-import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './limits.ts'
 import {
   describeTypeId,
   type GgufTensorType,
   SHARED_IDS,
   typeById,
   typesOfSpan,
-} from './tensor-types.ts'
+} from './type-ids.ts'
 
 /** A directory entry as it stands in the file. */
 interface DirectoryEntry {

@@ -1,8 +1,8 @@
 /** Reading and writing safetensors. */
-export { parseSafetensors } from './parse.ts'
+export { parseSafetensors } from './parse-safetensors.ts'
 export {
   DTYPE_BYTES,
   type SafetensorsDtype,
   type SafetensorsTensorToWrite,
   writeSafetensors,
-} from './write.ts'
+} from './write-safetensors.ts'

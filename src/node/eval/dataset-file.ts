@@ -1,11 +1,11 @@
 /**
- * One dataset's file on disk as rows: parquet, JSONL, and the plain texts of HellaSwag and WikiText,
- * packed by bzip2 or not.
+ * One dataset's file on disk as rows: parquet, JSONL, and the plain text that a task may have, packed by
+ * bzip2 or not.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { jsonlRows } from '../../eval/dataset-text.ts'
+import { jsonlRows } from '../../eval/jsonl-rows.ts'
 import type { DatasetRow, EvalTask } from '../../eval/task.ts'
 
 /** Ten times the largest set there is, HellaSwag's training split. */
@@ -14,8 +14,8 @@ const MAX_TEXT_BYTES = 512 << 20
 const MAX_ROWS = 5_000_000
 
 /** Endings that a task's file may have, in the order they are looked for. */
-export function datasetEndings({ textRows }: EvalTask): readonly string[] {
-  return ['.jsonl', '.parquet', ...(textRows === undefined ? [] : ['.txt.bz2', '.txt', '.raw'])]
+export function datasetEndings({ plainText }: EvalTask): readonly string[] {
+  return ['.jsonl', '.parquet', ...(plainText?.endings ?? [])]
 }
 
 /** @throws FormatError if the file is damaged, too large, or of another form */
@@ -30,7 +30,7 @@ export async function readDatasetFile(path: string, task: EvalTask): Promise<Dat
   if (path.endsWith('.parquet')) return readParquet(path)
   const bytes = await readFile(path)
   const text = path.endsWith('.bz2') ? await unpacked(bytes, path) : bytes.toString('utf8')
-  return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.textRows?.(text, path) ?? [])
+  return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.plainText?.rows(text, path) ?? [])
 }
 
 async function readParquet(path: string): Promise<DatasetRow[]> {

@@ -39,7 +39,7 @@ export async function loadTask(task: EvalTask, options: DatasetOptions): Promise
   const { dataDir } = options
   if (dataDir !== undefined) {
     const path = await findFile(dataDir, task)
-    const rows = await withLabels(task, await readDatasetFile(path, task), dataDir)
+    const rows = await completed(task, await readDatasetFile(path, task), dataDir)
     return { task, items: itemsOf(task, rows, path) }
   }
   const hub: HubDataset = { ...task.hub, ...options.dataset }
@@ -72,21 +72,24 @@ async function findFile(folder: string, task: EvalTask): Promise<string> {
   )
 }
 
-async function withLabels(
-  { labelsFile }: EvalTask,
+/** Rows with the field that has a file of its own, where they lack it. */
+async function completed(
+  { separateField }: EvalTask,
   rows: readonly DatasetRow[],
   folder: string,
 ): Promise<readonly DatasetRow[]> {
-  if (labelsFile === undefined || rows.every((row) => 'label' in row)) return rows
-  const path = join(folder, labelsFile)
-  const labels = (await readFile(path, 'utf8')).trim().split(/\s+/)
-  if (labels.length !== rows.length) {
+  if (separateField === undefined) return rows
+  const { field, file } = separateField
+  if (rows.every((row) => field in row)) return rows
+  const path = join(folder, file)
+  const values = (await readFile(path, 'utf8')).trim().split(/\s+/)
+  if (values.length !== rows.length) {
     throw new FormatError(
-      `Expected ${rows.length} labels in ${path}, one for each item, got ${labels.length}.`,
-      { field: 'labels', path },
+      `Expected ${rows.length} ${field}s in ${path}, one for each item, got ${values.length}.`,
+      { field: `${field}s`, path },
     )
   }
-  return rows.map((row, i) => ({ ...row, label: labels[i] }))
+  return rows.map((row, i) => ({ ...row, [field]: values[i] }))
 }
 
 function itemsOf(task: EvalTask, rows: readonly DatasetRow[], path: string): TaskItem[] {

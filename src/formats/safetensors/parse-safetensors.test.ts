@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../errors.ts'
 import { memorySink } from '../byte-sink.ts'
 import { memorySource } from '../memory-source.ts'
-import { parseSafetensors } from './parse.ts'
-import { writeSafetensors } from './write.ts'
+import { parseSafetensors } from './parse-safetensors.ts'
+import { writeSafetensors } from './write-safetensors.ts'
 
 /** A file by hand: length, header text, then `dataBytes` zeros. */
 function fileOf(json: string, dataBytes = 0, claimed?: bigint): Uint8Array {

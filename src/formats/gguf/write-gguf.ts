@@ -5,10 +5,10 @@
 import { ShapeError } from '../../errors.ts'
 import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
 import { tensorByteLength } from '../tensor-types.ts'
+import { DEFAULT_ALIGNMENT } from './header-limits.ts'
 import { type GgufTypedValue, HeaderWriter } from './header-writer.ts'
-import { DEFAULT_ALIGNMENT } from './limits.ts'
-import { GGUF_MAGIC } from './parse.ts'
-import { GGUF_TYPE_IDS, type GgufTensorType } from './tensor-types.ts'
+import { GGUF_MAGIC } from './parse-gguf.ts'
+import { GGUF_TYPE_IDS, type GgufTensorType } from './type-ids.ts'
 
 export interface GgufTensorToWrite {
   readonly name: string

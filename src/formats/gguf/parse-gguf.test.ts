@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { memorySink } from '../byte-sink.ts'
 import { memorySource } from '../memory-source.ts'
 import type { ByteSource } from '../model-file.ts'
-import { parseGguf } from './parse.ts'
-import { type GgufContent, writeGguf } from './write.ts'
+import { parseGguf } from './parse-gguf.ts'
+import { type GgufContent, writeGguf } from './write-gguf.ts'
 
 async function fileOf(content: GgufContent): Promise<Uint8Array> {
   const sink = memorySink()

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../errors.ts'
 import { memorySink } from '../byte-sink.ts'
-import { type GgufTensorToWrite, writeGguf } from './write.ts'
+import { type GgufTensorToWrite, writeGguf } from './write-gguf.ts'
 
 const tensor = (change: Partial<GgufTensorToWrite>): GgufTensorToWrite => ({
   name: 't',

@@ -4,7 +4,6 @@
  */
 import { FormatError } from '../../errors.ts'
 import type { ByteSource, GgufFile, GgufValue } from '../model-file.ts'
-import { HeaderReader } from './header-reader.ts'
 import {
   DEFAULT_ALIGNMENT,
   MAX_ALIGNMENT,
@@ -13,7 +12,8 @@ import {
   MIN_ALIGNMENT,
   MIN_METADATA_ENTRY_BYTES,
   MIN_TENSOR_ENTRY_BYTES,
-} from './limits.ts'
+} from './header-limits.ts'
+import { HeaderReader } from './header-reader.ts'
 import { readMetadata } from './metadata.ts'
 import { placeTensors, readDirectory } from './tensor-directory.ts'
 
