@@ -15,11 +15,10 @@ export {
 export type {
   ChatSession,
   LanguageModel,
-  LoadOptions,
-  LoadProgress,
   ModelMemory,
   Prompt,
 } from './generate/language-model.ts'
+export type { LoadOptions, LoadProgress } from './generate/load/load-options.ts'
 export type {
   BackendReport,
   FinishReason,

@@ -40,11 +40,10 @@ export type {
   ChatSession,
   EmbedOptions,
   LanguageModel,
-  LoadOptions,
-  LoadProgress,
   ModelMemory,
   Prompt,
 } from './generate/language-model.ts'
+export type { LoadOptions, LoadProgress } from './generate/load/load-options.ts'
 export type {
   BackendReport,
   DraftModel,
@@ -83,6 +82,6 @@ export {
 export { type ImageVerdict, verifyImages } from './node/images/verify-images.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
-export { DEFAULT_MODEL, type NodeLoadOptions } from './node/resolve-model.ts'
+export { DEFAULT_MODEL } from './node/resolve-model.ts'
 export * from './ternary/index.ts'
 export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'

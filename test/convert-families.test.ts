@@ -14,7 +14,7 @@ import { memorySink } from '../src/formats/byte-sink.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
 import type { OpenedModel } from '../src/formats/model-file.ts'
-import { assembleModel } from '../src/generate/assemble-model.ts'
+import { loadModelAt } from '../src/generate/load/loading.ts'
 import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 import { mastersFile, seededValues } from './support/family-model.ts'
@@ -61,8 +61,8 @@ function opened(layers: number, extras: Extras, json: JsonObject): OpenedModel {
 }
 
 async function embed(model: OpenedModel): Promise<readonly Float32Array[]> {
-  const open = async () => createReferenceBackend()
-  const loaded = await assembleModel(model, {}, performance.now(), open)
+  const place = { open: async () => model, openBackend: async () => createReferenceBackend() }
+  const loaded = await loadModelAt(place, undefined, {})
   try {
     return await loaded.embed(TEXTS)
   } finally {

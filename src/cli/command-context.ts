@@ -3,8 +3,9 @@
  * progress, and the one way to print a result, as JSON or for people.
  */
 import type { LanguageModel } from '../generate/language-model.ts'
-import type { LoadedEngine } from '../node/load-engine.ts'
-import type { NodeLoadOptions } from '../node/resolve-model.ts'
+import { pickLoadSettings } from '../generate/load/load-options.ts'
+import type { LoadedEngine } from '../generate/load/loading.ts'
+import type { NodeLoadOptions } from '../node/load-model.ts'
 import { EXIT, type Surroundings } from './console/surroundings.ts'
 import {
   dim,
@@ -14,7 +15,7 @@ import {
   writeJson,
   writeLine,
 } from './console/terminal.ts'
-import { loadOptions, type ModelFlags } from './flags/generation-flags.ts'
+import type { ModelFlags } from './flags/load-flags.ts'
 
 export class CommandContext {
   readonly stdin: Surroundings['stdin']
@@ -79,7 +80,7 @@ export class CommandContext {
   ): Promise<T> {
     try {
       return await load(flags.model, {
-        ...loadOptions(flags),
+        ...pickLoadSettings(flags),
         onProgress: showLoadProgress(this.status),
         onDownload: showDownloadProgress(this.status),
         signal: this.signal,

@@ -9,8 +9,7 @@ import { type ShapeName, shapeNamed, ternaryWeights } from '../bench/shapes.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { TaskMetrics } from '../eval/metrics.ts'
-import type { CacheType, TernaryPacking } from '../kernels/commands.ts'
-import type { HeadType } from '../model/weights/dense-weights.ts'
+import type { OpenSettings } from '../generate/load/load-options.ts'
 import { choosePacking } from '../model/weights/ternary-packing.ts'
 import { type ColumnName, headShare, type MemoryShares, planColumn } from './columns.ts'
 import { type Contender, columnContender, type RunningContender } from './contender.ts'
@@ -56,14 +55,9 @@ export interface ComparedGroup {
   readonly results: readonly ContenderResult[]
 }
 
-export interface ShapeOptions extends MeasureOptions {
+export interface ShapeOptions extends MeasureOptions, OpenSettings {
   readonly sizes: readonly ShapeName[]
   readonly columns: readonly ColumnName[]
-  readonly head?: HeadType | undefined
-  /** Unset: 'auto'. */
-  readonly weights?: 'auto' | TernaryPacking | undefined
-  /** Unset: f16. */
-  readonly kv?: CacheType | undefined
 }
 
 /** Sizes one after the other, the columns of each against each other. */
@@ -80,7 +74,7 @@ export async function compareColumns(
     const { head, kv = 'f16' } = options
     const positions = options.promptTokens + options.decodeTokens
     const contenders = options.columns.map((name) =>
-      columnContender(backend, planColumn(name, shape, positions, { head, packing, kv })),
+      columnContender(backend, planColumn(name, shape, positions, { head, packing, kv }), options),
     )
     groups.push({ projectionWeights, ...(await compareContenders(title, contenders, options)) })
   }

@@ -3,6 +3,7 @@
  */
 import type { Backend } from '../backends/backend.ts'
 import type { ModelCosts } from '../bench/costs.ts'
+import type { OpenSettings } from '../generate/load/load-options.ts'
 import { createDecoder, type Decoder } from '../model/decoder.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
 import type { Column, MemoryShares } from './columns.ts'
@@ -27,7 +28,11 @@ export interface RunningContender {
 }
 
 /** A column, with random weights that are made anew each time it is opened. */
-export function columnContender(backend: Backend, column: Column): Contender {
+export function columnContender(
+  backend: Backend,
+  column: Column,
+  settings: OpenSettings = {},
+): Contender {
   const { name, memory, costs, config, kv } = column
   return {
     name,
@@ -40,7 +45,7 @@ export function columnContender(backend: Backend, column: Column): Contender {
         signal,
       })
       try {
-        const decoder = createDecoder(backend, config, weights, { cacheType: kv })
+        const decoder = createDecoder(backend, config, weights, { ...settings, cacheType: kv })
         const dispose = () => {
           decoder.dispose()
           weights.dispose()

@@ -1,7 +1,6 @@
 /**
  * The model as a program sees it: text in, text out. Made by `loadModel`.
  */
-import type { CacheType } from '../kernels/commands.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
@@ -96,43 +95,4 @@ export interface LanguageModel extends AsyncDisposable {
   embed(texts: readonly string[], options?: EmbedOptions): Promise<readonly Float32Array[]>
   /** Frees the weights; running generations end as cancelled. */
   dispose(): Promise<void>
-}
-
-export interface LoadOptions {
-  readonly backend?: 'auto' | 'native' | 'wasm' | 'reference'
-  /** Forces a kernel variant, e.g. 'x86-avx2' or 'wasm-simd'. */
-  readonly isa?: string
-  /** Threads; unset: the physical cores. */
-  readonly threads?: number
-  /**
-   * Precision of the head and embedding: 'f16' keeps the file's; 'int8' reads half the bytes; 'int4' a
-   * quarter, and only the largest logits, some thousands, are those of 'int8'. Unset: 'int8' for large
-   * vocabularies, else the file's.
-   */
-  readonly head?: 'f16' | 'int8' | 'int4'
-  /**
-   * Ternary weights in memory: 2 bits or 1.6 bits ('base3') each. Unset: 'auto', whichever this machine
-   * multiplies faster, by a short measurement where there is a choice.
-   */
-  readonly weights?: 'auto' | '2bit' | 'base3'
-  /**
-   * Precision of keys and values. Unset: 'f16'. 'f32' is for exact comparisons; 'int8' and 'int4' are
-   * for long contexts, docs/performance.md has what they cost.
-   */
-  readonly kv?: CacheType
-  /**
-   * In Node, keep packed weights in the cache and map them at the next start, which is then ready in a
-   * fraction of the time, and shared by all processes with this model; see docs/performance.md. Unset:
-   * true, unless BITNET_IMAGE=0.
-   */
-  readonly image?: boolean
-  readonly onProgress?: (progress: LoadProgress) => void
-  readonly signal?: AbortSignal
-}
-
-export interface LoadProgress {
-  readonly loadedBytes: number
-  readonly totalBytes: number
-  /** The tensor being loaded. */
-  readonly tensor: string
 }

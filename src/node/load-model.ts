@@ -1,13 +1,32 @@
 /**
- * From a name or path to a model that generates: finds the file, opens a backend, loads the weights and
- * the tokenizer, and puts them together.
+ * From a name or path to a model, in Node: from disk or the hub, onto the backend that suits, with packed
+ * weights kept between two starts.
  */
 import { openBackend } from '../backends/select.ts'
-import { assembleModel } from '../generate/assemble-model.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import type { LoadOptions } from '../generate/load/load-options.ts'
+import {
+  type LoadedEngine,
+  type LoadingPlace,
+  loadEngineAt,
+  loadModelAt,
+} from '../generate/load/loading.ts'
+import type { DownloadProgress } from '../hub/download/transfer-meter.ts'
 import { weightImages } from './images/image-store.ts'
 import { openModelFile } from './open-model.ts'
-import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
+import { resolveModel } from './resolve-model.ts'
+
+/** How a model is found and loaded. */
+export interface NodeLoadOptions extends LoadOptions {
+  /** Told while a model that is not in the cache is fetched. */
+  readonly onDownload?: (progress: DownloadProgress) => void
+}
+
+const NODE: LoadingPlace<string | undefined, NodeLoadOptions> = {
+  open: async (source, options) => openModelFile(await resolveModel(source, options)),
+  openBackend,
+  images: weightImages,
+}
 
 /**
  * Loads a model.
@@ -24,18 +43,11 @@ import { type NodeLoadOptions, resolveModel } from './resolve-model.ts'
  * for await (const text of model.generate('Once upon a time')) process.stdout.write(text)
  * await model.dispose()
  */
-export async function loadModel(
-  source?: string,
-  options: NodeLoadOptions = {},
-): Promise<LanguageModel> {
-  const began = performance.now()
-  const images = options.image === false ? undefined : weightImages()
-  options.signal?.throwIfAborted()
-  const opened = await openModelFile(await resolveModel(source, options))
-  try {
-    return await assembleModel(opened, options, began, openBackend, images)
-  } finally {
-    // The weights are in the backend's memory by now, or not needed any more.
-    await opened.file.close()
-  }
+export function loadModel(source?: string, options: NodeLoadOptions = {}): Promise<LanguageModel> {
+  return loadModelAt(NODE, source, options)
+}
+
+/** The same without text: what speed tests drive. */
+export function loadEngine(source?: string, options: NodeLoadOptions = {}): Promise<LoadedEngine> {
+  return loadEngineAt(NODE, source, options)
 }

@@ -6,8 +6,6 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ModelNotFoundError } from '../errors.ts'
-import type { LoadOptions } from '../generate/language-model.ts'
-import type { DownloadProgress } from '../hub/download/transfer-meter.ts'
 import { type HubModel, parseModelName, type UrlModel } from '../hub/model-name.ts'
 import { findCached } from './hub/cached-model.ts'
 import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
@@ -20,12 +18,6 @@ export const DEFAULT_MODEL = 'bitnet-ja-en-58m'
 export interface ResolveOptions extends PullOptions {
   /** For HF_HOME, HF_TOKEN and the like; unset: this process's. */
   readonly env?: Environment | undefined
-}
-
-/** How a model is found and loaded. */
-export interface NodeLoadOptions extends LoadOptions {
-  /** Told while a model that is not in the cache is fetched. */
-  readonly onDownload?: (progress: DownloadProgress) => void
 }
 
 /** What a name stands for. */

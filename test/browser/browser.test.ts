@@ -5,7 +5,7 @@
  */
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { LoadOptions } from '../../src/generate/language-model.ts'
+import type { LoadOptions } from '../../src/generate/load/load-options.ts'
 import type { GenerateResult } from '../../src/generate/options.ts'
 import { loadModel } from '../../src/node/load-model.ts'
 import { BROWSER, requiredBackends } from '../support/backends.ts'

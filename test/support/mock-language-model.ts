@@ -4,12 +4,8 @@
  */
 import { PassThrough } from 'node:stream'
 import type { Surroundings } from '../../src/cli/console/surroundings.ts'
-import type {
-  ChatSession,
-  LanguageModel,
-  LoadOptions,
-  Prompt,
-} from '../../src/generate/language-model.ts'
+import type { ChatSession, LanguageModel, Prompt } from '../../src/generate/language-model.ts'
+import type { LoadOptions } from '../../src/generate/load/load-options.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../../src/generate/options.ts'
 import type { ChatMessage, TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
 import { MOCK_CONFIG } from './mock-engine.ts'

@@ -18,7 +18,7 @@ export async function runInProcess(
     loadModel: async (source, options) =>
       (await import('../../node/load-model.ts')).loadModel(source, options),
     loadEngine: async (source, options) =>
-      (await import('../../node/load-engine.ts')).loadEngine(source, options),
+      (await import('../../node/load-model.ts')).loadEngine(source, options),
     onInterrupt: (handler) => {
       process.on('SIGINT', handler)
       return () => process.off('SIGINT', handler)

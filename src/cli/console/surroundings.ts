@@ -5,8 +5,8 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { LanguageModel } from '../../generate/language-model.ts'
-import type { LoadedEngine } from '../../node/load-engine.ts'
-import type { NodeLoadOptions } from '../../node/resolve-model.ts'
+import type { LoadedEngine } from '../../generate/load/loading.ts'
+import type { NodeLoadOptions } from '../../node/load-model.ts'
 
 export type InputStream = Readable & { readonly isTTY?: boolean }
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }

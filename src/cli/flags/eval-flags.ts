@@ -1,7 +1,8 @@
 /** Flags that `bitnet eval` and `bitnet perplexity` share. */
 import { UsageError } from '../../errors.ts'
 import type { BosRule } from '../../eval/encode-request.ts'
-import { type ModelFlags, parseChoice } from './generation-flags.ts'
+import { parseChoice } from './flag-values.ts'
+import type { ModelFlags } from './load-flags.ts'
 
 const BOS_RULES: readonly BosRule[] = ['auto', 'always', 'never']
 

@@ -5,7 +5,8 @@ import type { Command } from 'commander'
 import type { LanguageModel } from '../../generate/language-model.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
 import type { CommandContext } from '../command-context.ts'
-import { generateOptions, type ModelFlags, type SamplingFlags } from './generation-flags.ts'
+import { generateOptions, type SamplingFlags } from './generation-flags.ts'
+import type { ModelFlags } from './load-flags.ts'
 
 export interface SpeculationFlags {
   readonly speculate?: boolean

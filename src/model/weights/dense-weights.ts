@@ -27,7 +27,7 @@ const MAX_FLOAT16 = 65504
 /** Elements from which reading half the bytes of embedding and head matters more than their f16. */
 const LARGE_TABLE = 1 << 25
 
-const HEAD_TYPES = ['f16', 'int8', 'int4'] as const
+export const HEAD_TYPES = ['f16', 'int8', 'int4'] as const
 
 /** Precisions of embedding and head that can be asked for. */
 export type HeadType = (typeof HEAD_TYPES)[number]

@@ -4,17 +4,16 @@
 import { freemem } from 'node:os'
 import { openBackend } from '../../backends/select.ts'
 import { type ComparedGroup, compareColumns, type ShapeOptions } from '../../compare/compare.ts'
-import type { LoadOptions } from '../../generate/language-model.ts'
+import { checkLoadOptions } from '../../generate/load/load-options.ts'
 import { type EnergyMeter, type EnergySource, openEnergyMeter } from '../energy/energy-meter.ts'
 
 /** Of the memory that is free: the rest is for activations, and for whoever else works here. */
 const MEMORY_SHARE = 0.75
 
-export type CompareShapesOptions = Partial<Omit<ShapeOptions, 'now' | 'readJoules'>> &
-  Pick<LoadOptions, 'backend' | 'isa' | 'threads'> & {
-    /** What joules are measured of, where they can be; unset: the processor. */
-    readonly energy?: EnergySource
-  }
+export type CompareShapesOptions = Partial<Omit<ShapeOptions, 'now' | 'readJoules'>> & {
+  /** What joules are measured of, where they can be; unset: the processor. */
+  readonly energy?: EnergySource
+}
 
 export interface ShapeComparison {
   readonly backend: {
@@ -53,9 +52,10 @@ export function comparisonDefaults(): Pick<
  * for (const { name, latency } of groups[0].results) console.log(name, latency?.decodeMs.mean)
  */
 export async function compareShapes(options: CompareShapesOptions = {}): Promise<ShapeComparison> {
-  const { backend: asked, isa, threads, energy = 'cpu', ...rest } = options
+  checkLoadOptions(options)
+  const { energy = 'cpu', ...rest } = options
   const measured = { ...comparisonDefaults(), ...rest }
-  const backend = await openBackend({ backend: asked, isa, threads })
+  const backend = await openBackend(options)
   const meter = await openEnergyMeter(energy)
   try {
     const { description } = backend

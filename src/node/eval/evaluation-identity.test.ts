@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
 import { DEFAULT_EVAL_SETTINGS } from '../../eval/evaluate.ts'
+import type { LoadSettings } from '../../generate/load/load-options.ts'
 import { imageFolder } from '../images/image-folder.ts'
 import { defaultJournalPath, evaluationIdentity } from './evaluation-identity.ts'
 
@@ -20,10 +21,10 @@ test('journals lie beside packed images, wherever those are', () => {
 })
 
 test('results of two backends, or of two precisions, are not mixed', async () => {
-  const identity = (facts: { backend: string; kv?: string }) =>
-    evaluationIdentity(ANY_FILE, { settings: DEFAULT_EVAL_SETTINGS, ...facts })
-  const native = await identity({ backend: 'native' })
-  expect(await identity({ backend: 'native', kv: 'f16' })).toBe(native)
-  expect(await identity({ backend: 'wasm' })).not.toBe(native)
-  expect(await identity({ backend: 'native', kv: 'int8' })).not.toBe(native)
+  const identity = (backend: string, loading: LoadSettings = {}) =>
+    evaluationIdentity(ANY_FILE, { settings: DEFAULT_EVAL_SETTINGS, backend, loading })
+  const native = await identity('native')
+  expect(await identity('native', { kv: 'f16' })).toBe(native)
+  expect(await identity('wasm')).not.toBe(native)
+  expect(await identity('native', { kv: 'int8' })).not.toBe(native)
 })

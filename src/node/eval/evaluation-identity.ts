@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { EvalSettings } from '../../eval/evaluate.ts'
+import { type LoadSettings, resultSettings } from '../../generate/load/load-options.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { resolveModel } from '../resolve-model.ts'
 import type { DatasetChoice } from './dataset-name.ts'
@@ -15,8 +16,8 @@ export interface EvaluationFacts {
   readonly settings: EvalSettings
   /** The name of the one that runs. */
   readonly backend: string
-  readonly head?: string | undefined
-  readonly kv?: string | undefined
+  /** How the model is loaded. */
+  readonly loading: LoadSettings
   readonly dataDir?: string | undefined
   readonly datasets?: Readonly<Record<string, DatasetChoice>> | undefined
 }
@@ -24,7 +25,7 @@ export interface EvaluationFacts {
 /** @throws ModelNotFoundError */
 export async function evaluationIdentity(
   source: string | undefined,
-  { settings, backend, head, kv, dataDir, datasets }: EvaluationFacts,
+  { settings, backend, loading, dataDir, datasets }: EvaluationFacts,
 ): Promise<string> {
   const path = resolve(await resolveModel(source))
   const found = await stat(path)
@@ -37,7 +38,7 @@ export async function evaluationIdentity(
   )
   const data = dataDir === undefined ? (datasets ?? 'hub') : resolve(dataDir)
   return createHash('sha256')
-    .update(JSON.stringify([files, settings, backend, head ?? 'auto', kv ?? 'f16', data]))
+    .update(JSON.stringify([files, settings, backend, ...resultSettings(loading), data]))
     .digest('hex')
 }
 

@@ -13,7 +13,7 @@ import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
 import type { JsonFlag } from '../../define-command.ts'
-import type { ModelFlags } from '../../flags/generation-flags.ts'
+import type { ModelFlags } from '../../flags/load-flags.ts'
 import { loadFact } from './speed-report-file.ts'
 
 export interface GenerationBenchFlags extends ModelFlags, TableStyle, JsonFlag {

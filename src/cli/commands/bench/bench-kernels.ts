@@ -14,7 +14,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
 import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
-import type { ModelFlags } from '../../flags/generation-flags.ts'
+import type { ModelFlags } from '../../flags/load-flags.ts'
 import { packingsOf } from '../doctor/backend-diagnosis.ts'
 
 export interface KernelBenchFlags extends ModelFlags, TableStyle {
@@ -47,8 +47,7 @@ export async function benchKernels(
   const name = flags.shape ?? '2b-4t'
   const shape = shapeNamed(name)
   const host = hostFacts()
-  const { backend: asked, isa, threads } = flags
-  const backend = await openBackend({ backend: asked, isa, threads })
+  const backend = await openBackend(flags)
   try {
     const options = { kv: flags.kv ?? 'f16', packings: packingsAsked(flags, backend) } as const
     const cases = kernelCases(shape, options).filter((kernel) =>

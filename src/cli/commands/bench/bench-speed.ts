@@ -15,13 +15,13 @@ import {
   type SpeedTest,
 } from '../../../bench/speed-tests.ts'
 import { openWeightReader } from '../../../bench/weight-reads.ts'
+import type { LoadedEngine } from '../../../generate/load/loading.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
-import type { LoadedEngine } from '../../../node/load-engine.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import type { TableStyle } from '../../console/table.ts'
-import type { ModelFlags } from '../../flags/generation-flags.ts'
+import type { ModelFlags } from '../../flags/load-flags.ts'
 import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report-text.ts'
 
 export interface SpeedBenchFlags extends ModelFlags, TableStyle {

@@ -11,8 +11,7 @@ import {
 } from '../../../../test/support/mock-language-model.ts'
 import { smallModel } from '../../../../test/support/small-model.ts'
 import { createReferenceBackend } from '../../../backends/reference/index.ts'
-import { openEngine } from '../../../generate/assemble-model.ts'
-import { readConfig } from '../../../model/config/read-config.ts'
+import { loadEngineAt } from '../../../generate/load/loading.ts'
 import type { Decoder } from '../../../model/decoder.ts'
 import { runCli } from '../../program.ts'
 import type { SpeedReport } from './speed-report-text.ts'
@@ -25,9 +24,11 @@ interface BenchSurroundings extends MockSurroundings {
 function surroundingsWithEngine(): BenchSurroundings {
   const mock: BenchSurroundings = { ...mockSurroundings(), disposed: 0 }
   const loadEngine: BenchSurroundings['loadEngine'] = async (_source, options = {}) => {
-    const file = smallModel()
-    const open = async () => createReferenceBackend()
-    const engine = await openEngine(file, readConfig(file), options, performance.now(), open)
+    const place = {
+      open: async () => ({ file: smallModel(), tokenizerFiles: {} }),
+      openBackend: async () => createReferenceBackend(),
+    }
+    const engine = await loadEngineAt(place, undefined, options)
     const dispose = async () => {
       mock.disposed++
       await engine.dispose()

@@ -8,12 +8,8 @@ import type { GenerateOptions } from '../../../generate/options.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { isOpen, writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import {
-  addModelFlags,
-  addSamplingFlags,
-  type ModelFlags,
-  type SamplingFlags,
-} from '../../flags/generation-flags.ts'
+import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {
   addSpeculationFlags,
   type LoadedModels,

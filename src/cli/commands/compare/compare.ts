@@ -8,14 +8,15 @@ import { type ShapeName, shapeName } from '../../../bench/shapes.ts'
 import { messageOf } from '../../../checks.ts'
 import { type ColumnName, columnNamed } from '../../../compare/columns.ts'
 import { UsageError } from '../../../errors.ts'
+import { pickLoadSettings } from '../../../generate/load/load-options.ts'
 import { compareShapes, comparisonDefaults } from '../../../node/compare/compare-shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
 import { energyFlag } from '../../flags/energy-flag.ts'
-import { addRunFlags, type ModelFlags, parseSettings } from '../../flags/generation-flags.ts'
-import { wholeNumber } from '../../flags/number-options.ts'
+import { wholeNumber } from '../../flags/flag-values.ts'
+import { addLoadFlags, type ModelFlags, parseSettings } from '../../flags/load-flags.ts'
 import { addSpeculationFlags } from '../../flags/speculation-flags.ts'
 import { withoutUnset } from '../../flags/unset-flags.ts'
 import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
@@ -56,7 +57,7 @@ export const command = defineCommand<CompareFlags, [models: readonly string[]]>(
         'for weights and caches, e.g. 8GB (default: 3/4 of what is free)',
         parseByteCount,
       )
-    addRunFlags(command).option(
+    addLoadFlags(command).option(
       '--also <settings>',
       'with models: each once more with other settings, e.g. kv=int8,head=f16; may be repeated',
       (text, earlier: readonly ModelFlags[] = []) => [...earlier, parseSettings(text)],
@@ -98,8 +99,8 @@ counted all the same.`,
       onStep: (what: string) => status.show(what),
       signal,
     }
-    const { backend, isa, threads, head, weights, kv, size: sizes, columns, energy } = flags
-    const run = withoutUnset({ backend, isa, threads, head, weights, kv, sizes, columns, energy })
+    const { size: sizes, columns, energy } = flags
+    const run = { ...pickLoadSettings(flags), ...withoutUnset({ sizes, columns, energy }) }
     const compared =
       models.length === 0
         ? await compareShapes({ ...options, ...run })

@@ -7,8 +7,8 @@ import type { CommandContext } from '../../command-context.ts'
 import { readLines } from '../../console/input.ts'
 import { formatFacts, formatTable } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { addModelFlags, type ModelFlags } from '../../flags/generation-flags.ts'
-import { wholeNumber } from '../../flags/number-options.ts'
+import { wholeNumber } from '../../flags/flag-values.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 
 export interface EmbedFlags extends ModelFlags {
   readonly prompt?: readonly string[]

@@ -20,8 +20,8 @@ import { openJournal } from '../../../node/eval/journal.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
 import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
-import { addModelFlags, type ModelFlags, parseChoice } from '../../flags/generation-flags.ts'
-import { wholeNumber } from '../../flags/number-options.ts'
+import { parseChoice, wholeNumber } from '../../flags/flag-values.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import { withoutUnset } from '../../flags/unset-flags.ts'
 import { describeEvaluation } from './eval-report.ts'
 
@@ -91,9 +91,9 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
       ...DEFAULT_EVAL_SETTINGS,
       ...withoutUnset({ tokenization, bos, numFewshot, seed }),
     }
-    const { head, kv, dataDir, dataset: datasets } = flags
+    const { dataDir, dataset: datasets } = flags
     const identity = await evaluationIdentity(flags.model, {
-      ...{ settings, backend: model.backend.name, head, kv, dataDir, datasets },
+      ...{ settings, backend: model.backend.name, loading: flags, dataDir, datasets },
     })
     const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
     const journal = path === false ? undefined : await openJournal(path, identity)

@@ -11,12 +11,8 @@ import { readAll, readLines, readTextFile } from '../../console/input.ts'
 import { EXIT, type InputStream, type OutputStream } from '../../console/surroundings.ts'
 import { isOpen, writeJson, writeLine, writeText } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import {
-  addModelFlags,
-  addSamplingFlags,
-  type ModelFlags,
-  type SamplingFlags,
-} from '../../flags/generation-flags.ts'
+import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {
   addSpeculationFlags,
   loadModels,

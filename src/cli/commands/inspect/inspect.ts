@@ -4,14 +4,14 @@
  */
 import { BitnetError } from '../../../errors.ts'
 import type { OpenedModel } from '../../../formats/model-file.ts'
-import { loadTokenizer } from '../../../generate/assemble-model.ts'
+import { loadTokenizer } from '../../../generate/load/load-text.ts'
 import { findCached } from '../../../node/hub/cached-model.ts'
 import type { RemoteModel } from '../../../node/hub/remote-model.ts'
 import { openModelFile } from '../../../node/open-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { defineCommand } from '../../define-command.ts'
-import { parseHead, parseKv, parsePacking } from '../../flags/generation-flags.ts'
+import { addMemoryFlags } from '../../flags/load-flags.ts'
 import { describeImages, imagesOf } from './image-facts.ts'
 import { describeInspection, type TokenizerInspection } from './inspect-report.ts'
 import type { MemoryOptions } from './memory-need.ts'
@@ -23,18 +23,11 @@ export interface InspectFlags extends MemoryOptions {
 
 export const command = defineCommand<InspectFlags, [source: string | undefined]>({
   flags(command) {
-    command
-      .argument(
-        '[model]',
-        'name, owner/name, address, .gguf, .safetensors or folder (default: embedded)',
-      )
-      .option(
-        '--kv <type>',
-        'for the memory: f32, f16, int8 or int4 (default: f16 and int8)',
-        parseKv,
-      )
-      .option('--head <type>', 'for the memory: head as f16, int8 or int4', parseHead)
-      .option('--weights <packing>', 'for the memory: auto, 2bit or base3', parsePacking)
+    command.argument(
+      '[model]',
+      'name, owner/name, address, .gguf, .safetensors or folder (default: embedded)',
+    )
+    addMemoryFlags(command, ['kv', 'head', 'weights'])
   },
   examples: `\
   $ bitnet inspect

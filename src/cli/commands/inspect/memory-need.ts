@@ -2,19 +2,15 @@
  * The memory that a model takes when it runs: its weights, and caches by context, batch and precision.
  */
 import type { GgufFile, SafetensorsFile } from '../../../formats/model-file.ts'
+import type { LoadSettings, MemoryOptionName } from '../../../generate/load/load-options.ts'
 import type { CacheType, DenseType, TernaryPacking } from '../../../kernels/commands.ts'
 import { cacheBytesPerToken } from '../../../model/cache/kv-cache.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import type { HeadType } from '../../../model/weights/dense-weights.ts'
 import { weightMemory } from '../../../model/weights/weight-memory.ts'
 import { padToTile } from '../../../ternary/index.ts'
 
-export interface MemoryOptions {
-  /** One precision of the cache; unset: f16 and int8 beside each other. */
-  readonly kv?: CacheType
-  readonly head?: HeadType
-  readonly weights?: 'auto' | TernaryPacking
-}
+/** Of the cache, one precision; unset: f16 and int8 beside each other. */
+export type MemoryOptions = Pick<LoadSettings, MemoryOptionName>
 
 export interface MemoryNeed {
   /** Ternary weights in the packed layout, with a scale a row. */

@@ -9,8 +9,8 @@ import { formatBytes, formatCount } from '../../console/quantities.ts'
 import { formatFacts } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
 import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
-import { addModelFlags, type ModelFlags, parseChoice } from '../../flags/generation-flags.ts'
-import { wholeNumber } from '../../flags/number-options.ts'
+import { parseChoice, wholeNumber } from '../../flags/flag-values.ts'
+import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 
 export interface PerplexityFlags extends ModelFlags {
   readonly window?: number

@@ -1,6 +1,6 @@
 /**
- * Strict numbers for flags: the whole text must be a number in its range. "12abc", "", "1e999" and
- * "0x10" are refused, each with the range in the message.
+ * Strict values for flags: the whole text must be one of some names, or a number in its range. "12abc",
+ * "", "1e999" and "0x10" are refused, each with the range in the message.
  */
 import { InvalidArgumentError } from 'commander'
 
@@ -29,6 +29,13 @@ function isInside(value: number, { min, above, max, below }: Range): boolean {
     (max === undefined || value <= max) &&
     (below === undefined || value < below)
   )
+}
+
+/** One of the choices, as commander's `.choices` does, in the wording of our other messages. */
+export function parseChoice<T extends string>(text: string, choices: readonly T[]): T {
+  const choice = choices.find((name) => name === text)
+  if (choice === undefined) throw new InvalidArgumentError(`Expected one of ${choices.join(', ')}.`)
+  return choice
 }
 
 /** A parser for commander: a whole number in the range, written in digits. */

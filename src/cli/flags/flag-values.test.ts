@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decimalNumber, wholeNumber, wholeNumbers } from './number-options.ts'
+import { decimalNumber, wholeNumber, wholeNumbers } from './flag-values.ts'
 
 describe('whole numbers', () => {
   const parse = wholeNumber({ min: 1, max: 100 })

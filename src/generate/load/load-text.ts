@@ -1,0 +1,48 @@
+/**
+ * What a model's file says of text: its tokenizer, and how tokens are drawn where nobody says.
+ */
+import type { OpenedModel } from '../../formats/model-file.ts'
+import type { ModelConfig } from '../../model/config/config.ts'
+import {
+  type SamplingDefaults,
+  samplingFromGenerationConfig,
+  samplingFromGguf,
+} from '../../model/config/sampling-defaults.ts'
+import { numericTokenizer } from '../../tokenizer/numeric.ts'
+import {
+  tokenizerFromGguf,
+  tokenizerFromJson,
+  tokenizerFromModelFile,
+} from '../../tokenizer/open-tokenizer.ts'
+import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
+
+export interface ModelText {
+  readonly tokenizer: TextTokenizer
+  readonly defaults: SamplingDefaults
+}
+
+/** @throws FormatError */
+export function loadText(opened: OpenedModel, { vocabSize }: ModelConfig): ModelText {
+  return { tokenizer: loadTokenizer(opened, vocabSize), defaults: samplingDefaults(opened) }
+}
+
+/** A file without a vocabulary, e.g. one of random weights, still runs: its tokens are numbers. */
+export function loadTokenizer(opened: OpenedModel, vocabSize: number): TextTokenizer {
+  const { file, tokenizerFiles } = opened
+  if (file.format === 'gguf') {
+    const hasVocabulary =
+      file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
+    return hasVocabulary ? tokenizerFromGguf(file.metadata) : numericTokenizer(vocabSize)
+  }
+  const { tokenizerJson, tokenizerModel, ...others } = tokenizerFiles
+  if (tokenizerJson !== undefined) {
+    return tokenizerFromJson({ tokenizerJson, ...others, config: file.config })
+  }
+  if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
+  return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config })
+}
+
+function samplingDefaults({ file, tokenizerFiles }: OpenedModel): SamplingDefaults {
+  if (file.format === 'gguf') return samplingFromGguf(file)
+  return samplingFromGenerationConfig(tokenizerFiles.generationConfig, file.name)
+}

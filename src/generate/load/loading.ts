@@ -1,0 +1,158 @@
+/**
+ * The road from a source to a model, the same in Node and in browsers: options, file, configuration,
+ * backend, weights, decoder, and on to text. Speed tests leave it at the engine.
+ */
+import type { Backend } from '../../backends/backend.ts'
+import type { BackendOptions } from '../../backends/open-portable.ts'
+import type { OpenedModel } from '../../formats/model-file.ts'
+import { estimateMemory } from '../../model/cache/memory-estimate.ts'
+import type { ModelConfig } from '../../model/config/config.ts'
+import { configToRun } from '../../model/config/config-to-run.ts'
+import { createDecoder, type Decoder } from '../../model/decoder.ts'
+import { type LoadedWeights, loadWeights } from '../../model/weights/load-weights.ts'
+import type { ImageReport, WeightImages } from '../../model/weights/weight-images.ts'
+import { createLanguageModel } from '../create-language-model.ts'
+import type { LanguageModel } from '../language-model.ts'
+import { checkLoadOptions, type LoadOptions } from './load-options.ts'
+import { loadText, type ModelText } from './load-text.ts'
+
+/** What Node and browsers do each in their own way. */
+export interface LoadingPlace<Source, Options extends LoadOptions = LoadOptions> {
+  /** Finds and opens a model. Its file is closed when its weights are in the backend's memory. */
+  open(source: Source, options: Options): Promise<OpenedModel>
+  openBackend(options: BackendOptions): Promise<Backend>
+  /** What keeps packed weights between two starts; absent, or giving nothing: nothing does. */
+  images?(): WeightImages | undefined
+}
+
+export interface LoadedEngine {
+  readonly backend: Backend
+  readonly weights: LoadedWeights
+  readonly decoder: Decoder
+  readonly loadMs: number
+  /** Where the weights came from; absent without a place for images. */
+  readonly image?: ImageReport
+  /** Settles when no image is being written any more; absent like `image`. */
+  readonly kept?: Promise<ImageReport>
+  /** Frees all of it, the backend included, once no image is being written. */
+  dispose(): Promise<void>
+}
+
+/**
+ * Loads a model that generates.
+ *
+ * @throws ModelNotFoundError | FormatError | BackendError | UsageError, or the signal's reason; nothing
+ *   stays open or allocated then
+ */
+export function loadModelAt<Source, Options extends LoadOptions>(
+  place: LoadingPlace<Source, Options>,
+  source: Source,
+  options: Options,
+): Promise<LanguageModel> {
+  return load(place, source, options, loadText, toLanguageModel)
+}
+
+/** Loads an engine, without tokenizer, sampling or text. Throws as {@link loadModelAt}. */
+export function loadEngineAt<Source, Options extends LoadOptions>(
+  place: LoadingPlace<Source, Options>,
+  source: Source,
+  options: Options,
+): Promise<LoadedEngine> {
+  const nothing = () => undefined
+  return load(place, source, options, nothing, (engine) => engine)
+}
+
+/**
+ * @param prepare what else is needed of the file: called while other threads read an image, or before
+ *   weights are loaded from the model's file, which takes seconds that would be lost if it fails
+ * @param finish makes what is wanted of the engine and that
+ */
+async function load<Source, Options extends LoadOptions, Rest, Loaded>(
+  place: LoadingPlace<Source, Options>,
+  source: Source,
+  options: Options,
+  prepare: (opened: OpenedModel, config: ModelConfig) => Rest,
+  finish: (engine: LoadedEngine, rest: Rest) => Loaded,
+): Promise<Loaded> {
+  const began = performance.now()
+  checkLoadOptions(options)
+  options.signal?.throwIfAborted()
+  const opened = await place.open(source, options)
+  const { file } = opened
+  try {
+    const config = await configToRun(file)
+    const rest = once(() => prepare(opened, config))
+    const expectedBytes = estimateMemory(file, config, options)
+    const backend = await place.openBackend({ ...options, expectedBytes })
+    let kept: Promise<ImageReport> | undefined
+    try {
+      const fromFile = async (): Promise<LoadedWeights> => {
+        rest()
+        return loadWeights(backend, file, config, options)
+      }
+      const images = options.image === false ? undefined : place.images?.()
+      const request = { backend, file, config, options, meanwhile: () => attempt(rest) }
+      const found = await images?.load(request, fromFile)
+      kept = found?.kept
+      const weights = found?.weights ?? (await fromFile())
+      const decoder = createDecoder(backend, config, weights, { ...options, cacheType: options.kv })
+      const engine: LoadedEngine = {
+        backend,
+        weights,
+        decoder,
+        loadMs: performance.now() - began,
+        ...(found && { image: found.image, kept: found.kept }),
+        async dispose() {
+          await kept
+          decoder.dispose()
+          weights.dispose()
+          backend.dispose()
+        },
+      }
+      return finish(engine, rest())
+    } catch (error) {
+      await kept
+      // Frees all that was allocated on it.
+      backend.dispose()
+      throw error
+    }
+  } finally {
+    // The weights are in the backend's memory by now, or not needed any more.
+    await file.close()
+  }
+}
+
+function toLanguageModel(engine: LoadedEngine, text: ModelText): LanguageModel {
+  const { backend, weights, decoder, image, kept, loadMs } = engine
+  const { name, isa, threads, description } = backend
+  const weightsFrom = image?.state === 'mapped' ? 'image' : 'file'
+  const { config, activationBytes, cacheBytesPerToken } = decoder
+  const { ternaryBytes, denseBytes } = weights
+  const memory = { ternaryBytes, denseBytes, activationBytes, cacheBytesPerToken }
+  return createLanguageModel({
+    name: config.name,
+    engine: decoder,
+    ...text,
+    backend: { name, isa, threads, description, weightsFrom },
+    memory: { ...memory, ...(image && { image }) },
+    imageKept: kept,
+    loadMs,
+    dispose: () => engine.dispose(),
+  })
+}
+
+/** The value of `make`, which is called again only where it failed. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+/** A failure comes again where the value is needed. */
+function attempt(make: () => unknown): void {
+  try {
+    make()
+  } catch {}
+}
