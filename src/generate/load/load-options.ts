@@ -3,6 +3,7 @@
  * checks, flags, their help, and what identifies results come from here; whoever reads an option finds
  * it in the options that reach it (openBackend, loadWeights, createDecoder).
  */
+import { checkCounting, describe } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import { CACHE_TYPES } from '../../kernels/attention/layout.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
@@ -127,7 +128,7 @@ export interface LoadProgress {
 export const loadOptions = Object.entries(LOAD_OPTIONS) as readonly [LoadOptionName, LoadOption][]
 
 /** The load options that are set, whatever else `from` has. */
-export function pickLoadSettings(from: LoadSettings): LoadSettings {
+export function pickLoadSettings(from: OpenSettings): LoadSettings {
   const set = loadOptions.flatMap(([name]) =>
     from[name] === undefined ? [] : [[name, from[name]]],
   )
@@ -149,16 +150,12 @@ export function resultSettings(from: LoadSettings): string[] {
 export function checkLoadOptions(options: OpenSettings): void {
   for (const [name, { takes }] of loadOptions) {
     const value = options[name]
-    if (value === undefined || name === 'backend' || holds(takes, value)) continue
-    const expected = takes === 'count' ? 'a whole number from 1 on' : namesOf(takes).join(', ')
-    const got = typeof value === 'string' ? `"${value}"` : value
-    throw new UsageError(`Expected ${name} to be ${expected}, got ${got}.`)
+    if (value === undefined || name === 'backend') continue
+    if (takes === 'count') checkCounting(name, value)
+    const names = namesOf(takes)
+    if (names.length === 0 || names.some((one) => one === value)) continue
+    throw new UsageError(`Expected ${name} to be ${names.join(', ')}, got ${describe(value)}.`)
   }
-}
-
-function holds(takes: LoadOption['takes'], value: unknown): boolean {
-  if (takes === 'count') return Number.isInteger(value) && Number(value) >= 1
-  return typeof takes === 'string' || takes.some((name) => name === value)
 }
 
 /** Empty for what does not take one of several names. */
