@@ -6,22 +6,27 @@ export interface PassOptions {
   /** Milliseconds to go on for. */
   readonly budgetMs: number
   /** Milliseconds since some moment; tests have a clock of their own. */
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  /** However long a pass takes, there are so many of them; unset: 3. */
+  readonly least?: number
+  /** However short it is; unset: any number. */
+  readonly most?: number
   readonly signal?: AbortSignal | undefined
 }
 
-/** However long a pass takes, there are so many of them. */
-const MIN_PASSES = 3
+const LEAST_PASSES = 3
 
-/** Seconds of each pass within the budget, after one that is not counted; at least three. */
+/** Seconds of each pass within the budget, after one that is not counted. */
 export async function timePasses(
   pass: () => Promise<void>,
-  { budgetMs, now = () => performance.now(), signal }: PassOptions,
+  options: PassOptions,
 ): Promise<number[]> {
+  const { budgetMs, now = () => performance.now(), signal } = options
+  const { least = LEAST_PASSES, most = Infinity } = options
   await pass()
   const seconds: number[] = []
   const end = now() + budgetMs
-  while (seconds.length < MIN_PASSES || now() < end) {
+  while (seconds.length < least || (seconds.length < most && now() < end)) {
     signal?.throwIfAborted()
     const start = now()
     await pass()

@@ -6,7 +6,8 @@
  */
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import type { DecodeEngine, KvCache } from '../model/engine.ts'
+import type { DecodeEngine } from '../model/engine.ts'
+import { type MeterOptions, meter, PassRunner } from './pass-runner.ts'
 
 export interface SpeedTest {
   readonly kind: 'prefill' | 'decode'
@@ -37,24 +38,14 @@ export interface MeasuredTest {
   readonly readRates: readonly number[]
 }
 
-export interface RunOptions {
+export interface RunOptions extends MeterOptions {
   /** Counted runs of each test. */
   readonly runs: number
-  /** Milliseconds since some moment. */
-  readonly now?: () => number
-  /** Joules used since some moment. */
-  readonly readJoules?: (() => number | undefined) | undefined
   /** How fast memory is now, in bytes per second; asked before and after every run of decoding. */
   readonly readRate?: (() => Promise<number>) | undefined
   readonly signal?: AbortSignal
   /** Told what is being done, before each part. */
   readonly onStep?: (what: string) => void
-}
-
-/** Where a token goes in the cache. */
-interface Place {
-  readonly slot: number
-  readonly position: number
 }
 
 /** Enough passes to record the program, fill the caches and raise the clock. */
@@ -119,11 +110,12 @@ export async function runSpeedTests(
   for (const group of groupByCache(tests)) {
     const [{ depth, batch }] = group
     const capacity = depth + Math.max(...group.map(({ tokens }) => tokens))
-    const runner = new Runner(engine, engine.createCache({ slots: batch, capacity }), options)
+    const cache = engine.createCache({ slots: batch, capacity })
+    const runner = new PassRunner(engine, cache, options.signal)
     try {
       if (depth > 0) options.onStep?.(`Filling ${batch} x ${depth} positions`)
-      for (let slot = 0; slot < batch; slot++) await runner.fill(slot, 0, depth, false)
-      for (const test of group) results.push(await runner.measure(test))
+      for (let slot = 0; slot < batch; slot++) await runner.prefill(slot, 0, depth, false)
+      for (const test of group) results.push(await measure(runner, test, options))
     } finally {
       runner.dispose()
     }
@@ -145,90 +137,39 @@ function groupByCache(tests: readonly SpeedTest[]): [SpeedTest, ...SpeedTest[]][
   return groups
 }
 
-class Runner {
-  readonly #engine: DecodeEngine
-  readonly #cache: KvCache
-  readonly #options: RunOptions
-  #random = 1
-
-  constructor(engine: DecodeEngine, cache: KvCache, options: RunOptions) {
-    this.#engine = engine
-    this.#cache = cache
-    this.#options = options
+async function measure(
+  runner: PassRunner,
+  test: SpeedTest,
+  options: RunOptions,
+): Promise<MeasuredTest> {
+  const { runs, onStep, readRate } = options
+  const name = speedTestName(test)
+  onStep?.(`${name}: warming up`)
+  await runTest(runner, test, test.kind === 'prefill' ? test.tokens : WARM_UP_STEPS)
+  const seconds: number[] = []
+  const joules: number[] = []
+  const rates: number[] = []
+  const noteRate = async (): Promise<void> => {
+    if (readRate !== undefined && test.kind === 'decode') rates.push(await readRate())
   }
-
-  async measure(test: SpeedTest): Promise<MeasuredTest> {
-    const { runs, onStep, readJoules, readRate, now = () => performance.now() } = this.#options
-    const name = speedTestName(test)
-    onStep?.(`${name}: warming up`)
-    await this.#run(test, test.kind === 'prefill' ? test.tokens : WARM_UP_STEPS)
-    const seconds: number[] = []
-    const joules: number[] = []
-    const rates: number[] = []
-    const noteRate = async (): Promise<void> => {
-      if (readRate !== undefined && test.kind === 'decode') rates.push(await readRate())
-    }
+  await noteRate()
+  for (let run = 0; run < runs; run++) {
+    onStep?.(`${name}: run ${run + 1} of ${runs}`)
+    const took = await meter(() => runTest(runner, test, test.tokens), options)
+    seconds.push(took.ms / 1000)
+    if (took.joules !== undefined) joules.push(took.joules)
     await noteRate()
-    for (let run = 0; run < runs; run++) {
-      onStep?.(`${name}: run ${run + 1} of ${runs}`)
-      const joulesBefore = readJoules?.()
-      const start = now()
-      await this.#run(test, test.tokens)
-      seconds.push((now() - start) / 1000)
-      const joulesAfter = readJoules?.()
-      if (joulesBefore !== undefined && joulesAfter !== undefined) {
-        joules.push(joulesAfter - joulesBefore)
-      }
-      await noteRate()
-    }
-    const readRates = rates.slice(1).map((after, run) => (rates[run] + after) / 2)
-    return { test, seconds, joules, readRates }
   }
+  const readRates = rates.slice(1).map((after, run) => (rates[run] + after) / 2)
+  return { test, seconds, joules, readRates }
+}
 
-  /** Computes positions [from, to) of one sequence, in passes as large as the engine takes. */
-  async fill(slot: number, from: number, to: number, withLogits: boolean): Promise<void> {
-    const { maxRows } = this.#engine
-    for (let position = from; position < to; position += maxRows) {
-      const rows = Math.min(maxRows, to - position)
-      // As with a real prompt, only its last token's logits are wanted.
-      const isLast = withLogits && position + rows === to
-      await this.#forward(
-        Array.from({ length: rows }, (_, i) => ({ slot, position: position + i })),
-        isLast ? [rows - 1] : [],
-      )
-    }
-  }
-
-  dispose(): void {
-    this.#cache.dispose()
-  }
-
-  /** One run, or its first `tokens` tokens. What earlier runs left at these positions is replaced. */
-  async #run({ kind, depth, batch, tokens: all }: SpeedTest, tokens: number): Promise<void> {
-    const end = depth + Math.min(tokens, all)
-    if (kind === 'prefill') return this.fill(0, depth, end, true)
-    const logitRows = Array.from({ length: batch }, (_, slot) => slot)
-    for (let position = depth; position < end; position++) {
-      await this.#forward(
-        logitRows.map((slot) => ({ slot, position })),
-        logitRows,
-      )
-    }
-  }
-
-  async #forward(places: readonly Place[], logitRows: readonly number[]): Promise<void> {
-    this.#options.signal?.throwIfAborted()
-    await this.#engine.forward(this.#cache, {
-      tokens: places.map(() => this.#randomToken()),
-      slots: places.map(({ slot }) => slot),
-      positions: places.map(({ position }) => position),
-      logitRows,
-    })
-  }
-
-  #randomToken(): number {
-    // Numerical Recipes' linear congruential step; the high bits are the better ones.
-    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0
-    return Math.floor((this.#random / 2 ** 32) * this.#engine.config.vocabSize)
-  }
+/** One run, or its first `tokens` tokens. What earlier runs left at these positions is replaced. */
+function runTest(
+  runner: PassRunner,
+  { kind, depth, batch, tokens: all }: SpeedTest,
+  tokens: number,
+): Promise<void> {
+  const end = depth + Math.min(tokens, all)
+  return kind === 'prefill' ? runner.prefill(0, depth, end, true) : runner.decode(batch, depth, end)
 }

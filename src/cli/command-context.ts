@@ -78,15 +78,17 @@ export class CommandContext {
     load: (source: string | undefined, options: NodeLoadOptions) => Promise<T>,
     flags: ModelFlags,
   ): Promise<T> {
+    // A line of its own: in a log, what loads within ten seconds leaves no trace.
+    const line = new StatusLine(this.stderr)
     try {
       return await load(flags.model, {
         ...pickLoadSettings(flags),
-        onProgress: showLoadProgress(this.status),
-        onDownload: showDownloadProgress(this.status),
+        onProgress: showLoadProgress(line),
+        onDownload: showDownloadProgress(line),
         signal: this.signal,
       })
     } finally {
-      this.status.clear()
+      line.clear()
     }
   }
 

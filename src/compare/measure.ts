@@ -4,23 +4,20 @@
  * memory limit holds.
  */
 import { fillBuffer } from '../bench/fill-buffer.ts'
+import { type Metered, type MeterOptions, meter, PassRunner } from '../bench/pass-runner.ts'
+import { timePasses } from '../bench/pass-timing.ts'
 import { type Summary, summarize } from '../bench/statistics.ts'
-import { DecoderCache } from '../model/cache/kv-cache.ts'
-import type { KvCache } from '../model/engine.ts'
 import type { Contender, RunningContender } from './contender.ts'
 
-export interface MeasureOptions {
+export interface MeasureOptions extends MeterOptions {
   readonly promptTokens: number
   readonly decodeTokens: number
   /** Counted runs of each. */
   readonly runs: number
   /** Bytes that weights and caches may take. */
   readonly memoryLimit: number
-  readonly readJoules?: (() => number | undefined) | undefined
   readonly onStep?: ((what: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
-  /** Milliseconds since some moment; tests have a clock of their own. */
-  readonly now?: (() => number) | undefined
 }
 
 /** What runs gave, each a prompt and what is decoded behind it. */
@@ -96,128 +93,71 @@ export async function measureLatency(
 export async function measureThroughput(
   { decoder, backend }: RunningContender,
   batch: number,
-  { promptTokens, decodeTokens, runs, signal, now = () => performance.now() }: MeasureOptions,
+  { promptTokens, decodeTokens, runs, signal, now }: MeasureOptions,
 ): Promise<Throughput> {
   const cache = decoder.createCache({ slots: batch, capacity: promptTokens + decodeTokens })
   try {
-    const slots = Array.from({ length: batch }, (_, slot) => slot)
-    fillCache(cache, promptTokens, slots, (buffer) => fillBuffer(backend, buffer, CACHE_BYTE))
-    const step = () =>
-      decoder.forward(cache, {
-        tokens: slots,
-        slots,
-        positions: slots.map(() => promptTokens),
-        logitRows: slots,
-      })
-    await step()
-    const samples: number[] = []
-    const end = now() + THROUGHPUT_MS
-    while (samples.length === 0 || (samples.length < runs && now() < end)) {
-      signal?.throwIfAborted()
-      const start = now()
-      await step()
-      samples.push((batch * 1000) / (now() - start))
+    for (const buffer of cache.layers.flatMap(({ keys, values }) => [keys, values])) {
+      fillBuffer(backend, buffer, CACHE_BYTE)
     }
-    return { batch, tokensPerSecond: summarize(samples) }
+    cache.assumeComputed(promptTokens)
+    const runner = new PassRunner(decoder, cache, signal)
+    const step = () => runner.decode(batch, promptTokens, promptTokens + 1)
+    const passes = { budgetMs: THROUGHPUT_MS, least: 1, most: runs, now, signal }
+    const seconds = await timePasses(step, passes)
+    return { batch, tokensPerSecond: summarize(seconds.map((s) => batch / s)) }
   } finally {
     cache.dispose()
   }
 }
 
-/** Takes the first positions of every slot for computed. */
-function fillCache(
-  cache: KvCache,
-  positions: number,
-  slots: readonly number[],
-  fill: (buffer: DecoderCache['layers'][number]['keys']) => void,
-): void {
-  // Every decoder of ours makes these.
-  if (!(cache instanceof DecoderCache)) throw new Error('Expected a decoder of this package.')
-  for (const { keys, values } of cache.layers) {
-    fill(keys)
-    fill(values)
-  }
-  const last = slots.map(() => positions - 1)
-  cache.advance({ tokens: last, slots, positions: last, logitRows: [] })
-}
-
 /** One contender with a cache for one sequence. */
 class Racer {
-  readonly #contender: RunningContender
   readonly #options: MeasureOptions
-  readonly #cache: KvCache
-  readonly #prefillMs: number[] = []
-  readonly #decodeMs: number[] = []
-  readonly #prefillJoules: number[] = []
-  readonly #decodeJoules: number[] = []
+  readonly #runner: PassRunner
+  readonly #prefills: Metered[] = []
+  readonly #decodes: Metered[] = []
 
-  constructor(contender: RunningContender, options: MeasureOptions) {
-    this.#contender = contender
+  constructor({ decoder }: RunningContender, options: MeasureOptions) {
     this.#options = options
     const capacity = options.promptTokens + options.decodeTokens
-    this.#cache = contender.decoder.createCache({ slots: 1, capacity })
+    const cache = decoder.createCache({ slots: 1, capacity })
+    this.#runner = new PassRunner(decoder, cache, options.signal)
   }
 
   async warmUp(): Promise<void> {
     const rows = Math.min(WARM_UP_ROWS, this.#options.promptTokens)
-    await this.#pass(0, rows, true)
-    await this.#pass(rows, 1, true)
+    await this.#runner.prefill(0, 0, rows, true)
+    await this.#runner.decode(1, rows, rows + 1)
   }
 
   async run(): Promise<void> {
     const { promptTokens, decodeTokens } = this.#options
-    await this.#timed(this.#prefillMs, this.#prefillJoules, promptTokens, async () => {
-      const { maxRows } = this.#contender.decoder
-      for (let position = 0; position < promptTokens; position += maxRows) {
-        const rows = Math.min(maxRows, promptTokens - position)
-        await this.#pass(position, rows, position + rows === promptTokens)
-      }
-    })
-    await this.#timed(this.#decodeMs, this.#decodeJoules, decodeTokens, async () => {
-      for (let i = 0; i < decodeTokens; i++) await this.#pass(promptTokens + i, 1, true)
-    })
-    // A prompt is one wait, decoding one for each token.
-    this.#decodeMs.push((this.#decodeMs.pop() ?? 0) / decodeTokens)
+    const prefill = () => this.#runner.prefill(0, 0, promptTokens, true)
+    const decode = () => this.#runner.decode(1, promptTokens, promptTokens + decodeTokens)
+    this.#prefills.push(await meter(prefill, this.#options))
+    this.#decodes.push(await meter(decode, this.#options))
   }
 
   latency(): Latency {
-    const hasJoules = this.#prefillJoules.length > 0
+    const { promptTokens, decodeTokens } = this.#options
+    const prefillJoules = joulesPerToken(this.#prefills, promptTokens)
+    const decodeJoules = joulesPerToken(this.#decodes, decodeTokens)
     return {
-      prefillMs: summarize(this.#prefillMs),
-      decodeMs: summarize(this.#decodeMs),
-      ...(hasJoules ? { prefillJoules: summarize(this.#prefillJoules) } : {}),
-      ...(hasJoules ? { decodeJoules: summarize(this.#decodeJoules) } : {}),
+      // A prompt is one wait, decoding one for each token.
+      prefillMs: summarize(this.#prefills.map(({ ms }) => ms)),
+      decodeMs: summarize(this.#decodes.map(({ ms }) => ms / decodeTokens)),
+      ...(prefillJoules && { prefillJoules }),
+      ...(decodeJoules && { decodeJoules }),
     }
   }
 
   dispose(): void {
-    this.#cache.dispose()
+    this.#runner.dispose()
   }
+}
 
-  async #timed(
-    ms: number[],
-    joules: number[],
-    tokens: number,
-    work: () => Promise<void>,
-  ): Promise<void> {
-    const { readJoules, now = () => performance.now() } = this.#options
-    const before = readJoules?.()
-    const start = now()
-    await work()
-    ms.push(now() - start)
-    const after = readJoules?.()
-    if (before !== undefined && after !== undefined) joules.push((after - before) / tokens)
-  }
-
-  /** `rows` tokens from `position` on: which ones they are makes no difference. */
-  async #pass(position: number, rows: number, withLogits: boolean): Promise<void> {
-    this.#options.signal?.throwIfAborted()
-    const { vocabSize } = this.#contender.decoder.config
-    await this.#contender.decoder.forward(this.#cache, {
-      tokens: Array.from({ length: rows }, (_, i) => ((position + i) * 7919) % vocabSize),
-      slots: Array.from({ length: rows }, () => 0),
-      positions: Array.from({ length: rows }, (_, i) => position + i),
-      logitRows: withLogits ? [rows - 1] : [],
-    })
-  }
+function joulesPerToken(metered: readonly Metered[], tokens: number): Summary | undefined {
+  const joules = metered.flatMap((run) => run.joules ?? [])
+  return joules.length === 0 ? undefined : summarize(joules.map((all) => all / tokens))
 }

@@ -30,6 +30,7 @@ export interface Decoder extends DecodeEngine {
   readonly cacheBytesPerToken: number
   /** Bytes of activations and tables, without caches. */
   readonly activationBytes: number
+  createCache(options: { slots: number; capacity: number }): DecoderCache
   /** Frees activations and recordings; weights and backend are the caller's. */
   dispose(): void
 }
@@ -112,7 +113,7 @@ class BackendDecoder implements Decoder {
     return this.#owner.byteLength
   }
 
-  createCache(options: { slots: number; capacity: number }): KvCache {
+  createCache(options: { slots: number; capacity: number }): DecoderCache {
     checkCacheOptions(this.config, options)
     const positions = padToTile(options.capacity)
     return new DecoderCache({

@@ -118,6 +118,11 @@ export class DecoderCache implements KvCache {
     }
   }
 
+  /** Takes the first positions of every slot for computed: whoever measures has filled them. */
+  assumeComputed(positions: number): void {
+    this.#filled.fill(positions)
+  }
+
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true

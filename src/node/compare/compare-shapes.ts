@@ -3,7 +3,11 @@
  */
 import { freemem } from 'node:os'
 import { openBackend } from '../../backends/select.ts'
-import { type ComparedGroup, compareColumns, type ShapeOptions } from '../../compare/compare.ts'
+import {
+  type ComparedGroup,
+  compareColumns,
+  type ShapeOptions,
+} from '../../compare/compare-contenders.ts'
 import { checkLoadOptions } from '../../generate/load/load-options.ts'
 import { type EnergyMeter, type EnergySource, openEnergyMeter } from '../energy/energy-meter.ts'
 

@@ -2,7 +2,11 @@
  * `bitnet bench --compare`: how two results of `bitnet bench --json` differ, with both spreads.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { type Comparison, compareMeasurements, measurementsOf } from '../../../bench/compare.ts'
+import {
+  type Comparison,
+  compareMeasurements,
+  measurementsOf,
+} from '../../../bench/result-comparison.ts'
 import { FormatError, UsageError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readable } from '../../console/input.ts'

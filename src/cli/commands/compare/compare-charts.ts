@@ -2,7 +2,7 @@
  * The charts of a comparison, for its HTML report and as files.
  */
 import type { Chart } from '../../../compare/chart.ts'
-import type { ContenderResult } from '../../../compare/compare.ts'
+import type { ContenderResult } from '../../../compare/compare-contenders.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import { formatBytes, formatJoules, formatMilliseconds } from '../../console/quantities.ts'
 import { allBytes, type ComparisonReport, formatTimes } from './compare-report.ts'

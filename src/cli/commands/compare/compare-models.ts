@@ -8,10 +8,10 @@ import {
   type ComparedGroup,
   type ContenderResult,
   compareContenders,
-} from '../../../compare/compare.ts'
+} from '../../../compare/compare-contenders.ts'
 import type { Contender } from '../../../compare/contender.ts'
 import type { MeasureOptions } from '../../../compare/measure.ts'
-import { type Guesser, measureSpeculation } from '../../../compare/speculation.ts'
+import { type Guesser, measureSpeculation } from '../../../compare/speculation-gain.ts'
 import { UsageError } from '../../../errors.ts'
 import { tasksNamed } from '../../../eval/tasks/all-tasks.ts'
 import type { LoadedEngine } from '../../../generate/load/loading.ts'

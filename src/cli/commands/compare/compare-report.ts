@@ -1,10 +1,10 @@
 /**
  * What a comparison says: tables for terminals, Markdown and HTML, all of the same cells.
  */
-import type { ComparedGroup, ContenderResult } from '../../../compare/compare.ts'
+import type { ComparedGroup, ContenderResult } from '../../../compare/compare-contenders.ts'
 import type { ReportTable } from '../../../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
-import type { SpeculationGain } from '../../../compare/speculation.ts'
+import type { SpeculationGain } from '../../../compare/speculation-gain.ts'
 import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
 import type { HostFacts } from '../../console/host-facts.ts'
 import {

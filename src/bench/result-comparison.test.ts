@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
-import { compareMeasurements, measurementsOf } from './compare.ts'
+import { compareMeasurements, measurementsOf } from './result-comparison.ts'
 import { ratioOf, type Summary, summarize } from './statistics.ts'
 
 function around(mean: number, standardDeviation = 0): Summary {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../generate/options.ts'
-import { measureSpeculation } from './speculation.ts'
+import { measureSpeculation } from './speculation-gain.ts'
 
 interface Script {
   readonly tokenIds: readonly number[]

@@ -22,7 +22,7 @@ import {
   neededBytes,
   type Throughput,
 } from './measure.ts'
-import type { SpeculationGain } from './speculation.ts'
+import type { SpeculationGain } from './speculation-gain.ts'
 
 /** One contender's figures. */
 export interface ContenderResult {

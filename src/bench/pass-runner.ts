@@ -1,0 +1,98 @@
+/**
+ * Passes of an engine over one cache, with random tokens: nothing is sampled and no text ends early. Which
+ * tokens they are makes no difference to how long a pass takes.
+ */
+import type { DecodeEngine, KvCache } from '../model/engine.ts'
+
+export interface MeterOptions {
+  /** Milliseconds since some moment; tests have a clock of their own. */
+  readonly now?: (() => number) | undefined
+  /** Joules used since some moment. */
+  readonly readJoules?: (() => number | undefined) | undefined
+}
+
+/** What some work took. */
+export interface Metered {
+  readonly ms: number
+  /** Undefined where no counter can be read. */
+  readonly joules: number | undefined
+}
+
+export async function meter(
+  work: () => Promise<void>,
+  { now = () => performance.now(), readJoules }: MeterOptions,
+): Promise<Metered> {
+  const before = readJoules?.()
+  const start = now()
+  await work()
+  const ms = now() - start
+  const after = readJoules?.()
+  const hasJoules = before !== undefined && after !== undefined
+  return { ms, joules: hasJoules ? after - before : undefined }
+}
+
+/** Where a token goes in the cache. */
+interface Place {
+  readonly slot: number
+  readonly position: number
+}
+
+export class PassRunner {
+  readonly #engine: DecodeEngine
+  readonly #cache: KvCache
+  readonly #signal: AbortSignal | undefined
+  #random = 1
+
+  constructor(engine: DecodeEngine, cache: KvCache, signal: AbortSignal | undefined) {
+    this.#engine = engine
+    this.#cache = cache
+    this.#signal = signal
+  }
+
+  /**
+   * Computes positions [from, to) of one sequence, in passes as large as the engine takes. As with a real
+   * prompt, at most its last token's logits are wanted.
+   */
+  async prefill(slot: number, from: number, to: number, withLogits: boolean): Promise<void> {
+    const { maxRows } = this.#engine
+    for (let position = from; position < to; position += maxRows) {
+      const rows = Math.min(maxRows, to - position)
+      const isLast = withLogits && position + rows === to
+      await this.#forward(
+        Array.from({ length: rows }, (_, i) => ({ slot, position: position + i })),
+        isLast ? [rows - 1] : [],
+      )
+    }
+  }
+
+  /** Computes positions [from, to) of the first `batch` sequences, one of each in every pass. */
+  async decode(batch: number, from: number, to: number): Promise<void> {
+    const slots = Array.from({ length: batch }, (_, slot) => slot)
+    for (let position = from; position < to; position++) {
+      await this.#forward(
+        slots.map((slot) => ({ slot, position })),
+        slots,
+      )
+    }
+  }
+
+  dispose(): void {
+    this.#cache.dispose()
+  }
+
+  async #forward(places: readonly Place[], logitRows: readonly number[]): Promise<void> {
+    this.#signal?.throwIfAborted()
+    await this.#engine.forward(this.#cache, {
+      tokens: places.map(() => this.#randomToken()),
+      slots: places.map(({ slot }) => slot),
+      positions: places.map(({ position }) => position),
+      logitRows,
+    })
+  }
+
+  #randomToken(): number {
+    // Numerical Recipes' linear congruential step; the high bits are the better ones.
+    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0
+    return Math.floor((this.#random / 2 ** 32) * this.#engine.config.vocabSize)
+  }
+}
