@@ -3,12 +3,14 @@
  * of a list see each other's results on every thread, and a recording can be used again and again.
  * Every step's logits and the final cache must equal the reference's, bit for bit.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Backend, Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../src/kernels/attention/layout.ts'
-import type { Command, TernaryMatrix } from '../src/kernels/commands.ts'
 import { packDense } from '../src/kernels/dense-matmul/layout.ts'
+import type { TernaryMatrix } from '../src/kernels/matrices.ts'
+import type { Command } from '../src/kernels/ops.ts'
 import type { DeviceBuffer } from '../src/kernels/slice.ts'
 import { rotationTable, Seeded, stepWords } from '../src/kernels/testing/conformance-cases.ts'
 import { padToTile } from '../src/ternary/index.ts'

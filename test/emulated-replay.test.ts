@@ -77,7 +77,7 @@ describe.skipIf(variants.length === 0)('kernels for AMX and AVX-VNNI', () => {
     folder = mkdtempSync(join(tmpdir(), 'bitnet-replay-'))
     program = await buildReplayProgram()
     const cases = casesUpTo(MAX_WEIGHTS)
-    cases.attention = cases.attention.filter(({ name }) => !LONG_ATTENTION.test(name))
+    cases['attention'] = cases['attention'].filter(({ name }) => !LONG_ATTENTION.test(name))
     const counts = await writeReplayFile(conformance(), cases)
     total = Object.values(counts).reduce((sum, count) => sum + count, 0)
     const tokenCounts = Array.from({ length: MAX_TOKENS }, (_, i) => i + 1)

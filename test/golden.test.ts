@@ -6,12 +6,13 @@
  * is accepted only where by the plain decoder, which agrees with the stored logits to 1e-5, the two
  * best logits lie near each other; it is then printed.
  */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
-import type { CacheType } from '../src/kernels/commands.ts'
+import type { CacheType } from '../src/kernels/storage.ts'
 import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'

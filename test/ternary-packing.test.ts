@@ -1,8 +1,9 @@
 /** A model gives the same bits whichever layout its ternary weights have in memory. */
+
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
-import type { TernaryPacking } from '../src/kernels/commands.ts'
+import type { TernaryPacking } from '../src/kernels/storage.ts'
 import { choosePacking } from '../src/model/weights/ternary-packing.ts'
 import { testBackends } from './support/backends.ts'
 import { openEngine, promptBatch } from './support/engine.ts'

@@ -10,7 +10,7 @@
  * only where that changes no bit. CPU backends therefore agree bit for bit; integers agree on every
  * backend.
  */
-import type { Command } from '../kernels/commands.ts'
+import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 
 export type BackendName = 'reference' | 'native' | 'wasm'

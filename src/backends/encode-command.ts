@@ -4,9 +4,11 @@
  * the one its vector.c states in its first lines.
  */
 
-import type { CacheType, Command, DenseMatrix, DenseType, ValuesType } from '../kernels/commands.ts'
 import { ACTIVATIONS } from '../kernels/gated-activation/reference.ts'
+import type { DenseMatrix } from '../kernels/matrices.ts'
+import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
+import type { CacheType, DenseType, ValuesType } from '../kernels/storage.ts'
 import { padToTile, TILE } from '../ternary/index.ts'
 
 const POINTERS = 8
@@ -246,6 +248,10 @@ export function encodeCommand(c: Command, scratch: BufferSlice | undefined): Enc
         ],
       }
     }
+    case 'read-bytes':
+      return { op: c.op, pointers: [c.from, c.sinks], integers: [c.rows] }
+    case 'peak-dot':
+      return { op: c.op, pointers: [c.sums, c.operands], integers: [c.rows] }
     default:
       return c satisfies never
   }

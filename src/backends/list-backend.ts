@@ -2,14 +2,15 @@
  * What the backends in C share: buffers with an address, lists encoded as slots, one submission after
  * the other. A subclass has the memory and runs the lists.
  */
+
 import { BackendError } from '../errors.ts'
-import type { Command } from '../kernels/commands.ts'
-import { sliceWords } from '../kernels/registry.ts'
+import { collectStepInputs, validateCommand } from '../kernels/commands.ts'
+import { wordsOf } from '../kernels/operand-kinds.ts'
+import type { Command } from '../kernels/ops.ts'
 import { type BufferSlice, type DeviceBuffer, sliceBytes, WholeBuffer } from '../kernels/slice.ts'
-import { checkStepInputs, collectStepInputs, type StepInput } from '../kernels/step-inputs.ts'
-import { validateCommand } from '../kernels/validate.ts'
+import { checkStepInputs, type StepInput } from '../kernels/step-inputs.ts'
 import type { Backend, BackendName, BufferUse, Program } from './backend.ts'
-import { type Encoded, encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
+import { encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
 
 /** Kernels may read a whole vector from a row's last element. */
 export const TAIL_BYTES = 64
@@ -109,15 +110,7 @@ export abstract class ListBackend<Memory, List> implements Backend {
     // Commands run one after the other, so one scratch buffer serves them all.
     const scratch = scratchBytes > 0 ? this.allocate(scratchBytes, 'scratch') : undefined
     const encoded = commands.map((command) => encodeCommand(command, scratch))
-    return this.recordEncoded(encoded, collectStepInputs(commands), scratch)
-  }
-
-  /** @internal Also for operations that only one backend has. */
-  recordEncoded(
-    encoded: readonly Encoded[],
-    inputs: readonly StepInput[] = [],
-    scratch?: DeviceBuffer,
-  ): Program {
+    const inputs = collectStepInputs(commands)
     const slots = encodeProgram(
       encoded,
       ({ buffer, byteOffset }) => this.own(buffer).address + byteOffset,
@@ -139,7 +132,7 @@ export abstract class ListBackend<Memory, List> implements Backend {
       if (program.disposed || this.#disposed) {
         throw new BackendError('Expected a live program and backend, got a disposed one.')
       }
-      checkStepInputs(program.inputs, (slice) => sliceWords((s) => this.memoryOf(s), slice))
+      checkStepInputs(program.inputs, (slice) => wordsOf(slice, (s) => this.memoryOf(s)))
       return this.runList(program.list as List)
     })
   }

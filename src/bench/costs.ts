@@ -2,7 +2,7 @@
  * What a pass of a model must read and compute, counted from its weights: the arithmetic that turns
  * tokens per second into bytes per second, multiply-accumulates per second and joules.
  */
-import type { DenseMatrix } from '../kernels/commands.ts'
+import type { DenseMatrix } from '../kernels/matrices.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { type DecoderWeights, EXACT_STRIPES, type LinearWeights } from '../model/forward.ts'
 import { normsOf, stacksOf } from '../model/layers.ts'

@@ -4,9 +4,9 @@
  * real speeds are a little lower.
  */
 
-import type { TernaryPacking } from '../kernels/commands.ts'
 import { denseByteLength } from '../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../kernels/operands.ts'
+import { ternaryByteLength } from '../kernels/matrices.ts'
+import type { TernaryPacking } from '../kernels/storage.ts'
 import type { MachineLimits } from './machine-limits.ts'
 import { layerProducts, type ModelShape, ternaryWeights } from './shapes.ts'
 

@@ -2,19 +2,15 @@
  * Single operations at the shapes of a named model, made to be timed: copies of everything that a decode
  * step would read from memory, so that none of it comes from a cache.
  */
+
 import type { BufferUse } from '../backends/backend.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
-import {
-  type CacheType,
-  type Command,
-  type DenseType,
-  type QuantizedBuffer,
-  STEP_WORDS,
-  type TernaryPacking,
-} from '../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../kernels/operands.ts'
+import { type QuantizedBuffer, ternaryByteLength } from '../kernels/matrices.ts'
+import type { Command } from '../kernels/ops.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
+import { STEP_WORDS } from '../kernels/step.ts'
+import type { CacheType, DenseType, TernaryPacking } from '../kernels/storage.ts'
 import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
 import { denseBytes } from './costs.ts'

@@ -1,9 +1,10 @@
 /**
  * Times single operations on a backend: one list of copies of the same command, run again and again.
  */
+
 import type { Backend } from '../backends/backend.ts'
-import type { CacheType, TernaryPacking } from '../kernels/commands.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
+import type { CacheType, TernaryPacking } from '../kernels/storage.ts'
 import { fillBuffer } from './fill-buffer.ts'
 import {
   type Allocate,

@@ -4,7 +4,8 @@
  * multiplied and added (prefill). Both are operations of the backends in C; the reference has none.
  */
 import type { Backend } from '../backends/backend.ts'
-import { ListBackend } from '../backends/list-backend.ts'
+import { PEAK_PRODUCTS } from '../kernels/peak-dot/op.ts'
+import { READ_PIECE, VECTOR_BYTES } from '../kernels/read-bytes/op.ts'
 import { fillBuffer } from './fill-buffer.ts'
 import { type PassOptions, timePasses } from './pass-timing.ts'
 
@@ -26,12 +27,6 @@ export interface LimitOptions {
   readonly now?: () => number
 }
 
-/** Bytes of a task of read-bytes: READ_PIECE in kernels/c/read-bytes.c. */
-export const READ_PIECE = 1 << 20
-/** PEAK_PRODUCTS in kernels/c/peak-dot.c. */
-const PEAK_PRODUCTS = 1 << 20
-/** A task's result, of either operation; also the longest operand. */
-export const VECTOR_BYTES = 64
 /** 0.5 ms of the quickest (AMX), long beside starting a list; 50 ms of the slowest. */
 const PEAK_TASKS_PER_THREAD = 1024
 
@@ -49,17 +44,15 @@ export async function measureLimits(
   options: LimitOptions = {},
 ): Promise<MachineLimits | undefined> {
   const { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now = () => performance.now() } = options
-  if (!(backend instanceof ListBackend)) return undefined
+  if (backend.name === 'reference') return undefined
   return {
     readBytesPerSecond: await measureReads(backend, readBytes, { budgetMs, now }),
     macsPerSecond: await measurePeak(backend, { budgetMs, now }),
   }
 }
 
-type Measurable = ListBackend<unknown, unknown>
-
 async function measureReads(
-  backend: Measurable,
+  backend: Backend,
   bytes: number,
   options: PassOptions,
 ): Promise<number> {
@@ -68,9 +61,7 @@ async function measureReads(
   const sinks = backend.allocate(pieces * VECTOR_BYTES, 'bandwidth sinks')
   try {
     fillBuffer(backend, memory, 1)
-    const program = backend.recordEncoded([
-      { op: 'read-bytes', pointers: [memory, sinks], integers: [pieces] },
-    ])
+    const program = backend.record([{ op: 'read-bytes', rows: pieces, from: memory, sinks }])
     try {
       const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
       return (pieces * READ_PIECE) / seconds
@@ -83,15 +74,13 @@ async function measureReads(
   }
 }
 
-async function measurePeak(backend: Measurable, options: PassOptions): Promise<number> {
+async function measurePeak(backend: Backend, options: PassOptions): Promise<number> {
   const tasks = PEAK_TASKS_PER_THREAD * backend.threads
   const sums = backend.allocate(tasks * VECTOR_BYTES, 'peak sums')
   const operands = backend.allocate(VECTOR_BYTES, 'peak operands')
   try {
     fillBuffer(backend, operands, 1)
-    const program = backend.recordEncoded([
-      { op: 'peak-dot', pointers: [sums, operands], integers: [tasks] },
-    ])
+    const program = backend.record([{ op: 'peak-dot', rows: tasks, operands, sums }])
     try {
       const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
       return (tasks * PEAK_PRODUCTS) / seconds

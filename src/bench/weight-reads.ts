@@ -4,10 +4,9 @@
  * bytes just before and after it, not with one measurement at the end.
  */
 import type { Backend } from '../backends/backend.ts'
-import { ListBackend } from '../backends/list-backend.ts'
+import { READ_PIECE, VECTOR_BYTES } from '../kernels/read-bytes/op.ts'
 import type { DecoderWeights } from '../model/forward.ts'
 import { stacksOf } from '../model/layers.ts'
-import { READ_PIECE, VECTOR_BYTES } from './machine-limits.ts'
 
 /** Fewer bytes may stay in the processor's caches, whose speed is not the memory's. */
 const LEAST_BYTES = 128 << 20
@@ -35,7 +34,7 @@ export function openWeightReader(
   weights: Pick<DecoderWeights, 'layers'>,
   { leastBytes = LEAST_BYTES, now = () => performance.now() }: ReaderOptions = {},
 ): WeightReader | undefined {
-  if (!(backend instanceof ListBackend)) return undefined
+  if (backend.name === 'reference') return undefined
   const parts = weights.layers
     .flatMap(stacksOf)
     .map(({ matrix: { data } }) => ({ data, pieces: Math.floor(data.byteLength / READ_PIECE) }))
@@ -44,12 +43,8 @@ export function openWeightReader(
   if (bytes < leastBytes) return undefined
   const mostPieces = Math.max(...parts.map(({ pieces }) => pieces))
   const sinks = backend.allocate(mostPieces * VECTOR_BYTES, 'sinks of read weights')
-  const program = backend.recordEncoded(
-    parts.map(({ data, pieces }) => ({
-      op: 'read-bytes',
-      pointers: [data, sinks],
-      integers: [pieces],
-    })),
+  const program = backend.record(
+    parts.map(({ data, pieces }) => ({ op: 'read-bytes', rows: pieces, from: data, sinks })),
   )
   return {
     measure: async () => {

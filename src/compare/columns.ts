@@ -4,10 +4,11 @@
  * is; b1.58 and b1 are BitNets, with sub-norms, ternary or binary weights and int8 activations. b1's
  * codes are -1 and +1 in the ternary layout, so its bytes and its speed are those of b1.58.
  */
+
 import { costsOf, type ModelCosts } from '../bench/costs.ts'
 import type { ModelShape } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
-import type { CacheType, DenseType, TernaryPacking } from '../kernels/commands.ts'
+import type { CacheType, DenseType, TernaryPacking } from '../kernels/storage.ts'
 import { cacheBytesPerToken } from '../model/cache/kv-cache.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecoderWeights } from '../model/forward.ts'

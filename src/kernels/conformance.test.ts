@@ -3,11 +3,12 @@
  * reference, in every buffer, floats too. A wrong rounding, a write past the end and an input that was
  * changed all show as a difference.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testBackends } from '../../test/support/backends.ts'
 import { conformanceCases, GUARD, type Results, runCase } from '../../test/support/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { operationNames } from './registry.ts'
+import { operationNames } from './commands.ts'
 import type { CaseArray, CaseData } from './testing/conformance-cases.ts'
 
 /** Differences that are shown; the rest are counted. */

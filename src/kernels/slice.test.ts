@@ -1,9 +1,10 @@
 /** Operations whose operands are slices of one buffer, on every backend. */
+
 import { afterAll, expect, test } from 'vitest'
 import { testBackends } from '../../test/support/backends.ts'
 import { conformanceCases, inArena, runCase } from '../../test/support/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { operationNames } from './registry.ts'
+import { operationNames } from './commands.ts'
 
 const reference = createReferenceBackend()
 const backends = await Promise.all(

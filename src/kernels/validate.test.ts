@@ -1,9 +1,10 @@
 /** Commands that must not reach a kernel, and what the errors say. */
+
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../errors.ts'
-import type { Command } from './commands.ts'
+import { validateCommand } from './commands.ts'
+import type { Command } from './ops.ts'
 import { type DeviceBuffer, sliceOf, WholeBuffer } from './slice.ts'
-import { validateCommand } from './validate.ts'
 
 function buffer(label: string, byteLength: number): DeviceBuffer {
   return new WholeBuffer(label, byteLength)

@@ -2,11 +2,13 @@
  * The decoder on a backend: checks a batch, writes it into the step buffer, replays the recorded pass
  * and hands out the logits. What a pass computes is in forward.ts.
  */
+
 import type { Backend } from '../backends/backend.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
-import { type CacheType, STEP_WORDS } from '../kernels/commands.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
+import { STEP_WORDS } from '../kernels/step.ts'
+import type { CacheType } from '../kernels/storage.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'

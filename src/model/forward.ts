@@ -12,15 +12,16 @@
  * Qwen 3 and Gemma 3 norm each head of q and k, Gemma 3 also what is added to x. In the BitNet embedding
  * models each W has a norm of its own on its input: a = norm_q(norm(x)) for Wq, and so on.
  */
+
+import type { AttentionCommand } from '../kernels/attention/op.ts'
 import type {
-  AttentionCommand,
-  Command,
   DenseMatrix,
-  HeadNorms,
   LayerCache,
   QuantizedBuffer,
   TernaryMatrix,
-} from '../kernels/commands.ts'
+} from '../kernels/matrices.ts'
+import type { Command } from '../kernels/ops.ts'
+import type { HeadNorms } from '../kernels/rope-cache/op.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
 import type { ModelConfig } from './config/config.ts'
 import { type LayerOf, matricesOf } from './layers.ts'

@@ -1,44 +1,25 @@
 /**
- * The cases of every operation, and how a case is run on a backend: what the conformance suite and the
+ * The cases of every operation, from its folder, and how a case is run on a backend: what the conformance suite and the
  * replay on other processors share.
  */
+
 import type { Backend } from '../../src/backends/backend.ts'
-import { attentionCases } from '../../src/kernels/attention/cases.ts'
-import type { OpName } from '../../src/kernels/commands.ts'
-import { denseMatmulCases } from '../../src/kernels/dense-matmul/cases.ts'
-import { embedCases } from '../../src/kernels/embed/cases.ts'
-import { gatedActivationCases } from '../../src/kernels/gated-activation/cases.ts'
-import { gatherRowsCases } from '../../src/kernels/gather-rows/cases.ts'
-import { headMatmulCases } from '../../src/kernels/head-matmul/cases.ts'
-import { packDenseCases } from '../../src/kernels/pack-dense/cases.ts'
-import { packTernaryCases } from '../../src/kernels/pack-ternary/cases.ts'
-import { quantizeCases } from '../../src/kernels/quantize/cases.ts'
-import { rmsNormCases } from '../../src/kernels/rms-norm/cases.ts'
-import { ropeCacheCases } from '../../src/kernels/rope-cache/cases.ts'
+import { operationNames } from '../../src/kernels/commands.ts'
 import { type BufferSlice, SLICE_ALIGNMENT, sliceOf } from '../../src/kernels/slice.ts'
-import { ternaryMatmulCases } from '../../src/kernels/ternary-matmul/cases.ts'
 import type {
   CaseArray,
   CaseData,
   KernelCase,
 } from '../../src/kernels/testing/conformance-cases.ts'
-import { tokenScoresCases } from '../../src/kernels/token-scores/cases.ts'
 
-export const conformanceCases: Record<OpName, readonly KernelCase[]> = {
-  embed: embedCases,
-  'gather-rows': gatherRowsCases,
-  'rms-norm': rmsNormCases,
-  quantize: quantizeCases,
-  'ternary-matmul': ternaryMatmulCases,
-  'dense-matmul': denseMatmulCases,
-  'head-matmul': headMatmulCases,
-  'rope-cache': ropeCacheCases,
-  attention: attentionCases,
-  'gated-activation': gatedActivationCases,
-  'token-scores': tokenScoresCases,
-  'pack-ternary': packTernaryCases,
-  'pack-dense': packDenseCases,
-}
+export const conformanceCases: Readonly<Record<string, readonly KernelCase[]>> = Object.fromEntries(
+  await Promise.all(
+    operationNames.map(async (op) => [
+      op,
+      (await import(`../../src/kernels/${op}/cases.ts`)).cases,
+    ]),
+  ),
+)
 
 /** Bytes after the end of every buffer that nothing may write to. */
 const GUARD_BYTES = 64

@@ -2,6 +2,7 @@
  * Builds native/test/conformance-replay.c, which runs the C kernels on processors that this machine only
  * emulates, and writes conformance cases with the reference's results as it reads them.
  */
+
 import { execFile } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,8 +13,7 @@ import {
   scratchByteLength,
 } from '../../src/backends/encode-command.ts'
 import { createReferenceBackend } from '../../src/backends/reference/index.ts'
-import type { OpName } from '../../src/kernels/commands.ts'
-import { operationNames } from '../../src/kernels/registry.ts'
+import { operationNames } from '../../src/kernels/commands.ts'
 import { type DeviceBuffer, WholeBuffer } from '../../src/kernels/slice.ts'
 import type { CaseData, KernelCase } from '../../src/kernels/testing/conformance-cases.ts'
 import { ROOT } from './built-program.ts'
@@ -35,18 +35,17 @@ export async function buildReplayProgram(target?: string): Promise<string> {
 }
 
 /** All cases but those of products with more than `maxWeights` weights. */
-export function casesUpTo(maxWeights: number): Record<OpName, readonly KernelCase[]> {
-  const cases = { ...conformanceCases }
-  for (const op of operationNames) {
-    cases[op] = cases[op].filter(({ weights = 0 }) => weights <= maxWeights)
-  }
-  return cases
+export function casesUpTo(maxWeights: number): Record<string, readonly KernelCase[]> {
+  const isSmall = ({ weights = 0 }: KernelCase) => weights <= maxWeights
+  return Object.fromEntries(
+    Object.entries(conformanceCases).map(([op, cases]) => [op, cases.filter(isSmall)]),
+  )
 }
 
 /** @returns how many cases of each operation were written */
 export async function writeReplayFile(
   path: string,
-  cases: Partial<Record<OpName, readonly KernelCase[]>>,
+  cases: Readonly<Record<string, readonly KernelCase[]>>,
 ): Promise<Record<string, number>> {
   const reference = createReferenceBackend()
   const counts: Record<string, number> = {}

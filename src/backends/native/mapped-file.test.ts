@@ -1,13 +1,14 @@
 /** Buffers over mapped files: that kernels copy the sparse end from the file, and notice where it is cut. */
+
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
-import type { Command } from '../../kernels/commands.ts'
 import { type PackedDense, packDense } from '../../kernels/dense-matmul/layout.ts'
 import { embed } from '../../kernels/embed/reference.ts'
 import { headMatmul } from '../../kernels/head-matmul/reference.ts'
+import type { Command } from '../../kernels/ops.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { Seeded } from '../../kernels/testing/conformance-cases.ts'
 import type { Backend } from '../backend.ts'

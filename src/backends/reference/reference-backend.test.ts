@@ -1,7 +1,8 @@
 /** Memory, queue and checks of the reference backend. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import { BackendError, ShapeError } from '../../errors.ts'
-import type { Command } from '../../kernels/commands.ts'
+import type { Command } from '../../kernels/ops.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import type { Backend } from '../backend.ts'
 import { createReferenceBackend } from './index.ts'

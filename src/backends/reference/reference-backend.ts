@@ -2,18 +2,24 @@
  * The backend that runs the references: plain TypeScript, one thread, any platform. It is what the
  * other backends are tested against, and what runs where nothing else can.
  */
+
 import { BackendError, ShapeError } from '../../errors.ts'
-import type { Command } from '../../kernels/commands.ts'
-import { operandsOf } from '../../kernels/operands.ts'
-import { runReference, sliceWords } from '../../kernels/registry.ts'
+import {
+  collectStepInputs,
+  operandsOf,
+  operationOf,
+  runReference,
+  validateCommand,
+} from '../../kernels/commands.ts'
+import { wordsOf } from '../../kernels/operand-kinds.ts'
+import type { Command } from '../../kernels/ops.ts'
 import {
   type BufferSlice,
   type DeviceBuffer,
   sliceBytes,
   WholeBuffer,
 } from '../../kernels/slice.ts'
-import { checkStepInputs, collectStepInputs, type StepInput } from '../../kernels/step-inputs.ts'
-import { validateCommand } from '../../kernels/validate.ts'
+import { checkStepInputs, type StepInput } from '../../kernels/step-inputs.ts'
 import type { Backend, Program } from '../backend.ts'
 
 /** How long commands run before timers, signals and streams get their turn, in milliseconds. */
@@ -110,6 +116,9 @@ class ReferenceBackend implements Backend {
 
   record(commands: readonly Command[]): Program {
     for (const command of commands) {
+      if (!operationOf(command).hasReference) {
+        throw new BackendError(`Expected an operation with a reference, got ${command.op}.`)
+      }
       for (const { slice } of operandsOf(command)) this.#own(slice.buffer)
       validateCommand(command)
     }
@@ -134,7 +143,7 @@ class ReferenceBackend implements Backend {
     if (program.disposed) {
       throw new BackendError('Expected a live program, got a disposed one; record it again.')
     }
-    checkStepInputs(program.inputs, (slice) => sliceWords(this.#memory, slice))
+    checkStepInputs(program.inputs, (slice) => wordsOf(slice, this.#memory))
     let began = performance.now()
     for (const command of program.commands) {
       runReference(command, this.#memory)

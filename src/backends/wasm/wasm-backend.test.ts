@@ -2,10 +2,11 @@
  * The WebAssembly backend's own duties: memory that grows, threads that end, and giving way. What it
  * computes is compared with the reference in kernels/conformance.test.ts.
  */
+
 import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { buildProgram } from '../../../test/support/built-program.ts'
-import type { Command } from '../../kernels/commands.ts'
+import type { Command } from '../../kernels/ops.ts'
 import type { Backend } from '../backend.ts'
 import { LinearMemory } from './linear-memory.ts'
 import { openWasmBackend, wasmVariants } from './wasm-backend.ts'

@@ -3,9 +3,10 @@
  * checks, flags, their help, and what identifies results come from here; whoever reads an option finds
  * it in the options that reach it (openBackend, loadWeights, createDecoder).
  */
+
 import { checkCounting, describe } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
-import { CACHE_TYPES } from '../../kernels/attention/layout.ts'
+import { CACHE_TYPES } from '../../kernels/storage.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
 
 /** A row of {@link LOAD_OPTIONS}. */

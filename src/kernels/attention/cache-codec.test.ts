@@ -1,6 +1,7 @@
 /** What goes into a KV cache comes out again, as near as its type can hold it, and nowhere else. */
+
 import { describe, expect, test } from 'vitest'
-import type { CacheType } from '../commands.ts'
+import { CACHE_TYPES, type CacheType } from '../storage.ts'
 import { Seeded } from '../testing/conformance-cases.ts'
 import {
   type CacheMemory,
@@ -9,7 +10,7 @@ import {
   readVector,
   writeVector,
 } from './cache-codec.ts'
-import { CACHE_TYPES, INT4_GROUP, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
+import { INT4_GROUP, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 
 const SLOTS = 2
 const HEADS = 3

@@ -11,8 +11,8 @@
  * position is written once and never again, so results do not depend on how a prompt was cut.
  */
 import { roundHalfEven } from '../../ternary/index.ts'
-import type { CacheType } from '../commands.ts'
 import { float16Table, float32ToFloat16 } from '../float16.ts'
+import type { CacheType } from '../storage.ts'
 import {
   ATTENTION_CHUNK,
   BLOCK,

@@ -2,8 +2,9 @@
  * Cases of attention: contexts around a block of 16 and a chunk of 256, every grouping of heads,
  * several sequences at once, and scores that differ by more than an exponential can hold.
  */
+
 import { padToTile } from '../../ternary/index.ts'
-import type { CacheType } from '../commands.ts'
+import { CACHE_TYPES, type CacheType } from '../storage.ts'
 import {
   bitnet2b4t,
   type KernelCase,
@@ -12,7 +13,7 @@ import {
   stepWords,
 } from '../testing/conformance-cases.ts'
 import { type CacheMemory, writeVector } from './cache-codec.ts'
-import { CACHE_TYPES, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
+import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 
 interface Shape {
   readonly type?: CacheType
@@ -107,7 +108,7 @@ function prompt(from: number, count: number): { slot: number; position: number }
   return Array.from({ length: count }, (_, i) => ({ slot: 0, position: from + i }))
 }
 
-export const attentionCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...[1, 2, 15, 16, 17, 255, 256, 257, 512, 700].map((positions) => decode(positions)),
   decode(300, 30),
   decode(300, 0),

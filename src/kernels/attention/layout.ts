@@ -24,10 +24,7 @@
  * the other 16. A header has for each group its scales and then its offsets, f16 each.
  */
 import { padToTile } from '../../ternary/index.ts'
-import type { CacheType } from '../commands.ts'
-
-/** All types, the most precise first. */
-export const CACHE_TYPES: readonly CacheType[] = ['f32', 'f16', 'int8', 'int4']
+import type { CacheType } from '../storage.ts'
 
 /** Positions whose softmax is computed together; their results are merged in order. */
 export const ATTENTION_CHUNK = 256

@@ -1,9 +1,10 @@
 /** Attention over the cache that rope-cache writes, against float64 over plain arrays. */
+
 import { describe, expect, test } from 'vitest'
 import { padToTile } from '../../ternary/index.ts'
-import type { CacheType } from '../commands.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
 import { ropeCache } from '../rope-cache/reference.ts'
+import type { CacheType } from '../storage.ts'
 import { rotationTable, Seeded, stepWords } from '../testing/conformance-cases.ts'
 import { type CacheMemory, writeVector } from './cache-codec.ts'
 import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'

@@ -15,9 +15,10 @@
  * weighted values O; chunks are merged in order, rescaled to the larger maximum (the online softmax of
  * Milakov and Gimelshein 2018). So chunks may be computed at the same time and still give these bits.
  */
-import { type CacheType, STEP_WORDS } from '../commands.ts'
 import { type SplitToken, splitToken } from '../dense-matmul/reference.ts'
 import { exp32, LANES, shortFloat, sumLanes } from '../float32.ts'
+import { STEP, STEP_WORDS } from '../step.ts'
+import type { CacheType } from '../storage.ts'
 import { type CachedVector, type CacheMemory, emptyVector, readVector } from './cache-codec.ts'
 import { ATTENTION_CHUNK, INT4_GROUP } from './layout.ts'
 
@@ -200,8 +201,8 @@ export function attention(
   const total: ChunkState = { max: 0, sum: 0, values: new Float32Array(headDim) }
   const next: ChunkState = { max: 0, sum: 0, values: new Float32Array(headDim) }
   for (let row = 0; row < rows; row++) {
-    const slot = step[row * STEP_WORDS + 1]
-    const positions = step[row * STEP_WORDS + 2] + 1
+    const slot = step[row * STEP_WORDS + STEP.slot]
+    const positions = step[row * STEP_WORDS + STEP.position] + 1
     for (let head = 0; head < nHeads; head++) {
       const from = row * stride + head * headDim
       const whole = qkv.subarray(from, from + headDim)

@@ -1,5 +1,5 @@
 /** Cases of dense-matmul: each type at the edges of a stripe and at a slice of 2B-4T's head. */
-import type { DenseType } from '../commands.ts'
+import type { DenseType } from '../storage.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 import { packDense } from './layout.ts'
 import { MAX_INT8_COLS } from './reference.ts'
@@ -67,7 +67,7 @@ function denseCase(shape: Shape): KernelCase {
 const types: readonly DenseType[] = ['f32', 'f16', 'int8']
 const { dim, vocabSlice } = bitnet2b4t
 
-export const denseMatmulCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...types.flatMap((type) => [
     ...[1, 15, 16, 17, 33].flatMap((rows) =>
       [1, 3, 4, 5, 16, 65].map((cols) => denseCase({ type, rows, cols, tokens: 1 })),

@@ -22,8 +22,8 @@
  */
 import { ShapeError } from '../../errors.ts'
 import { padToTile, roundHalfEven, TILE } from '../../ternary/index.ts'
-import type { DenseType } from '../commands.ts'
 import { float16Table, float32ToFloat16 } from '../float16.ts'
+import type { DenseType } from '../storage.ts'
 
 const f = Math.fround
 

@@ -1,6 +1,7 @@
 /** Dense products against float64, within what float32 sums and the int8 split may lose. */
+
 import { describe, expect, test } from 'vitest'
-import type { DenseType } from '../commands.ts'
+import type { DenseType } from '../storage.ts'
 import { Seeded } from '../testing/conformance-cases.ts'
 import { packDense, unpackDense } from './layout.ts'
 import { denseMatmul } from './reference.ts'

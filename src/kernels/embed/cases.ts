@@ -1,6 +1,7 @@
 /** Cases of embed: every storage type, rows at both ends of a stripe, repeated tokens. */
-import type { DenseType } from '../commands.ts'
+
 import { hasRowScales, packDense } from '../dense-matmul/layout.ts'
+import type { DenseType } from '../storage.ts'
 import {
   bitnet2b4t,
   type KernelCase,
@@ -67,4 +68,4 @@ const tableCases = types.flatMap((type) => [
   embedCase(type, 64, bitnet2b4t.dim, [63, 1, 17, 16, 15, 0, 63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
 ])
 
-export const embedCases: readonly KernelCase[] = [...tableCases, everyHalf()]
+export const cases: readonly KernelCase[] = [...tableCases, everyHalf()]

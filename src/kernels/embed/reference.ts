@@ -2,8 +2,8 @@
  * out (rows, cols) = rows of a dense table named by the tokens, decoded to float32: exact for f32 and
  * f16, w * scale for int8. Then times a factor, where one is given (Gemma's sqrt(dim)).
  */
-import { STEP_WORDS } from '../commands.ts'
 import { type PackedDense, unpackDenseRow } from '../dense-matmul/layout.ts'
+import { STEP, STEP_WORDS } from '../step.ts'
 
 /**
  * @param step (rows, 4): the token's id comes first
@@ -20,7 +20,7 @@ export function embed(
   const times = Math.fround(factor)
   for (let row = 0; row < rows; row++) {
     const target = out.subarray(row * table.cols, (row + 1) * table.cols)
-    unpackDenseRow(target, table, step[row * STEP_WORDS])
+    unpackDenseRow(target, table, step[row * STEP_WORDS + STEP.token])
     if (times !== 1) for (let i = 0; i < target.length; i++) target[i] *= times
   }
 }

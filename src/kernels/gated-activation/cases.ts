@@ -1,5 +1,5 @@
 /** Cases of gated-activation: all activations, odd widths, zeros of both signs, saturation. */
-import type { Activation } from '../commands.ts'
+
 import {
   bitnet2b4t,
   type KernelCase,
@@ -7,6 +7,7 @@ import {
   stale,
   tokenCounts,
 } from '../testing/conformance-cases.ts'
+import type { Activation } from './reference.ts'
 import { ACTIVATIONS } from './reference.ts'
 
 function gatedCase(activation: Activation, rows: number, cols: number, magnitude = 6): KernelCase {
@@ -30,7 +31,7 @@ function gatedCase(activation: Activation, rows: number, cols: number, magnitude
   }
 }
 
-export const gatedActivationCases: readonly KernelCase[] = ACTIVATIONS.flatMap((activation) => [
+export const cases: readonly KernelCase[] = ACTIVATIONS.flatMap((activation) => [
   ...[1, 15, 16, 17, 33, 2047, 2049].map((cols) => gatedCase(activation, 1, cols)),
   gatedCase(activation, 3, 47),
   ...tokenCounts.map((rows) => gatedCase(activation, rows, bitnet2b4t.ffnDim)),

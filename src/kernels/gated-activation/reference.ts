@@ -7,7 +7,6 @@
  *                                       Gimpel 2016, z = 2 sqrt(2 / pi) (gate + 0.044715 gate^3);
  *                                       the same as gate / (1 + e^-z), which is what is computed
  */
-import type { Activation } from '../commands.ts'
 import { exp32 } from '../float32.ts'
 
 const f = Math.fround
@@ -16,10 +15,11 @@ const f = Math.fround
 const GELU_LINEAR = f(1.5957691216)
 const GELU_CUBIC = f(0.07135481627)
 
-const FUNCTIONS: Readonly<Record<Activation, (gate: number) => number>> = { relu2, silu, gelu }
-
 /** All of them; native code knows them by their place here. */
-export const ACTIVATIONS: readonly Activation[] = ['relu2', 'silu', 'gelu']
+export const ACTIVATIONS = ['relu2', 'silu', 'gelu'] as const
+export type Activation = (typeof ACTIVATIONS)[number]
+
+const FUNCTIONS: Readonly<Record<Activation, (gate: number) => number>> = { relu2, silu, gelu }
 
 /**
  * @param out (rows, cols)

@@ -23,7 +23,7 @@ function gatherCase(xRows: number, cols: number, index: number[]): KernelCase {
   }
 }
 
-export const gatherRowsCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   gatherCase(1, 1, [0]),
   gatherCase(3, 15, [2, 0, 2]),
   gatherCase(17, 17, [16]),

@@ -54,7 +54,7 @@ function headCase(shape: Shape): KernelCase {
 
 const { dim, vocabSlice } = bitnet2b4t
 
-export const headMatmulCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...[1, 15, 17, 33].flatMap((rows) =>
     [1, 4, 7, 8, 9, 66].map((cols) => headCase({ rows, cols, tokens: 1, exactStripes: 1 })),
   ),

@@ -2,10 +2,11 @@
  * Cases of pack-dense: every type of matrix and of values, pieces within a stripe, rows of zeros, rows
  * that are not finite, and values that overflow f16.
  */
+
 import { padToTile } from '../../ternary/index.ts'
-import type { DenseType, ValuesType } from '../commands.ts'
 import { denseByteLength } from '../dense-matmul/layout.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
+import type { DenseType, ValuesType } from '../storage.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 
 interface Piece {
@@ -90,7 +91,7 @@ function packCase(name: string, piece: Piece, makeValues = randomValues): Kernel
 
 const types = ['f32', 'f16', 'int8', 'int4'] as const
 
-export const packDenseCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...types.flatMap((type) =>
     [
       { type, matrixRows: 1, cols: 1, firstRow: 0, rows: 1 },

@@ -4,8 +4,8 @@
  * dense-matmul/layout.ts has the layout and the arithmetic; this is the operation that loading uses, so
  * that it runs where the matrix lies.
  */
-import type { ValuesType } from '../commands.ts'
 import { float16Table } from '../float16.ts'
+import type { ValuesType } from '../storage.ts'
 
 export { packDenseRows } from '../dense-matmul/layout.ts'
 

@@ -1,7 +1,8 @@
 /** Cases of pack-ternary: whole matrices, pieces that begin and end within a stripe, odd widths. */
+
 import { padToTile } from '../../ternary/index.ts'
-import type { CodesType, TernaryPacking } from '../commands.ts'
-import { ternaryByteLength } from '../operands.ts'
+import { ternaryByteLength } from '../matrices.ts'
+import type { CodesType, TernaryPacking } from '../storage.ts'
 import { bitnet2b4t, type KernelCase, Seeded } from '../testing/conformance-cases.ts'
 
 function packCase(
@@ -36,7 +37,7 @@ function packCase(
   }
 }
 
-export const packTernaryCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   packCase(1, 1, 0, 1),
   packCase(16, 16, 0, 16),
   packCase(17, 15, 0, 17),

@@ -49,7 +49,7 @@ function randomCase(rows: number, cols: number, norm: boolean, magnitude = 4): K
 /** Maximum 127, so the factor is 1 and every k + 0.5 is a tie. */
 const ties = Float32Array.from({ length: 255 }, (_, i) => (i === 254 ? -127 : i / 2 - 63.5))
 
-export const quantizeCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...[false, true].flatMap((norm) => [
     ...[1, 15, 16, 17, 33].flatMap((cols) => [
       randomCase(1, cols, norm),

@@ -38,7 +38,7 @@ function normCase(
   }
 }
 
-export const rmsNormCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ...[1, 2, 15, 16, 17, 33].flatMap((cols) => [normCase(1, cols), normCase(3, cols)]),
   ...tokenCounts.map((rows) => normCase(rows, bitnet2b4t.dim)),
   normCase(17, bitnet2b4t.ffnDim, 300),

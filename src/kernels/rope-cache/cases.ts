@@ -1,7 +1,7 @@
 /** Cases of rope-cache: several slots, both ends of the cache, narrow heads, values beyond a half. */
 
 import { keyCacheByteLength, valueCacheByteLength } from '../attention/layout.ts'
-import type { CacheType } from '../commands.ts'
+import type { CacheType } from '../storage.ts'
 import {
   bitnet2b4t,
   type KernelCase,
@@ -60,7 +60,7 @@ function ropeCase(name: string, shape: Shape): KernelCase {
 const heads = { nHeads: 20, nKvHeads: 5, headDim: 128 }
 const prompt = Array.from({ length: 17 }, (_, i) => ({ slot: 1, position: 15 + i }))
 
-export const ropeCacheCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   ropeCase('first token', { ...heads, slots: 1, capacity: 16, places: [{ slot: 0, position: 0 }] }),
   ropeCase('prompt across a block', { ...heads, slots: 2, capacity: 64, places: prompt }),
   ropeCase('several sequences', {

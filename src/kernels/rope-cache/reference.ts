@@ -7,8 +7,8 @@
  * (attention/cache-codec.ts).
  */
 import { type CacheMemory, writeVector } from '../attention/cache-codec.ts'
-import { STEP_WORDS } from '../commands.ts'
 import { rmsNorm } from '../rms-norm/reference.ts'
+import { STEP, STEP_WORDS } from '../step.ts'
 
 const f = Math.fround
 
@@ -59,8 +59,8 @@ export function ropeCache(
   const { nKvHeads, headDim } = cache
   const stride = (nHeads + 2 * nKvHeads) * headDim
   for (let row = 0; row < rows; row++) {
-    const slot = step[row * STEP_WORDS + 1]
-    const position = step[row * STEP_WORDS + 2]
+    const slot = step[row * STEP_WORDS + STEP.slot]
+    const position = step[row * STEP_WORDS + STEP.position]
     const first = row * stride
     if (norms !== undefined) {
       const queries = qkv.subarray(first, first + nHeads * headDim)

@@ -2,8 +2,9 @@
  * Cases of ternary-matmul: the products of 2B-4T, one less and one more than a tile in each direction,
  * single rows and columns, and the largest sums there can be.
  */
+
 import { packBase3 } from '../../ternary/index.ts'
-import type { RowRange, TernaryPacking } from '../commands.ts'
+import type { TernaryPacking } from '../storage.ts'
 import {
   bitnet2b4t,
   type KernelCase,
@@ -11,6 +12,7 @@ import {
   Seeded,
   tokenCounts,
 } from '../testing/conformance-cases.ts'
+import type { RowRange } from './reference.ts'
 
 interface Shape {
   readonly rows: number
@@ -106,4 +108,4 @@ const base3: readonly Shape[] = [
   ),
 ].map((shape) => ({ ...shape, packing: 'base3' }))
 
-export const ternaryMatmulCases: readonly KernelCase[] = [...twoBit, ...base3].map(ternaryCase)
+export const cases: readonly KernelCase[] = [...twoBit, ...base3].map(ternaryCase)

@@ -10,8 +10,8 @@
  * column the sums of all its values are tabled once a token, and a row then costs one look-up for them.
  */
 import { BASE3_TILE, type PackedTernary, padToTile, TILE } from '../../ternary/index.ts'
-import type { RowRange, TernaryPacking } from '../commands.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
+import type { TernaryPacking } from '../storage.ts'
 
 const f = Math.fround
 
@@ -21,6 +21,12 @@ export interface TernaryWeights extends PackedTernary {
   readonly packing?: TernaryPacking | undefined
   /** One a padded row. */
   readonly scales: Float32Array
+}
+
+/** Rows [first, first + count) of a matrix. */
+export interface RowRange {
+  readonly first: number
+  readonly count: number
 }
 
 /** A lane's bytes in a tile, each with the codes of every fourth column. */

@@ -2,11 +2,13 @@
  * What a conformance case is, and the seeded data cases are made of. Test material: every operation's
  * cases.ts uses it, and none of it is part of the package.
  */
+
 import { packTernary, padToTile } from '../../ternary/index.ts'
-import { type Command, STEP_WORDS } from '../commands.ts'
 import { float32ToFloat16 } from '../float16.ts'
+import type { Command } from '../ops.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
 import type { BufferSlice } from '../slice.ts'
+import { STEP_WORDS } from '../step.ts'
 import type { TernaryWeights } from '../ternary-matmul/reference.ts'
 
 export type CaseArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array

@@ -38,7 +38,7 @@ function scoresCase({ logitRows, cols, pairs, magnitude = 8, ties = [] }: Shape)
   }
 }
 
-export const tokenScoresCases: readonly KernelCase[] = [
+export const cases: readonly KernelCase[] = [
   scoresCase({ logitRows: 1, cols: 1, pairs: [[0, 0]] }),
   ...[2, 15, 16, 17, 33].map((cols) =>
     scoresCase({ logitRows: 1, cols, pairs: Array.from({ length: cols }, (_, i) => [0, i]) }),

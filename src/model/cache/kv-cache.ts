@@ -1,12 +1,14 @@
 /**
  * Keys and values of some sequences in a backend's memory, and how far each sequence has come.
  */
+
 import type { Backend } from '../../backends/backend.ts'
 import { checkCounting } from '../../checks.ts'
 import { ContextOverflowError, UsageError } from '../../errors.ts'
 import { BLOCK, keyCacheByteLength, valueCacheByteLength } from '../../kernels/attention/layout.ts'
-import type { CacheType, LayerCache } from '../../kernels/commands.ts'
+import type { LayerCache } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import type { CacheType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'

@@ -2,8 +2,9 @@
  * How much memory a model will take, known before a backend is opened: WebAssembly has two kinds of
  * memory, and the choice cannot be changed later.
  */
+
 import type { ModelFile } from '../../formats/model-file.ts'
-import type { CacheType } from '../../kernels/commands.ts'
+import type { CacheType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { ModelConfig } from '../config/config.ts'
 import { weightMemory } from '../weights/weight-memory.ts'

@@ -2,7 +2,7 @@
  * The numbers that define a decoder, whatever file they came from. Names follow docs/glossary.md.
  */
 
-import type { Activation } from '../../kernels/commands.ts'
+import type { Activation } from '../../kernels/gated-activation/reference.ts'
 import type { RopeScaling } from './rope-scaling.ts'
 
 export interface ModelConfig {

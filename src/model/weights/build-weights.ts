@@ -2,13 +2,9 @@
  * Makes a decoder's weights part by part, in the order of the table in layers.ts, and puts them where
  * forward.ts looks for them: whatever is behind them, a file, random numbers or nothing.
  */
-import type {
-  DenseMatrix,
-  DenseType,
-  TernaryMatrix,
-  TernaryPacking,
-} from '../../kernels/commands.ts'
+import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
 import type { DecoderWeights } from '../forward.ts'
 import { type Part, STACK_TITLES } from '../layers.ts'
 

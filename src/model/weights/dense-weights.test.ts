@@ -1,12 +1,14 @@
 /** Dense matrices from tensors of every float type, and what is refused. */
+
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../../backends/backend.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { FormatError, UsageError } from '../../errors.ts'
 import { encodeDense } from '../../formats/dense-codecs.ts'
 import { memorySource } from '../../formats/memory-source.ts'
-import type { DenseMatrix, DenseType } from '../../kernels/commands.ts'
 import { unpackDense } from '../../kernels/dense-matmul/layout.ts'
+import type { DenseMatrix } from '../../kernels/matrices.ts'
+import type { DenseType } from '../../kernels/storage.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import { loadDenseMatrix, tableType } from './dense-weights.ts'
 import { WeightLoading } from './weight-loading.ts'

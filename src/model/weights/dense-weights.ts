@@ -6,14 +6,16 @@
  * values go to the backend as they are, which packs them; all others decode first. int8 and int4 are
  * choices for embedding and head.
  */
+
 import { FormatError, UsageError } from '../../errors.ts'
 import { decodeDense } from '../../formats/dense-codecs.ts'
 import { asUint16 } from '../../formats/float-codecs.ts'
 import type { TensorInfo } from '../../formats/model-file.ts'
-import type { DenseMatrix, DenseType, ValuesType } from '../../kernels/commands.ts'
 import { hasRowScales } from '../../kernels/dense-matmul/layout.ts'
 import { float16ToFloat32 } from '../../kernels/float16.ts'
+import type { DenseMatrix } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import type { DenseType, ValuesType } from '../../kernels/storage.ts'
 import { bytesOf } from '../buffer-owner.ts'
 import { stackShape } from '../layers.ts'
 import { DenseMatrixWriter } from './matrix-writer.ts'

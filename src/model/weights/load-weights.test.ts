@@ -1,4 +1,5 @@
 /** Loading: what a damaged file is refused for, what is freed then, and what precision is kept. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ggufFile, seededValues } from '../../../test/support/family-model.ts'
 import { ggufMetadata, ggufName, huggingFaceShapes } from '../../../test/support/family-shapes.ts'
@@ -8,8 +9,8 @@ import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { FormatError } from '../../errors.ts'
 import { memorySource } from '../../formats/memory-source.ts'
 import type { GgufFile, SafetensorsFile } from '../../formats/model-file.ts'
-import type { DenseMatrix, TernaryMatrix } from '../../kernels/commands.ts'
 import { unpackDense } from '../../kernels/dense-matmul/layout.ts'
+import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import { padToTile, unpackTernary } from '../../ternary/index.ts'
 import { readConfig } from '../config/read-config.ts'
 import type { LinearWeights } from '../forward.ts'

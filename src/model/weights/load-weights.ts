@@ -2,10 +2,11 @@
  * Loads a decoder's weights from a file into a backend's memory, one tensor after another: peak memory
  * is the packed weights plus one chunk of rows.
  */
+
 import type { Backend } from '../../backends/backend.ts'
 import { FormatError } from '../../errors.ts'
 import type { ModelFile } from '../../formats/model-file.ts'
-import type { TernaryPacking } from '../../kernels/commands.ts'
+import type { TernaryPacking } from '../../kernels/storage.ts'
 import { TILE } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'

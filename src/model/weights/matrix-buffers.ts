@@ -1,10 +1,10 @@
 /**
  * The buffers of a packed matrix: how many bytes each takes, whatever is behind them.
  */
+
 import type { BufferUse } from '../../backends/backend.ts'
-import type { DenseMatrix, TernaryMatrix } from '../../kernels/commands.ts'
 import { denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
-import { ternaryByteLength } from '../../kernels/operands.ts'
+import { type DenseMatrix, type TernaryMatrix, ternaryByteLength } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import { padToTile } from '../../ternary/index.ts'
 

@@ -3,16 +3,13 @@
  * backend packs them into the matrix while the next ones are decoded. Matrices that share an input are
  * stacked, and a part need not end at a stripe's border.
  */
+
 import type { Program } from '../../backends/backend.ts'
 import { ShapeError } from '../../errors.ts'
-import type {
-  CodesType,
-  Command,
-  DenseMatrix,
-  TernaryMatrix,
-  ValuesType,
-} from '../../kernels/commands.ts'
+import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
+import type { Command } from '../../kernels/ops.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import type { CodesType, ValuesType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { type BufferOwner, bytesOf } from '../buffer-owner.ts'
 import {

@@ -3,9 +3,10 @@
  * as those of a file are. Speed and memory do not depend on what the numbers are, as long as they are
  * of a size that keeps activations near 1; text from them has no meaning.
  */
+
 import type { Backend } from '../../backends/backend.ts'
-import type { DenseType, TernaryPacking } from '../../kernels/commands.ts'
 import { float32ToFloat16 } from '../../kernels/float16.ts'
+import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights } from '../forward.ts'

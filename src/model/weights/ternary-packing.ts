@@ -2,9 +2,11 @@
  * Which packed layout ternary weights get in memory: 2 bits, or 1.6 bits where the processor unpacks
  * them faster than memory brings the fifth that they save.
  */
+
 import type { Backend, Program } from '../../backends/backend.ts'
-import type { Command, TernaryMatrix, TernaryPacking } from '../../kernels/commands.ts'
-import { ternaryByteLength } from '../../kernels/operands.ts'
+import { type TernaryMatrix, ternaryByteLength } from '../../kernels/matrices.ts'
+import type { Command } from '../../kernels/ops.ts'
+import type { TernaryPacking } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 

@@ -2,10 +2,12 @@
  * Loads ternary matrices: from any encoding of a file into the one packed layout, rows of several
  * tensors stacked, each row with its own tensor's scale.
  */
+
 import { FormatError } from '../../errors.ts'
 import type { TernaryTensor } from '../../formats/model-file.ts'
 import { openTernary } from '../../formats/ternary/index.ts'
-import type { TernaryMatrix, TernaryPacking } from '../../kernels/commands.ts'
+import type { TernaryMatrix } from '../../kernels/matrices.ts'
+import type { TernaryPacking } from '../../kernels/storage.ts'
 import { stackShape } from '../layers.ts'
 import { TernaryMatrixWriter } from './matrix-writer.ts'
 import { halfOrderRows } from './row-order.ts'

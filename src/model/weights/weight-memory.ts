@@ -2,14 +2,11 @@
  * The bytes that weights take in memory: of loaded ones, and of those that would be loaded, by the shapes
  * in a file's header alone.
  */
+
 import type { ModelFile } from '../../formats/model-file.ts'
-import type {
-  DenseMatrix,
-  DenseType,
-  TernaryMatrix,
-  TernaryPacking,
-} from '../../kernels/commands.ts'
+import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import { WholeBuffer } from '../../kernels/slice.ts'
+import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights, LinearWeights } from '../forward.ts'
 import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'

@@ -2,6 +2,7 @@
  * `bitnet bench --kernels`: single operations at the shapes of a published model, as shares of what
  * memory and the integer instructions give.
  */
+
 import { loadavg } from 'node:os'
 import type { Backend } from '../../../backends/backend.ts'
 import { openBackend } from '../../../backends/select.ts'
@@ -9,7 +10,7 @@ import { type KernelTiming, kernelCases, timeKernel } from '../../../bench/kerne
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { UsageError } from '../../../errors.ts'
-import type { TernaryPacking } from '../../../kernels/commands.ts'
+import type { TernaryPacking } from '../../../kernels/storage.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'

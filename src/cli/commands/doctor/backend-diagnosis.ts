@@ -3,6 +3,7 @@
  * a prompt, and keeps the reason where one does not run here. Then measures what the machine itself
  * gives.
  */
+
 import type { Backend, BackendName } from '../../../backends/backend.ts'
 import { readCpuCores } from '../../../backends/native/cpu-cores.ts'
 import { createReferenceBackend } from '../../../backends/reference/index.ts'
@@ -13,7 +14,7 @@ import { type KernelTiming, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { layerProducts, shapeNamed } from '../../../bench/shapes.ts'
 import { messageOf } from '../../../checks.ts'
-import type { TernaryPacking } from '../../../kernels/commands.ts'
+import type { TernaryPacking } from '../../../kernels/storage.ts'
 import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
 
 export interface BackendDiagnosis {

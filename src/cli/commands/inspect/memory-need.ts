@@ -1,9 +1,10 @@
 /**
  * The memory that a model takes when it runs: its weights, and caches by context, batch and precision.
  */
+
 import type { GgufFile, SafetensorsFile } from '../../../formats/model-file.ts'
 import type { LoadSettings, MemoryOptionName } from '../../../generate/load/load-options.ts'
-import type { CacheType, DenseType, TernaryPacking } from '../../../kernels/commands.ts'
+import type { CacheType, DenseType, TernaryPacking } from '../../../kernels/storage.ts'
 import { cacheBytesPerToken } from '../../../model/cache/kv-cache.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
 import { weightMemory } from '../../../model/weights/weight-memory.ts'

@@ -1,0 +1,247 @@
+/**
+ * An operation, said once: its command's slices and numbers, what is checked, the scratch memory it needs
+ * and the reference. What backends and tests ask of a command follows from it (commands.ts), and so do the
+ * native lists and the C header (native-list.ts, c-header.ts).
+ */
+import { Checker } from './checker.ts'
+import type { Access, Memory, OperandKind, Part } from './operand-kinds.ts'
+import { type BufferSlice, overlaps, SLICE_ALIGNMENT, sameRange } from './slice.ts'
+import type { StepInput } from './step-inputs.ts'
+
+/** What all commands have; `rows` is the number of tokens in the pass, or of rows in a piece. */
+export interface AnyCommand {
+  readonly op: string
+  readonly rows: number
+}
+
+/** One slice of a command. */
+export interface Operand {
+  /** The command's own name for it, e.g. "weights.scales". */
+  readonly name: string
+  readonly slice: BufferSlice
+  /** Bytes the slice must have. */
+  readonly byteLength: number
+  readonly access: Access
+}
+
+/** The fields of a command that are slices or groups of slices. */
+type SliceField<C> = {
+  [K in keyof C]-?: true extends HasSlice<NonNullable<C[K]>> ? K : never
+}[keyof C]
+type HasSlice<F> = {
+  [K in keyof F]-?: NonNullable<F[K]> extends BufferSlice ? true : false
+}[keyof F]
+
+type NumberField<C> = {
+  [K in keyof C]-?: C[K] extends number | undefined ? K : never
+}[keyof C]
+
+/** Every slice field of a command has its kind: one that is left out does not compile. */
+type Kinds<C> = { readonly [K in SliceField<C>]: OperandKind<C, NonNullable<C[K]>, unknown> }
+
+/** What the reference sees of the slice fields. */
+type Views<C, K extends Kinds<C>> = {
+  readonly [F in SliceField<C>]:
+    | ReturnType<K[F]['view']>
+    | (undefined extends C[F] ? undefined : never)
+}
+
+/**
+ * How near a result is to the reference's on every backend: the same bytes, or within a tolerance that
+ * follows from the command's numbers.
+ */
+export type Agreement<C> =
+  | 'exact'
+  | { within(command: C): { readonly absolute: number; readonly relative: number } }
+
+export interface Description<C extends AnyCommand, K extends Kinds<C>> {
+  readonly name: C['op']
+  readonly operands: K
+  /** Pairs of fields that may be the same memory, all of it; no other operand may overlap one that changes. */
+  readonly inPlace?: readonly (readonly [SliceField<C>, SliceField<C>])[]
+  /** Whole numbers from 1 to these limits. */
+  readonly counts?: { readonly [F in NumberField<C>]?: number }
+  /** What else must hold before the slices' lengths are looked at. */
+  check?(check: Checker, command: C): void
+  /** Numbers for the native side beside `rows` and those of the operands. */
+  readonly integers?: Readonly<Record<string, (command: C) => number>>
+  readonly floats?: Readonly<Record<string, (command: C) => number>>
+  /** What memory must hold when the command runs, because it picks addresses. */
+  indices?(command: C): readonly StepInput[]
+  /** Bytes that all threads of a native backend may write to while the command runs. */
+  scratch?(command: C): number
+  /** A slice whose sparse end may lie in a file; see MappedFile. */
+  sparse?(command: C): BufferSlice | undefined
+  /** Undefined for what only measures a machine: only backends in C have it. */
+  readonly reference: ((memory: Views<C, K>, command: C) => void) | undefined
+  /** Of all results, or of some by their names; those not named are exact. */
+  readonly agreement: Agreement<C> | { readonly [F in SliceField<C>]?: Agreement<C> }
+  /** Numbers that the C side knows too, by their names there. */
+  readonly constants?: Readonly<Record<string, number>>
+}
+
+/** A number of a command, by its name on the native side. */
+export interface NumberOf<C> {
+  readonly name: string
+  value(command: C): number
+}
+
+/** A slice of a command, by its name on the native side. */
+export interface SliceOf<C> {
+  readonly name: string
+  readonly element: Part<C, unknown>['element']
+  /** Whether no command of this operation changes it. */
+  readonly isConst: boolean
+  /** Undefined where it is left out. */
+  slice(command: C): BufferSlice | undefined
+}
+
+/** What follows from a description. */
+export interface Operation<C extends AnyCommand = AnyCommand> {
+  readonly name: C['op']
+  /** All slices that the operation may have, and all numbers, in the native side's order. */
+  readonly slices: readonly SliceOf<C>[]
+  readonly integers: readonly NumberOf<C>[]
+  readonly floats: readonly NumberOf<C>[]
+  readonly constants: Readonly<Record<string, number>>
+  readonly hasReference: boolean
+  /** Undefined where it needs none, whatever the command. */
+  scratch?(command: C): number
+  sparse?(command: C): BufferSlice | undefined
+  indices?(command: C): readonly StepInput[]
+  /** The command's slices; its numbers need not be valid yet. */
+  operands(command: C): Operand[]
+  /**
+   * What every backend checks when a command is recorded, so that a kernel can trust its operands: numbers
+   * are within their bounds, slices are long enough, and nothing is read that the same command overwrites.
+   *
+   * @throws ShapeError naming the operation and the operand, what it must be and what it is
+   */
+  validate(command: C): void
+  /** Runs the reference on a valid command. */
+  run(command: C, memory: Memory): void
+  /** @param field a slice field of the command */
+  agreement(field: string): Agreement<C>
+}
+
+/** Describes the operation of one command: `defineOp<RmsNormCommand>()({ ... })`. */
+export function defineOp<C extends AnyCommand>() {
+  return <K extends Kinds<C>>(description: Description<C, K>): Operation<C> => {
+    const { name, scratch, sparse, indices, reference, constants = {} } = description
+    const fields = Object.entries(description.operands) as [keyof C & string, AnyKind<C>][]
+    const places = fields.flatMap(([field, { parts, access }]) =>
+      parts.map((part) => ({ field, name: joined(field, part.name), part, access })),
+    )
+    const counts = Object.entries(description.counts ?? {}) as [keyof C & string, number][]
+    const rows = { name: 'rows', value: (command: C) => command.rows }
+    const operands = (command: C) => operandsAt(places, command)
+    const check = new Checker(name)
+    return {
+      name,
+      slices: places.map(({ field, name, part, access }) => ({
+        name,
+        element: part.element,
+        isConst: access === 'read',
+        slice: (command) => (command[field] === undefined ? undefined : part.slice(command[field])),
+      })),
+      integers: [rows, ...numbersOf(fields, 'integers'), ...ownNumbers(description.integers)],
+      floats: [...numbersOf(fields, 'floats'), ...ownNumbers(description.floats)],
+      constants,
+      hasReference: reference !== undefined,
+      ...(scratch && { scratch }),
+      ...(sparse && { sparse }),
+      ...(indices && { indices }),
+      operands,
+      validate(command) {
+        check.count('rows', command.rows)
+        for (const [field, kind] of fields) {
+          if (command[field] !== undefined) kind.check?.(check, field, command[field])
+        }
+        for (const [field, limit] of counts) {
+          if (command[field] !== undefined) check.count(field, command[field] as number, limit)
+        }
+        description.check?.(check, command)
+        checkMemory(check, operands(command), description.inPlace as Pairs | undefined)
+      },
+      run(command, memory) {
+        const views: Record<string, unknown> = {}
+        for (const [field, kind] of fields) {
+          if (command[field] !== undefined) views[field] = kind.view(command[field], memory)
+        }
+        reference?.(views as Views<C, K>, command)
+      },
+      agreement(field) {
+        const { agreement } = description
+        if (typeof agreement === 'string' || 'within' in agreement) return agreement as Agreement<C>
+        return (agreement as Readonly<Record<string, Agreement<C>>>)[field] ?? 'exact'
+      },
+    }
+  }
+}
+
+type AnyKind<C> = OperandKind<C, unknown, unknown>
+type Numbers<C> = Readonly<Record<string, (command: C) => number>>
+type Pairs = readonly (readonly string[])[]
+
+interface Place<C> {
+  readonly field: keyof C
+  readonly name: string
+  readonly part: Part<C, unknown>
+  readonly access: AnyKind<C>['access']
+}
+
+function joined(field: string, part: string): string {
+  return part === '' ? field : `${field}.${part}`
+}
+
+function ownNumbers<C>(numbers: Numbers<C> = {}): NumberOf<C>[] {
+  return Object.entries(numbers).map(([name, value]) => ({ name, value }))
+}
+
+/** Those that fields bring along; 0 where the field is left out. */
+function numbersOf<C>(
+  fields: readonly [keyof C & string, AnyKind<C>][],
+  which: 'integers' | 'floats',
+): NumberOf<C>[] {
+  return fields.flatMap(([field, kind]) =>
+    Object.entries(kind[which] ?? {}).map(([name, value]) => ({
+      name: joined(field, name),
+      value: (command: C) => (command[field] === undefined ? 0 : value(command[field])),
+    })),
+  )
+}
+
+function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
+  const operands: Operand[] = []
+  for (const { field, name, part, access } of places) {
+    const group = command[field]
+    const slice = group === undefined ? undefined : part.slice(group)
+    if (slice === undefined) continue
+    const byteLength = part.byteLength(group, command)
+    const own = typeof access === 'string' ? access : access(command)
+    operands.push({ name, slice, byteLength, access: own })
+  }
+  return operands
+}
+
+/** Memory that changes must be no part of another operand, but for what works in place. */
+function checkMemory(check: Checker, operands: readonly Operand[], inPlace: Pairs = []): void {
+  for (let i = 0; i < operands.length; i++) {
+    const { name, slice, byteLength, access } = operands[i]
+    const what = `buffer "${slice.label}" (${name})`
+    if (slice.byteLength < byteLength) {
+      check.fail(what, `at least ${byteLength} bytes`, slice.byteLength)
+    }
+    if (slice.byteOffset % SLICE_ALIGNMENT !== 0) {
+      check.fail(what, `a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, slice.byteOffset)
+    }
+    for (let k = 0; k < i; k++) {
+      const before = operands[k]
+      const isRead = access === 'read' && before.access === 'read'
+      if (isRead || !overlaps(before.slice, slice)) continue
+      const isPair = inPlace.some((pair) => pair.includes(name) && pair.includes(before.name))
+      if (isPair && sameRange(before.slice, slice)) continue
+      check.fail(name, `other memory than ${before.name}`, `"${slice.label}", which overlaps it`)
+    }
+  }
+}

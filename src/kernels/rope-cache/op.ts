@@ -1,0 +1,74 @@
+import { defineOp } from '../define-op.ts'
+import { checkHeads, type LayerCache, layerCache, qkvCount } from '../matrices.ts'
+import { floats, floatsOf, type OperandKind, type Part, WORD } from '../operand-kinds.ts'
+import type { BufferSlice } from '../slice.ts'
+import { stepInput, stepRows } from '../step.ts'
+import { type HeadNormWeights, ropeCache as reference } from './reference.ts'
+
+/** Weights (headDim) of the norms of query and key heads. */
+export interface HeadNorms {
+  readonly query: BufferSlice
+  readonly key: BufferSlice
+  readonly eps: number
+}
+
+/**
+ * Rotary embedding and cache write. qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries are rotated
+ * in place, rotated keys and values go to the cache, rounded to its type.
+ */
+export interface RopeCacheCommand {
+  readonly op: 'rope-cache'
+  readonly rows: number
+  readonly nHeads: number
+  readonly step: BufferSlice
+  readonly qkv: BufferSlice
+  /** cos then sin, (positions, 2, headDim / 2). */
+  readonly rotations: BufferSlice
+  readonly cache: LayerCache
+  /** RMSNorm of each head before it is rotated. Unset: none. */
+  readonly headNorms?: HeadNorms | undefined
+}
+
+function normPart(name: 'query' | 'key'): Part<RopeCacheCommand, HeadNorms> {
+  return {
+    name,
+    element: 'float',
+    slice: (norms) => norms[name],
+    byteLength: (_, { cache }) => cache.headDim * WORD,
+  }
+}
+
+const headNorms: OperandKind<RopeCacheCommand, HeadNorms, HeadNormWeights> = {
+  access: 'read',
+  parts: [normPart('query'), normPart('key')],
+  floats: { eps: ({ eps }) => eps },
+  check: (check, name, { eps }) => check.eps(`${name}.eps`, eps),
+  view: ({ query, key, eps }, memory) => ({
+    query: floatsOf(query, memory),
+    key: floatsOf(key, memory),
+    eps,
+  }),
+}
+
+export const ropeCache = defineOp<RopeCacheCommand>()({
+  name: 'rope-cache',
+  operands: {
+    step: stepRows(),
+    headNorms,
+    // At least one position; which ones are read depends on `step`.
+    rotations: floats((c) => c.cache.headDim),
+    qkv: floats(qkvCount, 'update'),
+    cache: layerCache('update'),
+  },
+  check: checkHeads,
+  integers: { nHeads: (c) => c.nHeads },
+  indices(c) {
+    const { slots, capacity, headDim } = c.cache
+    const rotated = Math.floor(c.rotations.byteLength / (headDim * WORD))
+    return [stepInput('slot', c, slots), stepInput('position', c, Math.min(capacity, rotated))]
+  },
+  reference(m, c) {
+    reference(m.qkv, m.cache, m.step, m.rotations, c.rows, c.nHeads, m.headNorms)
+  },
+  agreement: 'exact',
+})
