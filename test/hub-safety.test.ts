@@ -6,6 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { UsageError } from '../src/errors.ts'
 import { USUAL_TUNING } from '../src/node/hub/disk-store.ts'
 import { type HubSettings, readHubSettings } from '../src/node/hub/hub-settings.ts'
 import { pullModel } from '../src/node/hub/pull-model.ts'
@@ -69,6 +70,13 @@ describe('the token', () => {
     expect(seen('storage')).toEqual(new Set([undefined]))
   })
 
+  test.each(['two words', 'line\nbreak', 'schlüssel', 'x'.repeat(1001)])(
+    'is not %j, which no header holds',
+    async (token) => {
+      await expect(settings({ HF_TOKEN: token })).rejects.toThrow(UsageError)
+    },
+  )
+
   test('is not sent with an address of another server', async () => {
     const url = hub.fileUrl('some/model', FILE)
     await pullModel({ kind: 'url', url }, await settings({ HF_TOKEN: 'hf_secret' }), {
@@ -129,6 +137,25 @@ describe('what a hub says of its files', () => {
     await expect(pull()).rejects.toThrow(`Expected at most ${8 << 20} bytes`)
   })
 
+  test('has its next page at the same place', async () => {
+    const names = ['a.json', 'b.json', 'c.json', 'd.json']
+    const files = Object.fromEntries(names.map((name) => [name, new Uint8Array(3)]))
+    hub.repos.set('some/model', { files })
+    hub.nextPageAt = `${hub.endpoint}/api/models/other/model/tree/${COMMIT}`
+    await expect(pull()).rejects.toThrow('at the same place')
+    expect(hub.log.filter(({ path }) => path.includes('other/model'))).toEqual([])
+  })
+
+  test('is not listed without end', async () => {
+    // Three a page.
+    const extraEntries = Array.from({ length: 130 }, (_, i) => ({
+      type: 'directory',
+      path: `${i}`,
+    }))
+    hub.repos.set('some/model', { files: { [FILE]: content }, extraEntries })
+    await expect(pull()).rejects.toThrow('to end after 40 pages')
+  })
+
   test('leads to no file outside the cache', async () => {
     const oid = '0'.repeat(40)
     const names = ['../../../up-i2_s.gguf', '/root-i2_s.gguf', '..\\..\\up-i2_s.gguf', 'a/../../x']
@@ -185,6 +212,24 @@ describe('a file of any server', () => {
     const pulled = await pullFile()
     expect(changes).toBe(1)
     expect(await isWhole(pulled.path)).toBe(true)
+  })
+
+  test('with a weak tag comes in pieces all the same', async () => {
+    hub.fault = () => ({ kind: 'etag', etag: 'W/"1"' })
+    expect(await isWhole((await pullFile()).path)).toBe(true)
+    expect(hub.servedBytes).toBe(1 + SIZE)
+  })
+
+  test('that has another size in the middle is begun anew', async () => {
+    let changes = 0
+    hub.fault = ({ range }) => {
+      if (range === 'bytes=0-0' || changes > 0) return undefined
+      changes++
+      return { kind: 'total', by: 1 }
+    }
+    expect(await isWhole((await pullFile()).path)).toBe(true)
+    // It was looked at once more.
+    expect(hub.log.filter(({ range }) => range === 'bytes=0-0')).toHaveLength(2)
   })
 
   test('that never stays the same is given up', async () => {

@@ -60,6 +60,20 @@ describe('converting a checkpoint', () => {
     })
   })
 
+  test('a file with a head of its own is no file of the model without', async () => {
+    await withTiny('bitnet-packed', async ({ file }) => {
+      const table = file.tensors.get('model.embed_tokens.weight')
+      if (file.format !== 'safetensors' || table === undefined) throw new Error('another fixture')
+      const headed = {
+        ...file,
+        config: { ...file.config, tie_word_embeddings: false },
+        tensors: new Map(file.tensors).set('lm_head.weight', { ...table, name: 'lm_head.weight' }),
+      }
+      await expect(compareModels(file, headed)).rejects.toThrow('two files of one model')
+      await expect(compareModels(headed, file)).rejects.toThrow('two files of one model')
+    })
+  })
+
   test('there and back: a GGUF made from a GGUF has the same bytes', async () => {
     await withTiny('llama-bitlinear-packed', async (input) => {
       const first = memorySink()

@@ -43,6 +43,10 @@ describe('encodeRequest', () => {
   test('cuts what the context does not hold on the left', () => {
     expect(scored('0123456789', ' yes', HARNESS, 6)).toBe('789| yes')
   })
+
+  test('scores a continuation that is longer than the context from its second token on', () => {
+    expect(scored('ab', ' 0123456789', HARNESS, 6)).toBe('3|456789')
+  })
 })
 
 describe('rollingWindows', () => {

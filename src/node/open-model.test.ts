@@ -98,6 +98,40 @@ describe('openModelFile', () => {
     }
   })
 
+  test('follows no index of more files than any model has', async () => {
+    const shards = Array.from({ length: 1025 }, (_, i) => [`t${i}`, `${i}.safetensors`])
+    const index = JSON.stringify({ weight_map: Object.fromEntries(shards) })
+    const path = await folder({ 'config.json': '{}', 'model.safetensors.index.json': index })
+    const refused = openModelFile(path)
+    await expect(refused).rejects.toMatchObject({ field: 'weight_map' })
+    await expect(refused).rejects.toThrow('got 1025')
+  })
+
+  test.each(['config.json', 'tokenizer.json', 'chat_template.jinja'])(
+    'refuses a %s that is no UTF-8',
+    async (name) => {
+      const path = await folder({
+        'model.safetensors': await weights('w'),
+        'config.json': '{}',
+        [name]: Uint8Array.of(0x22, 0xff, 0x22),
+      })
+      const refused = openModelFile(path)
+      await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: name })
+      await expect(refused).rejects.toThrow('UTF-8')
+    },
+  )
+
+  test('refuses a tensor that is in two files', async () => {
+    const weight_map = { a: '1.safetensors', b: '2.safetensors' }
+    const path = await folder({
+      'config.json': '{}',
+      'model.safetensors.index.json': JSON.stringify({ weight_map }),
+      '1.safetensors': await weights('w'),
+      '2.safetensors': await weights('w'),
+    })
+    await expect(openModelFile(path)).rejects.toMatchObject({ code: 'FORMAT', field: 'w' })
+  })
+
   test('says what was looked for where something is missing', async () => {
     const empty = await folder({ 'notes.txt': 'x' })
     const bare = await folder({ 'model.safetensors': await weights('w') })

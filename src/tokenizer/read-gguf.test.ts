@@ -169,6 +169,19 @@ describe('damaged files', () => {
     expect(load).toThrow(expect.objectContaining({ field: `tokenizer.${key}` }))
   })
 
+  test('more special tokens than any model has are an error', () => {
+    const count = (1 << 16) + 1
+    const keys = {
+      ...BYTE_LEVEL,
+      'ggml.tokens': Array.from({ length: count }, (_, i) => `t${i}`),
+      'ggml.token_type': new Int32Array(count).fill(3),
+      'ggml.merges': [],
+    }
+    expect(() => tokenizerFromGguf(metadata(keys))).toThrow(
+      expect.objectContaining({ field: 'tokenizer.ggml.token_type' }),
+    )
+  })
+
   test('scores that are missing, of another length or infinite are errors', () => {
     const { 'ggml.scores': _, ...without } = SENTENCEPIECE
     const infinite = new Float32Array(266).fill(Number.NaN)

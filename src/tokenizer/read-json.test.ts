@@ -134,6 +134,8 @@ describe('tokenizerFromJson', () => {
     const tokenizer = tokenizerFromJson({ tokenizerJson: metaspace() })
     expect(tokenizer.stream().push(3)).toBe('a')
     expect(tokenizer.stream({ continues: true }).push(3)).toBe(' a')
+    const stream = tokenizer.stream()
+    expect([3, 3, 2].map((id) => stream.push(id))).toEqual(['a', ' a', 'a'])
     expect(tokenizer.decode([3])).toBe('a')
   })
 
@@ -158,9 +160,25 @@ describe('tokenizerFromJson', () => {
     ['a giant piece', tiny({}, { vocab: { ['x'.repeat(5000)]: 0 } }), 'model.vocab'],
     ['merges that are no list', tiny({}, { merges: 'a b' }), 'model.merges'],
     ['a merge of numbers', tiny({}, { merges: [['a', 1]] }), 'model.merges'],
+    [
+      'more merges than any model has',
+      tiny({}, { merges: new Array((1 << 22) + 1).fill('a b') }),
+      'model.merges',
+    ],
     ['merges of mixed forms', tiny({}, { merges: [['a', 'b'], 'a b'] }), 'model.merges'],
     ['a damaged added token', tiny({ added_tokens: [{ id: 1 }] }), 'added_tokens'],
     ['too many added tokens', tiny({ added_tokens: many }), 'added_tokens'],
+    [
+      'an added token with a giant id',
+      tiny({ added_tokens: [added(2 ** 40, 'x')] }),
+      'added_tokens',
+    ],
+    ['an added token with a negative id', tiny({ added_tokens: [added(-1, 'x')] }), 'added_tokens'],
+    [
+      'a piece of a Unigram vocabulary without a score',
+      tiny({}, { type: 'Unigram', vocab: [['a', 0], ['b']], unk_id: 0 }),
+      'model.vocab',
+    ],
     ['an unknown decoder', tiny({ decoder: { type: 'WordPiece' } }), 'decoder'],
     ['an unknown normaliser', tiny({ normalizer: { type: 'Odd' } }), 'tokenizer.json'],
     [

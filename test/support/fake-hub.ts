@@ -200,7 +200,8 @@ export class FakeHub {
     const isPart =
       asksRange !== null &&
       fault?.kind !== 'ignore-range' &&
-      (ifRange === undefined || ifRange === etag)
+      // A weak tag does not vouch for single bytes.
+      (ifRange === undefined || (ifRange === etag && !etag.startsWith('W/')))
     const [start, end] = isPart
       ? [Number(asksRange[1]), Math.min(content.length, Number(asksRange[2]) + 1)]
       : [0, content.length]

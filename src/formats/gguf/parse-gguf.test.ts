@@ -141,12 +141,16 @@ describe('a damaged header', () => {
     ['metadata count', header(0, 2n ** 63n)],
     ['metadata key 0', header(0, 1, [...u64(2 ** 33), ...u32(8), 0])],
     ['metadata key 0', header(0, 1, [...text(''), ...u32(7), 1])],
+    ['metadata key 0', header(0, 1, [...text('k'.repeat(65_536)), ...u32(7), 1])],
     ['k', header(0, 1, [...text('k'), ...u32(13)])],
     ['k', header(0, 1, [...text('k'), ...u32(7), 2])],
     ['k', header(0, 1, [...text('k'), ...u32(8), ...u64(2 ** 40)])],
     ['k', header(0, 1, [...text('k'), ...u32(9), ...u32(6), ...u64(2 ** 20)])],
     ['k', header(0, 2, [...text('k'), ...u32(7), 1, ...text('k'), ...u32(7), 1])],
     ['general.alignment', header(0, 1, [...text('general.alignment'), ...u32(4), ...u32(24)])],
+    ['general.alignment', header(0, 1, [...text('general.alignment'), ...u32(4), ...u32(4)])],
+    ['general.alignment', header(0, 1, [...text('general.alignment'), ...u32(4), ...u32(1 << 17)])],
+    ['general.alignment', header(0, 1, [...text('general.alignment'), ...u32(6), ...u32(0)])],
   ])('is refused naming %s', async (field, bytes) => {
     await expect(parse(bytes)).rejects.toMatchObject({ code: 'FORMAT', field, path: 'test.gguf' })
   })
@@ -187,6 +191,17 @@ describe('a damaged header', () => {
     await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'c' })
     await expect(refused).rejects.toThrow(`a header of at most ${256 << 20} bytes`)
     expect(read).toBeLessThanOrEqual(256 << 20)
+  })
+
+  test('has arrays of 2^24 elements together and no more', async () => {
+    const count = (1 << 23) + 1
+    const list = (name: string) => [...text(name), ...u32(9), ...u32(0), ...u64(count)]
+    const bytes = new Uint8Array(24 + 2 * (list('a').length + count))
+    bytes.set(header(0, 2, list('a')))
+    bytes.set(list('b'), 24 + list('a').length + count)
+    const refused = parse(bytes)
+    await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'b' })
+    await expect(refused).rejects.toThrow(`at most ${(1 << 24) - count} array elements`)
   })
 
   test('arrays in arrays end at three', async () => {
@@ -248,6 +263,12 @@ describe('a damaged directory', () => {
   ])('tells %s by its span of %i bytes', async (type, span) => {
     const file = withData([entry('w', [256, 32], 42, 0), entry('b', [8], 0, span)], span + 32)
     expect((await parse(file)).tensors.get('w')).toMatchObject({ type, byteLength: span })
+  })
+
+  test('does not believe id 42 where the span is one alignment longer', async () => {
+    const span = 2304 + 32
+    const file = withData([entry('w', [256, 32], 42, 0), entry('b', [8], 0, span)], span + 32)
+    await expect(parse(file)).rejects.toMatchObject({ code: 'FORMAT', field: 'w' })
   })
 
   test.each([41, 42, 142])('does not believe id %i where the span is another', async (id) => {

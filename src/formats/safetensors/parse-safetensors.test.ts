@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../errors.ts'
 import { memorySink } from '../byte-sink.ts'
 import { memorySource } from '../memory-source.ts'
+import type { ByteSource } from '../model-file.ts'
 import { parseSafetensors } from './parse-safetensors.ts'
 import { writeSafetensors } from './write-safetensors.ts'
 
@@ -71,6 +72,8 @@ describe('a damaged file', () => {
     ['t', fileOf(entry('U8', [1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 1]), 1)],
     ['t', fileOf(entry('U8', [2 ** 52, 2 ** 52], [0, 1]), 1)],
     ['t', fileOf(entry('U8', [1], [1, 0]), 1)],
+    // Of types of less than a byte only the order is known.
+    ['t', fileOf(entry('F4', [2], [1, 0]), 1)],
     ['t', fileOf(entry('U8', [1], [0, 1, 2]), 1)],
     ['t', fileOf(entry('F32', [1], [0, 3]), 3)],
     ['t', fileOf(entry('U8', [1], [1, 2]), 2)],
@@ -78,6 +81,26 @@ describe('a damaged file', () => {
   ])('is refused naming %s', async (field, bytes) => {
     const path = 'test.safetensors'
     await expect(parse(bytes)).rejects.toMatchObject({ code: 'FORMAT', field, path })
+  })
+
+  test('is refused for a header that is no UTF-8', async () => {
+    const bytes = fileOf('{"__metadata__":{"k":"~"}}')
+    bytes[bytes.indexOf('~'.charCodeAt(0))] = 0xff
+    await expect(parse(bytes)).rejects.toMatchObject({ code: 'FORMAT', field: 'header' })
+  })
+
+  test('is refused for a header of more than 100 MB before that is read', async () => {
+    const source: ByteSource = {
+      name: 'endless.safetensors',
+      size: 2 ** 40,
+      async read(offset, length) {
+        if (offset + length > 8) throw new Error(`read ${length} bytes`)
+        return fileOf('', 0, 100_000_001n)
+      },
+      async close() {},
+    }
+    const refused = parseSafetensors(source)
+    await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'header length' })
   })
 
   test('is refused where tensors overlap or leave a hole', async () => {

@@ -137,6 +137,19 @@ describe('block types', () => {
     await expect(readAll(opened, 1)).rejects.toBeInstanceOf(FormatError)
   })
 
+  test.each([
+    ['turned round', [0, 0xb8]],
+    ['of its own', [0, 0x40]],
+    ['of zero', [0, 0]],
+  ])('the code 3 in a TQ2_0 block with a scale %s is refused', async (_, scale) => {
+    const tensor = await stored('TQ2_0', randomCodes(512), 1, 512, 0.5)
+    const bytes = await tensor.source.read(0, tensor.byteLength)
+    bytes.set(scale, 66 + 64)
+    bytes[66 + 7] |= 0b00110000
+    const opened = await open({ ...tensor, source: memorySource(bytes) })
+    await expect(readAll(opened, 1)).rejects.toThrow('Expected the codes 0, 1 and 2')
+  })
+
   test('a scale that is not positive is refused', async () => {
     for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
       const tensor = await stored('I2_S', randomCodes(128), 1, 128, 1)
@@ -190,6 +203,23 @@ describe('packed bytes', () => {
     const file = fileOf([tensor, scaleTensor(1)], 'safetensors')
     expect(await readAll(await openTernary(file, tensor, { rows: 6 }), 4)).toEqual(codes)
     await expect(openTernary(file, tensor, { rows: 3 })).rejects.toBeInstanceOf(FormatError)
+  })
+
+  test('the code 3 is refused, in whichever plane it is', async () => {
+    for (const plane of [0, 1, 2, 3]) {
+      const bytes = packHf(randomCodes(64), 16, 4)
+      bytes[13] |= 3 << (2 * plane)
+      const tensor = tensorOf(bytes, 'U8', [4, 4])
+      const opened = await openTernary(fileOf([tensor, scaleTensor(1)], 'safetensors'), tensor)
+      await expect(readAll(opened, 3)).rejects.toMatchObject({ code: 'FORMAT', field: 'w' })
+    }
+  })
+
+  test('a weight_scale of several numbers is refused', async () => {
+    const tensor = tensorOf(packHf(randomCodes(16), 4, 4), 'U8', [1, 4])
+    const scales = tensorOf(encodeDense('BF16', Float32Array.of(1, 2)), 'BF16', [2], 'w_scale')
+    const opening = openTernary(fileOf([tensor, scales], 'safetensors'), tensor)
+    await expect(opening).rejects.toMatchObject({ code: 'FORMAT', field: 'w_scale' })
   })
 
   test('a missing weight_scale is named', async () => {

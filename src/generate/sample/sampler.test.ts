@@ -162,6 +162,14 @@ describe('the sampler', () => {
     expect([...drawn].sort()).toEqual(kept)
   })
 
+  test.each([1, 0.999])('min-p keeps a token that is just as likely, with top-p %d', (topP) => {
+    // The second is e times less likely than the first, the third by a little more.
+    const logits = Float32Array.of(1, 0, -1e-6)
+    const sampler = createSampler({ ...ALL_TOKENS, minP: Math.exp(-1), topP }, 3)
+    const drawn = new Set(Array.from({ length: 200 }, () => sampler.sample(logits)))
+    expect([...drawn].sort()).toEqual([0, 1])
+  })
+
   test('survives the smallest and the largest temperature', () => {
     const logits = Float32Array.of(1, 5, 5, 4.999)
     const cold = createSampler({ ...ALL_TOKENS, temperature: Number.MIN_VALUE }, 1)

@@ -218,6 +218,18 @@ describe('a server', () => {
     await expect(failed).rejects.toThrow('sent the range')
   })
 
+  test('that sends the whole of another file is not believed', async () => {
+    const headers = { 'Content-Length': String(SIZE + 1) }
+    answer = () => new Response(content, { headers })
+    await expect(download()).rejects.toThrow('another content now')
+    expect(store.files.has('model.gguf')).toBe(false)
+  })
+
+  test('that sends more than was asked for is not believed', async () => {
+    answer = ({ start, end }) => (end < SIZE ? part({ start, end: end + 1 }) : undefined)
+    await expect(download()).rejects.toThrow('sent the range')
+  })
+
   test.each(['301', '7200'])(
     'that wants to be left alone for %s seconds is not waited for',
     async (seconds) => {

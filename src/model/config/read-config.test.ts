@@ -103,6 +103,10 @@ describe('config.json', () => {
     ['heads that do not divide the width', 'head_dim', { head_dim: null, hidden_size: 3073 }],
     ['another activation', 'hidden_act', { hidden_act: 'gelu' }],
     ['biases', 'attention_bias', { attention_bias: true }],
+    ['biases of the feed-forward', 'mlp_bias', { mlp_bias: true }],
+    ['capped logits', 'final_logit_softcapping', { final_logit_softcapping: 30 }],
+    ['a window', 'use_sliding_window', { use_sliding_window: true, sliding_window: 128 }],
+    ['a look ahead', 'use_bidirectional_attention', { use_bidirectional_attention: true }],
     ['unknown rope scaling', 'rope_scaling', { rope_scaling: { type: 'dynamic', factor: 8 } }],
     ['rope scaling without a factor', 'factor', { rope_scaling: { rope_type: 'linear' } }],
     ['rope scaling by less than one', 'factor', { rope_scaling: { type: 'linear', factor: 0.5 } }],
@@ -206,6 +210,11 @@ describe('GGUF metadata', () => {
   test.each<[string, string, Record<string, GgufValue | undefined>]>([
     ['a missing size', 'bitnet-b1.58.block_count', { 'bitnet-b1.58.block_count': undefined }],
     ['a size as text', 'bitnet-b1.58.block_count', { 'bitnet-b1.58.block_count': '30' }],
+    [
+      'an epsilon that is no number',
+      'bitnet-b1.58.attention.layer_norm_rms_epsilon',
+      { 'bitnet-b1.58.attention.layer_norm_rms_epsilon': Number.NaN },
+    ],
     ['a size of 64 bits', 'bitnet-b1.58.block_count', { 'bitnet-b1.58.block_count': 2n ** 60n }],
     [
       'a head count per layer',
@@ -231,6 +240,7 @@ describe('GGUF metadata', () => {
       },
     ],
     ['experts', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 8 }],
+    ['one expert', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 1 }],
     ['no vocabulary', 'bitnet-b1.58.vocab_size', { 'bitnet-b1.58.vocab_size': undefined }],
     ['another family', 'general.architecture', { 'general.architecture': 'mamba' }],
     ['no family', 'general.architecture', { 'general.architecture': 5 }],

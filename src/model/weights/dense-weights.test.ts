@@ -94,6 +94,13 @@ describe('a matrix', () => {
     }
   })
 
+  test('of the largest value that f16 has stays f16', async () => {
+    const large = values((v) => v.fill(-65504, 100, 101))
+    const matrix = await load([part('a', 'F32', large)], 'f16')
+    expect(matrix.type).toBe('f16')
+    expect(await valuesOf(matrix)).toEqual(large)
+  })
+
   test.each(['F32', 'BF16'] as const)('of %s values beyond f16 becomes f32', async (type) => {
     const large = values((v) => v.fill(-65536, 100, 101))
     const matrix = await load([part('a', type, large)], 'f16')
