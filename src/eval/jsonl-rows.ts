@@ -1,5 +1,5 @@
 /** Rows of JSONL. */
-import { isObject } from '../checks.ts'
+import { parseObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { DatasetRow } from './task.ts'
 
@@ -7,19 +7,11 @@ import type { DatasetRow } from './task.ts'
 export function jsonlRows(text: string, path: string): DatasetRow[] {
   return text.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return []
-    const row = parsed(line)
-    if (isObject(row)) return [row]
+    const row = parseObject(line)
+    if (row !== undefined) return [row]
     throw new FormatError(`Expected a JSON object on line ${i + 1} of ${path}.`, {
       field: `line ${i + 1}`,
       path,
     })
   })
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
 }

@@ -27,38 +27,10 @@ export const MODEL_ALIASES: readonly ModelAlias[] = [
     context: 4096,
     kind: 'chat',
   },
-  {
-    name: 'falcon-e-1b',
-    repo: 'tiiuae/Falcon-E-1B-Instruct-GGUF',
-    bytes: 666_324_256,
-    licence: TII,
-    context: 32_768,
-    kind: 'chat',
-  },
-  {
-    name: 'falcon-e-1b-base',
-    repo: 'tiiuae/Falcon-E-1B-Base-GGUF',
-    bytes: 666_324_256,
-    licence: TII,
-    context: 32_768,
-    kind: 'base',
-  },
-  {
-    name: 'falcon-e-3b',
-    repo: 'tiiuae/Falcon-E-3B-Instruct-GGUF',
-    bytes: 999e6,
-    licence: TII,
-    context: 32_768,
-    kind: 'chat',
-  },
-  {
-    name: 'falcon-e-3b-base',
-    repo: 'tiiuae/Falcon-E-3B-Base-GGUF',
-    bytes: 999e6,
-    licence: TII,
-    context: 32_768,
-    kind: 'base',
-  },
+  falconE('1b', 'chat', 666_324_256),
+  falconE('1b', 'base', 666_324_256),
+  falconE('3b', 'chat', 999e6),
+  falconE('3b', 'base', 999e6),
   falcon3('1b', 1.36e9, 8192),
   falcon3('3b', 2.22e9, 4096),
   falcon3('7b', 3.27e9, 8192),
@@ -71,44 +43,30 @@ export const MODEL_ALIASES: readonly ModelAlias[] = [
     context: 8192,
     kind: 'base',
   },
-  {
-    name: 'bitnet-large',
-    repo: '1bitLLM/bitnet_b1_58-large',
-    licence: 'MIT',
-    context: 2048,
-    kind: 'base',
-  },
-  {
-    name: 'bitnet-xl',
-    repo: '1bitLLM/bitnet_b1_58-xl',
-    licence: 'MIT',
-    context: 2048,
-    kind: 'base',
-  },
-  {
-    name: 'bitnet-3b',
-    repo: '1bitLLM/bitnet_b1_58-3B',
-    licence: 'MIT',
-    context: 2048,
-    kind: 'base',
-  },
-  {
-    name: 'bitnet-embedding-270m',
-    repo: 'microsoft/bitnet-embedding-270m',
-    bytes: 367e6,
-    licence: 'MIT',
-    context: 32_768,
-    kind: 'embedding',
-  },
-  {
-    name: 'bitnet-embedding-0.6b',
-    repo: 'microsoft/bitnet-embedding-0.6b',
-    bytes: 428e6,
-    licence: 'MIT',
-    context: 32_768,
-    kind: 'embedding',
-  },
+  oneBit('large'),
+  oneBit('xl'),
+  oneBit('3B'),
+  embedding('270m', 367e6),
+  embedding('0.6b', 428e6),
 ]
+
+function falconE(size: string, kind: 'chat' | 'base', bytes: number): ModelAlias {
+  const repo = `tiiuae/Falcon-E-${size.toUpperCase()}-${kind === 'chat' ? 'Instruct' : 'Base'}-GGUF`
+  const name = `falcon-e-${size}${kind === 'chat' ? '' : '-base'}`
+  return { name, repo, bytes, licence: TII, context: 32_768, kind }
+}
+
+/** The first models of the paper, trained again by others. */
+function oneBit(size: string): ModelAlias {
+  const repo = `1bitLLM/bitnet_b1_58-${size}`
+  return { name: `bitnet-${size.toLowerCase()}`, repo, licence: 'MIT', context: 2048, kind: 'base' }
+}
+
+function embedding(size: string, bytes: number): ModelAlias {
+  const name = `bitnet-embedding-${size}`
+  const repo = `microsoft/${name}`
+  return { name, repo, bytes, licence: 'MIT', context: 32_768, kind: 'embedding' }
+}
 
 /** The instruction-tuned model of one size. */
 function falcon3(size: string, bytes: number, context: number): ModelAlias {

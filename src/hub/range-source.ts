@@ -7,6 +7,7 @@ import { BitnetError, FormatError, ModelNotFoundError } from '../errors.ts'
 import { checkRange } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
 import { blobSource } from './blob-source.ts'
+import { readContentRange } from './content-range.ts'
 
 /** Long enough that the time to the first byte does not matter, short enough to keep a few. */
 const BLOCK_BYTES = 4 << 20
@@ -177,13 +178,13 @@ async function request(
   )
 }
 
-/** The whole file's size, from "Content-Range: bytes 0-99/1234". */
+/** The whole file's size. */
 function sizeOf(response: Response, name: string): number {
-  const header = response.headers.get('Content-Range')
-  const size = Number(/^bytes \d+-\d+\/(\d{1,16})$/.exec(header ?? '')?.[1])
-  if (Number.isSafeInteger(size)) return size
+  const range = readContentRange(response.headers)
+  if (range !== undefined) return range.size
+  const got = response.headers.get('Content-Range') ?? 'none'
   throw new FormatError(
-    `Expected the size of ${name} in a Content-Range header, got ${header ?? 'none'}. A server on ` +
+    `Expected the size of ${name} in a Content-Range header, got ${got}. A server on ` +
       'another site must name it in Access-Control-Expose-Headers.',
     { field: 'Content-Range', path: name },
   )

@@ -7,7 +7,6 @@ import type { ContentHash } from '../repo-file.ts'
 import { hasContent } from './content-check.ts'
 import { ContentChangedError, fetchSpan, NoRangesError } from './fetch-span.ts'
 import type { HubClient } from './hub-client.ts'
-import type { Pace } from './patience.ts'
 import { type ContentIdentity, PieceJournal, removeUnfinished } from './piece-journal.ts'
 import type { DownloadStore } from './store.ts'
 
@@ -33,7 +32,6 @@ export interface FileEvents {
 
 /** How downloads go about; tests have smaller numbers. */
 export interface DownloadTuning {
-  readonly pace: Pace
   readonly connections: number
   /** A file of several pieces is fetched by several connections. */
   readonly pieceBytes: number
@@ -109,10 +107,10 @@ async function fetchAndCheck(
   }
   if (hash !== undefined) {
     events.onState('verifying')
-    if (!(await hasContent(store, journal.dataName, hash, { signal }))) return false
+    if (!(await hasContent(store, journal.names.data, hash, { signal }))) return false
   }
-  await store.rename(journal.dataName, target)
-  await journal.removeJournal()
+  await store.rename(journal.names.data, target)
+  await store.remove(journal.names.journal)
   return true
 }
 
@@ -141,7 +139,7 @@ async function fetchMissing(parts: MissingParts): Promise<void> {
   const missing = gaps.reduce((sum, { start, end }) => sum + end - start, 0)
   // What lies between is fetched once more, which people need not see.
   onBytes(missing - (span.end - span.start))
-  await fetchSpan({ url, identity, ...span, acceptWhole: true }, { ...parts, pace: tuning.pace })
+  await fetchSpan({ url, identity, ...span, acceptWhole: true }, parts)
 }
 
 async function fetchSideBySide(parts: MissingParts): Promise<void> {
@@ -160,7 +158,7 @@ async function fetchSideBySide(parts: MissingParts): Promise<void> {
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
       try {
         const wanted = { url, identity, ...piece, acceptWhole: false }
-        await fetchSpan(wanted, { ...parts, pace: tuning.pace, signal: both })
+        await fetchSpan(wanted, { ...parts, signal: both })
       } catch (error) {
         // The first failure ends all; what the others throw then is only its echo.
         failure ??= { error }

@@ -3,9 +3,10 @@
  * passing refusals with what is still missing. Everything a server says about what it sends is checked
  * before a byte is kept.
  */
+import { isWhole } from '../../checks.ts'
 import { DownloadError } from '../../errors.ts'
+import { readContentRange } from '../content-range.ts'
 import { bodyChunks, type HubAnswer, type HubClient, tagText } from './hub-client.ts'
-import { type Pace, Patience } from './patience.ts'
 import type { ContentIdentity, PieceJournal } from './piece-journal.ts'
 
 /** The server has another content now than the one that was begun. */
@@ -31,7 +32,6 @@ export interface SpanRequest {
 export interface SpanSurroundings {
   readonly client: HubClient
   readonly journal: PieceJournal
-  readonly pace: Pace
   readonly signal?: AbortSignal | undefined
   readonly onBytes: (count: number) => void
 }
@@ -42,7 +42,7 @@ const RECORD_BYTES = 1 << 20
 /** @throws ContentChangedError | NoRangesError | RefusedError | DownloadError | the signal's reason */
 export async function fetchSpan(wanted: SpanRequest, around: SpanSurroundings): Promise<void> {
   const { client, signal } = around
-  const patience = new Patience(around.pace, signal)
+  const patience = client.patience(signal)
   let at = wanted.start
   while (at < wanted.end) {
     const before = at
@@ -124,15 +124,13 @@ function bodyStart({ response, linkedTag }: HubAnswer, wanted: SpanRequest, at: 
     throw changed(identity, `the tag ${stated.slice(0, 80)} instead of ${identity.tag}`)
   }
   if (response.status === 206) {
-    const header = response.headers.get('Content-Range') ?? 'none'
-    const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(header) ?? []
-    if (total !== undefined && Number(total) !== identity.size) {
-      throw changed(identity, `${total} bytes instead of ${identity.size}`)
+    const range = readContentRange(response.headers)
+    if (range !== undefined && range.size !== identity.size) {
+      throw changed(identity, `${range.size} bytes instead of ${identity.size}`)
     }
-    if (Number(first) !== at || !(Number(last) < wanted.end)) {
-      throw new Error(`it sent the range "${header.slice(0, 80)}" for the one from byte ${at} on`)
-    }
-    return at
+    if (range?.first === at && range.last < wanted.end) return at
+    const got = response.headers.get('Content-Range')?.slice(0, 80) ?? 'none'
+    throw new Error(`it sent the range "${got}" for the one from byte ${at} on`)
   }
   const length = response.headers.get('Content-Length')
   if (length !== null && Number(length) !== identity.size) {
@@ -155,33 +153,29 @@ function changed({ isHash }: ContentIdentity, got: string): Error {
  *
  * @throws DownloadError if it does not tell the size; RefusedError
  */
-export async function probeContent(
+export function probeContent(
   url: string,
-  { client, pace, signal }: Pick<SpanSurroundings, 'client' | 'pace' | 'signal'>,
+  client: HubClient,
+  signal?: AbortSignal,
 ): Promise<ContentIdentity> {
-  const patience = new Patience(pace, signal)
-  for (;;) {
-    try {
-      const { response } = await client.request(url, { headers: { Range: 'bytes=0-0' }, signal })
-      await response.body?.cancel()
-      const header =
-        response.status === 206
-          ? /\/(\d{1,15})$/.exec(response.headers.get('Content-Range') ?? '')?.[1]
-          : response.headers.get('Content-Length')
-      const size = Number(header ?? Number.NaN)
-      if (Number.isSafeInteger(size)) {
-        const tag = response.headers.get('ETag') ?? response.headers.get('Last-Modified')
-        // A weak tag does not vouch for single bytes, so it cannot guard a range.
-        const ifRange = tag?.startsWith('W/') === true ? undefined : (tag ?? undefined)
-        return { size, tag: tagText(tag), isHash: false, ifRange }
-      }
+  return client.persist(url, signal, async () => {
+    const { response } = await client.request(url, { headers: { Range: 'bytes=0-0' }, signal })
+    await response.body?.cancel()
+    const { status, headers } = response
+    const size =
+      status === 206
+        ? readContentRange(headers)?.size
+        : Number(headers.get('Content-Length') ?? Number.NaN)
+    if (!isWhole(size)) {
       throw new DownloadError(
         `Expected ${url} to tell the file's size, but the server did not. Fetch the file by ` +
           'other means and give its path.',
         { url },
       )
-    } catch (error) {
-      await client.retry(error, patience, url)
     }
-  }
+    const tag = headers.get('ETag') ?? headers.get('Last-Modified')
+    // A weak tag does not vouch for single bytes, so it cannot guard a range.
+    const ifRange = tag?.startsWith('W/') === true ? undefined : (tag ?? undefined)
+    return { size, tag: tagText(tag), isHash: false, ifRange }
+  })
 }

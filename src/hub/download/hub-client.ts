@@ -110,19 +110,31 @@ export class HubClient {
    *
    * @throws RefusedError | DownloadError
    */
-  async json(
+  json(address: string, signal?: AbortSignal): Promise<{ value: unknown; link: string | null }> {
+    return this.persist(address, signal, async () => {
+      const { response } = await this.request(address, { signal })
+      const bytes = await readBounded(response, address, MAX_JSON_BYTES)
+      return {
+        value: parseJson(new TextDecoder().decode(bytes), address),
+        link: response.headers.get('Link'),
+      }
+    })
+  }
+
+  patience(signal: AbortSignal | undefined): Patience {
+    return new Patience(this.#pace, signal)
+  }
+
+  /** What `attempt` gives, which is made again after failures that may pass. */
+  async persist<T>(
     address: string,
-    signal?: AbortSignal,
-  ): Promise<{ value: unknown; link: string | null }> {
-    const patience = new Patience(this.#pace, signal)
+    signal: AbortSignal | undefined,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
+    const patience = this.patience(signal)
     for (;;) {
       try {
-        const { response } = await this.request(address, { signal })
-        const bytes = await readBounded(response, address, MAX_JSON_BYTES)
-        return {
-          value: parseJson(new TextDecoder().decode(bytes), address),
-          link: response.headers.get('Link'),
-        }
+        return await attempt()
       } catch (error) {
         await this.retry(error, patience, address)
       }

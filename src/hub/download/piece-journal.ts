@@ -34,9 +34,7 @@ interface Span {
 const MAX_JOURNAL_BYTES = 64 << 20
 
 export class PieceJournal {
-  readonly dataName: string
-  readonly #store: DownloadStore
-  readonly #journalName: string
+  readonly names: UnfinishedNames
   readonly #data: StoreFile
   readonly #journal: StoreFile
   /** Sorted, neither touching nor overlapping. */
@@ -46,16 +44,14 @@ export class PieceJournal {
   #journalBytes = 0
 
   private constructor(
-    store: DownloadStore,
     names: UnfinishedNames,
-    files: { data: StoreFile; journal: StoreFile },
+    data: StoreFile,
+    journal: StoreFile,
     covered: Span[],
   ) {
-    this.#store = store
-    this.dataName = names.data
-    this.#journalName = names.journal
-    this.#data = files.data
-    this.#journal = files.journal
+    this.names = names
+    this.#data = data
+    this.#journal = journal
     this.#covered = covered
   }
 
@@ -72,7 +68,7 @@ export class PieceJournal {
     const data = await store.open(names.data, 'write')
     try {
       const journal = await store.open(names.journal, 'write')
-      const pieces = new PieceJournal(store, names, { data, journal }, covered)
+      const pieces = new PieceJournal(names, data, journal, covered)
       // Also repairs a line that was cut off: everything is said once more.
       await journal.truncate(0)
       await pieces.#addText(header + covered.map(lineOf).join(''))
@@ -118,11 +114,6 @@ export class PieceJournal {
 
   async close(): Promise<void> {
     await Promise.allSettled([this.#data.close(), this.#journal.close()])
-  }
-
-  /** The data has become the finished file. */
-  async removeJournal(): Promise<void> {
-    await this.#store.remove(this.#journalName)
   }
 
   #addText(text: string): Promise<void> {

@@ -2,11 +2,12 @@
  * Writes a folder of files that appears under its name only when all of them are whole: they go to a
  * neighbour with ".partial" at the end, which `finish` renames and `discard` removes.
  */
-import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteSink } from '../../formats/byte-sink.ts'
 import { openFileSink } from '../files/file-sink.ts'
 import { requireFreeSpace } from '../files/free-space.ts'
+import { statOf } from '../files/system.ts'
 
 interface CheckpointFolder {
   reserve(bytes: number): Promise<void>
@@ -47,8 +48,7 @@ export async function openCheckpointFolder(path: string): Promise<CheckpointFold
 
 /** Only weights are removed from a folder that exists: whatever else lies there may be somebody's. */
 async function replaceFolder(partial: string, path: string): Promise<void> {
-  const existing = await stat(path).catch(() => undefined)
-  if (existing === undefined) {
+  if ((await statOf(path)) === undefined) {
     await rename(partial, path)
     return
   }

@@ -3,12 +3,13 @@
  * (`datasets--owner--name`). What is cached is used without asking: test sets do not change, and results
  * should not either.
  */
-import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DownloadError } from '../../errors.ts'
-import { explainRefusal, type Refusal } from '../../hub/explain-answer.ts'
+import { RefusedError } from '../../hub/download/hub-client.ts'
+import { explainRefusal } from '../../hub/explain-answer.ts'
 import { findRevision, listFiles } from '../../hub/list-repository.ts'
 import { isSafePath } from '../../hub/repo-file.ts'
+import { fileSize } from '../files/system.ts'
 import { readRef, snapshotFolder } from '../hub/cache-layout.ts'
 import { type Environment, readHubSettings } from '../hub/hub-settings.ts'
 import { pullFiles, withClient } from '../hub/pull-files.ts'
@@ -38,7 +39,7 @@ export async function fetchDatasetFile(
   const known = await readRef(cache, repository, revision)
   if (known !== undefined) {
     const cached = join(snapshotFolder(cache, repository, known), ...path.split('/'))
-    if ((await stat(cached).catch(() => undefined))?.isFile()) return cached
+    if ((await fileSize(cached)) !== undefined) return cached
   }
   if (settings.offline) {
     throw new DownloadError(
@@ -48,7 +49,9 @@ export async function fetchDatasetFile(
     )
   }
   /** In plain words, with what to do if a dataset has moved. */
-  const explain = (refusal: Refusal): DownloadError => {
+  const explain = (error: unknown): unknown => {
+    if (!(error instanceof RefusedError)) return error
+    const { refusal } = error
     const file = { kind: 'hub', repo, revision, file: path } as const
     const why = explainRefusal(refusal, file, `${endpoint}/datasets`, token !== undefined)
     const { url, status } = refusal

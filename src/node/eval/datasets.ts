@@ -2,11 +2,12 @@
  * Where the items of tasks come from: a folder of files, or the Hugging Face hub, whose
  * `refs/convert/parquet` branch has every public dataset in the same form.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FormatError, UsageError } from '../../errors.ts'
 import type { LoadedTask } from '../../eval/evaluate.ts'
 import type { DatasetRow, EvalTask, HubDataset, TaskItem } from '../../eval/task.ts'
+import { fileSize } from '../files/system.ts'
 import { datasetEndings, readDatasetFile } from './dataset-file.ts'
 import type { DatasetChoice } from './dataset-name.ts'
 
@@ -63,8 +64,7 @@ async function findFile(folder: string, task: EvalTask): Promise<string> {
   const names = task.files.flatMap((name) => datasetEndings(task).map((ending) => name + ending))
   for (const name of names) {
     const path = join(folder, name)
-    const found = await stat(path).catch(() => undefined)
-    if (found?.isFile()) return path
+    if ((await fileSize(path)) !== undefined) return path
   }
   throw new UsageError(
     `Expected a file for ${task.name} in ${folder}, such as ${task.files[0]}.jsonl or ` +

@@ -5,6 +5,7 @@
  */
 import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { parseObject } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { EvalJournal } from '../../eval/evaluate.ts'
 import type { ItemResult } from '../../eval/metrics.ts'
@@ -34,7 +35,7 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, header(identity))
   } else {
-    if (parsed(first)?.['kind'] !== KIND) throw foreign(path)
+    if (parseObject(first)?.['kind'] !== KIND) throw foreign(path)
     if (`${first}\n` !== header(identity)) {
       throw new UsageError(
         `Expected ${path} to belong to this model and these settings, but it was begun with ` +
@@ -73,7 +74,7 @@ function encodeScore({ logLikelihood, tokens, isGreedy }: SequenceScore): number
 }
 
 function readEntry(line: string): { task: string; result: ItemResult } | undefined {
-  const entry = parsed(line)
+  const entry = parseObject(line)
   const { task, index, scores } = entry ?? {}
   if (typeof task !== 'string' || !Number.isSafeInteger(index) || !Array.isArray(scores)) return
   const isScore = (score: unknown) =>
@@ -88,15 +89,4 @@ function readEntry(line: string): { task: string; result: ItemResult } | undefin
     })),
   }
   return { task, result }
-}
-
-function parsed(line: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined
-  } catch {
-    return undefined
-  }
 }

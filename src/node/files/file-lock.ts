@@ -10,6 +10,8 @@ import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pr
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isWhole, parseObject } from '../../checks.ts'
+import { errorCode } from './system.ts'
 
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined
@@ -67,7 +69,7 @@ async function create(path: string, owner: Owner): Promise<boolean> {
     await writeFile(path, JSON.stringify(owner), { flag: 'wx' })
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (errorCode(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -99,27 +101,16 @@ async function readLock(path: string): Promise<HeldLock | undefined> {
     const text = (await readFile(path, 'utf8')).slice(0, MAX_LOCK_CHARS)
     return { owner: parseOwner(text), text, silentMs: Date.now() - mtimeMs }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }
 
 function parseOwner(text: string): Owner | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return undefined
-    const { id, pid, started, place } = value as { [key: string]: unknown }
-    const isOwner =
-      typeof id === 'string' &&
-      typeof pid === 'number' &&
-      Number.isInteger(pid) &&
-      pid > 0 &&
-      typeof started === 'string' &&
-      typeof place === 'string'
-    return isOwner ? { id, pid, started, place } : undefined
-  } catch {
-    return undefined
-  }
+  const { id, pid, started, place } = parseObject(text) ?? {}
+  if (typeof id !== 'string' || !isWhole(pid, 1)) return undefined
+  if (typeof started !== 'string' || typeof place !== 'string') return undefined
+  return { id, pid, started, place }
 }
 
 function isStale({ owner, silentMs }: HeldLock): boolean {
@@ -156,7 +147,7 @@ export function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     // EPERM: it is there, and somebody else's.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return errorCode(error) === 'EPERM'
   }
 }
 

@@ -5,6 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { FormatError, ModelNotFoundError } from '../../errors.ts'
 import { checkRange } from '../../formats/memory-source.ts'
 import type { ByteSource } from '../../formats/model-file.ts'
+import { errorCode } from './system.ts'
 
 /**
  * @throws ModelNotFoundError if there is no such file, or it is not a file
@@ -43,7 +44,7 @@ async function openHandle(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errorCode(error)
     const why = code === 'EACCES' || code === 'EPERM' ? 'it may not be read' : 'there is none'
     throw new ModelNotFoundError(`Expected a readable file at ${path}, but ${why}.`, {
       source: path,

@@ -1,9 +1,10 @@
 /**
  * Whether a disk has room for what is about to be written.
  */
-import { stat, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BitnetError } from '../../errors.ts'
+import { statOf } from './system.ts'
 
 export interface SpaceOptions {
   /** What to do about a full disk; unset: in general terms. */
@@ -38,7 +39,7 @@ export async function requireFreeSpace(
 }
 
 async function existingFolder(path: string): Promise<string> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) return path
+  if ((await statOf(path)) !== undefined) return path
   const parent = dirname(path)
   return parent === path ? path : existingFolder(parent)
 }

@@ -2,9 +2,11 @@
  * What the cache holds, and taking it out again: models of the hub, whoever fetched them, and files of
  * other servers.
  */
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join, relative, sep } from 'node:path'
+import { parseObject } from '../../checks.ts'
 import { hasContent, hashOfBlobName } from '../../hub/download/content-check.ts'
+import { fileSize, statOf } from '../files/system.ts'
 import { repoOfFolder, SOURCE_FILE, URL_FOLDER } from './cache-layout.ts'
 import { diskStore } from './disk-store.ts'
 
@@ -69,8 +71,8 @@ export async function* verifyCached(
   const store = diskStore()
   for (const name of await namesIn(folder)) {
     const path = join(folder, name)
-    const found = await stat(path).catch(() => undefined)
-    if (found === undefined || !found.isFile() || isUnfinished(name)) continue
+    const bytes = await fileSize(path)
+    if (bytes === undefined || isUnfinished(name)) continue
     const hash = hashOfBlobName(name)
     const state: BlobState =
       hash === undefined
@@ -78,7 +80,7 @@ export async function* verifyCached(
         : (await hasContent(store, path, hash, options))
           ? 'right'
           : 'wrong'
-    yield { model: model.name, path, bytes: found.size, state }
+    yield { model: model.name, path, bytes, state }
   }
 }
 
@@ -99,9 +101,9 @@ async function describeRepo(folder: string, name: string): Promise<CachedModel> 
 }
 
 async function addressOf(folder: string): Promise<string> {
-  const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '{}')
-  const url = /"url":"([^"]{1,4000})"/.exec(text)?.[1]
-  return url ?? `unfinished download ${basename(folder)}`
+  const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '')
+  const url = parseObject(text)?.['url']
+  return typeof url === 'string' ? url : `unfinished download ${basename(folder)}`
 }
 
 /** Links are not followed, so that a blob counts once. */
@@ -112,7 +114,7 @@ async function sizes(
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   for (const entry of entries) {
     if (!entry.isFile()) continue
-    const facts = await stat(join(entry.parentPath, entry.name)).catch(() => undefined)
+    const facts = await statOf(join(entry.parentPath, entry.name))
     if (facts === undefined) continue
     // An unfinished file has holes; what it takes is what it has.
     const taken = isUnfinished(entry.name) ? Math.min(facts.size, facts.blocks * 512) : facts.size

@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
+import { errorCode } from '../files/system.ts'
 import { asideOf, writeAside, writeWhole } from '../files/write-file.ts'
 
 const MODEL_PREFIX = 'models--'
@@ -84,7 +85,7 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
   try {
     await symlink(target, path)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errorCode(error)
     // Another process has just done the same.
     if (code === 'EEXIST') return
     if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'ENOTSUP' && code !== 'EACCES')

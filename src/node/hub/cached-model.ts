@@ -2,11 +2,12 @@
  * Finds a named model in the cache, without asking any server: the path to open, or undefined if it is
  * not there as a whole.
  */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { ModelNotFoundError } from '../../errors.ts'
 import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
 import type { HubModel, UrlModel } from '../../hub/model-name.ts'
+import { fileSize } from '../files/system.ts'
 import { readRef, snapshotFolder, urlPlace } from './cache-layout.ts'
 
 const INDEX = 'model.safetensors.index.json'
@@ -17,7 +18,7 @@ export async function findCached(
 ): Promise<string | undefined> {
   if (model.kind === 'url') {
     const { path } = urlPlace(cache, model.url)
-    return (await isFile(path)) ? path : undefined
+    return (await fileSize(path)) === undefined ? undefined : path
   }
   const repository = { type: 'models', repo: model.repo } as const
   const commit = await readRef(cache, repository, model.revision ?? 'main')
@@ -49,10 +50,8 @@ async function listFiles(folder: string): Promise<{ path: string; size: number }
   for (const entry of entries) {
     if (entry.isDirectory()) continue
     const path = join(entry.parentPath, entry.name)
-    const found = await stat(path).catch(() => undefined)
-    if (found?.isFile()) {
-      files.push({ path: relative(folder, path).split(sep).join('/'), size: found.size })
-    }
+    const size = await fileSize(path)
+    if (size !== undefined) files.push({ path: relative(folder, path).split(sep).join('/'), size })
   }
   return files
 }
@@ -63,8 +62,4 @@ async function hasAllShards(folder: string, { paths }: ChosenFiles): Promise<boo
   const text = await readFile(join(folder, INDEX), 'utf8').catch(() => '')
   const names = new Set(text.match(/[\w.-]+\.safetensors(?=")/g))
   return names.size > 0 && [...names].every((name) => paths.includes(name))
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false
 }

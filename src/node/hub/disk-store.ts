@@ -3,17 +3,19 @@
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DownloadTuning } from '../../hub/download/download-file.ts'
-import { USUAL_PACE } from '../../hub/download/patience.ts'
+import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import type { DownloadStore, StoreFile } from '../../hub/download/store.ts'
 import { acquireLock } from '../files/file-lock.ts'
 import { freeBytes, requireFreeSpace } from '../files/free-space.ts'
+import { fileSize } from '../files/system.ts'
 import { writeFully } from '../files/write-file.ts'
 
 /** How downloads go about on a disk; tests have smaller numbers. */
 export interface DiskTuning extends DownloadTuning {
+  readonly pace: Pace
   readonly lockPollMs?: number
   /** Bytes that may still be written to the disk of a folder. */
   readonly freeBytes: (folder: string) => Promise<number>
@@ -36,10 +38,7 @@ export function diskStore({
 }: Pick<DiskTuning, 'lockPollMs' | 'freeBytes'> = USUAL_TUNING): DownloadStore {
   return {
     open: openStoreFile,
-    async size(name) {
-      const found = await stat(name).catch(() => undefined)
-      return found?.isFile() === true ? found.size : undefined
-    },
+    size: fileSize,
     rename,
     remove: (name) => rm(name, { force: true }),
     lock: (name, waiting) => acquireLock(name, { ...waiting, pollMs: lockPollMs }),

@@ -2,15 +2,13 @@
  * Brings files of a repository into the cache: fetches what is missing, and links all into a snapshot.
  * Models and datasets are its two uses.
  */
-import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { downloadFile } from '../../hub/download/download-file.ts'
-import { RefusedError } from '../../hub/download/hub-client.ts'
 import { unfinishedNames } from '../../hub/download/piece-journal.ts'
 import type { DownloadStore } from '../../hub/download/store.ts'
 import { TransferMeter } from '../../hub/download/transfer-meter.ts'
-import type { Refusal } from '../../hub/explain-answer.ts'
 import { type RepoFile, type Repository, repoPath, resolvePath } from '../../hub/repo-file.ts'
+import { statOf } from '../files/system.ts'
 import {
   blobPath,
   linkBlob,
@@ -78,18 +76,18 @@ export async function pullFiles(
   return { snapshot, files: pulled, totalBytes, fetchedBytes: meter.fetchedBytes }
 }
 
-/** Runs what asks a hub; its refusals are explained, and connections closed at the end. */
+/** Runs what asks a hub; `explain` puts its refusals in plain words, and connections closed at the end. */
 export async function withClient<T>(
   settings: HubSettings,
   { tuning = USUAL_TUNING }: PullOptions,
-  explain: (refusal: Refusal) => Error,
+  explain: (error: unknown) => unknown,
   ask: (client: NodeClient) => Promise<T>,
 ): Promise<T> {
   const client = new NodeClient(settings, tuning.pace)
   try {
     return await ask(client)
   } catch (error) {
-    throw error instanceof RefusedError ? explain(error.refusal) : error
+    throw explain(error)
   } finally {
     await client.close()
   }
@@ -105,8 +103,7 @@ async function checkTotalSpace(
   for (const { size, hash } of files) {
     const blob = blobPath(folder, hash.hex)
     for (const path of [blob, unfinishedNames(blob).data]) {
-      const found = await stat(path).catch(() => undefined)
-      needed -= Math.min(size, found === undefined ? 0 : found.blocks * 512)
+      needed -= Math.min(size, 512 * ((await statOf(path))?.blocks ?? 0))
     }
     needed += size
   }

@@ -4,7 +4,8 @@
  */
 import { ModelNotFoundError } from '../../errors.ts'
 import { chooseFiles } from '../../hub/choose-files.ts'
-import { explainRefusal, explainStatus, type Refusal } from '../../hub/explain-answer.ts'
+import { RefusedError } from '../../hub/download/hub-client.ts'
+import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
 import { listRepository } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openPath } from './cached-model.ts'
@@ -25,7 +26,7 @@ export async function pullModel(
   options: PullOptions = {},
 ): Promise<PulledModel> {
   if (settings.offline) throw notCached(model, settings)
-  const explain = (refusal: Refusal) => inPlainWords(refusal, model, settings)
+  const explain = (error: unknown) => inPlainWords(error, model, settings)
   return withClient(settings, options, explain, (client) =>
     model.kind === 'url' ? pullUrl(client, model, options) : pullRepository(client, model, options),
   )
@@ -41,14 +42,15 @@ export function notCached(model: HubModel | UrlModel, settings: HubSettings): Mo
   )
 }
 
-/** A refusal as a message for people. */
+/** Turns a refusal into a message for people; leaves other errors alone. */
 export function inPlainWords(
-  refusal: Refusal,
+  error: unknown,
   model: HubModel | UrlModel,
   { endpoint, token }: HubSettings,
-): Error {
-  if (model.kind === 'url') return explainStatus(refusal)
-  return explainRefusal(refusal, model, endpoint, token !== undefined)
+): unknown {
+  if (!(error instanceof RefusedError)) return error
+  if (model.kind === 'url') return explainStatus(error.refusal)
+  return explainRefusal(error.refusal, model, endpoint, token !== undefined)
 }
 
 async function pullRepository(

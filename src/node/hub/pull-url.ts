@@ -2,7 +2,7 @@
  * Brings a file of any server into the cache. There is no hash to check it against: its size and the
  * server's tag have to do, and a file that changes meanwhile is fetched anew.
  */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { DownloadError } from '../../errors.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
@@ -10,6 +10,7 @@ import { ContentChangedError, probeContent } from '../../hub/download/fetch-span
 import type { ContentIdentity } from '../../hub/download/piece-journal.ts'
 import { TransferMeter } from '../../hub/download/transfer-meter.ts'
 import type { UrlModel } from '../../hub/model-name.ts'
+import { fileSize } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
 import { diskStore, USUAL_TUNING } from './disk-store.ts'
@@ -30,7 +31,7 @@ export async function pullUrl(
   const around = { client, store: diskStore(tuning), tuning, signal }
   await mkdir(folder, { recursive: true })
   for (let changes = 0; ; changes++) {
-    const identity = await probeContent(url, { client, pace: tuning.pace, signal })
+    const identity = await probeContent(url, client, signal)
     const reason = `${name}: the file at this address`
     const { size, tag, ifRange } = identity
     options.onChosen?.({ model: url, reason, files: 1, totalBytes: size })
@@ -70,8 +71,7 @@ export async function pullUrl(
 }
 
 async function isSame(folder: string, path: string, identity: ContentIdentity): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined || found.size !== identity.size) return false
+  if ((await fileSize(path)) !== identity.size) return false
   const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '')
   return text.includes(`"tag":${JSON.stringify(identity.tag ?? null)}}`)
 }

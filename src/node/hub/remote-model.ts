@@ -12,8 +12,8 @@ import {
   openModelFolder,
 } from '../../formats/model-folder.ts'
 import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
-import { RefusedError, readBounded } from '../../hub/download/hub-client.ts'
-import { type Pace, Patience, USUAL_PACE } from '../../hub/download/patience.ts'
+import { readBounded } from '../../hub/download/hub-client.ts'
+import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import { listRepository } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
@@ -63,7 +63,7 @@ export async function openRemoteModel(
     const onBytes = (count: number): void => {
       readBytes += count
     }
-    const fetch = boundedFetch({ client, model, pace, limit: blockBytes, onBytes })
+    const fetch = boundedFetch({ client, model, limit: blockBytes, onBytes })
     return openRangeSource(new URL(url), { fetch, blockBytes, ...(signal ? { signal } : {}) })
   }
   try {
@@ -78,7 +78,7 @@ export async function openRemoteModel(
     return { opened, facts, readBytes: () => readBytes, close }
   } catch (error) {
     await client.close()
-    throw error instanceof RefusedError ? inPlainWords(error.refusal, model, settings) : error
+    throw inPlainWords(error, model, settings)
   }
 }
 
@@ -179,32 +179,24 @@ async function readWhole(
 interface FetchParts {
   readonly client: NodeClient
   readonly model: HubModel | UrlModel
-  readonly pace: Pace
   /** Bytes that one request asks for at most. */
   readonly limit: number
   readonly onBytes: (count: number) => void
 }
 
 /** Requests of the client's, tried again; a server that sends a whole model instead is not heard out. */
-function boundedFetch({ client, model, pace, limit, onBytes }: FetchParts): RangeFetch {
-  return async (url, { headers, signal }) => {
-    const patience = new Patience(pace, signal)
-    for (;;) {
-      try {
-        const { response } = await client.request(url.href, { headers, signal })
-        const body = await readBounded(response, url.href, limit)
+function boundedFetch({ client, model, limit, onBytes }: FetchParts): RangeFetch {
+  return async ({ href }, { headers, signal }) => {
+    try {
+      return await client.persist(href, signal, async () => {
+        const { response } = await client.request(href, { headers, signal })
+        const body = await readBounded(response, href, limit)
         onBytes(body.length)
-        return new Response(body, {
-          status: response.status,
-          headers: new Headers([...response.headers]),
-        })
-      } catch (error) {
-        await client.retry(error, patience, url.href).catch((final: unknown) => {
-          throw final instanceof RefusedError
-            ? inPlainWords(final.refusal, model, client.settings)
-            : final
-        })
-      }
+        const { status } = response
+        return new Response(body, { status, headers: new Headers([...response.headers]) })
+      })
+    } catch (error) {
+      throw inPlainWords(error, model, client.settings)
     }
   }
 }

@@ -2,13 +2,14 @@
  * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { isAlive } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { freeBytes } from '../files/free-space.ts'
+import { statOf } from '../files/system.ts'
 import { type ImageManifest, readStart } from './image-file.ts'
 
 export const IMAGE_SUFFIX = '.image'
@@ -50,7 +51,7 @@ export async function listImages(folder: string = imageFolder()): Promise<ImageE
   const entries: ImageEntry[] = []
   for (const name of names.filter((found) => found.endsWith(IMAGE_SUFFIX))) {
     const path = join(folder, name)
-    const facts = await stat(path).catch(() => undefined)
+    const facts = await statOf(path)
     if (facts === undefined) continue
     const manifest = await readManifest(path).catch(() => undefined)
     entries.push({
@@ -151,7 +152,7 @@ async function partials(folder: string) {
   const found: { path: string; ageMs: number; byteLength: number }[] = []
   for (const name of names) {
     const path = join(folder, name)
-    const facts = await stat(path).catch(() => undefined)
+    const facts = await statOf(path)
     if (facts) found.push({ path, ageMs: Date.now() - facts.mtimeMs, byteLength: facts.size })
   }
   return found

@@ -4,7 +4,7 @@
  *
  * Only a backend that maps files (the native one) uses images; others load as ever and say so.
  */
-import { stat, utimes } from 'node:fs/promises'
+import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
 import { messageOf } from '../../checks.ts'
@@ -19,6 +19,7 @@ import type {
   WeightImages,
   WeightRequest,
 } from '../../model/weights/weight-images.ts'
+import { statOf } from '../files/system.ts'
 import { encodeStart, type ImageManifest, type PlacedBuffer, readStart } from './image-file.ts'
 import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom } from './image-folder.ts'
 import { type ImageIdentity, imageIdentity } from './source-identity.ts'
@@ -152,7 +153,7 @@ async function restore(
   path: string,
   identity: ImageIdentity,
 ): Promise<{ weights: LoadedWeights; byteLength: number } | { reason?: string }> {
-  if ((await stat(path).catch(() => undefined)) === undefined) return {}
+  if ((await statOf(path)) === undefined) return {}
   try {
     const { mapped, manifest, ranges } = await readMappedImage(backend, path, meanwhile)
     try {
