@@ -4,27 +4,26 @@
  */
 import { isWhole } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import type { RowBatch } from '../model/engine.ts'
-import { padToTile } from '../ternary/index.ts'
+import { PassRows } from '../model/pass-rows.ts'
 import type { EmbedOptions } from './language-model.ts'
 import type { Runtime } from './schedule/runtime.ts'
+import { type Placed, runByLength, type SlotWork } from './schedule/slots.ts'
 
 /** A text on its way: where its vector goes, and its tokens. */
-interface Item {
+interface Item extends SlotWork {
   readonly at: number
   readonly ids: readonly number[]
+  readonly positions: number
+  /** Tokens that are in a pass already. */
+  fed: number
+  finished: boolean
 }
 
 /** Texts that run side by side, and positions that their cache has together, unless one needs more. */
-const MAX_SLOTS = 32
-const MAX_POSITIONS = 8192
+const LIMITS = { slots: 32, positions: 8192 }
 
 /** @throws UsageError */
-export function validateEmbedding(
-  texts: readonly string[],
-  options: EmbedOptions,
-  dim: number,
-): void {
+function validateEmbedding(texts: readonly string[], options: EmbedOptions, dim: number): void {
   if (!Array.isArray(texts) || texts.some((text) => typeof text !== 'string')) {
     throw new UsageError('Expected texts to be a list of strings. Put a single text into a list.')
   }
@@ -36,28 +35,54 @@ export function validateEmbedding(
   )
 }
 
-/** One vector a text, of length one; (dimensions) each. */
+/**
+ * One vector a text, of length one; (dimensions) each.
+ *
+ * @throws UsageError | ContextOverflowError, or the signal's reason
+ */
 export async function embedTexts(
   runtime: Runtime,
   texts: readonly string[],
   options: EmbedOptions,
-  signal: AbortSignal,
-): Promise<Float32Array[]> {
-  const { dim } = runtime.engine.config
-  const items = texts.map((text, at) => ({ at, ids: encodeText(runtime, text, at) }))
+): Promise<readonly Float32Array[]> {
+  runtime.assertUsable()
+  const { engine } = runtime
+  const { dim } = engine.config
+  validateEmbedding(texts, options, dim)
+  options.signal?.throwIfAborted()
+  const items = texts.map((text, at): Item => {
+    const ids = encodeText(runtime, text, at)
+    return { at, ids, positions: ids.length, fed: 0, finished: false }
+  })
   const vectors: Float32Array[] = texts.map(() => new Float32Array(0))
-  // Neighbours of like length waste little of a cache that has room for the longest.
-  items.sort((a, b) => b.ids.length - a.ids.length)
-  for (let from = 0; from < items.length; ) {
-    const capacity = padToTile(items[from].ids.length)
-    const slots = Math.min(MAX_SLOTS, Math.max(1, Math.floor(MAX_POSITIONS / capacity)))
-    const group = items.slice(from, from + slots)
-    await embedGroup(runtime, group, capacity, signal, (item, vector) => {
-      vectors[item.at] = normalized(vector.subarray(0, options.dimensions ?? dim))
-    })
-    from += group.length
-  }
+  await runtime.run(options.signal, (signal) =>
+    runByLength(engine, items, LIMITS, async (cache, live) => {
+      const { rows, ended } = planPass(live, engine.maxRows)
+      await runtime.exclusively(signal, async () => {
+        const found = await engine.vectors(cache, rows)
+        for (const [i, { at }] of ended.entries()) {
+          const vector = found.subarray(i * dim, i * dim + (options.dimensions ?? dim))
+          vectors[at] = normalized(vector)
+        }
+      })
+    }),
+  )
   return vectors
+}
+
+/** The next rows of the texts, and those texts that end with them, whose vectors are asked for. */
+function planPass(live: readonly Placed<Item>[], maxRows: number) {
+  const rows = new PassRows(maxRows)
+  const ended: Item[] = []
+  for (const { slot, work: item } of live) {
+    if (rows.room === 0) break
+    item.fed = rows.fill(slot, item.ids, item.fed)
+    item.finished = item.fed === item.ids.length
+    if (!item.finished) continue
+    rows.want()
+    ended.push(item)
+  }
+  return { rows, ended }
 }
 
 /** With the end token where the tokenizer says that texts have one: it is what sums a text up. */
@@ -77,42 +102,6 @@ function encodeText({ tokenizer, engine }: Runtime, text: string, at: number): r
       'Cut it into parts.',
     { needed: ids.length, available: contextLength },
   )
-}
-
-/** Passes of as many rows as the engine takes, through all texts of a group. */
-async function embedGroup(
-  { engine, lock }: Runtime,
-  group: readonly Item[],
-  capacity: number,
-  signal: AbortSignal,
-  done: (item: Item, vector: Float32Array) => void,
-): Promise<void> {
-  const { dim } = engine.config
-  const rows = group.flatMap(({ ids }, slot) =>
-    ids.map((token, position) => ({ token, slot, position, isLast: position === ids.length - 1 })),
-  )
-  const cache = engine.createCache({ slots: group.length, capacity })
-  try {
-    for (let from = 0; from < rows.length; from += engine.maxRows) {
-      const piece = rows.slice(from, from + engine.maxRows)
-      const last = [...piece.keys()].filter((row) => piece[row].isLast)
-      const batch: RowBatch = {
-        tokens: piece.map(({ token }) => token),
-        slots: piece.map(({ slot }) => slot),
-        positions: piece.map(({ position }) => position),
-        logitRows: last,
-      }
-      await lock.run(signal, async () => {
-        const vectors = await engine.vectors(cache, batch)
-        for (const [i, row] of last.entries()) {
-          done(group[piece[row].slot], vectors.subarray(i * dim, (i + 1) * dim))
-        }
-      })
-      signal.throwIfAborted()
-    }
-  } finally {
-    cache.dispose()
-  }
 }
 
 /** A copy of length one; zeros stay zeros. */

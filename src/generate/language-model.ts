@@ -59,9 +59,9 @@ export interface ModelMemory {
   readonly image?: ImageReport
 }
 
-export interface LanguageModel extends AsyncDisposable {
+/** What a model says of itself. */
+export interface ModelFacts {
   readonly name: string
-  readonly config: ModelConfig
   readonly tokenizer: TextTokenizer
   readonly backend: BackendReport
   readonly memory: ModelMemory
@@ -74,7 +74,10 @@ export interface LanguageModel extends AsyncDisposable {
   readonly loadMs: number
   /** What unset sampling fields mean for this model. */
   readonly defaults: Readonly<Required<Omit<SamplingOptions, 'seed'>>>
+}
 
+export interface LanguageModel extends ModelFacts, AsyncDisposable {
+  readonly config: ModelConfig
   generate(prompt: Prompt, options?: GenerateOptions): Generation
   /**
    * All prompts in shared passes; each result equals what `generate` gives alone with its seed, which

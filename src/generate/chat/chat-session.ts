@@ -5,11 +5,11 @@ import { UsageError } from '../../errors.ts'
 import type { KvCache } from '../../model/engine.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
-import { runSequences } from '../generate.ts'
 import type { GenerationScope } from '../generation-stream.ts'
 import type { ChatSession } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../options.ts'
 import { checkRoom, validateMessages } from '../prompt.ts'
+import { runSequences } from '../schedule/run-sequences.ts'
 import type { Runtime } from '../schedule/runtime.ts'
 import type { Sequence } from '../schedule/sequence.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
@@ -116,7 +116,7 @@ export class CachedChatSession implements ChatSession {
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
     this.#cache ??= runtime.engine.createCache({ slots: 1, capacity: padToTile(positions) })
-    const resolved = resolveOptions(options, runtime.defaults)
+    const resolved = resolveOptions(options, runtime.facts.defaults)
     this.#guesser = openGuesser(runtime, resolved.speculation, positions, this.#guesser)
     const sequence = runtime.newSequence({
       promptIds: ids,

@@ -4,22 +4,20 @@
  */
 import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
-import type { KvCache } from '../../model/engine.ts'
-import { padToTile } from '../../ternary/index.ts'
-import { runSequences } from '../generate.ts'
 import type { BatchOptions, Prompt } from '../language-model.ts'
 import type { GenerateResult } from '../options.ts'
 import { checkRoom, encodePrompt } from '../prompt.ts'
 import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
 import { fail, resolveOptions, validateGenerateOptions } from '../validate-options.ts'
+import { runSequences } from './run-sequences.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Sequences that run side by side when the caller names no number. */
 const DEFAULT_PARALLEL = 8
 
 /** @throws UsageError naming the first option that is out of its range */
-export function validateBatchOptions(options: BatchOptions): void {
+function validateBatchOptions(options: BatchOptions): void {
   validateGenerateOptions(options)
   const { parallel, draft } = options
   if (draft !== undefined) {
@@ -36,7 +34,6 @@ export function validateBatchOptions(options: BatchOptions): void {
 /**
  * Runs all prompts, at most `options.parallel` at a time.
  *
- * @param options as {@link validateBatchOptions} accepts them
  * @returns one result per prompt, in the order of the prompts
  * @throws UsageError | ContextOverflowError before any work; BackendError if a pass fails
  */
@@ -44,12 +41,13 @@ export async function generateBatch(
   runtime: Runtime,
   prompts: readonly Prompt[],
   options: BatchOptions,
-  signal: AbortSignal,
 ): Promise<readonly GenerateResult[]> {
+  runtime.assertUsable()
+  validateBatchOptions(options)
   if (!Array.isArray(prompts)) fail('prompts', 'an array of prompts', prompts)
   if (prompts.length === 0) return []
 
-  const resolved = resolveOptions(options, runtime.defaults)
+  const resolved = resolveOptions(options, runtime.facts.defaults)
   const { contextLength } = runtime.engine.config
   let capacity = 0
   const sequences = prompts.map((prompt: Prompt, i) => {
@@ -71,15 +69,8 @@ export async function generateBatch(
     prompts.length,
     runtime.engine.maxRows,
   )
-  const run = (cache: KvCache) => runSequences(runtime, cache, sequences, signal)
-  if (slots === 1) await runtime.withCache(capacity, run)
-  else {
-    const cache = runtime.engine.createCache({ slots, capacity: padToTile(capacity) })
-    try {
-      await run(cache)
-    } finally {
-      cache.dispose()
-    }
-  }
+  await runtime.run(options.signal, (signal) =>
+    runtime.withCache(slots, capacity, (cache) => runSequences(runtime, cache, sequences, signal)),
+  )
   return sequences.map((sequence) => runtime.resultOf(sequence))
 }

@@ -7,48 +7,29 @@ import type { DecodeEngine, KvCache } from '../../model/engine.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { type GenerationScope, GenerationStream } from '../generation-stream.ts'
-import type { ModelMemory } from '../language-model.ts'
-import type { BackendReport, GenerateOptions, GenerateResult } from '../options.ts'
+import type { ModelFacts } from '../language-model.ts'
+import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { SamplerWorkspace } from '../sample/sampler.ts'
-import type { SamplingSettings } from '../validate-options.ts'
 import { PassLock } from './pass-lock.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
-
-interface RuntimeFacts {
-  readonly engine: DecodeEngine
-  readonly tokenizer: TextTokenizer
-  readonly backend: BackendReport
-  readonly loadMs: number
-  readonly defaults: SamplingSettings
-  readonly memory: ModelMemory
-}
 
 /** The runtimes of models, for a model that another one uses as its draft. */
 const runtimes = new WeakMap<object, Runtime>()
 
 export class Runtime {
   readonly engine: DecodeEngine
-  readonly tokenizer: TextTokenizer
-  readonly defaults: SamplingSettings
+  readonly facts: ModelFacts
   readonly lock = new PassLock()
-  /** What a decode step reads. */
-  readonly weightBytes: number
-  readonly #backend: BackendReport
-  readonly #loadMs: number
   readonly #workspace = new SamplerWorkspace()
-  readonly #running = new Set<{ cancel(): void; readonly settled: Promise<unknown> }>()
+  readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
   /** The cache of the last single generation, for the next one that fits into it. */
   #idleCache: KvCache | undefined
   #disposed = false
 
-  constructor(facts: RuntimeFacts) {
-    this.engine = facts.engine
-    this.tokenizer = facts.tokenizer
-    this.defaults = facts.defaults
-    this.weightBytes = facts.memory.ternaryBytes + facts.memory.denseBytes
-    this.#backend = facts.backend
-    this.#loadMs = facts.loadMs
+  constructor(engine: DecodeEngine, facts: ModelFacts) {
+    this.engine = engine
+    this.facts = facts
   }
 
   /** The runtime of a model that {@link serve} was called with. */
@@ -60,6 +41,16 @@ export class Runtime {
     runtimes.set(model, this)
   }
 
+  get tokenizer(): TextTokenizer {
+    return this.facts.tokenizer
+  }
+
+  /** What a decode step reads. */
+  get weightBytes(): number {
+    const { ternaryBytes, denseBytes } = this.facts.memory
+    return ternaryBytes + denseBytes
+  }
+
   get isDisposed(): boolean {
     return this.#disposed
   }
@@ -69,23 +60,43 @@ export class Runtime {
     options: GenerateOptions,
     work: (scope: GenerationScope) => Promise<GenerateResult>,
   ): GenerationStream {
-    const stream = new GenerationStream(options, async (scope) => {
+    return new GenerationStream(options, async (scope) => {
       this.assertUsable()
-      return work(scope)
+      return this.run(scope.signal, (signal) => work({ ...scope, signal }))
     })
-    void this.track(stream.result, () => stream.cancel()).catch(() => undefined)
-    return stream
   }
 
-  /** Makes {@link dispose} cancel and await `work`. */
-  async track<T>(work: Promise<T>, cancel: () => void): Promise<T> {
-    const entry = { cancel, settled: work.catch(() => undefined) }
+  /**
+   * Runs `work` with a signal that the caller's aborts, and {@link dispose}, which then waits for it.
+   *
+   * @param caller unset: nothing else aborts
+   */
+  async run<T>(
+    caller: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController()
+    const abort = () => controller.abort(caller?.reason)
+    if (caller?.aborted) abort()
+    caller?.addEventListener('abort', abort, { once: true })
+    const working = work(controller.signal)
+    const entry = { abort, settled: working.catch(() => undefined) }
     this.#running.add(entry)
     try {
-      return await work
+      return await working
     } finally {
       this.#running.delete(entry)
+      caller?.removeEventListener('abort', abort)
     }
+  }
+
+  /**
+   * Runs a pass alone, in turn with whatever else the model does.
+   *
+   * @throws the signal's reason once it is aborted
+   */
+  async exclusively(signal: AbortSignal, pass: () => Promise<void>): Promise<void> {
+    if (!(await this.lock.run(signal, pass))) signal.throwIfAborted()
   }
 
   /** Makes {@link dispose} dispose of `resource` too; returns what takes it off the list. */
@@ -99,12 +110,16 @@ export class Runtime {
   }
 
   resultOf(sequence: Sequence): GenerateResult {
-    return sequence.result(this.#backend, this.#loadMs)
+    return sequence.result(this.facts.backend, this.facts.loadMs)
   }
 
-  /** Lends a cache of one slot with at least `positions` positions. */
-  async withCache<T>(positions: number, work: (cache: KvCache) => Promise<T>): Promise<T> {
-    const cache = this.#takeCache(positions)
+  /** Lends a cache with at least `positions` positions a slot. */
+  async withCache<T>(
+    slots: number,
+    positions: number,
+    work: (cache: KvCache) => Promise<T>,
+  ): Promise<T> {
+    const cache = this.#takeCache(slots, positions)
     try {
       return await work(cache)
     } finally {
@@ -112,18 +127,20 @@ export class Runtime {
     }
   }
 
-  #takeCache(positions: number): KvCache {
+  #takeCache(slots: number, positions: number): KvCache {
+    const capacity = padToTile(positions)
+    if (slots > 1) return this.engine.createCache({ slots, capacity })
     const idle = this.#idleCache
     this.#idleCache = undefined
     if (idle !== undefined && idle.capacity >= positions) return idle
     idle?.dispose()
-    return this.engine.createCache({ slots: 1, capacity: padToTile(positions) })
+    return this.engine.createCache({ slots, capacity })
   }
 
   /** Of generations side by side each has its own cache; the largest is kept for the next one. */
   #giveCacheBack(cache: KvCache): void {
     const idle = this.#idleCache
-    if (idle !== undefined && idle.capacity >= cache.capacity) {
+    if (cache.slots > 1 || (idle !== undefined && idle.capacity >= cache.capacity)) {
       cache.dispose()
       return
     }
@@ -142,7 +159,7 @@ export class Runtime {
   async dispose(): Promise<void> {
     this.#disposed = true
     const running = [...this.#running]
-    for (const entry of running) entry.cancel()
+    for (const entry of running) entry.abort()
     await Promise.all(running.map((entry) => entry.settled))
     for (const resource of [...this.#owned]) resource.dispose()
     this.#idleCache?.dispose()

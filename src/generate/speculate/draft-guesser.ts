@@ -4,6 +4,7 @@
  */
 import { UsageError } from '../../errors.ts'
 import type { KvCache } from '../../model/engine.ts'
+import { passesOf } from '../../model/pass-rows.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { commonLength } from '../chat/chat-prompt.ts'
@@ -168,30 +169,22 @@ class DraftGuesser implements Guesser {
     read?: (logits: Float32Array) => void,
   ): Promise<boolean> {
     const { engine, lock } = this.#runtime
-    let at = commonLength(this.#cachedIds, text)
-    if (read !== undefined) at = Math.min(at, text.length - 1)
-    this.#cachedIds.length = at
-    while (at < text.length) {
-      const begin = at
-      const end = Math.min(text.length, begin + engine.maxRows)
-      const isLast = end === text.length
+    const known = commonLength(this.#cachedIds, text)
+    const from = read === undefined ? known : Math.min(known, text.length - 1)
+    this.#cachedIds.length = from
+    for (const rows of passesOf(engine.maxRows, 0, text, from, read !== undefined)) {
+      let isFed = false
       const work = async () => {
         if (this.#disposed || this.#runtime.isDisposed) return
         this.#cache ??= engine.createCache({ slots: 1, capacity: padToTile(this.#capacity) })
-        const rows = Array.from({ length: end - begin }, (_, i) => i)
-        const logits = await engine.forward(this.#cache, {
-          tokens: text.slice(begin, end),
-          slots: rows.map(() => 0),
-          positions: rows.map((row) => begin + row),
-          logitRows: isLast && read !== undefined ? [rows.length - 1] : [],
-        })
-        if (isLast) read?.(logits)
-        for (let i = begin; i < end; i++) this.#cachedIds.push(text[i])
-        at = end
+        const logits = await engine.forward(this.#cache, rows)
+        if (rows.logitRows.length > 0) read?.(logits)
+        this.#cachedIds.push(...rows.tokens)
+        isFed = true
       }
       // Disposing of the draft model waits for the pass that runs, and then frees the cache.
-      const ran = await this.#runtime.track(lock.run(signal, work), () => {})
-      if (!ran || at === begin) return false
+      await this.#runtime.run(signal, (ended) => lock.run(ended, work))
+      if (!isFed) return false
     }
     return true
   }
