@@ -3,6 +3,7 @@
  * tokens they are makes no difference to how long a pass takes.
  */
 import type { DecodeEngine, KvCache } from '../model/engine.ts'
+import { PassRows, passesOf } from '../model/pass-rows.ts'
 
 export interface MeterOptions {
   /** Milliseconds since some moment; tests have a clock of their own. */
@@ -31,12 +32,6 @@ export async function meter(
   return { ms, joules: hasJoules ? after - before : undefined }
 }
 
-/** Where a token goes in the cache. */
-interface Place {
-  readonly slot: number
-  readonly position: number
-}
-
 export class PassRunner {
   readonly #engine: DecodeEngine
   readonly #cache: KvCache
@@ -54,25 +49,21 @@ export class PassRunner {
    * prompt, at most its last token's logits are wanted.
    */
   async prefill(slot: number, from: number, to: number, withLogits: boolean): Promise<void> {
-    const { maxRows } = this.#engine
-    for (let position = from; position < to; position += maxRows) {
-      const rows = Math.min(maxRows, to - position)
-      const isLast = withLogits && position + rows === to
-      await this.#forward(
-        Array.from({ length: rows }, (_, i) => ({ slot, position: position + i })),
-        isLast ? [rows - 1] : [],
-      )
+    const tokens = Array.from({ length: to }, (_, at) => (at < from ? 0 : this.#randomToken()))
+    for (const rows of passesOf(this.#engine.maxRows, slot, tokens, from, withLogits)) {
+      await this.#forward(rows)
     }
   }
 
   /** Computes positions [from, to) of the first `batch` sequences, one of each in every pass. */
   async decode(batch: number, from: number, to: number): Promise<void> {
-    const slots = Array.from({ length: batch }, (_, slot) => slot)
     for (let position = from; position < to; position++) {
-      await this.#forward(
-        slots.map((slot) => ({ slot, position })),
-        slots,
-      )
+      const rows = new PassRows(this.#engine.maxRows)
+      for (let slot = 0; slot < batch; slot++) {
+        rows.add(slot, position, this.#randomToken())
+        rows.want()
+      }
+      await this.#forward(rows)
     }
   }
 
@@ -80,14 +71,9 @@ export class PassRunner {
     this.#cache.dispose()
   }
 
-  async #forward(places: readonly Place[], logitRows: readonly number[]): Promise<void> {
+  async #forward(rows: PassRows): Promise<void> {
     this.#signal?.throwIfAborted()
-    await this.#engine.forward(this.#cache, {
-      tokens: places.map(() => this.#randomToken()),
-      slots: places.map(({ slot }) => slot),
-      positions: places.map(({ position }) => position),
-      logitRows,
-    })
+    await this.#engine.forward(this.#cache, rows)
   }
 
   #randomToken(): number {
