@@ -1,5 +1,5 @@
 /** The decoder on a small dense model: what a pass accepts, and that batching changes no bit. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { plainLogits } from '../../test/support/plain-decoder.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
@@ -130,6 +130,26 @@ describe('memory', () => {
       await run(decoder, cache, batch([position % VOCAB], position))
     }
     expect(backend.allocatedBytes).toBe(before)
+  })
+
+  test('of recordings is bounded, and the one of a decode step is not made again', async () => {
+    const decoder = await open()
+    const cache = decoder.createCache({ slots: 1, capacity: 64 })
+    const record = vi.spyOn(backend, 'record')
+    const disposals: { readonly mock: { readonly calls: unknown[] } }[] = []
+    for (let rows = 2; rows <= 40; rows++) {
+      await decoder.forward(cache, batch(Array(rows).fill(1), 0, 0, []))
+      await decoder.forward(cache, batch([1], rows))
+      for (const { value } of record.mock.results.slice(disposals.length)) {
+        disposals.push(vi.spyOn(await value, 'dispose'))
+      }
+    }
+    const live = () => disposals.filter(({ mock }) => mock.calls.length === 0).length
+    expect(disposals).toHaveLength(39 + 1)
+    expect(live()).toBeLessThan(20)
+    decoder.dispose()
+    expect(live()).toBe(0)
+    expect(disposals.every(({ mock }) => mock.calls.length === 1)).toBe(true)
   })
 
   test('of caches, activations and weights is given back', async () => {
