@@ -35,7 +35,11 @@ function goldenItems(): { task: string; item: GoldenItem }[] {
 
 describe.skipIf(missing !== undefined)(`stored log-likelihoods${reason}`, () => {
   test('token counts are equal and log-likelihoods near, several sequences to a pass', async () => {
-    await using model = await loadModel(checkpoint, { kv: 'f32', head: 'f16' })
+    await using model = await loadModel(checkpoint, {
+      kv: 'f32',
+      matmulPrecision: 'highest',
+      head: 'f16',
+    })
     const items = goldenItems()
     expect(items).toHaveLength(96)
     const rules = { tokenization: 'harness', bos: 'auto' } as const

@@ -107,7 +107,8 @@ async function engineVectors(
   try {
     const config = readConfig(file)
     const weights = await loadWeights(backend, file, config)
-    const decoder = createDecoder(backend, config, weights, { cacheType: 'f32' })
+    const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
+    const decoder = createDecoder(backend, config, weights, exact)
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     const vectors: number[] = []
     let from = 0

@@ -41,7 +41,8 @@ async function logitsOf(file: AnyFile, backend = createReferenceBackend() as Bac
   try {
     const config = await configToRun(file)
     const weights = await loadWeights(backend, file, config)
-    const decoder = createDecoder(backend, config, weights, { cacheType: 'f32' })
+    const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
+    const decoder = createDecoder(backend, config, weights, exact)
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     return (await decoder.forward(cache, promptBatch(IDS, 'all'))).slice()
   } finally {

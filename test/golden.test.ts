@@ -101,7 +101,8 @@ function goldenTests(subject: Subject): void {
   const { path, near, title, open } = subject
   const openHere = async (cacheType: CacheType = 'f32') => {
     if (open === undefined) throw new Error(`${title} does not run here`)
-    return openEngine(path, await open(), { head: 'f16', cacheType })
+    const matmulPrecision = cacheType === 'f32' ? 'highest' : 'high'
+    return openEngine(path, await open(), { head: 'f16', cacheType, matmulPrecision })
   }
 
   test('four sequences in one pass continue as stored', async () => {

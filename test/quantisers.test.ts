@@ -87,7 +87,8 @@ async function logitsOf(
   try {
     const config = { ...readConfig(model), linear }
     const weights = await loadWeights(backend, model, config)
-    const decoder = createDecoder(backend, config, weights, { cacheType: 'f32' })
+    const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
+    const decoder = createDecoder(backend, config, weights, exact)
     const tokens = new Int32Array(new Uint8Array(bytesOf('tokens')).buffer)
     const logits: number[] = []
     for (const sequence of [0, 1]) {

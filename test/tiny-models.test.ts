@@ -42,8 +42,10 @@ async function plain(name: string, cacheType: 'f16' | 'f32'): Promise<Float32Arr
 
 type EngineOptions = Parameters<typeof openEngine>[2]
 
-/** Keys and values as transformers has them here. */
-const EXACT: EngineOptions = { cacheType: 'f32' }
+/** Keys and values as transformers has them here, and nothing rounded for speed. */
+const EXACT: EngineOptions = { cacheType: 'f32', matmulPrecision: 'highest' }
+/** As models run where nothing is said. */
+const USUAL: EngineOptions = { cacheType: 'f16', matmulPrecision: 'high' }
 
 const computed = new Map<string, Promise<Float32Array>>()
 
@@ -80,7 +82,7 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
     test.each(['f32', 'f16'] as const)(
       'the engine agrees with the plain decoder with %s keys and values',
       async (cacheType) => {
-        const engine = await referenceLogits(name, { cacheType })
+        const engine = await referenceLogits(name, cacheType === 'f16' ? USUAL : EXACT)
         const expected = await plain(name, cacheType)
         const rows = idsOf(name).length
         const vocab = golden.length / rows
@@ -99,6 +101,13 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
 
     test('the engine agrees with transformers', async () => {
       expect(largestDifference(await referenceLogits(name), golden)).toBeLessThan(PLAIN_TOLERANCE)
+    })
+
+    test('a float32 cache alone leaves dense products rounded for speed', async () => {
+      const rounded = await referenceLogits(name, { matmulPrecision: 'high' })
+      const whole = await referenceLogits(name)
+      expect(rounded).not.toEqual(whole)
+      expect(cosine(rounded, whole)).toBeGreaterThan(0.999)
     })
 
     test('an int8 head moves the logits by less than its rounding can', async () => {

@@ -48,7 +48,7 @@ const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
 
 describe('logits', () => {
   test('agree with a plain decoder', async () => {
-    const decoder = await open({ cacheType: 'f32' })
+    const decoder = await open({ cacheType: 'f32', matmulPrecision: 'highest' })
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     const logits = await run(decoder, cache, batch(IDS, 0))
     const expected = await plainLogits(file, config, IDS, 'f32')

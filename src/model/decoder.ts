@@ -15,7 +15,7 @@ import { BufferOwner, bytesOf } from './buffer-owner.ts'
 import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './cache/kv-cache.ts'
 import type { ModelConfig } from './config/config.ts'
 import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
-import { type Activations, type DecoderWeights, forward } from './forward.ts'
+import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
 import { ProgramCache } from './program-cache.ts'
 import { Rotations } from './rotations.ts'
 
@@ -43,9 +43,12 @@ export interface DecoderOptions {
   /**
    * Precision of keys and values. Unset: f16, whose rounding, which int8 activations turn into steps,
    * moves logits by up to two hundredths of the largest. f32 agrees with the published float32
-   * results; int8 and int4 save memory and time in long contexts.
+   * results, dense products of the highest precision provided; int8 and int4 save memory and time in
+   * long contexts.
    */
   readonly cacheType?: CacheType | undefined
+  /** Of dense products' inputs; unset: 'high'. */
+  readonly matmulPrecision?: MatmulPrecision | undefined
 }
 
 /** @throws UsageError if an option is out of its range */
@@ -57,7 +60,8 @@ export function createDecoder(
 ): Decoder {
   const maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
   checkCounting('maxRows', maxRows)
-  return new BackendDecoder(backend, config, weights, maxRows, options.cacheType ?? 'f16')
+  const { cacheType = 'f16', matmulPrecision = 'high' } = options
+  return new BackendDecoder(backend, config, weights, { maxRows, cacheType, matmulPrecision })
 }
 
 class BackendDecoder implements Decoder {
@@ -66,6 +70,7 @@ class BackendDecoder implements Decoder {
   readonly maxRows: number
   readonly #backend: Backend
   readonly #weights: DecoderWeights
+  readonly #matmulPrecision: MatmulPrecision
   readonly #owner: BufferOwner
   readonly #rotations: Rotations
   /** For layers with a window. */
@@ -84,11 +89,15 @@ class BackendDecoder implements Decoder {
     backend: Backend,
     config: ModelConfig,
     weights: DecoderWeights,
-    maxRows: number,
-    cacheType: CacheType,
+    {
+      maxRows,
+      cacheType,
+      matmulPrecision,
+    }: { [K in keyof DecoderOptions]-?: NonNullable<DecoderOptions[K]> },
   ) {
     this.config = config
     this.maxRows = maxRows
+    this.#matmulPrecision = matmulPrecision
     this.#backend = backend
     this.#weights = weights
     this.cacheType = cacheType
@@ -181,6 +190,7 @@ class BackendDecoder implements Decoder {
             cache: cache.layers,
             rotations: cache.rotations,
             localRotations: cache.localRotations,
+            matmulPrecision: this.#matmulPrecision,
             ...shape,
           }),
         ),

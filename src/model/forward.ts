@@ -90,7 +90,15 @@ export interface Pass {
   readonly head: boolean
   /** How many tokens are scored by these logits. */
   readonly targets: number
+  readonly matmulPrecision: MatmulPrecision
 }
+
+/**
+ * What products with dense f16 weights keep of their inputs, as PyTorch's float32_matmul_precision: 13
+ * bits, which are faster to multiply, or all of float32, for comparisons with float32 results.
+ */
+export const MATMUL_PRECISIONS = ['high', 'highest'] as const
+export type MatmulPrecision = (typeof MATMUL_PRECISIONS)[number]
 
 /**
  * Stripes of 16 rows of an int4 head whose logits are exact. Over 4,000 steps of sampled text of the
@@ -201,7 +209,7 @@ function linear(
     ]
   }
   const matrix = weights.matrix
-  const wholeInput = keepsFloats(pass)
+  const wholeInput = pass.matmulPrecision === 'highest'
   if (norm === undefined) {
     return [{ op: 'dense-matmul', rows, weights: matrix, x, out, accumulate, wholeInput }]
   }
@@ -231,19 +239,15 @@ function addLinear(
 
 /** The head is the dearest product of a small model, so it runs only on the rows that are asked for. */
 function logits(pass: Pass): Command[] {
-  const { config, weights, activations: a, logitRows: rows } = pass
+  const { config, weights, activations: a, logitRows: rows, matmulPrecision } = pass
+  const isWhole = matmulPrecision === 'highest'
   const { dim, normEps: eps } = config
   const { x, last, normed } = a
   return [
     { op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last },
     { op: 'rms-norm', rows, cols: dim, eps, x: last, weight: weights.finalNorm, out: normed },
-    ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits, keepsFloats(pass))] : []),
+    ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits, isWhole)] : []),
   ]
-}
-
-/** With a float32 cache a model is compared with float32 results: nothing is rounded for speed. */
-function keepsFloats({ cache }: Pass): boolean {
-  return cache.at(0)?.type === 'f32'
 }
 
 export function headProduct(

@@ -21,6 +21,7 @@ describe('checkLoadOptions', () => {
   test.each([
     [{ head: 'q4' }, 'Expected head to be f16, int8, int4, got "q4".'],
     [{ kv: 'q8' }, 'Expected kv to be f32, f16, int8, int4, got "q8".'],
+    [{ matmulPrecision: 'f32' }, 'Expected matmulPrecision to be high, highest, got "f32".'],
     [{ weights: 2 }, 'Expected weights to be auto, 2bit, base3, got 2.'],
     [{ threads: 0 }, 'Expected threads to be a whole number from 1 on, got 0.'],
     [{ threads: 1.5 }, 'Expected threads to be a whole number from 1 on, got 1.5.'],
@@ -40,6 +41,7 @@ test('results depend on precisions, and not on what computes them', () => {
   expect(resultSettings({ threads: 2, isa: 'wasm-simd', weights: 'base3' })).toEqual([
     'auto',
     'f16',
+    'high',
   ])
-  expect(resultSettings({ kv: 'f32', head: 'int8' })).toEqual(['int8', 'f32'])
+  expect(resultSettings({ kv: 'f32', head: 'int8' })).toEqual(['int8', 'f32', 'high'])
 })

@@ -7,6 +7,7 @@
 import { checkCounting, describe } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import { CACHE_TYPES } from '../../kernels/storage.ts'
+import { MATMUL_PRECISIONS } from '../../model/forward.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
 
 /** A row of {@link LOAD_OPTIONS}. */
@@ -60,7 +61,7 @@ export const LOAD_OPTIONS = {
     memoryHelp: 'for the memory: {names}',
   },
   /**
-   * Precision of keys and values. Unset: 'f16'. 'f32' is for exact comparisons; 'int8' and 'int4' are
+   * Precision of keys and values. Unset: 'f16'. 'f32' is for comparisons with float32 results; 'int8' and 'int4' are
    * for long contexts, docs/performance.md has what they cost.
    */
   kv: {
@@ -69,6 +70,16 @@ export const LOAD_OPTIONS = {
     help: 'precision of the KV cache: {names} (default: f16)',
     memoryHelp: 'for the memory: {names} (default: f16 and int8)',
     resultsOf: 'f16',
+  },
+  /**
+   * Products with f16 weights, those of dense models and of an f16 head: 'high' rounds their inputs to 13
+   * bits, 'highest' keeps all of float32, slower, for comparisons with float32 results. Unset: 'high'.
+   */
+  matmulPrecision: {
+    takes: MATMUL_PRECISIONS,
+    flag: '--matmul-precision <level>',
+    help: 'products with f16 weights: {names} (default: high)',
+    resultsOf: 'high',
   },
   /** Threads; unset: the physical cores. */
   threads: {

@@ -21,10 +21,16 @@ test('journals lie beside packed images, wherever those are', () => {
 })
 
 test('results of two backends, or of two precisions, are not mixed', async () => {
-  const identity = (backend: string, loading: LoadSettings = {}) =>
-    evaluationIdentity(ANY_FILE, { settings: DEFAULT_EVAL_SETTINGS, backend, loading })
+  const identity = (name: string, loading: LoadSettings = {}, isa = 'any') =>
+    evaluationIdentity(ANY_FILE, {
+      settings: DEFAULT_EVAL_SETTINGS,
+      backend: { name, isa },
+      loading,
+    })
   const native = await identity('native')
   expect(await identity('native', { kv: 'f16' })).toBe(native)
   expect(await identity('wasm')).not.toBe(native)
+  expect(await identity('native', {}, 'other')).not.toBe(native)
   expect(await identity('native', { kv: 'int8' })).not.toBe(native)
+  expect(await identity('native', { matmulPrecision: 'highest' })).not.toBe(native)
 })

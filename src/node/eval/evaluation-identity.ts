@@ -1,7 +1,7 @@
 /**
- * What an evaluation's results depend on, in one text: the model's file, the backend, the precisions and
- * the settings. Journals are kept by it. Threads give the same bits everywhere, and instruction sets do
- * within a backend: they do not count.
+ * What an evaluation's results depend on, in one text: the model's file, the backend with its instruction
+ * set, the precisions and the settings. Journals are kept by it. Threads give the same bits everywhere and
+ * do not count; that instruction sets do, too, is so for today's operations only.
  */
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
@@ -14,8 +14,8 @@ import type { DatasetChoice } from './dataset-name.ts'
 
 export interface EvaluationFacts {
   readonly settings: EvalSettings
-  /** The name of the one that runs. */
-  readonly backend: string
+  /** The one that runs. */
+  readonly backend: { readonly name: string; readonly isa: string }
   /** How the model is loaded. */
   readonly loading: LoadSettings
   readonly dataDir?: string | undefined
@@ -36,9 +36,10 @@ export async function evaluationIdentity(
       return [file, size, mtimeMs]
     }),
   )
+  const { name, isa } = backend
   const data = dataDir === undefined ? (datasets ?? 'hub') : resolve(dataDir)
   return createHash('sha256')
-    .update(JSON.stringify([files, settings, backend, ...resultSettings(loading), data]))
+    .update(JSON.stringify([files, settings, name, isa, ...resultSettings(loading), data]))
     .digest('hex')
 }
 

@@ -93,7 +93,7 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
     }
     const { dataDir, dataset: datasets } = flags
     const identity = await evaluationIdentity(flags.model, {
-      ...{ settings, backend: model.backend.name, loading: flags, dataDir, datasets },
+      ...{ settings, backend: model.backend, loading: flags, dataDir, datasets },
     })
     const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
     const journal = path === false ? undefined : await openJournal(path, identity)
