@@ -5,7 +5,6 @@
  */
 import type { ByteSink, TensorData } from '../formats/byte-sink.ts'
 import { isDense } from '../formats/dense-codecs.ts'
-import { LossMeter } from '../formats/loss-meter.ts'
 import type { ModelFile } from '../formats/model-file.ts'
 import {
   DTYPE_BYTES,
@@ -27,7 +26,13 @@ import { tokenizerFilesOf } from './checkpoint-tokenizer.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
 import { ConversionTally } from './tally.ts'
-import { countingZeros, denseStream, holdsExactly, withProgress } from './tensor-streams.ts'
+import {
+  countingZeros,
+  denseStream,
+  holdsExactly,
+  type StreamContext,
+  withProgress,
+} from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
 export type CheckpointEmbedding = 'BF16' | 'F16' | 'F32'
@@ -135,11 +140,6 @@ function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
 }
 
-interface Context {
-  readonly tally: ConversionTally
-  readonly signal: AbortSignal | undefined
-}
-
 /** Codes and scale. The scale of float masters is known only once all of them have been read. */
 async function packedTensors(
   file: ModelFile,
@@ -149,7 +149,7 @@ async function packedTensors(
     tally,
     signal,
     linearClass,
-  }: Context & { open: ReturnType<typeof ternaryIntake>; linearClass: LinearClass },
+  }: StreamContext & { open: ReturnType<typeof ternaryIntake>; linearClass: LinearClass },
 ): Promise<PlannedTensor[]> {
   const { checkpointName: name, tensor } = entry
   const [rows, cols] = entry.shape
@@ -190,7 +190,7 @@ async function packedTensors(
 async function denseTensor(
   entry: NamedTensor,
   embedding: CheckpointEmbedding | undefined,
-  { tally, signal }: Context,
+  context: StreamContext,
 ): Promise<PlannedTensor> {
   const { tensor, shape, shift, checkpointShift } = entry
   const own = tensor.type === 'F32' || tensor.type === 'BF16' || tensor.type === 'F16'
@@ -201,17 +201,6 @@ async function denseTensor(
         : 'F32'
       : (embedding ?? (own ? (tensor.type as CheckpointEmbedding) : 'F16'))
   const byteLength = elementCount(shape) * DTYPE_BYTES[dtype]
-  async function* data() {
-    const loss = new LossMeter()
-    for await (const piece of denseStream(tensor, dtype, loss, {
-      from: shift,
-      to: checkpointShift,
-    })) {
-      signal?.throwIfAborted()
-      yield piece
-    }
-    tally.wrote(dtype, byteLength)
-    tally.dense(entry, dtype, loss)
-  }
+  const data = () => denseStream(entry, dtype, checkpointShift, context)
   return { name: entry.checkpointName, dtype, shape, byteLength, isLate: false, data }
 }

@@ -6,7 +6,6 @@
 import { ShapeError, UsageError } from '../errors.ts'
 import type { ByteSink } from '../formats/byte-sink.ts'
 import { type GgufTensorToWrite, writeGguf } from '../formats/gguf/index.ts'
-import { LossMeter } from '../formats/loss-meter.ts'
 import type { TernaryTensor } from '../formats/model-file.ts'
 import { tensorByteLength } from '../formats/tensor-types.ts'
 import { encodeTernary, storedScale } from '../formats/ternary/index.ts'
@@ -20,7 +19,7 @@ import {
 } from './gguf-metadata.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
 import { ConversionTally } from './tally.ts'
-import { countingZeros, denseStream, withProgress } from './tensor-streams.ts'
+import { countingZeros, denseStream, type StreamContext, withProgress } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
 export type GgufEmbedding = 'F16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
@@ -72,11 +71,6 @@ export async function convertToGguf(
   return tally.report(file, named, { format: 'gguf', architecture, bytesOut })
 }
 
-interface Context {
-  readonly tally: ConversionTally
-  readonly signal: AbortSignal | undefined
-}
-
 function ternaryTensor(
   entry: NamedTensor,
   type: WeightStorage,
@@ -84,7 +78,7 @@ function ternaryTensor(
     open,
     tally,
     signal,
-  }: Context & { readonly open: (entry: NamedTensor) => Promise<TernaryTensor> },
+  }: StreamContext & { readonly open: (entry: NamedTensor) => Promise<TernaryTensor> },
 ): GgufTensorToWrite {
   const { name, shape } = entry
   const byteLength = lengthOf(type, shape, name)
@@ -105,19 +99,11 @@ function ternaryTensor(
 function denseTensor(
   entry: NamedTensor,
   type: 'F32' | GgufEmbedding,
-  { tally, signal }: Context,
+  context: StreamContext,
 ): GgufTensorToWrite {
-  const { name, tensor, shape, shift } = entry
+  const { name, shape } = entry
   const byteLength = lengthOf(type, shape, name)
-  async function* data() {
-    const loss = new LossMeter()
-    for await (const piece of denseStream(tensor, type, loss, { from: shift, to: 0 })) {
-      signal?.throwIfAborted()
-      yield piece
-    }
-    tally.wrote(type, byteLength)
-    tally.dense(entry, type, loss)
-  }
+  const data = () => denseStream(entry, type, 0, context)
   return { name, type, shape, byteLength, data }
 }
 

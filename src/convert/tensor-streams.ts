@@ -4,49 +4,52 @@
 import { UsageError } from '../errors.ts'
 import type { TensorData } from '../formats/byte-sink.ts'
 import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-codecs.ts'
-import type { LossMeter } from '../formats/loss-meter.ts'
+import { LossMeter } from '../formats/loss-meter.ts'
 import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
 import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
 import { countZeros, ReadWindow } from '../formats/ternary/index.ts'
 import type { CommonOptions } from './conversion.ts'
+import type { NamedTensor } from './named-tensors.ts'
+import type { ConversionTally } from './tally.ts'
 
 /** About this many elements are in memory at a time. */
 const CHUNK_ELEMENTS = 1 << 20
 
-/**
- * What is added to stored values to get those that a norm multiplies with: 1 where w stands for 1 + w
- * (Gemma in safetensors), else 0; in the source and in the result.
- */
-interface NormShift {
-  readonly from: number
-  readonly to: number
+/** What the streams of a conversion share. */
+export interface StreamContext {
+  readonly tally: ConversionTally
+  readonly signal: AbortSignal | undefined
 }
 
 /**
- * A dense tensor's bytes in another type. The same type is copied as it is. Pieces are valid until the
- * next one is asked for.
+ * A dense tensor's bytes in another type, told to the tally. The same type is copied as it is. Pieces are
+ * valid until the next one is asked for.
  *
- * @throws UsageError if a value is too large for the type
+ * @param shift what is added to a norm's values of the result to get those that it multiplies with
+ * @throws UsageError if a value is too large for the type; the signal's reason
  */
 export async function* denseStream(
-  tensor: TensorInfo,
+  entry: NamedTensor,
   target: EncodableType,
-  loss: LossMeter,
-  shift: NormShift = { from: 0, to: 0 },
+  shift: number,
+  { tally, signal }: StreamContext,
 ): AsyncGenerator<Uint8Array> {
+  const { tensor } = entry
   const { type, shape, byteLength } = tensor
   const cols = shape.at(-1) ?? 1
   const rowBytes = tensorByteLength(type, [cols])
   const rows = byteLength / rowBytes
   const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / cols))
   const window = new ReadWindow(tensor)
+  const loss = new LossMeter()
   // Used again for every piece: a fresh page costs as much as decoding into it.
-  const isCopied = type === target && shift.from === shift.to
+  const isCopied = type === target && entry.shift === shift
   const room = isCopied ? 0 : Math.min(step, rows) * cols
   const [meant, kept] = [new Float32Array(room), new Float32Array(room)]
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row)
     const bytes = await window.bytes(row * rowBytes, count * rowBytes)
+    signal?.throwIfAborted()
     if (isCopied) {
       yield bytes
       continue
@@ -54,12 +57,12 @@ export async function* denseStream(
     const values = meant.subarray(0, count * cols)
     const stored = kept.subarray(0, count * cols)
     decodeDense(type, bytes, values)
-    addTo(values, shift.from)
+    addTo(values, entry.shift)
     stored.set(values)
-    addTo(stored, -shift.to)
+    addTo(stored, -shift)
     const encoded = encodeDense(target, stored)
     decodeDense(target, encoded, stored)
-    addTo(stored, shift.to)
+    addTo(stored, shift)
     loss.addAll(values, stored)
     if (!Number.isFinite(loss.relativeError)) {
       throw new UsageError(
@@ -69,6 +72,8 @@ export async function* denseStream(
     }
     yield encoded
   }
+  tally.wrote(target, tensorByteLength(target, shape))
+  tally.dense(entry, target, loss)
 }
 
 /** Shifts all values, each rounded to float32. */
