@@ -74,3 +74,9 @@ export function arithmeticEnergy(
     fp16JoulesPerToken: macJoules(ternaryMacs + denseMacs + headMacs + attentionMacs, 'fp16'),
   }
 }
+
+/** By both of the papers' technologies, the older one first. */
+export function energyEstimates(costs: ModelCosts, positions: number): ArithmeticEnergy[] {
+  const technologies = Object.keys(PICOJOULES) as Technology[]
+  return technologies.map((technology) => arithmeticEnergy(costs, positions, technology))
+}

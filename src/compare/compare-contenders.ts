@@ -4,7 +4,7 @@
  * what does not fit the memory limit is not run, and says so.
  */
 import type { Backend } from '../backends/backend.ts'
-import { type ArithmeticEnergy, arithmeticEnergy } from '../bench/energy.ts'
+import { type ArithmeticEnergy, energyEstimates } from '../bench/energy.ts'
 import { type ShapeName, shapeNamed, ternaryWeights } from '../bench/shapes.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
@@ -109,12 +109,16 @@ export async function compareContenders(
   return {
     title,
     interleaved,
-    results: contenders.map((contender) => ({
-      ...countedOf(contender, options),
-      ...(fits(contender) ? {} : { skipped: skippedBecause(contender, options) }),
-      ...optional('latency', latencies.get(contender)),
-      ...optional('throughput', throughputs.get(contender)),
-    })),
+    results: contenders.map((contender) => {
+      const latency = latencies.get(contender)
+      const throughput = throughputs.get(contender)
+      return {
+        ...countedOf(contender, options),
+        ...(fits(contender) ? {} : { skipped: skippedBecause(contender, options) }),
+        ...(latency && { latency }),
+        ...(throughput && { throughput }),
+      }
+    }),
   }
 
   async function throughputOf(contender: Contender, running: Opened): Promise<Throughput> {
@@ -155,9 +159,7 @@ function countedOf(contender: Contender, options: MeasureOptions) {
     memory,
     cacheBytes: (promptTokens + decodeTokens) * memory.cacheBytesPerToken,
     headShare: headShare(costs),
-    estimates: (['45nm', '7nm'] as const).map((technology) =>
-      arithmeticEnergy(costs, promptTokens, technology),
-    ),
+    estimates: energyEstimates(costs, promptTokens),
   }
 }
 
@@ -175,8 +177,4 @@ function checkCounts({ promptTokens, decodeTokens, runs, memoryLimit }: MeasureO
   if (!(memoryLimit > 0)) {
     throw new UsageError(`Expected memoryLimit to be a number of bytes, got ${memoryLimit}.`)
   }
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }

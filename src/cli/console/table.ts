@@ -48,11 +48,33 @@ export function formatResults(
   return [line(header), line(rule), ...rows.map((row) => line(row.map(escapeBars)))]
 }
 
+/** A column, and what it shows of an item; '' where there is nothing to show. */
+export interface Column<T> {
+  readonly title: string
+  readonly cell: (item: T) => string
+}
+
+/** A row of cells for each item; a column that no item has anything for is left out. */
+export function tableOf<T>(
+  columns: readonly Column<T>[],
+  items: readonly T[],
+): { readonly header: string[]; readonly rows: string[][] } {
+  const shown = columns.filter(({ cell }) => items.some((item) => cell(item) !== ''))
+  return {
+    header: shown.map(({ title }) => title),
+    rows: items.map((item) => shown.map(({ cell }) => cell(item))),
+  }
+}
+
+/** What is not known leaves its cell empty. */
+export function orBlank(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? '' : format(value)
+}
+
+export type Fact = readonly [name: string, value: string]
+
 /** Lines "name   value" with the values in one column, or a list in Markdown. */
-export function formatFacts(
-  facts: readonly (readonly [name: string, value: string])[],
-  { markdown }: TableStyle = {},
-): string[] {
+export function formatFacts(facts: readonly Fact[], { markdown }: TableStyle = {}): string[] {
   if (markdown) return facts.map(([name, value]) => `- ${name}: ${value}`)
   const width = Math.max(...facts.map(([name]) => name.length))
   return facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`)

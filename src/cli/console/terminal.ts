@@ -38,7 +38,7 @@ export function endQuietlyWhenClosed(stream: OutputStream): void {
  *
  * @returns false if the reader has closed the pipe
  */
-export function writeText(stream: OutputStream, text: string): Promise<boolean> {
+function writeText(stream: OutputStream, text: string): Promise<boolean> {
   if (!isOpen(stream)) return Promise.resolve(false)
   if (text === '' || stream.write(text)) return Promise.resolve(true)
   return new Promise((resolve) => {
@@ -56,6 +56,19 @@ export function writeText(stream: OutputStream, text: string): Promise<boolean> 
 
 export async function writeLine(stream: OutputStream, line = ''): Promise<void> {
   await writeText(stream, `${line}\n`)
+}
+
+/** Writes the text as it comes, with one line end. */
+export async function streamText(
+  pieces: AsyncIterable<string>,
+  stdout: OutputStream,
+): Promise<void> {
+  let last = ''
+  for await (const piece of pieces) {
+    if (!(await writeText(stdout, piece))) break
+    if (piece !== '') last = piece
+  }
+  if (!last.endsWith('\n')) await writeLine(stdout)
 }
 
 /** The one thing that `--json` writes to standard output. */

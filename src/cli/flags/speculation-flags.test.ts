@@ -4,9 +4,9 @@
 import { describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
 import type { GenerateResult } from '../../generate/options.ts'
-import { batchSpeedLine, speedLine } from '../commands/bench/speed-report-file.ts'
 import { command as chat } from '../commands/chat/chat.ts'
 import { command as generate } from '../commands/generate/generate.ts'
+import { batchSpeedLine, speedLine } from '../console/speed-lines.ts'
 
 describe('--speculate', () => {
   test('reaches the model in generate and chat, and is left to the model otherwise', async () => {

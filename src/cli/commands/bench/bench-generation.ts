@@ -9,12 +9,12 @@ import type { LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateResult } from '../../../generate/options.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import type { CommandContext } from '../../command-context.ts'
+import { loadFact } from '../../console/measurement-facts.ts'
 import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
 import type { JsonFlag } from '../../define-command.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
-import { loadFact } from './speed-report-file.ts'
 
 export interface GenerationBenchFlags extends ModelFlags, TableStyle, JsonFlag {
   /** Unset: {@link STORY}. */
@@ -29,31 +29,6 @@ export interface GenerationBenchFlags extends ModelFlags, TableStyle, JsonFlag {
 interface Run {
   readonly elapsedMs: number
   readonly result: GenerateResult
-}
-
-interface GenerationReport {
-  readonly model: string
-  readonly backend: GenerateResult['backend']
-  readonly runs: number
-  readonly promptTokens: number
-  readonly requestedTokens: number
-  /** Tokens generated in each run: fewer than asked for if the model ended its text. */
-  readonly completionTokens: readonly number[]
-  readonly loadMs: number
-  readonly image?: ImageReport
-  readonly elapsedMs: Summary
-  /** Generated tokens over the whole time of a run, prefill included. */
-  readonly tokensPerSecond: Summary
-  readonly prefillTokensPerSecond: Summary
-  readonly decodeTokensPerSecond: Summary
-  readonly ternaryBytes: number
-  readonly denseBytes: number
-  readonly activationBytes: number
-  readonly cacheBytesPerToken: number
-  /** Largest resident set of the process so far. */
-  readonly peakMemoryBytes: number
-  /** Of the last minute, this program included. */
-  readonly loadAverage: number
 }
 
 /** Long enough to be a prompt, open enough that a story model goes on for hundreds of tokens. */
@@ -101,12 +76,13 @@ async function measure(
   return { elapsedMs: performance.now() - start, result }
 }
 
+/** What --json prints. */
 function makeReport(
   model: LanguageModel,
   image: ImageReport | undefined,
   flags: GenerationBenchFlags,
   runs: readonly Run[],
-): GenerationReport {
+) {
   const over = (value: (run: Run) => number): Summary => summarize(runs.map(value))
   return {
     model: model.name,
@@ -114,20 +90,24 @@ function makeReport(
     runs: runs.length,
     promptTokens: runs[0].result.usage.promptTokens,
     requestedTokens: flags.maxTokens ?? DEFAULT_TOKENS,
+    /** Of each run: fewer than asked for if the model ended its text. */
     completionTokens: runs.map(({ result }) => result.usage.completionTokens),
     loadMs: model.loadMs,
     elapsedMs: over((run) => run.elapsedMs),
+    /** Generated tokens over the whole time of a run, prefill included. */
     tokensPerSecond: over((run) => (1000 * run.result.usage.completionTokens) / run.elapsedMs),
     prefillTokensPerSecond: over((run) => run.result.timings.prefillTokensPerSecond),
     decodeTokensPerSecond: over((run) => run.result.timings.decodeTokensPerSecond),
     ...model.memory,
     ...(image && { image }),
+    /** Largest resident set of the process so far. */
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    /** Of the last minute, this program included. */
     loadAverage: loadavg()[0],
   }
 }
 
-function reportLines(report: GenerationReport, style: TableStyle): string[] {
+function reportLines(report: ReturnType<typeof makeReport>, style: TableStyle): string[] {
   const row = (name: string, unit: (value: number) => string, s: Summary): string[] => [
     name,
     unit(s.mean),

@@ -12,9 +12,10 @@ import { shapeNamed } from '../../../bench/shapes.ts'
 import { UsageError } from '../../../errors.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
+import { hostFacts } from '../../console/host-facts.ts'
+import { limitFacts, type MeasuredOn, machineLoad } from '../../console/measurement-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
-import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import { formatFacts, formatResults, orBlank, type TableStyle } from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
 import { packingsOf } from '../doctor/backend-diagnosis.ts'
 
@@ -25,16 +26,13 @@ export interface KernelBenchFlags extends ModelFlags, TableStyle {
   readonly only?: string
 }
 
-interface KernelReport {
+interface KernelReport extends MeasuredOn {
   readonly shape: string
   readonly model: string
   readonly backend: { readonly description: string; readonly isa: string; readonly threads: number }
-  readonly host: HostFacts
   /** Absent on the reference backend. */
   readonly limits?: MachineLimits
   readonly kernels: readonly KernelTiming[]
-  /** Of the last minute, at the end. */
-  readonly loadAverageAfter: number
 }
 
 /** Of each operation; two dozen of them take some ten seconds. */
@@ -84,22 +82,17 @@ export async function benchKernels(
 
 function reportLines({ limits, ...report }: KernelReport, style: TableStyle): string[] {
   const { host, backend } = report
-  const share = (rate: number, limit: number | undefined): string =>
-    limit === undefined ? '' : formatPercent(rate / limit)
+  const share = (rate: number | undefined, limit: number | undefined): string =>
+    rate === undefined || limit === undefined ? '' : formatPercent(rate / limit)
   const rows = report.kernels.map(
     ({ name, microseconds, bytesPerSecond, macsPerSecond, isTernary }) => [
       name,
       `${microseconds.min.toFixed(1)} us`,
       `${microseconds.mean.toFixed(1)} us`,
-      ...(bytesPerSecond === undefined
-        ? ['', '']
-        : [formatByteRate(bytesPerSecond), share(bytesPerSecond, limits?.readBytesPerSecond)]),
-      ...(macsPerSecond === undefined
-        ? ['', '']
-        : [
-            formatMacRate(macsPerSecond),
-            isTernary ? share(macsPerSecond, limits?.macsPerSecond) : '',
-          ]),
+      orBlank(bytesPerSecond, formatByteRate),
+      share(bytesPerSecond, limits?.readBytesPerSecond),
+      orBlank(macsPerSecond, formatMacRate),
+      isTernary ? share(macsPerSecond, limits?.macsPerSecond) : '',
     ],
   )
   const header = ['operation', 'fastest', 'mean', 'reads', 'of memory', 'multiply-adds', 'of peak']
@@ -110,10 +103,7 @@ function reportLines({ limits, ...report }: KernelReport, style: TableStyle): st
         ['backend', backend.description],
         ['machine', host.cpu],
         ...limitFacts(limits),
-        [
-          'load',
-          `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
-        ],
+        machineLoad(report),
       ],
       style,
     ),
@@ -126,17 +116,4 @@ function reportLines({ limits, ...report }: KernelReport, style: TableStyle): st
 
 function packingsAsked({ weights }: KernelBenchFlags, backend: Backend): readonly TernaryPacking[] {
   return weights === undefined || weights === 'auto' ? packingsOf(backend) : [weights]
-}
-
-/** What shares are of. */
-export function limitFacts(limits: MachineLimits | undefined): (readonly [string, string])[] {
-  if (limits === undefined) return [['limits', 'not measured: this backend is not compiled code']]
-  return [
-    ['memory reads', `${formatByteRate(limits.readBytesPerSecond)} measured with the same threads`],
-    [
-      'integer peak',
-      `${formatMacRate(limits.macsPerSecond)} of int8 measured in registers with the same ` +
-        'instructions',
-    ],
-  ]
 }

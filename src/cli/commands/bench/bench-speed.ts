@@ -5,7 +5,7 @@
 
 import { loadavg } from 'node:os'
 import { costsOf } from '../../../bench/costs.ts'
-import { arithmeticEnergy } from '../../../bench/energy.ts'
+import { energyEstimates } from '../../../bench/energy.ts'
 import { measureLimits } from '../../../bench/machine-limits.ts'
 import { meanPositions, reportSpeedTest } from '../../../bench/speed-report.ts'
 import {
@@ -22,7 +22,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import type { TableStyle } from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
-import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report-text.ts'
+import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report.ts'
 
 export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   readonly prefill?: readonly number[]
@@ -72,9 +72,7 @@ export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext
     loadAverageAfter: loadavg()[0],
     energy: {
       measured: meter.counted,
-      estimates: (['45nm', '7nm'] as const).map((technology) =>
-        arithmeticEnergy(model.costs, meanPositions(tests[0]), technology),
-      ),
+      estimates: energyEstimates(model.costs, meanPositions(tests[0])),
     },
   }
   await context.print(report, () => describeSpeed(report, flags))

@@ -6,7 +6,8 @@ import { createInterface, type Interface } from 'node:readline'
 import { ContextOverflowError, UsageError } from '../../../errors.ts'
 import type { GenerateOptions } from '../../../generate/options.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { isOpen, writeLine } from '../../console/terminal.ts'
+import { turnSpeed } from '../../console/speed-lines.ts'
+import { isOpen, streamText, writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
@@ -16,8 +17,6 @@ import {
   loadModels,
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
-import { turnSpeed } from '../bench/speed-report-file.ts'
-import { streamText } from '../generate/generate.ts'
 import { type ChatState, ChatTotals, runChatCommand } from './chat-commands.ts'
 import { chatTexts } from './chat-texts.ts'
 

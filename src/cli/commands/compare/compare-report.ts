@@ -6,7 +6,7 @@ import type { ReportTable } from '../../../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import type { SpeculationGain } from '../../../compare/speculation-gain.ts'
 import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
-import type { HostFacts } from '../../console/host-facts.ts'
+import { energyFact, type MeasuredOn, machineLoad } from '../../console/measurement-facts.ts'
 import {
   formatBytes,
   formatJoules,
@@ -14,14 +14,18 @@ import {
   formatPercent,
   formatSpread,
 } from '../../console/quantities.ts'
-import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import {
+  type Column,
+  type Fact,
+  formatFacts,
+  formatResults,
+  orBlank,
+  type TableStyle,
+  tableOf,
+} from '../../console/table.ts'
 
 /** What --json prints. */
-export interface ComparisonReport extends ShapeComparison {
-  readonly host: HostFacts
-  /** Of the last minute, at the end. */
-  readonly loadAverageAfter: number
-}
+export interface ComparisonReport extends ShapeComparison, MeasuredOn {}
 
 interface Line {
   readonly group: ComparedGroup
@@ -32,17 +36,14 @@ interface Line {
   readonly gain?: SpeculationGain
 }
 
-interface Column {
-  readonly title: string
-  readonly cell: (line: Line) => string
-}
+type LineColumn = Column<Line>
 
-const NAMES: readonly Column[] = [
+const NAMES: readonly LineColumn[] = [
   { title: 'size', cell: ({ group }) => group.title },
   { title: 'weights', cell: ({ result }) => result.name },
 ]
 
-const MEMORY: readonly Column[] = [
+const MEMORY: readonly LineColumn[] = [
   { title: 'layers', cell: ({ result }) => formatBytes(result.memory.layerBytes) },
   { title: 'embedding, head', cell: ({ result }) => formatBytes(result.memory.tableBytes) },
   { title: 'KV cache', cell: ({ result }) => formatBytes(result.cacheBytes) },
@@ -57,7 +58,7 @@ const MEMORY: readonly Column[] = [
   },
 ]
 
-const SPEED: readonly Column[] = [
+const SPEED: readonly LineColumn[] = [
   { title: 'prompt', cell: latency(({ prefillMs }) => formatMilliseconds(prefillMs.mean)) },
   {
     title: 'times faster',
@@ -71,11 +72,11 @@ const SPEED: readonly Column[] = [
   {
     title: 'tokens/s of it',
     cell: ({ result: { throughput } }) =>
-      throughput === undefined ? '' : formatSpread(throughput.tokensPerSecond),
+      throughput ? formatSpread(throughput.tokensPerSecond) : '',
   },
 ]
 
-const ENERGY: readonly Column[] = [
+const ENERGY: readonly LineColumn[] = [
   { title: '45 nm', cell: ({ result }) => formatJoules(result.estimates[0].joulesPerToken) },
   { title: '7 nm', cell: ({ result }) => formatJoules(result.estimates[1].joulesPerToken) },
   {
@@ -85,15 +86,15 @@ const ENERGY: readonly Column[] = [
   },
   {
     title: 'measured, decode',
-    cell: ({ result }) => joules(result.latency?.decodeJoules?.mean),
+    cell: ({ result }) => orBlank(result.latency?.decodeJoules?.mean, formatJoules),
   },
   {
     title: 'measured, prefill',
-    cell: ({ result }) => joules(result.latency?.prefillJoules?.mean),
+    cell: ({ result }) => orBlank(result.latency?.prefillJoules?.mean, formatJoules),
   },
 ]
 
-const GUESSES: readonly Column[] = [
+const GUESSES: readonly LineColumn[] = [
   gained('guesses of', ({ guesser }) => guesser),
   gained('prompt', ({ promptTokens }) => String(promptTokens)),
   gained('tokens', ({ tokens }) => String(tokens)),
@@ -125,16 +126,16 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
   )
   const positions = report.promptTokens + report.decodeTokens
   return [
-    tableOf(lines, MEMORY, {
+    linesTable(lines, MEMORY, {
       en: `Memory, with a cache of ${positions} positions`,
       ja: `メモリ（KVキャッシュ${positions}位置）`,
     }),
-    tableOf(lines, SPEED, {
+    linesTable(lines, SPEED, {
       en: `Speed: a prompt of ${report.promptTokens} tokens, then ${report.decodeTokens} one by one`,
       ja: `速度（プロンプト${report.promptTokens}トークン、続けて${report.decodeTokens}トークンを逐次生成）`,
     }),
-    ...(guessed.length === 0 ? [] : [tableOf(guessed, GUESSES, GUESSES_TITLE)]),
-    tableOf(lines, ENERGY, {
+    ...(guessed.length === 0 ? [] : [linesTable(guessed, GUESSES, GUESSES_TITLE)]),
+    linesTable(lines, ENERGY, {
       en: "Energy of a token: the papers' arithmetic alone, without memory, and what was measured",
       ja: '1トークンのエネルギー（論文の演算モデルによる推定と実測）',
     }),
@@ -143,7 +144,7 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
   ]
 }
 
-export function reportFacts(report: ComparisonReport): (readonly [string, string])[] {
+export function reportFacts(report: ComparisonReport): Fact[] {
   const { host, backend, energyMeter } = report
   const sequential = report.groups.filter(({ interleaved }) => !interleaved)
   const skipped = report.groups.flatMap(({ title, results }) =>
@@ -156,15 +157,15 @@ export function reportFacts(report: ComparisonReport): (readonly [string, string
     ['runs', `${report.runs} of each, in turns`],
     ...(sequential.length === 0
       ? []
-      : [fact('one by one', `${sequential.map(({ title }) => title).join(', ')}: not all fit`)]),
-    ...(skipped.length === 0 ? [] : [fact('not run', skipped.join('; '))]),
-    [
-      'energy',
-      'reason' in energyMeter
-        ? `not measured: ${energyMeter.reason}`
-        : `measured: ${energyMeter.counters}, whatever else runs included`,
-    ],
-    ['load', `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`],
+      : [
+          [
+            'one by one',
+            `${sequential.map(({ title }) => title).join(', ')}: not all fit`,
+          ] as const,
+        ]),
+    ...(skipped.length === 0 ? [] : [['not run', skipped.join('; ')] as const]),
+    energyFact(energyMeter),
+    machineLoad(report),
   ]
 }
 
@@ -180,18 +181,12 @@ export function describeComparison(report: ComparisonReport, style: TableStyle):
   ]
 }
 
-function tableOf(
+function linesTable(
   lines: readonly Line[],
-  columns: readonly Column[],
+  columns: readonly LineColumn[],
   title: ReportTable['title'],
 ): ReportTable {
-  // A column that no line has anything for is left out.
-  const shown = [...NAMES, ...columns].filter(({ cell }) => lines.some((line) => cell(line) !== ''))
-  return {
-    title,
-    header: shown.map((column) => column.title),
-    rows: lines.map((line) => shown.map(({ cell }) => cell(line))),
-  }
+  return { title, ...tableOf([...NAMES, ...columns], lines) }
 }
 
 function accuracyTable(lines: readonly Line[]): ReportTable[] {
@@ -208,7 +203,7 @@ function accuracyTable(lines: readonly Line[]): ReportTable[] {
     },
   }))
   return [
-    tableOf(lines, columns, {
+    linesTable(lines, columns, {
       en: 'Accuracy in percent with one standard error, or perplexity a word',
       ja: '正答率（％、標準誤差つき）または単語あたりのパープレキシティ',
     }),
@@ -245,7 +240,7 @@ function paperTable(groups: readonly ComparedGroup[]): ReportTable[] {
   ]
 }
 
-function gained(title: string, format: (gain: SpeculationGain) => string): Column {
+function gained(title: string, format: (gain: SpeculationGain) => string): LineColumn {
   return { title, cell: ({ gain }) => (gain === undefined ? '' : format(gain)) }
 }
 
@@ -263,15 +258,7 @@ function faster(ms: (result: ContenderResult) => number | undefined) {
   }
 }
 
-function joules(value: number | undefined): string {
-  return value === undefined ? '' : formatJoules(value)
-}
-
 /** "7.96 x" */
 export function formatTimes(ratio: number): string {
   return `${ratio.toFixed(2)} x`
-}
-
-function fact(name: string, value: string): readonly [string, string] {
-  return [name, value]
 }

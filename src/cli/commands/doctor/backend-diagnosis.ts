@@ -101,14 +101,26 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
 
 /** What runs when nothing is asked for; the environment may force what this machine lacks. */
 async function describeChosen(): Promise<{ description: string; isa: string; threads: number }> {
-  try {
-    const backend = await openBackend()
-    const { description, isa, threads } = backend
-    backend.dispose()
+  const chosen = await withBackend(openBackend, async ({ description, isa, threads }) => {
     return { description, isa, threads }
+  })
+  if (!('reason' in chosen)) return chosen
+  return { description: `none: ${chosen.reason}`, isa: '', threads: readCpuCores().threads }
+}
+
+/** What `use` makes of a backend, which is closed then, or why that could not be had. */
+async function withBackend<T>(
+  open: () => Backend | Promise<Backend>,
+  use: (backend: Backend) => Promise<T>,
+): Promise<T | { readonly reason: string }> {
+  let backend: Backend | undefined
+  try {
+    backend = await open()
+    return await use(backend)
   } catch (error) {
-    const { threads } = readCpuCores()
-    return { description: `none: ${messageOf(error)}`, isa: '', threads }
+    return { reason: messageOf(error) }
+  } finally {
+    backend?.dispose()
   }
 }
 
@@ -117,19 +129,14 @@ async function diagnose(
   isa: string,
   open: () => Backend | Promise<Backend>,
 ): Promise<BackendDiagnosis> {
-  let backend: Backend | undefined
-  try {
-    backend = await open()
+  const found = await withBackend(open, async (backend) => {
     const products: ProductDiagnosis[] = []
     for (const packing of packingsOf({ isa })) {
       products.push(await diagnoseProduct(backend, packing))
     }
-    return { name, isa, available: true, threads: backend.threads, products }
-  } catch (error) {
-    return { name, isa, available: false, reason: messageOf(error) }
-  } finally {
-    backend?.dispose()
-  }
+    return { threads: backend.threads, products }
+  })
+  return { name, isa, available: !('reason' in found), ...found }
 }
 
 async function diagnoseProduct(
@@ -150,18 +157,15 @@ async function diagnoseProduct(
 }
 
 /** On whatever is chosen, with so many threads. */
-async function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
-  let backend: Backend | undefined
-  try {
-    backend = await openBackend({ threads })
-    const limits = await measureLimits(backend)
-    if (limits === undefined) return { reason: `${backend.name} is not compiled code` }
-    return { threads: backend.threads, ...limits }
-  } catch (error) {
-    return { reason: messageOf(error) }
-  } finally {
-    backend?.dispose()
-  }
+function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
+  return withBackend(
+    () => openBackend({ threads }),
+    async (backend) => {
+      const limits = await measureLimits(backend)
+      if (limits === undefined) return { reason: `${backend.name} is not compiled code` }
+      return { threads: backend.threads, ...limits }
+    },
+  )
 }
 
 /** The native module, or why it cannot be had. */

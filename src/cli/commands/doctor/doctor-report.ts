@@ -9,7 +9,7 @@ import {
   formatMacRate,
   formatPercent,
 } from '../../console/quantities.ts'
-import { formatFacts, formatTable } from '../../console/table.ts'
+import { type Fact, formatFacts, formatTable, orBlank } from '../../console/table.ts'
 import type { ImageTotals } from '../inspect/image-facts.ts'
 import type { BackendDiagnosis, Diagnosis, LimitDiagnosis } from './backend-diagnosis.ts'
 
@@ -61,7 +61,7 @@ function describeCores({ cores }: HostFacts): string {
   ].join(', ')
 }
 
-function describeLimit(limit: LimitDiagnosis): (readonly [string, string])[] {
+function describeLimit(limit: LimitDiagnosis): Fact[] {
   if ('reason' in limit) return [['limits', `not measured: ${limit.reason}`]]
   const threads = `${limit.threads} thread${limit.threads === 1 ? '' : 's'}`
   return [
@@ -84,9 +84,9 @@ function describeBackend(backend: BackendDiagnosis, memory: number | undefined):
       packing === '2bit' ? '2 bits' : '1.6 bits',
       `${decode.microseconds.min.toFixed(0)} us`,
       formatByteRate(bytesPerSecond),
-      memory === undefined ? '' : formatPercent(bytesPerSecond / memory),
-      prefill === undefined ? '' : `${prefill.microseconds.min.toFixed(0)} us`,
-      prefill?.macsPerSecond === undefined ? '' : formatMacRate(prefill.macsPerSecond),
+      orBlank(memory, (limit) => formatPercent(bytesPerSecond / limit)),
+      orBlank(prefill?.microseconds.min, (us) => `${us.toFixed(0)} us`),
+      orBlank(prefill?.macsPerSecond, formatMacRate),
       reason,
     ]
   })

@@ -8,8 +8,9 @@ import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readAll, readLines, readTextFile } from '../../console/input.ts'
-import { EXIT, type InputStream, type OutputStream } from '../../console/surroundings.ts'
-import { isOpen, writeJson, writeLine, writeText } from '../../console/terminal.ts'
+import { batchSpeedLine, speedLine } from '../../console/speed-lines.ts'
+import { EXIT, type InputStream } from '../../console/surroundings.ts'
+import { isOpen, streamText, writeJson } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
@@ -18,7 +19,6 @@ import {
   loadModels,
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
-import { batchSpeedLine, speedLine } from '../bench/speed-report-file.ts'
 import { parseMessages } from '../chat/conversation-file.ts'
 
 export interface GenerateFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
@@ -89,19 +89,6 @@ export async function generateOne(
   if (isJson) await writeJson(stdout, result)
   await context.remark(speedLine(result))
   return result
-}
-
-/** Writes the text as it comes, with one line end. */
-export async function streamText(
-  pieces: AsyncIterable<string>,
-  stdout: OutputStream,
-): Promise<void> {
-  let last = ''
-  for await (const piece of pieces) {
-    if (!(await writeText(stdout, piece))) break
-    if (piece !== '') last = piece
-  }
-  if (!last.endsWith('\n')) await writeLine(stdout)
 }
 
 async function generateMany(

@@ -3,7 +3,7 @@
  */
 import type { RemoteFacts } from '../../../node/hub/remote-model.ts'
 import { formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
-import { formatFacts, formatTable, stackedBar } from '../../console/table.ts'
+import { type Fact, formatFacts, formatTable, stackedBar } from '../../console/table.ts'
 import { BATCHES, type MemoryNeed } from './memory-need.ts'
 import type { ModelInspection } from './model-inspection.ts'
 
@@ -47,8 +47,6 @@ export function describeInspection({ model, tokenizer, remote }: Inspection): st
   // Names come from the file; they must not steer the terminal.
   return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
 }
-
-type Fact = readonly [name: string, value: string]
 
 function remoteFacts(remote: RemoteInspection): Fact[] {
   const { model, reason, files, totalBytes, revision, licence, gated, readBytes } = remote

@@ -1,9 +1,8 @@
 /**
  * One line on what a generation did: tokens, speed, and the code that really ran.
  */
-import type { BackendReport, GenerateResult, SpeculationReport } from '../../../generate/options.ts'
-import type { ImageReport } from '../../../model/weights/weight-images.ts'
-import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
+import type { BackendReport, GenerateResult, SpeculationReport } from '../../generate/options.ts'
+import { formatMilliseconds } from './quantities.ts'
 
 /** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
 export function speedLine(result: GenerateResult): string {
@@ -17,20 +16,6 @@ export function speedLine(result: GenerateResult): string {
     `seed ${seed}`,
     result.backend.description,
   ].join(' · ')
-}
-
-/** "120.0 ms, weights mapped from a packed image of 750.8 MB", or why there is none. */
-export function loadFact(loadMs: number, image: ImageReport | undefined): string {
-  const time = formatMilliseconds(loadMs)
-  if (image === undefined) return `${time}, packed images are turned off`
-  const { state, byteLength = 0, reason } = image
-  const why = reason === undefined ? '' : ` (${reason})`
-  if (state === 'mapped') {
-    return `${time}, weights mapped from a packed image of ${formatBytes(byteLength)}`
-  }
-  if (state === 'writing') return `${time}, a packed image is being written for the next start`
-  if (state === 'none') return `${time}, no packed image${why}`
-  return `${time}, a packed image of ${formatBytes(byteLength)} written for the next start${why}`
 }
 
 /** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */

@@ -8,7 +8,13 @@ import type { SpeedTestReport } from '../../../bench/speed-report.ts'
 import type { BackendReport } from '../../../generate/options.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import type { EnergyMeter } from '../../../node/energy/energy-meter.ts'
-import type { HostFacts } from '../../console/host-facts.ts'
+import {
+  energyFact,
+  limitFacts,
+  loadFact,
+  type MeasuredOn,
+  machineLoad,
+} from '../../console/measurement-facts.ts'
 import {
   formatByteRate,
   formatBytes,
@@ -17,9 +23,15 @@ import {
   formatPercent,
   formatSpread,
 } from '../../console/quantities.ts'
-import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
-import { limitFacts } from './bench-kernels.ts'
-import { loadFact } from './speed-report-file.ts'
+import {
+  type Column,
+  type Fact,
+  formatFacts,
+  formatResults,
+  orBlank,
+  type TableStyle,
+  tableOf,
+} from '../../console/table.ts'
 
 /** What ran, as far as the results depend on it. */
 export interface RunningModel {
@@ -34,16 +46,13 @@ export interface RunningModel {
   readonly costs: ModelCosts
 }
 
-export interface SpeedReport extends RunningModel {
-  readonly host: HostFacts
+export interface SpeedReport extends RunningModel, MeasuredOn {
   readonly runs: number
   /** Absent on the reference backend. */
   readonly limits?: MachineLimits
   readonly tests: readonly SpeedTestReport[]
   /** Largest resident set of the process while the tests ran. */
   readonly peakMemoryBytes: number
-  /** Of the last minute, at the end. */
-  readonly loadAverageAfter: number
   readonly energy: EnergyReport
 }
 
@@ -53,44 +62,21 @@ export interface EnergyReport {
   readonly estimates: readonly ArithmeticEnergy[]
 }
 
-/** A column and what it shows of a test; '' where the test has nothing to show. */
-interface Column {
-  readonly title: string
-  readonly cell: (test: SpeedTestReport) => string
-}
-
-const COLUMNS: readonly Column[] = [
+const COLUMNS: readonly Column<SpeedTestReport>[] = [
   { title: 'test', cell: ({ name }) => name },
   { title: 'tokens/s', cell: ({ tokensPerSecond }) => formatSpread(tokensPerSecond) },
-  { title: 'bytes/token', cell: optional(({ bytesPerToken }) => bytesPerToken, formatBytes) },
-  { title: 'reads', cell: optional(({ bytesPerSecond }) => bytesPerSecond, formatByteRate) },
-  {
-    title: 'memory',
-    cell: optional(({ memoryBytesPerSecond }) => memoryBytesPerSecond, formatByteRate),
-  },
-  { title: 'of memory', cell: optional(({ shareOfMemory }) => shareOfMemory, formatPercent) },
-  { title: 'multiply-adds', cell: optional(({ macsPerSecond }) => macsPerSecond, formatMacRate) },
-  { title: 'of peak', cell: optional(({ shareOfPeak }) => shareOfPeak, formatPercent) },
-  {
-    title: 'energy/token',
-    cell: optional(({ joulesPerToken }) => joulesPerToken?.mean, formatJoules),
-  },
+  { title: 'bytes/token', cell: (test) => orBlank(test.bytesPerToken, formatBytes) },
+  { title: 'reads', cell: (test) => orBlank(test.bytesPerSecond, formatByteRate) },
+  { title: 'memory', cell: (test) => orBlank(test.memoryBytesPerSecond, formatByteRate) },
+  { title: 'of memory', cell: (test) => orBlank(test.shareOfMemory, formatPercent) },
+  { title: 'multiply-adds', cell: (test) => orBlank(test.macsPerSecond, formatMacRate) },
+  { title: 'of peak', cell: (test) => orBlank(test.shareOfPeak, formatPercent) },
+  { title: 'energy/token', cell: (test) => orBlank(test.joulesPerToken?.mean, formatJoules) },
 ]
-
-function optional(
-  value: (test: SpeedTestReport) => number | undefined,
-  format: (value: number) => string,
-): Column['cell'] {
-  return (test) => {
-    const found = value(test)
-    return found === undefined ? '' : format(found)
-  }
-}
 
 export function describeSpeed(report: SpeedReport, style: TableStyle): string[] {
   const { host, costs, tests } = report
-  // A column that no test has anything for is left out.
-  const columns = COLUMNS.filter(({ cell }) => tests.some((test) => cell(test) !== ''))
+  const { header, rows } = tableOf(COLUMNS, tests)
   return [
     ...formatFacts(
       [
@@ -99,21 +85,13 @@ export function describeSpeed(report: SpeedReport, style: TableStyle): string[] 
         ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
         ['machine', host.cpu],
         ...limitFacts(report.limits),
-        [
-          'load',
-          `${host.loadAverage.toFixed(2)} before, ${report.loadAverageAfter.toFixed(2)} after`,
-        ],
+        machineLoad(report),
         ['runs', `${report.runs} of each test, after a warm-up that is not counted`],
       ],
       style,
     ),
     '',
-    ...formatResults(
-      columns.map(({ title }) => title),
-      tests.map((test) => columns.map(({ cell }) => cell(test))),
-      columns.map((_, i) => i).slice(1),
-      style,
-    ),
+    ...formatResults(header, rows, [...header.keys()].slice(1), style),
     '',
     ...formatFacts(
       [
@@ -132,18 +110,14 @@ export function describeSpeed(report: SpeedReport, style: TableStyle): string[] 
   ]
 }
 
-function energyFacts({ measured, estimates }: EnergyReport): (readonly [string, string])[] {
-  const source =
-    'reason' in measured
-      ? `not measured: ${measured.reason}`
-      : `measured: ${measured.counters}, whatever else runs included`
+function energyFacts({ measured, estimates }: EnergyReport): Fact[] {
   const parts = estimates.map(
     ({ technology, joulesPerToken, fp16JoulesPerToken }) =>
       `${formatJoules(joulesPerToken)} at ${technology.replace('nm', ' nm')} ` +
       `(all in fp16: ${formatJoules(fp16JoulesPerToken)})`,
   )
   return [
-    ['energy', source],
+    energyFact(measured),
     ['estimate', `arithmetic of a token alone, without memory, by the papers: ${parts.join(', ')}`],
   ]
 }

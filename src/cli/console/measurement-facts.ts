@@ -1,0 +1,57 @@
+/**
+ * What reports of measurements say of the machine and of the model that was loaded.
+ */
+import type { MachineLimits } from '../../bench/machine-limits.ts'
+import type { ImageReport } from '../../model/weights/weight-images.ts'
+import type { EnergyMeter } from '../../node/energy/energy-meter.ts'
+import type { HostFacts } from './host-facts.ts'
+import { formatByteRate, formatBytes, formatMacRate, formatMilliseconds } from './quantities.ts'
+import type { Fact } from './table.ts'
+
+/** Where figures come from. */
+export interface MeasuredOn {
+  readonly host: HostFacts
+  /** Of the last minute, at the end. */
+  readonly loadAverageAfter: number
+}
+
+/** Whether other work has made the figures lower. */
+export function machineLoad({ host, loadAverageAfter }: MeasuredOn): Fact {
+  return ['load', `${host.loadAverage.toFixed(2)} before, ${loadAverageAfter.toFixed(2)} after`]
+}
+
+export function energyFact(counted: EnergyMeter['counted']): Fact {
+  return [
+    'energy',
+    'reason' in counted
+      ? `not measured: ${counted.reason}`
+      : `measured: ${counted.counters}, whatever else runs included`,
+  ]
+}
+
+/** What shares are of. */
+export function limitFacts(limits: MachineLimits | undefined): Fact[] {
+  if (limits === undefined) return [['limits', 'not measured: this backend is not compiled code']]
+  return [
+    ['memory reads', `${formatByteRate(limits.readBytesPerSecond)} measured with the same threads`],
+    [
+      'integer peak',
+      `${formatMacRate(limits.macsPerSecond)} of int8 measured in registers with the same ` +
+        'instructions',
+    ],
+  ]
+}
+
+/** "120.0 ms, weights mapped from a packed image of 750.8 MB", or why there is none. */
+export function loadFact(loadMs: number, image: ImageReport | undefined): string {
+  const time = formatMilliseconds(loadMs)
+  if (image === undefined) return `${time}, packed images are turned off`
+  const { state, byteLength = 0, reason } = image
+  const why = reason === undefined ? '' : ` (${reason})`
+  if (state === 'mapped') {
+    return `${time}, weights mapped from a packed image of ${formatBytes(byteLength)}`
+  }
+  if (state === 'writing') return `${time}, a packed image is being written for the next start`
+  if (state === 'none') return `${time}, no packed image${why}`
+  return `${time}, a packed image of ${formatBytes(byteLength)} written for the next start${why}`
+}
