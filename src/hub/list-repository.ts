@@ -1,8 +1,10 @@
 /**
- * Asks the hub which commit a revision is now, and which files it has.
+ * Asks the hub which commit a revision is now, which files it has, and which of them make a model.
  */
 import { DownloadError } from '../errors.ts'
+import { type ChosenFiles, chooseFiles } from './choose-files.ts'
 import type { HubClient } from './download/hub-client.ts'
+import type { HubModel } from './model-name.ts'
 import {
   encodePath,
   nextPage,
@@ -16,19 +18,30 @@ import {
 /** Of 1,000 entries; the largest model repositories have some hundred files. */
 const MAX_PAGES = 40
 
-interface ListedRepository extends RepoRevision {
+/** A model in its repository. */
+export interface ListedModel extends RepoRevision {
+  readonly repository: Repository
+  readonly chosen: ChosenFiles
+  /** Those that were chosen, in that order. */
   readonly files: readonly RepoFile[]
+  readonly totalBytes: number
 }
 
-/** @throws RefusedError | DownloadError | FormatError */
-export async function listRepository(
+/** @throws ModelNotFoundError if nothing in it runs; RefusedError | DownloadError | FormatError */
+export async function listModel(
   client: HubClient,
-  repository: Repository,
-  revision: string,
+  { repo, revision = 'main', file }: HubModel,
   signal?: AbortSignal,
-): Promise<ListedRepository> {
+): Promise<ListedModel> {
+  const repository = { type: 'models', repo } as const
   const found = await findRevision(client, repository, revision, signal)
-  return { ...found, files: await listFiles(client, repository, found.commit, '', signal) }
+  const listed = await listFiles(client, repository, found.commit, '', signal)
+  const chosen = chooseFiles(listed, repo, file)
+  const files = listed
+    .filter(({ path }) => chosen.paths.includes(path))
+    .sort((a, b) => chosen.paths.indexOf(a.path) - chosen.paths.indexOf(b.path))
+  const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
+  return { ...found, repository, chosen, files, totalBytes }
 }
 
 /** @throws RefusedError | DownloadError | FormatError */

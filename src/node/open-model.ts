@@ -2,7 +2,7 @@
  * Opens a model where it lies on disk: a .gguf file, a .safetensors file with config.json beside it, or
  * a folder as Hugging Face lays it out, with one or several safetensors files.
  */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FormatError, ModelNotFoundError } from '../errors.ts'
 import type { OpenedModel } from '../formats/model-file.ts'
@@ -14,6 +14,7 @@ import {
   openModelFolder,
 } from '../formats/model-folder.ts'
 import { openFileSource } from './files/file-source.ts'
+import { fileSize, statOf } from './files/system.ts'
 
 /**
  * @param path a .gguf or .safetensors file, or a folder
@@ -21,7 +22,7 @@ import { openFileSource } from './files/file-source.ts'
  * @throws FormatError if what is there is damaged
  */
 export async function openModelFile(path: string): Promise<OpenedModel> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await statOf(path)
   if (found === undefined) {
     throw new ModelNotFoundError(
       `Expected a .gguf file, a .safetensors file or a model folder at ${path}, but there is ` +
@@ -65,11 +66,11 @@ function localFolder(folder: string): ModelFolder {
 }
 
 async function readSideFile(path: string): Promise<Uint8Array | undefined> {
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined || !found.isFile()) return undefined
-  if (found.size > MAX_SIDE_FILE_BYTES) {
+  const size = await fileSize(path)
+  if (size === undefined) return undefined
+  if (size > MAX_SIDE_FILE_BYTES) {
     throw new FormatError(
-      `Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${path}, got ${found.size}.`,
+      `Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${path}, got ${size}.`,
       { field: basename(path), path },
     )
   }

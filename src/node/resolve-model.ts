@@ -2,11 +2,11 @@
  * From a model's name to a path on this machine: the one that comes with the package, a file or folder,
  * or a model of the hub, which is taken from the cache or fetched into it.
  */
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ModelNotFoundError } from '../errors.ts'
 import { type HubModel, parseModelName, type UrlModel } from '../hub/model-name.ts'
+import { statOf } from './files/system.ts'
 import { findCached } from './hub/cached-model.ts'
 import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
 import type { PullOptions } from './hub/pull-report.ts'
@@ -64,14 +64,14 @@ export async function resolveName(
 ): Promise<ResolvedName> {
   if (source === undefined || source === DEFAULT_MODEL) {
     const path = defaultModelPath()
-    if (await exists(path)) return { kind: 'path', path }
+    if ((await statOf(path)) !== undefined) return { kind: 'path', path }
     throw new ModelNotFoundError(
       `Expected the embedded model ${DEFAULT_MODEL} at ${path}, but there is no such file. ` +
         'Reinstall the package, or give the path of another model.',
       { source: DEFAULT_MODEL },
     )
   }
-  if (await exists(source)) return { kind: 'path', path: source }
+  if ((await statOf(source)) !== undefined) return { kind: 'path', path: source }
   const settings = await readHubSettings(env)
   const model = parseModelName(source, settings.endpoint)
   if (model !== undefined) return { kind: 'remote', model, settings }
@@ -81,9 +81,4 @@ export async function resolveName(
       `There is nothing at ${resolve(source)}. Check the spelling.`,
     { source },
   )
-}
-
-async function exists(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined)
-  return found !== undefined
 }

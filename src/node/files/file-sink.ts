@@ -5,6 +5,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import type { ByteSink } from '../../formats/byte-sink.ts'
 import { requireFreeSpace } from './free-space.ts'
+import { writeFully } from './write-file.ts'
 
 interface FileSink extends ByteSink {
   reserve(bytes: number): Promise<void>
@@ -16,12 +17,12 @@ interface FileSink extends ByteSink {
 export async function openFileSink(path: string): Promise<FileSink> {
   const partial = `${path}.partial`
   const handle = await open(partial, 'w')
+  let written = 0
   return {
     reserve: (bytes) => requireFreeSpace(partial, bytes),
     async write(bytes) {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
-      }
+      await writeFully(handle, bytes, written)
+      written += bytes.length
     },
     async finish() {
       await handle.sync()

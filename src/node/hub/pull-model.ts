@@ -1,12 +1,10 @@
 /**
- * Brings a named model into the cache: asks the hub which commit a revision is and what files it has,
- * chooses those that make a model, and fetches them.
+ * Brings a named model into the cache: asks the hub which files make it, and fetches them.
  */
 import { ModelNotFoundError } from '../../errors.ts'
-import { chooseFiles } from '../../hub/choose-files.ts'
 import { RefusedError } from '../../hub/download/hub-client.ts'
 import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
-import { listRepository } from '../../hub/list-repository.ts'
+import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openPath } from './cached-model.ts'
 import type { HubSettings } from './hub-settings.ts'
@@ -58,19 +56,12 @@ async function pullRepository(
   model: HubModel,
   options: PullOptions,
 ): Promise<PulledModel> {
-  const { repo, revision = 'main' } = model
-  const repository = { type: 'models', repo } as const
-  const listed = await listRepository(client, repository, revision, options.signal)
-  const { commit } = listed
-  const chosen = chooseFiles(listed.files, repo, model.file)
-  const files = listed.files
-    .filter(({ path }) => chosen.paths.includes(path))
-    .sort((a, b) => chosen.paths.indexOf(a.path) - chosen.paths.indexOf(b.path))
-  const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
+  const listed = await listModel(client, model, options.signal)
+  const { commit, chosen, files, totalBytes } = listed
   const { reason } = chosen
   const name = formatModelName(model)
   options.onChosen?.({ model: name, reason, files: files.length, totalBytes })
-  const wanted = { repository, revision, commit, files }
+  const wanted = { ...listed, revision: model.revision ?? 'main' }
   const { snapshot, ...pulled } = await pullFiles(client, wanted, options)
   return { model: name, path: openPath(snapshot, chosen), revision: commit, reason, ...pulled }
 }

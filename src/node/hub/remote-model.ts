@@ -11,10 +11,10 @@ import {
   openGguf,
   openModelFolder,
 } from '../../formats/model-folder.ts'
-import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
+import type { ChosenFiles } from '../../hub/choose-files.ts'
 import { readBounded } from '../../hub/download/hub-client.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
-import { listRepository } from '../../hub/list-repository.ts'
+import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
 import { type RepoFile, resolvePath } from '../../hub/repo-file.ts'
@@ -112,18 +112,15 @@ async function openRepository(
   open: Open,
   signal: AbortSignal | undefined,
 ): Promise<Opened> {
-  const repository = { type: 'models', repo: model.repo } as const
-  const { revision = 'main' } = model
-  const listed = await listRepository(client, repository, revision, signal)
-  const chosen = chooseFiles(listed.files, model.repo, model.file)
-  const files = listed.files.filter(({ path }) => chosen.paths.includes(path))
+  const listed = await listModel(client, model, signal)
+  const { chosen, files } = listed
   const urlOf = (path: string): string =>
     client.settings.endpoint + resolvePath(model.repo, listed.commit, path)
   const facts = {
     model: formatModelName(model),
     reason: chosen.reason,
     files: files.length,
-    totalBytes: files.reduce((sum, { size }) => sum + size, 0),
+    totalBytes: listed.totalBytes,
     revision: listed.commit,
     licence: listed.licence ?? null,
     gated: listed.gated,
