@@ -4,29 +4,19 @@
  * their own; main.ts passes the real one.
  */
 import type { Readable, Writable } from 'node:stream'
-import type { LanguageModel } from '../../generate/language-model.ts'
-import type { LoadedEngine } from '../../generate/load/loading.ts'
-import type { NodeLoadOptions } from '../../node/load-model.ts'
+import type { loadEngine, loadModel } from '../../node/load-model.ts'
 
 export type InputStream = Readable & { readonly isTTY?: boolean }
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
-export type LoadModel = (
-  source: string | undefined,
-  options?: NodeLoadOptions,
-) => Promise<LanguageModel>
-export type LoadEngine = (
-  source: string | undefined,
-  options?: NodeLoadOptions,
-) => Promise<LoadedEngine>
 
 export interface Surroundings {
   readonly stdin: InputStream
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly loadModel: LoadModel
+  readonly loadModel: typeof loadModel
   /** For speed tests, which need no text. */
-  readonly loadEngine: LoadEngine
+  readonly loadEngine: typeof loadEngine
   /**
    * Calls `handler` on Ctrl-C (SIGINT) until the returned function is called. While nobody listens,
    * Ctrl-C ends the process as usual.

@@ -82,6 +82,13 @@ async function load<Source, Options extends LoadOptions, Rest, Loaded>(
   try {
     const config = await configToRun(file)
     const rest = once(() => prepare(opened, config))
+    const meanwhile = () => {
+      try {
+        rest()
+      } catch {
+        // It comes again where the value is needed.
+      }
+    }
     const expectedBytes = estimateMemory(file, config, options)
     const backend = await place.openBackend({ ...options, expectedBytes })
     let kept: Promise<ImageReport> | undefined
@@ -91,7 +98,7 @@ async function load<Source, Options extends LoadOptions, Rest, Loaded>(
         return loadWeights(backend, file, config, options)
       }
       const images = options.image === false ? undefined : place.images?.()
-      const request = { backend, file, config, options, meanwhile: () => attempt(rest) }
+      const request = { backend, file, config, options, meanwhile }
       const found = await images?.load(request, fromFile)
       kept = found?.kept
       const weights = found?.weights ?? (await fromFile())
@@ -148,11 +155,4 @@ function once<T>(make: () => T): () => T {
     made ??= { value: make() }
     return made.value
   }
-}
-
-/** A failure comes again where the value is needed. */
-function attempt(make: () => unknown): void {
-  try {
-    make()
-  } catch {}
 }
