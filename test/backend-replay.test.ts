@@ -12,6 +12,7 @@ import { packDense } from '../src/kernels/dense-matmul/layout.ts'
 import type { TernaryMatrix } from '../src/kernels/matrices.ts'
 import type { Command } from '../src/kernels/ops.ts'
 import type { DeviceBuffer } from '../src/kernels/slice.ts'
+import { stepColumns } from '../src/kernels/step.ts'
 import { rotationTable, Seeded, stepWords } from '../src/kernels/testing/conformance-cases.ts'
 import { padToTile } from '../src/ternary/index.ts'
 import { testBackends } from './support/backends.ts'
@@ -30,7 +31,7 @@ const STEPS = 270
 class Layer {
   readonly #backend: Backend
   readonly #seeded = new Seeded(2026)
-  readonly #program: Program
+  readonly #program: Promise<Program>
   readonly #step: DeviceBuffer
   readonly #logits: DeviceBuffer
   readonly #caches: DeviceBuffer[]
@@ -45,7 +46,12 @@ class Layer {
     const table = packDense('f16', this.#seeded.floats(vocab * dim), vocab, dim)
     const headWeights = packDense('int8', this.#seeded.floats(vocab * dim), vocab, dim)
     const data = this.#filled('table', table.data)
-    const step = backend.allocate(rows * 16, 'step')
+    const { slots, capacity: positions } = cacheShape
+    const step = backend.allocateIndices(
+      rows,
+      stepColumns({ tokens: vocab, slots, positions }),
+      'step',
+    )
     const x = floats(rows * dim, 'x')
     const qkv = floats(rows * qkvDim, 'qkv')
     const mixed = floats(rows * dim, 'mixed')
@@ -101,6 +107,7 @@ class Layer {
   async run(): Promise<Uint8Array[]> {
     const tokens = new Seeded(5)
     const results: Uint8Array[] = []
+    const program = await this.#program
     for (let position = 0; position < STEPS; position++) {
       // The second sequence is three tokens behind and waits at its first position.
       const places = [
@@ -108,11 +115,11 @@ class Layer {
         { token: tokens.below(vocab), slot: 0, position: Math.max(0, position - 3) },
       ]
       this.#backend.write(this.#step, 0, new Uint8Array(stepWords(places).buffer))
-      await this.#backend.submit(this.#program)
-      results.push(await this.#backend.read(this.#logits, 0, this.#logits.byteLength))
+      this.#backend.submit(program)
+      results.push(await this.#backend.read(this.#logits))
     }
     for (const cache of this.#caches) {
-      results.push(await this.#backend.read(cache, 0, cache.byteLength))
+      results.push(await this.#backend.read(cache))
     }
     return results
   }

@@ -41,14 +41,14 @@ describe('where both layouts can be had', () => {
     Object.defineProperty(backend, 'isa', { value: 'x86-amx' })
     const timed = new Map<Program, { packing: TernaryPacking; passes: number }>()
     const record = backend.record.bind(backend)
-    vi.spyOn(backend, 'record').mockImplementation(([command]) => {
-      const program = record([])
+    vi.spyOn(backend, 'record').mockImplementation(async ([command]) => {
+      const program = await record([])
       if (command?.op === 'ternary-matmul') {
         timed.set(program, { packing: command.weights.packing ?? '2bit', passes: 0 })
       }
       return program
     })
-    vi.spyOn(backend, 'submit').mockImplementation(async (program) => {
+    vi.spyOn(backend, 'submit').mockImplementation((program) => {
       const pass = timed.get(program)
       if (pass !== undefined) now += msOf(pass.packing, pass.passes++)
     })

@@ -1,23 +1,33 @@
 /**
- * What a backend is: memory, and a queue of recorded commands over that memory.
+ * What a backend is: memory, and an ordered queue of recorded commands over that memory.
  *
  * Model code allocates buffers, records a list of commands once and submits it for every step. What
  * changes from step to step (tokens, positions, sequences) lies in a buffer too, so that a recording
  * is replayed as it is. A backend is not asked for one operation at a time, and no JavaScript runs
  * between two commands of a list.
  *
+ * `write`, `submit`, `free` and the disposal of programs take effect in the order of the calls, and
+ * return at once; `read` and `done` wait. A backend may split a long program, and may run ahead or behind,
+ * as long as nobody can tell from what is read.
+ *
  * All float arithmetic is float32, in the order that each operation's reference spells out, and fused
  * only where that changes no bit. CPU backends therefore agree bit for bit; integers agree on every
  * backend.
  */
+import type { IndexColumn } from '../kernels/index-buffer.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
+import type { BackendFiles } from './files.ts'
 
-export type BackendName = 'reference' | 'native' | 'wasm'
+/** All backends, in the order in which 'auto' tries them. */
+export const BACKENDS = ['native', 'wasm', 'reference'] as const
+
+export type BackendName = (typeof BACKENDS)[number]
 
 /** A recorded list of commands, ready to run any number of times. */
 export interface Program {
   readonly commandCount: number
+  /** What was submitted before still runs. */
   dispose(): void
 }
 
@@ -27,72 +37,66 @@ export interface Program {
  */
 export type BufferUse = 'weights' | 'state'
 
-/** A file in memory; see {@link Backend.mapFile}. Its bytes may only be read. */
-export interface MappedFile {
-  readonly bytes: Uint8Array
-  /** Over all bytes from the 16th on: 16 hexadecimal digits. Against damage, not against people. */
-  readonly checksum: string
-  /**
-   * A buffer over a part of the file, to be freed like any other. Kernels may read 64 bytes behind it,
-   * which must lie in the file too.
-   */
-  buffer(range: FileRange): DeviceBuffer
-  /**
-   * Frees the memory of the sparse end of a buffer that was allocated, where the system can: the file has
-   * the same bytes in this range, and kernels read them there, from the programs on that are submitted
-   * next. The buffer can no longer be written to.
-   */
-  takeSparseEnd(buffer: DeviceBuffer, range: FileRange): Promise<void>
-  /** Gives the mapping up when the last of its buffers is freed, or now if there is none. */
-  close(): void
+/** Why a device no longer answers. */
+export interface BackendLoss {
+  readonly reason: string
 }
 
-export interface FileRange {
-  readonly label: string
-  readonly byteOffset: number
-  /** At a multiple of 64. */
-  readonly byteLength: number
-  /** Bytes at the end of the range of which only few are read, here and there. */
-  readonly sparseBytes?: number
-}
-
+/**
+ * Errors: a range or a size that there is not, or an index out of its column's limit, is a ShapeError;
+ * what is freed, disposed or of another backend is a BackendError. Both come from the call itself. What
+ * fails later, while a program runs, rejects the next `read` or `done` and all after it, as a
+ * BackendError; nothing runs any more then.
+ */
 export interface Backend {
   readonly name: BackendName
-  /** For people: what really runs, e.g. "native x86-avx512vnni, 2 threads". */
+  /** For people: what really runs, e.g. "native x86-avx512vnni, 2 threads", and `fallbacks`. */
   readonly description: string
+  /** Why nothing faster runs: no threads, or other backends that were passed over ("wasm: reason"). */
+  readonly fallbacks: readonly string[]
   /** The kernel variant that runs: "typescript", "x86-avx512vnni", "x86-avx2", "portable". */
   readonly isa: string
   readonly threads: number
 
-  /** Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. */
+  /**
+   * Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. Where there is no room, this
+   * throws a BackendError, or `ready` rejects with it later.
+   */
   allocate(byteLength: number, label: string, use?: BufferUse): DeviceBuffer
+  /**
+   * Memory for `rows` rows of indices, one int32 for each column: what commands find tokens, slots,
+   * positions and rows by. `write` lets nothing in that is not below its column's limit, so that commands
+   * need not look. Such a buffer is never an output.
+   */
+  allocateIndices(rows: number, columns: readonly IndexColumn[], label: string): DeviceBuffer
+  /** The memory goes when programs that were submitted before have run. */
   free(buffer: DeviceBuffer): void
   /** Bytes allocated and not yet freed. */
   readonly allocatedBytes: number
+  /** Settles when all that was allocated so far is there. @throws BackendError naming what is not */
+  ready(): Promise<void>
 
-  /** Copies `bytes` into the slice, from its byteOffset on. Not while a program that uses it runs. */
+  /** Copies `bytes` into the slice, from its byte on; they may change as soon as this returns. */
   write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void
-  /** Copies bytes out, after all submitted programs. */
-  read(slice: BufferSlice, byteOffset: number, byteLength: number): Promise<Uint8Array>
+  /** A copy of the bytes as they are after all that was written and submitted before. */
+  read(slice: BufferSlice): Promise<Uint8Array>
   /**
-   * The slice's memory itself, where the backend lives in this process. Valid until `free`, and
-   * readable between a settled `submit` and the next one.
+   * The slice's memory itself, where the backend lives in this process: not of indices. It may be used
+   * between a settled `read` or `done` and the next `submit`, until `free`.
    */
   map?(slice: BufferSlice): Uint8Array
-  /**
-   * Checks a file of packed weights and maps it, where the backend can: its pages are read when they
-   * are used and shared with every process that maps the same file.
-   *
-   * @throws BackendError if the file cannot be read or mapped
-   */
-  mapFile?(path: string): Promise<MappedFile>
-  /** The checksum that `mapFile` gives for this file. */
-  checksumFile?(path: string): Promise<string>
 
-  /** Checks every command's shapes (ShapeError) and makes a program of the list. */
-  record(commands: readonly Command[]): Program
-  /** Runs a program after those submitted before it; settles when its results can be read. */
-  submit(program: Program): Promise<void>
+  /** Checks every command (ShapeError) and makes a program of the list. */
+  record(commands: readonly Command[]): Promise<Program>
+  submit(program: Program): void
+  /** Settles when all that was submitted so far has run. */
+  done(): Promise<void>
 
-  dispose(): void
+  /** Settles if the device is lost: never on most backends. */
+  readonly lost: Promise<BackendLoss>
+  /** Takes nothing more and frees everything when what was submitted has run. */
+  dispose(): Promise<void>
+
+  /** Only where there are files. */
+  readonly files?: BackendFiles
 }

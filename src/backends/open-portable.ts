@@ -4,9 +4,10 @@
  */
 import { checkCounting, messageOf } from '../checks.ts'
 import { BackendError, UsageError } from '../errors.ts'
-import type { Backend, BackendName } from './backend.ts'
+import { BACKENDS, type Backend, type BackendName } from './backend.ts'
 import { createReferenceBackend } from './reference/index.ts'
-import { openWasmBackend } from './wasm/wasm-backend.ts'
+import type { KernelVariant } from './variants.ts'
+import { openWasmBackend, wasmVariants } from './wasm/wasm-backend.ts'
 
 export interface BackendOptions {
   readonly backend?: 'auto' | BackendName | undefined
@@ -18,67 +19,94 @@ export interface BackendOptions {
   readonly expectedBytes?: number | undefined
 }
 
+/** One backend, as it is chosen and opened. */
+export interface BackendKind {
+  /** The names of its variants; who has other names is the first of all. */
+  readonly isas: RegExp
+  /**
+   * Its variants, fastest first.
+   *
+   * @throws BackendError if it does not load
+   */
+  variants(): Promise<readonly KernelVariant[]>
+  /**
+   * @param fallbacks why faster backends were passed over
+   * @throws BackendError if it does not run here, or not as asked
+   */
+  open(options: BackendOptions, fallbacks: readonly string[]): Promise<Backend>
+}
+
 /** The only variant of the reference backend. */
 const REFERENCE_ISA = 'typescript'
 
-/** The backend that has a variant of this name; unset where only the native one can. */
-export function portableBackendOf(isa: string): 'wasm' | 'reference' | undefined {
-  if (isa === REFERENCE_ISA) return 'reference'
-  return /^wasm(64)?-/.test(isa) ? 'wasm' : undefined
+export const PORTABLE: Readonly<Record<Exclude<BackendName, 'native'>, BackendKind>> = {
+  wasm: {
+    isas: /^wasm(64)?-/,
+    variants: async () => wasmVariants(),
+    open: (options, fallbacks) => openWasmBackend(options, fallbacks),
+  },
+  reference: {
+    isas: /^typescript$/,
+    variants: async () => [{ isa: REFERENCE_ISA, supported: true }],
+    open: async ({ isa = REFERENCE_ISA }, fallbacks) => {
+      if (isa === REFERENCE_ISA) return createReferenceBackend(fallbacks)
+      throw new BackendError(
+        `Expected isa to be ${REFERENCE_ISA} on the reference backend, got "${isa}". Use another ` +
+          'backend for other variants.',
+      )
+    },
+  },
 }
 
 /**
  * 'auto' takes WebAssembly where it runs and otherwise the reference, whose description then says why.
  *
- * @param reasons why faster backends were passed over; added to the description
  * @throws BackendError if what was asked for by name cannot run here
  * @throws UsageError if an option is none of its values
  */
-export async function openPortableBackend(
-  options: BackendOptions = {},
-  reasons: readonly string[] = [],
+export function openPortableBackend(options: BackendOptions = {}): Promise<Backend> {
+  return openOneOf(PORTABLE, options)
+}
+
+/**
+ * The backend that is asked for, by its name or that of a variant; or the first in order that opens.
+ *
+ * @throws BackendError | UsageError as {@link openPortableBackend}
+ */
+export async function openOneOf(
+  kinds: Readonly<Partial<Record<BackendName, BackendKind>>>,
+  options: BackendOptions,
 ): Promise<Backend> {
-  const { backend = 'auto', isa, threads, expectedBytes } = options
-  checkThreads(threads)
-  if (backend !== 'auto' && backend !== 'wasm' && backend !== 'reference') {
-    throw new UsageError(`Expected backend to be auto, wasm or reference, got "${backend}".`)
-  }
-  const named = isa === undefined ? undefined : portableBackendOf(isa)
-  const wanted = backend === 'auto' ? named : backend
-  if (wanted === 'reference') return withReasons(openReference(isa), reasons)
-  // A variant that was asked for by name must be the one that runs, or nothing.
-  if (wanted === 'wasm' || isa !== undefined) {
-    return withReasons(await openWasmBackend({ isa, threads, expectedBytes }), reasons)
-  }
-  try {
-    return withReasons(await openWasmBackend({ threads, expectedBytes }), reasons)
-  } catch (error) {
-    return withReasons(createReferenceBackend(), [...reasons, `wasm: ${reasonOf(error)}`])
-  }
-}
-
-/** @throws UsageError unless `threads` is unset or a whole number from 1 on */
-export function checkThreads(threads: number | undefined): void {
+  const { backend: asked = 'auto', isa, threads } = options
   if (threads !== undefined) checkCounting('threads', threads)
+  const known = BACKENDS.flatMap((name) => {
+    const kind = kinds[name]
+    return kind === undefined ? [] : [{ name, ...kind }]
+  })
+  const named = isa === undefined ? undefined : (known.find((k) => k.isas.test(isa)) ?? known[0])
+  const wanted = asked === 'auto' ? named : known.find(({ name }) => name === asked)
+  if (wanted !== undefined) return wanted.open(options, [])
+  if (asked !== 'auto') {
+    const names = known.map(({ name }) => name)
+    throw new UsageError(`Expected backend to be ${backendChoice(names)}, got "${asked}".`)
+  }
+  const fallbacks: string[] = []
+  for (const { name, open } of known.slice(0, -1)) {
+    try {
+      return await open(options, fallbacks)
+    } catch (error) {
+      fallbacks.push(`${name}: ${reasonOf(error)}`)
+    }
+  }
+  return known[known.length - 1].open(options, fallbacks)
 }
 
-/** The message, without the full stop that the description has no use for. */
-export function reasonOf(error: unknown): string {
-  const message = messageOf(error)
-  return message.replace(/\.$/, '')
+/** "auto, native, wasm or reference" */
+export function backendChoice(names: readonly BackendName[] = BACKENDS): string {
+  return `${['auto', ...names.slice(0, -1)].join(', ')} or ${names[names.length - 1]}`
 }
 
-function openReference(isa: string | undefined): Backend {
-  if (isa === undefined || isa === REFERENCE_ISA) return createReferenceBackend()
-  throw new BackendError(
-    `Expected isa to be ${REFERENCE_ISA} on the reference backend, got "${isa}". Use another ` +
-      'backend for other variants.',
-  )
-}
-
-/** The same backend, with why others were passed over in its description. */
-function withReasons(backend: Backend, reasons: readonly string[]): Backend {
-  if (reasons.length === 0) return backend
-  const description = `${backend.description} (${reasons.join('; ')})`
-  return Object.defineProperty(backend, 'description', { value: description, enumerable: true })
+/** The message, without the full stop that a description has no use for. */
+function reasonOf(error: unknown): string {
+  return messageOf(error).replace(/\.$/, '')
 }

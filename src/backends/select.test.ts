@@ -3,7 +3,7 @@
  */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { BackendError, UsageError } from '../errors.ts'
-import { openPortableBackend } from './open-portable.ts'
+import { type BackendKind, openOneOf, openPortableBackend, PORTABLE } from './open-portable.ts'
 import { openBackend } from './select.ts'
 
 afterEach(() => {
@@ -11,10 +11,19 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
+/** A native backend that was not built. */
+const NO_NATIVE: BackendKind = {
+  isas: /^x86/,
+  variants: async () => [],
+  open: async () => {
+    throw new BackendError('no addon.')
+  },
+}
+
 async function opened(options: Parameters<typeof openBackend>[0]) {
   const backend = await openBackend(options)
   const { name, isa, description } = backend
-  backend.dispose()
+  await backend.dispose()
   return { name, isa, description }
 }
 
@@ -54,14 +63,15 @@ describe('openBackend', () => {
 
 describe('openPortableBackend', () => {
   test('prefers WebAssembly and keeps the reasons it is given', async () => {
-    const backend = await openPortableBackend({ threads: 1 }, ['native: no addon'])
+    const backend = await openOneOf({ native: NO_NATIVE, ...PORTABLE }, { threads: 1 })
     expect(backend.description).toMatch(/^wasm wasm-.*1 thread \(native: no addon\)$/)
+    expect(backend.fallbacks).toEqual(['native: no addon'])
     backend.dispose()
   })
 
   test('falls back to the reference where there is no WebAssembly, and says so', async () => {
     vi.stubGlobal('WebAssembly', undefined)
-    const backend = await openPortableBackend({}, ['native: no addon'])
+    const backend = await openOneOf({ native: NO_NATIVE, ...PORTABLE }, {})
     expect(backend.name).toBe('reference')
     expect(backend.description).toMatch(/\(native: no addon; wasm: Expected .*no SIMD/)
     await expect(openPortableBackend({ backend: 'wasm' })).rejects.toThrow(BackendError)

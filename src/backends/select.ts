@@ -4,16 +4,33 @@
  * open-portable.ts alone, so that nothing of the native backend is bundled for them.
  */
 import { UsageError } from '../errors.ts'
-import type { Backend } from './backend.ts'
+import { BACKENDS, type Backend, type BackendName } from './backend.ts'
 import {
+  type BackendKind,
   type BackendOptions,
-  checkThreads,
-  openPortableBackend,
-  portableBackendOf,
-  reasonOf,
+  backendChoice,
+  openOneOf,
+  PORTABLE,
 } from './open-portable.ts'
 
-const BACKENDS = ['auto', 'native', 'wasm', 'reference']
+const importNative = () => import('./native/native-backend.ts')
+
+/** All backends. */
+export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
+  native: {
+    isas: /^(x86|arm|portable)/,
+    variants: async () => (await importNative()).nativeVariants(),
+    open: async (options) => (await importNative()).openNativeBackend(options),
+  },
+  ...PORTABLE,
+  wasm: {
+    ...PORTABLE.wasm,
+    open: async (options, fallbacks) => {
+      const threads = options.threads ?? (await physicalCores())
+      return PORTABLE.wasm.open({ ...options, threads }, fallbacks)
+    },
+  },
+}
 
 /**
  * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA.
@@ -22,39 +39,15 @@ const BACKENDS = ['auto', 'native', 'wasm', 'reference']
  * @throws UsageError if an option is none of its values
  */
 export async function openBackend(options: BackendOptions = {}): Promise<Backend> {
-  const asked = options.backend ?? environment('BITNET_BACKEND') ?? 'auto'
-  const isa = options.isa ?? environment('BITNET_ISA')
-  checkThreads(options.threads)
-  if (!isBackendName(asked)) {
-    throw new UsageError(`Expected backend to be auto, native, wasm or reference, got "${asked}".`)
+  const backend = options.backend ?? environment('BITNET_BACKEND') ?? 'auto'
+  if (!isBackend(backend)) {
+    throw new UsageError(`Expected backend to be ${backendChoice()}, got "${backend}".`)
   }
-  const named = isa === undefined ? undefined : (portableBackendOf(isa) ?? 'native')
-  const wanted = asked === 'auto' ? named : asked
-  if (wanted === 'native') return openNative(isa, options.threads)
-  if (wanted) return openPortable({ ...options, backend: wanted, isa })
-  try {
-    return await openNative(undefined, options.threads)
-  } catch (error) {
-    const { threads, expectedBytes } = options
-    return openPortable({ threads, expectedBytes }, [`native: ${reasonOf(error)}`])
-  }
+  return openOneOf(KINDS, { ...options, backend, isa: options.isa ?? environment('BITNET_ISA') })
 }
 
-function isBackendName(name: string): name is 'auto' | Backend['name'] {
-  return BACKENDS.includes(name)
-}
-
-async function openPortable(options: BackendOptions, reasons?: string[]): Promise<Backend> {
-  const threads = options.threads ?? (await physicalCores())
-  return openPortableBackend({ ...options, threads }, reasons)
-}
-
-async function openNative(isa: string | undefined, threads: number | undefined): Promise<Backend> {
-  const { openNativeBackend } = await import('./native/native-backend.ts')
-  return openNativeBackend({
-    ...(isa === undefined ? {} : { isa }),
-    ...(threads === undefined ? {} : { threads }),
-  })
+function isBackend(name: string): name is 'auto' | BackendName {
+  return name === 'auto' || BACKENDS.some((known) => known === name)
 }
 
 /** What the native backend would take; undefined leaves it to the WebAssembly backend. */

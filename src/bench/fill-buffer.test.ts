@@ -7,7 +7,7 @@ async function filled(byteLength: number, fill: Fill): Promise<Uint8Array> {
   const backend = createReferenceBackend()
   const buffer = backend.allocate(byteLength, 'operands')
   fillBuffer(backend, buffer, fill)
-  const bytes = await backend.read(buffer, 0, byteLength)
+  const bytes = await backend.read(buffer)
   backend.dispose()
   return bytes
 }

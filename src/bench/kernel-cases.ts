@@ -6,10 +6,11 @@
 import type { BufferUse } from '../backends/backend.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
+import type { IndexColumn } from '../kernels/index-buffer.ts'
 import { type QuantizedBuffer, ternaryByteLength } from '../kernels/matrices.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
-import { STEP_WORDS } from '../kernels/step.ts'
+import { STEP_WORDS, stepColumns } from '../kernels/step.ts'
 import type { CacheType, DenseType, TernaryPacking } from '../kernels/storage.ts'
 import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -17,11 +18,17 @@ import { denseBytes } from './costs.ts'
 import { type Fill, RANDOM } from './fill-buffer.ts'
 import type { ModelShape, ProductShape } from './shapes.ts'
 
-/** Allocates a buffer and fills it, or writes these bytes. */
+/** Indices that a command finds rows by. */
+export interface IndexFill {
+  readonly columns: readonly IndexColumn[]
+  readonly values: Int32Array
+}
+
+/** Allocates a buffer and fills it. */
 export type Allocate = (
   byteLength: number,
   label: string,
-  fill: Fill | Uint8Array,
+  fill: Fill | IndexFill,
   use?: BufferUse,
 ) => DeviceBuffer
 
@@ -125,7 +132,7 @@ export function attentionCase(
     bytes: ((keyBytes + valueBytes) * positions) / capacity,
     macs: 2 * nHeads * headDim * attended,
     prepare(allocate) {
-      const step = allocate(rows * STEP_WORDS * WORD, 'step', stepEntries(positions, rows))
+      const step = allocate(rows * STEP_WORDS * WORD, 'step', lastSteps(positions, rows, capacity))
       const qkv = allocate(rows * (nHeads + 2 * nKvHeads) * headDim * WORD, 'qkv', RANDOM.floats)
       const out = allocate(rows * nHeads * headDim * WORD, 'mixed', 0)
       const fill = type === 'f32' ? RANDOM.floats : RANDOM.halves
@@ -140,10 +147,10 @@ export function attentionCase(
 }
 
 /** Token 0 of slot 0 at the last `rows` of the positions. */
-function stepEntries(positions: number, rows: number): Uint8Array {
-  const entries = new Int32Array(rows * STEP_WORDS)
-  for (let row = 0; row < rows; row++) entries[row * STEP_WORDS + 2] = positions - rows + row
-  return new Uint8Array(entries.buffer)
+function lastSteps(positions: number, rows: number, capacity: number): IndexFill {
+  const values = new Int32Array(rows * STEP_WORDS)
+  for (let row = 0; row < rows; row++) values[row * STEP_WORDS + 2] = positions - rows + row
+  return { columns: stepColumns({ tokens: 1, slots: 1, positions: capacity }), values }
 }
 
 /** RMSNorm and int8 of a layer's input. */

@@ -14,7 +14,7 @@ import {
   quantizeCase,
   ternaryCase,
 } from './kernel-cases.ts'
-import { type PassOptions, timePasses } from './pass-timing.ts'
+import { type PassOptions, timeProgram } from './pass-timing.ts'
 import { layerProducts, type ModelShape } from './shapes.ts'
 import { type Summary, summarize } from './statistics.ts'
 
@@ -79,9 +79,9 @@ export async function timeKernel(
   try {
     const next = kernel.prepare(allocator(backend, buffers))
     const copies = Math.min(copiesOf(kernel), options.maxCopies ?? MAX_COPIES)
-    const program = backend.record(Array.from({ length: copies }, next))
+    const program = await backend.record(Array.from({ length: copies }, next))
     try {
-      const passes = await timePasses(() => backend.submit(program), options)
+      const passes = await timeProgram(backend, program, options)
       return timingOf(
         kernel,
         passes.map((seconds) => seconds / copies),
@@ -118,9 +118,12 @@ function timingOf(
 /** Remembers what it allocates in `buffers`. */
 function allocator(backend: Backend, buffers: DeviceBuffer[]): Allocate {
   return (byteLength, label, fill, use = 'state') => {
-    const buffer = backend.allocate(byteLength, label, use)
+    const buffer =
+      typeof fill === 'object'
+        ? backend.allocateIndices(fill.values.length / fill.columns.length, fill.columns, label)
+        : backend.allocate(byteLength, label, use)
     buffers.push(buffer)
-    if (fill instanceof Uint8Array) backend.write(buffer, 0, fill)
+    if (typeof fill === 'object') backend.write(buffer, 0, new Uint8Array(fill.values.buffer))
     else fillBuffer(backend, buffer, fill)
     return buffer
   }

@@ -7,7 +7,7 @@ import type { Backend } from '../backends/backend.ts'
 import { PEAK_PRODUCTS } from '../kernels/peak-dot/op.ts'
 import { READ_PIECE, VECTOR_BYTES } from '../kernels/read-bytes/op.ts'
 import { fillBuffer } from './fill-buffer.ts'
-import { type PassOptions, timePasses } from './pass-timing.ts'
+import { type PassOptions, timeProgram } from './pass-timing.ts'
 
 export interface MachineLimits {
   /** Bytes read per second, by all threads, from memory that no cache holds. */
@@ -61,9 +61,9 @@ async function measureReads(
   const sinks = backend.allocate(pieces * VECTOR_BYTES, 'bandwidth sinks')
   try {
     fillBuffer(backend, memory, 1)
-    const program = backend.record([{ op: 'read-bytes', rows: pieces, from: memory, sinks }])
+    const program = await backend.record([{ op: 'read-bytes', rows: pieces, from: memory, sinks }])
     try {
-      const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
+      const seconds = Math.min(...(await timeProgram(backend, program, options)))
       return (pieces * READ_PIECE) / seconds
     } finally {
       program.dispose()
@@ -80,9 +80,9 @@ async function measurePeak(backend: Backend, options: PassOptions): Promise<numb
   const operands = backend.allocate(VECTOR_BYTES, 'peak operands')
   try {
     fillBuffer(backend, operands, 1)
-    const program = backend.record([{ op: 'peak-dot', rows: tasks, operands, sums }])
+    const program = await backend.record([{ op: 'peak-dot', rows: tasks, operands, sums }])
     try {
-      const seconds = Math.min(...(await timePasses(() => backend.submit(program), options)))
+      const seconds = Math.min(...(await timeProgram(backend, program, options)))
       return (tasks * PEAK_PRODUCTS) / seconds
     } finally {
       program.dispose()

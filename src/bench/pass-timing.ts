@@ -1,6 +1,7 @@
 /**
  * Times the same work again and again for a while.
  */
+import type { Backend, Program } from '../backends/backend.ts'
 
 export interface PassOptions {
   /** Milliseconds to go on for. */
@@ -15,6 +16,19 @@ export interface PassOptions {
 }
 
 const LEAST_PASSES = 3
+
+/** {@link timePasses} of a program. */
+export function timeProgram(
+  backend: Backend,
+  program: Program,
+  options: PassOptions,
+): Promise<number[]> {
+  const pass = () => {
+    backend.submit(program)
+    return backend.done()
+  }
+  return timePasses(pass, options)
+}
 
 /** Seconds of each pass within the budget, after one that is not counted. */
 export async function timePasses(

@@ -36,7 +36,7 @@ for (const { title, open } of testBackends()) {
       let time = 0
       {
         const now = () => time++
-        using reader = openWeightReader(backend, weights, { leastBytes: 0, now })
+        using reader = await openWeightReader(backend, weights, { leastBytes: 0, now })
         // A pass takes one tick, a thousandth of a second.
         expect(await reader?.measure()).toBe(4 * 2 * MIB * 1000)
       }
@@ -50,15 +50,15 @@ for (const { title, open } of testBackends()) {
     const backend = await open?.()
     if (backend === undefined) return
     try {
-      expect(openWeightReader(backend, layerOf(backend, 2 * MIB))).toBeUndefined()
+      expect(await openWeightReader(backend, layerOf(backend, 2 * MIB))).toBeUndefined()
     } finally {
       backend.dispose()
     }
   })
 }
 
-test('the reference backend has no such operation', () => {
+test('the reference backend has no such operation', async () => {
   const backend = createReferenceBackend()
-  expect(openWeightReader(backend, { layers: [] }, { leastBytes: 0 })).toBeUndefined()
+  expect(await openWeightReader(backend, { layers: [] }, { leastBytes: 0 })).toBeUndefined()
   backend.dispose()
 })

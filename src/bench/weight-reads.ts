@@ -29,11 +29,11 @@ export interface ReaderOptions {
  * @returns undefined for a model whose projections have less than `leastBytes`, or on the reference
  *   backend
  */
-export function openWeightReader(
+export async function openWeightReader(
   backend: Backend,
   weights: Pick<DecoderWeights, 'layers'>,
   { leastBytes = LEAST_BYTES, now = () => performance.now() }: ReaderOptions = {},
-): WeightReader | undefined {
+): Promise<WeightReader | undefined> {
   if (backend.name === 'reference') return undefined
   const parts = weights.layers
     .flatMap(stacksOf)
@@ -43,7 +43,7 @@ export function openWeightReader(
   if (bytes < leastBytes) return undefined
   const mostPieces = Math.max(...parts.map(({ pieces }) => pieces))
   const sinks = backend.allocate(mostPieces * VECTOR_BYTES, 'sinks of read weights')
-  const program = backend.record(
+  const program = await backend.record(
     parts.map(({ data, pieces }) => ({ op: 'read-bytes', rows: pieces, from: data, sinks })),
   )
   return {
@@ -51,7 +51,8 @@ export function openWeightReader(
       let least = Infinity
       for (let pass = 0; pass < PASSES; pass++) {
         const start = now()
-        await backend.submit(program)
+        backend.submit(program)
+        await backend.done()
         least = Math.min(least, now() - start)
       }
       return (bytes / least) * 1000

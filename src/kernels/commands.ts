@@ -2,8 +2,7 @@
 import type { AnyCommand, Operand, Operation } from './define-op.ts'
 import type { Memory } from './operand-kinds.ts'
 import { type Command, type OpName, operations } from './ops.ts'
-import type { DeviceBuffer } from './slice.ts'
-import type { StepInput } from './step-inputs.ts'
+import { checkStepInput } from './step-inputs.ts'
 
 const byName = new Map<string, Operation>(
   operations.map((operation) => [operation.name, operation]),
@@ -36,21 +35,12 @@ export function runReference(command: Command, memory: Memory): void {
   operationOf(command).run(command, memory)
 }
 
-/** All inputs of a list of commands; equal checks on the same memory are made once. */
-export function collectStepInputs(commands: readonly AnyCommand[]): StepInput[] {
-  const inputs = new Map<DeviceBuffer, StepInput[]>()
-  for (const command of commands) {
-    for (const input of operationOf(command).indices?.(command) ?? []) {
-      const known = inputs.get(input.slice.buffer) ?? []
-      inputs.set(input.slice.buffer, known)
-      if (!known.some((other) => covers(other, input))) known.push(input)
-    }
-  }
-  return [...inputs.values()].flat()
-}
-
-/** Whether checking `a` makes checking `b` unnecessary. */
-function covers(a: StepInput, b: StepInput): boolean {
-  const isSamePlace = a.name === b.name && a.slice.byteOffset === b.slice.byteOffset
-  return isSamePlace && a.rows >= b.rows && a.limit <= b.limit
+/**
+ * Checks where a command takes indices from; see {@link checkStepInput}.
+ *
+ * @throws ShapeError
+ */
+export function checkIndexInputs(command: AnyCommand): void {
+  const inputs = operationOf(command).indices?.(command) ?? []
+  for (const input of inputs) checkStepInput(command.op, input)
 }

@@ -66,7 +66,7 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   /** Numbers for the native side beside `rows` and those of the operands. */
   readonly integers?: Readonly<Record<string, (command: C) => number>>
   readonly floats?: Readonly<Record<string, (command: C) => number>>
-  /** What memory must hold when the command runs, because it picks addresses. */
+  /** What memory may hold no more than, because it picks addresses; it lies in a buffer of indices. */
   indices?(command: C): readonly StepInput[]
   /** Bytes that all threads of a native backend may write to while the command runs. */
   scratch?(command: C): number
@@ -228,13 +228,13 @@ function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
 function checkMemory(check: Checker, operands: readonly Operand[], inPlace: Pairs = []): void {
   for (let i = 0; i < operands.length; i++) {
     const { name, slice, byteLength, access } = operands[i]
-    const what = `buffer "${slice.label}" (${name})`
-    if (slice.byteLength < byteLength) {
-      check.fail(what, `at least ${byteLength} bytes`, slice.byteLength)
-    }
+    const refuse = (expected: string, got: unknown) =>
+      check.fail(`buffer "${slice.label}" (${name})`, expected, got)
+    if (slice.byteLength < byteLength) refuse(`at least ${byteLength} bytes`, slice.byteLength)
     if (slice.byteOffset % SLICE_ALIGNMENT !== 0) {
-      check.fail(what, `a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, slice.byteOffset)
+      refuse(`a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, slice.byteOffset)
     }
+    if (access !== 'read' && slice.buffer.columns) refuse('written to', 'a buffer of indices')
     for (let k = 0; k < i; k++) {
       const before = operands[k]
       const isRead = access === 'read' && before.access === 'read'

@@ -3,6 +3,7 @@
  * one matrix may lie in a part of a mapped file.
  */
 import { ShapeError } from '../errors.ts'
+import type { IndexColumn } from './index-buffer.ts'
 
 /** Operands begin at a multiple of this in their buffer: a kernel's vectors and cache lines do not split. */
 export const SLICE_ALIGNMENT = 64
@@ -20,6 +21,8 @@ export interface DeviceBuffer extends BufferSlice {
   /** Itself. */
   readonly buffer: DeviceBuffer
   readonly byteOffset: 0
+  /** Of a buffer of indices (index-buffer.ts). */
+  readonly columns?: readonly IndexColumn[] | undefined
 }
 
 /** What a backend's buffers begin with. */
@@ -39,26 +42,26 @@ export class WholeBuffer implements DeviceBuffer {
 }
 
 /**
- * A part of a buffer.
+ * A part of a buffer, or of a slice of one.
  *
- * @param label unset: the buffer's
- * @throws ShapeError if it does not lie within the buffer
+ * @param label unset: that of the whole
+ * @throws ShapeError if it does not lie within the whole
  */
 export function sliceOf(
-  buffer: DeviceBuffer,
+  whole: BufferSlice,
   byteOffset: number,
   byteLength: number,
-  label: string = buffer.label,
+  label: string = whole.label,
 ): BufferSlice {
   const end = byteOffset + byteLength
-  const isWithin = byteOffset >= 0 && byteLength >= 0 && end <= buffer.byteLength
+  const isWithin = byteOffset >= 0 && byteLength >= 0 && end <= whole.byteLength
   if (!isWithin || !Number.isInteger(byteOffset) || !Number.isInteger(byteLength)) {
     throw new ShapeError(
-      `Expected "${label}" to lie within the ${buffer.byteLength} bytes of buffer ` +
-        `"${buffer.label}", got bytes ${byteOffset} to ${end}.`,
+      `Expected "${label}" to lie within the ${whole.byteLength} bytes of buffer ` +
+        `"${whole.label}", got bytes ${byteOffset} to ${end}.`,
     )
   }
-  return { label, buffer, byteOffset, byteLength }
+  return { label, buffer: whole.buffer, byteOffset: whole.byteOffset + byteOffset, byteLength }
 }
 
 /** A slice's bytes, of all its buffer's. */

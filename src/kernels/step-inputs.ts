@@ -1,10 +1,10 @@
 /**
- * The check of what changes from step to step: token ids, slots, positions and row indices. They pick
- * addresses, so a backend checks them before each run of a program, once a buffer and not once a
- * command; `collectStepInputs` (commands.ts) finds the bounds when
- * the program is recorded.
+ * What commands take indices from: token ids, slots, positions and row numbers. They pick addresses, and
+ * lie in buffers whose columns have limits (index-buffer.ts), so that a command is checked once, when it
+ * is recorded.
  */
 import { ShapeError } from '../errors.ts'
+import type { IndexColumn } from './index-buffer.ts'
 import { WORD } from './operand-kinds.ts'
 import type { BufferSlice } from './slice.ts'
 
@@ -13,7 +13,6 @@ export interface StepInput {
   readonly slice: BufferSlice
   /** What the values are, for the message: "token", "slot", "position". */
   readonly name: string
-  readonly rows: number
   /** Words from one row to the next, and of the value in its row. */
   readonly stride: number
   readonly offset: number
@@ -25,30 +24,45 @@ export interface StepInput {
 export function rowInput(
   x: BufferSlice,
   cols: number,
-  index: Pick<StepInput, 'slice' | 'rows' | 'stride'>,
+  index: Pick<StepInput, 'slice' | 'stride'>,
 ): StepInput {
   const limit = Math.floor(x.byteLength / (cols * WORD))
   return { ...index, name: 'row index', offset: 0, limit }
 }
 
+/** A buffer of row numbers, as gather-rows takes them. */
+export function rowColumns(rows: number): IndexColumn[] {
+  return [{ name: 'row index', limit: rows }]
+}
+
+/** A buffer of pairs of a row of logits and a token, as token-scores takes them. */
+export function pairColumns(rows: number, tokens: number): IndexColumn[] {
+  return [...rowColumns(rows), { name: 'scored token', limit: tokens }]
+}
+
 /**
- * @param words a slice's memory as int32
- * @throws ShapeError if a value is out of its range
+ * @param op the operation, for messages
+ * @throws ShapeError if this does not come from an index buffer with such columns, or may be above what
+ *   the command has memory for
  */
-export function checkStepInputs(
-  inputs: readonly StepInput[],
-  words: (slice: BufferSlice) => Int32Array,
-): void {
-  for (const { slice, name, rows, stride, offset, limit } of inputs) {
-    const memory = words(slice)
-    for (let row = 0; row < rows; row++) {
-      const value = memory[row * stride + offset]
-      if (value < 0 || value >= limit) {
-        throw new ShapeError(
-          `Expected the ${name} of row ${row} in buffer "${slice.label}" to be from 0 to ` +
-            `${limit - 1}, got ${value}.`,
-        )
-      }
-    }
+export function checkStepInput(op: string, input: StepInput): void {
+  const { slice, name, stride, offset, limit } = input
+  const { columns } = slice.buffer
+  if (columns === undefined) {
+    throw new ShapeError(
+      `Expected buffer "${slice.label}" of ${op} to be one of indices, got one of other values.`,
+    )
+  }
+  if (columns.length !== stride || slice.byteOffset % (stride * WORD) !== 0) {
+    throw new ShapeError(
+      `Expected buffer "${slice.label}" of ${op} to have rows of ${stride} columns, got ` +
+        `${columns.length} columns at byte ${slice.byteOffset}.`,
+    )
+  }
+  if (columns[offset].limit > limit) {
+    throw new ShapeError(
+      `Expected each ${name} in buffer "${slice.label}" of ${op} to be below ${limit}, got a limit ` +
+        `of ${columns[offset].limit}.`,
+    )
   }
 }

@@ -1,4 +1,5 @@
 /** The step buffer: which token of which sequence each row of a pass is. */
+import type { IndexColumn } from './index-buffer.ts'
 import { type OperandKind, words } from './operand-kinds.ts'
 import type { BufferSlice } from './slice.ts'
 import type { StepInput } from './step-inputs.ts'
@@ -23,10 +24,20 @@ export function stepRows<C extends WithStep>(): OperandKind<C, BufferSlice, Int3
 }
 
 /** What the step buffer's entries must be below. */
-export function stepInput(
-  name: keyof typeof STEP,
-  { rows, step }: WithStep,
-  limit: number,
-): StepInput {
-  return { slice: step, name, rows, stride: STEP_WORDS, offset: STEP[name], limit }
+export function stepInput(name: keyof typeof STEP, { step }: WithStep, limit: number): StepInput {
+  return { slice: step, name, stride: STEP_WORDS, offset: STEP[name], limit }
+}
+
+/** The columns of a step buffer for so many tokens, slots and positions. */
+export function stepColumns(limits: {
+  readonly tokens: number
+  readonly slots: number
+  readonly positions: number
+}): IndexColumn[] {
+  return [
+    { name: 'token', limit: limits.tokens },
+    { name: 'slot', limit: limits.slots },
+    { name: 'position', limit: limits.positions },
+    { name: 'last word', limit: 1 },
+  ]
 }

@@ -3,6 +3,7 @@
  * way, or when the model is disposed, all must go.
  */
 import type { Backend, BufferUse } from '../backends/backend.ts'
+import type { IndexColumn } from '../kernels/index-buffer.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
 
 export class BufferOwner {
@@ -20,7 +21,14 @@ export class BufferOwner {
   }
 
   allocate(byteLength: number, label: string, use: BufferUse = 'state'): DeviceBuffer {
-    const buffer = this.backend.allocate(byteLength, label, use)
+    return this.#own(this.backend.allocate(byteLength, label, use))
+  }
+
+  allocateIndices(rows: number, columns: readonly IndexColumn[], label: string): DeviceBuffer {
+    return this.#own(this.backend.allocateIndices(rows, columns, label))
+  }
+
+  #own(buffer: DeviceBuffer): DeviceBuffer {
     this.#buffers.add(buffer)
     this.#byteLength += buffer.byteLength
     return buffer
@@ -30,13 +38,6 @@ export class BufferOwner {
     if (!this.#buffers.delete(buffer)) return
     this.#byteLength -= buffer.byteLength
     this.backend.free(buffer)
-  }
-
-  /** Frees everything once no program of the backend runs any more. */
-  async disposeWhenIdle(): Promise<void> {
-    const { backend } = this
-    await backend.submit(backend.record([]))
-    this.dispose()
   }
 
   dispose(): void {

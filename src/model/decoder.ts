@@ -1,13 +1,14 @@
 /**
  * The decoder on a backend: checks a batch, writes it into the step buffer, replays the recorded pass
- * and hands out the logits. What a pass computes is in forward.ts.
+ * and waits for the logits alone. What a pass computes is in forward.ts.
  */
 
-import type { Backend } from '../backends/backend.ts'
+import type { Backend, Program } from '../backends/backend.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
-import type { DeviceBuffer } from '../kernels/slice.ts'
+import { type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import { STEP_WORDS } from '../kernels/step.ts'
+import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import type { CacheType } from '../kernels/storage.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -16,7 +17,7 @@ import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './cache/kv-
 import type { ModelConfig } from './config/config.ts'
 import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
-import { ProgramCache } from './program-cache.ts'
+import { type PassShape, ProgramCache } from './program-cache.ts'
 import { Rotations } from './rotations.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
@@ -177,30 +178,33 @@ class BackendDecoder implements Decoder {
       const rows = batch.tokens.length
       const logitRows = batch.logitRows.length
       const shape = { rows, logitRows, head, targets: targets.tokens.length }
-      if (head) this.#makeRoomForLogits(logitRows)
-      this.#makeRoomForTargets(shape.targets)
-      this.#writeBatch(batch)
+      this.#makeRoom(head ? logitRows : 0, shape.targets)
+      const program = this.#programs.find(cache, shape) ?? (await this.#record(cache, shape))
+      this.#writeBatch(cache, batch)
       this.#writeTargets(targets)
-      const program = this.#programs.get(cache, shape, () =>
-        this.#backend.record(
-          forward({
-            config: this.config,
-            weights: this.#weights,
-            activations: this.#activations,
-            cache: cache.layers,
-            rotations: cache.rotations,
-            localRotations: cache.localRotations,
-            matmulPrecision: this.#matmulPrecision,
-            ...shape,
-          }),
-        ),
-      )
-      await this.#backend.submit(program)
+      this.#backend.submit(program)
       cache.advance(batch)
       return await read()
     } finally {
       this.#isRunning = false
     }
+  }
+
+  async #record(cache: DecoderCache, shape: PassShape): Promise<Program> {
+    const pass = {
+      config: this.config,
+      weights: this.#weights,
+      activations: this.#activations,
+      step: cache.step(this.maxRows),
+      cache: cache.layers,
+      rotations: cache.rotations,
+      localRotations: cache.localRotations,
+      matmulPrecision: this.#matmulPrecision,
+    }
+    await this.#backend.ready()
+    const program = await this.#backend.record(forward({ ...pass, ...shape }))
+    this.#programs.add(cache, shape, program)
+    return program
   }
 
   dispose(): void {
@@ -232,7 +236,7 @@ class BackendDecoder implements Decoder {
     }
   }
 
-  #writeBatch(batch: RowBatch): void {
+  #writeBatch(cache: DecoderCache, batch: RowBatch): void {
     const rows = batch.tokens.length
     for (let i = 0; i < rows; i++) {
       const at = i * STEP_WORDS
@@ -241,7 +245,7 @@ class BackendDecoder implements Decoder {
       this.#stepEntries[at + 2] = batch.positions[i]
     }
     const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
-    this.#backend.write(this.#activations.step, 0, step)
+    this.#backend.write(cache.step(this.maxRows), 0, step)
     const wanted = batch.logitRows.length
     if (wanted === 0) return
     for (let i = 0; i < wanted; i++) this.#logitIndices[i] = batch.logitRows[i]
@@ -251,26 +255,27 @@ class BackendDecoder implements Decoder {
 
   /**
    * All logits of a long prompt are large (66 MB for 128 rows of BitNet 2B-4T) and seldom wanted, so
-   * the buffer grows with what is asked for. Recordings hold the old one and must go.
+   * the buffer grows with what is asked for; of one row many tokens may be scored, so that room grows by
+   * itself. Recordings hold the old buffers and must go.
    */
-  #makeRoomForLogits(rows: number): void {
-    if (rows <= this.#logitRoom) return
-    const room = Math.min(this.maxRows, Math.max(rows, 2 * this.#logitRoom))
-    const logits = this.#owner.allocate(room * this.config.vocabSize * 4, 'logits')
+  #makeRoom(logitRows: number, targets: number): void {
+    const hasLogits = logitRows <= this.#logitRoom
+    if (hasLogits && targets <= this.#targetRoom) return
     this.#programs.clear()
-    this.#owner.free(this.#activations.logits)
-    this.#activations = { ...this.#activations, logits }
-    this.#logitRoom = room
-  }
-
-  /** Of one row many tokens may be asked, so this grows by itself. */
-  #makeRoomForTargets(count: number): void {
-    if (count <= this.#targetRoom) return
-    this.#targetRoom = Math.max(count, 2 * this.#targetRoom)
-    this.#programs.clear()
+    if (!hasLogits) {
+      this.#logitRoom = Math.min(this.maxRows, Math.max(logitRows, 2 * this.#logitRoom))
+      const byteLength = this.#logitRoom * this.config.vocabSize * 4
+      const logits = this.#owner.allocate(byteLength, 'logits')
+      this.#owner.free(this.#activations.logits)
+      this.#activations = { ...this.#activations, logits }
+    }
+    if (targets > this.#targetRoom) this.#targetRoom = Math.max(targets, 2 * this.#targetRoom)
+    // Pairs are of rows of the logits: more of these, and they need another limit.
     this.#owner.free(this.#activations.pairs)
     this.#owner.free(this.#activations.scores)
-    this.#activations = { ...this.#activations, ...targetBuffers(this.#owner, this.#targetRoom) }
+    const { vocabSize } = this.config
+    const room = targetBuffers(this.#owner, this.#logitRoom, vocabSize, this.#targetRoom)
+    this.#activations = { ...this.#activations, ...room }
   }
 
   #checkTargets(batch: RowBatch, { rows, tokens }: ScoreTargets): void {
@@ -308,8 +313,10 @@ class BackendDecoder implements Decoder {
   }
 
   async #readFloats(buffer: DeviceBuffer, count: number): Promise<Float32Array> {
+    const backend = this.#backend
+    if (count === 0 || backend.map) await backend.done()
     if (count === 0) return new Float32Array(0)
-    const bytes = this.#backend.map?.(buffer) ?? (await this.#backend.read(buffer, 0, count * 4))
+    const bytes = backend.map?.(buffer) ?? (await backend.read(sliceOf(buffer, 0, count * 4)))
     return new Float32Array(bytes.buffer, bytes.byteOffset, count)
   }
 }
@@ -319,9 +326,14 @@ function checkIndex(value: number, count: number, what: string): void {
   throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
 }
 
-function targetBuffers(owner: BufferOwner, count: number): Pick<Activations, 'pairs' | 'scores'> {
+function targetBuffers(
+  owner: BufferOwner,
+  logitRows: number,
+  vocabSize: number,
+  count: number,
+): Pick<Activations, 'pairs' | 'scores'> {
   return {
-    pairs: owner.allocate(count * PAIR_WORDS * 4, 'pairs to score'),
+    pairs: owner.allocateIndices(count, pairColumns(logitRows, vocabSize), 'pairs to score'),
     scores: owner.allocate(count * SCORE_FLOATS * 4, 'scores'),
   }
 }
@@ -338,8 +350,7 @@ function allocateActivations(
   const widest = Math.max(dim, mixedDim, ffnDim)
   const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label)
   return {
-    step: floats(STEP_WORDS, 'step'),
-    logitRows: floats(1, 'logit rows'),
+    logitRows: owner.allocateIndices(rows, rowColumns(rows), 'logit rows'),
     x: floats(dim, 'x'),
     normed: floats(widest, 'normed'),
     quantized: {
@@ -353,6 +364,6 @@ function allocateActivations(
     hidden: floats(ffnDim, 'hidden'),
     last: floats(dim, 'last'),
     logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
-    ...targetBuffers(owner, 1),
+    ...targetBuffers(owner, logitRows, vocabSize, 1),
   }
 }

@@ -46,8 +46,6 @@ export interface DecoderWeights {
 
 /** What a pass writes to on its way: allocated once, reused by every layer. */
 export interface Activations {
-  /** Step entries, (rows, 4) int32. */
-  readonly step: DeviceBuffer
   /** Rows whose logits are wanted, int32. */
   readonly logitRows: DeviceBuffer
   /** The residual stream, (rows, dim). */
@@ -77,6 +75,8 @@ export interface Pass {
   readonly config: ModelConfig
   readonly weights: DecoderWeights
   readonly activations: Activations
+  /** Step entries, (rows, 4) int32, with limits that the cache has room for. */
+  readonly step: DeviceBuffer
   /** One per layer. */
   readonly cache: readonly LayerCache[]
   /** cos and sin, (positions, 2, headDim / 2). */
@@ -108,9 +108,9 @@ export type MatmulPrecision = (typeof MATMUL_PRECISIONS)[number]
 export const EXACT_STRIPES = 256
 
 export function forward(pass: Pass): Command[] {
-  const { config, weights, activations: a, rows } = pass
+  const { config, weights, activations: a, rows, step } = pass
   const { nHeads, activation, ffnDim } = config
-  const { step, x, qkv, mixed, gateUp, hidden } = a
+  const { x, qkv, mixed, gateUp, hidden } = a
   const commands: Command[] = []
 
   const factor = config.embeddingFactor

@@ -27,8 +27,8 @@ export class ProgramCache {
   /** Most recently used last. */
   #entries: Entry[] = []
 
-  /** The recording for this shape, made with `record` where there is none. */
-  get(cache: KvCache, shape: PassShape, record: () => Program): Program {
+  /** The recording for this shape, if there is one; it counts as used. */
+  find(cache: KvCache, shape: PassShape): Program | undefined {
     const { rows, logitRows, head, targets } = shape
     const at = this.#entries.findLastIndex(
       (e) =>
@@ -38,10 +38,15 @@ export class ProgramCache {
         e.head === head &&
         e.targets === targets,
     )
-    const found = at < 0 ? { ...shape, cache, program: record() } : this.#entries.splice(at, 1)[0]
+    if (at < 0) return undefined
+    const [found] = this.#entries.splice(at, 1)
     this.#entries.push(found)
-    if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
     return found.program
+  }
+
+  add(cache: KvCache, shape: PassShape, program: Program): void {
+    this.#entries.push({ ...shape, cache, program })
+    if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
   }
 
   /** Forgets the recordings of one cache, or all. */

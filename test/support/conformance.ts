@@ -4,8 +4,9 @@
  */
 
 import type { Backend } from '../../src/backends/backend.ts'
-import { operationNames } from '../../src/kernels/commands.ts'
-import { type BufferSlice, SLICE_ALIGNMENT, sliceOf } from '../../src/kernels/slice.ts'
+import { operationNames, operationOf } from '../../src/kernels/commands.ts'
+import type { IndexColumn } from '../../src/kernels/index-buffer.ts'
+import { type BufferSlice, SLICE_ALIGNMENT, sliceOf, WholeBuffer } from '../../src/kernels/slice.ts'
 import type {
   CaseArray,
   CaseData,
@@ -65,22 +66,48 @@ export function inArena(
   return places
 }
 
+/** The columns of operands that hold indices, with the limits that the command itself has. */
+function columnsOf(data: CaseData): ReadonlyMap<string, IndexColumn[]> {
+  const stubs = Object.entries(data.contents).map(([name, array]) => {
+    return [name, new WholeBuffer(name, array.byteLength + GUARD_BYTES)]
+  })
+  const command = data.command(Object.fromEntries(stubs))
+  const columns = new Map<string, IndexColumn[]>()
+  for (const input of operationOf(command).indices?.(command) ?? []) {
+    const { slice, name, stride, offset, limit } = input
+    const own = columns.get(slice.label) ?? Array(stride).fill({ name: 'any', limit: 2 ** 31 })
+    own[offset] = { name, limit }
+    columns.set(slice.label, own)
+  }
+  return columns
+}
+
 /** The bytes of all operands, guards included, after the command has run once. */
 export async function runCase(
   backend: Backend,
   data: CaseData,
   place: Placement = apart,
 ): Promise<Results> {
-  const slices = place(backend, data.contents)
-  for (const [name, array] of Object.entries(data.contents)) {
+  const columns = columnsOf(data)
+  const contents = Object.entries(data.contents)
+  const plain = Object.fromEntries(contents.filter(([name]) => !columns.has(name)))
+  const slices = place(backend, plain)
+  for (const [name, array] of Object.entries(plain)) {
     backend.write(slices[name], 0, withGuard(array))
   }
-  const program = backend.record([data.command(slices)])
+  for (const [name, own] of columns) {
+    const array = data.contents[name]
+    slices[name] = backend.allocateIndices(array.length / own.length, own, name)
+    backend.write(slices[name], 0, new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
+  }
+  const program = await backend.record([data.command(slices)])
   try {
-    await backend.submit(program)
+    backend.submit(program)
     const results = new Map<string, Uint8Array>()
-    for (const [name, slice] of Object.entries(slices)) {
-      results.set(name, await backend.read(slice, 0, slice.byteLength))
+    for (const [name] of contents) {
+      const bytes = await backend.read(slices[name])
+      // Indices have no guard, as nothing lets a command write to them.
+      results.set(name, columns.has(name) ? withGuard(bytes) : bytes)
     }
     return results
   } finally {

@@ -1,10 +1,11 @@
 /** That a variant which is asked for is the one whose kernels run, and no other. */
 import { describe, expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
-import { type NativeVariant, nativeVariants, openNativeBackend } from './native-backend.ts'
+import type { KernelVariant } from '../variants.ts'
+import { nativeVariants, openNativeBackend } from './native-backend.ts'
 
 /** None where the addon is not built; REQUIRE_BACKENDS makes that a failure elsewhere. */
-function variantsHere(): NativeVariant[] {
+function variantsHere(): KernelVariant[] {
   try {
     return nativeVariants()
   } catch {
@@ -20,11 +21,12 @@ describe.each(variants)('$isa', ({ isa, supported }) => {
     try {
       expect(backend.ranIsa).toBeNull()
       const buffer = backend.allocate(16, 'x')
-      const index = backend.allocate(4, 'index')
+      const index = backend.allocateIndices(1, [{ name: 'row', limit: 1 }], 'index')
       const out = backend.allocate(16, 'out')
-      await backend.submit(
-        backend.record([{ op: 'gather-rows', rows: 1, cols: 4, x: buffer, index, out }]),
+      backend.submit(
+        await backend.record([{ op: 'gather-rows', rows: 1, cols: 4, x: buffer, index, out }]),
       )
+      await backend.done()
       expect(backend.ranIsa).toBe(isa)
       expect(backend.isa).toBe(isa)
     } finally {

@@ -10,6 +10,7 @@ import { embed } from '../../kernels/embed/reference.ts'
 import { headMatmul } from '../../kernels/head-matmul/reference.ts'
 import type { Command } from '../../kernels/ops.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import { stepColumns } from '../../kernels/step.ts'
 import { Seeded } from '../../kernels/testing/conformance-cases.ts'
 import type { Backend } from '../backend.ts'
 import { TAIL_BYTES } from '../list-backend.ts'
@@ -43,7 +44,7 @@ async function fileOf({ data }: PackedDense, path: string) {
   const bytes = new Uint8Array(START + data.length + TAIL_BYTES)
   bytes.set(data, START)
   await writeFile(path, bytes)
-  const file = await backend.mapFile?.(path)
+  const file = await backend.files?.map(path)
   if (file === undefined) throw new Error('The native backend maps no files.')
   const byteLength = data.length
   return {
@@ -65,6 +66,13 @@ function bufferOf(label: string, values: Float32Array | Int32Array | Uint8Array)
   return buffer
 }
 
+function indicesOf(step: Int32Array): DeviceBuffer {
+  const columns = stepColumns({ tokens: ROWS, slots: 1, positions: 3 })
+  const buffer = backend.allocateIndices(step.length / columns.length, columns, 'step')
+  backend.write(buffer, 0, new Uint8Array(step.buffer))
+  return buffer
+}
+
 /** The operations that read an int4 table, for a few tokens, and what they must give. */
 function operations(matrix: PackedDense, data: DeviceBuffer) {
   const { cols } = matrix
@@ -78,7 +86,7 @@ function operations(matrix: PackedDense, data: DeviceBuffer) {
     head: bufferOf('logits', new Float32Array(tokens * ROWS)),
   }
   const commands: Command[] = [
-    { op: 'embed', rows: tokens, step: bufferOf('step', step), table, out: out.embed },
+    { op: 'embed', rows: tokens, step: indicesOf(step), table, out: out.embed },
     {
       op: 'head-matmul',
       rows: tokens,
@@ -98,7 +106,7 @@ function operations(matrix: PackedDense, data: DeviceBuffer) {
 }
 
 async function floats(buffer: DeviceBuffer): Promise<Float32Array> {
-  return new Float32Array((await backend.read(buffer, 0, buffer.byteLength)).buffer)
+  return new Float32Array((await backend.read(buffer)).buffer)
 }
 
 test.each([1, 20, 96, WIDE])(
@@ -107,7 +115,7 @@ test.each([1, 20, 96, WIDE])(
     const matrix = packed(cols)
     const data = await mapped(matrix, join(folder, 'table'))
     const { commands, out, expected } = operations(matrix, data)
-    await backend.submit(backend.record(commands))
+    backend.submit(await backend.record(commands))
     expect(await floats(out.embed)).toEqual(expected.embed)
     expect(await floats(out.head)).toEqual(expected.head)
   },
@@ -118,19 +126,23 @@ test('a file that is gone by name is read all the same', async () => {
   const path = join(folder, 'table')
   const { commands, out, expected } = operations(matrix, await mapped(matrix, path))
   await rm(path)
-  await backend.submit(backend.record(commands))
+  backend.submit(await backend.record(commands))
   expect(await floats(out.head)).toEqual(expected.head)
 })
 
 test('a pass fails, and every later one, where the file of its weights was cut', async () => {
   const matrix = packed(96)
   const path = join(folder, 'table')
-  const program = backend.record(operations(matrix, await mapped(matrix, path)).commands)
-  await backend.submit(program)
+  const program = await backend.record(operations(matrix, await mapped(matrix, path)).commands)
+  backend.submit(program)
+  await backend.done()
   // The high nibbles stay: what is mapped and gone would end the process.
   await truncate(path, START + matrix.data.length / 2)
-  await expect(backend.submit(program)).rejects.toThrow(BackendError)
-  await expect(backend.submit(program)).rejects.toThrow(/weights was cut/)
+  backend.submit(program)
+  await expect(backend.done()).rejects.toThrow(BackendError)
+  backend.submit(program)
+  await expect(backend.done()).rejects.toThrow(/weights was cut/)
+  await expect(backend.read(backend.allocate(4, 'late'))).rejects.toThrow(/weights was cut/)
 })
 
 describe.skipIf(process.platform === 'win32')('the sparse end of memory that a file takes', () => {
@@ -138,14 +150,14 @@ describe.skipIf(process.platform === 'win32')('the sparse end of memory that a f
     const matrix = packed(PAGES)
     const data = bufferOf('table', matrix.data)
     const { commands, out, expected } = operations(matrix, data)
-    const program = backend.record(commands)
+    const program = await backend.record(commands)
     const { file, range } = await fileOf(matrix, join(folder, 'table'))
     await file.takeSparseEnd(data, range)
     file.close()
-    await backend.submit(program)
+    backend.submit(program)
     expect(await floats(out.embed)).toEqual(expected.embed)
     expect(await floats(out.head)).toEqual(expected.head)
-    expect(await backend.read(data, 0, data.byteLength)).toEqual(matrix.data)
+    expect(await backend.read(data)).toEqual(matrix.data)
     expect(() => backend.write(data, 0, matrix.data)).toThrow(BackendError)
   })
 
@@ -157,7 +169,7 @@ describe.skipIf(process.platform === 'win32')('the sparse end of memory that a f
     await file.takeSparseEnd(data, range)
     file.close()
     await truncate(path, START)
-    const program = backend.record(operations(matrix, data).commands)
-    await expect(backend.submit(program)).rejects.toThrow(/weights was cut/)
+    backend.submit(await backend.record(operations(matrix, data).commands))
+    await expect(backend.done()).rejects.toThrow(/weights was cut/)
   })
 })

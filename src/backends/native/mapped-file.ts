@@ -4,15 +4,17 @@
  * but kernels copy what they want of it from the file, so that its pages do not become this process's.
  */
 import { BackendError } from '../../errors.ts'
-import type { FileRange } from '../backend.ts'
-import { TAIL_BYTES } from '../list-backend.ts'
+import type { FileRange } from '../files.ts'
+import { type Place, TAIL_BYTES } from '../list-backend.ts'
 import { type Addon, SOURCE_BYTES } from './addon.ts'
 
 /** Memory behind a buffer: pages of its own, or a part of a mapped file. */
-export interface NativeMemory {
+export interface NativeMemory extends Place {
   readonly pages: ArrayBuffer
   readonly byteOffset: number
-  /** Behind all of the memory, or behind the sparse end of pages of its own; it cannot be written to. */
+  /** Unset: no. */
+  isReadOnly?: boolean
+  /** Behind all of the memory, or behind the sparse end of pages of its own. */
   file?: MappedPages
   /** What kernels read the sparse end from: a file, or memory as long as nothing else is said. */
   source?: ArrayBuffer
@@ -41,7 +43,8 @@ export class MappedPages {
     this.#check(range)
     const { byteOffset, byteLength, sparseBytes = 0 } = range
     this.#addon.markDense(this.pages, byteOffset, byteLength - sparseBytes)
-    const memory = { pages: this.pages, byteOffset }
+    const address = this.#addon.addressOf(this.pages) + byteOffset
+    const memory = { address, pages: this.pages, byteOffset, isReadOnly: true }
     if (sparseBytes > 0) this.#readSparse(memory, byteOffset)
     return this.#share(memory)
   }
@@ -71,8 +74,7 @@ export class MappedPages {
 
   /** From now on, kernels read from the file, where the memory's first byte is at `fileOffset`. */
   #readSparse(memory: NativeMemory, fileOffset: number): void {
-    const address = this.#addon.addressOf(memory.pages) + memory.byteOffset
-    this.#addon.readSparse(sourceOf(this.#addon, memory), this.#file, address, fileOffset)
+    this.#addon.readSparse(sourceOf(this.#addon, memory), this.#file, memory.address, fileOffset)
   }
 
   #check({ label, byteOffset, byteLength }: FileRange): void {

@@ -6,9 +6,12 @@
  */
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
-import type { BufferSlice, DeviceBuffer } from '../../kernels/slice.ts'
-import type { BufferUse, FileRange, MappedFile } from '../backend.ts'
-import { ListBackend, ListBuffer } from '../list-backend.ts'
+import type { BufferSlice } from '../../kernels/slice.ts'
+import type { BufferUse } from '../backend.ts'
+import type { BackendFiles, MappedFile } from '../files.ts'
+import { ListBackend } from '../list-backend.ts'
+import { OwnBuffer } from '../queue-backend.ts'
+import { type KernelVariant, variantNamed } from '../variants.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
 import { readCpuCores } from './cpu-cores.ts'
 import { MappedPages, type NativeMemory, sourceOf } from './mapped-file.ts'
@@ -20,13 +23,6 @@ export interface NativeOptions {
   readonly threads?: number | undefined
 }
 
-export interface NativeVariant {
-  readonly isa: string
-  readonly supported: boolean
-  /** What the machine lacks, where it is not supported. */
-  readonly reason?: string
-}
-
 /** More threads than any machine this runs on has cores; a typing error is caught here. */
 const MAX_THREADS = 1024
 
@@ -35,7 +31,7 @@ const MAX_THREADS = 1024
  *
  * @throws BackendError if the addon cannot be loaded
  */
-export function nativeVariants(): NativeVariant[] {
+export function nativeVariants(): KernelVariant[] {
   return loadAddon()
     .variants()
     .map(({ isa, missing }) =>
@@ -53,23 +49,23 @@ export function nativeVariants(): NativeVariant[] {
 export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
   const addon = loadAddon()
   const variants = nativeVariants()
-  const wanted = options.isa ?? variants.find((v) => v.supported)?.isa
-  const variant = variants.find((v) => v.isa === wanted)
-  if (!variant?.supported) {
-    const known = variants.map((v) => v.isa + (v.supported ? '' : ` (${v.reason})`)).join(', ')
-    throw new BackendError(`Expected a kernel variant that runs here, got "${wanted}": ${known}.`)
-  }
+  const fastest = variants.find((v) => v.supported)?.isa
+  const isa = variantNamed(variants, options.isa ?? fastest, 'kernel')
   const threads = options.threads ?? readCpuCores().threads
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new BackendError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
   }
-  return new NativeBackend(addon, variant.isa, threads)
+  return new NativeBackend(addon, isa, threads)
 }
 
 class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
   readonly threads: number
+  readonly files: BackendFiles = {
+    map: (path) => this.#mapFile(path),
+    checksum: async (path) => (await this.#open(path, false)).checksum,
+  }
   readonly #addon: Addon
   readonly #pool: PoolHandle
 
@@ -83,32 +79,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   map(slice: BufferSlice): Uint8Array {
-    return this.memoryOf(slice)
-  }
-
-  async mapFile(path: string): Promise<MappedFile> {
-    const { bytes, checksum, file } = await this.#open(path, true)
-    if (bytes === null) throw new Error('The addon mapped nothing.')
-    const pages = new MappedPages(this.#addon, { bytes, checksum, file })
-    return {
-      bytes: new Uint8Array(bytes),
-      checksum,
-      buffer: (range) => this.#bufferOf(pages, range),
-      takeSparseEnd: (buffer, range) =>
-        this.whenIdle(() => pages.takeSparseEnd(this.own(buffer).memory, range)),
-      close: () => pages.release(),
-    }
-  }
-
-  async checksumFile(path: string): Promise<string> {
-    return (await this.#open(path, false)).checksum
-  }
-
-  override write(slice: BufferSlice, byteOffset: number, bytes: Uint8Array): void {
-    if (this.own(slice.buffer).memory.file !== undefined) {
-      throw new BackendError(`Expected memory to write to, got "${slice.label}" of a mapped file.`)
-    }
-    super.write(slice, byteOffset, bytes)
+    return this.viewForCaller(slice)
   }
 
   /** The variant whose kernels ran the last program, as the addon saw it; null before the first. */
@@ -116,21 +87,25 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     return this.#addon.ranIsa(this.#pool)
   }
 
-  protected override reserve(byteLength: number, _label: string, use: BufferUse) {
+  protected override reservePlace(byteLength: number, _label: string, use: BufferUse) {
     const pages = this.#addon.allocate(byteLength, use === 'weights')
-    return { address: this.#addon.addressOf(pages), memory: { pages, byteOffset: 0 } }
+    return { address: this.#addon.addressOf(pages), pages, byteOffset: 0 }
   }
 
-  protected override release({ memory }: ListBuffer<NativeMemory>): void {
+  protected override release({ memory }: OwnBuffer<NativeMemory>): void {
     const { pages, source, file } = memory
     if (source) this.#addon.release(source)
     if (file?.pages !== pages) this.#addon.release(pages)
     file?.release()
   }
 
-  protected override view(buffer: ListBuffer<NativeMemory>): Uint8Array {
-    const { pages, byteOffset } = buffer.memory
-    return new Uint8Array(pages, byteOffset, buffer.byteLength)
+  protected override view({ memory, byteLength }: OwnBuffer<NativeMemory>): Uint8Array {
+    return new Uint8Array(memory.pages, memory.byteOffset, byteLength)
+  }
+
+  protected override assertWritable({ memory, label }: OwnBuffer<NativeMemory>): void {
+    if (!memory.isReadOnly) return
+    throw new BackendError(`Expected memory to write to, got "${label}" of a mapped file.`)
   }
 
   protected override makeList(slots: Float64Array): ProgramHandle {
@@ -140,16 +115,11 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   /** The addon frees a list when nothing refers to it any more. */
   protected override dropList(): void {}
 
-  protected override async runList(list: ProgramHandle): Promise<void> {
-    try {
-      await this.#addon.submit(this.#pool, list)
-    } catch (cause) {
-      const reason = messageOf(cause)
-      throw new BackendError(`A pass failed: ${reason}. Load the model again.`, { cause })
-    }
+  protected override run(list: ProgramHandle): Promise<void> {
+    return this.#addon.submit(this.#pool, list)
   }
 
-  protected override sparseSource({ memory }: ListBuffer<NativeMemory>): number {
+  protected override sparseSource({ memory }: OwnBuffer<NativeMemory>): number {
     return this.#addon.addressOf(sourceOf(this.#addon, memory))
   }
 
@@ -166,9 +136,21 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     }
   }
 
-  #bufferOf(pages: MappedPages, range: FileRange): DeviceBuffer {
-    const memory = pages.use(range)
-    const address = this.#addon.addressOf(memory.pages) + range.byteOffset
-    return this.adopt(new ListBuffer(range.label, range.byteLength, address, memory))
+  async #mapFile(path: string): Promise<MappedFile> {
+    const { bytes, checksum, file } = await this.#open(path, true)
+    if (bytes === null) throw new Error('The addon mapped nothing.')
+    const pages = new MappedPages(this.#addon, { bytes, checksum, file })
+    return {
+      bytes: new Uint8Array(bytes),
+      checksum,
+      buffer: (range) => this.adopt(new OwnBuffer(range.label, range.byteLength, pages.use(range))),
+      takeSparseEnd: async (buffer, range) => {
+        const { memory } = this.own(buffer)
+        // From now on, as a write may be called for before the file has taken its place.
+        memory.isReadOnly = true
+        await this.ask(() => pages.takeSparseEnd(memory, range))
+      },
+      close: () => pages.release(),
+    }
   }
 }

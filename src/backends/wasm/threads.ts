@@ -68,16 +68,25 @@ function openBrowserThread({ onMessage, onError }: Listeners): Thread {
 export class WorkerThreads {
   readonly #threads: Thread[] = []
   #pending: { resolve: () => void; reject: (error: Error) => void } | undefined
+  readonly #onLoss: (reason: string) => void
   #failure: BackendError | undefined
   #stopping = false
+
+  private constructor(onLoss: (reason: string) => void) {
+    this.#onLoss = onLoss
+  }
 
   /**
    * Starts all workers and settles when each has its instance.
    *
+   * @param onLoss told why no list will ever run again
    * @throws BackendError if one of them does not start; none is left running then
    */
-  static async start(starts: readonly WorkerStart[]): Promise<WorkerThreads> {
-    const pool = new WorkerThreads()
+  static async start(
+    starts: readonly WorkerStart[],
+    onLoss: (reason: string) => void = () => {},
+  ): Promise<WorkerThreads> {
+    const pool = new WorkerThreads(onLoss)
     try {
       await Promise.all(starts.map((start) => pool.#startThread(start)))
     } catch (error) {
@@ -132,6 +141,7 @@ export class WorkerThreads {
   #fail(failure: BackendError): void {
     if (this.#stopping || this.#failure) return
     this.#failure = failure
+    this.#onLoss(failure.message)
     this.#terminate()
     this.#pending?.reject(failure)
     this.#pending = undefined

@@ -4,8 +4,11 @@
  */
 
 import { execFileSync } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { buildProgram } from '../../../test/support/built-program.ts'
+import { readFloats } from '../../../test/support/contract.ts'
+import { BackendError } from '../../errors.ts'
 import type { Command } from '../../kernels/ops.ts'
 import type { Backend } from '../backend.ts'
 import { LinearMemory } from './linear-memory.ts'
@@ -27,19 +30,14 @@ function doubling(backend: Backend, rows: number) {
   return { command, out, weights: data }
 }
 
-async function floats(backend: Backend, out: { byteLength: number }, buffer = out) {
-  const bytes = await backend.read(buffer as never, 0, buffer.byteLength)
-  return [...new Float32Array(bytes.buffer)]
-}
-
 describe.each(threadCounts)('with %i threads', (threads) => {
   test('results stay right when the memory grows between recording and running', async () => {
     const backend = await openWasmBackend({ threads })
     const { command, out } = doubling(backend, 40)
-    const program = backend.record([command])
+    const program = await backend.record([command])
     for (let i = 0; i < 4; i++) backend.allocate(5 << 20, 'more')
-    await backend.submit(program)
-    expect(await floats(backend, out)).toEqual(Array(40).fill(6))
+    backend.submit(program)
+    expect(await readFloats(backend, out)).toEqual(Array(40).fill(6))
     backend.dispose()
   })
 
@@ -47,43 +45,25 @@ describe.each(threadCounts)('with %i threads', (threads) => {
     const backends = await Promise.all([openWasmBackend({ threads }), openWasmBackend({ threads })])
     const runs = backends.map(async (backend, i) => {
       const { command, out } = doubling(backend, 20 + i)
-      const program = backend.record([command])
-      for (let pass = 0; pass < 50; pass++) await backend.submit(program)
-      return floats(backend, out)
+      const program = await backend.record([command])
+      for (let pass = 0; pass < 50; pass++) backend.submit(program)
+      return readFloats(backend, out)
     })
     expect(await Promise.all(runs)).toEqual([Array(20).fill(6), Array(21).fill(6)])
     for (const backend of backends) backend.dispose()
-  })
-
-  test('freed memory is zero when it is handed out again', async () => {
-    const backend = await openWasmBackend({ threads })
-    const first = backend.allocate(1000, 'first')
-    backend.write(first, 0, new Uint8Array(1000).fill(7))
-    backend.free(first)
-    const second = backend.allocate(1000, 'second')
-    expect(await backend.read(second, 0, 1000)).toEqual(new Uint8Array(1000))
-    backend.dispose()
-  })
-
-  test('a disposed backend refuses work and a second dispose does nothing', async () => {
-    const backend = await openWasmBackend({ threads })
-    const { command } = doubling(backend, 16)
-    const program = backend.record([command])
-    backend.dispose()
-    backend.dispose()
-    await expect(backend.submit(program)).rejects.toThrow('disposed')
-    expect(() => backend.allocate(4, 'late')).toThrow('disposed')
-    program.dispose()
   })
 })
 
 test('one thread gives way to timers within a long list', async () => {
   const backend = await openWasmBackend({ threads: 1 })
   const { command } = doubling(backend, 40_000)
-  const program = backend.record(Array<Command>(400).fill(command))
+  const program = await backend.record(Array<Command>(400).fill(command))
   let ticks = 0
   const timer = setInterval(() => ticks++, 1)
-  for (let i = 0; i < 20 && ticks < 2; i++) await backend.submit(program)
+  for (let i = 0; i < 20 && ticks < 2; i++) {
+    backend.submit(program)
+    await backend.done()
+  }
   clearInterval(timer)
   expect(ticks).toBeGreaterThanOrEqual(2)
   backend.dispose()
@@ -102,6 +82,35 @@ test('views are given out only where they outlive growth', async () => {
   expect([...(view ?? [])]).toEqual([1, 2, 3, 4])
   alone.dispose()
   shared.dispose()
+})
+
+test('a worker that dies fails what runs and all that comes, and the device is lost', async () => {
+  const threads: Worker[] = []
+  const { Worker: NodeWorker } = process.getBuiltinModule('node:worker_threads')
+  class Watched extends NodeWorker {
+    constructor(...args: ConstructorParameters<typeof NodeWorker>) {
+      super(...args)
+      threads.push(this)
+    }
+  }
+  const builtin = process.getBuiltinModule
+  const modules = vi.spyOn(process, 'getBuiltinModule')
+  modules.mockImplementation((id: string) => {
+    return (id === 'node:worker_threads' ? { Worker: Watched } : builtin(id)) as never
+  })
+  const backend = await openWasmBackend({ threads: 2 }).finally(() => modules.mockRestore())
+  expect(backend.threads).toBe(2)
+  const { command, out } = doubling(backend, 16)
+  const program = await backend.record([command])
+  await threads[1].terminate()
+  backend.submit(program)
+  backend.write(out, 0, new Uint8Array(4))
+  await expect(backend.done()).rejects.toThrow(BackendError)
+  await expect(backend.read(out)).rejects.toThrow('A WebAssembly worker failed: it ended')
+  expect((await backend.lost).reason).toContain('it ended')
+  backend.submit(program)
+  await expect(backend.done()).rejects.toThrow('A WebAssembly worker failed')
+  await backend.dispose()
 })
 
 test('without shared memory it runs one thread and says why', async () => {

@@ -6,7 +6,9 @@ import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
 import type { Backend } from '../backend.ts'
-import { ListBackend, type ListBuffer } from '../list-backend.ts'
+import { ListBackend, type Place } from '../list-backend.ts'
+import type { OwnBuffer } from '../queue-backend.ts'
+import { type KernelVariant, variantNamed } from '../variants.ts'
 import { type AddressType, createMemory, MAX_PAGES, moduleAddress, PAGE } from './addresses.ts'
 import { instantiate, type WasmExports } from './instance.ts'
 import { LinearMemory } from './linear-memory.ts'
@@ -48,9 +50,9 @@ const SPARE_BYTES = 256 << 20
 const SLICE_MS = 16
 
 /** The modules and whether this engine can run them, fastest first; the one with 64 bits last. */
-export function wasmVariants(): { isa: WasmIsa; supported: boolean; reason?: string }[] {
+export function wasmVariants(): KernelVariant<WasmIsa>[] {
   const { simd, relaxedSimd, memory64 } = wasmFeatures()
-  const variant = (isa: WasmIsa, supported: boolean, what: string) =>
+  const variant = (isa: WasmIsa, supported: boolean, what: string): KernelVariant<WasmIsa> =>
     supported ? { isa, supported } : { isa, supported, reason: `this engine has no ${what}` }
   return [
     variant('wasm-relaxed-simd', relaxedSimd, 'relaxed SIMD'),
@@ -64,52 +66,52 @@ export function wasmVariants(): { isa: WasmIsa; supported: boolean; reason?: str
 /**
  * Opens the WebAssembly backend.
  *
+ * @param fallbacks why faster backends were passed over
  * @throws BackendError if the engine lacks SIMD, or what was asked for
  */
-export async function openWasmBackend(options: WasmOptions = {}): Promise<Backend> {
+export async function openWasmBackend(
+  options: WasmOptions = {},
+  fallbacks: readonly string[] = [],
+): Promise<Backend> {
   const variants = wasmVariants()
   const isWide = (options.expectedBytes ?? 0) + SPARE_BYTES > MAX_PAGES.i32 * PAGE
   const supported = variants.filter((v) => v.supported)
   const best = supported.find((v) => isWide === (v.isa === WIDE_ISA)) ?? supported[0]
-  const wanted = options.isa ?? best?.isa
-  const variant = variants.find((v) => v.isa === wanted)
-  if (!variant?.supported) {
-    const known = variants.map((v) => v.isa + (v.supported ? '' : ` (${v.reason})`)).join(', ')
-    throw new BackendError(
-      `Expected a WebAssembly variant that runs here, got "${wanted}": ${known}.`,
-    )
-  }
+  const isa = variantNamed(variants, options.isa ?? best?.isa, 'WebAssembly')
   const wantedThreads = options.threads ?? processorCount()
   if (!Number.isInteger(wantedThreads) || wantedThreads < 1) {
     throw new BackendError(`Expected threads to be a whole number from 1 on, got ${wantedThreads}.`)
   }
   const threads = Math.min(MAX_THREADS, wantedThreads)
-  if (threads === 1) return openAlone(variant.isa, '')
+  if (threads === 1) return openAlone(isa, fallbacks)
   const { sharedMemoryReason } = wasmFeatures()
-  if (sharedMemoryReason !== undefined) return openAlone(variant.isa, sharedMemoryReason)
+  if (sharedMemoryReason !== undefined) return openAlone(isa, [sharedMemoryReason, ...fallbacks])
   try {
-    return await openThreaded(variant.isa, threads)
+    return await openThreaded(isa, threads, fallbacks)
   } catch (error) {
-    return openAlone(variant.isa, messageOf(error))
+    return openAlone(isa, [messageOf(error), ...fallbacks])
   }
 }
 
-/** @param note why there are no threads, where some were wanted */
-async function openAlone(isa: WasmIsa, note: string): Promise<Backend> {
+async function openAlone(isa: WasmIsa, fallbacks: readonly string[]): Promise<Backend> {
   const module = await compileModule(isa, false)
   const type = addressTypeOf(isa)
   const maxPages = MAX_PAGES[type]
   const memory = createMemory(type, { initial: INITIAL_PAGES })
   const exports = await instantiate(module, memory, type)
-  return new WasmBackend(isa, { exports, memory, maxPages, threads: 1 }, note)
+  return new WasmBackend(isa, { exports, memory, maxPages, threads: 1 }, fallbacks)
 }
 
-async function openThreaded(isa: WasmIsa, threads: number): Promise<Backend> {
+async function openThreaded(
+  isa: WasmIsa,
+  threads: number,
+  fallbacks: readonly string[],
+): Promise<Backend> {
   const module = await compileModule(isa, true)
   const type = addressTypeOf(isa)
   const { memory, maxPages } = sharedMemory(type)
   const exports = await instantiate(module, memory, type)
-  const backend = new WasmBackend(isa, { exports, memory, maxPages, threads }, '')
+  const backend = new WasmBackend(isa, { exports, memory, maxPages, threads }, fallbacks)
   await backend.startWorkers(module)
   return backend
 }
@@ -141,7 +143,13 @@ interface WasmParts {
   readonly threads: number
 }
 
-class WasmBackend extends ListBackend<undefined, WasmList> {
+/** Memory of a buffer. */
+interface WasmMemory extends Place {
+  /** The tail included that kernels may read. */
+  readonly reservedBytes: number
+}
+
+class WasmBackend extends ListBackend<WasmMemory, WasmList> {
   readonly name = 'wasm'
   readonly isa: WasmIsa
   readonly threads: number
@@ -150,30 +158,28 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
    * allocation may cause. Callers without `map` copy.
    */
   declare map?: (slice: BufferSlice) => Uint8Array
-  readonly #note: string
   /** Undefined once closed, so that the memory goes even if somebody keeps the backend. */
   #instance: Instance | undefined
   #workers: WorkerThreads | undefined
   #sliceBegan = 0
 
-  constructor(isa: WasmIsa, { exports, memory, maxPages, threads }: WasmParts, note: string) {
-    super()
+  constructor(
+    isa: WasmIsa,
+    { exports, memory, maxPages, threads }: WasmParts,
+    fallbacks: readonly string[],
+  ) {
+    super(fallbacks)
     this.isa = isa
     this.threads = threads
-    this.#note = note
     const linear = new LinearMemory(memory, exports.heapBase, maxPages, addressTypeOf(isa))
     const control = linear.allocate(exports.controlBytes, 'control')
     this.#instance = { exports, memory: linear, control }
-    if (threads > 1) this.map = (slice) => this.memoryOf(slice)
+    if (threads > 1) this.map = (slice) => this.viewForCaller(slice)
   }
 
   get #open(): Instance {
     if (this.#instance) return this.#instance
     throw new BackendError('The backend is disposed; open a new one.')
-  }
-
-  override get description(): string {
-    return super.description + (this.#note === '' ? '' : ` (${this.#note})`)
   }
 
   /** @throws BackendError if one does not start */
@@ -187,19 +193,19 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
       thread,
       stackTop: address(memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES),
     }))
-    this.#workers = await WorkerThreads.start(starts)
+    this.#workers = await WorkerThreads.start(starts, (reason) => this.lose(reason))
   }
 
-  protected override reserve(byteLength: number, label: string) {
-    return { address: this.#open.memory.allocate(byteLength, label), memory: undefined }
+  protected override reservePlace(reservedBytes: number, label: string): WasmMemory {
+    return { address: this.#open.memory.allocate(reservedBytes, label), reservedBytes }
   }
 
-  protected override release(buffer: ListBuffer<undefined>, byteLength: number): void {
-    this.#open.memory.free(buffer.address, byteLength)
+  protected override release({ memory }: OwnBuffer<WasmMemory>): void {
+    this.#open.memory.free(memory.address, memory.reservedBytes)
   }
 
-  protected override view(buffer: ListBuffer<undefined>): Uint8Array {
-    return this.#open.memory.view(buffer.address, buffer.byteLength)
+  protected override view({ memory, byteLength }: OwnBuffer<WasmMemory>): Uint8Array {
+    return this.#open.memory.view(memory.address, byteLength)
   }
 
   protected override makeList(slots: Float64Array, count: number): WasmList {
@@ -226,7 +232,7 @@ class WasmBackend extends ListBackend<undefined, WasmList> {
     this.#instance?.memory.free(list.progress, list.progressBytes)
   }
 
-  protected override async runList(list: WasmList): Promise<void> {
+  protected override async run(list: WasmList): Promise<void> {
     const { commands, count, progress } = list
     if (!this.#workers) return this.#runAlone(list)
     const { exports, control } = this.#open

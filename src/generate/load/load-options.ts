@@ -4,6 +4,7 @@
  * it in the options that reach it (openBackend, loadWeights, createDecoder).
  */
 
+import { BACKENDS } from '../../backends/backend.ts'
 import { checkCounting, describe } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import { CACHE_TYPES } from '../../kernels/storage.ts'
@@ -28,7 +29,7 @@ export interface LoadOption {
 export const LOAD_OPTIONS = {
   /** Unset: BITNET_BACKEND in Node, else 'auto', which takes the first that runs here. */
   backend: {
-    takes: ['auto', 'native', 'wasm', 'reference'],
+    takes: ['auto', ...BACKENDS],
     flag: '--backend <name>',
     help: '{names} (default: auto)',
   },

@@ -113,14 +113,14 @@ async function load<Source, Options extends LoadOptions, Rest, Loaded>(
           await kept
           decoder.dispose()
           weights.dispose()
-          backend.dispose()
+          await backend.dispose()
         },
       }
       return finish(engine, rest())
     } catch (error) {
       await kept
       // Frees all that was allocated on it.
-      backend.dispose()
+      await backend.dispose()
       throw error
     }
   } finally {

@@ -25,7 +25,7 @@ export const gatherRows = defineOp<GatherRowsCommand>()({
   },
   counts: { cols: MAX_COLS },
   integers: { cols: (c) => c.cols },
-  indices: ({ rows, cols, x, index }) => [rowInput(x, cols, { slice: index, rows, stride: 1 })],
+  indices: ({ cols, x, index }) => [rowInput(x, cols, { slice: index, stride: 1 })],
   reference: (m, c) => reference(m.out, m.x, m.index, c.rows, c.cols),
   agreement: 'exact',
 })

@@ -29,8 +29,8 @@ export const tokenScores = defineOp<TokenScoresCommand>()({
   },
   counts: { cols: MAX_COLS },
   integers: { cols: (c) => c.cols },
-  indices({ rows, cols, logits, pairs }) {
-    const pair = { slice: pairs, rows, stride: PAIR_WORDS }
+  indices({ cols, logits, pairs }) {
+    const pair = { slice: pairs, stride: PAIR_WORDS }
     return [rowInput(logits, cols, pair), { ...pair, name: 'scored token', offset: 1, limit: cols }]
   },
   reference: (m, c) => reference(m.out, m.logits, m.pairs, c.rows, c.cols),

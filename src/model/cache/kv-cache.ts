@@ -8,6 +8,7 @@ import { ContextOverflowError, UsageError } from '../../errors.ts'
 import { BLOCK, keyCacheByteLength, valueCacheByteLength } from '../../kernels/attention/layout.ts'
 import type { LayerCache } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
+import { stepColumns } from '../../kernels/step.ts'
 import type { CacheType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
@@ -32,7 +33,11 @@ export class DecoderCache implements KvCache {
   readonly rotations: DeviceBuffer
   /** For layers with a window. */
   readonly localRotations: DeviceBuffer | undefined
+  /** Of keys and values. */
+  readonly byteLength: number
   readonly #owner: BufferOwner
+  readonly #vocabSize: number
+  #step: DeviceBuffer | undefined
   readonly #onDispose: (cache: DecoderCache) => void
   /** Positions computed so far, per slot. */
   readonly #filled: Int32Array
@@ -58,6 +63,7 @@ export class DecoderCache implements KvCache {
     this.localRotations = facts.localRotations
     this.#filled = new Int32Array(slots)
     this.#onDispose = facts.onDispose
+    this.#vocabSize = facts.config.vocabSize
     this.#owner = new BufferOwner(facts.backend)
     try {
       this.layers = Array.from({ length: nLayers }, (_, i) => ({
@@ -65,14 +71,19 @@ export class DecoderCache implements KvCache {
         keys: this.#owner.allocate(keyCacheByteLength(shape), `layer ${i} keys`),
         values: this.#owner.allocate(valueCacheByteLength(shape), `layer ${i} values`),
       }))
+      this.byteLength = this.#owner.byteLength
     } catch (error) {
       this.#owner.dispose()
       throw error
     }
   }
 
-  get byteLength(): number {
-    return this.#owner.byteLength
+  /** Step entries of up to `rows` rows, which name only what this cache holds; made for the first pass. */
+  step(rows: number): DeviceBuffer {
+    const { slots, capacity } = this
+    const columns = stepColumns({ tokens: this.#vocabSize, slots, positions: capacity })
+    this.#step ??= this.#owner.allocateIndices(rows, columns, 'step')
+    return this.#step
   }
 
   /**

@@ -49,8 +49,8 @@ function load(parts: readonly MatrixPart[], type: DenseType): Promise<DenseMatri
 }
 
 async function valuesOf({ type, rows, cols, data, scales }: DenseMatrix): Promise<Float32Array> {
-  const bytes = await backend.read(data, 0, data.byteLength)
-  const rowScales = scales && (await backend.read(scales, 0, scales.byteLength)).slice()
+  const bytes = await backend.read(data)
+  const rowScales = scales && (await backend.read(scales)).slice()
   return unpackDense({
     type,
     rows,

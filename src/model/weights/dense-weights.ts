@@ -14,7 +14,7 @@ import type { TensorInfo } from '../../formats/model-file.ts'
 import { hasRowScales } from '../../kernels/dense-matmul/layout.ts'
 import { float16ToFloat32 } from '../../kernels/float16.ts'
 import type { DenseMatrix } from '../../kernels/matrices.ts'
-import type { DeviceBuffer } from '../../kernels/slice.ts'
+import { type DeviceBuffer, sliceOf } from '../../kernels/slice.ts'
 import type { DenseType, ValuesType } from '../../kernels/storage.ts'
 import { bytesOf } from '../buffer-owner.ts'
 import { stackShape } from '../layers.ts'
@@ -111,7 +111,7 @@ async function appendDensePart(
       if (type === 'f16' && largest > MAX_FLOAT16) return false
     }
     if (unordered) halfOrderRows(room, values, interleavedHeadDim, cols)
-    writer.commit(count)
+    await writer.commit(count)
   }
   return true
 }
@@ -133,7 +133,9 @@ async function checkRowScales(
   parts: readonly MatrixPart[],
 ): Promise<void> {
   if (scales === undefined) return
-  const { buffer } = (await loading.owner.backend.read(scales, 0, rows * 4)).slice()
+  const { buffer } = await loading.owner.backend.read(
+    sliceOf(scales.buffer, scales.byteOffset, rows * 4),
+  )
   const row = new Float32Array(buffer).findIndex((scale) => !Number.isFinite(scale))
   let end = 0
   for (const part of parts) {

@@ -34,7 +34,7 @@ async function failure(changes: SmallModelChanges, options?: WeightOptions): Pro
 }
 
 async function bytesOf(buffer: TernaryMatrix['data']): Promise<Uint8Array> {
-  return (await backend.read(buffer, 0, buffer.byteLength)).slice()
+  return (await backend.read(buffer)).slice()
 }
 
 async function denseValues(matrix: DenseMatrix): Promise<Float32Array> {

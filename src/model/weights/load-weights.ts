@@ -63,10 +63,11 @@ export async function loadWeights(
       norm: ({ tensor, canShift }) =>
         loadVector(loading, tensor, canShift && config.shiftedNorms ? 1 : 0),
     })
+    await backend.ready()
     const { ternaryBytes, denseBytes } = weightBytes(weights)
     return { ...weights, ternaryBytes, denseBytes, dispose: () => owner.dispose() }
   } catch (error) {
-    await owner.disposeWhenIdle()
+    owner.dispose()
     throw error
   }
 }

@@ -4,7 +4,6 @@
  * stacked, and a part need not end at a stripe's border.
  */
 
-import type { Program } from '../../backends/backend.ts'
 import { ShapeError } from '../../errors.ts'
 import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import type { Command } from '../../kernels/ops.ts'
@@ -22,7 +21,8 @@ import {
 /** One of two buffers that take turns: one is packed while the other is filled. */
 interface Stage {
   readonly buffer: DeviceBuffer
-  packing: Promise<void>
+  /** Settles when it may be filled again. */
+  packed: Promise<void>
 }
 
 type PackCommand = (staged: DeviceBuffer, rows: number, firstRow: number) => Command
@@ -47,14 +47,14 @@ class RowPacker {
   /** Bytes to write the next rows to, before `commit`. */
   async room(byteLength: number): Promise<Uint8Array> {
     const stage = this.#stageFor(byteLength)
-    await stage.packing
+    await stage.packed
     const mapped = this.#owner.backend.map?.(stage.buffer)
     this.#copy = mapped ? undefined : new Uint8Array(byteLength)
     return mapped?.subarray(0, byteLength) ?? this.#copy ?? new Uint8Array(0)
   }
 
   /** Packs `count` rows that were written to the last `room`. */
-  commit(count: number): void {
+  async commit(count: number): Promise<void> {
     const firstRow = this.#packedRows
     if (firstRow + count > this.#rows) {
       throw new ShapeError(
@@ -64,18 +64,20 @@ class RowPacker {
     const { backend } = this.#owner
     const stage = this.#stages[this.#turn]
     if (this.#copy) backend.write(stage.buffer, 0, this.#copy)
-    const program = backend.record([this.#command(stage.buffer, count, firstRow)])
-    stage.packing = runOnce(program, backend.submit(program))
-    // It is awaited later; until then a failure must not count as unhandled.
-    stage.packing.catch(() => {})
     this.#packedRows += count
     this.#turn = 1 - this.#turn
+    const program = await backend.record([this.#command(stage.buffer, count, firstRow)])
+    backend.submit(program)
+    program.dispose()
+    stage.packed = backend.done()
+    // It is awaited later; until then a failure must not count as unhandled.
+    stage.packed.catch(() => {})
   }
 
   /** @throws ShapeError if rows are missing */
   async finish(): Promise<void> {
-    await Promise.all(this.#stages.map(({ packing }) => packing))
     for (const { buffer } of this.#stages) this.#owner.free(buffer)
+    await this.#owner.backend.done()
     if (this.#packedRows === this.#rows) return
     throw new ShapeError(`Expected ${this.#rows} rows for the matrix, got ${this.#packedRows}.`)
   }
@@ -83,18 +85,10 @@ class RowPacker {
   #stageFor(byteLength: number): Stage {
     const old = this.#stages[this.#turn]
     if (old && old.buffer.byteLength >= byteLength) return old
-    const buffer = this.#owner.allocate(byteLength, 'staging')
-    const packing = old ? old.packing.then(() => this.#owner.free(old.buffer)) : Promise.resolve()
-    this.#stages[this.#turn] = { buffer, packing }
-    return this.#stages[this.#turn]
-  }
-}
-
-async function runOnce(program: Program, done: Promise<void>): Promise<void> {
-  try {
-    await done
-  } finally {
-    program.dispose()
+    if (old) this.#owner.free(old.buffer)
+    const stage = { buffer: this.#owner.allocate(byteLength, 'staging'), packed: Promise.resolve() }
+    this.#stages[this.#turn] = stage
+    return stage
   }
 }
 
@@ -138,8 +132,8 @@ export class TernaryMatrixWriter {
   }
 
   /** @param scale of all these rows, or one each */
-  commit(count: number, scale: number | Float32Array): void {
-    this.#packer.commit(count)
+  async commit(count: number, scale: number | Float32Array): Promise<void> {
+    await this.#packer.commit(count)
     if (typeof scale === 'number') this.#scales.fill(scale, this.#rows, this.#rows + count)
     else this.#scales.set(scale, this.#rows)
     this.#rows += count
@@ -183,8 +177,8 @@ export class DenseMatrixWriter {
       : new Uint16Array(bytes.buffer, bytes.byteOffset, length)
   }
 
-  commit(count: number): void {
-    this.#packer.commit(count)
+  async commit(count: number): Promise<void> {
+    await this.#packer.commit(count)
   }
 
   async finish(): Promise<DenseMatrix> {

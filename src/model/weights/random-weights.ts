@@ -62,7 +62,7 @@ export async function randomWeights(
           const pool = pools.halves(cols)
           for (const { count } of rowChunks(rows, cols, 0, signal)) {
             pool.fill(await writer.room(count, 'f16'))
-            writer.commit(count)
+            await writer.commit(count)
           }
           return await writer.finish()
         },
@@ -75,7 +75,7 @@ export async function randomWeights(
           const scale = 1 / Math.sqrt(kind === 'ternary' ? (cols * 2) / 3 : cols)
           for (const { count } of rowChunks(rows, cols, 0, signal)) {
             pool.fill(await writer.room(count))
-            writer.commit(count, scale)
+            await writer.commit(count, scale)
           }
           return await writer.finish()
         },
@@ -87,9 +87,10 @@ export async function randomWeights(
       },
       (done) => options.onLayer?.(done, config.nLayers),
     )
+    await backend.ready()
     return { ...weights, byteLength: owner.byteLength, dispose: () => owner.dispose() }
   } catch (error) {
-    await owner.disposeWhenIdle()
+    owner.dispose()
     throw error
   }
 }

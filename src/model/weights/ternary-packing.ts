@@ -45,13 +45,17 @@ async function timeOfBase3(backend: Backend): Promise<number> {
   const owner = new BufferOwner(backend)
   const programs: Program[] = []
   try {
-    programs.push(recordPass(backend, owner, '2bit'), recordPass(backend, owner, 'base3'))
+    programs.push(
+      await recordPass(backend, owner, '2bit'),
+      await recordPass(backend, owner, 'base3'),
+    )
     const shares: number[] = []
     for (let pass = 0; pass <= PASSES; pass++) {
       const times: number[] = []
       for (const program of programs) {
         const began = performance.now()
-        await backend.submit(program)
+        backend.submit(program)
+        await backend.done()
         times.push(performance.now() - began)
       }
       if (pass > 0) shares.push(times[1] / times[0])
@@ -59,12 +63,16 @@ async function timeOfBase3(backend: Backend): Promise<number> {
     return shares.sort((a, b) => a - b)[PASSES >> 1]
   } finally {
     for (const program of programs) program.dispose()
-    await owner.disposeWhenIdle()
+    owner.dispose()
   }
 }
 
 /** One token's products with matrices that together exceed the caches. */
-function recordPass(backend: Backend, owner: BufferOwner, packing: TernaryPacking): Program {
+function recordPass(
+  backend: Backend,
+  owner: BufferOwner,
+  packing: TernaryPacking,
+): Promise<Program> {
   const x = {
     q: owner.allocate(COLS, 'timed q'),
     scales: owner.allocate(4, 'timed scales'),

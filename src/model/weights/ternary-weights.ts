@@ -52,14 +52,14 @@ async function loadTernaryPart(
       const bytes = await tensor.readI2s(row, count)
       const staged = await writer.roomForI2s(count)
       staged.set(bytes)
-      writer.commit(count, tensor.scale)
+      await writer.commit(count, tensor.scale)
       continue
     }
     const room = await writer.room(count)
     const codes = unordered?.subarray(0, count * cols) ?? room
     await tensor.readCodes(row, count, codes)
     if (unordered) halfOrderRows(room, codes, interleavedHeadDim, cols)
-    writer.commit(count, scalesOf(tensor, row, count, interleavedHeadDim))
+    await writer.commit(count, scalesOf(tensor, row, count, interleavedHeadDim))
   }
 }
 

@@ -77,6 +77,6 @@ export async function compareShapes(options: CompareShapesOptions = {}): Promise
     }
   } finally {
     meter[Symbol.dispose]()
-    backend.dispose()
+    await backend.dispose()
   }
 }

@@ -80,7 +80,7 @@ async function contentsOf(backend: Backend, weights: LoadedWeights) {
   const { tree, buffers } = describeWeights(weights)
   const bytes: Buffer[] = []
   for (const { buffer } of buffers) {
-    bytes.push(Buffer.from(await backend.read(buffer, 0, buffer.byteLength)))
+    bytes.push(Buffer.from(await backend.read(buffer)))
   }
   return { tree, bytes }
 }

@@ -6,7 +6,8 @@
  */
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Backend, MappedFile } from '../../backends/backend.ts'
+import type { Backend } from '../../backends/backend.ts'
+import type { MappedFile } from '../../backends/files.ts'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { memorySource } from '../../formats/memory-source.ts'
@@ -55,7 +56,7 @@ class ImageStore implements WeightImages {
 
   async load(request: WeightRequest, load: () => Promise<LoadedWeights>): Promise<KeptWeights> {
     const { backend } = request
-    if (backend.mapFile === undefined) {
+    if (backend.files === undefined) {
       return settled(await load(), none(`the ${backend.name} backend does not map files`))
     }
     const identity = await imageIdentity(request).catch(() => undefined)
@@ -202,7 +203,7 @@ export async function readMappedImage(
   path: string,
   meanwhile?: () => void,
 ): Promise<{ mapped: MappedFile; manifest: ImageManifest; ranges: readonly PlacedBuffer[] }> {
-  const mapping = backend.mapFile?.(path)
+  const mapping = backend.files?.map(path)
   meanwhile?.()
   const mapped = await mapping
   if (mapped === undefined) throw new Error('The backend does not map files.')

@@ -32,7 +32,7 @@ export async function verifyImages(folder: string = imageFolder()): Promise<Imag
       }
     }
   } finally {
-    backend.dispose()
+    await backend.dispose()
   }
   return verdicts
 }

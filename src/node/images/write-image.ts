@@ -28,7 +28,7 @@ export async function writeImage(
 ): Promise<void> {
   await writeAside(path, partialPath(path), async (handle, partial) => {
     await writePieces(handle, contents(backend, image, buffers))
-    const checksum = await backend.checksumFile?.(partial)
+    const checksum = await backend.files?.checksum(partial)
     if (checksum === undefined) throw new Error('The backend does not check files.')
     await writeFully(handle, encodeChecksum(checksum), CHECKSUM_OFFSET)
   })
@@ -44,7 +44,7 @@ async function* contents(
   let end = start.length
   for (const [i, { byteOffset, byteLength }] of ranges.entries()) {
     yield new Uint8Array(byteOffset - end)
-    yield backend.map?.(buffers[i]) ?? (await backend.read(buffers[i], 0, byteLength))
+    yield backend.map?.(buffers[i]) ?? (await backend.read(buffers[i]))
     end = byteOffset + byteLength
   }
   yield new Uint8Array(fileBytes - end)

@@ -76,7 +76,7 @@ export async function benchKernels(
     }
     await context.print(report, () => reportLines(report, flags))
   } finally {
-    backend.dispose()
+    await backend.dispose()
   }
 }
 

@@ -53,7 +53,7 @@ export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext
   using meter = await openEnergyMeter(flags.energy ?? 'cpu')
   const { readJoules } = meter
   const onStep = (what: string): void => status.show(what)
-  using reader = openWeightReader(backend, engine.weights)
+  using reader = await openWeightReader(backend, engine.weights)
   const readRate = reader?.measure
   const options = { runs, readJoules, readRate, signal, onStep }
   const measured = await runSpeedTests(decoder, tests, options)

@@ -4,11 +4,9 @@
  * gives.
  */
 
-import type { Backend, BackendName } from '../../../backends/backend.ts'
+import { BACKENDS, type Backend, type BackendName } from '../../../backends/backend.ts'
 import { readCpuCores } from '../../../backends/native/cpu-cores.ts'
-import { createReferenceBackend } from '../../../backends/reference/index.ts'
-import { openBackend } from '../../../backends/select.ts'
-import { openWasmBackend, wasmVariants } from '../../../backends/wasm/wasm-backend.ts'
+import { KINDS, openBackend } from '../../../backends/select.ts'
 import { ternaryCase } from '../../../bench/kernel-cases.ts'
 import { type KernelTiming, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
@@ -50,8 +48,6 @@ export interface Diagnosis {
   readonly limits: readonly LimitDiagnosis[]
 }
 
-type NativeModule = typeof import('../../../backends/native/native-backend.ts')
-
 /** Of BitNet b1.58 2B-4T, the feed-forward's way down: 2560 x 6912. */
 export const PRODUCT = layerProducts(shapeNamed('2b-4t'))[3]
 export const PROMPT_TOKENS = 64
@@ -66,37 +62,38 @@ export function packingsOf({ isa }: Pick<Backend, 'isa'>): readonly TernaryPacki
 /** @param onStep told what is being measured */
 export async function diagnoseBackends(onStep: (what: string) => void): Promise<Diagnosis> {
   const chosen = await describeChosen()
-  const native = await loadNative()
   const { threads } = chosen
   const backends: BackendDiagnosis[] = []
-  if (typeof native === 'string') {
-    backends.push({ name: 'native', isa: '', available: false, reason: native })
-  } else {
-    for (const { isa, supported, reason } of native.nativeVariants()) {
-      onStep(`native ${isa}`)
-      backends.push(
-        supported
-          ? await diagnose('native', isa, () => native.openNativeBackend({ isa, threads }))
-          : { name: 'native', isa, available: false, reason: reason ?? 'not on this processor' },
-      )
-    }
-  }
-  for (const { isa, supported, reason } of wasmVariants()) {
-    onStep(isa)
-    backends.push(
-      supported
-        ? await diagnose('wasm', isa, () => openWasmBackend({ isa, threads }))
-        : { name: 'wasm', isa, available: false, reason: reason ?? 'not in this engine' },
-    )
-  }
-  onStep('reference')
-  backends.push(await diagnose('reference', 'typescript', () => createReferenceBackend()))
+  for (const name of BACKENDS) backends.push(...(await diagnoseKind(name, threads, onStep)))
   const limits: LimitDiagnosis[] = []
   for (const count of new Set([1, threads])) {
     onStep(`memory and arithmetic, threads: ${count}`)
     limits.push(await diagnoseLimits(count))
   }
   return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits }
+}
+
+/** All variants of a backend, or why it does not load. */
+async function diagnoseKind(
+  name: BackendName,
+  threads: number,
+  onStep: (what: string) => void,
+): Promise<BackendDiagnosis[]> {
+  const kind = KINDS[name]
+  const diagnoses: BackendDiagnosis[] = []
+  try {
+    for (const { isa, supported, reason = 'it does not run here' } of await kind.variants()) {
+      onStep(isa.startsWith(name) ? isa : `${name} ${isa}`)
+      diagnoses.push(
+        supported
+          ? await diagnose(name, isa, () => kind.open({ isa, threads }, []))
+          : { name, isa, available: false, reason },
+      )
+    }
+  } catch (error) {
+    diagnoses.push({ name, isa: '', available: false, reason: messageOf(error) })
+  }
+  return diagnoses
 }
 
 /** What runs when nothing is asked for; the environment may force what this machine lacks. */
@@ -110,7 +107,7 @@ async function describeChosen(): Promise<{ description: string; isa: string; thr
 
 /** What `use` makes of a backend, which is closed then, or why that could not be had. */
 async function withBackend<T>(
-  open: () => Backend | Promise<Backend>,
+  open: () => Promise<Backend>,
   use: (backend: Backend) => Promise<T>,
 ): Promise<T | { readonly reason: string }> {
   let backend: Backend | undefined
@@ -120,14 +117,14 @@ async function withBackend<T>(
   } catch (error) {
     return { reason: messageOf(error) }
   } finally {
-    backend?.dispose()
+    await backend?.dispose()
   }
 }
 
 async function diagnose(
   name: BackendName,
   isa: string,
-  open: () => Backend | Promise<Backend>,
+  open: () => Promise<Backend>,
 ): Promise<BackendDiagnosis> {
   const found = await withBackend(open, async (backend) => {
     const products: ProductDiagnosis[] = []
@@ -166,15 +163,4 @@ function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
       return { threads: backend.threads, ...limits }
     },
   )
-}
-
-/** The native module, or why it cannot be had. */
-async function loadNative(): Promise<NativeModule | string> {
-  try {
-    const native = await import('../../../backends/native/native-backend.ts')
-    native.nativeVariants()
-    return native
-  } catch (error) {
-    return messageOf(error)
-  }
 }
