@@ -187,7 +187,8 @@ describe('a damaged header', () => {
       },
       async close() {},
     }
-    const refused = parseGguf(source)
+    // Not the file itself: a report of what was not refused would show all of it.
+    const refused = parseGguf(source).then(({ metadata }) => metadata.size)
     await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'c' })
     await expect(refused).rejects.toThrow(`a header of at most ${256 << 20} bytes`)
     expect(read).toBeLessThanOrEqual(256 << 20)
@@ -199,7 +200,7 @@ describe('a damaged header', () => {
     const bytes = new Uint8Array(24 + 2 * (list('a').length + count))
     bytes.set(header(0, 2, list('a')))
     bytes.set(list('b'), 24 + list('a').length + count)
-    const refused = parse(bytes)
+    const refused = parse(bytes).then(({ metadata }) => metadata.size)
     await expect(refused).rejects.toMatchObject({ code: 'FORMAT', field: 'b' })
     await expect(refused).rejects.toThrow(`at most ${(1 << 24) - count} array elements`)
   })
