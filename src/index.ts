@@ -80,7 +80,7 @@ export {
   removeImages,
 } from './node/images/image-folder.ts'
 export { type ImageVerdict, verifyImages } from './node/images/verify-images.ts'
-export { loadModel } from './node/load-model.ts'
+export { loadModel, type NodeLoadOptions } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL } from './node/resolve-model.ts'
 export * from './ternary/index.ts'
