@@ -2,9 +2,10 @@
  * config.json of a packed checkpoint: the source's with another quantization_config, or made from a
  * GGUF file's metadata.
  */
-import { fromFloat32, isObject, type JsonObject } from '../checks.ts'
+import { fromFloat32, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { GgufFile, SafetensorsFile } from '../formats/model-file.ts'
+import { scaleConventionOf } from '../formats/ternary/index.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { namedBody } from '../model/config/families.ts'
 import { familyFields } from './family-metadata.ts'
@@ -16,9 +17,7 @@ export type LinearClass = 'autobitlinear' | 'bitlinear'
 export function defaultLinearClass(file: GgufFile | SafetensorsFile): LinearClass {
   if (file.format === 'gguf') return 'autobitlinear'
   const isPacked = [...file.tensors.values()].some(({ type }) => type === 'U8')
-  const quantization = file.config['quantization_config']
-  const name = isObject(quantization) ? quantization['linear_class'] : undefined
-  return isPacked && name !== 'autobitlinear' ? 'bitlinear' : 'autobitlinear'
+  return isPacked && scaleConventionOf(file) === 'divide' ? 'bitlinear' : 'autobitlinear'
 }
 
 /**

@@ -6,6 +6,7 @@
 import { fromFloat32, type JsonObject } from '../checks.ts'
 import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readText } from '../tokenizer/gguf-keys.ts'
 import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
@@ -37,19 +38,16 @@ function jsonFile(name: string, value: JsonObject): SideFile {
 
 function generationConfig({ metadata }: GgufFile): JsonObject {
   const { bosId, endIds, padId } = readSpecialIds(metadata, Number.MAX_SAFE_INTEGER)
-  const sampling = (key: string) => {
-    const value = metadata.get(`general.sampling.${key}`)
-    return typeof value === 'number' ? fromFloat32(value) : undefined
-  }
+  const sampling = SAMPLING_KEYS.flatMap(({ gguf, json }) => {
+    const value = metadata.get(gguf)
+    return typeof value === 'number' ? [[json, fromFloat32(value)] as const] : []
+  })
   return withoutAbsent({
     bos_token_id: bosId,
     eos_token_id: endIds.length > 0 ? [...new Set(endIds)] : undefined,
     pad_token_id: padId,
-    do_sample: sampling('temp') === undefined ? undefined : true,
-    temperature: sampling('temp'),
-    top_p: sampling('top_p'),
-    top_k: sampling('top_k'),
-    repetition_penalty: sampling('penalty_repeat'),
+    do_sample: sampling.some(([key]) => key === 'temperature') || undefined,
+    ...Object.fromEntries(sampling),
   })
 }
 

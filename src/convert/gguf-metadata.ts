@@ -3,16 +3,11 @@
  * copied from another GGUF.
  */
 import { UsageError } from '../errors.ts'
-import type { GgufTypedValue } from '../formats/gguf/index.ts'
-import type {
-  GgufArray,
-  GgufFile,
-  GgufValue,
-  SafetensorsFile,
-  TokenizerFiles,
-} from '../formats/model-file.ts'
+import { type GgufTypedValue, withType } from '../formats/gguf/index.ts'
+import type { GgufFile, GgufValue, SafetensorsFile, TokenizerFiles } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { namedBody } from '../model/config/families.ts'
+import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { familyMetadata } from './family-metadata.ts'
 import { f32, type MetadataEntry, text, u32 } from './metadata-entry.ts'
@@ -70,16 +65,10 @@ export function metadataFromConfig(
     ...vocabulary.additions,
   ]
   entries.push(...familyMetadata(arch, config))
-  const {
-    temperature,
-    top_p: topP,
-    top_k: topK,
-    repetition_penalty: penalty,
-  } = files.generationConfig ?? {}
-  if (isNumber(temperature)) entries.push(f32('general.sampling.temp', temperature))
-  if (isNumber(topP)) entries.push(f32('general.sampling.top_p', topP))
-  if (isNumber(topK)) entries.push(['general.sampling.top_k', { type: 'i32', value: topK }])
-  if (isNumber(penalty)) entries.push(f32('general.sampling.penalty_repeat', penalty))
+  for (const { gguf, json, type } of SAMPLING_KEYS) {
+    const value = files.generationConfig?.[json]
+    if (typeof value === 'number' && Number.isFinite(value)) entries.push([gguf, { type, value }])
+  }
   return entries
 }
 
@@ -107,43 +96,12 @@ export function metadataFromGguf(
 }
 
 function retype(value: GgufValue, type: string, key: string): GgufTypedValue {
-  if (type.endsWith('[]')) {
-    const list = value as Exclude<GgufArray, readonly GgufValue[]> | readonly unknown[]
-    const of = type.slice(0, -2)
-    switch (of) {
-      case 'string':
-        return { type: 'array', of, value: list as readonly string[] }
-      case 'bool':
-        return { type: 'array', of, value: list as readonly boolean[] }
-      case 'u8':
-      case 'i8':
-      case 'u16':
-      case 'i16':
-      case 'u32':
-      case 'i32':
-      case 'f32':
-      case 'f64':
-        return { type: 'array', of, value: list as ArrayLike<number> }
-    }
-  } else if (type === 'string' && typeof value === 'string') return { type, value }
-  else if (type === 'bool' && typeof value === 'boolean') return { type, value }
-  else if (isInteger64(type) && (typeof value === 'number' || typeof value === 'bigint')) {
-    return type === 'u64' ? { type, value } : { type, value }
-  } else if (isSmallNumber(type) && typeof value === 'number') return { type, value }
+  const typed = withType(value, type)
+  if (typed !== undefined) return typed
   throw new UsageError(
     `Expected metadata that can be written again, got ${type} for "${key}". ` +
       'Convert the original checkpoint instead.',
   )
-}
-
-function isInteger64(type: string): type is 'u64' | 'i64' {
-  return type === 'u64' || type === 'i64'
-}
-
-type SmallNumber = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'f64'
-
-function isSmallNumber(type: string): type is SmallNumber {
-  return /^([ui](8|16|32)|f(32|64))$/.test(type)
 }
 
 /** For files that were not opened by our own parser. */
@@ -159,8 +117,4 @@ function guessType(value: GgufValue): string {
   if (value instanceof Int32Array) return 'i32[]'
   if (value instanceof Uint32Array) return 'u32[]'
   return `${typeof value[0]}[]`.replace('boolean', 'bool')
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }

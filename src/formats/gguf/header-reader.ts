@@ -8,6 +8,7 @@
 import { FormatError } from '../../errors.ts'
 import type { ByteSource } from '../model-file.ts'
 import { FIRST_PIECE_BYTES, MAX_HEADER_BYTES } from './header-limits.ts'
+import { type GgufInteger64, type GgufNumberType, numbersOf, VALUE_BYTES } from './value-types.ts'
 
 /** Thrown inside an entry and caught by {@link HeaderReader.entry}; never seen outside. */
 class MoreBytesNeeded {
@@ -57,44 +58,17 @@ export class HeaderReader {
     }
   }
 
-  u8(field: string): number {
-    return this.#view.getUint8(this.#advance(1, field))
-  }
-
-  i8(field: string): number {
-    return this.#view.getInt8(this.#advance(1, field))
-  }
-
-  u16(field: string): number {
-    return this.#view.getUint16(this.#advance(2, field), true)
-  }
-
-  i16(field: string): number {
-    return this.#view.getInt16(this.#advance(2, field), true)
+  number(type: GgufNumberType, field: string): number {
+    return numbersOf(type, this.bytes(VALUE_BYTES[type], field))[0]
   }
 
   u32(field: string): number {
-    return this.#view.getUint32(this.#advance(4, field), true)
+    return this.number('u32', field)
   }
 
-  i32(field: string): number {
-    return this.#view.getInt32(this.#advance(4, field), true)
-  }
-
-  f32(field: string): number {
-    return this.#view.getFloat32(this.#advance(4, field), true)
-  }
-
-  f64(field: string): number {
-    return this.#view.getFloat64(this.#advance(8, field), true)
-  }
-
-  u64(field: string): bigint {
-    return this.#view.getBigUint64(this.#advance(8, field), true)
-  }
-
-  i64(field: string): bigint {
-    return this.#view.getBigInt64(this.#advance(8, field), true)
+  integer64(type: GgufInteger64, field: string): bigint {
+    const at = this.#advance(8, field)
+    return type === 'u64' ? this.#view.getBigUint64(at, true) : this.#view.getBigInt64(at, true)
   }
 
   /** An unsigned 64-bit count that must not exceed `limit`. */
@@ -125,10 +99,10 @@ export class HeaderReader {
     return decoder.decode(bytes.subarray(at, at + length))
   }
 
-  /** A view of the next `length` bytes. */
-  view(length: number, field: string): DataView {
+  /** The next `length` bytes, not to be changed. */
+  bytes(length: number, field: string): Uint8Array {
     const at = this.#advance(length, field)
-    return new DataView(this.#bytes.buffer, at, length)
+    return this.#bytes.subarray(at, at + length)
   }
 
   error(field: string, message: string): FormatError {

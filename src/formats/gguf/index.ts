@@ -1,4 +1,4 @@
 /** Reading and writing GGUF. */
-export type { GgufTypedValue } from './header-writer.ts'
 export { parseGguf } from './parse-gguf.ts'
+export { type GgufTypedValue, withType } from './value-types.ts'
 export { type GgufTensorToWrite, writeGguf } from './write-gguf.ts'

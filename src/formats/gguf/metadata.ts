@@ -9,42 +9,13 @@ import {
   MAX_STRING_BYTES,
 } from './header-limits.ts'
 import type { HeaderReader } from './header-reader.ts'
-
-/** The names of the value types; a type's id in the file is its place in this list. */
-export const VALUE_TYPES = [
-  'u8',
-  'i8',
-  'u16',
-  'i16',
-  'u32',
-  'i32',
-  'f32',
-  'bool',
-  'string',
-  'array',
-  'u64',
-  'i64',
-  'f64',
-] as const
-
-export type GgufValueType = (typeof VALUE_TYPES)[number]
-
-/** Fewest bytes of a value; an array has at least its element type and count. */
-export const VALUE_BYTES: Readonly<Record<GgufValueType, number>> = {
-  u8: 1,
-  i8: 1,
-  u16: 2,
-  i16: 2,
-  u32: 4,
-  i32: 4,
-  f32: 4,
-  bool: 1,
-  string: 8,
-  array: 12,
-  u64: 8,
-  i64: 8,
-  f64: 8,
-}
+import {
+  type GgufNumberType,
+  type GgufValueType,
+  numbersOf,
+  VALUE_BYTES,
+  VALUE_TYPES,
+} from './value-types.ts'
 
 /** How many array elements the rest of a file may still hold. */
 interface ElementBudget {
@@ -105,10 +76,10 @@ function readValue(
     case 'i32':
     case 'f32':
     case 'f64':
-      return reader[type](key)
+      return reader.number(type, key)
     case 'u64':
     case 'i64':
-      return toSafeNumber(reader[type](key))
+      return toSafeNumber(reader.integer64(type, key))
     case 'bool':
       return readBool(reader, key)
     case 'string':
@@ -121,7 +92,7 @@ function readValue(
 }
 
 function readBool(reader: HeaderReader, key: string): boolean {
-  const byte = reader.u8(key)
+  const byte = reader.number('u8', key)
   if (byte <= 1) return byte === 1
   throw reader.error(key, `Expected 0 or 1 for a truth value, got ${byte}.`)
 }
@@ -160,7 +131,7 @@ function readArray(
     case 'f64':
       return readList(reader, key, type, count, budget, depth)
     default:
-      return readNumbers(reader.view(bytes, key), type, count)
+      return readNumbers(reader.bytes(bytes, key), type)
   }
 }
 
@@ -178,33 +149,9 @@ function readList(
   return values
 }
 
-type NumberType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32'
-
-function readNumbers(view: DataView, type: NumberType, count: number): GgufArray {
-  switch (type) {
-    case 'f32':
-      return fill(new Float32Array(count), (i) => view.getFloat32(4 * i, true))
-    case 'u8':
-      return fill(new Uint32Array(count), (i) => view.getUint8(i))
-    case 'u16':
-      return fill(new Uint32Array(count), (i) => view.getUint16(2 * i, true))
-    case 'u32':
-      return fill(new Uint32Array(count), (i) => view.getUint32(4 * i, true))
-    case 'i8':
-      return fill(new Int32Array(count), (i) => view.getInt8(i))
-    case 'i16':
-      return fill(new Int32Array(count), (i) => view.getInt16(2 * i, true))
-    case 'i32':
-      return fill(new Int32Array(count), (i) => view.getInt32(4 * i, true))
-    default:
-      return type satisfies never
-  }
-}
-
-function fill<T extends Int32Array | Uint32Array | Float32Array>(
-  out: T,
-  value: (index: number) => number,
-): T {
-  for (let i = 0; i < out.length; i++) out[i] = value(i)
-  return out
+/** Short integers come in words of their sign. */
+function readNumbers(bytes: Uint8Array, type: Exclude<GgufNumberType, 'f64'>): GgufArray {
+  const numbers = numbersOf(type, bytes)
+  if (numbers instanceof Float32Array) return numbers
+  return type.startsWith('u') ? Uint32Array.from(numbers) : Int32Array.from(numbers)
 }

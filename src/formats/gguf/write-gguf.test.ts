@@ -4,6 +4,8 @@
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../errors.ts'
 import { memorySink } from '../byte-sink.ts'
+import { memorySource } from '../memory-source.ts'
+import { parseGguf } from './parse-gguf.ts'
 import { type GgufTensorToWrite, writeGguf } from './write-gguf.ts'
 
 const tensor = (change: Partial<GgufTensorToWrite>): GgufTensorToWrite => ({
@@ -36,6 +38,17 @@ describe('writeGguf', () => {
   ])('refuses %s', async (_, tensors) => {
     const writing = writeGguf(memorySink(), { metadata: [], tensors })
     await expect(writing).rejects.toBeInstanceOf(ShapeError)
+  })
+
+  test('has room for any header, wherever its buffer of 64 KiB has to grow', async () => {
+    for (let length = 65_460; length < 65_490; length++) {
+      const long = { type: 'array', of: 'u8', value: new Uint8Array(length) } as const
+      const sink = memorySink()
+      const metadata = [['a', long] as const, ['k', { type: 'i64', value: -7 } as const] as const]
+      await writeGguf(sink, { metadata, tensors: [] })
+      const file = await parseGguf(memorySource(sink.bytes(), 'long.gguf'))
+      expect(file.metadata.get('k')).toBe(-7)
+    }
   })
 
   test('refuses a key that comes twice', async () => {

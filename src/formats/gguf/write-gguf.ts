@@ -6,9 +6,10 @@ import { ShapeError } from '../../errors.ts'
 import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
 import { tensorByteLength } from '../tensor-types.ts'
 import { DEFAULT_ALIGNMENT } from './header-limits.ts'
-import { type GgufTypedValue, HeaderWriter } from './header-writer.ts'
+import { HeaderWriter } from './header-writer.ts'
 import { GGUF_MAGIC } from './parse-gguf.ts'
 import { GGUF_TYPE_IDS, type GgufTensorType } from './type-ids.ts'
+import type { GgufTypedValue } from './value-types.ts'
 
 export interface GgufTensorToWrite {
   readonly name: string

@@ -15,6 +15,7 @@ import {
 } from '../ternary-blocks.ts'
 import { areAligned, codesToWeights } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
+import { illegalCode } from './tensor-damage.ts'
 
 /** Where codes come from; `readCodes` as in TernaryTensor, with its arguments checked already. */
 export interface CodeReader {
@@ -174,12 +175,4 @@ function blockReader(tensor: TensorInfo, codec: BlockCodec): CodeReader['readCod
     codec.decode(scratch, bytes)
     out.set(scratch.subarray(from - start, to - start))
   }
-}
-
-function illegalCode(tensor: TensorInfo): FormatError {
-  return new FormatError(
-    `Expected the codes 0, 1 and 2 in tensor "${tensor.name}", got 3: the data of ` +
-      `${tensor.source.name} is damaged, or not ${tensor.type}.`,
-    { field: tensor.name, path: tensor.source.name },
-  )
 }

@@ -6,27 +6,29 @@
  * `weight_scale` has two opposite meanings. With linear_class "autobitlinear" the product is
  * multiplied by it; with "bitlinear" or no linear_class it is divided by it.
  */
-import type { JsonObject } from '../../checks.ts'
+import { isObject, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { decodeDense, isDense } from '../dense-codecs.ts'
-import type { ModelFile, TensorInfo } from '../model-file.ts'
+import type { ModelFile, SafetensorsFile, TensorInfo } from '../model-file.ts'
 import type { CodeReader } from './block-readers.ts'
 import { unpackPlane } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
+import { illegalCode } from './tensor-damage.ts'
 
 export type ScaleConvention = 'multiply' | 'divide'
 
 /** Up to this size a tensor stays in memory while it is read, since each plane needs all of it. */
 const KEPT_BYTES = 64 << 20
 
-/** What a config.json says about `weight_scale`. */
-export function scaleConventionOf(config: JsonObject): ScaleConvention {
-  const quantization = config['quantization_config']
-  const linearClass =
-    typeof quantization === 'object' && quantization !== null && 'linear_class' in quantization
-      ? quantization.linear_class
-      : undefined
-  return linearClass === 'autobitlinear' ? 'multiply' : 'divide'
+/** What a checkpoint's config.json says about its quantisation; nothing for GGUF. */
+export function quantizationOf(file: ModelFile | SafetensorsFile): JsonObject {
+  const quantization = 'config' in file ? file.config['quantization_config'] : undefined
+  return isObject(quantization) ? quantization : {}
+}
+
+/** What a file says about `weight_scale`. */
+export function scaleConventionOf(file: ModelFile): ScaleConvention {
+  return quantizationOf(file)['linear_class'] === 'autobitlinear' ? 'multiply' : 'divide'
 }
 
 /** @param rows logical rows, which may be up to three fewer than the bytes hold */
@@ -45,11 +47,7 @@ export function openPacked(tensor: TensorInfo, rows: number, scale: number): Cod
         const bytes = await window.bytes((at - plane * byteRows) * cols, length)
         const target = out.subarray((at - row) * cols, (at - row) * cols + length)
         if (unpackPlane(target, bytes, 2 * plane)) {
-          throw new FormatError(
-            `Expected the codes 0, 1 and 2 in tensor "${tensor.name}", got 3: the data of ` +
-              `${tensor.source.name} is damaged, or not packed ternary weights.`,
-            { field: tensor.name, path: tensor.source.name },
-          )
+          throw illegalCode(tensor, 'packed ternary weights')
         }
         at = stop
       }

@@ -6,7 +6,6 @@
  * Two passes over the file, a window at a time. A 16-bit type has only 65,536 values, so the first pass
  * counts magnitudes and the second looks each weight's code up.
  */
-import { FormatError } from '../../errors.ts'
 import { float16Table } from '../../kernels/float16.ts'
 import { absmeanCodes, SCALE_FLOOR } from '../../ternary/index.ts'
 import { asFloat32, asUint16, decodeBfloat16 } from '../float-codecs.ts'
@@ -15,6 +14,7 @@ import type { TensorInfo } from '../model-file.ts'
 import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
 import { ReadWindow } from './read-window.ts'
+import { notFinite } from './tensor-damage.ts'
 
 const PASS_BYTES = 4 << 20
 
@@ -193,12 +193,4 @@ async function* passes(tensor: TensorInfo, window: ReadWindow): AsyncGenerator<U
   for (let at = 0; at < tensor.byteLength; at += PASS_BYTES) {
     yield await window.bytes(at, Math.min(PASS_BYTES, tensor.byteLength - at))
   }
-}
-
-function notFinite(tensor: TensorInfo): FormatError {
-  return new FormatError(
-    `Expected finite weights in tensor "${tensor.name}" of ${tensor.source.name}, got infinity ` +
-      'or NaN. The file is damaged; fetch it again.',
-    { field: tensor.name, path: tensor.source.name },
-  )
 }

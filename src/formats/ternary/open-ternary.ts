@@ -4,10 +4,11 @@
  */
 import { isWhole } from '../../checks.ts'
 import { FormatError, ShapeError } from '../../errors.ts'
-import type { ModelFile, SafetensorsFile, TensorInfo, TernaryTensor } from '../model-file.ts'
+import type { ModelFile, TensorInfo, TernaryTensor } from '../model-file.ts'
 import { type CodeReader, openI2S, openTQ } from './block-readers.ts'
 import {
   openPacked,
+  quantizationOf,
   readSingle,
   readWeightScale,
   type ScaleConvention,
@@ -100,7 +101,8 @@ async function open(
     case 'F32':
     case 'F16':
     case 'BF16': {
-      if (isBinary(file)) {
+      // BitNet b1, whose float weights stand for their signs: told by the number of bits a weight.
+      if (quantizationOf(file)['weight_bits'] === 1) {
         const how = 'signs around the mean'
         return {
           ...exact,
@@ -131,8 +133,7 @@ async function openPackedTensor(
   options: OpenTernaryOptions,
 ): Promise<Opened> {
   const stored = options.weightScale ?? (await readWeightScale(file, tensor))
-  const convention =
-    options.scaleConvention ?? (isSafetensors(file) ? conventionOf(file) : 'divide')
+  const convention = options.scaleConvention ?? scaleConventionOf(file)
   const [byteRows] = tensor.shape
   const rows = options.rows ?? 4 * byteRows
   if (Math.ceil(rows / 4) !== byteRows) {
@@ -146,25 +147,6 @@ async function openPackedTensor(
     origin: `hf-packed, ${how}`,
     lossless: true,
   }
-}
-
-/** BitNet b1, whose float weights stand for their signs: told by the number of bits a weight. */
-function isBinary(file: ModelFile): boolean {
-  const quantization = isSafetensors(file) ? file.config['quantization_config'] : undefined
-  return (
-    typeof quantization === 'object' &&
-    quantization !== null &&
-    'weight_bits' in quantization &&
-    quantization.weight_bits === 1
-  )
-}
-
-function isSafetensors(file: ModelFile): file is SafetensorsFile {
-  return file.format === 'safetensors' && 'config' in file
-}
-
-function conventionOf(file: SafetensorsFile): ScaleConvention {
-  return scaleConventionOf(file.config)
 }
 
 /** Converters that keep codes and scale apart write the scale as a tensor of its own. */

@@ -7,12 +7,12 @@
  * Binary: BitNet b1 (Wang et al. 2023, section 2.1) has code = sign(w - mean) and scale = mean|w|, both
  * over the whole tensor.
  */
-import { FormatError } from '../../errors.ts'
 import { decodeDense } from '../dense-codecs.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { BLOCK_SIZES, elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
 import { ReadWindow } from './read-window.ts'
+import { notFinite } from './tensor-damage.ts'
 
 /** About this many weights are decoded at a time. */
 const CHUNK_WEIGHTS = 1 << 20
@@ -66,13 +66,7 @@ export async function openBinary(tensor: TensorInfo): Promise<CodeReader> {
       magnitude += Math.abs(weights[i])
     }
   }
-  if (!Number.isFinite(magnitude)) {
-    throw new FormatError(
-      `Expected finite weights in tensor "${tensor.name}" of ${tensor.source.name}, got infinity ` +
-        'or NaN. The file is damaged; fetch it again.',
-      { field: tensor.name, path: tensor.source.name },
-    )
-  }
+  if (!Number.isFinite(magnitude)) throw notFinite(tensor)
   const count = elementCount(tensor.shape)
   const mean = Math.fround(sum / count)
   return {

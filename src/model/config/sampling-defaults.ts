@@ -30,24 +30,39 @@ const DEFAULTS: SamplingDefaults = {
   presencePenalty: 0,
 }
 
-const LIMITS = {
-  temperature: { min: 0, max: 100 },
-  topK: { min: 0, max: 1 << 21 },
-  topP: { min: 1e-6, max: 1 },
-  repetitionPenalty: { min: 0.01, max: 100 },
-}
+/** Where files keep what they say of it: GGUF under a key of a type, and generation_config.json. */
+export const SAMPLING_KEYS = [
+  {
+    name: 'temperature',
+    gguf: 'general.sampling.temp',
+    json: 'temperature',
+    type: 'f32',
+    min: 0,
+    max: 100,
+  },
+  { name: 'topP', gguf: 'general.sampling.top_p', json: 'top_p', type: 'f32', min: 1e-6, max: 1 },
+  {
+    name: 'topK',
+    gguf: 'general.sampling.top_k',
+    json: 'top_k',
+    type: 'i32',
+    min: 0,
+    max: 1 << 21,
+  },
+  {
+    name: 'repetitionPenalty',
+    gguf: 'general.sampling.penalty_repeat',
+    json: 'repetition_penalty',
+    type: 'f32',
+    min: 0.01,
+    max: 100,
+  },
+] as const
 
 /** @throws FormatError naming a key whose value is out of range */
 export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): SamplingDefaults {
-  return readSampling(
-    { source: file.name, get: (key) => shortened(file.metadata.get(key)) },
-    {
-      temperature: 'general.sampling.temp',
-      topK: 'general.sampling.top_k',
-      topP: 'general.sampling.top_p',
-      repetitionPenalty: 'general.sampling.penalty_repeat',
-    },
-  )
+  const fields = { source: file.name, get: (key: string) => shortened(file.metadata.get(key)) }
+  return readSampling(fields, 'gguf')
 }
 
 function shortened(value: unknown): unknown {
@@ -66,31 +81,15 @@ export function samplingFromGenerationConfig(
     source,
     get: (key) => (json !== undefined && Object.hasOwn(json, key) ? json[key] : undefined),
   }
-  const defaults = readSampling(fields, {
-    temperature: 'temperature',
-    topK: 'top_k',
-    topP: 'top_p',
-    repetitionPenalty: 'repetition_penalty',
-  })
+  const defaults = readSampling(fields, 'json')
   const isGreedy = !isAbsent(fields.get('do_sample')) && !readBoolean(fields, 'do_sample', true)
   return isGreedy ? { ...defaults, temperature: 0 } : defaults
 }
 
-function readSampling(
-  fields: ConfigFields,
-  keys: Record<keyof typeof LIMITS, string>,
-): SamplingDefaults {
-  const { temperature, topP, repetitionPenalty, topK } = DEFAULTS
-  return {
-    ...DEFAULTS,
-    temperature: readNumber(fields, keys.temperature, LIMITS.temperature, temperature),
-    topK: readInteger(fields, keys.topK, LIMITS.topK, topK),
-    topP: readNumber(fields, keys.topP, LIMITS.topP, topP),
-    repetitionPenalty: readNumber(
-      fields,
-      keys.repetitionPenalty,
-      LIMITS.repetitionPenalty,
-      repetitionPenalty,
-    ),
-  }
+function readSampling(fields: ConfigFields, form: 'gguf' | 'json'): SamplingDefaults {
+  const stated = SAMPLING_KEYS.map(({ name, min, max, ...key }) => {
+    const read = key.type === 'i32' ? readInteger : readNumber
+    return [name, read(fields, key[form], { min, max }, DEFAULTS[name])]
+  })
+  return { ...DEFAULTS, ...Object.fromEntries(stated) }
 }
