@@ -59,7 +59,10 @@ describe('compare with random weights', () => {
     [['--speculate'], /models with --speculate and --draft: how often a guess is right/],
     [['--also', 'kv=int8'], /models with --also/],
     [['one.gguf', '--also', 'kv=f64'], /one of f32, f16, int8, int4/],
-    [['one.gguf', '--also', 'size=3b'], /one of backend, head, weights, kv, isa, threads/],
+    [
+      ['one.gguf', '--also', 'size=3b'],
+      /one of backend, head, weights, kv, matmulPrecision, isa, threads/,
+    ],
     [
       ['a.gguf', 'b.gguf', '--prompt', 'x'],
       /--prompt and --max-tokens with --speculate or --draft/,
