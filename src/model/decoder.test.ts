@@ -261,17 +261,17 @@ describe('scores', () => {
   test('of a pass may be more or fewer than those of the pass before', async () => {
     const decoder = await open()
     const cache = decoder.createCache({ slots: 1, capacity: 16 })
-    const tokens = [4, 17, 5]
     const rows = batch(IDS, 0, 0, [11])
-    const scores = async (count: number) => {
-      const targets = { rows: Array(count).fill(0), tokens: tokens.slice(0, count) }
+    const scores = async (...tokens: number[]) => {
+      const targets = { rows: tokens.map(() => 0), tokens }
       return [...(await decoder.score(cache, rows, targets)).logProbs]
     }
-    const first = await scores(1)
-    const all = await scores(3)
-    expect(new Set(all).size).toBe(3)
-    expect(first).toEqual(all.slice(0, 1))
-    expect(await scores(2)).toEqual(all.slice(0, 2))
+    // Makes room for three, so that what is recorded from here on stays.
+    await decoder.score(cache, batch([1], 0), { rows: [0, 0, 0], tokens: [1, 2, 3] })
+    const alone = [await scores(4), await scores(17), await scores(5)].flat()
+    expect(new Set(alone).size).toBe(3)
+    expect(await scores(4, 17, 5)).toEqual(alone)
+    expect(await scores(4, 17)).toEqual(alone.slice(0, 2))
   })
 
   test('are refused for a row or a token that there is not', async () => {
