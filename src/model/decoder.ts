@@ -52,6 +52,9 @@ export interface DecoderOptions {
   readonly matmulPrecision?: MatmulPrecision | undefined
 }
 
+/** The options, each with what counts where it is unset. */
+type Settings = { readonly [K in keyof DecoderOptions]-?: NonNullable<DecoderOptions[K]> }
+
 /** @throws UsageError if an option is out of its range */
 export function createDecoder(
   backend: Backend,
@@ -90,11 +93,7 @@ class BackendDecoder implements Decoder {
     backend: Backend,
     config: ModelConfig,
     weights: DecoderWeights,
-    {
-      maxRows,
-      cacheType,
-      matmulPrecision,
-    }: { [K in keyof DecoderOptions]-?: NonNullable<DecoderOptions[K]> },
+    { maxRows, cacheType, matmulPrecision }: Settings,
   ) {
     this.config = config
     this.maxRows = maxRows

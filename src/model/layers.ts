@@ -164,6 +164,8 @@ export interface Part {
   readonly canShift: boolean
 }
 
+const ROWS: Readonly<Record<Role, Row<Stack | undefined>>> = { ...LAYER, ...MODEL }
+
 /** Stacks in the order in which a pass reads them, as people call them. */
 export const STACK_TITLES = {
   qkv: 'qkv',
@@ -181,18 +183,21 @@ const NORM_ROLES = LAYER_ROLES.filter((role) => LAYER[role].kind === 'norm') as 
 
 /** All tensors of a decoder in the order in which they are used. */
 export function partsOf(config: ModelConfig): Part[] {
-  const part = (role: Role, layer?: number): Part => {
-    const { kind, shape, stack, addedBy } = rowOf(role)
-    const [rows, cols] = shape.map((size) => size(config))
+  const part = (role: Role): Part => {
+    const { kind, shape, stack, addedBy } = ROWS[role]
+    const [rows, cols] = [shape[0](config), shape[1](config)]
+    const isRotated = ROTATED.includes(role)
     const canShift = kind === 'norm' && !NEVER_SHIFTED.includes(addedBy)
-    return { role, layer, kind, stack, rows, cols, isRotated: ROTATED.includes(role), canShift }
+    return { role, layer: undefined, kind, stack, rows, cols, isRotated, canShift }
   }
-  const roles = LAYER_ROLES.filter((role) => hasPart(config, role))
-  const layers = Array.from({ length: config.nLayers }, (_, i) =>
-    roles.map((role) => part(role, i)),
-  )
-  const last = config.tiedHead ? [part('finalNorm')] : [part('finalNorm'), part('head')]
-  return [part('embedding'), ...layers.flat(), ...last]
+  const ofLayer = LAYER_ROLES.filter((role) => hasPart(config, role)).map(part)
+  const parts = [part('embedding')]
+  for (let layer = 0; layer < config.nLayers; layer++) {
+    for (const one of ofLayer) parts.push({ ...one, layer })
+  }
+  parts.push(part('finalNorm'))
+  if (!config.tiedHead) parts.push(part('head'))
+  return parts
 }
 
 /** Norms of a layer that other bodies have. */
@@ -232,12 +237,14 @@ export function normsOf<Norm>(layer: LayerOf<unknown, Norm>): Norm[] {
 
 /** Names that a tensor may have in a file of the format, the usual one first. */
 export function tensorNames(format: ModelFile['format'], role: Role, layer?: number): string[] {
-  const names = namesOf(format, role).map((name) => (typeof name === 'string' ? name : name[1]))
-  // Models without a head, of a class such as Qwen3Model, leave "model." out.
-  return names.flatMap((name) => {
-    const full = fullName(format, name, layer)
-    return full.startsWith('model.') ? [full, full.slice('model.'.length)] : [full]
-  })
+  const full: string[] = []
+  for (const name of namesOf(format, role)) {
+    const whole = fullName(format, typeof name === 'string' ? name : name[1], layer)
+    full.push(whole)
+    // Models without a head, of a class such as Qwen3Model, leave "model." out.
+    if (whole.startsWith('model.')) full.push(whole.slice('model.'.length))
+  }
+  return full
 }
 
 /** The name that a tensor gets in a file of the format that is written. */
@@ -257,12 +264,8 @@ function hasPart(config: ModelConfig, role: LayerRole): boolean {
   return addedBy === undefined || config[addedBy] === true
 }
 
-function rowOf(role: Role): Row<Stack | undefined> {
-  return { ...LAYER, ...MODEL }[role]
-}
-
 function namesOf(format: ModelFile['format'], role: Role): readonly Name[] {
-  const names = rowOf(role).names[format]
+  const names = ROWS[role].names[format]
   return typeof names === 'string' ? [names] : names
 }
 

@@ -22,9 +22,12 @@ export type PlannedPart = Part & Pick<MatrixPart, 'tensor' | 'interleavedHeadDim
 /** @throws FormatError naming a tensor that is missing, of another shape, or of another family */
 export function planWeights(file: ModelFile, config: ModelConfig): PlannedPart[] {
   const isInterleaved = file.format === 'gguf' && config.architecture === 'llama'
-  const planned = partsOf(config).map((part) => {
-    const interleavedHeadDim = isInterleaved && part.isRotated ? config.headDim : 0
-    return { ...part, tensor: findTensor(file, part), interleavedHeadDim }
+  const planned = partsOf(config).map((part): PlannedPart => {
+    const tensor = findTensor(file, part)
+    const { role, layer, kind, stack, rows, cols, isRotated, canShift } = part
+    const interleavedHeadDim = isInterleaved && isRotated ? config.headDim : 0
+    // One by one: models have hundreds of parts, and copies of whole objects take three times as long.
+    return { role, layer, kind, stack, rows, cols, isRotated, canShift, tensor, interleavedHeadDim }
   })
   refuseOtherNorms(file, config, planned)
   return planned
