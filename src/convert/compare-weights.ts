@@ -13,6 +13,7 @@ import { type NamedTensor, nameTensors } from './named-tensors.ts'
 import { denseBound, scaleBound } from './rounding-bounds.ts'
 import { addTo } from './tensor-streams.ts'
 
+/** A ternary matrix whose codes or scale differ. */
 export interface TernaryDifference {
   /** By its GGUF name. */
   readonly tensor: string
@@ -23,6 +24,7 @@ export interface TernaryDifference {
   readonly isWithinBound: boolean
 }
 
+/** An embedding, a head or a norm that differs. */
 export interface DenseDifference {
   readonly tensor: string
   readonly types: readonly [string, string]
@@ -34,6 +36,7 @@ export interface DenseDifference {
   readonly isWithinBound: boolean
 }
 
+/** What two files of one model have in common. */
 export interface ModelComparison {
   readonly ternaryTensors: number
   readonly ternaryWeights: number

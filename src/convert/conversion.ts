@@ -3,6 +3,7 @@
  */
 import type { GgufFile, SafetensorsFile, TokenizerFiles } from '../formats/model-file.ts'
 
+/** The source of a conversion. */
 export interface ConversionInput {
   readonly file: GgufFile | SafetensorsFile
   /** For safetensors: without tokenizer.json the result has no vocabulary. */
@@ -17,6 +18,7 @@ export interface SideFile {
   readonly bytes: Uint8Array
 }
 
+/** How far a conversion has come, told after each tensor. */
 export interface ConversionProgress {
   readonly writtenBytes: number
   readonly totalBytes: number
@@ -73,6 +75,7 @@ export interface QuantizationSummary {
   readonly largestError: number
 }
 
+/** What a conversion wrote, and what that lost. */
 export interface ConversionReport {
   readonly format: 'gguf' | 'safetensors'
   readonly architecture: string

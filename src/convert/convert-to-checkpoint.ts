@@ -35,6 +35,7 @@ import {
 } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
+/** Types that a packed checkpoint keeps its embedding in. */
 export type CheckpointEmbedding = 'BF16' | 'F16' | 'F32'
 
 export interface CheckpointConversionOptions extends CommonOptions {

@@ -22,6 +22,7 @@ import { ConversionTally } from './tally.ts'
 import { countingZeros, denseStream, type StreamContext, withProgress } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
+/** Types that a converted GGUF keeps its embedding in. */
 export type GgufEmbedding = 'F16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
 
 export interface GgufConversionOptions extends CommonOptions {

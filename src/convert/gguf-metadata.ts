@@ -16,6 +16,7 @@ import { vocabularyKeys } from './vocabulary-keys.ts'
 /** `general.file_type` as the programs that introduced the types number it. */
 const FILE_TYPES = { I2_S: 40, TQ1_0: 36, TQ2_0: 37 } as const
 
+/** Types that a converted GGUF keeps ternary matrices in. */
 export type WeightStorage = keyof typeof FILE_TYPES
 
 /**
@@ -37,6 +38,7 @@ export function ggufArchitecture(config: ModelConfig): string {
   )
 }
 
+/** @throws UsageError for what GGUF has no keys for; FormatError if the tokenizer is damaged */
 export function metadataFromConfig(
   file: SafetensorsFile,
   files: TokenizerFiles,

@@ -1,6 +1,7 @@
 /** Keys of GGUF metadata with a value, as they are written. */
 import type { GgufTypedValue } from '../formats/gguf/index.ts'
 
+/** A key with its typed value. */
 export type MetadataEntry = readonly [string, GgufTypedValue]
 
 export function u32(key: string, value: number): MetadataEntry {

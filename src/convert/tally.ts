@@ -14,6 +14,7 @@ interface KindCounts {
   scaleMax: number
 }
 
+/** Counts what was written and lost, tensor by tensor. */
 export class ConversionTally {
   readonly #types = new Map<string, { tensors: number; bytes: number }>()
   readonly #kinds = new Map<string, KindCounts>()

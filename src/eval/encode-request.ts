@@ -15,6 +15,7 @@ export type TokenizationRule = 'harness' | 'split'
 /** `auto` does what the model's tokenizer does to a text. */
 export type BosRule = 'auto' | 'always' | 'never'
 
+/** How a context and its continuation become ids. */
 export interface EncodingRules {
   readonly tokenization: TokenizationRule
   readonly bos: BosRule

@@ -27,6 +27,7 @@ export interface EvalSettings extends EncodingRules {
   readonly seed: number
 }
 
+/** Zero-shot, encoded as the harness does. */
 export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
   tokenization: 'harness',
   bos: 'auto',
@@ -34,6 +35,7 @@ export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
   seed: 1234,
 }
 
+/** How far an evaluation has come. */
 export interface EvalProgress {
   readonly task: string
   /** Items finished, those of a journal included. */

@@ -8,6 +8,7 @@ import type { EvalTask, TaskItem } from './task.ts'
 
 const BETWEEN = '\n\n'
 
+/** How many examples, and which. */
 export interface FewShotOptions {
   /** Examples before each item. */
   readonly count: number

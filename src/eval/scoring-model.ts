@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
 
+/** What an evaluation needs of a model. */
 export type ScoringModel = Pick<Runtime, 'engine' | 'tokenizer' | 'facts' | 'exclusively'>
 
 /**

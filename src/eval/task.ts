@@ -38,6 +38,7 @@ export interface HubDataset {
  */
 export type TaskKind = 'choice' | 'cloze' | 'rolling'
 
+/** The form of a dataset that is neither parquet nor JSONL. */
 export interface PlainText {
   /** Of its file, behind one of `files`; in the order they are looked for. `.bz2` is unpacked. */
   readonly endings: readonly string[]
@@ -45,6 +46,7 @@ export interface PlainText {
   rows(text: string, path: string): DatasetRow[]
 }
 
+/** A task: its dataset, and how a row becomes texts. */
 export interface EvalTask {
   readonly name: string
   readonly kind: TaskKind

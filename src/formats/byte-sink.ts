@@ -4,6 +4,7 @@
  */
 import { ShapeError } from '../errors.ts'
 
+/** A place that takes bytes in order. */
 export interface ByteSink {
   /** Called once before the first write, with all the bytes to come: a place too small fails at once. */
   reserve?(bytes: number): Promise<void>
@@ -17,6 +18,7 @@ interface MemorySink extends ByteSink {
   bytes(): Uint8Array<ArrayBuffer>
 }
 
+/** A sink in memory. */
 export function memorySink(): MemorySink {
   const pieces: Uint8Array[] = []
   return {

@@ -44,6 +44,7 @@ export type TensorType =
   | 'I2_S'
   | 'U8'
 
+/** Where a tensor lies and how to read it. */
 export interface TensorInfo {
   readonly name: string
   readonly type: TensorType
@@ -70,6 +71,7 @@ export type GgufValue = number | bigint | boolean | string | GgufArray
 /** Long arrays of numbers stay typed arrays. */
 export type GgufArray = readonly GgufValue[] | Float32Array | Int32Array | Uint32Array
 
+/** An opened GGUF file: its header is read, its tensors are not. */
 export interface GgufFile extends ModelFile {
   readonly format: 'gguf'
   readonly version: number
@@ -79,6 +81,7 @@ export interface GgufFile extends ModelFile {
   readonly valueTypes?: ReadonlyMap<string, string>
 }
 
+/** An opened checkpoint: headers are read, tensors are not. */
 export interface SafetensorsFile extends ModelFile {
   readonly format: 'safetensors'
   /** config.json; empty where there is none. */

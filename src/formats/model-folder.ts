@@ -17,6 +17,7 @@ export const MAX_SIDE_FILE_BYTES: number = 128 << 20
 /** The largest models come in under 200 shards. */
 const MAX_SHARDS = 1024
 
+/** A folder on disk or on a server. */
 export interface ModelFolder {
   /** For messages: a path or an address. */
   readonly name: string

@@ -6,6 +6,7 @@ import { isWhole } from '../checks.ts'
 import { ShapeError } from '../errors.ts'
 import type { TensorType } from './model-file.ts'
 
+/** How many elements are stored together, in how many bytes. */
 export interface BlockSize {
   readonly elements: number
   readonly bytes: number

@@ -11,6 +11,7 @@
  * number, most significant first, so that digit n is the integer part of 3 * (b 3^n mod 256) / 256.
  */
 
+/** Elements of a block. */
 export const TERNARY_BLOCK = 256
 export const TQ1_0_BYTES = 54
 export const TQ2_0_BYTES = 66

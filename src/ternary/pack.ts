@@ -24,6 +24,7 @@ export const TILE_BYTES = 64
 /** Four codes of weight 0. */
 const PADDING_BYTE = 0b01010101
 
+/** A ternary matrix in tiles. */
 export interface PackedTernary {
   readonly rows: number
   readonly cols: number

@@ -4,6 +4,7 @@
  * the others (tags, runs of spaces) are ordinary content and are always found.
  */
 
+/** A token beside the learned vocabulary. */
 export interface AddedToken {
   readonly id: number
   readonly content: string
@@ -25,6 +26,7 @@ interface Index {
   readonly lengths: ReadonlyMap<string, readonly number[]>
 }
 
+/** Finds added tokens in a text, and tells which ids are special. */
 export class AddedTokens {
   /** Texts of the special tokens that can be found. */
   readonly specialTexts: readonly string[]

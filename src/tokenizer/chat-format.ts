@@ -9,6 +9,7 @@
  * variable is undefined and renders as nothing.
  */
 
+/** BitNet b1.58 2B-4T's true chat format. */
 export const BITNET_2B_TEMPLATE: string =
   '{{ bos_token }}{% for message in messages %}' +
   "{{ message['role'] | capitalize + ': ' }}{{ token_break }}" +

@@ -24,6 +24,7 @@ const MAX_RANGE_ITEMS = 100_000
 const MONTHS =
   'January February March April May June July August September October November December'
 
+/** A template that is parsed when it is first rendered. */
 export class ChatTemplate {
   readonly source: string
   readonly #tokens: TemplateTokens

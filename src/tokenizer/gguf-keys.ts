@@ -7,6 +7,7 @@ import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
 import { checkCount, checkId, checkPiece } from './vocabulary-limits.ts'
 
+/** A GGUF file's keys with their values. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
 
 /** A list of texts of at most `limit` entries. */
@@ -51,12 +52,14 @@ export function readId(metadata: GgufMetadata, key: string, limit: number): numb
   return value === undefined ? undefined : checkId(value, key, limit)
 }
 
+/** @throws FormatError naming the key if it is no text */
 export function readText(metadata: GgufMetadata, key: string): string | undefined {
   const value = metadata.get(key)
   if (value === undefined || typeof value === 'string') return value
   throw wrongType(key, 'a text', value)
 }
 
+/** @throws FormatError naming the key if it is neither true nor false */
 export function readBoolean(metadata: GgufMetadata, key: string): boolean | undefined {
   const value = metadata.get(key)
   if (value === undefined || typeof value === 'boolean') return value

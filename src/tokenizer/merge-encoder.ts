@@ -12,6 +12,7 @@ interface Join {
   readonly length: number
 }
 
+/** Joins the characters of a word to pieces, by rank. */
 export class MergeEncoder {
   readonly #ids: ReadonlyMap<string, number>
   readonly #rankOf: (id: number) => number

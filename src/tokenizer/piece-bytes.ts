@@ -27,6 +27,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const REPLACEMENT = encoder.encode('\ufffd')
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/
 
+/** The bytes of each token, as its notation and its literal spelling give them. */
 export class PieceBytes {
   readonly #pieces: readonly (string | undefined)[]
   readonly #notation: PieceNotation

@@ -4,6 +4,7 @@
  * does what lies between them; the next expression cuts those pieces further.
  */
 
+/** A rule that cuts text into words. */
 export interface PreTokenizer {
   /** Regular expressions in the syntax of tokenizer.json, which is Oniguruma's. */
   readonly splits: readonly string[]
@@ -21,30 +22,22 @@ const gpt4Style = (digits: string) =>
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
   `\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
 
+/** Llama 3's expression. */
 export const LLAMA3_SPLIT: string = gpt4Style('{1,3}')
 
+const cutBy = (...splits: string[]): PreTokenizer => {
+  return { splits, ignoreMerges: false, addBos: false }
+}
+
 const LLAMA3: PreTokenizer = { splits: [LLAMA3_SPLIT], ignoreMerges: true, addBos: true }
-const GPT2_LIKE: PreTokenizer = { splits: [GPT2], ignoreMerges: false, addBos: false }
-const QWEN2: PreTokenizer = { splits: [gpt4Style('')], ignoreMerges: false, addBos: false }
-const SINGLE_DIGITS: PreTokenizer = {
-  splits: ['\\p{N}', GPT2],
-  ignoreMerges: false,
-  addBos: false,
-}
-
+const GPT2_LIKE = cutBy(GPT2)
+const QWEN2 = cutBy(gpt4Style(''))
+const SINGLE_DIGITS = cutBy('\\p{N}', GPT2)
 /** What llama.cpp does where a file does not say. */
-const DEFAULT: PreTokenizer = {
-  splits: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]'],
-  ignoreMerges: false,
-  addBos: false,
-}
+const DEFAULT = cutBy('[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]')
+const FALCON = cutBy('[\\p{P}\\$\\+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]')
 
-const FALCON: PreTokenizer = {
-  splits: ['[\\p{P}\\$\\+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]'],
-  ignoreMerges: false,
-  addBos: false,
-}
-
+/** Rules by the names that GGUF gives them. */
 export const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ['llama-bpe', LLAMA3],
   ['llama3', LLAMA3],

@@ -26,6 +26,7 @@ export interface FilesBeside {
   readonly chatTemplate?: string | undefined
 }
 
+/** A tokenizer.json with what lies beside it. */
 export interface JsonTokenizerFiles extends FilesBeside {
   /** tokenizer.json, parsed. */
   readonly tokenizerJson: unknown

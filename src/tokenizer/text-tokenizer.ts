@@ -8,6 +8,7 @@ export interface ChatMessage {
   readonly content: string
 }
 
+/** How a text is encoded. */
 export interface EncodeOptions {
   /** Put the model's begin token in front, if the model wants one. Default true. */
   readonly addBos?: boolean
@@ -18,6 +19,7 @@ export interface EncodeOptions {
   readonly parseSpecial?: boolean
 }
 
+/** Texts to ids and back. */
 export interface TextTokenizer {
   readonly vocabSize: number
   readonly bosId: number | undefined
@@ -54,6 +56,7 @@ export interface TextTokenizer {
   ): number[]
 }
 
+/** Ids to text, one at a time. */
 export interface TokenStream {
   /** The text that became certain with this token; may be empty. */
   push(id: number): string

@@ -15,6 +15,7 @@ interface StreamOptions {
 
 const SPACE = 0x20
 
+/** A decoder for ids that come one at a time. */
 export function createTokenStream(bytesOf: TokenBytes, options: StreamOptions): TokenStream {
   let decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let atStart = options.dropLeadingSpace
@@ -35,6 +36,7 @@ export function createTokenStream(bytesOf: TokenBytes, options: StreamOptions): 
   }
 }
 
+/** The text of all ids, as a stream of them gives it. */
 export function decodeTokens(
   ids: ArrayLike<number>,
   bytesOf: TokenBytes,

@@ -28,6 +28,7 @@ export type WordModel =
   /** As a tokenizer.json says, with its vocabulary checked already. */
   | { readonly kind: 'tokenizer.json'; readonly json: JsonObject; readonly model: JsonObject }
 
+/** What every vocabulary is brought to. */
 export interface Vocabulary {
   /** Where it came from and of what kind it is, for people. */
   readonly description: string

@@ -11,6 +11,7 @@ import { byteLevelParts, checkMerges, readDecoding } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { splitter, type WordEncoder, wordEncoder } from './word-encoder.ts'
 
+/** Both ways between text and ids. */
 export interface Words extends Decoding {
   readonly encode: WordEncoder
 }

@@ -72,6 +72,7 @@ const REPLACEMENTS: readonly (readonly [from: string | RegExp, to: string])[] = 
   [" 's", "'s"],
 ]
 
+/** A page in ordinary spelling. */
 export function detokenized(page: string): string {
   return REPLACEMENTS.reduce((text, [from, to]) => text.replaceAll(from, to), page)
 }

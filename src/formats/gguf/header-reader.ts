@@ -24,6 +24,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** Up to here characters are joined one by one, which is faster than a decoder call. */
 const SHORT_STRING = 24
 
+/** Reads entries one after the other; `field` names each for errors. */
 export class HeaderReader {
   readonly #source: ByteSource
   #bytes = new Uint8Array(0)

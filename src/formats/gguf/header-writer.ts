@@ -11,6 +11,7 @@ import {
 
 const encoder = new TextEncoder()
 
+/** Puts values one after the other. */
 export class HeaderWriter {
   #bytes = new Uint8Array(1 << 16)
   #view = new DataView(this.#bytes.buffer)

@@ -8,6 +8,7 @@
 import type { TensorType } from '../model-file.ts'
 import { BLOCK_SIZES, type BlockSize, I2_S_TAIL } from '../tensor-types.ts'
 
+/** Ids of the types that are read and written. */
 export const GGUF_TYPE_IDS = {
   F32: 0,
   F16: 1,
@@ -25,6 +26,7 @@ export const GGUF_TYPE_IDS = {
   Q2_0_128: 142,
 } as const satisfies Partial<Record<TensorType, number>>
 
+/** A type that GGUF can store. */
 export type GgufTensorType = keyof typeof GGUF_TYPE_IDS
 
 const TYPE_BY_ID = new Map(
@@ -34,6 +36,7 @@ const TYPE_BY_ID = new Map(
 /** Types whose id also stands for others. */
 export const SHARED_IDS: readonly GgufTensorType[] = ['I2_S', 'Q1_0', 'Q2_0', 'Q2_0_128']
 
+/** The type that an id means here; undefined for ids of types that are not read. */
 export function typeById(id: number): GgufTensorType | undefined {
   return TYPE_BY_ID.get(id)
 }

@@ -51,7 +51,9 @@ const NUMBERS = {
   f64: Float64Array,
 } as const
 
+/** Types of numbers that a float64 holds. */
 export type GgufNumberType = keyof typeof NUMBERS
+/** Types of integers that a float64 may not hold. */
 export type GgufInteger64 = 'u64' | 'i64'
 
 /** A metadata value with the type it is stored as. */

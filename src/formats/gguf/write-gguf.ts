@@ -11,6 +11,7 @@ import { GGUF_MAGIC } from './parse-gguf.ts'
 import { GGUF_TYPE_IDS, type GgufTensorType } from './type-ids.ts'
 import type { GgufTypedValue } from './value-types.ts'
 
+/** A tensor with what brings its bytes. */
 export interface GgufTensorToWrite {
   readonly name: string
   readonly type: GgufTensorType
@@ -22,6 +23,7 @@ export interface GgufTensorToWrite {
   readonly data: TensorData
 }
 
+/** All of a file. */
 export interface GgufContent {
   /** Written in this order. */
   readonly metadata: Iterable<readonly [string, GgufTypedValue]>

@@ -9,8 +9,10 @@ import { elementCount } from '../tensor-types.ts'
 /** Bytes of an element of each type that is written. */
 export const DTYPE_BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, U8: 1, I64: 8 } as const
 
+/** Types that are written. */
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES
 
+/** A tensor with what brings its bytes. */
 export interface SafetensorsTensorToWrite {
   readonly name: string
   readonly dtype: SafetensorsDtype

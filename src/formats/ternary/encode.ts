@@ -8,6 +8,7 @@ import { BLOCK_SIZES, I2_S_TAIL, tensorByteLength } from '../tensor-types.ts'
 import { encodePairs, encodeTrits, TERNARY_BLOCK } from '../ternary-blocks.ts'
 import { asWords, weightsToCodes } from './code-words.ts'
 
+/** GGUF's types of ternary matrices. */
 export type TernaryStorage = 'I2_S' | 'TQ1_0' | 'TQ2_0'
 
 /** About this many codes are in memory at a time. */

@@ -15,6 +15,7 @@ import { unpackPlane } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
 import { illegalCode } from './tensor-damage.ts'
 
+/** What `weight_scale` does to a product. */
 export type ScaleConvention = 'multiply' | 'divide'
 
 /** Up to this size a tensor stays in memory while it is read, since each plane needs all of it. */

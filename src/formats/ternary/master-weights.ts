@@ -33,6 +33,7 @@ interface Magnitudes {
   readonly most: number
 }
 
+/** @throws FormatError on weights that are not finite */
 export function openMaster(
   tensor: TensorInfo,
   type: 'F32' | 'F16' | 'BF16',

@@ -17,6 +17,7 @@ import {
 import { openMaster } from './master-weights.ts'
 import { openBinary, openScaledRows } from './scaled-rows.ts'
 
+/** What a file may leave open, or a caller may want otherwise. */
 export interface OpenTernaryOptions {
   /** How packed bytes' `weight_scale` applies; unset: as config.json says. */
   readonly scaleConvention?: ScaleConvention

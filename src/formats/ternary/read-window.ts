@@ -7,6 +7,7 @@ import type { TensorInfo } from '../model-file.ts'
 /** Large enough that the call's cost vanishes, small beside any model. */
 const WINDOW_BYTES = 4 << 20
 
+/** Reads one tensor forward, a window at a time. */
 export class ReadWindow {
   readonly #tensor: TensorInfo
   readonly #windowBytes: number

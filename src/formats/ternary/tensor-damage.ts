@@ -11,6 +11,7 @@ export function illegalCode(tensor: TensorInfo, expected: string = tensor.type):
   )
 }
 
+/** Infinity or NaN among the weights. */
 export function notFinite(tensor: TensorInfo): FormatError {
   return new FormatError(
     `Expected finite weights in tensor "${tensor.name}" of ${tensor.source.name}, got infinity ` +

@@ -6,6 +6,7 @@
 import { decodeBF16, encodeBF16 } from '../float-codecs.ts'
 import type { ScaleConvention } from './hf-packed.ts'
 
+/** A scale as it is stored. */
 export interface WeightScale {
   readonly dtype: 'BF16' | 'F32' | 'F64'
   /** Little-endian. */
