@@ -22,7 +22,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import type { TableStyle } from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
-import { describeSpeed, type RunningModel, type SpeedReport } from './speed-report.ts'
+import { describeSpeed, type RunningModel, type SpeedReport } from './bench-speed-report.ts'
 
 export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   readonly prefill?: readonly number[]
