@@ -3,11 +3,11 @@
  * few tensors in memory at a time. The result has the names, types and keys of the published BitNet
  * b1.58 2B-4T file; ternary codes are taken over as they are.
  */
-import { ShapeError, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import type { ByteSink } from '../formats/byte-sink.ts'
 import { type GgufTensorToWrite, writeGguf } from '../formats/gguf/index.ts'
 import type { TernaryTensor } from '../formats/model-file.ts'
-import { tensorByteLength } from '../formats/tensor-types.ts'
+import { lengthOf, tensorByteLength } from '../formats/tensor-types.ts'
 import { encodeTernary, storedScale } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
@@ -65,14 +65,24 @@ export async function convertToGguf(
     force: options.force === true,
   })
   const tensors = named.map((entry): GgufTensorToWrite => {
-    if (entry.kind === 'linear') return ternaryTensor(entry, weights, { open, tally, signal })
-    return denseTensor(entry, entry.kind === 'norm' ? 'F32' : embedding, { tally, signal })
+    const { name, shape, kind } = entry
+    const dense = kind === 'norm' ? 'F32' : embedding
+    const type = kind === 'linear' ? weights : dense
+    const byteLength = lengthOf(type, shape, (why) => {
+      return new UsageError(`Cannot store "${name}" as ${type}: ${why} Choose another type.`)
+    })
+    const data = () =>
+      kind === 'linear'
+        ? ternaryStream(entry, weights, { open, tally, signal })
+        : denseStream(entry, dense, 0, { tally, signal })
+    return { name, type, shape, byteLength, data }
   })
   const bytesOut = await writeGguf(sink, { metadata, tensors: withProgress(tensors, options) })
   return tally.report(file, named, { format: 'gguf', architecture, bytesOut })
 }
 
-function ternaryTensor(
+/** A matrix's bytes, told to the tally. */
+async function* ternaryStream(
   entry: NamedTensor,
   type: WeightStorage,
   {
@@ -80,39 +90,14 @@ function ternaryTensor(
     tally,
     signal,
   }: StreamContext & { readonly open: (entry: NamedTensor) => Promise<TernaryTensor> },
-): GgufTensorToWrite {
-  const { name, shape } = entry
-  const byteLength = lengthOf(type, shape, name)
-  async function* data() {
-    const opened = await open(entry)
-    const counts = { zeros: 0 }
-    for await (const piece of encodeTernary(type, countingZeros(opened, counts))) {
-      signal?.throwIfAborted()
-      yield piece
-    }
-    tally.wrote(type, byteLength)
-    const stored = storedScale(type, opened.scale)
-    await tally.ternary(entry, opened, { zeros: counts.zeros, stored, to: type })
+): AsyncGenerator<Uint8Array> {
+  const opened = await open(entry)
+  const counts = { zeros: 0 }
+  for await (const piece of encodeTernary(type, countingZeros(opened, counts))) {
+    signal?.throwIfAborted()
+    yield piece
   }
-  return { name, type, shape, byteLength, data }
-}
-
-function denseTensor(
-  entry: NamedTensor,
-  type: 'F32' | GgufEmbedding,
-  context: StreamContext,
-): GgufTensorToWrite {
-  const { name, shape } = entry
-  const byteLength = lengthOf(type, shape, name)
-  const data = () => denseStream(entry, type, 0, context)
-  return { name, type, shape, byteLength, data }
-}
-
-function lengthOf(type: GgufTensorToWrite['type'], shape: readonly number[], name: string): number {
-  try {
-    return tensorByteLength(type, shape)
-  } catch (error) {
-    if (!(error instanceof ShapeError)) throw error
-    throw new UsageError(`Cannot store "${name}" as ${type}: ${error.message} Choose another type.`)
-  }
+  tally.wrote(type, tensorByteLength(type, entry.shape))
+  const stored = storedScale(type, opened.scale)
+  await tally.ternary(entry, opened, { zeros: counts.zeros, stored, to: type })
 }

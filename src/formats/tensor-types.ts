@@ -64,3 +64,16 @@ export function tensorByteLength(type: TensorType, shape: readonly number[]): nu
   const bytes = (count / block.elements) * block.bytes
   return type === 'I2_S' ? bytes + I2_S_TAIL : bytes
 }
+
+/** As {@link tensorByteLength}, with a caller's own error, made of the reason, for a shape that does not fit. */
+export function lengthOf(
+  type: TensorType,
+  shape: readonly number[],
+  fail: (reason: string) => Error,
+): number {
+  try {
+    return tensorByteLength(type, shape)
+  } catch (error) {
+    throw error instanceof ShapeError ? fail(error.message) : error
+  }
+}

@@ -7,8 +7,12 @@
  */
 import { FormatError } from '../../errors.ts'
 import type { ByteSource } from '../model-file.ts'
-import { FIRST_PIECE_BYTES, MAX_HEADER_BYTES } from './header-limits.ts'
-import { type GgufInteger64, type GgufNumberType, numbersOf, VALUE_BYTES } from './value-types.ts'
+import { type GgufNumberType, numbersOf, VALUE_BYTES } from './value-types.ts'
+
+/** First piece of a header that is read; it doubles until the header is whole. */
+const FIRST_PIECE_BYTES = 1 << 20
+/** A 262,144-piece vocabulary with its tokenizer.json takes about 50 MiB; the rest is room. */
+const MAX_HEADER_BYTES = 256 << 20
 
 /** Thrown inside an entry and caught by {@link HeaderReader.entry}; never seen outside. */
 class MoreBytesNeeded {
@@ -67,7 +71,7 @@ export class HeaderReader {
     return this.number('u32', field)
   }
 
-  integer64(type: GgufInteger64, field: string): bigint {
+  integer64(type: 'u64' | 'i64', field: string): bigint {
     const at = this.#advance(8, field)
     return type === 'u64' ? this.#view.getBigUint64(at, true) : this.#view.getBigInt64(at, true)
   }

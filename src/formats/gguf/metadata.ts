@@ -2,20 +2,23 @@
  * Metadata values: the thirteen value types of GGUF, read with every count checked first.
  */
 import type { GgufArray, GgufValue } from '../model-file.ts'
-import {
-  MAX_ARRAY_DEPTH,
-  MAX_ARRAY_ELEMENTS,
-  MAX_KEY_BYTES,
-  MAX_STRING_BYTES,
-} from './header-limits.ts'
 import type { HeaderReader } from './header-reader.ts'
 import {
-  type GgufNumberType,
   type GgufValueType,
+  isNumberType,
   numbersOf,
   VALUE_BYTES,
   VALUE_TYPES,
 } from './value-types.ts'
+
+/** The limit of the specification. */
+const MAX_KEY_BYTES = 65_535
+/** A tokenizer.json stored whole is the longest string known: 33 MB for 262,144 pieces. */
+const MAX_STRING_BYTES = 96 << 20
+/** Over all arrays of a file; the largest vocabularies need 1.5 million. An element takes 8 bytes. */
+const MAX_ARRAY_ELEMENTS = 1 << 24
+/** Arrays of arrays are legal, deeper nesting is not used by any known key. */
+const MAX_ARRAY_DEPTH = 3
 
 /** How many array elements the rest of a file may still hold. */
 interface ElementBudget {
@@ -68,38 +71,24 @@ function readValue(
   depth: number,
 ): GgufValue {
   switch (type) {
-    case 'u8':
-    case 'i8':
-    case 'u16':
-    case 'i16':
-    case 'u32':
-    case 'i32':
-    case 'f32':
-    case 'f64':
-      return reader.number(type, key)
     case 'u64':
-    case 'i64':
-      return toSafeNumber(reader.integer64(type, key))
-    case 'bool':
-      return readBool(reader, key)
+    case 'i64': {
+      const value = reader.integer64(type, key)
+      const number = Number(value)
+      return Number.isSafeInteger(number) ? number : value
+    }
+    case 'bool': {
+      const byte = reader.number('u8', key)
+      if (byte <= 1) return byte === 1
+      throw reader.error(key, `Expected 0 or 1 for a truth value, got ${byte}.`)
+    }
     case 'string':
       return reader.string(key, MAX_STRING_BYTES)
     case 'array':
       return readArray(reader, key, budget, depth)
     default:
-      return type satisfies never
+      return reader.number(type, key)
   }
-}
-
-function readBool(reader: HeaderReader, key: string): boolean {
-  const byte = reader.number('u8', key)
-  if (byte <= 1) return byte === 1
-  throw reader.error(key, `Expected 0 or 1 for a truth value, got ${byte}.`)
-}
-
-function toSafeNumber(value: bigint): number | bigint {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value
 }
 
 function readArray(
@@ -122,36 +111,14 @@ function readArray(
   }
   budget.left -= count
   if (depth === 0) budget.elementType = type
-  switch (type) {
-    case 'string':
-    case 'array':
-    case 'bool':
-    case 'u64':
-    case 'i64':
-    case 'f64':
-      return readList(reader, key, type, count, budget, depth)
-    default:
-      return readNumbers(reader.bytes(bytes, key), type)
+  if (isNumberType(type) && type !== 'f64') {
+    const numbers = numbersOf(type, reader.bytes(bytes, key))
+    if (numbers instanceof Float32Array) return numbers
+    // Short integers come in words of their sign.
+    return type.startsWith('u') ? Uint32Array.from(numbers) : Int32Array.from(numbers)
   }
-}
-
-/** Grown element by element: an array of claimed length is never allocated before its bytes are seen. */
-function readList(
-  reader: HeaderReader,
-  key: string,
-  type: GgufValueType,
-  count: number,
-  budget: ElementBudget,
-  depth: number,
-): GgufValue[] {
+  // Grown element by element: a list of claimed length is never allocated before its bytes are seen.
   const values: GgufValue[] = []
   for (let i = 0; i < count; i++) values.push(readValue(reader, key, type, budget, depth + 1))
   return values
-}
-
-/** Short integers come in words of their sign. */
-function readNumbers(bytes: Uint8Array, type: Exclude<GgufNumberType, 'f64'>): GgufArray {
-  const numbers = numbersOf(type, bytes)
-  if (numbers instanceof Float32Array) return numbers
-  return type.startsWith('u') ? Uint32Array.from(numbers) : Int32Array.from(numbers)
 }

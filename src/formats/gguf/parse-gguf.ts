@@ -1,24 +1,31 @@
 /**
  * Opens GGUF files, versions 2 and 3, little-endian: magic, counts, metadata, tensor directory. Tensor
  * data is not read. Layout: the GGUF specification of ggml (docs/gguf.md there).
+ *
+ * A header is read before anything in it can be trusted, so each count is held against a limit and
+ * against the bytes that the file really has.
  */
 import { FormatError } from '../../errors.ts'
 import type { ByteSource, GgufFile, GgufValue } from '../model-file.ts'
-import {
-  DEFAULT_ALIGNMENT,
-  MAX_ALIGNMENT,
-  MAX_METADATA_KEYS,
-  MAX_TENSORS,
-  MIN_ALIGNMENT,
-  MIN_METADATA_ENTRY_BYTES,
-  MIN_TENSOR_ENTRY_BYTES,
-} from './header-limits.ts'
 import { HeaderReader } from './header-reader.ts'
 import { readMetadata } from './metadata.ts'
 import { placeTensors, readDirectory } from './tensor-directory.ts'
 
 /** "GGUF" read as a little-endian word. */
 export const GGUF_MAGIC = 0x46554747
+
+/** Real files have under 100 keys. */
+const MAX_METADATA_KEYS = 1 << 16
+/** A 512-expert mixture with one tensor per expert and layer stays below. */
+const MAX_TENSORS = 1 << 18
+/** Key, type and shortest value: 8 + 4 + 1 bytes. */
+const MIN_METADATA_ENTRY_BYTES = 13
+/** Name length, number of dimensions, type and offset: 8 + 4 + 4 + 8 bytes. */
+const MIN_TENSOR_ENTRY_BYTES = 24
+/** Alignment is a power of two; 32 everywhere so far. */
+const MIN_ALIGNMENT = 8
+const MAX_ALIGNMENT = 1 << 16
+export const DEFAULT_ALIGNMENT = 32
 
 /**
  * Reads the header of a GGUF file.

@@ -1,18 +1,16 @@
 /**
  * The tensor directory: names, shapes, types and places, checked against each other and the file.
  */
-import { FormatError, ShapeError } from '../../errors.ts'
+import { FormatError } from '../../errors.ts'
 import type { ByteSource, TensorInfo } from '../model-file.ts'
-import { BLOCK_SIZES, elementCount, tensorByteLength } from '../tensor-types.ts'
-import { MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from './header-limits.ts'
+import { BLOCK_SIZES, elementCount, lengthOf } from '../tensor-types.ts'
 import type { HeaderReader } from './header-reader.ts'
-import {
-  describeTypeId,
-  type GgufTensorType,
-  SHARED_IDS,
-  typeById,
-  typesOfSpan,
-} from './type-ids.ts'
+import { describeTypeId, type GgufTensorType, SHARED_IDS, sizeNote, typeById } from './type-ids.ts'
+
+/** ggml's own limit. */
+const MAX_DIMENSIONS = 4
+/** The specification allows 64; longer names exist in the wild. */
+const MAX_TENSOR_NAME_BYTES = 1024
 
 /** A directory entry as it stands in the file. */
 interface DirectoryEntry {
@@ -76,61 +74,48 @@ export function placeTensors(
   dataStart: number,
   alignment: number,
 ): Map<string, TensorInfo> {
-  const fail = (field: string, message: string): FormatError =>
-    new FormatError(`${message} The file ${source.name} cannot be read as it is.`, {
-      field,
-      path: source.name,
-    })
   const dataSize = Math.max(0, source.size - dataStart)
   const inOrder = [...entries].sort((a, b) => a.offset - b.offset)
   const placed = new Map<string, TensorInfo>()
-  for (const [i, entry] of inOrder.entries()) {
-    const { name, shape, offset } = entry
+  for (const [i, { name, typeId, shape, offset }] of inOrder.entries()) {
+    const fail = (message: string) =>
+      new FormatError(`${message} The file ${source.name} cannot be read as it is.`, {
+        field: name,
+        path: source.name,
+      })
     if (offset % alignment !== 0) {
-      throw fail(name, `Expected tensor "${name}" at a multiple of ${alignment}, got ${offset}.`)
+      throw fail(`Expected tensor "${name}" at a multiple of ${alignment}, got ${offset}.`)
     }
     if (offset >= dataSize) {
       throw fail(
-        name,
         `Expected tensor "${name}" within ${dataSize} bytes of data, got offset ${offset}.`,
       )
     }
     const isLast = i === inOrder.length - 1
-    const next = isLast ? dataSize : inOrder[i + 1].offset
-    const span = next - offset
-    const named = typeById(entry.typeId)
-    const type = named === 'Q2_0' ? groupedType(shape, span, alignment) : named
-    const bytes = type === undefined ? undefined : byteLength(type, shape, name, fail)
-    if (type === undefined || bytes === undefined) {
-      const padded = Math.ceil(span / alignment) * alignment
-      const fits = typesOfSpan(elementCount(shape), padded, alignment)
+    const span = (isLast ? dataSize : inOrder[i + 1].offset) - offset
+    const fits = () => sizeNote(elementCount(shape), span, alignment)
+    const named = typeById(typeId)
+    if (named === undefined) {
       throw fail(
-        name,
-        `Expected a known type for tensor "${name}", got id ${describeTypeId(entry.typeId)} ` +
-          `for [${shape}] in ${span} bytes${fits.length > 0 ? `, the size of ${fits.join(', ')}` : ''}. ` +
+        `Expected a known type for tensor "${name}", got id ${describeTypeId(typeId)} ` +
+          `for [${shape}] in ${span} bytes${fits()}. ` +
           'Convert the original checkpoint to I2_S or TQ2_0 instead.',
       )
     }
+    const type = named === 'Q2_0' ? groupedType(shape, span, alignment) : named
+    const byteLength = lengthOf(type, shape, (why) => fail(`Tensor "${name}": ${why}`))
     // Where other types have the same id, the span must fit exactly.
-    const tooLong = SHARED_IDS.includes(type) && span >= bytes + alignment
-    if (span < bytes || tooLong) {
-      const padded = Math.ceil(span / alignment) * alignment
-      const fits = typesOfSpan(elementCount(shape), padded, alignment)
+    const tooLong = SHARED_IDS.includes(type) && span >= byteLength + alignment
+    if (span < byteLength || tooLong) {
       throw fail(
-        name,
-        `Expected ${bytes} bytes for tensor "${name}", ${type} (id ${entry.typeId}) of ` +
-          `[${shape}], but ${span} lie before ${isLast ? 'the end of the file' : 'the next tensor'}` +
-          `${fits.length > 0 ? `, the size of ${fits.join(', ')}` : ''}.`,
+        `Expected ${byteLength} bytes for tensor "${name}", ${type} (id ${typeId}) of ` +
+          `[${shape}], but ${span} lie before ` +
+          `${isLast ? 'the end of the file' : 'the next tensor'}${fits()}.`,
       )
     }
-    placed.set(name, { name, type, shape, source, offset: dataStart + offset, byteLength: bytes })
+    placed.set(name, { name, type, shape, source, offset: dataStart + offset, byteLength })
   }
-  const tensors = new Map<string, TensorInfo>()
-  for (const { name } of entries) {
-    const tensor = placed.get(name)
-    if (tensor !== undefined) tensors.set(name, tensor)
-  }
-  return tensors
+  return new Map(entries.map(({ name }) => [name, placed.get(name) as TensorInfo]))
 }
 
 /** Q2_0 has been written with one scale for 64 and for 128 elements: what the span fits, 64 if both. */
@@ -141,18 +126,4 @@ function groupedType(shape: readonly number[], span: number, alignment: number):
     return (shape.at(-1) ?? 0) % elements === 0 && span >= needed && span < needed + alignment
   }
   return !fits('Q2_0') && fits('Q2_0_128') ? 'Q2_0_128' : 'Q2_0'
-}
-
-function byteLength(
-  type: Parameters<typeof tensorByteLength>[0],
-  shape: readonly number[],
-  name: string,
-  fail: (field: string, message: string) => FormatError,
-): number {
-  try {
-    return tensorByteLength(type, shape)
-  } catch (error) {
-    if (error instanceof ShapeError) throw fail(name, `Tensor "${name}": ${error.message}`)
-    throw error
-  }
 }

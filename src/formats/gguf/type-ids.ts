@@ -46,7 +46,7 @@ interface ForeignType extends BlockSize {
   readonly name: string
 }
 
-/** Types that other programs write: id, elements and bytes of a block. */
+/** Types that other programs write; NaN bytes where the id does not tell the size. */
 const FOREIGN_TYPES: readonly ForeignType[] = [
   { id: 3, name: 'Q4_1', elements: 32, bytes: 20 },
   { id: 7, name: 'Q5_1', elements: 32, bytes: 24 },
@@ -68,29 +68,25 @@ const FOREIGN_TYPES: readonly ForeignType[] = [
   { id: 134, name: 'IQ1_BN', elements: 64, bytes: 13 },
   { id: 135, name: 'IQ2_BN', elements: 64, bytes: 16 },
   { id: 143, name: 'PTQ1_0', elements: 128, bytes: 28 },
+  { id: 38, name: 'TL1', elements: 1, bytes: Number.NaN },
+  { id: 39, name: 'TL2', elements: 1, bytes: Number.NaN },
+  { id: 40, name: 'NVFP4', elements: 1, bytes: Number.NaN },
 ]
-
-/** Types whose size the id does not tell. */
-const SIZELESS_TYPES: Readonly<Record<number, string>> = { 38: 'TL1', 39: 'TL2', 40: 'NVFP4' }
 
 /** "ID" or "ID (a name that some program gives it)". */
 export function describeTypeId(id: number): string {
-  const names: string[] = FOREIGN_TYPES.filter((type) => type.id === id).map((type) => type.name)
-  const sizeless = SIZELESS_TYPES[id]
-  if (sizeless !== undefined) names.push(sizeless)
+  const names = FOREIGN_TYPES.filter((type) => type.id === id).map(({ name }) => name)
   return names.length > 0 ? `${id} (${names.join(' or ')})` : `${id}`
 }
 
-/** Names of the types whose bytes for `count` elements, padded, are `span`. */
-export function typesOfSpan(count: number, span: number, alignment: number): string[] {
-  const fits = (bytes: number) => Math.ceil(bytes / alignment) * alignment === span
-  const names: string[] = []
-  for (const type of Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]) {
-    const { elements, bytes } = BLOCK_SIZES[type]
-    if (fits((count / elements) * bytes + (type === 'I2_S' ? I2_S_TAIL : 0))) names.push(type)
-  }
-  for (const { name, elements, bytes } of FOREIGN_TYPES) {
-    if (fits((count / elements) * bytes)) names.push(name)
-  }
-  return names
+/** ", the size of" the types whose bytes for `count` elements, padded, are those of `span`; or nothing. */
+export function sizeNote(count: number, span: number, alignment: number): string {
+  const own = (Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((name) => {
+    return { name, ...BLOCK_SIZES[name] }
+  })
+  const fitting = [...own, ...FOREIGN_TYPES].filter(({ name, elements, bytes }) => {
+    const needed = (count / elements) * bytes + (name === 'I2_S' ? I2_S_TAIL : 0)
+    return Math.ceil(needed / alignment) === Math.ceil(span / alignment)
+  })
+  return fitting.length > 0 ? `, the size of ${fitting.map(({ name }) => name).join(', ')}` : ''
 }

@@ -3,27 +3,11 @@
  */
 import type { GgufValue } from '../model-file.ts'
 
-/** The names of the value types; a type's id in the file is its place in this list. */
-export const VALUE_TYPES = [
-  'u8',
-  'i8',
-  'u16',
-  'i16',
-  'u32',
-  'i32',
-  'f32',
-  'bool',
-  'string',
-  'array',
-  'u64',
-  'i64',
-  'f64',
-] as const
-
-export type GgufValueType = (typeof VALUE_TYPES)[number]
-
-/** Fewest bytes of a value; an array has at least its element type and count. */
-export const VALUE_BYTES: Readonly<Record<GgufValueType, number>> = {
+/**
+ * Fewest bytes of a value of each type; an array has at least its element type and count. A type's id
+ * in the file is its place in this list.
+ */
+export const VALUE_BYTES = {
   u8: 1,
   i8: 1,
   u16: 2,
@@ -37,7 +21,12 @@ export const VALUE_BYTES: Readonly<Record<GgufValueType, number>> = {
   u64: 8,
   i64: 8,
   f64: 8,
-}
+} as const
+
+export type GgufValueType = keyof typeof VALUE_BYTES
+
+/** By id. */
+export const VALUE_TYPES = Object.keys(VALUE_BYTES) as readonly GgufValueType[]
 
 /** Numbers that a float64 holds. They lie in memory as in files: little-endian, as everywhere today. */
 const NUMBERS = {
@@ -53,8 +42,10 @@ const NUMBERS = {
 
 /** Types of numbers that a float64 holds. */
 export type GgufNumberType = keyof typeof NUMBERS
-/** Types of integers that a float64 may not hold. */
-export type GgufInteger64 = 'u64' | 'i64'
+
+export function isNumberType(type: string): type is GgufNumberType {
+  return Object.hasOwn(NUMBERS, type)
+}
 
 /** A metadata value with the type it is stored as. */
 export type GgufTypedValue =
@@ -84,7 +75,7 @@ export function bytesOf(type: GgufNumberType, values: ArrayLike<number>): Uint8A
  */
 export function withType(value: GgufValue, type: string): GgufTypedValue | undefined {
   const of = type.replace(/\[\]$/, '')
-  const isNumber = Object.hasOwn(NUMBERS, of)
+  const isNumber = isNumberType(of)
   const isList = of !== type
   const isKnown = isList
     ? isNumber || of === 'string' || of === 'bool'

@@ -5,9 +5,8 @@
 import { ShapeError } from '../../errors.ts'
 import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
 import { tensorByteLength } from '../tensor-types.ts'
-import { DEFAULT_ALIGNMENT } from './header-limits.ts'
 import { HeaderWriter } from './header-writer.ts'
-import { GGUF_MAGIC } from './parse-gguf.ts'
+import { DEFAULT_ALIGNMENT, GGUF_MAGIC } from './parse-gguf.ts'
 import { GGUF_TYPE_IDS, type GgufTensorType } from './type-ids.ts'
 import type { GgufTypedValue } from './value-types.ts'
 
