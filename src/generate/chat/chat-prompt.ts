@@ -15,15 +15,9 @@ export interface Transcript {
   readonly ids: readonly number[]
 }
 
-interface TurnPrompt {
-  /** What the template makes of all messages; the next transcript's `rendered`. */
-  readonly rendered: readonly number[]
-  /** What to feed. */
-  readonly ids: readonly number[]
-}
-
 /**
- * The prompt of a turn: the transcript, what closes its answer, and what opens the next one.
+ * The prompt of a turn: the transcript, what closes its answer, and what opens the next one. It is the
+ * next transcript too, once the answer's ids stand after its own.
  *
  * The three renderings must compose for that: `history` without its answer, `history`, and `history`
  * with the user's message must each begin with the one before, and after the answer a token must
@@ -37,7 +31,7 @@ export function nextTurn(
   history: readonly ChatMessage[],
   transcript: Transcript | undefined,
   user: ChatMessage,
-): TurnPrompt {
+): Transcript {
   const rendered = tokenizer.encodeChat([...history, user], { addGenerationPrompt: true })
   if (transcript === undefined) return { rendered, ids: rendered }
   const closed = tokenizer.encodeChat(history, { addGenerationPrompt: false })

@@ -6,22 +6,17 @@ import type { SamplingSettings } from '../validate-options.ts'
 
 export class TokenPenalties {
   readonly #settings: SamplingSettings
-  readonly #repetition: number
-  readonly #frequency: number
-  readonly #presence: number
   /** How often each token occurs in the answer; 0 for those that only the prompt has. */
   readonly #counts = new Map<number, number>()
 
   constructor(settings: SamplingSettings) {
     this.#settings = settings
-    this.#repetition = settings.repetitionPenalty
-    this.#frequency = settings.frequencyPenalty
-    this.#presence = settings.presencePenalty
   }
 
   /** False if no penalty changes any logit. */
   get active(): boolean {
-    return this.#repetition !== 1 || this.#frequency !== 0 || this.#presence !== 0
+    const { repetitionPenalty, frequencyPenalty, presencePenalty } = this.#settings
+    return repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0
   }
 
   /** Penalties that go on from here by themselves. */
@@ -44,11 +39,12 @@ export class TokenPenalties {
 
   /** Changes `logits` (vocabSize) in place. */
   apply(logits: Float32Array): void {
+    const { repetitionPenalty, frequencyPenalty, presencePenalty } = this.#settings
     for (const [id, count] of this.#counts) {
       if (id >= logits.length) continue
       let logit = logits[id]
-      logit = logit > 0 ? logit / this.#repetition : logit * this.#repetition
-      if (count > 0) logit -= count * this.#frequency + this.#presence
+      logit = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty
+      if (count > 0) logit -= count * frequencyPenalty + presencePenalty
       logits[id] = logit
     }
   }

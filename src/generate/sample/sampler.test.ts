@@ -4,7 +4,8 @@ import { ALL_TOKENS } from '../../../test/support/mock-model.ts'
 import { BackendError } from '../../errors.ts'
 import type { SamplingSettings } from '../validate-options.ts'
 import { Random } from './random.ts'
-import { createSampler, SamplerWorkspace } from './sampler.ts'
+import { createSampler } from './sampler.ts'
+import { SamplerWorkspace } from './token-filters.ts'
 import { bucketOf, MAX_GAP, weightOf } from './token-weights.ts'
 
 /** The documented steps, word for word, with a full sort. */

@@ -20,28 +20,6 @@ import { TokenPenalties } from './penalties.ts'
 import { Random, seedAt } from './random.ts'
 import { filterTokens, SamplerWorkspace } from './token-filters.ts'
 
-export { SamplerWorkspace } from './token-filters.ts'
-
-export interface Sampler {
-  /** Tells of the prompt, for the repetition penalty. */
-  addPrompt(ids: ArrayLike<number>): void
-  /**
-   * Draws a token and counts it as part of the answer.
-   *
-   * @param logits of one position, (vocabSize); not changed
-   * @param guess what was guessed for this position; if it is drawn, the guess was right
-   * @throws BackendError if a logit is NaN or none is finite
-   */
-  sample(logits: Float32Array, guess?: Guess): number
-  /** As {@link sample}, with what the token was drawn from; for whoever makes guesses. */
-  guess(logits: Float32Array): Guess
-  /**
-   * A sampler that goes on from here with the same settings and random numbers of its own. What it
-   * draws does not count in this one.
-   */
-  fork(): Sampler
-}
-
 /** How far from a sequence's seed the one of its forks lies: beyond the seeds of any batch. */
 const FORK_DISTANCE = 2 ** 40
 
@@ -51,42 +29,50 @@ export function createSampler(
   seed: number,
   workspace: SamplerWorkspace = new SamplerWorkspace(),
 ): Sampler {
-  const forkRandom = new Random(seedAt(seed, FORK_DISTANCE))
-  return new SequenceSampler(settings, workspace, {
+  return new Sampler({
+    settings,
+    workspace,
     penalties: new TokenPenalties(settings),
     random: new Random(seed),
-    forkRandom,
+    forkRandom: new Random(seedAt(seed, FORK_DISTANCE)),
   })
 }
 
 interface SamplerState {
+  readonly settings: SamplingSettings
+  readonly workspace: SamplerWorkspace
   readonly penalties: TokenPenalties
   readonly random: Random
   /** All forks draw from one stream, so that each goes on where the one before stopped. */
   readonly forkRandom: Random
 }
 
-class SequenceSampler implements Sampler {
-  readonly #settings: SamplingSettings
-  readonly #workspace: SamplerWorkspace
+export class Sampler {
   readonly #state: SamplerState
 
-  constructor(settings: SamplingSettings, workspace: SamplerWorkspace, state: SamplerState) {
-    this.#settings = settings
-    this.#workspace = workspace
+  constructor(state: SamplerState) {
     this.#state = state
   }
 
+  /** Tells of the prompt, for the repetition penalty. */
   addPrompt(ids: ArrayLike<number>): void {
     this.#state.penalties.addPrompt(ids)
   }
 
+  /**
+   * Draws a token and counts it as part of the answer.
+   *
+   * @param logits of one position, (vocabSize); not changed
+   * @param guess what was guessed for this position; if it is drawn, the guess was right
+   * @throws BackendError if a logit is NaN or none is finite
+   */
   sample(logits: Float32Array, guess?: Guess): number {
     const scores = this.#penalise(logits)
     const best = highest(scores)
     return this.#count(this.#isGreedy ? best : this.#draw(this.#filter(scores, best), guess))
   }
 
+  /** As {@link sample}, with what the token was drawn from; for whoever makes guesses. */
   guess(logits: Float32Array): Guess {
     const scores = this.#penalise(logits)
     const best = highest(scores)
@@ -96,22 +82,26 @@ class SequenceSampler implements Sampler {
     return { id: this.#count(this.#draw(from, undefined)), from }
   }
 
+  /**
+   * A sampler that goes on from here with the same settings and random numbers of its own. What it
+   * draws does not count in this one.
+   */
   fork(): Sampler {
     const { penalties, forkRandom } = this.#state
-    const state = { penalties: penalties.copy(), random: forkRandom, forkRandom }
-    return new SequenceSampler(this.#settings, this.#workspace, state)
+    return new Sampler({ ...this.#state, penalties: penalties.copy(), random: forkRandom })
   }
 
   get #isGreedy(): boolean {
-    return this.#settings.temperature === 0 || this.#settings.topK === 1
+    const { temperature, topK } = this.#state.settings
+    return temperature === 0 || topK === 1
   }
 
   /** The logits with penalties; the given array itself if there are none. */
   #penalise(logits: Float32Array): Float32Array {
-    const { penalties } = this.#state
+    const { penalties, workspace } = this.#state
     if (!penalties.active) return logits
-    this.#workspace.reserve(logits.length)
-    const scores = this.#workspace.logits.subarray(0, logits.length)
+    workspace.reserve(logits.length)
+    const scores = workspace.logits.subarray(0, logits.length)
     scores.set(logits)
     penalties.apply(scores)
     return scores
@@ -119,9 +109,9 @@ class SequenceSampler implements Sampler {
 
   /** What is left to draw from, as views of the workspace. */
   #filter(scores: Float32Array, best: number): Distribution {
-    const workspace = this.#workspace
+    const { settings, workspace } = this.#state
     workspace.reserve(scores.length)
-    const count = filterTokens(scores, scores[best], this.#settings, workspace)
+    const count = filterTokens(scores, scores[best], settings, workspace)
     return {
       ids: workspace.ids.subarray(0, count),
       weights: workspace.weights.subarray(0, count),

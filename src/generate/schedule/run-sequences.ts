@@ -5,18 +5,12 @@
 import type { DecodeEngine, KvCache } from '../../model/engine.ts'
 import { PassRows } from '../../model/pass-rows.ts'
 import { guessCost } from '../speculate/speculation.ts'
-import type { PassLock } from './pass-lock.ts'
+import type { Runtime } from './runtime.ts'
 import type { Sequence } from './sequence.ts'
 import { type Placed, runInSlots } from './slots.ts'
 
 /** Most guesses in one pass of all sequences: each has a row of logits of its own. */
 const MAX_GUESSES = 64
-
-/** Where the loop runs. */
-interface PassContext {
-  readonly engine: DecodeEngine
-  readonly lock: PassLock
-}
 
 type Live = readonly Placed<Sequence>[]
 
@@ -28,7 +22,7 @@ type Live = readonly Placed<Sequence>[]
  * @throws whatever the engine or a sampler throws; sequences are as they were after the last pass
  */
 export async function runSequences(
-  { engine, lock }: PassContext,
+  { engine, lock }: Runtime,
   cache: KvCache,
   sequences: readonly Sequence[],
   signal: AbortSignal,

@@ -9,7 +9,7 @@ import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { type GenerationScope, GenerationStream } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
-import { SamplerWorkspace } from '../sample/sampler.ts'
+import { SamplerWorkspace } from '../sample/token-filters.ts'
 import { PassLock } from './pass-lock.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 
@@ -43,12 +43,6 @@ export class Runtime {
 
   get tokenizer(): TextTokenizer {
     return this.facts.tokenizer
-  }
-
-  /** What a decode step reads. */
-  get weightBytes(): number {
-    const { ternaryBytes, denseBytes } = this.facts.memory
-    return ternaryBytes + denseBytes
   }
 
   get isDisposed(): boolean {

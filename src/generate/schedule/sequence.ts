@@ -1,13 +1,14 @@
 /**
  * One sequence on its way: its tokens, how many of them are in the cache, what may follow them, the
- * text they make, and why it ended. It knows nothing of engines; a loop (generate.ts) feeds its tokens
+ * text they make, and why it ended. It knows nothing of engines; a loop (run-sequences.ts) feeds its tokens
  * and guesses, and hands it logits.
  */
 import type { TextTokenizer, TokenStream } from '../../tokenizer/text-tokenizer.ts'
-import type { BackendReport, FinishReason, GenerateResult } from '../options.ts'
-import { createSampler, type Sampler, type SamplerWorkspace } from '../sample/sampler.ts'
+import type { BackendReport, FinishReason, GenerateResult, SpeculationReport } from '../options.ts'
+import { createSampler, type Sampler } from '../sample/sampler.ts'
+import type { SamplerWorkspace } from '../sample/token-filters.ts'
 import type { Guess } from '../speculate/guess-check.ts'
-import { type GuessCost, type Guesser, SpeculationTally } from '../speculate/speculation.ts'
+import type { GuessCost, Guesser } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
 
@@ -31,18 +32,16 @@ export class Sequence {
   fed: number
   /** What may follow `tokens`; the next pass checks it. Empty while more than one token is pending. */
   guesses: readonly Guess[] = []
-  readonly #promptIds: readonly number[]
-  readonly #cachedTokens: number
-  readonly #options: ResolvedOptions
+  readonly #facts: SequenceFacts
   readonly #maxTokens: number
-  readonly #stopIds: readonly number[]
   readonly #sampler: Sampler
   readonly #stream: TokenStream
   readonly #stops: StopStrings
-  readonly #emit: (text: string) => void
-  readonly #guesser: Guesser | undefined
-  readonly #tally = new SpeculationTally()
   readonly #answer: number[] = []
+  /** Guesses that were checked, those of them that were right, and passes that gave tokens. */
+  #proposed = 0
+  #accepted = 0
+  #passes = 0
   #text = ''
   #finishReason: FinishReason | undefined
   #beganAt: number | undefined
@@ -50,20 +49,15 @@ export class Sequence {
   #lastAt: number | undefined
 
   constructor(facts: SequenceFacts) {
-    const { promptIds, options, tokenizer } = facts
+    const { promptIds, cachedTokens = 0, options, tokenizer } = facts
+    this.#facts = facts
     this.tokens = [...promptIds]
-    this.fed = facts.cachedTokens ?? 0
-    this.#promptIds = promptIds
-    this.#cachedTokens = this.fed
-    this.#options = options
+    this.fed = cachedTokens
     this.#maxTokens = Math.min(options.maxTokens, facts.positions - promptIds.length)
-    this.#stopIds = tokenizer.stopIds
     this.#sampler = createSampler(options.sampling, options.seed, facts.workspace)
     this.#sampler.addPrompt(promptIds)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
-    this.#guesser = facts.guesser
-    this.#emit = facts.emit
   }
 
   get finished(): boolean {
@@ -98,18 +92,18 @@ export class Sequence {
    */
   async guess(room: number, cost: GuessCost, signal: AbortSignal): Promise<number> {
     this.guesses = []
+    const { guesser } = this.#facts
+    if (guesser === undefined) return 0
     const { tokens } = this
-    const sampler = this.#sampler
-    if (this.#guesser === undefined) return 0
     if (this.pending > 1) {
       this.begin()
-      await this.#guesser.prepare(tokens, signal)
+      await guesser.prepare(tokens, signal)
       return 0
     }
     // A pass gives one token more than it has right guesses.
     const limit = Math.min(room, this.#maxTokens - this.#answer.length - 1)
     if (limit < 1) return 0
-    this.guesses = await this.#guesser.guess({ tokens, limit, cost, sampler, signal })
+    this.guesses = await guesser.guess({ tokens, limit, cost, sampler: this.#sampler, signal })
     return this.guesses.length
   }
 
@@ -121,13 +115,13 @@ export class Sequence {
   accept(logits: Float32Array): void {
     const rows = 1 + this.guesses.length
     const vocabSize = logits.length / rows
-    this.#tally.passes++
-    this.#tally.proposed += this.guesses.length
+    this.#passes++
+    this.#proposed += this.guesses.length
     for (let row = 0; row < rows; row++) {
       const guess = row < this.guesses.length ? this.guesses[row] : undefined
       const id = this.#draw(logits.subarray(row * vocabSize, (row + 1) * vocabSize), guess)
       if (id !== guess?.id) return
-      this.#tally.accepted++
+      this.#accepted++
       if (this.finished) return
       this.fed++ // the pass has put the guess into the cache
     }
@@ -139,7 +133,7 @@ export class Sequence {
     this.tokens.push(id)
     this.#lastAt = performance.now()
     this.#firstAt ??= this.#lastAt
-    if (this.#stopIds.includes(id)) {
+    if (this.#facts.tokenizer.stopIds.includes(id)) {
       this.finish('stop')
       return id
     }
@@ -159,45 +153,53 @@ export class Sequence {
   }
 
   result(backend: BackendReport, loadMs: number): GenerateResult {
-    const prompt = this.#promptIds.length
+    const { promptIds, cachedTokens = 0, options, guesser } = this.#facts
+    const prompt = promptIds.length
     const completion = this.#answer.length
-    const prefillMs = this.#spanMs(this.#beganAt, this.#firstAt)
-    const decodeMs = this.#spanMs(this.#firstAt, this.#lastAt)
+    const prefillMs = spanMs(this.#beganAt, this.#firstAt)
+    const decodeMs = spanMs(this.#firstAt, this.#lastAt)
     // Every token drawn after the first counts, the end token too.
     const decoded = Math.max(0, this.tokens.length - prompt - 1)
     return {
       text: this.#text,
       tokenIds: [...this.#answer],
-      promptTokenIds: this.#promptIds,
+      promptTokenIds: promptIds,
       finishReason: this.#finishReason ?? 'cancelled',
       usage: {
         promptTokens: prompt,
         completionTokens: completion,
         totalTokens: prompt + completion,
-        cachedTokens: this.#cachedTokens,
+        cachedTokens,
       },
       timings: {
         loadMs,
         prefillMs,
         decodeMs,
-        prefillTokensPerSecond: perSecond(prompt - this.#cachedTokens, prefillMs),
+        prefillTokensPerSecond: perSecond(prompt - cachedTokens, prefillMs),
         decodeTokensPerSecond: perSecond(decoded, decodeMs),
       },
       backend,
-      seed: this.#options.seed,
-      ...(this.#guesser === undefined ? {} : { speculation: this.#tally.report() }),
+      seed: options.seed,
+      ...(guesser && { speculation: this.#speculation() }),
     }
+  }
+
+  #speculation(): SpeculationReport {
+    const proposed = this.#proposed
+    const accepted = this.#accepted
+    const acceptanceRate = proposed > 0 ? accepted / proposed : 0
+    return { proposed, accepted, acceptanceRate, passes: this.#passes }
   }
 
   #add(text: string): void {
     if (text === '') return
     this.#text += text
-    this.#emit(text)
+    this.#facts.emit(text)
   }
+}
 
-  #spanMs(from: number | undefined, to: number | undefined): number {
-    return from === undefined || to === undefined ? 0 : to - from
-  }
+function spanMs(from: number | undefined, to: number | undefined): number {
+  return from === undefined || to === undefined ? 0 : to - from
 }
 
 function perSecond(count: number, ms: number): number {

@@ -2,25 +2,20 @@
  * Guesses with a smaller model of the same vocabulary. The draft has a cache of its own, which follows
  * the text: what both have in common stays, and a wrong guess is written over.
  */
-import { UsageError } from '../../errors.ts'
 import type { KvCache } from '../../model/engine.ts'
 import { passesOf } from '../../model/pass-rows.ts'
 import { padToTile } from '../../ternary/index.ts'
-import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { commonLength } from '../chat/chat-prompt.ts'
-import type { DraftModel } from '../options.ts'
 import { Runtime } from '../schedule/runtime.ts'
 import type { ResolvedSpeculation } from '../validate-options.ts'
 import type { Guess } from './guess-check.ts'
 import { bestLength, type GuessCost, type Guesser, type GuessRequest } from './speculation.ts'
 
-/** Text on which two tokenizers that are not the same are likely to differ. */
-const PROBE = 'The 3 birds sang, didn’t they?\n\tむかしむかし、 été x = y[12] + 0.5;'
-
 /** The chance of a guess to be right, before any has been checked. */
 const FIRST_CHANCE = 0.7
 /** Weight of a new observation in that chance. */
 const LEARNING_RATE = 1 / 8
+
 interface PlacedGuesses {
   /** Index of the first one in the text. */
   readonly at: number
@@ -32,48 +27,8 @@ const NO_GUESSES: PlacedGuesses = { at: 0, ids: [] }
 /** Calls between two trials of one guess, while guesses do not pay. */
 const TRIAL_PAUSE = 32
 
-/**
- * A guesser on the model `draft`.
- *
- * @param positions of the sequence that it will guess for
- * @param maxTokens most tokens to guess at a time
- * @throws UsageError if the draft was disposed of, or its vocabulary is not that of `target`
- */
-export function openDraftGuesser(
-  draft: DraftModel,
-  target: Runtime,
-  positions: number,
-  maxTokens: number,
-): Guesser {
-  const runtime = Runtime.of(draft)
-  if (runtime === undefined) {
-    throw new UsageError('Expected draft to be a model that loadModel gave, got another object.')
-  }
-  runtime.assertUsable()
-  checkVocabulary(draft, runtime, target)
-  return new DraftGuesser(runtime, target, positions, maxTokens)
-}
-
-function checkVocabulary(draft: DraftModel, runtime: Runtime, target: Runtime): void {
-  const ours = target.engine.config.vocabSize
-  const theirs = runtime.engine.config.vocabSize
-  const same =
-    ours === theirs &&
-    probeIds(target.tokenizer).join() === probeIds(runtime.tokenizer).join() &&
-    target.tokenizer.stopIds.toSorted().join() === runtime.tokenizer.stopIds.toSorted().join()
-  if (same) return
-  throw new UsageError(
-    `Expected a draft model with the same vocabulary, ${ours} tokens of ` +
-      `${target.tokenizer.description}, got ${draft.name} with ${theirs} tokens of ` +
-      `${runtime.tokenizer.description}. Use a smaller model of the same family.`,
-  )
-}
-
-function probeIds(tokenizer: TextTokenizer): number[] {
-  return tokenizer.encode(PROBE)
-}
-
-class DraftGuesser implements Guesser {
+/** Guesses for one sequence; {@link Runtime.dispose} of the draft ends it. */
+export class DraftGuesser implements Guesser {
   readonly #runtime: Runtime
   readonly #maxTokens: number
   readonly #capacity: number
@@ -90,11 +45,16 @@ class DraftGuesser implements Guesser {
   #pause = 0
   #disposed = false
 
+  /**
+   * @param runtime of the draft model, whose vocabulary is that of `target`
+   * @param positions of the sequence that it will guess for
+   * @param maxTokens most tokens to guess at a time
+   */
   constructor(runtime: Runtime, target: Runtime, positions: number, maxTokens: number) {
     this.#runtime = runtime
     this.#maxTokens = maxTokens
     this.#capacity = Math.min(positions, runtime.engine.config.contextLength)
-    this.#passCost = runtime.weightBytes / Math.max(1, target.weightBytes)
+    this.#passCost = weightBytes(runtime) / Math.max(1, weightBytes(target))
     this.#disown = runtime.own(this)
   }
 
@@ -188,4 +148,9 @@ class DraftGuesser implements Guesser {
     }
     return true
   }
+}
+
+/** What a decode step reads. */
+function weightBytes({ facts }: Runtime): number {
+  return facts.memory.ternaryBytes + facts.memory.denseBytes
 }

@@ -5,7 +5,6 @@
  * prompt-lookup.ts and draft-guesser.ts are the two guessers.
  */
 
-import type { SpeculationReport } from '../options.ts'
 import type { Sampler } from '../sample/sampler.ts'
 import type { ResolvedSpeculation } from '../validate-options.ts'
 import type { Guess } from './guess-check.ts'
@@ -87,16 +86,4 @@ export function bestLength(limit: number, cost: GuessCost, chance: (i: number) =
     }
   }
   return best
-}
-
-/** Counts what becomes of guesses. */
-export class SpeculationTally {
-  proposed = 0
-  accepted = 0
-  passes = 0
-
-  report(): SpeculationReport {
-    const { proposed, accepted, passes } = this
-    return { proposed, accepted, acceptanceRate: proposed > 0 ? accepted / proposed : 0, passes }
-  }
 }
