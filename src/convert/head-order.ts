@@ -1,5 +1,5 @@
 /**
- * Rows of query and key projections in the other of the two orders (see model/row-order.ts): within a
+ * Rows of query and key projections in the other of the two orders (see halfOrderRows): within a
  * head, half order has the first elements of all pairs before the second ones, interleaved order has
  * each pair side by side.
  */

@@ -9,7 +9,7 @@ import type { ModelConfig } from '../model/config/config.ts'
 import { halfRows, interleavedRows } from './head-order.ts'
 import type { NamedTensor } from './named-tensors.ts'
 
-/** How the rows of query and key projections are wanted (see model/row-order.ts). */
+/** How the rows of query and key projections are wanted (see halfOrderRows). */
 export type HeadOrder = 'half' | 'interleaved'
 
 interface Intake {

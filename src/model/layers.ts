@@ -121,7 +121,7 @@ const MODEL = {
   head: table('output', 'lm_head'),
 }
 
-/** Rotation turns pairs of their rows, which files hold in two orders; see row-order.ts. */
+/** Rotation turns pairs of their rows, which files hold in two orders; see halfOrderRows. */
 const ROTATED: readonly Role[] = ['query', 'key']
 
 /** BitNet's norms multiply with what files hold, even where the body's do with 1 more. */

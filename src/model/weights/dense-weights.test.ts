@@ -11,7 +11,6 @@ import type { DenseMatrix } from '../../kernels/matrices.ts'
 import type { DenseType } from '../../kernels/storage.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import { loadDenseMatrix, tableType } from './dense-weights.ts'
-import { WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
 const ROWS = 20
@@ -40,11 +39,12 @@ function part(name: string, type: (typeof FLOATS)[number], content: Float32Array
 
 function load(parts: readonly MatrixPart[], type: DenseType): Promise<DenseMatrix> {
   const file = { format: 'gguf' as const, name: 'weights.gguf', tensors: new Map() }
-  const loading = new WeightLoading({
+  const loading = {
     file: { ...file, close: async () => {} },
     owner: new BufferOwner(backend),
-    totalBytes: 1,
-  })
+    signal: undefined,
+    report: () => {},
+  }
   return loadDenseMatrix(loading, parts, type, 'matrix')
 }
 

@@ -18,9 +18,8 @@ import { type DeviceBuffer, sliceOf } from '../../kernels/slice.ts'
 import type { DenseType, ValuesType } from '../../kernels/storage.ts'
 import { bytesOf } from '../buffer-owner.ts'
 import { stackShape } from '../layers.ts'
-import { DenseMatrixWriter } from './matrix-writer.ts'
-import { halfOrderRows } from './row-order.ts'
-import { chunkRows, rowChunks, type WeightLoading } from './weight-loading.ts'
+import { denseWriter } from './matrix-writer.ts'
+import type { WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
 /** Largest finite half. */
@@ -62,10 +61,10 @@ export async function loadDenseMatrix(
   type: DenseType,
   label: string,
 ): Promise<DenseMatrix> {
-  const writer = new DenseMatrixWriter(loading.owner, { type, ...stackShape(parts) }, label)
+  const writer = denseWriter(loading.owner, { type, ...stackShape(parts) }, label)
   const reported: (() => void)[] = []
   for (const part of parts) {
-    if (!(await appendDensePart(loading, writer, part, type))) {
+    if (!(await appendDensePart(writer, part, type, loading.signal))) {
       // Rare, and only known after reading: start again with room for all values.
       await writer.abandon()
       return loadDenseMatrix(loading, parts, 'f32', label)
@@ -80,12 +79,12 @@ export async function loadDenseMatrix(
 
 /** @returns false if a value does not fit f16 */
 async function appendDensePart(
-  loading: WeightLoading,
-  writer: DenseMatrixWriter,
+  writer: ReturnType<typeof denseWriter>,
   part: MatrixPart,
   type: DenseType,
+  signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const { tensor, rows, cols, interleavedHeadDim } = part
+  const { tensor, rows } = part
   const rowBytes = tensor.byteLength / rows
   if (!Number.isInteger(rowBytes)) {
     throw new FormatError(
@@ -95,13 +94,9 @@ async function appendDensePart(
     )
   }
   const valuesType = valuesTypeOf(tensor)
-  const most = chunkRows(rows, cols, interleavedHeadDim)
-  const Values = valuesType === 'f32' ? Float32Array : Uint16Array
-  const unordered = interleavedHeadDim > 0 ? new Values(most * cols) : undefined
-  for (const { row, count } of rowChunks(rows, cols, interleavedHeadDim, loading.signal)) {
+  for await (const { row, count, room } of writer.pieces(part, valuesType, signal)) {
     const bytes = await tensor.source.read(tensor.offset + row * rowBytes, count * rowBytes)
-    const room = await writer.room(count, valuesType)
-    const values = unordered?.subarray(0, count * cols) ?? room
+    const values = await room()
     if (values instanceof Float32Array) decodeDense(tensor.type, bytes, values)
     else values.set(asUint16(bytes))
     // Rows with a scale are checked by it, when all are packed.
@@ -110,8 +105,6 @@ async function appendDensePart(
       if (!Number.isFinite(largest)) throw notFinite(tensor)
       if (type === 'f16' && largest > MAX_FLOAT16) return false
     }
-    if (unordered) halfOrderRows(room, values, interleavedHeadDim, cols)
-    await writer.commit(count)
   }
   return true
 }

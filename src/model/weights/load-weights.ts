@@ -5,7 +5,7 @@
 
 import type { Backend } from '../../backends/backend.ts'
 import { FormatError } from '../../errors.ts'
-import type { ModelFile } from '../../formats/model-file.ts'
+import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
 import type { TernaryPacking } from '../../kernels/storage.ts'
 import { TILE } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
@@ -15,7 +15,7 @@ import { buildWeightsInTurn } from './build-weights.ts'
 import { type HeadType, loadDenseMatrix, loadVector } from './dense-weights.ts'
 import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
-import { WeightLoading, type WeightProgress } from './weight-loading.ts'
+import type { WeightLoading, WeightProgress } from './weight-loading.ts'
 import { formsInFile, weightBytes } from './weight-memory.ts'
 import { type MatrixPart, planWeights } from './weight-plan.ts'
 
@@ -52,7 +52,12 @@ export async function loadWeights(
   const owner = new BufferOwner(backend)
   const totalBytes = plan.reduce((sum, { tensor }) => sum + tensor.byteLength, 0)
   const { signal, onProgress } = options
-  const loading = new WeightLoading({ file, owner, totalBytes, signal, onProgress })
+  let loadedBytes = 0
+  const report = ({ byteLength, name: tensor }: TensorInfo) => {
+    loadedBytes += byteLength
+    onProgress?.({ loadedBytes, totalBytes, tensor })
+  }
+  const loading: WeightLoading = { file, owner, signal, report }
   try {
     const weights = await buildWeightsInTurn(plan, formsInFile(config, options.head, packing), {
       dense: (parts, type, label) => loadDenseMatrix(loading, parts, type, label),

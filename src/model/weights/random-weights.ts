@@ -7,13 +7,13 @@
 import type { Backend } from '../../backends/backend.ts'
 import { float32ToFloat16 } from '../../kernels/float16.ts'
 import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
+import { padToTile } from '../../ternary/index.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights } from '../forward.ts'
 import { type Part, partsOf, stackShape } from '../layers.ts'
 import { buildWeightsInTurn, type WeightForms } from './build-weights.ts'
-import { DenseMatrixWriter, TernaryMatrixWriter } from './matrix-writer.ts'
-import { rowChunks } from './weight-loading.ts'
+import { denseWriter, ternaryWriter } from './matrix-writer.ts'
 
 /** Ternary codes, binary ones (-1 and +1 in the same layout: b1), or a dense type. */
 export type ProjectionType = 'ternary' | 'binary' | DenseType
@@ -49,8 +49,10 @@ export async function randomWeights(
   options: RandomWeightOptions,
 ): Promise<RandomWeights> {
   const owner = new BufferOwner(backend)
-  const pools = new Pools()
   const { projections, signal } = options
+  const kind = projections === 'binary' ? 'binary' : 'ternary'
+  const codes = codePool(kind)
+  const halves = new Map<number, Pool>()
   try {
     const weights = await buildWeightsInTurn(
       partsOf(config),
@@ -58,26 +60,21 @@ export async function randomWeights(
       {
         async dense(parts, type, label) {
           const { rows, cols } = stackShape(parts)
-          const writer = new DenseMatrixWriter(owner, { type, rows, cols }, label)
-          const pool = pools.halves(cols)
-          for (const { count } of rowChunks(rows, cols, 0, signal)) {
-            pool.fill(await writer.room(count, 'f16'))
-            await writer.commit(count)
-          }
+          const writer = denseWriter(owner, { type, rows, cols }, label)
+          const pool = halves.get(cols) ?? halfPool(cols)
+          halves.set(cols, pool)
+          const all = { rows, cols, interleavedHeadDim: 0 }
+          for await (const { room } of writer.pieces(all, 'f16', signal)) pool.fill(await room())
           return await writer.finish()
         },
         async ternary(parts, packing, label) {
           const { rows, cols } = stackShape(parts)
-          const writer = new TernaryMatrixWriter(owner, { packing, rows, cols }, label)
-          const kind = projections === 'binary' ? 'binary' : 'ternary'
-          const pool = pools.codes(kind)
+          const writer = ternaryWriter(owner, { packing, rows, cols }, label)
+          const all = { rows, cols, interleavedHeadDim: 0 }
+          for await (const { room } of writer.pieces(all, 'int8', signal)) codes.fill(await room())
           // Codes times this keep the size of what they are multiplied with.
           const scale = 1 / Math.sqrt(kind === 'ternary' ? (cols * 2) / 3 : cols)
-          for (const { count } of rowChunks(rows, cols, 0, signal)) {
-            pool.fill(await writer.room(count))
-            await writer.commit(count, scale)
-          }
-          return await writer.finish()
+          return await writer.finish(new Float32Array(padToTile(rows)).fill(scale, 0, rows))
         },
         async norm({ rows }) {
           const buffer = owner.allocate(rows * 4, 'norm')
@@ -105,42 +102,31 @@ export function chosenForms({
   return { table: () => table, linear: () => (isTernary ? { packing } : projections) }
 }
 
-/** Each kind of numbers once, made when it is first wanted. */
-class Pools {
-  readonly #codes = new Map<'ternary' | 'binary', Pool<Int8Array>>()
-  readonly #halves = new Map<number, Pool<Uint16Array>>()
-
-  codes(kind: 'ternary' | 'binary'): Pool<Int8Array> {
-    return remembered(this.#codes, kind, () => {
-      const draw = generator()
-      const code = kind === 'ternary' ? () => (draw() % 3) - 1 : () => (draw() % 2) * 2 - 1
-      return new Pool(Int8Array.from({ length: POOL_LENGTH }, code))
-    })
-  }
-
-  /** Uniform halves of variance 1 / cols. */
-  halves(cols: number): Pool<Uint16Array> {
-    return remembered(this.#halves, cols, () => {
-      const draw = generator()
-      const most = Math.sqrt(3 / cols)
-      const half = () => float32ToFloat16((draw() / 2 ** 15 - 1) * most)
-      return new Pool(Uint16Array.from({ length: POOL_LENGTH }, half))
-    })
-  }
+function codePool(kind: 'ternary' | 'binary'): Pool {
+  const draw = generator()
+  const code = kind === 'ternary' ? () => (draw() % 3) - 1 : () => (draw() % 2) * 2 - 1
+  return new Pool(Int8Array.from({ length: POOL_LENGTH }, code))
 }
 
-class Pool<T extends Int8Array | Uint16Array> {
-  readonly #values: T
+/** Uniform halves of variance 1 / cols. */
+function halfPool(cols: number): Pool {
+  const draw = generator()
+  const most = Math.sqrt(3 / cols)
+  const half = () => float32ToFloat16((draw() / 2 ** 15 - 1) * most)
+  return new Pool(Uint16Array.from({ length: POOL_LENGTH }, half))
+}
+
+class Pool {
+  readonly #values: Int8Array | Uint16Array
   #at = 0
 
-  constructor(values: T) {
+  constructor(values: Int8Array | Uint16Array) {
     this.#values = values
   }
 
-  fill(target: ArrayBufferView & { set(values: ArrayLike<number>, at: number): void }): void {
-    const length = target.byteLength / this.#values.BYTES_PER_ELEMENT
-    for (let at = 0; at < length; ) {
-      const count = Math.min(this.#values.length - this.#at, length - at)
+  fill(target: Int8Array | Uint16Array): void {
+    for (let at = 0; at < target.length; ) {
+      const count = Math.min(this.#values.length - this.#at, target.length - at)
       target.set(this.#values.subarray(this.#at, this.#at + count), at)
       at += count
       this.#at = (this.#at + count) % this.#values.length
@@ -155,10 +141,4 @@ function generator(): () => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return state >>> 16
   }
-}
-
-function remembered<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const found = map.get(key) ?? make()
-  map.set(key, found)
-  return found
 }

@@ -1,6 +1,6 @@
 /** The order of a head's rows: each element's partner moves from beside it to half a head away. */
 import { expect, test } from 'vitest'
-import { halfOrderRows } from './row-order.ts'
+import { halfOrderRows } from './matrix-writer.ts'
 
 test('pairs that lie side by side come to lie half a head apart, head by head', () => {
   // Row r holds r in both columns: two heads of six rows, pairs (0, 1), (2, 3), (4, 5).

@@ -8,73 +8,55 @@ import type { TernaryTensor } from '../../formats/model-file.ts'
 import { openTernary } from '../../formats/ternary/index.ts'
 import type { TernaryMatrix } from '../../kernels/matrices.ts'
 import type { TernaryPacking } from '../../kernels/storage.ts'
+import { padToTile } from '../../ternary/index.ts'
 import { stackShape } from '../layers.ts'
-import { TernaryMatrixWriter } from './matrix-writer.ts'
-import { halfOrderRows } from './row-order.ts'
-import { chunkRows, rowChunks, type WeightLoading } from './weight-loading.ts'
+import { halfOrderRows, ternaryWriter } from './matrix-writer.ts'
+import type { WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
 
 /** Loads parts that share their input as one matrix, stacked in order. */
 export async function loadTernaryMatrix(
-  loading: WeightLoading,
+  { file, owner, signal, report }: WeightLoading,
   parts: readonly MatrixPart[],
   packing: TernaryPacking,
   label: string,
 ): Promise<TernaryMatrix> {
-  const writer = new TernaryMatrixWriter(loading.owner, { packing, ...stackShape(parts) }, label)
+  const shape = stackShape(parts)
+  const writer = ternaryWriter(owner, { packing, ...shape }, label)
+  const scales = new Float32Array(padToTile(shape.rows))
+  let first = 0
   for (const part of parts) {
-    loading.signal?.throwIfAborted()
-    const tensor = await openTernary(loading.file, part.tensor, {
-      rows: part.rows,
-      rowScales: true,
-    })
+    signal?.throwIfAborted()
+    const { rows, interleavedHeadDim } = part
+    const tensor = await openTernary(file, part.tensor, { rows, rowScales: true })
     checkScale(part, tensor)
-    await loadTernaryPart(loading, writer, tensor, part)
-    loading.report(part.tensor)
-  }
-  return await writer.finish()
-}
-
-/**
- * Brings the rows of one tensor into the packed layout.
- */
-async function loadTernaryPart(
-  loading: WeightLoading,
-  writer: TernaryMatrixWriter,
-  tensor: TernaryTensor,
-  part: MatrixPart,
-): Promise<void> {
-  const { rows, cols, interleavedHeadDim } = part
-  const most = chunkRows(rows, cols, interleavedHeadDim)
-  const unordered = interleavedHeadDim > 0 ? new Int8Array(most * cols) : undefined
-  for (const { row, count } of rowChunks(rows, cols, interleavedHeadDim, loading.signal)) {
-    if (tensor.readI2s && !unordered) {
-      const bytes = await tensor.readI2s(row, count)
-      const staged = await writer.roomForI2s(count)
-      staged.set(bytes)
-      await writer.commit(count, tensor.scale)
-      continue
+    const { readI2s } = tensor
+    if (readI2s && interleavedHeadDim === 0) {
+      for await (const { row, count, room } of writer.pieces(part, 'i2s', signal)) {
+        const bytes = await readI2s(row, count)
+        ;(await room()).set(bytes)
+      }
+    } else {
+      for await (const { row, count, room } of writer.pieces(part, 'int8', signal)) {
+        await tensor.readCodes(row, count, await room())
+      }
     }
-    const room = await writer.room(count)
-    const codes = unordered?.subarray(0, count * cols) ?? room
-    await tensor.readCodes(row, count, codes)
-    if (unordered) halfOrderRows(room, codes, interleavedHeadDim, cols)
-    await writer.commit(count, scalesOf(tensor, row, count, interleavedHeadDim))
+    setScales(scales.subarray(first, first + rows), tensor, interleavedHeadDim)
+    first += rows
+    report(part.tensor)
   }
+  return await writer.finish(scales)
 }
 
-/** The scale of some rows, or theirs in the order in which the rows are packed. */
-function scalesOf(
+/** The scale of all rows, or one each in the order in which they are packed. */
+function setScales(
+  out: Float32Array,
   { scale, rowScales }: TernaryTensor,
-  row: number,
-  count: number,
   interleavedHeadDim: number,
-): number | Float32Array {
-  const scales = rowScales?.subarray(row, row + count)
-  if (scales === undefined || interleavedHeadDim === 0) return scales ?? scale
-  const ordered = new Float32Array(count)
-  halfOrderRows(ordered, scales, interleavedHeadDim, 1)
-  return ordered
+): void {
+  if (rowScales === undefined) out.fill(scale)
+  else if (interleavedHeadDim > 0) halfOrderRows(out, rowScales, interleavedHeadDim, 1)
+  else out.set(rowScales)
 }
 
 function checkScale(part: MatrixPart, tensor: TernaryTensor): void {

@@ -12,7 +12,7 @@ import type { DecoderWeights, LinearWeights } from '../forward.ts'
 import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'
 import { buildWeights, type WeightForms } from './build-weights.ts'
 import { type HeadType, projectionType, tableType } from './dense-weights.ts'
-import { denseBuffers, ternaryBuffers } from './matrix-buffers.ts'
+import { denseBuffers, ternaryBuffers } from './matrix-writer.ts'
 import { type PlannedPart, planWeights } from './weight-plan.ts'
 
 /** Bytes of weights in memory. */
@@ -70,10 +70,11 @@ export function plannedWeights<P extends Part>(
   forms: WeightForms<P>,
 ): DecoderWeights {
   const planned = (byteLength: number, label: string) => new WholeBuffer(label, byteLength)
+  const allocator = { allocate: planned }
   return buildWeights(parts, forms, {
-    dense: (stack, type, label) => denseBuffers(planned, { type, ...stackShape(stack) }, label),
+    dense: (stack, type, label) => denseBuffers(allocator, { type, ...stackShape(stack) }, label),
     ternary: (stack, packing, label) =>
-      ternaryBuffers(planned, { packing, ...stackShape(stack) }, label),
+      ternaryBuffers(allocator, { packing, ...stackShape(stack) }, label),
     norm: ({ rows, role }) => planned(rows * 4, role),
   })
 }
