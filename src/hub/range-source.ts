@@ -14,12 +14,6 @@ const BLOCK_BYTES = 4 << 20
 /** The block being read, the next one, and two for readers at other places. */
 const KEPT_BLOCKS = 4
 
-/** How the first answer identifies the file's content; undefined where the server does not say. */
-interface Version {
-  readonly size: number
-  readonly tag: string | undefined
-}
-
 export interface RangeSourceOptions {
   readonly signal?: AbortSignal | undefined
   /** Asks the server; unset: the surrounding's own fetch. */
@@ -31,7 +25,7 @@ export interface RangeSourceOptions {
 /** Resolves to any answer; fails only where there is none. */
 export type RangeFetch = (
   url: URL,
-  init: { readonly headers: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+  init: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
 ) => Promise<Response>
 
 /**
@@ -44,81 +38,66 @@ export async function openRangeSource(
 ): Promise<ByteSource> {
   const name = url.href
   const { blockBytes = BLOCK_BYTES, signal } = options
-  const ask = options.fetch ?? ((address, init) => fetch(address, init))
-  const response = await request(ask, url, 0, blockBytes - 1, signal)
-  // No ranges: the browser stores all of it, on disk if it is large.
-  if (response.status === 200) return blobSource(await response.blob(), name)
-  const size = sizeOf(response, name)
-  const first = await response.arrayBuffer()
-  const version = { size, tag: tagOf(response) }
   const readAhead = options.blockBytes === undefined
-  const blocks = new BlockReader({ ask, url, version, blockBytes, readAhead, signal })
-  blocks.keep(0, Promise.resolve(exactly(first, 0, Math.min(blockBytes, size), name)))
+  const ask = options.fetch ?? ((address, init) => fetch(address, init))
+  const closed = new AbortController()
+  const end = signal ? AbortSignal.any([signal, closed.signal]) : closed.signal
+  const first = await request(ask, url, 0, blockBytes, end)
+  // No ranges: the browser stores all of it, on disk if it is large.
+  if (first.status === 200) return blobSource(await first.blob(), name)
+  const size = sizeOf(first, name)
+  const tag = tagOf(first)
+  const blocks = new RecentBlocks(async (number) => {
+    const from = number * blockBytes
+    const to = Math.min(from + blockBytes, size)
+    const response = await request(ask, url, from, to, end)
+    const isSame = response.status === 206 && sizeOf(response, name) === size
+    if (!isSame || tagOf(response) !== tag) {
+      throw new FormatError(
+        `Expected ${name} to stay the same while it is read, but the server has another version ` +
+          'now. Load it again.',
+        { field: 'size', path: name },
+      )
+    }
+    return exactly(await response.arrayBuffer(), from, to, name)
+  })
+  const start = exactly(await first.arrayBuffer(), 0, Math.min(blockBytes, size), name)
+  blocks.keep(0, Promise.resolve(start))
   return {
     name,
     size,
     async read(offset, length) {
       checkRange(name, size, offset, length)
-      return blocks.read(offset, length)
+      const bytes = new Uint8Array(length)
+      for (let done = 0; done < length; ) {
+        const at = offset + done
+        const number = Math.floor(at / blockBytes)
+        const wanted = blocks.get(number)
+        if (readAhead && (number + 1) * blockBytes < size) blocks.get(number + 1)
+        const from = at - number * blockBytes
+        const part = (await wanted).subarray(from, from + length - done)
+        bytes.set(part, done)
+        done += part.length
+      }
+      return bytes
     },
-    close: async () => blocks.close(),
+    async close() {
+      blocks.clear()
+      closed.abort()
+    },
   }
 }
 
-interface BlockReaderParts {
-  readonly ask: RangeFetch
-  readonly url: URL
-  readonly version: Version
-  readonly blockBytes: number
-  readonly readAhead: boolean
-  readonly signal: AbortSignal | undefined
-}
-
-class BlockReader {
-  readonly #parts: BlockReaderParts
-  readonly #closed = new AbortController()
-  readonly #signal: AbortSignal
+class RecentBlocks {
+  readonly #fetch: (number: number) => Promise<Uint8Array>
   /** By number, least recently used first. */
   readonly #blocks = new Map<number, Promise<Uint8Array>>()
 
-  constructor(parts: BlockReaderParts) {
-    this.#parts = parts
-    const own = this.#closed.signal
-    this.#signal = parts.signal ? AbortSignal.any([parts.signal, own]) : own
+  constructor(fetch: (number: number) => Promise<Uint8Array>) {
+    this.#fetch = fetch
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const { version, blockBytes, readAhead } = this.#parts
-    const bytes = new Uint8Array(length)
-    for (let done = 0; done < length; ) {
-      const at = offset + done
-      const number = Math.floor(at / blockBytes)
-      const wanted = this.#block(number)
-      if (readAhead && (number + 1) * blockBytes < version.size) this.#block(number + 1)
-      const block = await wanted
-      const from = at - number * blockBytes
-      const part = block.subarray(from, Math.min(block.length, from + length - done))
-      bytes.set(part, done)
-      done += part.length
-    }
-    return bytes
-  }
-
-  keep(number: number, block: Promise<Uint8Array>): void {
-    this.#blocks.delete(number)
-    this.#blocks.set(number, block)
-    for (const old of this.#blocks.keys()) {
-      if (this.#blocks.size <= KEPT_BLOCKS) break
-      this.#blocks.delete(old)
-    }
-  }
-
-  close(): void {
-    this.#blocks.clear()
-    this.#closed.abort()
-  }
-
-  #block(number: number): Promise<Uint8Array> {
+  get(number: number): Promise<Uint8Array> {
     const known = this.#blocks.get(number)
     const block = known ?? this.#fetch(number)
     this.keep(number, block)
@@ -130,44 +109,39 @@ class BlockReader {
     return block
   }
 
-  async #fetch(number: number): Promise<Uint8Array> {
-    const { ask, url, version, blockBytes } = this.#parts
-    const name = url.href
-    const start = number * blockBytes
-    const end = Math.min(start + blockBytes, version.size)
-    const response = await request(ask, url, start, end - 1, this.#signal)
-    const sameSize = response.status === 206 && sizeOf(response, name) === version.size
-    if (!sameSize || tagOf(response) !== version.tag) {
-      throw new FormatError(
-        `Expected ${name} to stay the same while it is read, but the server has another version ` +
-          'now. Load it again.',
-        { field: 'size', path: name },
-      )
+  keep(number: number, block: Promise<Uint8Array>): void {
+    this.#blocks.delete(number)
+    this.#blocks.set(number, block)
+    for (const old of this.#blocks.keys()) {
+      if (this.#blocks.size <= KEPT_BLOCKS) break
+      this.#blocks.delete(old)
     }
-    return exactly(await response.arrayBuffer(), start, end, name)
+  }
+
+  clear(): void {
+    this.#blocks.clear()
   }
 }
 
-/** One request; `last` is the last byte wanted. */
+/** One request for the bytes of [start, end). */
 async function request(
   ask: RangeFetch,
   url: URL,
-  first: number,
-  last: number,
-  signal: AbortSignal | undefined,
+  start: number,
+  end: number,
+  signal: AbortSignal,
 ): Promise<Response> {
   const facts = { source: url.href }
   let response: Response
   try {
-    const headers = { Range: `bytes=${first}-${last}` }
-    response = await ask(url, { headers, ...(signal ? { signal } : {}) })
+    response = await ask(url, { headers: { Range: `bytes=${start}-${end - 1}` }, signal })
   } catch (cause) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     if (cause instanceof BitnetError) throw cause
-    const reason = messageOf(cause)
     throw new ModelNotFoundError(
-      `Expected an answer for ${url.href}, but the request failed: ${reason}. Check the address, ` +
-        'and whether the server allows other sites to read it (Access-Control-Allow-Origin).',
+      `Expected an answer for ${url.href}, but the request failed: ${messageOf(cause)}. Check the ` +
+        'address, and whether the server allows other sites to read it ' +
+        '(Access-Control-Allow-Origin).',
       facts,
     )
   }

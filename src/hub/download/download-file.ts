@@ -3,24 +3,28 @@
  * of an earlier attempt kept, and renamed to its final name only when whole and checked.
  */
 import { DownloadError } from '../../errors.ts'
-import type { ContentHash } from '../repo-file.ts'
 import { hasContent } from './content-check.ts'
-import { ContentChangedError, fetchSpan, NoRangesError } from './fetch-span.ts'
+import {
+  ContentChangedError,
+  fetchSpan,
+  NoRangesError,
+  type SpanSurroundings,
+} from './fetch-span.ts'
 import type { HubClient } from './hub-client.ts'
-import { type ContentIdentity, PieceJournal, removeUnfinished } from './piece-journal.ts'
+import {
+  bytesOf,
+  type ContentIdentity,
+  openPieceJournal,
+  removeUnfinished,
+  type Span,
+} from './piece-journal.ts'
 import type { DownloadStore } from './store.ts'
 
-export interface FileDownload {
+export interface FileDownload extends ContentIdentity {
   readonly url: string
   /** Where the file goes; nothing is done if there is one. */
   readonly target: string
   readonly lockName: string
-  readonly size: number
-  /** Of the content, as the hub states it; unset: only size and tag can be checked. */
-  readonly hash?: ContentHash
-  /** As the server identified the content, where there is no hash. */
-  readonly tag?: string | undefined
-  readonly ifRange?: string | undefined
 }
 
 /** What people are told meanwhile. */
@@ -80,24 +84,21 @@ export async function downloadFile(
 
 /** @returns false if all bytes came, but are not the content */
 async function fetchAndCheck(
-  { url, target, size, hash, tag, ifRange }: FileDownload,
+  wanted: FileDownload,
   events: FileEvents,
   around: DownloadSurroundings,
 ): Promise<boolean> {
+  const { target, size, hash } = wanted
   const { store, signal } = around
-  const identity: ContentIdentity =
-    hash === undefined
-      ? { size, tag, isHash: false, ifRange }
-      : { size, tag: hash.hex, isHash: true }
-  const journal = await PieceJournal.open(store, target, identity)
+  const journal = await openPieceJournal(store, target, wanted)
   try {
-    const kept = journal.coveredBytes
-    events.onBytes(kept, true)
-    await store.requireSpace(target, size - kept)
+    const missing = bytesOf(journal.missing())
+    events.onBytes(size - missing, true)
+    await store.requireSpace(target, missing)
     events.onState('downloading')
     const onBytes = (count: number): void => events.onBytes(count, false)
-    await fetchMissing({ url, identity, journal, onBytes, ...around })
-    await journal.finish(size)
+    await fetchMissing(wanted, { journal, onBytes, ...around })
+    await journal.finish()
   } catch (error) {
     // What there is belongs to a content that the server has no more.
     if (error instanceof ContentChangedError) await removeUnfinished(store, target)
@@ -114,38 +115,30 @@ async function fetchAndCheck(
   return true
 }
 
-interface MissingParts extends DownloadSurroundings {
-  readonly url: string
-  readonly identity: ContentIdentity
-  readonly journal: PieceJournal
-  readonly onBytes: (count: number) => void
-}
+type FetchSurroundings = DownloadSurroundings & SpanSurroundings
 
-async function fetchMissing(parts: MissingParts): Promise<void> {
-  const { tuning, identity } = parts
-  if (identity.size > tuning.pieceBytes) {
+async function fetchMissing(wanted: FileDownload, around: FetchSurroundings): Promise<void> {
+  if (wanted.size > around.tuning.pieceBytes) {
     try {
-      return await fetchSideBySide(parts)
+      return await fetchSideBySide(wanted, around)
     } catch (error) {
       if (!(error instanceof NoRangesError)) throw error
     }
   }
   // One connection, which may as well send the whole file: from the first missing byte to the last.
-  const { url, journal, onBytes } = parts
-  const gaps = journal.missing(identity.size)
+  const gaps = around.journal.missing()
   const [first, last] = [gaps.at(0), gaps.at(-1)]
   if (first === undefined || last === undefined) return
   const span = { start: first.start, end: last.end }
-  const missing = gaps.reduce((sum, { start, end }) => sum + end - start, 0)
   // What lies between is fetched once more, which people need not see.
-  onBytes(missing - (span.end - span.start))
-  await fetchSpan({ url, identity, ...span, acceptWhole: true }, parts)
+  around.onBytes(bytesOf(gaps) - bytesOf([span]))
+  await fetchSpan({ url: wanted.url, content: wanted, ...span, acceptWhole: true }, around)
 }
 
-async function fetchSideBySide(parts: MissingParts): Promise<void> {
-  const { url, identity, tuning, journal, signal } = parts
-  const pieces = journal.missing(identity.size).flatMap(({ start, end }) => {
-    const cuts: { start: number; end: number }[] = []
+async function fetchSideBySide(content: FileDownload, around: FetchSurroundings): Promise<void> {
+  const { tuning, journal, signal } = around
+  const pieces = journal.missing().flatMap(({ start, end }) => {
+    const cuts: Span[] = []
     for (let at = start; at < end; at += tuning.pieceBytes) {
       cuts.push({ start: at, end: Math.min(end, at + tuning.pieceBytes) })
     }
@@ -157,8 +150,8 @@ async function fetchSideBySide(parts: MissingParts): Promise<void> {
   const worker = async (): Promise<void> => {
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
       try {
-        const wanted = { url, identity, ...piece, acceptWhole: false }
-        await fetchSpan(wanted, { ...parts, signal: both })
+        const wanted = { url: content.url, content, ...piece, acceptWhole: false }
+        await fetchSpan(wanted, { ...around, signal: both })
       } catch (error) {
         // The first failure ends all; what the others throw then is only its echo.
         failure ??= { error }

@@ -6,25 +6,18 @@
 import { isWhole } from '../../checks.ts'
 import { DownloadError } from '../../errors.ts'
 import { readContentRange } from '../content-range.ts'
-import { bodyChunks, type HubAnswer, type HubClient, tagText } from './hub-client.ts'
-import type { ContentIdentity, PieceJournal } from './piece-journal.ts'
+import { bodyChunks, FinalError, type HubAnswer, type HubClient, tagText } from './hub-client.ts'
+import type { ContentIdentity, PieceJournal, Span } from './piece-journal.ts'
 
 /** The server has another content now than the one that was begun. */
-export class ContentChangedError extends Error {
-  override readonly name = 'ContentChangedError'
-}
+export class ContentChangedError extends FinalError {}
 
 /** The server sends whole files only. */
-export class NoRangesError extends Error {
-  override readonly name = 'NoRangesError'
-}
+export class NoRangesError extends FinalError {}
 
-export interface SpanRequest {
+export interface SpanRequest extends Span {
   readonly url: string
-  readonly identity: ContentIdentity
-  readonly start: number
-  /** Excluded. */
-  readonly end: number
+  readonly content: ContentIdentity
   /** Take an answer with the whole file and skip what is not wanted, instead of failing. */
   readonly acceptWhole: boolean
 }
@@ -40,112 +33,88 @@ export interface SpanSurroundings {
 const RECORD_BYTES = 1 << 20
 
 /** @throws ContentChangedError | NoRangesError | RefusedError | DownloadError | the signal's reason */
-export async function fetchSpan(wanted: SpanRequest, around: SpanSurroundings): Promise<void> {
-  const { client, signal } = around
-  const patience = client.patience(signal)
-  let at = wanted.start
-  while (at < wanted.end) {
-    const before = at
-    try {
-      const answer = await client.request(wanted.url, {
-        headers: requestHeaders(wanted, at),
-        signal,
-      })
-      at = await keepBody(answer, wanted, at, around, (reached) => {
-        at = reached
-      })
-      if (at < wanted.end) throw new Error('the answer ended before the last byte')
-    } catch (error) {
-      if (error instanceof ContentChangedError || error instanceof NoRangesError) throw error
-      signal?.throwIfAborted()
-      if (at > before) patience.succeeded()
-      await client.retry(error, patience, wanted.url)
-    }
-  }
-}
-
-function requestHeaders({ end, identity }: SpanRequest, at: number): Record<string, string> {
-  return {
-    Range: `bytes=${at}-${end - 1}`,
-    ...(identity.ifRange === undefined ? {} : { 'If-Range': identity.ifRange }),
-  }
-}
-
-/** Writes what belongs to the span; returns where it got to. */
-async function keepBody(
-  answer: HubAnswer,
+export async function fetchSpan(
   wanted: SpanRequest,
-  at: number,
-  { journal, onBytes }: SpanSurroundings,
-  reached: (at: number) => void,
-): Promise<number> {
-  const { response } = answer
-  let position: number
-  try {
-    position = bodyStart(answer, wanted, at)
-  } catch (error) {
-    await response.body?.cancel()
-    throw error
-  }
-  let recorded = at
-  try {
-    for await (const chunk of bodyChunks(response)) {
-      const skip = Math.min(chunk.length, Math.max(0, at - position))
-      const part = chunk.subarray(skip, Math.min(chunk.length, wanted.end - position))
-      position += chunk.length
-      if (part.length > 0) {
-        await journal.write(part, at)
-        at += part.length
-        reached(at)
-        onBytes(part.length)
+  { client, journal, signal, onBytes }: SpanSurroundings,
+): Promise<void> {
+  const { url, end } = wanted
+  const { ifRange } = wanted.content
+  const guard = ifRange === undefined ? {} : { 'If-Range': ifRange }
+  let at = wanted.start
+  await client.persist(url, signal, async (arrived) => {
+    // All may have come before the connection broke.
+    if (at >= end) return
+    const headers = { Range: `bytes=${at}-${end - 1}`, ...guard }
+    const answer = await client.request(url, signal, headers)
+    let position = await bodyStart(answer, wanted, at)
+    let recorded = at
+    try {
+      for await (const chunk of bodyChunks(answer.response)) {
+        const skip = Math.min(chunk.length, Math.max(0, at - position))
+        const part = chunk.subarray(skip, Math.min(chunk.length, end - position))
+        position += chunk.length
+        if (part.length > 0) {
+          await journal.write(part, at)
+          at += part.length
+          arrived()
+          onBytes(part.length)
+        }
+        if (at - recorded >= RECORD_BYTES) {
+          await journal.record(recorded, at)
+          recorded = at
+        }
+        // Read to its end, the connection serves the next request.
+        if (position > end) break
       }
-      if (at - recorded >= RECORD_BYTES) {
-        await journal.record(recorded, at)
-        recorded = at
-      }
-      // Read to its end, the connection serves the next request.
-      if (position > wanted.end) break
+    } finally {
+      await journal.record(recorded, at)
     }
-    return at
-  } finally {
-    await journal.record(recorded, at)
-  }
-}
-
-/** The offset in the file of the body's first byte. */
-function bodyStart({ response, linkedTag }: HubAnswer, wanted: SpanRequest, at: number): number {
-  const { identity } = wanted
-  const etag = response.headers.get('ETag')
-  // Beside a hash, only the hub's own statement counts: its storage server has tags of another kind.
-  const stated = identity.isHash
-    ? linkedTag
-    : tagText(etag ?? response.headers.get('Last-Modified'))
-  if (identity.tag !== undefined && stated !== undefined && stated !== identity.tag) {
-    throw changed(identity, `the tag ${stated.slice(0, 80)} instead of ${identity.tag}`)
-  }
-  if (response.status === 206) {
-    const range = readContentRange(response.headers)
-    if (range !== undefined && range.size !== identity.size) {
-      throw changed(identity, `${range.size} bytes instead of ${identity.size}`)
-    }
-    if (range?.first === at && range.last < wanted.end) return at
-    const got = response.headers.get('Content-Range')?.slice(0, 80) ?? 'none'
-    throw new Error(`it sent the range "${got}" for the one from byte ${at} on`)
-  }
-  const length = response.headers.get('Content-Length')
-  if (length !== null && Number(length) !== identity.size) {
-    throw changed(identity, `${length} bytes instead of ${identity.size}`)
-  }
-  if (!wanted.acceptWhole) throw new NoRangesError()
-  return 0
+    if (at < end) throw new Error('the answer ended before the last byte')
+  })
 }
 
 /**
- * Against a hash, an answer about another content is a wrong answer, and the next may be right: what is
- * there already stays, and is checked at the end. Without one, the file itself has changed.
+ * The offset in the file of the body's first byte.
+ *
+ * @throws ContentChangedError | NoRangesError | Error; the body has been thrown away then
  */
-function changed({ isHash }: ContentIdentity, got: string): Error {
-  return isHash ? new Error(`it has another content now: ${got}`) : new ContentChangedError()
+async function bodyStart(answer: HubAnswer, wanted: SpanRequest, at: number): Promise<number> {
+  try {
+    return checkedStart(answer, wanted, at)
+  } catch (error) {
+    await answer.response.body?.cancel()
+    throw error
+  }
+}
+
+function checkedStart({ response, linkedTag }: HubAnswer, wanted: SpanRequest, at: number): number {
+  const { size, hash, tag } = wanted.content
+  const { status, headers } = response
+  // Beside a hash, only the hub's own statement counts: its storage server has tags of another kind.
+  const stated = hash ? linkedTag : tagText(headers.get('ETag') ?? headers.get('Last-Modified'))
+  const expected = hash?.hex ?? tag
+  // Against a hash, an answer about another content is a wrong answer, and the next may be right: what
+  // is there already stays, and is checked at the end. Without one, the file itself has changed.
+  const changed = (got: string): Error =>
+    hash ? new Error(`it has another content now: ${got}`) : new ContentChangedError()
+  if (expected !== undefined && stated !== undefined && stated !== expected) {
+    throw changed(`the tag ${stated.slice(0, 80)} instead of ${expected}`)
+  }
+  if (status === 206) {
+    const range = readContentRange(headers)
+    if (range !== undefined && range.size !== size) {
+      throw changed(`${range.size} bytes instead of ${size}`)
+    }
+    if (range?.first === at && range.last < wanted.end) return at
+    const got = headers.get('Content-Range')?.slice(0, 80) ?? 'none'
+    throw new Error(`it sent the range "${got}" for the one from byte ${at} on`)
+  }
+  const length = headers.get('Content-Length')
+  if (length !== null && Number(length) !== size) {
+    throw changed(`${length} bytes instead of ${size}`)
+  }
+  if (!wanted.acceptWhole) throw new NoRangesError()
+  return 0
 }
 
 /**
@@ -159,7 +128,7 @@ export function probeContent(
   signal?: AbortSignal,
 ): Promise<ContentIdentity> {
   return client.persist(url, signal, async () => {
-    const { response } = await client.request(url, { headers: { Range: 'bytes=0-0' }, signal })
+    const { response } = await client.request(url, signal, { Range: 'bytes=0-0' })
     await response.body?.cancel()
     const { status, headers } = response
     const size =
@@ -176,6 +145,6 @@ export function probeContent(
     const tag = headers.get('ETag') ?? headers.get('Last-Modified')
     // A weak tag does not vouch for single bytes, so it cannot guard a range.
     const ifRange = tag?.startsWith('W/') === true ? undefined : (tag ?? undefined)
-    return { size, tag: tagText(tag), isHash: false, ifRange }
+    return { size, tag: tagText(tag), ifRange }
   })
 }

@@ -6,7 +6,7 @@
 import { DownloadError } from '../../errors.ts'
 import { memorySink } from '../../formats/byte-sink.ts'
 import { explainStatus, type Refusal } from '../explain-answer.ts'
-import { isPassing, type Pace, Patience, readRetryAfter } from './patience.ts'
+import { isPassing, type Pace, readRetryAfter, sleep, waitMs } from './patience.ts'
 
 const MAX_REDIRECTS = 8
 /** A page of the hub's file list has 1,000 entries of some hundred bytes. */
@@ -27,10 +27,7 @@ export interface WebResponse {
   readonly status: number
   readonly headers: Iterable<[string, string]> & { get(name: string): string | null }
   readonly body: {
-    getReader(): {
-      read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
-      cancel(): Promise<void>
-    }
+    getReader(): Pick<ReadableStreamDefaultReader<Uint8Array>, 'read' | 'cancel'>
     cancel(): Promise<void>
   } | null
 }
@@ -48,10 +45,8 @@ export interface HubAnswer {
   readonly linkedTag: string | undefined
 }
 
-export interface RequestOptions {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly signal?: AbortSignal | undefined
-}
+/** What no further attempt changes. */
+export class FinalError extends Error {}
 
 /** An answer that is none of those that were asked for; its body has been thrown away. */
 export class RefusedError extends Error {
@@ -82,14 +77,18 @@ export class HubClient {
    *
    * @throws RefusedError for a status other than 200 and 206, or what the network threw
    */
-  async request(address: string, options: RequestOptions = {}): Promise<HubAnswer> {
+  async request(
+    address: string,
+    signal: AbortSignal | undefined,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HubAnswer> {
     let url = new URL(address)
     let linkedTag: string | undefined
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const response = await this.#fetch(url, {
         redirect: 'manual',
-        headers: { ...this.#authorization(url), ...options.headers },
-        ...(options.signal ? { signal: options.signal } : {}),
+        headers: { ...this.#authorization(url), ...headers },
+        ...(signal ? { signal } : {}),
       })
       linkedTag ??= tagText(response.headers.get('X-Linked-Etag'))
       if (response.status === 200 || response.status === 206) return { response, linkedTag }
@@ -112,7 +111,7 @@ export class HubClient {
    */
   json(address: string, signal?: AbortSignal): Promise<{ value: unknown; link: string | null }> {
     return this.persist(address, signal, async () => {
-      const { response } = await this.request(address, { signal })
+      const { response } = await this.request(address, signal)
       const bytes = await readBounded(response, address, MAX_JSON_BYTES)
       return {
         value: parseJson(new TextDecoder().decode(bytes), address),
@@ -121,35 +120,34 @@ export class HubClient {
     })
   }
 
-  patience(signal: AbortSignal | undefined): Patience {
-    return new Patience(this.#pace, signal)
-  }
-
-  /** What `attempt` gives, which is made again after failures that may pass. */
+  /**
+   * What `attempt` gives, which is made again after failures that may pass. It says when something
+   * arrived: failures are counted from there.
+   *
+   * @throws the last failure in plain words, or one that does not pass as it is; the signal's reason
+   */
   async persist<T>(
     address: string,
     signal: AbortSignal | undefined,
-    attempt: () => Promise<T>,
+    attempt: (arrived: () => void) => Promise<T>,
   ): Promise<T> {
-    const patience = this.patience(signal)
-    for (;;) {
+    for (let failures = 1; ; failures++) {
       try {
-        return await attempt()
+        return await attempt(() => {
+          failures = 1
+        })
       } catch (error) {
-        await this.retry(error, patience, address)
+        signal?.throwIfAborted()
+        if (error instanceof FinalError || error instanceof DownloadError) throw error
+        const refused = error instanceof RefusedError ? error : undefined
+        if (refused !== undefined && !isPassing(refused.refusal.status)) throw refused
+        const wait = waitMs(this.#pace, failures, refused?.retryAfterMs)
+        if (wait === undefined) {
+          throw refused ? explainStatus(refused.refusal) : unreachable(error, address)
+        }
+        await sleep(wait, signal)
       }
     }
-  }
-
-  /** Waits if another attempt makes sense after `error`; else throws it, in plain words. */
-  async retry(error: unknown, patience: Patience, address: string): Promise<void> {
-    if (error instanceof RefusedError) {
-      if (!isPassing(error.refusal.status)) throw error
-      await patience.failed(explainStatus(error.refusal), error.retryAfterMs)
-      return
-    }
-    if (error instanceof DownloadError || isAbort(error)) throw error
-    await patience.failed(unreachable(error, address))
   }
 
   #authorization(url: URL): Record<string, string> {
@@ -238,10 +236,6 @@ function parseJson(text: string, address: string): unknown {
       { url: address, cause },
     )
   }
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
 }
 
 /** fetch hides the system's reason behind "fetch failed". */

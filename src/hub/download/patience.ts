@@ -23,37 +23,19 @@ export const USUAL_PACE: Pace = {
 /** A server that asks for more than this is not waited for. */
 const LONGEST_RETRY_AFTER_MS = 300_000
 
-/** Counts failures in a row for one request that is tried again and again. */
-export class Patience {
-  readonly #pace: Pace
-  readonly #signal: AbortSignal | undefined
-  #failures = 0
-
-  constructor(pace: Pace, signal: AbortSignal | undefined) {
-    this.#pace = pace
-    this.#signal = signal
-  }
-
-  /** Something arrived: later failures count anew. */
-  succeeded(): void {
-    this.#failures = 0
-  }
-
-  /** Waits before the next attempt; throws `error` if there is to be none. */
-  async failed(error: unknown, retryAfterMs?: number): Promise<void> {
-    this.#signal?.throwIfAborted()
-    this.#failures++
-    if (this.#failures >= this.#pace.failures) throw error
-    if (retryAfterMs !== undefined && retryAfterMs > LONGEST_RETRY_AFTER_MS) throw error
-    const { firstWaitMs, longestWaitMs } = this.#pace
-    const wait = Math.min(longestWaitMs, firstWaitMs * 2 ** (this.#failures - 1))
-    const jittered = wait * (0.5 + Math.random() / 2)
-    await sleep(Math.max(jittered, retryAfterMs ?? 0), this.#signal)
-  }
+/**
+ * Milliseconds to wait after so many failures in a row; undefined if there is to be no further attempt.
+ *
+ * @param retryAfterMs the server's wish
+ */
+export function waitMs(pace: Pace, failures: number, retryAfterMs = 0): number | undefined {
+  if (failures >= pace.failures || retryAfterMs > LONGEST_RETRY_AFTER_MS) return undefined
+  const wait = Math.min(pace.longestWaitMs, pace.firstWaitMs * 2 ** (failures - 1))
+  return Math.max(wait * (0.5 + Math.random() / 2), retryAfterMs)
 }
 
 /** @throws the signal's reason, as soon as it is aborted */
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       clearTimeout(timer)
@@ -68,14 +50,11 @@ function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
 }
 
 /** Milliseconds of a Retry-After header: seconds, or a date. */
-export function readRetryAfter(
-  header: string | null,
-  now: number = Date.now(),
-): number | undefined {
+export function readRetryAfter(header: string | null): number | undefined {
   if (header === null) return undefined
   if (/^\d{1,9}$/.test(header)) return 1000 * Number(header)
   const at = Date.parse(header)
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now())
 }
 
 /** Answers that another attempt may turn into a good one. */

@@ -7,15 +7,16 @@
  * The data file is not called `<etag>.incomplete`: other tools take a file of that name for bytes from
  * the start on, and would finish one that was fetched in pieces into a wrong file.
  */
-import type { DownloadStore, StoreFile } from './store.ts'
+import type { ContentHash } from '../repo-file.ts'
+import type { DownloadStore } from './store.ts'
 
 /** What the bytes belong to. */
 export interface ContentIdentity {
   readonly size: number
-  /** A hash, or a server's entity tag; undefined where a server gives none. */
-  readonly tag: string | undefined
-  /** The tag is the content's hash, as the hub states it for a commit that never changes. */
-  readonly isHash: boolean
+  /** As the hub states it for a commit that never changes; unset: only size and tag can be checked. */
+  readonly hash?: ContentHash
+  /** A server's entity tag, where there is no hash; undefined where it gives none. */
+  readonly tag?: string | undefined
   /**
    * Guards ranges of a content without a hash: a server that has another version then sends all of it.
    * Not used beside a hash, which decides at the end, because storage servers may have several tags for
@@ -24,7 +25,7 @@ export interface ContentIdentity {
   readonly ifRange?: string | undefined
 }
 
-interface Span {
+export interface Span {
   readonly start: number
   /** Excluded. */
   readonly end: number
@@ -33,103 +34,70 @@ interface Span {
 /** Runs merge as they meet, so that even a long download has few lines per megabyte. */
 const MAX_JOURNAL_BYTES = 64 << 20
 
-export class PieceJournal {
-  readonly names: UnfinishedNames
-  readonly #data: StoreFile
-  readonly #journal: StoreFile
+export type PieceJournal = Awaited<ReturnType<typeof openPieceJournal>>
+
+/** Goes on with what is there if it is of the same content, else begins anew. */
+export async function openPieceJournal(
+  store: DownloadStore,
+  target: string,
+  { size, hash, tag }: ContentIdentity,
+) {
+  const names = unfinishedNames(target)
+  const header = `${JSON.stringify({ size, tag: hash?.hex ?? tag ?? null })}\n`
   /** Sorted, neither touching nor overlapping. */
-  #covered: Span[]
+  let covered = await readCovered(store, names, header, size)
+  if (covered.length === 0) await removeUnfinished(store, target)
+  const data = await store.open(names.data, 'write')
+  const journal = await store.open(names.journal, 'write').catch(async (error: unknown) => {
+    await data.close()
+    throw error
+  })
   /** Lines are added one after the other: a hole between them would spoil those behind it. */
-  #lastLine: Promise<void> = Promise.resolve()
-  #journalBytes = 0
-
-  private constructor(
-    names: UnfinishedNames,
-    data: StoreFile,
-    journal: StoreFile,
-    covered: Span[],
-  ) {
-    this.names = names
-    this.#data = data
-    this.#journal = journal
-    this.#covered = covered
-  }
-
-  /** Goes on with what is there if it is of the same content, else begins anew. */
-  static async open(
-    store: DownloadStore,
-    target: string,
-    identity: ContentIdentity,
-  ): Promise<PieceJournal> {
-    const names = unfinishedNames(target)
-    const header = `${JSON.stringify({ size: identity.size, tag: identity.tag ?? null })}\n`
-    const covered = await readCovered(store, names, header, identity.size)
-    if (covered.length === 0) await removeUnfinished(store, target)
-    const data = await store.open(names.data, 'write')
-    try {
-      const journal = await store.open(names.journal, 'write')
-      const pieces = new PieceJournal(names, data, journal, covered)
-      // Also repairs a line that was cut off: everything is said once more.
-      await journal.truncate(0)
-      await pieces.#addText(header + covered.map(lineOf).join(''))
-      return pieces
-    } catch (error) {
-      await data.close()
-      throw error
-    }
-  }
-
-  get coveredBytes(): number {
-    return this.#covered.reduce((sum, { start, end }) => sum + end - start, 0)
-  }
-
-  /** What is not there yet of [0, size), in order. */
-  missing(size: number): Span[] {
-    const gaps: Span[] = []
-    let at = 0
-    for (const { start, end } of this.#covered) {
-      if (start > at) gaps.push({ start: at, end: start })
-      at = end
-    }
-    if (at < size) gaps.push({ start: at, end: size })
-    return gaps
-  }
-
-  write(bytes: Uint8Array, offset: number): Promise<void> {
-    return this.#data.write(bytes, offset)
-  }
-
-  /** Remembers that [start, end) has been written. */
-  async record(start: number, end: number): Promise<void> {
-    if (end <= start) return
-    this.#covered = merge(this.#covered, { start, end })
-    await this.#addText(lineOf({ start, end }))
-  }
-
-  /** The data is stored for good, and no longer than the content. */
-  async finish(size: number): Promise<void> {
-    await this.#data.truncate(size)
-    await this.#data.sync()
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled([this.#data.close(), this.#journal.close()])
-  }
-
-  #addText(text: string): Promise<void> {
+  let lastLine = Promise.resolve()
+  let journalBytes = 0
+  const addText = (text: string): Promise<void> => {
     const bytes = new TextEncoder().encode(text)
-    const added = this.#lastLine.then(async () => {
-      await this.#journal.write(bytes, this.#journalBytes)
-      this.#journalBytes += bytes.length
+    const added = lastLine.then(async () => {
+      await journal.write(bytes, journalBytes)
+      journalBytes += bytes.length
     })
-    this.#lastLine = added.catch(() => undefined)
+    lastLine = added.catch(() => undefined)
     return added
   }
-}
-
-interface UnfinishedNames {
-  readonly data: string
-  readonly journal: string
+  const close = async (): Promise<void> => {
+    await Promise.allSettled([data.close(), journal.close()])
+  }
+  try {
+    // Also repairs a line that was cut off: everything is said once more.
+    await journal.truncate(0)
+    await addText(header + covered.map(lineOf).join(''))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    names,
+    /** What is not there yet of the content, in order. */
+    missing(): Span[] {
+      const starts = [0, ...covered.map(({ end }) => end)]
+      const ends = [...covered.map(({ start }) => start), size]
+      const gaps = starts.map((start, i) => ({ start, end: ends[i] }))
+      return gaps.filter(({ start, end }) => end > start)
+    },
+    write: (bytes: Uint8Array, offset: number): Promise<void> => data.write(bytes, offset),
+    /** Remembers that [start, end) has been written. */
+    async record(start: number, end: number): Promise<void> {
+      if (end <= start) return
+      covered = merge(covered, { start, end })
+      await addText(lineOf({ start, end }))
+    },
+    /** The data is stored for good, and no longer than the content. */
+    async finish(): Promise<void> {
+      await data.truncate(size)
+      await data.sync()
+    },
+    close,
+  }
 }
 
 /** Forgets an unfinished download. */
@@ -140,8 +108,13 @@ export async function removeUnfinished(store: DownloadStore, target: string): Pr
 }
 
 /** Where the parts of a file are until it is whole. */
-export function unfinishedNames(target: string): UnfinishedNames {
+export function unfinishedNames(target: string) {
   return { data: `${target}.bitnet.incomplete`, journal: `${target}.bitnet.journal` }
+}
+
+/** Bytes of some runs together. */
+export function bytesOf(spans: readonly Span[]): number {
+  return spans.reduce((sum, { start, end }) => sum + end - start, 0)
 }
 
 function lineOf({ start, end }: Span): string {
@@ -150,7 +123,7 @@ function lineOf({ start, end }: Span): string {
 
 async function readCovered(
   store: DownloadStore,
-  names: UnfinishedNames,
+  names: ReturnType<typeof unfinishedNames>,
   header: string,
   size: number,
 ): Promise<Span[]> {

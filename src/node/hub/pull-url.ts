@@ -33,19 +33,13 @@ export async function pullUrl(
   for (let changes = 0; ; changes++) {
     const identity = await probeContent(url, client, signal)
     const reason = `${name}: the file at this address`
-    const { size, tag, ifRange } = identity
+    const { size, tag } = identity
     options.onChosen?.({ model: url, reason, files: 1, totalBytes: size })
     const meter = new TransferMeter(size)
     // What was fetched earlier is replaced if the server has another version now.
     if (!(await isSame(folder, path, identity))) await rm(path, { force: true })
-    const wanted = {
-      url,
-      target: path,
-      lockName: lockPath(cache, URL_FOLDER, basename(folder)),
-      size,
-      tag,
-      ifRange,
-    }
+    const lockName = lockPath(cache, URL_FOLDER, basename(folder))
+    const wanted = { url, target: path, lockName, ...identity }
     try {
       const fetched = await downloadFile(wanted, fileEvents(name, meter, options), around)
       await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url, size, tag: tag ?? null }))

@@ -186,7 +186,7 @@ function boundedFetch({ client, model, limit, onBytes }: FetchParts): RangeFetch
   return async ({ href }, { headers, signal }) => {
     try {
       return await client.persist(href, signal, async () => {
-        const { response } = await client.request(href, { headers, signal })
+        const { response } = await client.request(href, signal, headers)
         const body = await readBounded(response, href, limit)
         onBytes(body.length)
         const { status } = response
