@@ -79,7 +79,7 @@ export {
   listImages,
   removeImages,
 } from './node/images/image-folder.ts'
-export { type ImageVerdict, verifyImages } from './node/images/verify-images.ts'
+export { type ImageVerdict, verifyImages } from './node/images/image-store.ts'
 export { loadModel, type NodeLoadOptions } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL } from './node/resolve-model.ts'

@@ -10,8 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { DownloadError, UsageError } from '../src/errors.ts'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
 import { fetchDatasetFile } from '../src/node/eval/dataset-hub.ts'
-import { parseDatasetChoice } from '../src/node/eval/dataset-name.ts'
-import { loadTask } from '../src/node/eval/datasets.ts'
+import { loadTask, parseDatasetChoice } from '../src/node/eval/datasets.ts'
 import { COMMIT, FakeHub, sha256 } from './support/fake-hub.ts'
 
 const BRANCH = 'refs/convert/parquet'

@@ -13,9 +13,18 @@ const WEIGHTS = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'
 
 /** Gemma's tokenizer.json has 33 MB; nothing beside a checkpoint is larger. */
-export const MAX_SIDE_FILE_BYTES: number = 128 << 20
+const MAX_SIDE_FILE_BYTES = 128 << 20
 /** The largest models come in under 200 shards. */
 const MAX_SHARDS = 1024
+
+/** @throws FormatError if a file beside a checkpoint has more bytes than any needs */
+export function checkSideFileSize(path: string, size: number): void {
+  if (size <= MAX_SIDE_FILE_BYTES) return
+  throw new FormatError(`Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${path}, got ${size}.`, {
+    field: path.replace(/^.*[\\/]/, ''),
+    path,
+  })
+}
 
 /** A folder on disk or on a server. */
 export interface ModelFolder {
@@ -29,7 +38,7 @@ export interface ModelFolder {
   /**
    * A whole small file, or undefined if there is none of this name.
    *
-   * @throws FormatError if it has more than MAX_SIDE_FILE_BYTES
+   * @throws FormatError as {@link checkSideFileSize} does
    */
   read(file: string): Promise<Uint8Array | undefined>
 }

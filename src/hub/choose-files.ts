@@ -29,7 +29,7 @@ const SIDE_FILES: readonly string[] = [
   'tokenizer.model',
 ]
 const WEIGHTS = 'model.safetensors'
-const INDEX = 'model.safetensors.index.json'
+export const SHARD_INDEX = 'model.safetensors.index.json'
 const SHARD = /^model-\d{5}-of-(\d{5})\.safetensors$/
 
 /** Markers in a GGUF file's name, best first. */
@@ -70,7 +70,7 @@ function chooseWanted(files: readonly Listed[], name: string, wanted: string): C
     )
   }
   if (wanted.endsWith('.gguf')) return oneFile(wanted)
-  if (wanted === INDEX || SHARD.test(wanted)) {
+  if (wanted === SHARD_INDEX || SHARD.test(wanted)) {
     const checkpoint = chooseCheckpoint(files.filter(({ path }) => path !== WEIGHTS))
     if (checkpoint !== undefined) return checkpoint
   }
@@ -101,10 +101,10 @@ function chooseCheckpoint(files: readonly Listed[]): ChosenFiles | undefined {
   const shards = [...names].filter((path) => SHARD.test(path)).sort()
   // An upload that was not finished lacks some of them.
   const expected = Number(SHARD.exec(shards[0] ?? '')?.[1])
-  if (!names.has(INDEX) || shards.length !== expected) return undefined
+  if (!names.has(SHARD_INDEX) || shards.length !== expected) return undefined
   return {
     main: undefined,
-    paths: [...sideFiles(files), INDEX, ...shards],
+    paths: [...sideFiles(files), SHARD_INDEX, ...shards],
     reason: `${shards.length} safetensors files; there is no ternary GGUF file`,
   }
 }

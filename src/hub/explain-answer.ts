@@ -28,43 +28,43 @@ export function explainRefusal(
   const { repo, revision = 'main', file } = model
   const page = `${endpoint}/${repo}`
   const says = reasonOf(refusal)
+  const refused = (text: string) => new DownloadError(text, { url, status })
+  const missing = (source: string, text: string) => new ModelNotFoundError(text, { source })
   if (code === 'GatedRepo' || (status === 403 && code === null)) {
     const token = hasToken
       ? 'with the account whose token is in use (HF_TOKEN)'
       : 'and set HF_TOKEN to a token of that account'
-    return new DownloadError(
+    return refused(
       `The owners of ${repo} hand it out to people who accepted their terms.${says} ` +
         `Accept them at ${page} ${token}.`,
-      { url, status },
     )
   }
   if (code === 'RevisionNotFound') {
-    return new ModelNotFoundError(
+    return missing(
+      `${repo}@${revision}`,
       `Expected a branch, tag or commit "${revision}" in ${repo}, which has none of that name. ` +
         `See ${page}/tree/main for those it has.`,
-      { source: `${repo}@${revision}` },
     )
   }
   if (code === 'EntryNotFound') {
-    return new ModelNotFoundError(
+    return missing(
+      `${repo}:${file ?? ''}`,
       `Expected the file ${file ?? 'of the model'} in ${repo} at ${revision}, which has none of ` +
         `that name. See ${page}/tree/${revision}.`,
-      { source: `${repo}:${file ?? ''}` },
     )
   }
   if (status === 401 && hasToken && code !== 'RepoNotFound') {
-    return new DownloadError(
+    return refused(
       `The hub at ${endpoint} refuses the token in use.${says} Check HF_TOKEN, or unset it for ` +
         'public models.',
-      { url, status },
     )
   }
   if (status === 401 || status === 404) {
     const token = hasToken ? 'that the token in use may read it' : 'set HF_TOKEN if it is private'
-    return new ModelNotFoundError(
+    return missing(
+      repo,
       `Expected a repository ${repo} at ${endpoint}; there is none, or it is private.${says} ` +
         `Check the spelling at ${page}, and ${token}.`,
-      { source: repo },
     )
   }
   return explainStatus(refusal)

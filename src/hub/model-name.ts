@@ -12,9 +12,9 @@ export interface HubModel {
   /** "owner/name" */
   readonly repo: string
   /** One file of it; unset: chosen from what is there. */
-  readonly file?: string
+  readonly file?: string | undefined
   /** Branch, tag or commit; unset: "main". */
-  readonly revision?: string
+  readonly revision?: string | undefined
 }
 
 /** One file on any server. */
@@ -43,8 +43,7 @@ export function parseModelName(text: string, endpoint?: string): HubModel | UrlM
   const { head, file, revision } = splitName(isExplicit ? text.slice(3) : text)
   const repo = findAlias(head)?.repo ?? head
   const isLegal =
-    OWNER_AND_NAME.test(repo) &&
-    !repo.includes('..') &&
+    isRepoName(repo) &&
     (file === undefined || isSafePath(file)) &&
     (revision === undefined || isRevision(revision))
   if (!isLegal) {
@@ -55,7 +54,7 @@ export function parseModelName(text: string, endpoint?: string): HubModel | UrlM
   }
   // "folder/model.gguf" is a path, there or not; a repository of such a name needs "hf:".
   if (!isExplicit && file === undefined && MODEL_FILE.test(repo)) return undefined
-  return hubModel(repo, file, revision)
+  return { kind: 'hub', repo, file, revision }
 }
 
 /** How the model is named in messages and lists. */
@@ -65,19 +64,24 @@ export function formatModelName(model: HubModel | UrlModel): string {
   return `${model.repo}${file}${model.revision === undefined ? '' : `@${model.revision}`}`
 }
 
+/** True for "owner/name" that cannot lead out of a folder, as a part of a path. */
+export function isRepoName(text: string): boolean {
+  return OWNER_AND_NAME.test(text) && !text.includes('..')
+}
+
 /** True for a name that cannot lead out of a folder, as a part of a path. */
 function isRevision(text: string): boolean {
   return text.length <= 200 && REVISION.test(text) && !text.includes('..')
 }
 
-function splitName(text: string): { head: string; file?: string; revision?: string } {
+function splitName(text: string) {
   const at = text.lastIndexOf('@')
   const name = at < 0 ? text : text.slice(0, at)
   const colon = name.indexOf(':')
   return {
     head: colon < 0 ? name : name.slice(0, colon),
-    ...(colon < 0 ? {} : { file: name.slice(colon + 1) }),
-    ...(at < 0 ? {} : { revision: text.slice(at + 1) }),
+    file: colon < 0 ? undefined : name.slice(colon + 1),
+    revision: at < 0 ? undefined : text.slice(at + 1),
   }
 }
 
@@ -88,14 +92,14 @@ function parseAddress(text: string, endpoint: string | undefined): HubModel | Ur
   const hosts = [...HUB_HOSTS, ...(endpoint === undefined ? [] : [new URL(endpoint).host])]
   const [owner, name, verb, revision, ...file] = url.pathname.slice(1).split('/')
   const repo = `${owner}/${name}`
-  const isRepo = hosts.includes(url.host) && OWNER_AND_NAME.test(repo) && !repo.includes('..')
-  if (isRepo && (verb === undefined || verb === '')) return hubModel(repo)
+  const isRepo = hosts.includes(url.host) && isRepoName(repo)
+  if (isRepo && (verb === undefined || verb === '')) return { kind: 'hub', repo }
   const isVerb = verb === 'blob' || verb === 'resolve' || verb === 'tree'
   if (isRepo && isVerb && revision !== undefined) {
     const path = unescaped(file.join('/'), text)
     const branch = unescaped(revision, text)
     if (isRevision(branch) && (path === '' || isSafePath(path))) {
-      return hubModel(repo, path === '' ? undefined : path, branch)
+      return { kind: 'hub', repo, file: path || undefined, revision: branch }
     }
   }
   url.hash = ''
@@ -108,14 +112,5 @@ function unescaped(part: string, address: string): string {
     return decodeURIComponent(part)
   } catch {
     throw new UsageError(`Expected an address with whole escapes such as %20, got "${address}".`)
-  }
-}
-
-function hubModel(repo: string, file?: string, revision?: string): HubModel {
-  return {
-    kind: 'hub',
-    repo,
-    ...(file === undefined ? {} : { file }),
-    ...(revision === undefined ? {} : { revision }),
   }
 }

@@ -4,10 +4,10 @@
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { FormatError, ModelNotFoundError } from '../errors.ts'
+import { ModelNotFoundError } from '../errors.ts'
 import type { OpenedModel } from '../formats/model-file.ts'
 import {
-  MAX_SIDE_FILE_BYTES,
+  checkSideFileSize,
   type ModelFolder,
   openCheckpoint,
   openGguf,
@@ -68,11 +68,6 @@ function localFolder(folder: string): ModelFolder {
 async function readSideFile(path: string): Promise<Uint8Array | undefined> {
   const size = await fileSize(path)
   if (size === undefined) return undefined
-  if (size > MAX_SIDE_FILE_BYTES) {
-    throw new FormatError(
-      `Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${path}, got ${size}.`,
-      { field: basename(path), path },
-    )
-  }
+  checkSideFileSize(path, size)
   return new Uint8Array(await readFile(path))
 }

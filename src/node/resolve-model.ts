@@ -9,7 +9,7 @@ import { type HubModel, parseModelName, type UrlModel } from '../hub/model-name.
 import { statOf } from './files/system.ts'
 import { findCached } from './hub/cached-model.ts'
 import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
-import type { PullOptions } from './hub/pull-report.ts'
+import type { PullOptions } from './hub/pull-files.ts'
 
 /** The model that comes with the package, and what loads when none is named. */
 export const DEFAULT_MODEL = 'bitnet-ja-en-58m'

@@ -61,12 +61,12 @@ export class RefusedError extends Error {
   }
 }
 
-export class HubClient {
-  readonly access: HubAccess
+export class HubClient<Access extends HubAccess = HubAccess> {
+  readonly access: Access
   readonly #pace: Pace
   readonly #fetch: WebFetch
 
-  constructor(access: HubAccess, pace: Pace, fetch: WebFetch) {
+  constructor(access: Access, pace: Pace, fetch: WebFetch) {
     this.access = access
     this.#pace = pace
     this.#fetch = fetch

@@ -3,6 +3,7 @@
  */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { messageOf } from '../../checks.ts'
 import {
   type CheckpointConversionOptions,
   type ConversionReport,
@@ -13,9 +14,8 @@ import {
 } from '../../convert/index.ts'
 import { UsageError } from '../../errors.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
-import { openFileSink } from '../files/file-sink.ts'
 import { openModelFile } from '../open-model.ts'
-import { openCheckpointFolder } from './checkpoint-folder.ts'
+import { openCheckpointFolder, openFileSink } from './sinks.ts'
 
 /** Of both targets; what the other one takes is refused. */
 export type ConversionOptions = Omit<GgufConversionOptions, 'embedding'> &
@@ -54,8 +54,11 @@ export async function convertFile(
   checkOptions(isGguf, options)
   const opened = await openModelFile(source)
   try {
-    const places = await Promise.all([target, source, folderOf(source)].map(placeOf))
-    if (places[0] === places[1] || (!isGguf && places[0] === places[2])) {
+    const isWeightFile = source.endsWith('.safetensors') && (await stat(source)).isFile()
+    const folder = isWeightFile ? dirname(source) : source
+    const placeOf = (path: string) => realpath(path).catch(() => path)
+    const [to, from, around] = await Promise.all([target, source, folder].map(placeOf))
+    if (to === from || (!isGguf && to === around)) {
       throw new UsageError(`Expected another place to write to, got the source ${source} itself.`)
     }
     const sink = await openSink(target, isGguf)
@@ -64,7 +67,7 @@ export async function convertFile(
         'write' in sink
           ? await convertToGguf(opened, sink, options as GgufConversionOptions)
           : await convertToCheckpoint(
-              await withSideFiles(source, opened),
+              await withSideFiles(opened, folder),
               sink,
               options as CheckpointConversionOptions,
             )
@@ -80,9 +83,7 @@ export async function convertFile(
 }
 
 function checkOptions(isGguf: boolean, { weights, embedding, linearClass }: ConversionOptions) {
-  const allowed: readonly unknown[] = isGguf
-    ? ['F16', 'Q8_0', 'Q6_K', 'Q4_0']
-    : ['BF16', 'F16', 'F32']
+  const allowed = isGguf ? ['F16', 'Q8_0', 'Q6_K', 'Q4_0'] : ['BF16', 'F16', 'F32']
   const what = isGguf ? 'a GGUF file' : 'a folder of safetensors (a target without .gguf)'
   if (embedding !== undefined && !allowed.includes(embedding)) {
     throw new UsageError(
@@ -103,29 +104,21 @@ function checkOptions(isGguf: boolean, { weights, embedding, linearClass }: Conv
   }
 }
 
-function folderOf(source: string): string {
-  return source.endsWith('.safetensors') ? dirname(source) : source
-}
-
-async function withSideFiles(source: string, opened: OpenedModel) {
+async function withSideFiles(opened: OpenedModel, folder: string) {
   if (opened.file.format === 'gguf') return opened
-  const folder = (await stat(source)).isDirectory() ? source : dirname(source)
   const names = (await readdir(folder)).filter((name) => SIDE_FILES.has(name)).sort()
   const sideFiles: SideFile[] = []
   for (const name of names) sideFiles.push({ name, bytes: await readFile(join(folder, name)) })
   return { ...opened, sideFiles }
 }
 
-async function placeOf(path: string): Promise<string> {
-  return realpath(path).catch(() => path)
-}
-
 async function openSink(target: string, isGguf: boolean) {
   try {
     return await (isGguf ? openFileSink(target) : openCheckpointFolder(target))
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : 'unknown reason'
     const what = isGguf ? 'file' : 'folder'
-    throw new UsageError(`Expected a place for a new ${what} at ${target}, but: ${why}.`)
+    throw new UsageError(
+      `Expected a place for a new ${what} at ${target}, but: ${messageOf(cause)}.`,
+    )
   }
 }

@@ -56,9 +56,8 @@ async function openField(
       const reading = parseReading(line)
       if (reading === undefined) return
       const { index, watts, at } = reading
-      const board = boards.get(index) ?? new Board(at)
-      boards.set(index, board)
-      board.add(watts, at)
+      const last = boards.get(index)
+      boards.set(index, { joules: last === undefined ? 0 : joulesAt(last, at), watts, at })
       settle('')
     })
   })
@@ -82,32 +81,21 @@ async function openField(
 
 /** Joules of all boards, undefined if one has not been read of late. */
 function sumOf(boards: ReadonlyMap<string, Board>, at: number): number | undefined {
-  const sum = [...boards.values()].reduce((joules, board) => joules + board.joulesAt(at), 0)
-  return Number.isNaN(sum) ? undefined : sum
+  const all = [...boards.values()]
+  if (all.some((board) => at - board.at > STALE_MS)) return undefined
+  return all.reduce((sum, board) => sum + joulesAt(board, at), 0)
 }
 
-/** One board's joules since its first reading. */
-class Board {
-  #joules = 0
-  #watts = 0
-  #at: number
+/** A board's last reading, and its joules from the first reading until then. */
+interface Board {
+  readonly joules: number
+  readonly watts: number
+  readonly at: number
+}
 
-  constructor(at: number) {
-    this.#at = at
-  }
-
-  add(watts: number, at: number): void {
-    // A clock that was set back must not take joules away.
-    this.#joules += (this.#watts * Math.max(0, at - this.#at)) / 1000
-    this.#watts = watts
-    this.#at = at
-  }
-
-  /** NaN where the last reading is too old. */
-  joulesAt(at: number): number {
-    const age = at - this.#at
-    return age > STALE_MS ? Number.NaN : this.#joules + (this.#watts * Math.max(0, age)) / 1000
-  }
+/** A clock that was set back must not take joules away. */
+function joulesAt({ joules, watts, at }: Board, now: number): number {
+  return joules + (watts * Math.max(0, now - at)) / 1000
 }
 
 /** "2026/01/31 12:00:00.123, 0, 75.20"; undefined for all else, such as "[N/A]" for the power. */

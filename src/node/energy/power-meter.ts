@@ -29,18 +29,19 @@ export function openPowerMeter(root = '/'): PowerMeter | { readonly reason: stri
   } catch {
     return { reason: 'this system shows no energy counters' }
   }
-  const zones: Zone[] = []
+  const zones: { readonly name: string; readonly readJoules: () => number }[] = []
   let isForbidden = false
-  for (const name of names.sort().slice(0, MAX_ZONES)) {
+  for (const entry of names.sort().slice(0, MAX_ZONES)) {
     // intel-rapl:0 is a package, intel-rapl:0:1 a part of it, of which only memory is not in the sum.
-    const level = /^intel-rapl:\d+(:\d+)?$/.exec(name)
+    const level = /^intel-rapl:\d+(:\d+)?$/.exec(entry)
     if (level === null) continue
-    const zone = new Zone(join(folder, name))
-    const isCounted =
-      level[1] === undefined ? zone.name.startsWith('package') : zone.name === 'dram'
+    const path = join(folder, entry)
+    const name = readText(join(path, 'name')) ?? ''
+    const isCounted = level[1] === undefined ? name.startsWith('package') : name === 'dram'
     if (!isCounted) continue
-    if (zone.isReadable) zones.push(zone)
-    else isForbidden = true
+    const readJoules = openCounter(path)
+    if (readJoules === undefined) isForbidden = true
+    else zones.push({ name, readJoules })
   }
   if (zones.length === 0) {
     const reason = isForbidden
@@ -54,29 +55,18 @@ export function openPowerMeter(root = '/'): PowerMeter | { readonly reason: stri
   }
 }
 
-class Zone {
-  readonly name: string
-  readonly isReadable: boolean
-  readonly #path: string
+/** Gives a zone's joules since now; undefined where they may not be read. */
+function openCounter(path: string): (() => number) | undefined {
+  const first = readCount(join(path, 'energy_uj'))
+  if (first === undefined) return undefined
   /** Where the counter starts again from 0, in microjoules. */
-  readonly #range: number
-  #last: number
-  #total = 0
-
-  constructor(path: string) {
-    this.#path = path
-    this.name = readText(join(path, 'name')) ?? ''
-    this.#range = readCount(join(path, 'max_energy_range_uj')) ?? 0
-    const first = readCount(join(path, 'energy_uj'))
-    this.isReadable = first !== undefined
-    this.#last = first ?? 0
-  }
-
-  readJoules(): number {
-    const count = readCount(join(this.#path, 'energy_uj')) ?? this.#last
-    this.#total += count >= this.#last ? count - this.#last : count + this.#range - this.#last
-    this.#last = count
-    return this.#total / 1e6
+  const range = readCount(join(path, 'max_energy_range_uj')) ?? 0
+  let [last, total] = [first, 0]
+  return () => {
+    const count = readCount(join(path, 'energy_uj')) ?? last
+    total += count >= last ? count - last : count + range - last
+    last = count
+    return total / 1e6
   }
 }
 

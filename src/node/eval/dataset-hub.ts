@@ -12,8 +12,7 @@ import { isSafePath } from '../../hub/repo-file.ts'
 import { fileSize } from '../files/system.ts'
 import { readRef, snapshotFolder } from '../hub/cache-layout.ts'
 import { type Environment, readHubSettings } from '../hub/hub-settings.ts'
-import { pullFiles, withClient } from '../hub/pull-files.ts'
-import type { PullOptions } from '../hub/pull-report.ts'
+import { type PullOptions, pullFiles, withClient } from '../hub/pull-files.ts'
 
 const OTHER_WAYS =
   'If the dataset was moved or rearranged, name another one with --dataset ' +

@@ -7,9 +7,14 @@ import { join } from 'node:path'
 import { FormatError, UsageError } from '../../errors.ts'
 import type { LoadedTask } from '../../eval/evaluate.ts'
 import type { DatasetRow, EvalTask, HubDataset, TaskItem } from '../../eval/task.ts'
+import { tasksNamed } from '../../eval/tasks/all-tasks.ts'
+import { isRepoName } from '../../hub/model-name.ts'
+import { isSafePath } from '../../hub/repo-file.ts'
 import { fileSize } from '../files/system.ts'
 import { datasetEndings, readDatasetFile } from './dataset-file.ts'
-import type { DatasetChoice } from './dataset-name.ts'
+
+/** Where a task's items come from; what is left out stays as the task has it. */
+export type DatasetChoice = Pick<HubDataset, 'repo'> & Partial<HubDataset>
 
 /** Fetches one file of a dataset's repository, or finds it in the cache. */
 export type FetchDatasetFile = (
@@ -31,6 +36,8 @@ export interface DatasetOptions {
 }
 
 const PARQUET_BRANCH = 'refs/convert/parquet'
+/** Parts of a path on the hub. */
+const PART = /^\w[\w. -]{0,95}$/
 
 /**
  * @throws UsageError if the folder lacks the file
@@ -111,4 +118,38 @@ function itemsOf(task: EvalTask, rows: readonly DatasetRow[], path: string): Tas
       })
     }
   })
+}
+
+/**
+ * Reads which dataset a task is read from if not the usual one, as people write it:
+ * `TASK=owner/name[:config[:split]]`. Datasets move between repositories; that should be no dead end.
+ *
+ * @returns the task's name and its dataset
+ * @throws UsageError for another form, or a task that there is not
+ */
+export function parseDatasetChoice(text: string): readonly [task: string, DatasetChoice] {
+  const [, task = '', rest = ''] = /^([^=]*)=(.*)$/.exec(text) ?? []
+  const [repo, config, split, ...more] = rest.split(':')
+  const parts = [config, split].filter((part) => part !== undefined)
+  const isLegal =
+    isRepoName(repo) &&
+    isSafePath(repo) &&
+    parts.every((part) => PART.test(part) && isSafePath(part)) &&
+    more.length === 0
+  if (!isLegal) {
+    throw new UsageError(
+      'Expected TASK=owner/name, with :config or :config:split behind it if they are not the ' +
+        `usual ones, got "${text}".`,
+    )
+  }
+  const [{ name }, ...others] = tasksNamed([task])
+  if (others.length > 0) {
+    throw new UsageError(`Expected the name of one task before "=", got the group "${task}".`)
+  }
+  const choice = {
+    repo,
+    ...(config === undefined ? {} : { config }),
+    ...(split === undefined ? {} : { split }),
+  }
+  return [name, choice]
 }

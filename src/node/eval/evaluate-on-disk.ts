@@ -10,8 +10,7 @@ import {
 import type { TaskMetrics } from '../../eval/metrics.ts'
 import { tasksNamed } from '../../eval/tasks/all-tasks.ts'
 import type { LanguageModel } from '../../generate/language-model.ts'
-import type { DatasetChoice } from './dataset-name.ts'
-import { type FetchDatasetFile, loadTask } from './datasets.ts'
+import { type DatasetChoice, type FetchDatasetFile, loadTask } from './datasets.ts'
 
 export interface EvaluateOptions extends TaskRunOptions {
   /** A folder with the datasets' files. Unset: the Hugging Face hub, cached. */

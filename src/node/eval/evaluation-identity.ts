@@ -10,7 +10,7 @@ import type { EvalSettings } from '../../eval/evaluate.ts'
 import { type LoadSettings, resultSettings } from '../../generate/load/load-options.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { resolveModel } from '../resolve-model.ts'
-import type { DatasetChoice } from './dataset-name.ts'
+import type { DatasetChoice } from './datasets.ts'
 
 export interface EvaluationFacts {
   readonly settings: EvalSettings

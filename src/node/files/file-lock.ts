@@ -11,12 +11,10 @@ import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isWhole, parseObject } from '../../checks.ts'
-import { errorCode } from './system.ts'
+import type { LockWaiting } from '../../hub/download/store.ts'
+import { errorCode, textOf } from './system.ts'
 
-export interface LockOptions {
-  readonly signal?: AbortSignal | undefined
-  /** Told once if another process has the lock. */
-  readonly onWait?: (() => void) | undefined
+interface LockOptions extends LockWaiting {
   /** How often a held lock is looked at; unset: 250 ms. */
   readonly pollMs?: number | undefined
 }
@@ -134,7 +132,7 @@ async function takeAway(path: string, held: HeldLock): Promise<void> {
   } catch {
     return
   }
-  const text = await readFile(aside, 'utf8').catch(() => '')
+  const text = await textOf(aside)
   const owner = parseOwner(text)
   if (text !== held.text && owner !== undefined) await create(path, owner)
   await rm(aside, { force: true })

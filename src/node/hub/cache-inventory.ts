@@ -2,11 +2,11 @@
  * What the cache holds, and taking it out again: models of the hub, whoever fetched them, and files of
  * other servers.
  */
-import { readdir, readFile, rm } from 'node:fs/promises'
-import { basename, join, relative, sep } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { parseObject } from '../../checks.ts'
 import { hasContent, hashOfBlobName } from '../../hub/download/content-check.ts'
-import { fileSize, statOf } from '../files/system.ts'
+import { fileSize, filesBelow, namesIn, statOf, textOf } from '../files/system.ts'
 import { repoOfFolder, SOURCE_FILE, URL_FOLDER } from './cache-layout.ts'
 import { diskStore } from './disk-store.ts'
 
@@ -29,14 +29,12 @@ export interface CachedModel {
   readonly lastUsed: Date
 }
 
-export type BlobState = 'right' | 'wrong' | 'unknown'
-
 export interface CheckedBlob {
   readonly model: string
   readonly path: string
   readonly bytes: number
   /** `unknown`: its name is no hash, so nothing tells what it should be. */
-  readonly state: BlobState
+  readonly state: 'right' | 'wrong' | 'unknown'
 }
 
 /** All models in the cache, by name. */
@@ -57,9 +55,9 @@ export async function listCache(cache: string): Promise<CachedModel[]> {
 /** Removes a model with everything that was fetched of it, and its locks. */
 export async function removeCached(cache: string, model: CachedModel): Promise<void> {
   const isUrl = model.revisions.length === 0 && repoOfFolder(model.folder) === undefined
-  if (!isUrl)
-    await rm(join(cache, '.locks', basename(model.folder)), { recursive: true, force: true })
-  await rm(model.folder, { recursive: true, force: true })
+  const all = { recursive: true, force: true }
+  if (!isUrl) await rm(join(cache, '.locks', basename(model.folder)), all)
+  await rm(model.folder, all)
 }
 
 /** Hashes a model's contents again; a wrong one is named, not removed. */
@@ -74,35 +72,28 @@ export async function* verifyCached(
     const bytes = await fileSize(path)
     if (bytes === undefined || isUnfinished(name)) continue
     const hash = hashOfBlobName(name)
-    const state: BlobState =
-      hash === undefined
-        ? 'unknown'
-        : (await hasContent(store, path, hash, options))
-          ? 'right'
-          : 'wrong'
+    const isRight = hash === undefined ? undefined : await hasContent(store, path, hash, options)
+    const state = isRight === undefined ? 'unknown' : isRight ? 'right' : 'wrong'
     yield { model: model.name, path, bytes, state }
   }
 }
 
 async function describeRepo(folder: string, name: string): Promise<CachedModel> {
   const refsByCommit = new Map<string, string[]>()
-  for (const path of await filesIn(join(folder, 'refs'))) {
-    const commit = (await readFile(path, 'utf8').catch(() => '')).trim()
-    const ref = relative(join(folder, 'refs'), path).split(sep).join('/')
+  for (const ref of await filesBelow(join(folder, 'refs'))) {
+    const commit = (await textOf(join(folder, 'refs', ref))).trim()
     refsByCommit.set(commit, [...(refsByCommit.get(commit) ?? []), ref])
   }
   const revisions: CachedRevision[] = []
   for (const commit of await namesIn(join(folder, 'snapshots'))) {
-    const snapshot = join(folder, 'snapshots', commit)
-    const files = (await filesIn(snapshot)).map((path) => relative(snapshot, path))
+    const files = await filesBelow(join(folder, 'snapshots', commit))
     revisions.push({ commit, refs: refsByCommit.get(commit) ?? [], files: files.sort() })
   }
   return { name, folder, revisions, ...(await sizes(folder)) }
 }
 
 async function addressOf(folder: string): Promise<string> {
-  const text = await readFile(join(folder, SOURCE_FILE), 'utf8').catch(() => '')
-  const url = parseObject(text)?.['url']
+  const url = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['url']
   return typeof url === 'string' ? url : `unfinished download ${basename(folder)}`
 }
 
@@ -128,15 +119,4 @@ async function sizes(
 
 function isUnfinished(name: string): boolean {
   return /\.(incomplete|journal|part)$/.test(name)
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => [])
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name))
 }

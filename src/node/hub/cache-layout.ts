@@ -11,10 +11,10 @@
  *   bitnet-urls/<hash of the address>/source.json, <file>
  */
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
+import { copyFile, mkdir, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
-import { errorCode } from '../files/system.ts'
+import { errorCode, textOf } from '../files/system.ts'
 import { asideOf, writeAside, writeWhole } from '../files/write-file.ts'
 
 const MODEL_PREFIX = 'models--'
@@ -51,9 +51,7 @@ export async function readRef(
   revision: string,
 ): Promise<string | undefined> {
   if (isCommit(revision)) return revision
-  const path = refPath(cache, repository, revision)
-  const text = await readFile(path, 'utf8').catch(() => '')
-  const commit = text.trim()
+  const commit = (await textOf(refPath(cache, repository, revision))).trim()
   return isCommit(commit) ? commit : undefined
 }
 
@@ -95,10 +93,7 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
 }
 
 /** The folder of a plain address, and the path of its file in it. */
-export function urlPlace(
-  cache: string,
-  url: string,
-): { folder: string; path: string; name: string } {
+export function urlPlace(cache: string, url: string) {
   const key = createHash('sha256').update(url).digest('hex').slice(0, 40)
   const folder = join(cache, URL_FOLDER, key)
   const last = new URL(url).pathname.split('/').at(-1) ?? ''

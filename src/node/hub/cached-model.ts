@@ -2,15 +2,12 @@
  * Finds a named model in the cache, without asking any server: the path to open, or undefined if it is
  * not there as a whole.
  */
-import { readdir, readFile } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { join } from 'node:path'
 import { ModelNotFoundError } from '../../errors.ts'
-import { type ChosenFiles, chooseFiles } from '../../hub/choose-files.ts'
+import { type ChosenFiles, chooseFiles, SHARD_INDEX } from '../../hub/choose-files.ts'
 import type { HubModel, UrlModel } from '../../hub/model-name.ts'
-import { fileSize } from '../files/system.ts'
+import { fileSize, filesBelow, textOf } from '../files/system.ts'
 import { readRef, snapshotFolder, urlPlace } from './cache-layout.ts'
-
-const INDEX = 'model.safetensors.index.json'
 
 export async function findCached(
   cache: string,
@@ -34,8 +31,7 @@ export async function findCached(
     if (error instanceof ModelNotFoundError) return undefined
     throw error
   }
-  const isWhole = await hasAllShards(folder, chosen)
-  return isWhole ? openPath(folder, chosen) : undefined
+  return (await hasAllShards(folder, chosen)) ? openPath(folder, chosen) : undefined
 }
 
 /** What to open of a snapshot: its one file, or the folder. */
@@ -43,23 +39,20 @@ export function openPath(folder: string, { main }: ChosenFiles): string {
   return main === undefined ? folder : join(folder, ...main.split('/'))
 }
 
-/** Names as the hub has them; a link whose blob is gone is no file. */
+/** A link whose blob is gone is no file. */
 async function listFiles(folder: string): Promise<{ path: string; size: number }[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const files: { path: string; size: number }[] = []
-  for (const entry of entries) {
-    if (entry.isDirectory()) continue
-    const path = join(entry.parentPath, entry.name)
-    const size = await fileSize(path)
-    if (size !== undefined) files.push({ path: relative(folder, path).split(sep).join('/'), size })
+  for (const path of await filesBelow(folder)) {
+    const size = await fileSize(join(folder, path))
+    if (size !== undefined) files.push({ path, size })
   }
   return files
 }
 
 /** The index tells which files belong together; a list of what is there cannot. */
 async function hasAllShards(folder: string, { paths }: ChosenFiles): Promise<boolean> {
-  if (!paths.includes(INDEX)) return true
-  const text = await readFile(join(folder, INDEX), 'utf8').catch(() => '')
+  if (!paths.includes(SHARD_INDEX)) return true
+  const text = await textOf(join(folder, SHARD_INDEX))
   const names = new Set(text.match(/[\w.-]+\.safetensors(?=")/g))
   return names.size > 0 && [...names].every((name) => paths.includes(name))
 }

@@ -2,10 +2,10 @@
  * What the environment says about the hub, by the variables that Hugging Face's own tools read, so
  * that both share one cache and one token.
  */
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { textOf } from '../files/system.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -53,7 +53,7 @@ function readEndpoint(text = ''): string {
 /** A header cannot hold control characters; a token never has spaces. */
 async function readToken(env: Environment, home: string): Promise<string | undefined> {
   const path = env['HF_TOKEN_PATH'] || join(home, 'token')
-  const text = env['HF_TOKEN'] || (await readFile(path, 'utf8').catch(() => ''))
+  const text = env['HF_TOKEN'] || (await textOf(path))
   const token = text.trim()
   if (token === '') return undefined
   if (/^[\x21-\x7e]{1,1000}$/.test(token)) return token

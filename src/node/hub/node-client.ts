@@ -14,8 +14,7 @@ const HEADERS = {
   'Accept-Encoding': 'identity',
 }
 
-export class NodeClient extends HubClient {
-  readonly settings: HubSettings
+export class NodeClient extends HubClient<HubSettings> {
   readonly #dispatcher: EnvHttpProxyAgent
 
   constructor(settings: HubSettings, pace: Pace) {
@@ -31,7 +30,6 @@ export class NodeClient extends HubClient {
     super(settings, pace, (url, init) =>
       fetch(url, { ...init, headers: { ...HEADERS, ...init.headers }, dispatcher }),
     )
-    this.settings = settings
     this.#dispatcher = dispatcher
   }
 

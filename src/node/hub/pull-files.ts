@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { unfinishedNames } from '../../hub/download/piece-journal.ts'
 import type { DownloadStore } from '../../hub/download/store.ts'
-import { TransferMeter } from '../../hub/download/transfer-meter.ts'
+import { type DownloadProgress, TransferMeter } from '../../hub/download/transfer-meter.ts'
 import { type RepoFile, type Repository, repoPath, resolvePath } from '../../hub/repo-file.ts'
 import { statOf } from '../files/system.ts'
 import {
@@ -17,10 +17,26 @@ import {
   snapshotFolder,
   writeRef,
 } from './cache-layout.ts'
-import { diskStore, USUAL_TUNING } from './disk-store.ts'
+import { type DiskTuning, diskStore, USUAL_TUNING } from './disk-store.ts'
 import type { HubSettings } from './hub-settings.ts'
 import { NodeClient } from './node-client.ts'
-import { fileEvents, type PulledFile, type PullOptions } from './pull-report.ts'
+
+/** What a pull is told, and what it tells on the way. */
+export interface PullOptions {
+  readonly onDownload?: ((progress: DownloadProgress) => void) | undefined
+  /** Told once it is clear what will be fetched, and why. */
+  readonly onChosen?: ((choice: PullChoice) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+  /** For tests: waits, piece sizes, free space. */
+  readonly tuning?: DiskTuning | undefined
+}
+
+export interface PullChoice {
+  readonly model: string
+  readonly reason: string
+  readonly files: number
+  readonly totalBytes: number
+}
 
 export interface FilesToPull {
   readonly repository: Repository
@@ -31,33 +47,37 @@ export interface FilesToPull {
   readonly files: readonly RepoFile[]
 }
 
-interface PulledFiles {
-  /** The folder in which the files now are, under their paths. */
-  readonly snapshot: string
-  readonly files: readonly PulledFile[]
+export interface PulledFiles {
+  readonly files: readonly {
+    readonly path: string
+    readonly bytes: number
+    /** False if it was in the cache already. */
+    readonly fetched: boolean
+  }[]
   readonly totalBytes: number
   /** Over the network, this time. */
   readonly fetchedBytes: number
 }
 
 /**
+ * @returns with the folder in which the files now are, under their paths
  * @throws RefusedError | DownloadError, BitnetError with code DISK_FULL, or the signal's reason; what
  *   came is kept
  */
 export async function pullFiles(
   client: NodeClient,
   { repository, revision, commit, files }: FilesToPull,
-  { tuning = USUAL_TUNING, ...options }: PullOptions,
-): Promise<PulledFiles> {
-  const { cacheFolder: cache, endpoint } = client.settings
+  { tuning = USUAL_TUNING, signal, onDownload }: PullOptions,
+): Promise<PulledFiles & { readonly snapshot: string }> {
+  const { cacheFolder: cache, endpoint } = client.access
   const folder = repoFolder(cache, repository)
   const store = diskStore(tuning)
-  const around = { client, store, tuning, signal: options.signal }
+  const around = { client, store, tuning, signal }
   await checkTotalSpace(files, folder, store)
   const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
-  const meter = new TransferMeter(totalBytes)
+  const meter = new TransferMeter(totalBytes, onDownload)
   const snapshot = snapshotFolder(cache, repository, commit)
-  const pulled: PulledFile[] = []
+  const pulled: PulledFiles['files'][number][] = []
   for (const { path, size, hash } of files) {
     const blob = blobPath(folder, hash.hex)
     const wanted = {
@@ -67,7 +87,7 @@ export async function pullFiles(
       size,
       hash,
     }
-    const fetched = await downloadFile(wanted, fileEvents(path, meter, options), around)
+    const fetched = await downloadFile(wanted, meter.events(path), around)
     await linkBlob(snapshot, path, blob)
     pulled.push({ path, bytes: size, fetched })
   }

@@ -2,33 +2,28 @@
  * Opens a named model where it is, at the hub or on another server: headers, and the small files beside
  * a checkpoint, are read with range requests; weights only as far as somebody reads them.
  */
-import { FormatError, ModelNotFoundError } from '../../errors.ts'
+import { ModelNotFoundError } from '../../errors.ts'
 import type { ByteSource, OpenedModel } from '../../formats/model-file.ts'
 import {
-  MAX_SIDE_FILE_BYTES,
+  checkSideFileSize,
   type ModelFolder,
   openCheckpoint,
   openGguf,
   openModelFolder,
 } from '../../formats/model-folder.ts'
-import type { ChosenFiles } from '../../hub/choose-files.ts'
 import { readBounded } from '../../hub/download/hub-client.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
-import { type RepoFile, resolvePath } from '../../hub/repo-file.ts'
+import { resolvePath } from '../../hub/repo-file.ts'
 import type { HubSettings } from './hub-settings.ts'
 import { NodeClient } from './node-client.ts'
+import type { PullChoice } from './pull-files.ts'
 import { inPlainWords } from './pull-model.ts'
 
 /** What a server tells about a model. */
-export interface RemoteFacts {
-  readonly model: string
-  /** What would be fetched, and why. */
-  readonly reason: string
-  readonly files: number
-  readonly totalBytes: number
+export interface RemoteFacts extends PullChoice {
   /** The commit; null for an address. */
   readonly revision: string | null
   /** As the hub states it; null where it does not. */
@@ -59,12 +54,22 @@ export async function openRemoteModel(
 ): Promise<RemoteModel> {
   const client = new NodeClient(settings, pace)
   let readBytes = 0
-  const open = (url: string, blockBytes = BLOCK_BYTES): Promise<ByteSource> => {
-    const onBytes = (count: number): void => {
-      readBytes += count
+  const open: Open = (url, blockBytes = BLOCK_BYTES) => {
+    // Requests of the client's, tried again; a server that sends a whole model instead is not heard out.
+    const fetch: RangeFetch = async ({ href }, init) => {
+      try {
+        return await client.persist(href, init.signal, async () => {
+          const { response } = await client.request(href, init.signal, init.headers)
+          const body = await readBounded(response, href, blockBytes)
+          readBytes += body.length
+          const { status } = response
+          return new Response(body, { status, headers: new Headers([...response.headers]) })
+        })
+      } catch (error) {
+        throw inPlainWords(error, model, settings)
+      }
     }
-    const fetch = boundedFetch({ client, model, limit: blockBytes, onBytes })
-    return openRangeSource(new URL(url), { fetch, blockBytes, ...(signal ? { signal } : {}) })
+    return openRangeSource(new URL(url), { fetch, blockBytes, signal })
   }
   try {
     const { opened, facts } =
@@ -113,87 +118,47 @@ async function openRepository(
   signal: AbortSignal | undefined,
 ): Promise<Opened> {
   const listed = await listModel(client, model, signal)
-  const { chosen, files } = listed
-  const urlOf = (path: string): string =>
-    client.settings.endpoint + resolvePath(model.repo, listed.commit, path)
+  const { chosen, files, commit, totalBytes, licence = null, gated } = listed
   const facts = {
     model: formatModelName(model),
     reason: chosen.reason,
     files: files.length,
-    totalBytes: listed.totalBytes,
-    revision: listed.commit,
-    licence: listed.licence ?? null,
-    gated: listed.gated,
+    totalBytes,
+    revision: commit,
+    licence,
+    gated,
   }
-  return { opened: await openChosen(chosen, files, model.repo, urlOf, open), facts }
-}
-
-async function openChosen(
-  { main, paths }: ChosenFiles,
-  files: readonly RepoFile[],
-  repo: string,
-  urlOf: (path: string) => string,
-  open: Open,
-): Promise<OpenedModel> {
+  const urlOf = (path: string): string =>
+    client.access.endpoint + resolvePath(model.repo, commit, path)
+  const { main, paths } = chosen
   if (main?.endsWith('.gguf') === true) {
-    return { file: await openGguf(await open(urlOf(main))), tokenizerFiles: {} }
+    return { opened: { file: await openGguf(await open(urlOf(main))), tokenizerFiles: {} }, facts }
   }
   const prefix = main === undefined ? '' : main.slice(0, main.lastIndexOf('/') + 1)
   const folder: ModelFolder = {
-    name: repo,
+    name: model.repo,
     list: async () => paths.map((path) => path.slice(prefix.length)),
     pathOf: (file) => urlOf(prefix + file),
     open: (file) => open(urlOf(prefix + file)),
     read: async (file) => {
       const found = files.find(({ path }) => path === prefix + file)
-      return found === undefined ? undefined : readWhole(found, urlOf, open)
+      return found === undefined ? undefined : readWhole(urlOf(found.path), found.size, open)
     },
   }
-  if (main === undefined) return openModelFolder(folder)
-  return openCheckpoint(folder, urlOf(main), [main.slice(prefix.length)])
+  const opened =
+    main === undefined
+      ? await openModelFolder(folder)
+      : await openCheckpoint(folder, urlOf(main), [main.slice(prefix.length)])
+  return { opened, facts }
 }
 
-async function readWhole(
-  { path, size }: RepoFile,
-  urlOf: (path: string) => string,
-  open: Open,
-): Promise<Uint8Array> {
-  if (size > MAX_SIDE_FILE_BYTES) {
-    throw new FormatError(
-      `Expected at most ${MAX_SIDE_FILE_BYTES} bytes in ${urlOf(path)}, got ${size}.`,
-      { field: path, path: urlOf(path) },
-    )
-  }
+async function readWhole(url: string, size: number, open: Open): Promise<Uint8Array> {
+  checkSideFileSize(url, size)
   if (size === 0) return new Uint8Array(0)
-  const source = await open(urlOf(path), size)
+  const source = await open(url, size)
   try {
     return await source.read(0, size)
   } finally {
     await source.close()
-  }
-}
-
-interface FetchParts {
-  readonly client: NodeClient
-  readonly model: HubModel | UrlModel
-  /** Bytes that one request asks for at most. */
-  readonly limit: number
-  readonly onBytes: (count: number) => void
-}
-
-/** Requests of the client's, tried again; a server that sends a whole model instead is not heard out. */
-function boundedFetch({ client, model, limit, onBytes }: FetchParts): RangeFetch {
-  return async ({ href }, { headers, signal }) => {
-    try {
-      return await client.persist(href, signal, async () => {
-        const { response } = await client.request(href, signal, headers)
-        const body = await readBounded(response, href, limit)
-        onBytes(body.length)
-        const { status } = response
-        return new Response(body, { status, headers: new Headers([...response.headers]) })
-      })
-    } catch (error) {
-      throw inPlainWords(error, model, client.settings)
-    }
   }
 }

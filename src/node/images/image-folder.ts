@@ -2,14 +2,14 @@
  * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { isAlive } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { freeBytes } from '../files/free-space.ts'
-import { statOf } from '../files/system.ts'
+import { namesIn, statOf } from '../files/system.ts'
 import { type ImageManifest, readStart } from './image-file.ts'
 
 export const IMAGE_SUFFIX = '.image'
@@ -47,7 +47,7 @@ function imageLimitBytes(env: NodeJS.ProcessEnv = process.env): number {
 
 /** The packed images in the cache, the one used last first. */
 export async function listImages(folder: string = imageFolder()): Promise<ImageEntry[]> {
-  const names = await readdir(folder).catch(() => [])
+  const names = await namesIn(folder)
   const entries: ImageEntry[] = []
   for (const name of names.filter((found) => found.endsWith(IMAGE_SUFFIX))) {
     const path = join(folder, name)
@@ -146,9 +146,8 @@ async function removePartials(folder: string, olderThanMs: number): Promise<numb
 }
 
 async function partials(folder: string) {
-  const names = (await readdir(folder).catch(() => [])).filter((name) =>
-    name.includes(IMAGE_SUFFIX + PARTIAL_MARK),
-  )
+  const mark = IMAGE_SUFFIX + PARTIAL_MARK
+  const names = (await namesIn(folder)).filter((name) => name.includes(mark))
   const found: { path: string; ageMs: number; byteLength: number }[] = []
   for (const name of names) {
     const path = join(folder, name)

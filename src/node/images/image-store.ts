@@ -8,6 +8,7 @@ import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend } from '../../backends/backend.ts'
 import type { MappedFile } from '../../backends/files.ts'
+import { openNativeBackend } from '../../backends/native/native-backend.ts'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { memorySource } from '../../formats/memory-source.ts'
@@ -22,101 +23,94 @@ import type {
 } from '../../model/weights/weight-images.ts'
 import { statOf } from '../files/system.ts'
 import { encodeStart, type ImageManifest, type PlacedBuffer, readStart } from './image-file.ts'
-import { IMAGE_SUFFIX, imageFolder, isBeingWritten, makeRoom } from './image-folder.ts'
+import {
+  IMAGE_SUFFIX,
+  type ImageEntry,
+  imageFolder,
+  isBeingWritten,
+  listImages,
+  makeRoom,
+} from './image-folder.ts'
 import { type ImageIdentity, imageIdentity } from './source-identity.ts'
 import { writeImage } from './write-image.ts'
-
-/** Below these an image saves nothing that anybody would notice. */
-const MIN_LOAD_MS = 300
-const MIN_BYTES = 64e6
 
 export interface ImageOptions {
   /** Unset: {@link imageFolder}. */
   readonly folder?: string
-  /** Models that load quicker, or are smaller, get no image. Unset: 300 ms and 64 MB. */
+  /**
+   * Models that load quicker, or are smaller, get no image, which would save nothing that anybody
+   * would notice. Unset: 300 ms and 64 MB.
+   */
   readonly minLoadMs?: number
   readonly minBytes?: number
 }
 
 /** Where packed images are kept between two starts; unset where BITNET_IMAGE is 0. */
 export function weightImages(options: ImageOptions = {}): WeightImages | undefined {
-  return process.env['BITNET_IMAGE'] === '0' ? undefined : new ImageStore(options)
+  if (process.env['BITNET_IMAGE'] === '0') return undefined
+  const { folder = imageFolder(), minLoadMs = 300, minBytes = 64e6 } = options
+  return {
+    async load(request, load) {
+      const { backend } = request
+      if (backend.files === undefined) {
+        return settled(await load(), none(`the ${backend.name} backend does not map files`))
+      }
+      const identity = await imageIdentity(request).catch(() => undefined)
+      if (identity === undefined) {
+        return settled(await load(), none("the model's file cannot be told from others"))
+      }
+      const path = join(folder, identity.name + IMAGE_SUFFIX)
+      const found = await restore(request, path, identity)
+      if ('weights' in found) {
+        const { weights, byteLength } = found
+        return settled(weights, { state: 'mapped', path, byteLength })
+      }
+      request.meanwhile?.()
+      const began = performance.now()
+      const weights = await load()
+      const loadMs = performance.now() - began
+      const unused = found.reason === undefined ? {} : { reason: found.reason }
+      if (loadMs < minLoadMs || weights.ternaryBytes + weights.denseBytes < minBytes) {
+        const small = none('the model is small enough to load as quickly without')
+        return settled(weights, { ...unused, ...small })
+      }
+      const kept = keep(backend, folder, path, identity, weights)
+      return {
+        weights,
+        image: { state: 'writing', path, ...unused },
+        kept: kept.then((image) => ({ ...unused, ...image })),
+      }
+    },
+  }
 }
 
-class ImageStore implements WeightImages {
-  readonly #folder: string
-  readonly #minLoadMs: number
-  readonly #minBytes: number
-
-  constructor({ folder, minLoadMs = MIN_LOAD_MS, minBytes = MIN_BYTES }: ImageOptions) {
-    this.#folder = folder ?? imageFolder()
-    this.#minLoadMs = minLoadMs
-    this.#minBytes = minBytes
-  }
-
-  async load(request: WeightRequest, load: () => Promise<LoadedWeights>): Promise<KeptWeights> {
-    const { backend } = request
-    if (backend.files === undefined) {
-      return settled(await load(), none(`the ${backend.name} backend does not map files`))
+/** Writes an image, or says why not: a model that has loaded must run in any case. */
+async function keep(
+  backend: Backend,
+  folder: string,
+  path: string,
+  { name, text, source, settings }: ImageIdentity,
+  weights: LoadedWeights,
+): Promise<ImageReport> {
+  try {
+    if (await isBeingWritten(folder, name + IMAGE_SUFFIX)) {
+      return none('another process is writing it')
     }
-    const identity = await imageIdentity(request).catch(() => undefined)
-    if (identity === undefined) {
-      return settled(await load(), none("the model's file cannot be told from others"))
+    const { tree, buffers: described } = describeWeights(weights)
+    const buffers = described.map(({ buffer }) => buffer)
+    const sizes = described.map(({ buffer: { label, byteLength }, sparseBytes }) => {
+      return { label, byteLength, sparseBytes }
+    })
+    const image = encodeStart({ identity: text, source, settings, tree, buffers: sizes })
+    const noRoom = await makeRoom(folder, path, image.fileBytes)
+    if (noRoom !== undefined) return none(noRoom)
+    await writeImage(backend, path, image, buffers)
+    if (sizes.some(({ sparseBytes }) => sparseBytes > 0)) {
+      await leaveSparseEnds(backend, path, buffers)
     }
-    const path = join(this.#folder, identity.name + IMAGE_SUFFIX)
-    const found = await restore(request, path, identity)
-    if ('weights' in found) {
-      const { weights, byteLength } = found
-      return settled(weights, { state: 'mapped', path, byteLength })
-    }
-    request.meanwhile?.()
-    const began = performance.now()
-    const weights = await load()
-    const loadMs = performance.now() - began
-    const unused = found.reason === undefined ? {} : { reason: found.reason }
-    const { ternaryBytes, denseBytes } = weights
-    if (loadMs < this.#minLoadMs || ternaryBytes + denseBytes < this.#minBytes) {
-      const small = none('the model is small enough to load as quickly without')
-      return settled(weights, { ...unused, ...small })
-    }
-    const kept = this.#keep(backend, path, identity, weights)
-    return {
-      weights,
-      image: { state: 'writing', path, ...unused },
-      kept: kept.then((image) => ({ ...unused, ...image })),
-    }
-  }
-
-  /** Writes an image, or says why not: a model that has loaded must run in any case. */
-  async #keep(
-    backend: Backend,
-    path: string,
-    identity: ImageIdentity,
-    weights: LoadedWeights,
-  ): Promise<ImageReport> {
-    try {
-      if (await isBeingWritten(this.#folder, identity.name + IMAGE_SUFFIX)) {
-        return none('another process is writing it')
-      }
-      const { tree, buffers: described } = describeWeights(weights)
-      const buffers = described.map(({ buffer }) => buffer)
-      const image = encodeStart({
-        identity: identity.text,
-        source: identity.source,
-        settings: identity.settings,
-        tree,
-        buffers: described.map(({ buffer: { label, byteLength }, sparseBytes }) => {
-          return { label, byteLength, sparseBytes }
-        }),
-      })
-      const noRoom = await makeRoom(this.#folder, path, image.fileBytes)
-      if (noRoom !== undefined) return none(noRoom)
-      await writeImage(backend, path, image, buffers)
-      if (image.ranges.some(isSparse)) await leaveSparseEnds(backend, path, buffers)
-      return { state: 'written', path, byteLength: image.fileBytes }
-    } catch (error) {
-      return none(`it could not be written: ${messageOf(error)}`)
-    }
+    return { state: 'written', path, byteLength: image.fileBytes }
+  } catch (error) {
+    return none(`it could not be written: ${messageOf(error)}`)
   }
 }
 
@@ -129,15 +123,11 @@ async function leaveSparseEnds(
   const { mapped, ranges } = await readMappedImage(backend, path)
   try {
     for (const [i, range] of ranges.entries()) {
-      if (isSparse(range)) await mapped.takeSparseEnd(buffers[i], range)
+      if (range.sparseBytes > 0) await mapped.takeSparseEnd(buffers[i], range)
     }
   } finally {
     mapped.close()
   }
-}
-
-function isSparse({ sparseBytes }: PlacedBuffer): boolean {
-  return sparseBytes > 0
 }
 
 function none(reason: string): ImageReport {
@@ -164,31 +154,22 @@ async function restore(
       const now = new Date()
       // Only the order in which images are removed suffers where this is not allowed.
       await utimes(path, now, now).catch(() => {})
-      const weights = mapWeights(backend, mapped, manifest.tree, ranges)
-      return { weights, byteLength: mapped.bytes.length }
+      const buffers = ranges.map((range) => mapped.buffer(range))
+      const dispose = () => {
+        for (const buffer of buffers.splice(0)) backend.free(buffer)
+      }
+      try {
+        const weights = rebuildWeights(manifest.tree, buffers, dispose)
+        return { weights, byteLength: mapped.bytes.length }
+      } catch (error) {
+        dispose()
+        throw error
+      }
     } finally {
       mapped.close()
     }
   } catch (error) {
     return { reason: messageOf(error) }
-  }
-}
-
-function mapWeights(
-  backend: Backend,
-  mapped: MappedFile,
-  tree: unknown,
-  ranges: readonly PlacedBuffer[],
-): LoadedWeights {
-  const buffers = ranges.map((range) => mapped.buffer(range))
-  const dispose = () => {
-    for (const buffer of buffers.splice(0)) backend.free(buffer)
-  }
-  try {
-    return rebuildWeights(tree, buffers, dispose)
-  } catch (error) {
-    dispose()
-    throw error
   }
 }
 
@@ -198,7 +179,7 @@ function mapWeights(
  * @param meanwhile called while other threads take the checksum
  * @throws FormatError | BackendError if it is none, or not whole
  */
-export async function readMappedImage(
+async function readMappedImage(
   backend: Backend,
   path: string,
   meanwhile?: () => void,
@@ -220,4 +201,34 @@ export async function readMappedImage(
     mapped.close()
     throw error
   }
+}
+
+export interface ImageVerdict extends ImageEntry {
+  /** What is wrong with it; absent where it is whole. */
+  readonly problem?: string
+}
+
+/**
+ * Gives all packed images the check that each gets before it is used. Whether the model's file has changed since is
+ * not looked at: an image that no longer fits is replaced when the model is loaded.
+ *
+ * @throws BackendError where the native backend, which alone uses images, does not run
+ */
+export async function verifyImages(folder: string = imageFolder()): Promise<ImageVerdict[]> {
+  const backend = openNativeBackend()
+  const verdicts: ImageVerdict[] = []
+  try {
+    for (const entry of await listImages(folder)) {
+      try {
+        const { mapped } = await readMappedImage(backend, entry.path)
+        mapped.close()
+        verdicts.push(entry)
+      } catch (error) {
+        verdicts.push({ ...entry, problem: messageOf(error) })
+      }
+    }
+  } finally {
+    await backend.dispose()
+  }
+  return verdicts
 }

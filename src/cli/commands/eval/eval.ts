@@ -13,7 +13,7 @@ import {
   type EvalSample,
 } from '../../../eval/evaluate.ts'
 import { evalTaskNames, tasksNamed } from '../../../eval/tasks/all-tasks.ts'
-import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/dataset-name.ts'
+import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/datasets.ts'
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
 import { openJournal } from '../../../node/eval/journal.ts'
