@@ -3,22 +3,29 @@
  * that large tensors are streamed a few rows at a time.
  */
 import { ShapeError } from '../errors.ts'
-import { float16Table } from '../kernels/float16.ts'
-import { decodeQ4_0, decodeQ5_0, decodeQ8_0, encodeQ4_0, encodeQ8_0 } from './block-quants.ts'
+import { decodeFloat16, float16Table } from '../kernels/float16.ts'
 import {
-  decodeBF16,
-  decodeF16,
-  decodeF32,
+  decodeQ1_0,
+  decodeQ2_0,
+  decodeQ4_0,
+  decodeQ5_0,
+  decodeQ8_0,
+  encodeQ4_0,
+  encodeQ8_0,
+} from './block-quants.ts'
+import {
+  asFloat32,
+  asUint16,
+  bytesOf,
+  decodeBfloat16,
   decodeF64,
   encodeBF16,
   encodeF16,
-  encodeF32,
 } from './float-codecs.ts'
-import { decodeQ1_0, decodeQ2_0 } from './group-codes.ts'
 import { decodeQ4_K, decodeQ6_K, encodeQ6_K } from './k-quants.ts'
 import type { TensorType } from './model-file.ts'
 import { BLOCK_SIZES } from './tensor-types.ts'
-import { decodePairs, decodeTrits, TERNARY_BLOCK } from './ternary-blocks.ts'
+import { TERNARY_BLOCK, TERNARY_BLOCKS } from './ternary-blocks.ts'
 
 /** Types that {@link decodeDense} reads. */
 type DenseStorage = Exclude<TensorType, 'I2_S' | 'U8'>
@@ -29,9 +36,9 @@ type Decoder = (out: Float32Array, bytes: Uint8Array) => void
 
 const DECODERS: Readonly<Record<DenseStorage, Decoder>> = {
   F64: decodeF64,
-  F32: decodeF32,
-  F16: decodeF16,
-  BF16: decodeBF16,
+  F32: (out, bytes) => out.set(asFloat32(bytes)),
+  F16: (out, bytes) => decodeFloat16(out, asUint16(bytes)),
+  BF16: (out, bytes) => decodeBfloat16(out, asUint16(bytes)),
   Q8_0: decodeQ8_0,
   Q6_K: decodeQ6_K,
   Q5_0: decodeQ5_0,
@@ -40,12 +47,12 @@ const DECODERS: Readonly<Record<DenseStorage, Decoder>> = {
   Q1_0: decodeQ1_0,
   Q2_0: (out, bytes) => decodeQ2_0(out, bytes, BLOCK_SIZES.Q2_0.elements),
   Q2_0_128: (out, bytes) => decodeQ2_0(out, bytes, BLOCK_SIZES.Q2_0_128.elements),
-  TQ1_0: (out, bytes) => decodeScaled(out, bytes, BLOCK_SIZES.TQ1_0.bytes, decodeTrits),
-  TQ2_0: (out, bytes) => decodeScaled(out, bytes, BLOCK_SIZES.TQ2_0.bytes, decodePairs),
+  TQ1_0: (out, bytes) => decodeScaled('TQ1_0', out, bytes),
+  TQ2_0: (out, bytes) => decodeScaled('TQ2_0', out, bytes),
 }
 
 const ENCODERS: Readonly<Record<EncodableType, (values: Float32Array) => Uint8Array>> = {
-  F32: encodeF32,
+  F32: (values) => bytesOf(values.slice()),
   F16: encodeF16,
   BF16: encodeBF16,
   Q8_0: encodeQ8_0,
@@ -94,17 +101,13 @@ function checkBlocks(type: TensorType, byteLength: number, count: number): void 
   )
 }
 
-function decodeScaled(
-  out: Float32Array,
-  bytes: Uint8Array,
-  blockBytes: number,
-  decode: typeof decodeTrits,
-): void {
+function decodeScaled(type: 'TQ1_0' | 'TQ2_0', out: Float32Array, bytes: Uint8Array): void {
   const halves = float16Table()
   const codes = new Int8Array(TERNARY_BLOCK)
-  for (let at = 0, o = 0; o < out.length; at += blockBytes, o += TERNARY_BLOCK) {
+  const { decode, size } = TERNARY_BLOCKS[type]
+  for (let at = 0, o = 0; o < out.length; at += size, o += TERNARY_BLOCK) {
     decode(codes, 0, bytes, at)
-    const d = halves[bytes[at + blockBytes - 2] | (bytes[at + blockBytes - 1] << 8)]
+    const d = halves[bytes[at + size - 2] | (bytes[at + size - 1] << 8)]
     for (let i = 0; i < TERNARY_BLOCK; i++) out[o + i] = codes[i] * d
   }
 }

@@ -1,8 +1,8 @@
 /**
- * F32, F16 and BF16 tensors as arrays of numbers. Files are little-endian, as is every machine that
+ * Float tensors as arrays of numbers. Files are little-endian, as is every machine that
  * runs JavaScript today.
  */
-import { decodeFloat16, float32ToFloat16 } from '../kernels/float16.ts'
+import { float32ToFloat16 } from '../kernels/float16.ts'
 
 /** The bytes as 16-bit words: a view where alignment allows, otherwise a copy. */
 export function asUint16(bytes: Uint8Array): Uint16Array {
@@ -10,20 +10,14 @@ export function asUint16(bytes: Uint8Array): Uint16Array {
   return new Uint16Array(whole.buffer, whole.byteOffset, whole.byteLength >> 1)
 }
 
-/** The bytes as 32-bit words: a view where alignment allows, otherwise a copy. */
-function asUint32(bytes: Uint8Array): Uint32Array {
-  const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
-  return new Uint32Array(whole.buffer, whole.byteOffset, whole.byteLength >> 2)
-}
-
 /** The bytes as floats: a view where alignment allows, otherwise a copy. */
 export function asFloat32(bytes: Uint8Array): Float32Array {
-  const words = asUint32(bytes)
-  return new Float32Array(words.buffer, words.byteOffset, words.length)
+  const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+  return new Float32Array(whole.buffer, whole.byteOffset, whole.byteLength >> 2)
 }
 
 /** The bytes of a typed array, without a copy. */
-function bytesOf(values: ArrayBufferView): Uint8Array {
+export function bytesOf(values: ArrayBufferView): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 
@@ -33,26 +27,10 @@ export function decodeF64(out: Float32Array, bytes: Uint8Array): void {
   for (let i = 0; i < out.length; i++) out[i] = view.getFloat64(8 * i, true)
 }
 
-export function decodeF32(out: Float32Array, bytes: Uint8Array): void {
-  out.set(asFloat32(bytes))
-}
-
-export function decodeF16(out: Float32Array, bytes: Uint8Array): void {
-  decodeFloat16(out, asUint16(bytes))
-}
-
-export function decodeBF16(out: Float32Array, bytes: Uint8Array): void {
-  decodeBfloat16(out, asUint16(bytes))
-}
-
 /** BF16 is the upper half of a float32; exact. */
 export function decodeBfloat16(out: Float32Array, bits: Uint16Array): void {
   const words = new Uint32Array(out.buffer, out.byteOffset, bits.length)
   for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16
-}
-
-export function encodeF32(values: Float32Array): Uint8Array {
-  return bytesOf(values.slice())
 }
 
 /** Rounds to nearest, ties to even. */

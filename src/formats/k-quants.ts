@@ -7,7 +7,7 @@
  * Q6_K has one scale for 16 elements, Q4_K one scale and one minimum for 32.
  */
 import { float16Table, float32ToFloat16 } from '../kernels/float16.ts'
-import { MAGNITUDE, magnitudeBits } from './block-quants.ts'
+import { bitsOf, extremeOf } from './block-quants.ts'
 
 const SUPER = 256
 const GROUP = 16
@@ -42,7 +42,7 @@ export function decodeQ6_K(out: Float32Array, bytes: Uint8Array): void {
  */
 export function encodeQ6_K(values: Float32Array): Uint8Array {
   const bytes = new Uint8Array((values.length / SUPER) * 210)
-  const bits = magnitudeBits(values)
+  const bits = bitsOf(values)
   const halves = float16Table()
   const steps = new Float64Array(SUPER / GROUP)
   const codes = new Uint8Array(SUPER)
@@ -98,20 +98,12 @@ const DIVISORS = Float64Array.of(-31, -31.7, -32.4)
  * candidate the codes are rounded and the step that suits these codes best is found in closed form.
  */
 function bestStep(values: Float32Array, bits: Int32Array, from: number): number {
-  let max = 0
-  let extreme = from
-  for (let i = from; i < from + GROUP; i++) {
-    const magnitude = bits[i] & MAGNITUDE
-    if (magnitude > max) {
-      max = magnitude
-      extreme = i
-    }
-  }
-  if (max === 0) return 0
-  let best = values[extreme] / -32
+  const extreme = values[extremeOf(bits, from, GROUP)]
+  if (extreme === 0) return 0
+  let best = extreme / -32
   let gain = 0
   for (let c = 0; c < DIVISORS.length; c++) {
-    const inverse = DIVISORS[c] / values[extreme]
+    const inverse = DIVISORS[c] / extreme
     let valueCode = 0
     let codeCode = 0
     for (let i = from; i < from + GROUP; i++) {

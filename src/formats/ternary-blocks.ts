@@ -13,8 +13,6 @@
 
 /** Elements of a block. */
 export const TERNARY_BLOCK = 256
-export const TQ1_0_BYTES = 54
-export const TQ2_0_BYTES = 66
 
 /** Digit n of every byte as a weight, (5, 256). */
 const TRITS = new Int8Array(5 * 256)
@@ -30,7 +28,7 @@ for (let byte = 0; byte < 256; byte++) {
 const TRIT_BYTES = Uint8Array.from({ length: 243 }, (_, value) => Math.ceil((value * 256) / 243))
 
 /** Codes of one TQ1_0 block, into out[o, o + 256). */
-export function decodeTrits(out: Int8Array, o: number, bytes: Uint8Array, at: number): void {
+function decodeTrits(out: Int8Array, o: number, bytes: Uint8Array, at: number): void {
   for (let m = 0; m < 32; m++) {
     const byte = bytes[at + m]
     for (let n = 0; n < 5; n++) out[o + m + 32 * n] = TRITS[n * 256 + byte]
@@ -46,7 +44,7 @@ export function decodeTrits(out: Int8Array, o: number, bytes: Uint8Array, at: nu
 }
 
 /** Codes of one TQ2_0 block, into out[o, o + 256). The unused code 3 comes out as 2. */
-export function decodePairs(out: Int8Array, o: number, bytes: Uint8Array, at: number): void {
+function decodePairs(out: Int8Array, o: number, bytes: Uint8Array, at: number): void {
   for (let half = 0; half < 2; half++) {
     const base = o + 128 * half
     const from = at + 32 * half
@@ -66,14 +64,8 @@ function fiveTrits(codes: Int8Array, first: number, stride: number): number {
   return TRIT_BYTES[high + 3 * codes[first + 3 * stride] + codes[first + 4 * stride] + 121]
 }
 
-/** One TQ1_0 block from codes[o, o + 256); d is given by its bits. */
-export function encodeTrits(
-  bytes: Uint8Array,
-  at: number,
-  codes: Int8Array,
-  o: number,
-  d: number,
-): void {
+/** One TQ1_0 block without d from codes[o, o + 256). */
+function encodeTrits(bytes: Uint8Array, at: number, codes: Int8Array, o: number): void {
   for (let m = 0; m < 32; m++) bytes[at + m] = fiveTrits(codes, o + m, 32)
   for (let m = 0; m < 16; m++) bytes[at + 32 + m] = fiveTrits(codes, o + 160 + m, 16)
   for (let m = 0; m < 4; m++) {
@@ -82,18 +74,10 @@ export function encodeTrits(
     // The fifth digit is absent, which is 0 and not the code of weight 0.
     bytes[at + 48 + m] = TRIT_BYTES[3 * (high + codes[first + 12] + 40)]
   }
-  bytes[at + 52] = d
-  bytes[at + 53] = d >> 8
 }
 
-/** One TQ2_0 block from codes[o, o + 256); d is given by its bits. */
-export function encodePairs(
-  bytes: Uint8Array,
-  at: number,
-  codes: Int8Array,
-  o: number,
-  d: number,
-): void {
+/** One TQ2_0 block without d from codes[o, o + 256). */
+function encodePairs(bytes: Uint8Array, at: number, codes: Int8Array, o: number): void {
   for (let half = 0; half < 2; half++) {
     const base = o + 128 * half
     for (let m = base; m < base + 32; m++) {
@@ -104,6 +88,10 @@ export function encodePairs(
         ((codes[m + 96] + 1) << 6)
     }
   }
-  bytes[at + 64] = d
-  bytes[at + 65] = d >> 8
 }
+
+/** How blocks of each type are read and written; `size` in bytes, of which the last two are d. */
+export const TERNARY_BLOCKS = {
+  TQ1_0: { size: 54, decode: decodeTrits, encode: encodeTrits },
+  TQ2_0: { size: 66, decode: decodePairs, encode: encodePairs },
+} as const

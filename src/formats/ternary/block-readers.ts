@@ -6,13 +6,7 @@ import { FormatError } from '../../errors.ts'
 import { float16ToFloat32 } from '../../kernels/float16.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { I2_S_BLOCK, I2_S_TAIL } from '../tensor-types.ts'
-import {
-  decodePairs,
-  decodeTrits,
-  TERNARY_BLOCK,
-  TQ1_0_BYTES,
-  TQ2_0_BYTES,
-} from '../ternary-blocks.ts'
+import { TERNARY_BLOCK, TERNARY_BLOCKS } from '../ternary-blocks.ts'
 import { areAligned, codesToWeights } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
 import { illegalCode } from './tensor-damage.ts'
@@ -92,9 +86,8 @@ function decodeI2S(out: Int8Array, blocks: Uint8Array): boolean {
  * only its sign may differ, and a block without weights may carry any.
  */
 export async function openTQ(tensor: TensorInfo, type: 'TQ1_0' | 'TQ2_0'): Promise<CodeReader> {
-  const bytes = type === 'TQ1_0' ? TQ1_0_BYTES : TQ2_0_BYTES
-  const decodeBlock = type === 'TQ1_0' ? decodeTrits : decodePairs
-  const scale = await firstScale(tensor, bytes, decodeBlock)
+  const { size: bytes, decode: decodeBlock } = TERNARY_BLOCKS[type]
+  const scale = await firstScale(tensor, type)
   const codec: BlockCodec = {
     elements: TERNARY_BLOCK,
     bytes,
@@ -140,17 +133,14 @@ function rescale(tensor: TensorInfo, out: Int8Array, o: number, d: number, scale
 }
 
 /** |d| of the first block that has weights; 1 if there is none. */
-async function firstScale(
-  tensor: TensorInfo,
-  bytes: number,
-  decodeBlock: typeof decodeTrits,
-): Promise<number> {
+async function firstScale(tensor: TensorInfo, type: 'TQ1_0' | 'TQ2_0'): Promise<number> {
+  const { size, decode } = TERNARY_BLOCKS[type]
   const window = new ReadWindow(tensor, 1 << 18)
   const codes = new Int8Array(TERNARY_BLOCK)
-  for (let at = 0; at < tensor.byteLength; at += bytes) {
-    const block = await window.bytes(at, bytes)
-    decodeBlock(codes, 0, block, 0)
-    const d = Math.abs(blockScale(block, bytes))
+  for (let at = 0; at < tensor.byteLength; at += size) {
+    const block = await window.bytes(at, size)
+    decode(codes, 0, block, 0)
+    const d = Math.abs(blockScale(block, size))
     if (d !== 0 && codes.some((code) => code !== 0)) return d
   }
   return 1

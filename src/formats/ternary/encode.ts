@@ -5,7 +5,7 @@ import { ShapeError } from '../../errors.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../../kernels/float16.ts'
 import type { TernaryTensor } from '../model-file.ts'
 import { BLOCK_SIZES, I2_S_TAIL, tensorByteLength } from '../tensor-types.ts'
-import { encodePairs, encodeTrits, TERNARY_BLOCK } from '../ternary-blocks.ts'
+import { TERNARY_BLOCK, TERNARY_BLOCKS } from '../ternary-blocks.ts'
 import { asWords, weightsToCodes } from './code-words.ts'
 
 /** GGUF's types of ternary matrices. */
@@ -63,10 +63,12 @@ function encodeBlocks(type: TernaryStorage, codes: Int8Array, scale: number): Ui
     encodeI2S(out, codes)
     return out
   }
-  const encodeBlock = type === 'TQ1_0' ? encodeTrits : encodePairs
+  const { encode } = TERNARY_BLOCKS[type]
   const d = float32ToFloat16(scale)
   for (let at = 0, o = 0; o < codes.length; at += bytes, o += TERNARY_BLOCK) {
-    encodeBlock(out, at, codes, o, d)
+    encode(out, at, codes, o)
+    out[at + bytes - 2] = d
+    out[at + bytes - 1] = d >> 8
   }
   return out
 }

@@ -1,17 +1,22 @@
 /**
- * Packed ternary weights of Hugging Face checkpoints (transformers, integrations/bitnet.py): U8 of
+ * Packed ternary weights of Hugging Face checkpoints, read and written (transformers,
+ * integrations/bitnet.py): U8 of
  * (ceil(rows / 4), cols). With R byte rows, logical row i R + j lies in byte row j, bits 2i+1..2i, as
  * w + 1: the four quarters of the rows are stacked as bit planes.
  *
  * `weight_scale` has two opposite meanings. With linear_class "autobitlinear" the product is
- * multiplied by it; with "bitlinear" or no linear_class it is divided by it.
+ * multiplied by it; with "bitlinear" or no linear_class it is divided by it. We write it in the narrowest
+ * float type that gives our float32 scale back bit for bit. Where it multiplies, float32 always does.
+ * Where it divides, the scale is a reciprocal, and for about a sixth of all float32 scales no float32 has
+ * exactly this reciprocal; float64 has.
  */
 import { isObject, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { decodeDense, isDense } from '../dense-codecs.ts'
-import type { ModelFile, SafetensorsFile, TensorInfo } from '../model-file.ts'
+import { decodeDense, encodeDense, isDense } from '../dense-codecs.ts'
+import type { ModelFile, SafetensorsFile, TensorInfo, TernaryTensor } from '../model-file.ts'
+import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
-import { unpackPlane } from './code-words.ts'
+import { unpackPlane, weightsToCodes } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
 import { illegalCode } from './tensor-damage.ts'
 
@@ -20,6 +25,9 @@ export type ScaleConvention = 'multiply' | 'divide'
 
 /** Up to this size a tensor stays in memory while it is read, since each plane needs all of it. */
 const KEPT_BYTES = 64 << 20
+
+/** About this many codes are in memory at a time while they are packed. */
+const CHUNK_CODES = 1 << 20
 
 /** What a checkpoint's config.json says about its quantisation; nothing for GGUF. */
 export function quantizationOf(file: ModelFile | SafetensorsFile): JsonObject {
@@ -71,17 +79,102 @@ export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Prom
 
 /** The only element of a tensor. */
 export async function readSingle(tensor: TensorInfo): Promise<number> {
-  const count = tensor.shape.reduce((product, n) => product * n, 1)
-  if (count !== 1 || !isDense(tensor.type) || tensor.byteLength > 8) {
+  if (elementCount(tensor.shape) !== 1 || !isDense(tensor.type) || tensor.byteLength > 8) {
     throw new FormatError(
       `Expected one number in tensor "${tensor.name}", got ${tensor.type} of [${tensor.shape}].`,
       { field: tensor.name, path: tensor.source.name },
     )
   }
   const bytes = await tensor.source.read(tensor.offset, tensor.byteLength)
-  // A scale that divides may need more digits than a float32 has (see weight-scale.ts).
+  // A scale that divides may need more digits than a float32 has.
   if (tensor.type === 'F64') return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true)
   const out = new Float32Array(1)
   decodeDense(tensor.type, bytes, out)
   return out[0]
+}
+
+/** Packs codes (rows, cols) row-major into (ceil(rows / 4), cols) bytes. */
+export function packHf(codes: Int8Array, rows: number, cols: number): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(rows / 4) * cols)
+  addRows(bytes, cols, codes, 0, rows)
+  return bytes
+}
+
+/**
+ * A whole matrix packed; its rows are read once, from the first to the last. The result, a quarter of
+ * a byte a weight, is held in memory.
+ */
+export async function packHfTensor(tensor: TernaryTensor): Promise<Uint8Array> {
+  const { rows, cols } = tensor
+  const bytes = new Uint8Array(Math.ceil(rows / 4) * cols)
+  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_CODES / cols)))
+  const codes = new Int8Array(step * cols)
+  for (let first = 0; first < rows; first += step) {
+    const count = Math.min(step, rows - first)
+    await tensor.readCodes(first, count, codes)
+    addRows(bytes, cols, codes, first, count)
+  }
+  return bytes
+}
+
+/** Adds codes (count, cols) of rows from `first` on to the packed bytes of a whole matrix. */
+function addRows(
+  bytes: Uint8Array,
+  cols: number,
+  codes: Int8Array,
+  first: number,
+  count: number,
+): void {
+  const byteRows = bytes.length / cols
+  const byWords = cols % 4 === 0 && codes.byteOffset % 4 === 0
+  const packed = new Int32Array(bytes.buffer, 0, bytes.length >> 2)
+  const weights = byWords ? new Int32Array(codes.buffer, codes.byteOffset, codes.length >> 2) : null
+  for (let r = 0; r < count; r++) {
+    const plane = Math.floor((first + r) / byteRows)
+    const to = (first + r - plane * byteRows) * cols
+    if (weights !== null) {
+      const [target, source] = [to >> 2, (r * cols) >> 2]
+      for (let w = 0; w < cols >> 2; w++) {
+        packed[target + w] |= weightsToCodes(weights[source + w]) << (2 * plane)
+      }
+    } else {
+      for (let c = 0; c < cols; c++) bytes[to + c] |= (codes[r * cols + c] + 1) << (2 * plane)
+    }
+  }
+}
+
+/** A scale as it is stored. */
+interface WeightScale {
+  readonly dtype: 'BF16' | 'F32' | 'F64'
+  /** Little-endian. */
+  readonly bytes: Uint8Array
+}
+
+/** The type that holds any scale exactly, for headers that are written before the scale is known. */
+export function widestScaleType(convention: ScaleConvention): 'F32' | 'F64' {
+  return convention === 'multiply' ? 'F32' : 'F64'
+}
+
+/**
+ * @param scale a positive float32
+ * @param dtype the type to use; unset: the narrowest
+ */
+export function encodeWeightScale(
+  scale: number,
+  convention: ScaleConvention,
+  dtype?: WeightScale['dtype'],
+): WeightScale {
+  const stored = convention === 'multiply' ? scale : 1 / scale
+  const isExact = (value: number) =>
+    Math.fround(convention === 'multiply' ? value : 1 / value) === scale
+  const half = encodeDense('BF16', Float32Array.of(stored))
+  const rounded = new Float32Array(1)
+  decodeDense('BF16', half, rounded)
+  if (dtype === 'BF16' || (dtype === undefined && isExact(rounded[0]))) {
+    return { dtype: 'BF16', bytes: half }
+  }
+  if (dtype === 'F32' || (dtype === undefined && isExact(Math.fround(stored)))) {
+    return { dtype: 'F32', bytes: new Uint8Array(Float32Array.of(stored).buffer) }
+  }
+  return { dtype: 'F64', bytes: new Uint8Array(Float64Array.of(stored).buffer) }
 }

@@ -8,12 +8,13 @@
  */
 import { float16Table } from '../../kernels/float16.ts'
 import { absmeanCodes, SCALE_FLOOR } from '../../ternary/index.ts'
-import { asFloat32, asUint16, decodeBfloat16 } from '../float-codecs.ts'
+import { asUint16, decodeBfloat16 } from '../float-codecs.ts'
 import { LossMeter } from '../loss-meter.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
 import { ReadWindow } from './read-window.ts'
+import { floatReader, floatRows, signs } from './scaled-rows.ts'
 import { notFinite } from './tensor-damage.ts'
 
 const PASS_BYTES = 4 << 20
@@ -23,14 +24,6 @@ interface MasterReader extends CodeReader {
   roundingError(): Promise<number>
   /** Whether the weights were ternary already. */
   readonly exact: boolean
-}
-
-/** Magnitudes of a tensor: all that both ways of quantising need. */
-interface Magnitudes {
-  readonly sum: number
-  /** The smallest and largest that are not zero; both 0 if there is none. */
-  readonly least: number
-  readonly most: number
 }
 
 /** @throws FormatError on weights that are not finite */
@@ -65,9 +58,9 @@ async function openMaster16(tensor: TensorInfo, values: Float32Array): Promise<M
     most = values[bits]
     if (least === 0) least = most
   }
-  const { scale, exact } = chooseScale(tensor, { sum, least, most })
+  const { scale, exact } = chooseScale(tensor, sum, least, most)
   const codes = new Int8Array(0x10000)
-  if (exact) for (let bits = 0; bits < codes.length; bits++) codes[bits] = Math.sign(values[bits])
+  if (exact) signs(codes, values)
   else absmeanCodes(codes, values, scale)
   const limit = codes.subarray(0, 0x7c00).lastIndexOf(0)
   const cols = tensor.shape[1]
@@ -127,7 +120,8 @@ async function countMagnitudes(tensor: TensorInfo, window: ReadWindow): Promise<
   const counts = new Float64Array(0x8000)
   const even = new Uint32Array(0x8000)
   const odd = new Uint32Array(0x8000)
-  for await (const bytes of passes(tensor, window)) {
+  for (let at = 0; at < tensor.byteLength; at += PASS_BYTES) {
+    const bytes = await window.bytes(at, Math.min(PASS_BYTES, tensor.byteLength - at))
     // A view needs words to start at a multiple of four; a tensor in a window may not.
     const bits = asUint16(bytes.byteOffset % 4 === 0 ? bytes : bytes.slice())
     const words = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1)
@@ -148,9 +142,7 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   let sum = 0
   let least = Number.POSITIVE_INFINITY
   let most = 0
-  const window = new ReadWindow(tensor, PASS_BYTES)
-  for await (const bytes of passes(tensor, window)) {
-    const weights = asFloat32(bytes)
+  for await (const { weights } of floatRows(tensor)) {
     for (let i = 0; i < weights.length; i++) {
       const a = Math.abs(weights[i])
       sum += a
@@ -159,24 +151,18 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
     }
   }
   if (!Number.isFinite(sum)) throw notFinite(tensor)
-  const { scale, exact } = chooseScale(tensor, { sum, least: most === 0 ? 0 : least, most })
-  const cols = tensor.shape[1]
-  const codesOf = (out: Int8Array, weights: Float32Array) => {
-    if (exact) for (let i = 0; i < weights.length; i++) out[i] = Math.sign(weights[i])
-    else absmeanCodes(out, weights, scale)
-  }
+  const { scale, exact } = chooseScale(tensor, sum, most === 0 ? 0 : least, most)
+  const encode = (out: Int8Array, weights: Float32Array) =>
+    exact ? signs(out, weights) : absmeanCodes(out, weights, scale)
   return {
     scale,
     exact,
-    async readCodes(row, count, out) {
-      codesOf(out, asFloat32(await window.bytes(4 * row * cols, 4 * count * cols)))
-    },
+    readCodes: floatReader(tensor, encode),
     async roundingError() {
       const meter = new LossMeter()
-      for await (const bytes of passes(tensor, window)) {
-        const weights = asFloat32(bytes)
+      for await (const { weights } of floatRows(tensor)) {
         const codes = new Int8Array(weights.length)
-        codesOf(codes, weights)
+        encode(codes, weights)
         for (let i = 0; i < weights.length; i++) meter.add(weights[i], codes[i] * scale)
       }
       return meter.relativeError
@@ -184,14 +170,18 @@ async function openMaster32(tensor: TensorInfo): Promise<MasterReader> {
   }
 }
 
-function chooseScale(tensor: TensorInfo, found: Magnitudes): { scale: number; exact: boolean } {
-  if (found.least === found.most && found.most !== 0) return { scale: found.most, exact: true }
-  const mean = found.sum / elementCount(tensor.shape)
-  return { scale: Math.fround(Math.max(mean, SCALE_FLOOR)), exact: found.most === 0 }
-}
-
-async function* passes(tensor: TensorInfo, window: ReadWindow): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < tensor.byteLength; at += PASS_BYTES) {
-    yield await window.bytes(at, Math.min(PASS_BYTES, tensor.byteLength - at))
-  }
+/**
+ * Both ways of quantising need no more than magnitudes.
+ *
+ * @param least the smallest that is not zero; 0 if there is none, as `most`
+ */
+function chooseScale(
+  tensor: TensorInfo,
+  sum: number,
+  least: number,
+  most: number,
+): { scale: number; exact: boolean } {
+  if (least === most && most !== 0) return { scale: most, exact: true }
+  const mean = sum / elementCount(tensor.shape)
+  return { scale: Math.fround(Math.max(mean, SCALE_FLOOR)), exact: most === 0 }
 }

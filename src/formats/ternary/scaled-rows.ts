@@ -8,6 +8,7 @@
  * over the whole tensor.
  */
 import { decodeDense } from '../dense-codecs.ts'
+import { asFloat32 } from '../float-codecs.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { BLOCK_SIZES, elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
@@ -34,7 +35,7 @@ export async function openScaledRows(
 ): Promise<ScaledRows | undefined> {
   const [rows, cols] = tensor.shape
   const rowScales = new Float32Array(rows)
-  for await (const { first, weights } of chunks(tensor, Math.min(limit, rows))) {
+  for await (const { first, weights } of floatRows(tensor, Math.min(limit, rows))) {
     for (let r = 0; r * cols < weights.length; r++) {
       const scale = onlyMagnitude(weights.subarray(r * cols, (r + 1) * cols))
       if (scale === undefined) return undefined
@@ -44,7 +45,7 @@ export async function openScaledRows(
   const scale = rowScales.reduce((most, s) => Math.max(most, s), 0)
   if (scale === 0) return undefined
   for (let r = 0; r < rows; r++) if (rowScales[r] === 0) rowScales[r] = scale
-  return { scale, rowScales, readCodes: reader(tensor, Math.sign) }
+  return { scale, rowScales, readCodes: floatReader(tensor, signs) }
 }
 
 /** Rows of a tensor that tell whether it is one of scaled rows. */
@@ -60,7 +61,7 @@ export async function isTernaryAlready(tensor: TensorInfo): Promise<boolean> {
 export async function openBinary(tensor: TensorInfo): Promise<CodeReader> {
   let sum = 0
   let magnitude = 0
-  for await (const { weights } of chunks(tensor, tensor.shape[0])) {
+  for await (const { weights } of floatRows(tensor)) {
     for (let i = 0; i < weights.length; i++) {
       sum += weights[i]
       magnitude += Math.abs(weights[i])
@@ -71,7 +72,7 @@ export async function openBinary(tensor: TensorInfo): Promise<CodeReader> {
   const mean = Math.fround(sum / count)
   return {
     scale: Math.fround(magnitude / count),
-    readCodes: reader(tensor, (w) => Math.sign(Math.fround(w - mean))),
+    readCodes: floatReader(tensor, (out, weights) => signs(out, weights, mean)),
   }
 }
 
@@ -87,18 +88,24 @@ function onlyMagnitude(weights: Float32Array): number | undefined {
   return found
 }
 
-function reader(tensor: TensorInfo, code: (weight: number) => number): CodeReader['readCodes'] {
-  const cols = tensor.shape[1]
-  const window = new ReadWindow(tensor)
-  return async (row, count, out) => {
-    const weights = await decode(tensor, window, row, count)
-    for (let i = 0; i < count * cols; i++) out[i] = code(weights[i])
-  }
+/** The sign of each weight less `mean`. */
+export function signs(out: Int8Array, weights: Float32Array, mean = 0): void {
+  for (let i = 0; i < weights.length; i++) out[i] = Math.sign(Math.fround(weights[i] - mean))
 }
 
-async function* chunks(
+/** Reads rows of floats and makes codes of them. */
+export function floatReader(
   tensor: TensorInfo,
-  rows: number,
+  encode: (out: Int8Array, weights: Float32Array) => void,
+): CodeReader['readCodes'] {
+  const window = new ReadWindow(tensor)
+  return async (row, count, out) => encode(out, await decode(tensor, window, row, count))
+}
+
+/** The rows of a tensor of floats, some at a time, valid until the next are asked for. */
+export async function* floatRows(
+  tensor: TensorInfo,
+  rows: number = tensor.shape[0],
 ): AsyncGenerator<{ first: number; weights: Float32Array }> {
   const step = Math.max(1, Math.floor(CHUNK_WEIGHTS / tensor.shape[1]))
   const window = new ReadWindow(tensor)
@@ -113,8 +120,10 @@ async function decode(
   row: number,
   count: number,
 ): Promise<Float32Array> {
-  const weights = new Float32Array(count * shape[1])
   const rowBytes = shape[1] * BLOCK_SIZES[type].bytes
-  decodeDense(type, await window.bytes(row * rowBytes, count * rowBytes), weights)
+  const bytes = await window.bytes(row * rowBytes, count * rowBytes)
+  if (type === 'F32') return asFloat32(bytes)
+  const weights = new Float32Array(count * shape[1])
+  decodeDense(type, bytes, weights)
   return weights
 }
