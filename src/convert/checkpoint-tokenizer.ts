@@ -10,7 +10,7 @@ import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readText } from '../tokenizer/gguf-keys.ts'
 import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
-import { byteLevelParts } from '../tokenizer/tokenizer-json.ts'
+import { bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary, type WordModel } from '../tokenizer/vocabulary.ts'
 import { idsByPiece } from '../tokenizer/words.ts'
 import type { SideFile } from './conversion.ts'
@@ -134,17 +134,10 @@ function scored(
     normalizer: { type: 'Sequence', normalizers: addSpacePrefix ? [prefix, space] : [space] },
     pre_tokenizer: null,
     decoder: { type: 'Sequence', decoders: addSpacePrefix ? [...decoders, strip] : decoders },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: pieces[unknownId],
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: true,
-      byte_fallback: true,
+    model: bpeModel(pieces[unknownId], true, {
       vocab: Object.fromEntries(vocab),
       merges: mergesByScore(vocabulary, scores),
-    },
+    }),
   }
 }
 

@@ -83,19 +83,25 @@ export class AddedTokens {
 
 function indexTokens(tokens: readonly AddedToken[]): Index {
   const byContent = new Map<string, AddedToken>()
-  const lengths = new Map<string, Set<number>>()
   for (const token of tokens) {
     // The first of equals wins, as the lower id is the one that models were trained with.
-    if (byContent.has(token.content)) continue
-    byContent.set(token.content, token)
-    const first = token.content[0]
-    const known = lengths.get(first) ?? new Set<number>()
-    lengths.set(first, known.add(token.content.length))
+    if (!byContent.has(token.content)) byContent.set(token.content, token)
   }
-  const sorted = [...lengths].map(
-    ([first, set]) => [first, [...set].sort((a, b) => b - a)] as const,
-  )
-  return { byContent, lengths: new Map(sorted) }
+  return { byContent, lengths: lengthsByFirst(byContent.keys()) }
+}
+
+/** The lengths of texts by their first character, longest first, each once. */
+export function lengthsByFirst(texts: Iterable<string>): Map<string, readonly number[]> {
+  const lengths = new Map<string, number[]>()
+  for (const text of texts) {
+    const known = lengths.get(text[0]) ?? []
+    if (known.includes(text.length)) continue
+    lengths.set(
+      text[0],
+      [...known, text.length].sort((a, b) => b - a),
+    )
+  }
+  return lengths
 }
 
 function findAt(index: Index, text: string, at: number): AddedToken | undefined {

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { FormatError, UsageError } from '../errors.ts'
 import { BITNET_2B_TEMPLATE, chooseTemplate, collectStopIds } from './chat-format.ts'
-import { ChatTemplate } from './chat-template.ts'
+import { chatTemplate } from './chat-template.ts'
 
 const hello = [{ role: 'user', content: 'Hello' }] as const
 
 function render(
   source: string,
-  messages: Parameters<ChatTemplate['render']>[0]['messages'] = hello,
+  messages: Parameters<ReturnType<typeof chatTemplate>>[0]['messages'] = hello,
 ) {
-  const template = new ChatTemplate(source, { bos_token: '<s>', eos_token: '</s>' })
-  return template.render({ messages, addGenerationPrompt: true, tokenBreak: '' })
+  const template = chatTemplate(source, { bos_token: '<s>', eos_token: '</s>' })
+  return template({ messages, addGenerationPrompt: true, tokenBreak: '' })
 }
 
-describe('ChatTemplate', () => {
+describe('chatTemplate', () => {
   test('gives a template the messages and the names of tokens', () => {
     const source =
       "{{ bos_token }}{% for m in messages %}{{ m['role'] }}={{ m.content }}{% endfor %}{{ eos_token }}"
@@ -32,9 +32,9 @@ describe('ChatTemplate', () => {
 
   test('a faulty template is a fault of the file, found when it is used', () => {
     for (const source of ['{% for %}', '{{ messages.nothing() }}', '{% if true %}']) {
-      const template = new ChatTemplate(source, {})
+      const template = chatTemplate(source, {})
       const request = { messages: hello, addGenerationPrompt: true, tokenBreak: '' }
-      expect(() => template.render(request)).toThrow(FormatError)
+      expect(() => template(request)).toThrow(FormatError)
     }
   })
 

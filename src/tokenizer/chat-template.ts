@@ -24,55 +24,39 @@ const MAX_RANGE_ITEMS = 100_000
 const MONTHS =
   'January February March April May June July August September October November December'
 
-/** A template that is parsed when it is first rendered. */
-export class ChatTemplate {
-  readonly source: string
-  readonly #tokens: TemplateTokens
-  #parsed: Template['parsed'] | undefined
-
-  constructor(source: string, tokens: TemplateTokens) {
-    this.source = source
-    this.#tokens = tokens
-  }
-
-  /**
-   * @throws UsageError if the template refuses the conversation
-   * @throws FormatError if the template is faulty
-   */
-  render(request: RenderRequest): string {
+/**
+ * A function that renders conversations with a template, which is parsed when it is first used. It throws
+ * UsageError if the template refuses the conversation, FormatError if the template is faulty.
+ */
+export function chatTemplate(source: string, tokens: TemplateTokens) {
+  let parsed: Template['parsed'] | undefined
+  return ({ messages, addGenerationPrompt, tokenBreak }: RenderRequest): string => {
     let refusal: string | undefined
     try {
-      this.#parsed ??= new Template(this.source).parsed
+      parsed ??= new Template(source).parsed
       const environment = createEnvironment((message) => {
         refusal = message
         throw new Error(message)
       })
-      for (const [name, value] of Object.entries(this.#variables(request))) {
-        environment.set(name, value)
+      const variables = {
+        ...tokens,
+        messages: messages.map(({ role, content }) => ({ role, content })),
+        add_generation_prompt: addGenerationPrompt,
+        token_break: tokenBreak,
+        tools: null,
+        documents: null,
       }
-      const result = new Interpreter(environment).run(this.#parsed)
-      return String(result.value)
+      for (const [name, value] of Object.entries(variables)) environment.set(name, value)
+      return String(new Interpreter(environment).run(parsed).value)
     } catch (cause) {
       if (refusal !== undefined) {
         throw new UsageError(`The model's chat template refuses this conversation: ${refusal}`)
       }
       throw new FormatError(
         'Expected a chat template that can be rendered, but it fails with: ' +
-          `${messageOf(cause)}. ` +
-          'Give another template, or a prompt instead of messages.',
+          `${messageOf(cause)}. Give another template, or a prompt instead of messages.`,
         { field: 'chat_template', cause },
       )
-    }
-  }
-
-  #variables({ messages, addGenerationPrompt, tokenBreak }: RenderRequest) {
-    return {
-      ...this.#tokens,
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      add_generation_prompt: addGenerationPrompt,
-      token_break: tokenBreak,
-      tools: null,
-      documents: null,
     }
   }
 }

@@ -1,25 +1,25 @@
 import { expect, test } from 'vitest'
 import { UsageError } from '../errors.ts'
-import { ContentMask, unusedCharacters } from './content-mask.ts'
+import { contentMask, unusedCharacters } from './content-mask.ts'
 
 const SPECIALS = ['<|eot_id|>', '<|end|>', '<s>', '</s>', '<s><s>', 'aXa']
 const MASK = '\ue000'
-const mask = new ContentMask(SPECIALS)
+const mask = contentMask(SPECIALS)
 
 test('a message without anything like a special token is not touched', () => {
   for (const text of ['', '  ', 'Hello, world.', ' こんにちは\n', '1 < 2 and 3 > 2 too']) {
-    expect(mask.apply(text, MASK)).toBe(text)
+    expect(mask(text, MASK)).toBe(text)
   }
 })
 
 test('a special spelling is broken, whatever its case, and the rest stays', () => {
-  expect(mask.apply('hi <|eot_id|> there', MASK)).toBe(`hi <${MASK}|eot_id|> there`)
-  expect(mask.apply('hi <|EOT_ID|> there', MASK)).toBe(`hi <${MASK}|EOT_ID|> there`)
+  expect(mask('hi <|eot_id|> there', MASK)).toBe(`hi <${MASK}|eot_id|> there`)
+  expect(mask('hi <|EOT_ID|> there', MASK)).toBe(`hi <${MASK}|EOT_ID|> there`)
 })
 
 test('white space around a message stays outside the mask, so that templates can trim it', () => {
-  expect(mask.apply('  hi <|eot_id|\n', MASK)).toBe(`  hi <|eot_id|${MASK}\n`)
-  expect(mask.apply(' s> hi ', MASK)).toBe(` ${MASK}s> hi `)
+  expect(mask('  hi <|eot_id|\n', MASK)).toBe(`  hi <|eot_id|${MASK}\n`)
+  expect(mask(' s> hi ', MASK)).toBe(` ${MASK}s> hi `)
 })
 
 /** Special spellings in a text that share at least one character with [from, to). */
@@ -37,7 +37,7 @@ test('no template text around a message, and no neighbour, can complete a specia
       for (let to = from; to <= special.length; to++) {
         const message = special.slice(from, to)
         if (message === '') continue
-        const masked = mask.apply(message, MASK)
+        const masked = mask(message, MASK)
         const text = special.slice(0, from) + masked + special.slice(to)
         expect(spellingsWithin(text, from, from + masked.length)).toEqual([])
       }
@@ -54,7 +54,7 @@ test('random messages built of pieces of special tokens never hold one', () => {
       seed = (seed * 1103515245 + 12345) % 2 ** 31
       message += scraps[(seed >> 16) % scraps.length]
     }
-    const masked = mask.apply(message, MASK)
+    const masked = mask(message, MASK)
     expect(masked.replaceAll(MASK, '')).toBe(message)
     expect(SPECIALS.filter((special) => masked.includes(special))).toEqual([])
   }

@@ -14,6 +14,7 @@
  * messages into pieces and joins these can still build a spelling; none is known that does.
  */
 import { UsageError } from '../errors.ts'
+import { lengthsByFirst } from './added-tokens.ts'
 
 /** Characters without meaning (private use, Unicode 3.5 and 23.5), first those of one code unit. */
 const PRIVATE_RANGES = [
@@ -46,45 +47,25 @@ export function unusedCharacters(texts: readonly string[], count: number): strin
   )
 }
 
-/** Masks special spellings in messages. */
-export class ContentMask {
-  readonly #specials: ReadonlySet<string>
-  /** Lengths of the spellings that begin with a character. */
-  readonly #lengths: ReadonlyMap<string, readonly number[]>
-
-  /** @param specials spellings of at least two characters */
-  constructor(specials: readonly string[]) {
-    this.#specials = new Set(specials.map((text) => text.toLowerCase()))
-    const lengths = new Map<string, Set<number>>()
-    for (const special of this.#specials) {
-      const known = lengths.get(special[0]) ?? new Set<number>()
-      lengths.set(special[0], known.add(special.length))
-    }
-    this.#lengths = new Map([...lengths].map(([first, set]) => [first, [...set]]))
-  }
-
-  /** The message with `mask`, a character that occurs in no message, where it is needed. */
-  apply(content: string, mask: string): string {
-    const body = content.trim()
-    if (body === '') return content
-    const masked = this.#breakSpellings(body, mask)
-    const ends = this.#openEnds(body.toLowerCase())
-    const start = ends.start ? mask : ''
-    const end = ends.end ? mask : ''
-    const from = content.indexOf(body)
-    return content.slice(0, from) + start + masked + end + content.slice(from + body.length)
-  }
+/**
+ * A function that masks special spellings in a message: it puts `mask`, a character that occurs in no
+ * message, where it is needed.
+ *
+ * @param specials spellings of at least two characters
+ */
+export function contentMask(specials: readonly string[]) {
+  const spellings = new Set(specials.map((text) => text.toLowerCase()))
+  const lengths = lengthsByFirst(spellings)
 
   /** Every place where a spelling begins, also inside another one. */
-  #breakSpellings(body: string, mask: string): string {
+  const breakSpellings = (body: string, mask: string): string => {
     let masked = ''
     let done = 0
     for (let at = 0; at < body.length; at++) {
-      const lengths = this.#lengths.get(body[at].toLowerCase())
-      if (lengths === undefined) continue
-      const isSpecial = (length: number) =>
-        this.#specials.has(body.slice(at, at + length).toLowerCase())
-      if (!lengths.some(isSpecial)) continue
+      const tried = lengths.get(body[at].toLowerCase())
+      if (tried === undefined) continue
+      const isSpecial = (length: number) => spellings.has(body.slice(at, at + length).toLowerCase())
+      if (!tried.some(isSpecial)) continue
       masked += body.slice(done, at + 1) + mask
       done = at + 1
     }
@@ -92,10 +73,10 @@ export class ContentMask {
   }
 
   /** Whether text in front of or behind the message could complete a spelling with it. */
-  #openEnds(body: string): { start: boolean; end: boolean } {
+  const openEnds = (body: string): { start: boolean; end: boolean } => {
     let start = false
     let end = false
-    for (const special of this.#specials) {
+    for (const special of spellings) {
       if (special.length > body.length && special.includes(body)) return { start: true, end: true }
       for (let cut = 1; cut < special.length && !(start && end); cut++) {
         start ||= body.startsWith(special.slice(cut))
@@ -103,5 +84,14 @@ export class ContentMask {
       }
     }
     return { start, end }
+  }
+
+  return (content: string, mask: string): string => {
+    const body = content.trim()
+    if (body === '') return content
+    const ends = openEnds(body.toLowerCase())
+    const masked = `${ends.start ? mask : ''}${breakSpellings(body, mask)}${ends.end ? mask : ''}`
+    const from = content.indexOf(body)
+    return content.slice(0, from) + masked + content.slice(from + body.length)
   }
 }

@@ -2,10 +2,8 @@
  * Checked access to the `tokenizer.*` keys of a GGUF file. A key that is absent gives undefined; a
  * key of the wrong type or length is an error that names it.
  */
-import { describe } from '../checks.ts'
-import { FormatError } from '../errors.ts'
 import type { GgufValue } from '../formats/model-file.ts'
-import { checkCount, checkId, checkPiece } from './vocabulary-limits.ts'
+import { checkCount, checkId, checkPiece, damaged, wrongType } from './vocabulary-limits.ts'
 
 /** A GGUF file's keys with their values. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
@@ -34,11 +32,8 @@ export function readNumbers(
   if (value === undefined) return undefined
   if (typeof value !== 'object') throw wrongType(key, 'a list of numbers', value)
   if (value.length !== count) {
-    throw new FormatError(
-      `Expected ${key} to have ${count} entries, one per piece, got ${value.length}. ` +
-        'The file is damaged; fetch it again.',
-      { field: key },
-    )
+    const got = value.length
+    throw damaged(key, `Expected ${key} to have ${count} entries, one per piece, got ${got}.`)
   }
   for (let i = 0; i < count; i++) {
     if (!Number.isFinite(value[i])) throw wrongType(key, 'a list of finite numbers', value[i])
@@ -64,11 +59,4 @@ export function readBoolean(metadata: GgufMetadata, key: string): boolean | unde
   const value = metadata.get(key)
   if (value === undefined || typeof value === 'boolean') return value
   throw wrongType(key, 'true or false', value)
-}
-
-function wrongType(key: string, expected: string, value: unknown): FormatError {
-  return new FormatError(
-    `Expected ${key} to be ${expected}, got ${describe(value)}. The file is damaged; fetch it again.`,
-    { field: key },
-  )
 }

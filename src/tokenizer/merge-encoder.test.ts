@@ -1,12 +1,12 @@
 /** Merging by rank against the definition: join the best pair, again and again. */
 import { expect, test } from 'vitest'
-import { MergeEncoder } from './merge-encoder.ts'
+import { mergeEncoder } from './merge-encoder.ts'
 
 function encode(ranks: Record<string, number>, text: string) {
   const ids = new Map(Object.entries(ranks))
   const out: number[] = []
   const unknown: string[] = []
-  new MergeEncoder(ids, (id) => id).encode(text, out, (character) => unknown.push(character))
+  mergeEncoder(ids, (id) => id)(text, out, (character) => unknown.push(character))
   return { out, unknown }
 }
 

@@ -12,33 +12,16 @@ interface Join {
   readonly length: number
 }
 
-/** Joins the characters of a word to pieces, by rank. */
-export class MergeEncoder {
-  readonly #ids: ReadonlyMap<string, number>
-  readonly #rankOf: (id: number) => number
-
-  /**
-   * @param ids pieces that text may turn into; control tokens must not be among them
-   * @param rankOf lower ranks are joined first
-   */
-  constructor(ids: ReadonlyMap<string, number>, rankOf: (id: number) => number) {
-    this.#ids = ids
-    this.#rankOf = rankOf
-  }
-
-  /** Appends the ids of `text` to `out`; `onUnknown` takes characters that are not pieces. */
-  encode(text: string, out: number[], onUnknown: (character: string) => void): void {
-    const { starts, ends, next } = this.#mergeAll(text)
-    for (let symbol = 0; symbol >= 0 && symbol < starts.length; symbol = next[symbol]) {
-      const piece = text.slice(starts[symbol], ends[symbol])
-      const id = this.#ids.get(piece)
-      if (id === undefined) onUnknown(piece)
-      else out.push(id)
-    }
-  }
-
+/**
+ * A function that joins the characters of a word to pieces, by rank. It appends the ids of `text` to
+ * `out`; `onUnknown` takes characters that are not pieces.
+ *
+ * @param ids pieces that text may turn into; control tokens must not be among them
+ * @param rankOf lower ranks are joined first
+ */
+export function mergeEncoder(ids: ReadonlyMap<string, number>, rankOf: (id: number) => number) {
   /** Symbols as linked list over the text; a symbol that was joined to its left has end = start. */
-  #mergeAll(text: string) {
+  const mergeAll = (text: string) => {
     const starts: number[] = []
     for (let at = 0; at < text.length; at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1) {
       starts.push(at)
@@ -51,9 +34,9 @@ export class MergeEncoder {
     const offer = (left: number) => {
       const right = left < 0 ? -1 : next[left]
       if (right < 0) return
-      const id = this.#ids.get(text.slice(starts[left], ends[right]))
+      const id = ids.get(text.slice(starts[left], ends[right]))
       if (id === undefined) return
-      pushJoin(heap, { rank: this.#rankOf(id), left, length: ends[right] - starts[left] })
+      pushJoin(heap, { rank: rankOf(id), left, length: ends[right] - starts[left] })
     }
     for (let i = 0; i < count - 1; i++) offer(i)
     for (let join = popJoin(heap); join !== undefined; join = popJoin(heap)) {
@@ -69,6 +52,15 @@ export class MergeEncoder {
       offer(left)
     }
     return { starts, ends, next }
+  }
+  return (text: string, out: number[], onUnknown: (character: string) => void): void => {
+    const { starts, ends, next } = mergeAll(text)
+    for (let symbol = 0; symbol >= 0 && symbol < starts.length; symbol = next[symbol]) {
+      const piece = text.slice(starts[symbol], ends[symbol])
+      const id = ids.get(piece)
+      if (id === undefined) onUnknown(piece)
+      else out.push(id)
+    }
   }
 }
 

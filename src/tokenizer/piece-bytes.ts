@@ -22,69 +22,46 @@ export interface Decoding {
   readonly dropLeadingSpace: boolean
 }
 
+export const BYTE_LEVEL: Decoding = {
+  notation: 'byte-level',
+  byteFallback: false,
+  dropLeadingSpace: false,
+}
+
+/** SentencePiece's notation for one byte, in hexadecimal. */
+export const BYTE_PIECE: RegExp = /^<0x([0-9A-Fa-f]{2})>$/
+
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const REPLACEMENT = encoder.encode('\ufffd')
-const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/
 
-/** The bytes of each token, as its notation and its literal spelling give them. */
-export class PieceBytes {
-  readonly #pieces: readonly (string | undefined)[]
-  readonly #notation: PieceNotation
-  readonly #byteFallback: boolean
-  readonly #literal: ReadonlyMap<number, string>
-  /** Filled as ids are met: most of a vocabulary is never shown. */
-  readonly #bytes: Uint8Array[]
-
-  /**
-   * @param pieces by id; ids without a piece are undefined
-   * @param literal ids whose text is written as it reads, whatever the notation: added tokens
-   */
-  constructor(
-    pieces: readonly (string | undefined)[],
-    literal: ReadonlyMap<number, string>,
-    { notation, byteFallback }: Decoding,
-  ) {
-    this.#pieces = pieces
-    this.#notation = notation
-    this.#byteFallback = byteFallback
-    this.#literal = literal
-    this.#bytes = new Array(pieces.length)
-  }
-
-  /** One more than the highest id. */
-  get size(): number {
-    return this.#pieces.length
-  }
-
-  /** The piece as the vocabulary writes it. */
-  piece(id: number): string | undefined {
-    return this.#literal.get(id) ?? this.#pieces[id]
-  }
-
-  /** The bytes of a token; U+FFFD for an id that the vocabulary lacks. Not to be written to. */
-  bytes(id: number): Uint8Array {
-    if (!isWhole(id, 0, this.#pieces.length - 1)) return REPLACEMENT
-    const known = this.#bytes[id]
-    if (known !== undefined) return known
-    const bytes = this.#read(id)
-    this.#bytes[id] = bytes
-    return bytes
-  }
-
-  text(id: number): string {
-    return decoder.decode(this.bytes(id))
-  }
-
-  #read(id: number): Uint8Array {
-    const literal = this.#literal.get(id)
-    if (literal !== undefined) return encoder.encode(literal)
-    const piece = this.#pieces[id]
+/**
+ * A function that gives the bytes of a token, as its notation and its literal spelling have them; U+FFFD
+ * for an id that the vocabulary lacks. They are not to be written to.
+ *
+ * @param pieces by id; ids without a piece are undefined
+ * @param literal ids whose text is written as it reads, whatever the notation: added tokens
+ */
+export function bytesOfPieces(
+  pieces: readonly (string | undefined)[],
+  literal: ReadonlyMap<number, string>,
+  { notation, byteFallback }: Decoding,
+): (id: number) => Uint8Array {
+  const read = (id: number): Uint8Array => {
+    const text = literal.get(id)
+    if (text !== undefined) return encoder.encode(text)
+    const piece = pieces[id]
     if (piece === undefined) return REPLACEMENT
-    if (this.#notation === 'byte-level') return alphabetToBytes(piece) ?? encoder.encode(piece)
-    if (this.#notation === 'plain') return encoder.encode(piece)
-    const byte = this.#byteFallback ? BYTE_PIECE.exec(piece) : null
+    if (notation === 'byte-level') return alphabetToBytes(piece) ?? encoder.encode(piece)
+    if (notation === 'plain') return encoder.encode(piece)
+    const byte = byteFallback ? BYTE_PIECE.exec(piece) : null
     if (byte !== null) return Uint8Array.of(Number.parseInt(byte[1], 16))
     return encoder.encode(piece.replaceAll('\u2581', ' '))
+  }
+  // Filled as ids are met: most of a vocabulary is never shown.
+  const known: Uint8Array[] = new Array(pieces.length)
+  return (id) => {
+    if (!isWhole(id, 0, pieces.length - 1)) return REPLACEMENT
+    known[id] ??= read(id)
+    return known[id]
   }
 }

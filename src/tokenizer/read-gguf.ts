@@ -19,7 +19,7 @@ import {
 import { PRE_TOKENIZERS, type PreTokenizer } from './pre-tokenizers.ts'
 import { readJsonVocabulary } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
-import { checkTemplate, MAX_MERGES, MAX_PIECES } from './vocabulary-limits.ts'
+import { checkTemplate, damaged, MAX_MERGES, MAX_PIECES } from './vocabulary-limits.ts'
 
 const ARCHITECTURES_OF_2B4T: ReadonlySet<unknown> = new Set(['bitnet-25', 'bitnet-b1.58'])
 
@@ -68,10 +68,7 @@ function readEmbedded(text: string, metadata: GgufMetadata): Vocabulary {
   try {
     tokenizerJson = JSON.parse(text)
   } catch (cause) {
-    throw new FormatError(
-      `Expected ${field} to be JSON, but it cannot be parsed. The file is damaged; fetch it again.`,
-      { field, cause },
-    )
+    throw damaged(field, `Expected ${field} to be JSON, but it cannot be parsed.`, cause)
   }
   const declared = {
     ...readSpecialIds(metadata, MAX_PIECES),
@@ -135,12 +132,8 @@ function readPieces(metadata: GgufMetadata): readonly string[] {
   const key = 'tokenizer.ggml.tokens'
   const pieces = readStrings(metadata, key, MAX_PIECES)
   if (pieces !== undefined && pieces.length > 0) return pieces
-  throw new FormatError(
-    `Expected ${key} to list the vocabulary's pieces, got ` +
-      `${pieces === undefined ? 'no such key' : 'an empty list'}. ` +
-      'The file is damaged; fetch it again.',
-    { field: key },
-  )
+  const got = pieces === undefined ? 'no such key' : 'an empty list'
+  throw damaged(key, `Expected ${key} to list the vocabulary's pieces, got ${got}.`)
 }
 
 /** All normal where the file has none. */
@@ -191,9 +184,5 @@ function is2B4T(metadata: GgufMetadata): boolean {
 }
 
 function missing(key: string, kind: string): FormatError {
-  return new FormatError(
-    `Expected ${key} in a file with a ${kind} vocabulary, got no such key. ` +
-      'The file is damaged; fetch it again.',
-    { field: key },
-  )
+  return damaged(key, `Expected ${key} in a file with a ${kind} vocabulary, got no such key.`)
 }

@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import { eosIds, type FilesBeside, readTemplate } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
-import { checkCount, checkId, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
+import { checkCount, checkId, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
 /** Of `TrainerSpec.model_type`: the only algorithm that score-ordered merging stands for. */
 const BPE = 2
@@ -41,7 +41,7 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
       }
     }
   }
-  if (pieces.length === 0) throw damaged('it has no pieces')
+  if (pieces.length === 0) throw broken('it has no pieces')
   if (modelType !== BPE) {
     throw new FormatError(
       `Expected tokenizer.model to be a BPE model (type ${BPE}), got type ${modelType}. ` +
@@ -105,13 +105,13 @@ function readPiece(bytes: Uint8Array): { text: string; score: number; type: numb
   for (const field of fieldsOf(bytes)) {
     if (field.number === 1) {
       // UTF-16 never has more units than UTF-8 has bytes.
-      if (field.bytes.length > MAX_PIECE_CHARS) throw damaged('a piece is too long')
+      if (field.bytes.length > MAX_PIECE_CHARS) throw broken('a piece is too long')
       text = new TextDecoder().decode(field.bytes)
     } else if (field.number === 2 && field.bytes.length === 4) {
       score = new DataView(field.bytes.buffer, field.bytes.byteOffset).getFloat32(0, true)
     } else if (field.number === 3) type = field.value
   }
-  if (!Number.isFinite(score)) throw damaged('a score is no number')
+  if (!Number.isFinite(score)) throw broken('a score is no number')
   return { text, score, type }
 }
 
@@ -132,15 +132,15 @@ function* fieldsOf(bytes: Uint8Array): Generator<Field> {
     // At most 10 bytes; what matters here fits the low 32 bits, -1 included.
     let value = 0
     for (let shift = 0; shift < 70; shift += 7) {
-      if (at >= bytes.length) throw damaged('it is cut short')
+      if (at >= bytes.length) throw broken('it is cut short')
       const byte = bytes[at++]
       if (shift < 32) value |= (byte & 127) << shift
       if (byte < 128) return value
     }
-    throw damaged('a number is too long')
+    throw broken('a number is too long')
   }
   const take = (length: number): Uint8Array => {
-    if (length < 0 || length > bytes.length - at) throw damaged('it is cut short')
+    if (length < 0 || length > bytes.length - at) throw broken('it is cut short')
     at += length
     return bytes.subarray(at - length, at)
   }
@@ -161,15 +161,12 @@ function* fieldsOf(bytes: Uint8Array): Generator<Field> {
         yield { number, value: 0, bytes: take(4) }
         break
       default:
-        throw damaged('it has a field of an unknown kind')
+        throw broken('it has a field of an unknown kind')
     }
   }
 }
 
-function damaged(why: string): FormatError {
-  return new FormatError(
-    `Expected tokenizer.model to be a SentencePiece model, but ${why}. The file is damaged; fetch ` +
-      'it again.',
-    { field: 'tokenizer.model' },
-  )
+function broken(why: string): FormatError {
+  const field = 'tokenizer.model'
+  return damaged(field, `Expected ${field} to be a SentencePiece model, but ${why}.`)
 }

@@ -3,11 +3,11 @@
  * with its bytes in base64 and its rank, lower ranks joining first. The 256 special tokens are not in
  * the file; they follow the pieces, in the order of the model's published code.
  */
-import { FormatError } from '../errors.ts'
+import type { FormatError } from '../errors.ts'
 import { bytesToAlphabet } from './byte-alphabet.ts'
 import { type FilesBeside, readTemplate } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
-import { checkCount, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
+import { checkCount, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
 const SPECIAL_COUNT = 256
 const NAMED_SPECIALS: readonly string[] = [
@@ -83,9 +83,7 @@ function decodePiece(base64: string, line: number): string {
 }
 
 function damagedLine(line: number, cause?: unknown): FormatError {
-  return new FormatError(
-    `Expected tokenizer.model to have a piece in base64 and its rank ${line} on line ${line + 1}, ` +
-      'got something else. The file is damaged; fetch it again.',
-    { field: `line ${line + 1}`, cause },
-  )
+  const at = `line ${line + 1}`
+  const expected = `Expected tokenizer.model to have a piece in base64 and its rank ${line} on ${at}`
+  return damaged(at, `${expected}, got something else.`, cause)
 }

@@ -4,27 +4,20 @@
  */
 import { describe, isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import type { Decoding } from './piece-bytes.ts'
+import { BYTE_LEVEL, type Decoding } from './piece-bytes.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
-import { checkCount, checkPiece, MAX_MERGES } from './vocabulary-limits.ts'
+import { checkCount, checkPiece, MAX_MERGES, wrongType } from './vocabulary-limits.ts'
 
 /** @throws FormatError naming `field` unless the value is an object */
 export function asObject(value: unknown, field: string): JsonObject {
   if (isObject(value)) return value
-  throw notOf('an object', value, field)
+  throw wrongType(field, 'an object', value)
 }
 
 /** @throws FormatError naming `field` unless the value is a list */
 export function asList(value: unknown, field: string): readonly unknown[] {
   if (Array.isArray(value)) return value
-  throw notOf('a list', value, field)
-}
-
-function notOf(expected: string, value: unknown, field: string): FormatError {
-  return new FormatError(
-    `Expected ${field} to be ${expected}, got ${describe(value)}. The file is damaged; fetch it again.`,
-    { field },
-  )
+  throw wrongType(field, 'a list', value)
 }
 
 /** The steps of a chain: a Sequence's members under `key`, or the one step there is. */
@@ -70,12 +63,9 @@ export function readDecoding(json: JsonObject): Decoding {
     const isByteLevel = stepsOf(json.pre_tokenizer, 'pretokenizers').some(
       ({ type }) => type === 'ByteLevel',
     )
-    const notation = isByteLevel ? 'byte-level' : 'plain'
-    return { notation, byteFallback: false, dropLeadingSpace: false }
+    return isByteLevel ? BYTE_LEVEL : { ...BYTE_LEVEL, notation: 'plain' }
   }
-  if (types.has('ByteLevel')) {
-    return { notation: 'byte-level', byteFallback: false, dropLeadingSpace: false }
-  }
+  if (types.has('ByteLevel')) return BYTE_LEVEL
   if (byteFallback || types.has('Metaspace')) {
     const dropLeadingSpace = steps.some(
       (step) =>
@@ -125,6 +115,29 @@ function specialId(step: JsonObject, name: string): number | undefined {
   return typeof id === 'number' ? id : undefined
 }
 
+/** Cuts by an expression in Oniguruma's syntax; matches and what is between become pieces. */
+export function splitStep(expression: string): JsonObject {
+  return { type: 'Split', pattern: { Regex: expression }, behavior: 'Isolated', invert: false }
+}
+
+/** A BPE model without what no vocabulary here needs; `rest` has its vocabulary and merges. */
+export function bpeModel(
+  unknown: string | null | undefined,
+  byteFallback: boolean,
+  rest: JsonObject,
+): JsonObject {
+  return {
+    type: 'BPE',
+    dropout: null,
+    unk_token: unknown,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: byteFallback,
+    byte_fallback: byteFallback,
+    ...rest,
+  }
+}
+
 /**
  * How a byte-level vocabulary cuts and merges.
  *
@@ -135,12 +148,6 @@ export function byteLevelParts(
   merges: readonly string[],
   { splits, ignoreMerges }: PreTokenizer,
 ): { pre_tokenizer: JsonObject; model: JsonObject } {
-  const cuts = splits.map((expression) => ({
-    type: 'Split',
-    pattern: { Regex: expression },
-    behavior: 'Isolated',
-    invert: false,
-  }))
   const byteLevel = {
     type: 'ByteLevel',
     add_prefix_space: false,
@@ -148,18 +155,7 @@ export function byteLevelParts(
     use_regex: false,
   }
   return {
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [...cuts, byteLevel] },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: ignoreMerges,
-      vocab,
-      merges,
-    },
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits.map(splitStep), byteLevel] },
+    model: bpeModel(null, false, { ignore_merges: ignoreMerges, vocab, merges }),
   }
 }

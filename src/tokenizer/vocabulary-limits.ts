@@ -15,43 +15,40 @@ export const MAX_PIECE_CHARS = 4096
 /** The longest chat templates known, with tools, have 30,000. */
 const MAX_TEMPLATE_CHARS = 1 << 18
 
+/** A file in which `field` is not what it has to be, as the message says. */
+export function damaged(field: string, message: string, cause?: unknown): FormatError {
+  return new FormatError(`${message} The file is damaged; fetch it again.`, { field, cause })
+}
+
+/** @param expected for people: "a list of texts" */
+export function wrongType(field: string, expected: string, value: unknown): FormatError {
+  return damaged(field, `Expected ${field} to be ${expected}, got ${describe(value)}.`)
+}
+
 /** @throws FormatError naming `field` unless the value is a piece's text */
 export function checkPiece(value: unknown, field: string, index: number | string): string {
   if (typeof value === 'string' && value.length <= MAX_PIECE_CHARS) return value
   const got = typeof value === 'string' ? `one of ${value.length}` : typeof value
-  throw new FormatError(
-    `Expected ${field} to hold texts of at most ${MAX_PIECE_CHARS} characters, ` +
-      `got ${got} at ${index}. ${DAMAGED}`,
-    { field },
-  )
+  const expected = `Expected ${field} to hold texts of at most ${MAX_PIECE_CHARS} characters`
+  throw damaged(field, `${expected}, got ${got} at ${index}.`)
 }
 
 /** @throws FormatError naming `field` unless 0 <= value < limit */
 export function checkId(value: unknown, field: string, limit: number): number {
   if (isWhole(value, 0, limit - 1)) return value
-  throw new FormatError(
-    `Expected ${field} to be a token id from 0 to ${limit - 1}, got ${describe(value)}. ${DAMAGED}`,
-    { field },
-  )
+  throw wrongType(field, `a token id from 0 to ${limit - 1}`, value)
 }
 
 /** @throws FormatError naming `field` if there are more than `limit` */
 export function checkCount(count: number, field: string, limit: number): void {
   if (count <= limit) return
-  throw new FormatError(`Expected at most ${limit} entries in ${field}, got ${count}. ${DAMAGED}`, {
-    field,
-  })
+  throw damaged(field, `Expected at most ${limit} entries in ${field}, got ${count}.`)
 }
 
 /** @throws FormatError naming `field` unless the value is a template's text */
 export function checkTemplate(value: unknown, field: string): string {
   if (typeof value === 'string' && value.length <= MAX_TEMPLATE_CHARS) return value
   const got = typeof value === 'string' ? `${value.length} characters` : typeof value
-  throw new FormatError(
-    `Expected ${field} to be a text of at most ${MAX_TEMPLATE_CHARS} characters, got ${got}. ` +
-      DAMAGED,
-    { field },
-  )
+  const expected = `Expected ${field} to be a text of at most ${MAX_TEMPLATE_CHARS} characters`
+  throw damaged(field, `${expected}, got ${got}.`)
 }
-
-const DAMAGED = 'The file is damaged; fetch it again.'

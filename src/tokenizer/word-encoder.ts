@@ -8,6 +8,7 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { type JsonObject, messageOf } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import { splitStep } from './tokenizer-json.ts'
 
 /**
  * Ids of a stretch of text without added tokens. `isFirst` tells that nothing comes before it: some
@@ -47,15 +48,12 @@ export function wordEncoder(tokenizerJson: JsonObject, eosToken: string | undefi
 
 /** Cuts a text by an expression in Oniguruma's syntax; matches and what is between become pieces. */
 export function splitter(expression: string): (text: string) => string[] {
-  const split = {
-    type: 'Split',
-    pattern: { Regex: expression },
-    behavior: 'Isolated',
-    invert: false,
-  }
   // The library makes pre-tokenizers for whole tokenizers only.
   const model = { type: 'BPE', vocab: {}, merges: [] }
-  const { pre_tokenizer: cut } = loadLibrary({ pre_tokenizer: split, model }, undefined)
+  const { pre_tokenizer: cut } = loadLibrary(
+    { pre_tokenizer: splitStep(expression), model },
+    undefined,
+  )
   return (text) => (cut === null ? [text] : cut(text, { section_index: 0 }))
 }
 

@@ -2,13 +2,13 @@
  * How a vocabulary turns text between added tokens into ids, and its pieces back into text: byte-level
  * BPE by merges or by ranks, SentencePiece BPE by scores, or whatever a tokenizer.json describes.
  */
-import { FormatError } from '../errors.ts'
 import { textToAlphabet } from './byte-alphabet.ts'
-import { MergeEncoder } from './merge-encoder.ts'
-import type { Decoding } from './piece-bytes.ts'
+import { mergeEncoder } from './merge-encoder.ts'
+import { BYTE_LEVEL, BYTE_PIECE, type Decoding } from './piece-bytes.ts'
 import { LLAMA3_SPLIT } from './pre-tokenizers.ts'
 import { byteLevelParts, checkMerges, readDecoding } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { damaged } from './vocabulary-limits.ts'
 import { splitter, type WordEncoder, wordEncoder } from './word-encoder.ts'
 
 /** Both ways between text and ids. */
@@ -19,8 +19,6 @@ export interface Words extends Decoding {
 /** Words are short and repeat; the cache starts anew when it is full. */
 const MAX_CACHED_WORDS = 20_000
 const MAX_CACHED_WORD_CHARS = 64
-
-const BYTE_LEVEL = { notation: 'byte-level', byteFallback: false, dropLeadingSpace: false } as const
 
 const bytesOf = new TextEncoder()
 
@@ -67,7 +65,7 @@ export function idsByPiece(
 /** A piece's rank is its id, as in tiktoken. */
 function rankEncoder(vocabulary: Vocabulary): WordEncoder {
   const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
-  const merges = new MergeEncoder(ids, (id) => id)
+  const merge = mergeEncoder(ids, (id) => id)
   const split = splitter(LLAMA3_SPLIT)
   const cache = new Map<string, readonly number[]>()
   const encodeWord = (word: string): readonly number[] => {
@@ -77,7 +75,7 @@ function rankEncoder(vocabulary: Vocabulary): WordEncoder {
     const whole = ids.get(piece)
     const out: number[] = whole === undefined ? [] : [whole]
     // Llama 3 has all 256 bytes as pieces; a file without them cannot show such a byte.
-    if (whole === undefined) merges.encode(piece, out, () => {})
+    if (whole === undefined) merge(piece, out, () => {})
     if (cache.size >= MAX_CACHED_WORDS) cache.clear()
     if (word.length <= MAX_CACHED_WORD_CHARS) cache.set(word, out)
     return out
@@ -100,21 +98,20 @@ function scoreEncoder(
   const ids = idsByPiece(vocabulary, (type) => ![byteType, control, unknown].includes(type))
   const byteIds = new Map<number, number>()
   for (const [id, piece] of pieces.entries()) {
-    const byte = types[id] === byteType ? /^<0x([0-9A-Fa-f]{2})>$/.exec(piece ?? '') : null
+    const byte = types[id] === byteType ? BYTE_PIECE.exec(piece ?? '') : null
     if (byte !== null) byteIds.set(Number.parseInt(byte[1], 16), id)
   }
   if (byteIds.size < 256 && unknownId === undefined) {
-    throw new FormatError(
-      `Expected 256 byte pieces or an unknown token, got ${byteIds.size} byte pieces only. ` +
-        'The file is damaged; fetch it again.',
-      { field: 'tokenizer.ggml.unknown_token_id' },
+    throw damaged(
+      'tokenizer.ggml.unknown_token_id',
+      `Expected 256 byte pieces or an unknown token, got ${byteIds.size} byte pieces only.`,
     )
   }
-  const merges = new MergeEncoder(ids, (id) => -scores[id])
+  const merge = mergeEncoder(ids, (id) => -scores[id])
   return (text) => {
     const out: number[] = []
     const spaced = addSpacePrefix ? ` ${text}` : text
-    merges.encode(spaced.replaceAll(' ', '\u2581'), out, (character) => {
+    merge(spaced.replaceAll(' ', '\u2581'), out, (character) => {
       for (const byte of bytesOf.encode(character)) {
         const id = byteIds.get(byte) ?? unknownId
         if (id !== undefined) out.push(id)
