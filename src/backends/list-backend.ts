@@ -1,14 +1,40 @@
 /**
- * What the backends in C share: buffers with an address, and lists encoded as slots. A subclass has the
- * memory and runs the lists.
+ * What the backends in C share: kernel variants, buffers with an address, and lists encoded as slots. A
+ * subclass has the memory and runs the lists.
  */
+import { BackendError } from '../errors.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 import type { BufferUse, Program } from './backend.ts'
 import { encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
 import { type OwnBuffer, QueueBackend } from './queue-backend.ts'
 
-/** Kernels may read a whole vector from a row's last element. */
+/** The same kernels for one instruction set. */
+export interface KernelVariant<Isa extends string = string> {
+  readonly isa: Isa
+  readonly supported: boolean
+  /** What is missing, where it is not supported. */
+  readonly reason?: string
+}
+
+/**
+ * The variant of this name.
+ *
+ * @param kind of what, for the message
+ * @throws BackendError naming those there are, if it is none of them or does not run here
+ */
+export function variantNamed<Isa extends string>(
+  variants: readonly KernelVariant<Isa>[],
+  wanted: string | undefined,
+  kind: string,
+): Isa {
+  const variant = variants.find(({ isa }) => isa === wanted)
+  if (variant?.supported) return variant.isa
+  const known = variants.map((v) => v.isa + (v.supported ? '' : ` (${v.reason})`)).join(', ')
+  throw new BackendError(`Expected a ${kind} variant that runs here, got "${wanted}": ${known}.`)
+}
+
+/** What is reserved behind a buffer: kernels may read a whole vector from a row's last element. */
 export const TAIL_BYTES = 64
 
 /** A buffer's place in the backend's memory. */
@@ -46,17 +72,13 @@ export abstract class ListBackend<Memory extends Place, List> extends QueueBacke
     return this.programOf(list, { commandCount: commands.length, buffers, release })
   }
 
-  protected override reserve(byteLength: number, label: string, use: BufferUse): Memory {
-    return this.reservePlace(byteLength + TAIL_BYTES, label, use)
-  }
-
   /** The address of what kernels read a buffer's sparse end from; 0 where all is in memory. */
   protected sparseSource(_buffer: OwnBuffer<Memory>): number {
     return 0
   }
 
-  /** Zeroed memory at a multiple of 64. */
-  protected abstract reservePlace(byteLength: number, label: string, use: BufferUse): Memory
+  /** Zeroed memory at a multiple of 64, with {@link TAIL_BYTES} behind it. */
+  protected abstract override reserve(byteLength: number, label: string, use: BufferUse): Memory
   /** A list of `count` commands, ready to run again and again. */
   protected abstract makeList(slots: Float64Array, count: number): List
   protected abstract dropList(list: List): void

@@ -4,20 +4,10 @@
  */
 import { checkCounting, messageOf } from '../checks.ts'
 import { BackendError, UsageError } from '../errors.ts'
-import { BACKENDS, type Backend, type BackendName } from './backend.ts'
+import { BACKENDS, type Backend, type BackendName, type BackendOptions } from './backend.ts'
+import type { KernelVariant } from './list-backend.ts'
 import { createReferenceBackend } from './reference/index.ts'
-import type { KernelVariant } from './variants.ts'
 import { openWasmBackend, wasmVariants } from './wasm/wasm-backend.ts'
-
-export interface BackendOptions {
-  readonly backend?: 'auto' | BackendName | undefined
-  /** Forces a kernel variant, e.g. 'x86-avx2' or 'wasm-simd'. */
-  readonly isa?: string | undefined
-  /** Threads; unset: the physical cores, or in a browser what it reports. */
-  readonly threads?: number | undefined
-  /** What will be allocated, as far as is known: more than 4 GiB need another WebAssembly module. */
-  readonly expectedBytes?: number | undefined
-}
 
 /** One backend, as it is chosen and opened. */
 export interface BackendKind {

@@ -34,42 +34,36 @@ export class OwnBuffer<Memory> extends WholeBuffer {
   }
 }
 
-class QueueProgram<Work> implements Program {
-  readonly owner: unknown
-  readonly work: Work
+interface ProgramFacts {
   readonly commandCount: number
   /** What it works on. */
   readonly buffers: readonly DeviceBuffer[]
-  /** How many buffers the backend had freed when these were last known to be there. */
-  checkedAt: number
-  readonly #release: () => void
-  #disposed = false
+  /** Gives up what the program holds; it may still be at work. */
+  readonly release: () => void
+}
 
-  constructor(owner: unknown, work: Work, facts: ProgramFacts & { freeCount: number }) {
+class QueueProgram<Work> implements Program {
+  readonly owner: unknown
+  readonly work: Work
+  readonly facts: ProgramFacts
+  readonly commandCount: number
+  /** How many buffers the backend had freed when the program's were last known to be there. */
+  checkedAt: number
+  isDisposed = false
+
+  constructor(owner: unknown, work: Work, facts: ProgramFacts, freeCount: number) {
     this.owner = owner
     this.work = work
+    this.facts = facts
     this.commandCount = facts.commandCount
-    this.buffers = facts.buffers
-    this.checkedAt = facts.freeCount
-    this.#release = facts.release
-  }
-
-  get isDisposed(): boolean {
-    return this.#disposed
+    this.checkedAt = freeCount
   }
 
   dispose(): void {
-    if (this.#disposed) return
-    this.#disposed = true
-    this.#release()
+    if (this.isDisposed) return
+    this.isDisposed = true
+    this.facts.release()
   }
-}
-
-interface ProgramFacts {
-  readonly commandCount: number
-  readonly buffers: readonly DeviceBuffer[]
-  /** Gives up what the program holds; it may still be at work. */
-  readonly release: () => void
 }
 
 export abstract class QueueBackend<Memory, Work> implements Backend {
@@ -191,7 +185,7 @@ export abstract class QueueBackend<Memory, Work> implements Backend {
       throw new BackendError('Expected a live program, got a disposed one; record it again.')
     }
     if (program.checkedAt !== this.#freeCount) {
-      for (const buffer of program.buffers) this.own(buffer)
+      for (const buffer of program.facts.buffers) this.own(buffer)
       program.checkedAt = this.#freeCount
     }
     const { work } = program
@@ -271,7 +265,7 @@ export abstract class QueueBackend<Memory, Work> implements Backend {
   protected programOf(work: Work, facts: ProgramFacts): Program {
     // Once the backend is disposed, all is given up anyway.
     const release = () => this.#disposal ?? facts.release()
-    return new QueueProgram(this, work, { ...facts, release, freeCount: this.#freeCount })
+    return new QueueProgram(this, work, { ...facts, release }, this.#freeCount)
   }
 
   /** Does something after all that was submitted so far, with its result for the caller. */

@@ -4,14 +4,8 @@
  * open-portable.ts alone, so that nothing of the native backend is bundled for them.
  */
 import { UsageError } from '../errors.ts'
-import { BACKENDS, type Backend, type BackendName } from './backend.ts'
-import {
-  type BackendKind,
-  type BackendOptions,
-  backendChoice,
-  openOneOf,
-  PORTABLE,
-} from './open-portable.ts'
+import { BACKENDS, type Backend, type BackendName, type BackendOptions } from './backend.ts'
+import { type BackendKind, backendChoice, openOneOf, PORTABLE } from './open-portable.ts'
 
 const importNative = () => import('./native/native-backend.ts')
 

@@ -1,7 +1,7 @@
 /** That a variant which is asked for is the one whose kernels run, and no other. */
 import { describe, expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
-import type { KernelVariant } from '../variants.ts'
+import type { KernelVariant } from '../list-backend.ts'
 import { nativeVariants, openNativeBackend } from './native-backend.ts'
 
 /** None where the addon is not built; REQUIRE_BACKENDS makes that a failure elsewhere. */

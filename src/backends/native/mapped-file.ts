@@ -4,7 +4,7 @@
  * but kernels copy what they want of it from the file, so that its pages do not become this process's.
  */
 import { BackendError } from '../../errors.ts'
-import type { FileRange } from '../files.ts'
+import type { FileRange } from '../backend.ts'
 import { type Place, TAIL_BYTES } from '../list-backend.ts'
 import { type Addon, SOURCE_BYTES } from './addon.ts'
 
@@ -21,21 +21,17 @@ export interface NativeMemory extends Place {
 }
 
 export class MappedPages {
-  readonly checksum: string
   readonly pages: ArrayBuffer
   readonly #addon: Addon
   readonly #file: number
   /** Buffers, and the opener until it closes. */
   #users = 1
 
-  constructor(
-    addon: Addon,
-    opened: { readonly bytes: ArrayBuffer; readonly checksum: string; readonly file: number },
-  ) {
+  /** @param file what the addon knows the file of these pages by */
+  constructor(addon: Addon, pages: ArrayBuffer, file: number) {
     this.#addon = addon
-    this.pages = opened.bytes
-    this.checksum = opened.checksum
-    this.#file = opened.file
+    this.pages = pages
+    this.#file = file
   }
 
   /** @throws BackendError if the range and what kernels may read behind it are not in the file */

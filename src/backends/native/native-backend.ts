@@ -7,21 +7,12 @@
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
-import type { BufferUse } from '../backend.ts'
-import type { BackendFiles, MappedFile } from '../files.ts'
-import { ListBackend } from '../list-backend.ts'
+import type { BackendFiles, BackendOptions, BufferUse, MappedFile } from '../backend.ts'
+import { type KernelVariant, ListBackend, TAIL_BYTES, variantNamed } from '../list-backend.ts'
 import { OwnBuffer } from '../queue-backend.ts'
-import { type KernelVariant, variantNamed } from '../variants.ts'
 import { type Addon, loadAddon, type PoolHandle, type ProgramHandle } from './addon.ts'
 import { readCpuCores } from './cpu-cores.ts'
 import { MappedPages, type NativeMemory, sourceOf } from './mapped-file.ts'
-
-export interface NativeOptions {
-  /** Forces a variant, e.g. 'x86-avx2'; unset: the fastest that runs here. */
-  readonly isa?: string | undefined
-  /** Unset: one per physical core this process may use; see cpu-cores.ts. */
-  readonly threads?: number | undefined
-}
 
 /** More threads than any machine this runs on has cores; a typing error is caught here. */
 const MAX_THREADS = 1024
@@ -42,11 +33,14 @@ export function nativeVariants(): KernelVariant[] {
 }
 
 /**
- * Opens the native backend.
+ * Opens the native backend. Unset, `isa` is the fastest variant that runs here, and `threads` is one per
+ * physical core that this process may use; see cpu-cores.ts.
  *
  * @throws BackendError if the addon does not load or the forced variant does not run here
  */
-export function openNativeBackend(options: NativeOptions = {}): NativeBackend {
+export function openNativeBackend(
+  options: Pick<BackendOptions, 'isa' | 'threads'> = {},
+): NativeBackend {
   const addon = loadAddon()
   const variants = nativeVariants()
   const fastest = variants.find((v) => v.supported)?.isa
@@ -87,8 +81,8 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
     return this.#addon.ranIsa(this.#pool)
   }
 
-  protected override reservePlace(byteLength: number, _label: string, use: BufferUse) {
-    const pages = this.#addon.allocate(byteLength, use === 'weights')
+  protected override reserve(byteLength: number, _label: string, use: BufferUse) {
+    const pages = this.#addon.allocate(byteLength + TAIL_BYTES, use === 'weights')
     return { address: this.#addon.addressOf(pages), pages, byteOffset: 0 }
   }
 
@@ -139,7 +133,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   async #mapFile(path: string): Promise<MappedFile> {
     const { bytes, checksum, file } = await this.#open(path, true)
     if (bytes === null) throw new Error('The addon mapped nothing.')
-    const pages = new MappedPages(this.#addon, { bytes, checksum, file })
+    const pages = new MappedPages(this.#addon, bytes, file)
     return {
       bytes: new Uint8Array(bytes),
       checksum,

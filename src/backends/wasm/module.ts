@@ -5,7 +5,7 @@
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { AddressType } from './addresses.ts'
-import { nodeProcess } from './surroundings.ts'
+import { nodeProcess } from './host.ts'
 
 export type WasmIsa = 'wasm-relaxed-simd' | 'wasm-simd' | typeof WIDE_ISA
 

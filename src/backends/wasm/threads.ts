@@ -5,7 +5,7 @@
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { ModuleAddress } from './addresses.ts'
-import { nodeProcess } from './surroundings.ts'
+import { nodeProcess } from './host.ts'
 
 /** What starts a worker; worker.js reads it. */
 export interface WorkerStart {

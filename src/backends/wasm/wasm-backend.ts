@@ -5,25 +5,21 @@
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
-import type { Backend } from '../backend.ts'
-import { ListBackend, type Place } from '../list-backend.ts'
+import type { Backend, BackendOptions } from '../backend.ts'
+import {
+  type KernelVariant,
+  ListBackend,
+  type Place,
+  TAIL_BYTES,
+  variantNamed,
+} from '../list-backend.ts'
 import type { OwnBuffer } from '../queue-backend.ts'
-import { type KernelVariant, variantNamed } from '../variants.ts'
 import { type AddressType, createMemory, MAX_PAGES, moduleAddress, PAGE } from './addresses.ts'
+import { nextTask, processorCount } from './host.ts'
 import { instantiate, type WasmExports } from './instance.ts'
 import { LinearMemory } from './linear-memory.ts'
 import { addressTypeOf, compileModule, type WasmIsa, WIDE_ISA, wasmFeatures } from './module.ts'
-import { nextTask, processorCount } from './surroundings.ts'
 import { WorkerThreads } from './threads.ts'
-
-export interface WasmOptions {
-  /** Forces a module; unset: relaxed SIMD where the engine has it. */
-  readonly isa?: string | undefined
-  /** What will be allocated, as far as is known: more than 4 GiB need 64-bit addresses. Unset: 0. */
-  readonly expectedBytes?: number | undefined
-  /** Unset: the cores the engine reports, one where memory cannot be shared. */
-  readonly threads?: number | undefined
-}
 
 /** Addresses of a list's commands and of its progress. */
 interface WasmList {
@@ -64,13 +60,15 @@ export function wasmVariants(): KernelVariant<WasmIsa>[] {
 }
 
 /**
- * Opens the WebAssembly backend.
+ * Opens the WebAssembly backend. Unset, `isa` is relaxed SIMD where the engine has it, and `threads` the
+ * cores that the engine reports, one where memory cannot be shared.
  *
+ * @param options `threads`, if set, is a whole number from 1 on
  * @param fallbacks why faster backends were passed over
  * @throws BackendError if the engine lacks SIMD, or what was asked for
  */
 export async function openWasmBackend(
-  options: WasmOptions = {},
+  options: Omit<BackendOptions, 'backend'> = {},
   fallbacks: readonly string[] = [],
 ): Promise<Backend> {
   const variants = wasmVariants()
@@ -78,41 +76,29 @@ export async function openWasmBackend(
   const supported = variants.filter((v) => v.supported)
   const best = supported.find((v) => isWide === (v.isa === WIDE_ISA)) ?? supported[0]
   const isa = variantNamed(variants, options.isa ?? best?.isa, 'WebAssembly')
-  const wantedThreads = options.threads ?? processorCount()
-  if (!Number.isInteger(wantedThreads) || wantedThreads < 1) {
-    throw new BackendError(`Expected threads to be a whole number from 1 on, got ${wantedThreads}.`)
-  }
-  const threads = Math.min(MAX_THREADS, wantedThreads)
-  if (threads === 1) return openAlone(isa, fallbacks)
+  const threads = Math.min(MAX_THREADS, options.threads ?? processorCount())
+  if (threads === 1) return open(isa, 1, fallbacks)
   const { sharedMemoryReason } = wasmFeatures()
-  if (sharedMemoryReason !== undefined) return openAlone(isa, [sharedMemoryReason, ...fallbacks])
+  if (sharedMemoryReason !== undefined) return open(isa, 1, [sharedMemoryReason, ...fallbacks])
   try {
-    return await openThreaded(isa, threads, fallbacks)
+    return await open(isa, threads, fallbacks)
   } catch (error) {
-    return openAlone(isa, [messageOf(error), ...fallbacks])
+    return open(isa, 1, [messageOf(error), ...fallbacks])
   }
 }
 
-async function openAlone(isa: WasmIsa, fallbacks: readonly string[]): Promise<Backend> {
-  const module = await compileModule(isa, false)
+async function open(isa: WasmIsa, threads: number, fallbacks: readonly string[]): Promise<Backend> {
+  const module = await compileModule(isa, threads > 1)
   const type = addressTypeOf(isa)
-  const maxPages = MAX_PAGES[type]
-  const memory = createMemory(type, { initial: INITIAL_PAGES })
+  const { memory, maxPages } =
+    threads > 1
+      ? sharedMemory(type)
+      : { memory: createMemory(type, { initial: INITIAL_PAGES }), maxPages: MAX_PAGES[type] }
   const exports = await instantiate(module, memory, type)
-  return new WasmBackend(isa, { exports, memory, maxPages, threads: 1 }, fallbacks)
-}
-
-async function openThreaded(
-  isa: WasmIsa,
-  threads: number,
-  fallbacks: readonly string[],
-): Promise<Backend> {
-  const module = await compileModule(isa, true)
-  const type = addressTypeOf(isa)
-  const { memory, maxPages } = sharedMemory(type)
-  const exports = await instantiate(module, memory, type)
-  const backend = new WasmBackend(isa, { exports, memory, maxPages, threads }, fallbacks)
-  await backend.startWorkers(module)
+  const linear = new LinearMemory(memory, exports.heapBase, maxPages, type)
+  const control = linear.allocate(exports.controlBytes, 'control')
+  const backend = new WasmBackend(isa, threads, { exports, memory: linear, control }, fallbacks)
+  if (threads > 1) await backend.startWorkers(module)
   return backend
 }
 
@@ -136,20 +122,7 @@ interface Instance {
   readonly control: number
 }
 
-interface WasmParts {
-  readonly exports: WasmExports
-  readonly memory: WebAssembly.Memory
-  readonly maxPages: number
-  readonly threads: number
-}
-
-/** Memory of a buffer. */
-interface WasmMemory extends Place {
-  /** The tail included that kernels may read. */
-  readonly reservedBytes: number
-}
-
-class WasmBackend extends ListBackend<WasmMemory, WasmList> {
+class WasmBackend extends ListBackend<Place, WasmList> {
   readonly name = 'wasm'
   readonly isa: WasmIsa
   readonly threads: number
@@ -163,17 +136,11 @@ class WasmBackend extends ListBackend<WasmMemory, WasmList> {
   #workers: WorkerThreads | undefined
   #sliceBegan = 0
 
-  constructor(
-    isa: WasmIsa,
-    { exports, memory, maxPages, threads }: WasmParts,
-    fallbacks: readonly string[],
-  ) {
+  constructor(isa: WasmIsa, threads: number, instance: Instance, fallbacks: readonly string[]) {
     super(fallbacks)
     this.isa = isa
     this.threads = threads
-    const linear = new LinearMemory(memory, exports.heapBase, maxPages, addressTypeOf(isa))
-    const control = linear.allocate(exports.controlBytes, 'control')
-    this.#instance = { exports, memory: linear, control }
+    this.#instance = instance
     if (threads > 1) this.map = (slice) => this.viewForCaller(slice)
   }
 
@@ -196,15 +163,15 @@ class WasmBackend extends ListBackend<WasmMemory, WasmList> {
     this.#workers = await WorkerThreads.start(starts, (reason) => this.lose(reason))
   }
 
-  protected override reservePlace(reservedBytes: number, label: string): WasmMemory {
-    return { address: this.#open.memory.allocate(reservedBytes, label), reservedBytes }
+  protected override reserve(byteLength: number, label: string): Place {
+    return { address: this.#open.memory.allocate(byteLength + TAIL_BYTES, label) }
   }
 
-  protected override release({ memory }: OwnBuffer<WasmMemory>): void {
-    this.#open.memory.free(memory.address, memory.reservedBytes)
+  protected override release({ memory, byteLength }: OwnBuffer<Place>): void {
+    this.#open.memory.free(memory.address, byteLength + TAIL_BYTES)
   }
 
-  protected override view({ memory, byteLength }: OwnBuffer<WasmMemory>): Uint8Array {
+  protected override view({ memory, byteLength }: OwnBuffer<Place>): Uint8Array {
     return this.#open.memory.view(memory.address, byteLength)
   }
 

@@ -2,8 +2,7 @@
  * The road from a source to a model, the same in Node and in browsers: options, file, configuration,
  * backend, weights, decoder, and on to text. Speed tests leave it at the engine.
  */
-import type { Backend } from '../../backends/backend.ts'
-import type { BackendOptions } from '../../backends/open-portable.ts'
+import type { Backend, BackendOptions } from '../../backends/backend.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
 import { estimateMemory } from '../../model/cache/memory-estimate.ts'
 import type { ModelConfig } from '../../model/config/config.ts'

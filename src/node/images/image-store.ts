@@ -6,8 +6,7 @@
  */
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Backend } from '../../backends/backend.ts'
-import type { MappedFile } from '../../backends/files.ts'
+import type { Backend, MappedFile } from '../../backends/backend.ts'
 import { openNativeBackend } from '../../backends/native/native-backend.ts'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'

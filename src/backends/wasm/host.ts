@@ -1,5 +1,5 @@
 /**
- * What this backend asks of the JavaScript engine around it, in Node and in browsers: nothing here
+ * What this backend asks of its host, the JavaScript engine around it, in Node and in browsers: nothing here
  * imports node:*, so that bundlers for browsers find nothing to complain about.
  */
 import { BackendError } from '../../errors.ts'
