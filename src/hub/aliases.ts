@@ -8,7 +8,7 @@ export interface ModelAlias {
   /** "owner/name" at the hub. */
   readonly repo: string
   /** About what is downloaded, in bytes; undefined where it is not known beforehand. */
-  readonly bytes?: number
+  readonly bytes: number | undefined
   readonly licence: string
   /** Tokens of context. */
   readonly context: number
@@ -16,63 +16,39 @@ export interface ModelAlias {
   readonly kind: 'chat' | 'base' | 'embedding'
 }
 
-const TII = 'Falcon LLM'
-
-export const MODEL_ALIASES: readonly ModelAlias[] = [
-  {
-    name: 'bitnet-2b',
-    repo: 'microsoft/bitnet-b1.58-2B-4T-gguf',
-    bytes: 1_187_801_280,
-    licence: 'MIT',
-    context: 4096,
-    kind: 'chat',
-  },
-  falconE('1b', 'chat', 666_324_256),
-  falconE('1b', 'base', 666_324_256),
-  falconE('3b', 'chat', 999e6),
-  falconE('3b', 'base', 999e6),
-  falcon3('1b', 1.36e9, 8192),
-  falcon3('3b', 2.22e9, 4096),
-  falcon3('7b', 3.27e9, 8192),
-  falcon3('10b', 3.99e9, 32_768),
-  {
-    name: 'llama3-8b-1.58',
-    repo: 'HF1BitLLM/Llama3-8B-1.58-100B-tokens',
-    bytes: 3.85e9,
-    licence: 'Llama 3',
-    context: 8192,
-    kind: 'base',
-  },
-  oneBit('large'),
-  oneBit('xl'),
-  oneBit('3B'),
-  embedding('270m', 367e6),
-  embedding('0.6b', 428e6),
+type Row = [
+  name: string,
+  repo: string,
+  bytes: number | undefined,
+  licence: string,
+  context: number,
+  kind: ModelAlias['kind'],
 ]
 
-function falconE(size: string, kind: 'chat' | 'base', bytes: number): ModelAlias {
-  const repo = `tiiuae/Falcon-E-${size.toUpperCase()}-${kind === 'chat' ? 'Instruct' : 'Base'}-GGUF`
-  const name = `falcon-e-${size}${kind === 'chat' ? '' : '-base'}`
-  return { name, repo, bytes, licence: TII, context: 32_768, kind }
-}
+const TII = 'Falcon LLM'
 
-/** The first models of the paper, trained again by others. */
-function oneBit(size: string): ModelAlias {
-  const repo = `1bitLLM/bitnet_b1_58-${size}`
-  return { name: `bitnet-${size.toLowerCase()}`, repo, licence: 'MIT', context: 2048, kind: 'base' }
-}
+const ROWS: readonly Row[] = [
+  ['bitnet-2b', 'microsoft/bitnet-b1.58-2B-4T-gguf', 1_187_801_280, 'MIT', 4096, 'chat'],
+  ['falcon-e-1b', 'tiiuae/Falcon-E-1B-Instruct-GGUF', 666_324_256, TII, 32_768, 'chat'],
+  ['falcon-e-1b-base', 'tiiuae/Falcon-E-1B-Base-GGUF', 666_324_256, TII, 32_768, 'base'],
+  ['falcon-e-3b', 'tiiuae/Falcon-E-3B-Instruct-GGUF', 999e6, TII, 32_768, 'chat'],
+  ['falcon-e-3b-base', 'tiiuae/Falcon-E-3B-Base-GGUF', 999e6, TII, 32_768, 'base'],
+  ['falcon3-1b', 'tiiuae/Falcon3-1B-Instruct-1.58bit', 1.36e9, TII, 8192, 'chat'],
+  ['falcon3-3b', 'tiiuae/Falcon3-3B-Instruct-1.58bit', 2.22e9, TII, 4096, 'chat'],
+  ['falcon3-7b', 'tiiuae/Falcon3-7B-Instruct-1.58bit', 3.27e9, TII, 8192, 'chat'],
+  ['falcon3-10b', 'tiiuae/Falcon3-10B-Instruct-1.58bit', 3.99e9, TII, 32_768, 'chat'],
+  ['llama3-8b-1.58', 'HF1BitLLM/Llama3-8B-1.58-100B-tokens', 3.85e9, 'Llama 3', 8192, 'base'],
+  // The first models of the paper, trained again by others.
+  ['bitnet-large', '1bitLLM/bitnet_b1_58-large', undefined, 'MIT', 2048, 'base'],
+  ['bitnet-xl', '1bitLLM/bitnet_b1_58-xl', undefined, 'MIT', 2048, 'base'],
+  ['bitnet-3b', '1bitLLM/bitnet_b1_58-3B', undefined, 'MIT', 2048, 'base'],
+  ['bitnet-embedding-270m', 'microsoft/bitnet-embedding-270m', 367e6, 'MIT', 32_768, 'embedding'],
+  ['bitnet-embedding-0.6b', 'microsoft/bitnet-embedding-0.6b', 428e6, 'MIT', 32_768, 'embedding'],
+]
 
-function embedding(size: string, bytes: number): ModelAlias {
-  const name = `bitnet-embedding-${size}`
-  const repo = `microsoft/${name}`
-  return { name, repo, bytes, licence: 'MIT', context: 32_768, kind: 'embedding' }
-}
-
-/** The instruction-tuned model of one size. */
-function falcon3(size: string, bytes: number, context: number): ModelAlias {
-  const repo = `tiiuae/Falcon3-${size.toUpperCase()}-Instruct-1.58bit`
-  return { name: `falcon3-${size}`, repo, bytes, licence: TII, context, kind: 'chat' }
-}
+export const MODEL_ALIASES: readonly ModelAlias[] = ROWS.map(
+  ([name, repo, bytes, licence, context, kind]) => ({ name, repo, bytes, licence, context, kind }),
+)
 
 /** The alias of this name, whatever its case. */
 export function findAlias(name: string): ModelAlias | undefined {

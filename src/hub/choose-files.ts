@@ -63,11 +63,10 @@ export function chooseFiles(files: readonly Listed[], name: string, wanted?: str
 }
 
 function chooseWanted(files: readonly Listed[], name: string, wanted: string): ChosenFiles {
+  const wrong = (text: string) =>
+    new ModelNotFoundError(`${text} ${describeModels(files)}`, { source: `${name}:${wanted}` })
   if (!files.some(({ path }) => path === wanted)) {
-    throw new ModelNotFoundError(
-      `Expected the file ${wanted} in ${name}, which has no such file. ${describeModels(files)}`,
-      { source: `${name}:${wanted}` },
-    )
+    throw wrong(`Expected the file ${wanted} in ${name}, which has no such file.`)
   }
   if (wanted.endsWith('.gguf')) return oneFile(wanted)
   if (wanted === SHARD_INDEX || SHARD.test(wanted)) {
@@ -75,17 +74,11 @@ function chooseWanted(files: readonly Listed[], name: string, wanted: string): C
     if (checkpoint !== undefined) return checkpoint
   }
   if (!wanted.endsWith('.safetensors')) {
-    throw new ModelNotFoundError(
-      `Expected a .gguf or .safetensors file, got ${wanted} of ${name}. ${describeModels(files)}`,
-      { source: `${name}:${wanted}` },
-    )
+    throw wrong(`Expected a .gguf or .safetensors file, got ${wanted} of ${name}.`)
   }
   const folder = wanted.slice(0, wanted.lastIndexOf('/') + 1)
-  return {
-    main: wanted,
-    paths: [...sideFiles(files, folder), wanted],
-    reason: `${wanted}: as asked`,
-  }
+  const paths = [...sideFiles(files, folder), wanted]
+  return { main: wanted, paths, reason: `${wanted}: as asked` }
 }
 
 function chooseCheckpoint(files: readonly Listed[]): ChosenFiles | undefined {

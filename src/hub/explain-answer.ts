@@ -12,6 +12,8 @@ export interface Refusal {
   readonly code: string | null
   /** `X-Error-Message` */
   readonly message: string | null
+  /** The wait it asks for (Retry-After), if it does. */
+  readonly retryAfterMs: number | undefined
 }
 
 /** Longer texts of a server are cut; they go to people's terminals. */

@@ -2,7 +2,7 @@
  * Asks the hub which commit a revision is now, which files it has, and which of them make a model.
  */
 import { DownloadError } from '../errors.ts'
-import { type ChosenFiles, chooseFiles } from './choose-files.ts'
+import { chooseFiles } from './choose-files.ts'
 import type { HubClient } from './download/hub-client.ts'
 import type { HubModel } from './model-name.ts'
 import {
@@ -18,28 +18,21 @@ import {
 /** Of 1,000 entries; the largest model repositories have some hundred files. */
 const MAX_PAGES = 40
 
-/** A model in its repository. */
-export interface ListedModel extends RepoRevision {
-  readonly repository: Repository
-  readonly chosen: ChosenFiles
-  /** Those that were chosen, in that order. */
-  readonly files: readonly RepoFile[]
-  readonly totalBytes: number
-}
-
-/** @throws ModelNotFoundError if nothing in it runs; RefusedError | DownloadError | FormatError */
+/**
+ * A model in its repository: the files that make it are in the order in which they were chosen.
+ *
+ * @throws ModelNotFoundError if nothing in it runs; RefusedError | DownloadError | FormatError
+ */
 export async function listModel(
   client: HubClient,
   { repo, revision = 'main', file }: HubModel,
   signal?: AbortSignal,
-): Promise<ListedModel> {
+) {
   const repository = { type: 'models', repo } as const
   const found = await findRevision(client, repository, revision, signal)
   const listed = await listFiles(client, repository, found.commit, '', signal)
   const chosen = chooseFiles(listed, repo, file)
-  const files = listed
-    .filter(({ path }) => chosen.paths.includes(path))
-    .sort((a, b) => chosen.paths.indexOf(a.path) - chosen.paths.indexOf(b.path))
+  const files = chosen.paths.flatMap((path) => listed.find((file) => file.path === path) ?? [])
   const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
   return { ...found, repository, chosen, files, totalBytes }
 }

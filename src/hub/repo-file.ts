@@ -63,13 +63,11 @@ function isSafeName(name: string): boolean {
 
 /** @throws FormatError unless it names a commit */
 export function readRevision(value: unknown, source: string): RepoRevision {
-  const { sha, gated, cardData, tags } = asObject(value, source)
-  if (typeof sha !== 'string' || !isCommit(sha)) throw wrong('sha', 'a commit', sha, source)
-  return {
-    commit: sha,
-    gated: gated !== undefined && gated !== false,
-    licence: readLicence(cardData, tags),
-  }
+  check(isObject(value), 'answer', 'an object', value, source)
+  const { sha, gated, cardData, tags } = value
+  check(isHex(sha, 40), 'sha', 'a commit', sha, source)
+  const licence = readLicence(cardData, tags)
+  return { commit: sha, gated: gated !== undefined && gated !== false, licence }
 }
 
 /** From the model card's header, or from what the hub made of it. */
@@ -83,7 +81,11 @@ function readLicence(card: unknown, tags: unknown): string | undefined {
 }
 
 export function isCommit(text: string): boolean {
-  return /^[0-9a-f]{40}$/.test(text)
+  return isHex(text, 40)
+}
+
+function isHex(value: unknown, digits: number): value is string {
+  return typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value)
 }
 
 /**
@@ -93,19 +95,23 @@ export function isCommit(text: string): boolean {
  * @throws FormatError if an entry makes no sense
  */
 export function readTree(value: unknown, source: string): RepoFile[] {
-  if (!Array.isArray(value)) throw wrong('tree', 'a list', value, source)
+  check(Array.isArray(value), 'tree', 'a list', value, source)
   return value.flatMap((entry: unknown): RepoFile[] => {
-    const { type, path, size, oid, lfs } = asObject(entry, source)
+    check(isObject(entry), 'answer', 'an object', entry, source)
+    const { type, path, lfs } = entry
     if (type !== 'file') return []
-    if (typeof path !== 'string') throw wrong('path', 'a text', path, source)
+    check(typeof path === 'string', 'path', 'a text', path, source)
     if (!isSafePath(path)) return []
-    if (lfs !== undefined && lfs !== null) {
-      const big = asObject(lfs, source)
-      const hex = readHex(big['oid'], 64, source)
-      return [{ path, size: readSize(big['size'], source), hash: { algorithm: 'sha256', hex } }]
-    }
-    const hex = readHex(oid, 40, source)
-    return [{ path, size: readSize(size, source), hash: { algorithm: 'git-sha1', hex } }]
+    const big = lfs ?? undefined
+    const facts = big ?? entry
+    check(isObject(facts), 'answer', 'an object', facts, source)
+    const { oid, size } = facts
+    const digits = big === undefined ? 40 : 64
+    check(isHex(oid, digits), 'oid', `${digits} hexadecimal digits`, oid, source)
+    const legalSize = `a number of bytes up to ${MAX_FILE_BYTES}`
+    check(isWhole(size, 0, MAX_FILE_BYTES), 'size', legalSize, size, source)
+    const algorithm = big === undefined ? 'git-sha1' : 'sha256'
+    return [{ path, size, hash: { algorithm, hex: oid } }]
   })
 }
 
@@ -128,26 +134,17 @@ export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }
 
-function readHex(value: unknown, digits: number, source: string): string {
-  if (typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value)) {
-    return value
-  }
-  throw wrong('oid', `${digits} hexadecimal digits`, value, source)
-}
-
-function readSize(value: unknown, source: string): number {
-  if (isWhole(value, 0, MAX_FILE_BYTES)) return value
-  throw wrong('size', `a number of bytes up to ${MAX_FILE_BYTES}`, value, source)
-}
-
-function asObject(value: unknown, source: string): { readonly [key: string]: unknown } {
-  if (isObject(value)) return value
-  throw wrong('answer', 'an object', value, source)
-}
-
-function wrong(field: string, expected: string, value: unknown, source: string): FormatError {
+/** @throws FormatError unless what the hub says of a field is right */
+function check(
+  isRight: boolean,
+  field: string,
+  expected: string,
+  value: unknown,
+  source: string,
+): asserts isRight {
+  if (isRight) return
   const got = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : typeof value
-  return new FormatError(
+  throw new FormatError(
     `Expected ${field} in the answer of ${source} to be ${expected}, got ${got}. Something other ` +
       'than the hub may be answering there; check HF_ENDPOINT and the proxy.',
     { field, path: source },

@@ -51,13 +51,11 @@ export class FinalError extends Error {}
 /** An answer that is none of those that were asked for; its body has been thrown away. */
 export class RefusedError extends Error {
   readonly refusal: Refusal
-  readonly retryAfterMs: number | undefined
 
-  constructor(refusal: Refusal, retryAfterMs: number | undefined) {
+  constructor(refusal: Refusal) {
     super(`The server answered ${refusal.status}.`)
     this.name = 'RefusedError'
     this.refusal = refusal
-    this.retryAfterMs = retryAfterMs
   }
 }
 
@@ -139,11 +137,11 @@ export class HubClient<Access extends HubAccess = HubAccess> {
       } catch (error) {
         signal?.throwIfAborted()
         if (error instanceof FinalError || error instanceof DownloadError) throw error
-        const refused = error instanceof RefusedError ? error : undefined
-        if (refused !== undefined && !isPassing(refused.refusal.status)) throw refused
-        const wait = waitMs(this.#pace, failures, refused?.retryAfterMs)
+        const refusal = error instanceof RefusedError ? error.refusal : undefined
+        if (refusal !== undefined && !isPassing(refusal.status)) throw error
+        const wait = waitMs(this.#pace, failures, refusal?.retryAfterMs)
         if (wait === undefined) {
-          throw refused ? explainStatus(refused.refusal) : unreachable(error, address)
+          throw refusal ? explainStatus(refusal) : unreachable(error, address)
         }
         await sleep(wait, signal)
       }
@@ -177,15 +175,13 @@ function followed(location: string, from: URL): URL {
 
 function refused(response: WebResponse, url: URL): RefusedError {
   const header = (name: string) => response.headers.get(name)
-  return new RefusedError(
-    {
-      status: response.status,
-      url: `${url.origin}${url.pathname}`,
-      code: header('X-Error-Code'),
-      message: header('X-Error-Message'),
-    },
-    readRetryAfter(header('Retry-After')),
-  )
+  return new RefusedError({
+    status: response.status,
+    url: `${url.origin}${url.pathname}`,
+    code: header('X-Error-Code'),
+    message: header('X-Error-Message'),
+    retryAfterMs: readRetryAfter(header('Retry-After')),
+  })
 }
 
 /** A body's pieces as they come; whoever stops early gives the rest up. */

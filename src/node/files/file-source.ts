@@ -19,18 +19,32 @@ export async function openFileSource(path: string): Promise<ByteSource> {
         source: path,
       })
     }
+    const { size } = stat
+    /** One call may return less than was asked for, on Linux at 2 GiB at the latest. */
+    const readFully = async (bytes: Uint8Array, offset: number): Promise<void> => {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done)
+        if (bytesRead === 0) {
+          throw new FormatError(
+            `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,
+            { field: 'size', path },
+          )
+        }
+        done += bytesRead
+      }
+    }
     return {
       name: path,
-      size: stat.size,
+      size,
       async read(offset, length) {
-        checkRange(path, stat.size, offset, length)
+        checkRange(path, size, offset, length)
         const bytes = new Uint8Array(length)
-        await readFully(handle, path, bytes, offset)
+        await readFully(bytes, offset)
         return bytes
       },
       async readInto(bytes, offset) {
-        checkRange(path, stat.size, offset, bytes.length)
-        await readFully(handle, path, bytes, offset)
+        checkRange(path, size, offset, bytes.length)
+        await readFully(bytes, offset)
       },
       close: () => handle.close(),
     }
@@ -49,25 +63,5 @@ async function openHandle(path: string): Promise<FileHandle> {
     throw new ModelNotFoundError(`Expected a readable file at ${path}, but ${why}.`, {
       source: path,
     })
-  }
-}
-
-/** One call may return less than was asked for, on Linux at 2 GiB at the latest. */
-async function readFully(
-  handle: FileHandle,
-  path: string,
-  bytes: Uint8Array,
-  offset: number,
-): Promise<void> {
-  let done = 0
-  while (done < bytes.length) {
-    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done)
-    if (bytesRead === 0) {
-      throw new FormatError(
-        `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,
-        { field: 'size', path },
-      )
-    }
-    done += bytesRead
   }
 }

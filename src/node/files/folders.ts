@@ -10,7 +10,8 @@ import { join } from 'node:path'
  * BITNET_CACHE, else the system's place for caches: XDG_CACHE_HOME/bitnet-ts or ~/.cache/bitnet-ts,
  * ~/Library/Caches/bitnet-ts, %LOCALAPPDATA%\bitnet-ts.
  */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+export function cacheFolder(): string {
+  const { env } = process
   if (env['BITNET_CACHE']) return env['BITNET_CACHE']
   if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'bitnet-ts')
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'bitnet-ts')

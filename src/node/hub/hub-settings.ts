@@ -24,21 +24,17 @@ export interface HubSettings {
 
 /** @throws UsageError if a variable has no legal value */
 export async function readHubSettings(env: Environment = process.env): Promise<HubSettings> {
-  const home = hubHome(env)
+  const home =
+    env['HF_HOME'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
   return {
     cacheFolder: env['HF_HUB_CACHE'] || join(home, 'hub'),
     endpoint: readEndpoint(env['HF_ENDPOINT']),
     token: await readToken(env, home),
-    offline: isTrue(env['HF_HUB_OFFLINE']),
+    offline: /^(1|true|yes|on)$/i.test(env['HF_HUB_OFFLINE'] ?? ''),
     httpProxy: env['http_proxy'] || env['HTTP_PROXY'] || undefined,
     httpsProxy: env['https_proxy'] || env['HTTPS_PROXY'] || undefined,
     noProxy: env['no_proxy'] || env['NO_PROXY'] || undefined,
   }
-}
-
-function hubHome(env: Environment): string {
-  if (env['HF_HOME']) return env['HF_HOME']
-  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
 }
 
 function readEndpoint(text = ''): string {
@@ -61,8 +57,4 @@ async function readToken(env: Environment, home: string): Promise<string | undef
     'Expected the token in HF_TOKEN or the file beside the cache to be one word of ASCII ' +
       'characters, got something else. Copy it again from the hub.',
   )
-}
-
-function isTrue(text: string | undefined): boolean {
-  return /^(1|true|yes|on)$/i.test(text ?? '')
 }

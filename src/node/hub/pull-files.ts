@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { unfinishedNames } from '../../hub/download/piece-journal.ts'
 import type { DownloadStore } from '../../hub/download/store.ts'
-import { type DownloadProgress, TransferMeter } from '../../hub/download/transfer-meter.ts'
+import { type DownloadProgress, transferMeter } from '../../hub/download/transfer-meter.ts'
 import { type RepoFile, type Repository, repoPath, resolvePath } from '../../hub/repo-file.ts'
 import { statOf } from '../files/system.ts'
 import {
@@ -75,7 +75,7 @@ export async function pullFiles(
   const around = { client, store, tuning, signal }
   await checkTotalSpace(files, folder, store)
   const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
-  const meter = new TransferMeter(totalBytes, onDownload)
+  const meter = transferMeter(totalBytes, onDownload)
   const snapshot = snapshotFolder(cache, repository, commit)
   const pulled: PulledFiles['files'][number][] = []
   for (const { path, size, hash } of files) {
@@ -93,7 +93,7 @@ export async function pullFiles(
   }
   // Last, so that a name leads to a snapshot only when that is whole.
   await writeRef(cache, repository, revision, commit)
-  return { snapshot, files: pulled, totalBytes, fetchedBytes: meter.fetchedBytes }
+  return { snapshot, files: pulled, totalBytes, fetchedBytes: meter.fetchedBytes() }
 }
 
 /** Runs what asks a hub; `explain` puts its refusals in plain words, and connections closed at the end. */

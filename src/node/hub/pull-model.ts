@@ -9,7 +9,7 @@ import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
 import { RefusedError } from '../../hub/download/hub-client.ts'
 import type { ContentIdentity } from '../../hub/download/piece-journal.ts'
-import { TransferMeter } from '../../hub/download/transfer-meter.ts'
+import { transferMeter } from '../../hub/download/transfer-meter.ts'
 import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
 import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
@@ -106,7 +106,7 @@ async function pullUrl(
     const reason = `${name}: the file at this address`
     const { size, tag } = identity
     options.onChosen?.({ model: url, reason, files: 1, totalBytes: size })
-    const meter = new TransferMeter(size, onDownload)
+    const meter = transferMeter(size, onDownload)
     // What was fetched earlier is replaced if the server has another version now.
     if (!(await isSame(folder, path, identity))) await rm(path, { force: true })
     const lockName = lockPath(cache, URL_FOLDER, basename(folder))
@@ -121,7 +121,7 @@ async function pullUrl(
         reason,
         files: [{ path: name, bytes: size, fetched }],
         totalBytes: size,
-        fetchedBytes: meter.fetchedBytes,
+        fetchedBytes: meter.fetchedBytes(),
       }
     } catch (error) {
       if (!(error instanceof ContentChangedError)) throw error

@@ -32,13 +32,13 @@ export interface ImageEntry {
 }
 
 /** "images" in the folder of caches. */
-export function imageFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(cacheFolder(env), 'images')
+export function imageFolder(): string {
+  return join(cacheFolder(), 'images')
 }
 
 /** BITNET_IMAGE_LIMIT, in GB. */
-function imageLimitBytes(env: NodeJS.ProcessEnv = process.env): number {
-  const text = env['BITNET_IMAGE_LIMIT']
+function imageLimitBytes(): number {
+  const text = process.env['BITNET_IMAGE_LIMIT']
   if (!text) return DEFAULT_LIMIT_BYTES
   const limit = Number(text) * 1e9
   if (limit >= 0) return limit
