@@ -4,13 +4,12 @@
 import { ShapeError } from '../errors.ts'
 import { decodeDense } from '../formats/dense-codecs.ts'
 import { LossMeter } from '../formats/loss-meter.ts'
-import type { GgufFile, ModelFile, SafetensorsFile, TensorInfo } from '../formats/model-file.ts'
+import type { GgufFile, ModelFile, SafetensorsFile, TensorType } from '../formats/model-file.ts'
 import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import { halfRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
-import { denseBound, scaleBound } from './rounding-bounds.ts'
 import { addTo } from './tensor-streams.ts'
 
 /** A ternary matrix whose codes or scale differ. */
@@ -60,6 +59,31 @@ export interface ComparisonOptions {
 const CHUNK_ELEMENTS = 1 << 20
 /** Values that share a bound; every type's block divides it. */
 const NEIGHBOURS = 256
+
+/**
+ * The largest change of a value by each type, as a share of the largest magnitude among its neighbours
+ * (256 values, which hold the block of any type):
+ *
+ * - BF16 and F16 round to 8 and 11 digits.
+ * - Q8_0 has steps of max / 127, Q4_0 of max / 8, with one code less on one side; then the step itself is
+ *   rounded to half precision, which moves the outermost value by 2^-11.
+ * - Q6_K and Q4_K keep the step of each group as a whole number of a common unit, so that a group's
+ *   outermost value may move by up to four steps more.
+ */
+const SHARES: Readonly<Partial<Record<TensorType, number>>> = {
+  F64: 0,
+  F32: 0,
+  BF16: 2 ** -9,
+  F16: 2 ** -11,
+  Q8_0: 0.5 / 127 + 2 ** -11,
+  Q6_K: 5 / 32,
+  Q5_0: 1 / 16 + 2 ** -11,
+  Q4_0: 1 / 8 + 2 ** -11,
+  Q4_K: 4 / 15,
+}
+
+/** Below its normal numbers F16 has steps of 2^-24. */
+const F16_STEP = 2 ** -25
 
 /**
  * Float weights of a ternary model are compared as the codes that it runs with.
@@ -134,16 +158,20 @@ async function compareTernary(
     codes += countDifferent(aCodes.subarray(0, count * cols), bCodes.subarray(0, count * cols))
   }
   if (codes === 0 && a.scale === b.scale) return undefined
-  const bound = scaleBound(
-    { file: aFile, tensor: aEntry.tensor },
-    { file: bFile, tensor: bEntry.tensor },
-  )
+  // How far the scales may lie apart because of the types that keep them.
+  const [aType, bType] = [scaleType(aFile, aEntry), scaleType(bFile, bEntry)]
+  const bound = aType === bType ? 0 : (SHARES[aType] ?? 0) + (SHARES[bType] ?? 0)
   return {
     tensor: aEntry.name,
     codes,
     scales: [a.scale, b.scale],
     isWithinBound: codes === 0 && Math.abs(a.scale - b.scale) <= bound * Math.max(a.scale, b.scale),
   }
+}
+
+function scaleType(file: ModelFile, { tensor }: NamedTensor): TensorType {
+  if (tensor.type === 'TQ1_0' || tensor.type === 'TQ2_0') return 'F16'
+  return file.tensors.get(`${tensor.name}_scale`)?.type ?? 'F32'
 }
 
 /** Four codes at a time: in files of one model hardly any differ. */
@@ -185,7 +213,7 @@ async function compareDense(a: NamedTensor, b: NamedTensor): Promise<DenseDiffer
 function areNear(
   a: Float32Array,
   b: Float32Array,
-  types: readonly [TensorInfo['type'], TensorInfo['type']],
+  types: readonly [TensorType, TensorType],
   slack: number,
 ): boolean {
   for (let at = 0; at < a.length; at += NEIGHBOURS) {
@@ -200,6 +228,16 @@ function areNear(
     if (!(largest <= denseBound(...types, peak) + slack)) return false
   }
   return true
+}
+
+/** The largest difference of two values whose neighbours' largest magnitude is `peak`. */
+function denseBound(a: TensorType, b: TensorType, peak: number): number {
+  if (a === b) return 0
+  return oneBound(a, peak) + oneBound(b, peak)
+}
+
+function oneBound(type: TensorType, peak: number): number {
+  return (SHARES[type] ?? 1) * peak + (type === 'F16' ? F16_STEP : 0)
 }
 
 /** A tensor's values, a norm's as it multiplies with them, in pieces that are the same for every type. */

@@ -3,12 +3,11 @@
  * codes with their scales, config.json and the tokenizer's files. From GGUF or from another folder, one
  * pass over the source, a few tensors in memory at a time.
  */
-import type { ByteSink, TensorData } from '../formats/byte-sink.ts'
+import type { ByteSink } from '../formats/byte-sink.ts'
 import { isDense } from '../formats/dense-codecs.ts'
-import type { ModelFile } from '../formats/model-file.ts'
+import type { ModelFile, TensorType } from '../formats/model-file.ts'
 import {
   DTYPE_BYTES,
-  type SafetensorsDtype,
   type SafetensorsTensorToWrite,
   writeSafetensors,
 } from '../formats/safetensors/index.ts'
@@ -21,7 +20,6 @@ import {
 } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import { checkpointConfig, defaultLinearClass, type LinearClass } from './checkpoint-config.ts'
-import { checkpointShards, shardNames } from './checkpoint-shards.ts'
 import { tokenizerFilesOf } from './checkpoint-tokenizer.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
@@ -34,6 +32,9 @@ import {
   withProgress,
 } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
+
+/** What transformers takes by default. */
+const DEFAULT_SHARD_BYTES = 5e9
 
 /** Types that a packed checkpoint keeps its embedding in. */
 export type CheckpointEmbedding = 'BF16' | 'F16' | 'F32'
@@ -59,14 +60,10 @@ export interface CheckpointSink {
 }
 
 /** A tensor of the result, with what is needed to put it into order. */
-interface PlannedTensor {
-  readonly name: string
-  readonly dtype: SafetensorsDtype
-  readonly shape: readonly number[]
+interface PlannedTensor extends SafetensorsTensorToWrite {
   readonly byteLength: number
   /** Written after everything else: the scale of weights that are quantised on the way. */
   readonly isLate: boolean
-  readonly data: TensorData
 }
 
 /**
@@ -97,7 +94,7 @@ export async function convertToCheckpoint(
     } else planned.push(await denseTensor(entry, options.embedding, context))
   }
 
-  const shards = checkpointShards(withProgress(planned, options), options.shardBytes)
+  const shards = shardsOf(withProgress(planned, options), options.shardBytes)
   const names = shardNames(shards.length)
   await sink.reserve?.(planned.reduce((sum, { byteLength }) => sum + byteLength, 0))
   let bytesOut = 0
@@ -107,7 +104,7 @@ export async function convertToCheckpoint(
     bytesOut += bytes.length
   }
   for (const [i, shard] of shards.entries()) {
-    const tensors: SafetensorsTensorToWrite[] = [...shard].sort(inFileOrder)
+    const tensors = [...shard].sort(inFileOrder)
     bytesOut += await writeSafetensors(await sink.file(names[i]), tensors, { format: 'pt' })
   }
   if (shards.length > 1) await write('model.safetensors.index.json', indexOf(shards, names))
@@ -118,6 +115,38 @@ export async function convertToCheckpoint(
     architecture: String(json['model_type']),
     bytesOut,
   })
+}
+
+/**
+ * Tensors in files of up to `shardBytes`, in the order given; one that is larger has a file of its own.
+ * Codes and their scale follow each other and stay together.
+ */
+function shardsOf(
+  tensors: readonly PlannedTensor[],
+  shardBytes = DEFAULT_SHARD_BYTES,
+): PlannedTensor[][] {
+  const shards: PlannedTensor[][] = [[]]
+  let bytes = 0
+  for (const tensor of tensors) {
+    const isFull = bytes > 0 && bytes + tensor.byteLength > shardBytes
+    if (isFull && !tensor.name.endsWith('_scale')) {
+      shards.push([])
+      bytes = 0
+    }
+    shards[shards.length - 1].push(tensor)
+    bytes += tensor.byteLength
+  }
+  return shards
+}
+
+/** File names of `count` shards. */
+function shardNames(count: number): string[] {
+  if (count === 1) return ['model.safetensors']
+  const digits = (n: number) => String(n).padStart(5, '0')
+  return Array.from(
+    { length: count },
+    (_, i) => `model-${digits(i + 1)}-of-${digits(count)}.safetensors`,
+  )
 }
 
 /** Wider types first, so that each tensor starts at a multiple of its element's size. */
@@ -155,7 +184,7 @@ async function packedTensors(
   const { checkpointName: name, tensor } = entry
   const [rows, cols] = entry.shape
   const convention = linearClass === 'autobitlinear' ? 'multiply' : 'divide'
-  const isLate = tensor.type === 'F32' || tensor.type === 'F16' || tensor.type === 'BF16'
+  const isLate = isFloat(tensor.type)
   const known = isLate ? undefined : (await openTernary(file, tensor, { rows })).scale
   const dtype =
     known === undefined ? widestScaleType(convention) : encodeWeightScale(known, convention).dtype
@@ -174,16 +203,11 @@ async function packedTensors(
     if (scale === undefined) throw new Error(`the codes of ${name} come before its scale`)
     yield encodeWeightScale(scale, convention, dtype).bytes
   }
+  const scaleName = `${name}_scale`
+  const byteLength = DTYPE_BYTES[dtype]
   return [
     { name, dtype: 'U8', shape, byteLength: elementCount(shape), isLate: false, data: codes },
-    {
-      name: `${name}_scale`,
-      dtype,
-      shape: [1],
-      byteLength: DTYPE_BYTES[dtype],
-      isLate,
-      data: scaleBytes,
-    },
+    { name: scaleName, dtype, shape: [1], byteLength, isLate, data: scaleBytes },
   ]
 }
 
@@ -194,14 +218,16 @@ async function denseTensor(
   context: StreamContext,
 ): Promise<PlannedTensor> {
   const { tensor, shape, shift, checkpointShift } = entry
-  const own = tensor.type === 'F32' || tensor.type === 'BF16' || tensor.type === 'F16'
-  const dtype =
-    entry.kind === 'norm'
-      ? shift === checkpointShift && isDense(tensor.type) && (await holdsExactly(tensor, 'BF16'))
-        ? 'BF16'
-        : 'F32'
-      : (embedding ?? (own ? (tensor.type as CheckpointEmbedding) : 'F16'))
+  let dtype = embedding ?? (isFloat(tensor.type) ? tensor.type : 'F16')
+  if (entry.kind === 'norm') {
+    const isKept = shift === checkpointShift && isDense(tensor.type)
+    dtype = isKept && (await holdsExactly(tensor, 'BF16')) ? 'BF16' : 'F32'
+  }
   const byteLength = elementCount(shape) * DTYPE_BYTES[dtype]
   const data = () => denseStream(entry, dtype, checkpointShift, context)
   return { name: entry.checkpointName, dtype, shape, byteLength, isLate: false, data }
+}
+
+function isFloat(type: TensorType): type is CheckpointEmbedding {
+  return type === 'F32' || type === 'F16' || type === 'BF16'
 }

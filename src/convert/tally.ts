@@ -60,17 +60,10 @@ export class ConversionTally {
     })
   }
 
-  dense({ name, tensor }: NamedTensor, to: string, loss: LossMeter): void {
+  dense({ name, tensor: { type } }: NamedTensor, to: string, loss: LossMeter): void {
     const { relativeError, rmsError, largestError } = loss
     if (relativeError === 0) return
-    this.#losses.push({
-      tensor: name,
-      from: tensor.type,
-      to,
-      relativeError,
-      rmsError,
-      largestError,
-    })
+    this.#losses.push({ tensor: name, from: type, to, relativeError, rmsError, largestError })
   }
 
   report(

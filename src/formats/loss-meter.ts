@@ -5,7 +5,8 @@ export class LossMeter {
   #count = 0
   #power = 0
   #error = 0
-  #largest = 0
+  /** The largest change of one value. */
+  largestError = 0
 
   /** A value before and after; `times` it occurred. */
   add(before: number, after: number, times = 1): void {
@@ -13,7 +14,7 @@ export class LossMeter {
     this.#count += times
     this.#power += times * before * before
     this.#error += times * difference * difference
-    if (difference > this.#largest) this.#largest = difference
+    if (difference > this.largestError) this.largestError = difference
   }
 
   addAll(before: Float32Array, after: Float32Array): void {
@@ -31,7 +32,7 @@ export class LossMeter {
     this.#count += before.length
     this.#power += power
     this.#error += error
-    this.#largest = Math.max(this.#largest, Math.sqrt(largest))
+    this.largestError = Math.max(this.largestError, Math.sqrt(largest))
   }
 
   /** Root mean square of the change relative to that of the values; 0 if nothing was lost. */
@@ -42,10 +43,5 @@ export class LossMeter {
   /** Root mean square of the change. */
   get rmsError(): number {
     return this.#count === 0 ? 0 : Math.sqrt(this.#error / this.#count)
-  }
-
-  /** The largest change of one value. */
-  get largestError(): number {
-    return this.#largest
   }
 }

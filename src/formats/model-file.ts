@@ -90,13 +90,13 @@ export interface SafetensorsFile extends ModelFile {
 
 /** What lies beside a checkpoint; a GGUF file has its tokenizer inside. */
 export interface TokenizerFiles {
-  readonly tokenizerJson?: JsonObject
-  readonly tokenizerConfig?: JsonObject
-  readonly generationConfig?: JsonObject
+  readonly tokenizerJson?: JsonObject | undefined
+  readonly tokenizerConfig?: JsonObject | undefined
+  readonly generationConfig?: JsonObject | undefined
   /** chat_template.jinja, which goes before the template in tokenizer_config.json. */
-  readonly chatTemplate?: string
+  readonly chatTemplate?: string | undefined
   /** SentencePiece or tiktoken, as the model's makers wrote it. */
-  readonly tokenizerModel?: Uint8Array
+  readonly tokenizerModel?: Uint8Array | undefined
 }
 
 /** A model's file with what lies beside it. */

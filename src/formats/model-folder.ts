@@ -157,13 +157,7 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
       readText(folder, 'chat_template.jinja'),
       folder.read('tokenizer.model'),
     ])
-  return {
-    ...(tokenizerJson === undefined ? {} : { tokenizerJson }),
-    ...(tokenizerConfig === undefined ? {} : { tokenizerConfig }),
-    ...(generationConfig === undefined ? {} : { generationConfig }),
-    ...(chatTemplate === undefined ? {} : { chatTemplate }),
-    ...(tokenizerModel === undefined ? {} : { tokenizerModel }),
-  }
+  return { tokenizerJson, tokenizerConfig, generationConfig, chatTemplate, tokenizerModel }
 }
 
 /** A JSON object, or undefined if there is no such file. */

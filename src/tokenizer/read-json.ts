@@ -4,6 +4,7 @@
  */
 import { describe, isAbsent, isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import type { TokenizerFiles } from '../formats/model-file.ts'
 import type { AddedToken } from './added-tokens.ts'
 import { asList, asObject, readFirstSpecials, readLastSpecial } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
@@ -17,13 +18,10 @@ import {
 } from './vocabulary-limits.ts'
 
 /** What lies beside a tokenizer, each parsed. */
-export interface FilesBeside {
-  readonly tokenizerConfig?: JsonObject | undefined
-  readonly generationConfig?: JsonObject | undefined
+export interface FilesBeside
+  extends Pick<TokenizerFiles, 'tokenizerConfig' | 'generationConfig' | 'chatTemplate'> {
   /** The model's config.json. */
   readonly config?: JsonObject | undefined
-  /** chat_template.jinja, which goes before the template in tokenizer_config.json. */
-  readonly chatTemplate?: string | undefined
 }
 
 /** A tokenizer.json with what lies beside it. */
@@ -33,13 +31,10 @@ export interface JsonTokenizerFiles extends FilesBeside {
 }
 
 /** What another container of the same tokenizer says; goes before all files. */
-export interface DeclaredTokens {
-  readonly bosId?: number | undefined
-  readonly addBos?: boolean | undefined
-  readonly eosId?: number | undefined
-  readonly padId?: number | undefined
-  readonly endIds?: readonly number[]
-  readonly appendedId?: number | undefined
+type DeclaredTokens = {
+  [K in 'bosId' | 'addBos' | 'eosId' | 'padId' | 'endIds' | 'appendedId']?:
+    | Vocabulary[K]
+    | undefined
 }
 
 /** Names under which templates ask for tokens. */

@@ -11,33 +11,21 @@ const MAX_HEADER_BYTES = 100_000_000
 /** No framework goes further. */
 const MAX_DIMENSIONS = 8
 
-/** Types that are read, by their safetensors names. */
-const READ_TYPES = {
-  F64: 'F64',
-  F32: 'F32',
-  F16: 'F16',
-  BF16: 'BF16',
-  U8: 'U8',
-} as const satisfies Readonly<Record<string, TensorType>>
+/** Types that are read, which have the same names here. */
+const READ_TYPES = ['F64', 'F32', 'F16', 'BF16', 'U8'] as const satisfies readonly TensorType[]
 
-/** Bytes of an element. Types of less than a byte are not listed; their spans go unchecked. */
-const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map([
-  ['F64', 8],
-  ['F32', 4],
-  ['F16', 2],
-  ['BF16', 2],
-  ['I64', 8],
-  ['I32', 4],
-  ['I16', 2],
-  ['I8', 1],
-  ['U64', 8],
-  ['U32', 4],
-  ['U16', 2],
-  ['U8', 1],
-  ['BOOL', 1],
-  ['F8_E4M3', 1],
-  ['F8_E5M2', 1],
-])
+/** Types by the bytes of an element. Those of less than a byte are not listed; their spans go unchecked. */
+const TYPES_BY_BYTES: Readonly<Record<number, readonly string[]>> = {
+  1: ['I8', 'U8', 'BOOL', 'F8_E4M3', 'F8_E5M2'],
+  2: ['F16', 'BF16', 'I16', 'U16'],
+  4: ['F32', 'I32', 'U32'],
+  8: ['F64', 'I64', 'U64'],
+}
+const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map(
+  Object.entries(TYPES_BY_BYTES).flatMap(([bytes, types]) => {
+    return types.map((type) => [type, Number(bytes)] as const)
+  }),
+)
 
 /** A tensor of a type that this library does not read, e.g. an I64 buffer of positions. */
 interface SkippedTensor {
@@ -88,7 +76,7 @@ export async function parseSafetensors(
   const tensors = new Map<string, TensorInfo>()
   const skipped = new Map<string, SkippedTensor>()
   for (const { name, dtype, shape, begin, byteLength } of entries) {
-    const type = isReadType(dtype) ? READ_TYPES[dtype] : undefined
+    const type = READ_TYPES.find((name) => name === dtype)
     if (type === undefined) skipped.set(name, { name, dtype, shape, byteLength })
     else tensors.set(name, { name, type, shape, source, offset: dataStart + begin, byteLength })
   }
@@ -101,10 +89,6 @@ export async function parseSafetensors(
     metadata,
     close: () => source.close(),
   }
-}
-
-function isReadType(dtype: string): dtype is keyof typeof READ_TYPES {
-  return Object.hasOwn(READ_TYPES, dtype)
 }
 
 async function readHeader(source: ByteSource): Promise<{ length: number; json: JsonObject }> {
@@ -131,59 +115,44 @@ async function readHeader(source: ByteSource): Promise<{ length: number; json: J
 }
 
 function readEntry(source: ByteSource, name: string, value: unknown): Entry {
-  const field = name === '' ? 'header' : name
-  if (!isObject(value)) throw fail(source, field, `Expected an object for tensor "${name}".`)
+  const expected = (what: string) =>
+    fail(source, name === '' ? 'header' : name, `Expected ${what}.`)
+  if (!isObject(value)) throw expected(`an object for tensor "${name}"`)
   const { dtype, shape, data_offsets: offsets } = value
   if (typeof dtype !== 'string') {
-    throw fail(source, field, `Expected a dtype for tensor "${name}", got ${show(dtype)}.`)
+    throw expected(`a dtype for tensor "${name}", got ${show(dtype)}`)
   }
   if (!isListOfCounts(shape) || shape.length > MAX_DIMENSIONS) {
-    throw fail(
-      source,
-      field,
-      `Expected up to ${MAX_DIMENSIONS} dimensions for tensor "${name}", got ${show(shape)}.`,
-    )
+    throw expected(`up to ${MAX_DIMENSIONS} dimensions for tensor "${name}", got ${show(shape)}`)
   }
   if (!isListOfCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
-    throw fail(
-      source,
-      field,
-      `Expected two rising data_offsets for tensor "${name}", got ${show(offsets)}.`,
-    )
+    throw expected(`two rising data_offsets for tensor "${name}", got ${show(offsets)}`)
   }
   const [begin, end] = offsets
+  const byteLength = end - begin
   const elementBytes = ELEMENT_BYTES.get(dtype)
   const needed = shape.reduce((product, n) => product * n, elementBytes ?? 0)
-  if (elementBytes !== undefined && needed !== end - begin) {
-    throw fail(
-      source,
-      field,
-      `Expected ${needed} bytes for tensor "${name}", ${dtype} of [${shape}], got ${end - begin}.`,
-    )
+  if (elementBytes !== undefined && needed !== byteLength) {
+    const bytes = `${needed} bytes for tensor "${name}"`
+    throw expected(`${bytes}, ${dtype} of [${shape}], got ${byteLength}`)
   }
-  return { name, dtype, shape, begin, end, byteLength: end - begin }
+  return { name, dtype, shape, begin, end, byteLength }
 }
 
 /** The tensors must cover the data from its first byte to its last, each byte once. */
 function checkSpans(source: ByteSource, entries: readonly Entry[], dataSize: number): void {
   const inOrder = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)
   let end = 0
-  for (const entry of inOrder) {
-    if (entry.begin !== end) {
-      throw fail(
-        source,
-        entry.name,
-        `Expected tensor "${entry.name}" at byte ${end} of the data, got ${entry.begin}: ` +
-          `tensors ${entry.begin < end ? 'overlap' : 'leave a hole'}.`,
-      )
+  for (const { name, begin, end: next } of inOrder) {
+    if (begin !== end) {
+      const why = `tensors ${begin < end ? 'overlap' : 'leave a hole'}`
+      const expected = `Expected tensor "${name}" at byte ${end} of the data`
+      throw fail(source, name, `${expected}, got ${begin}: ${why}.`)
     }
-    end = entry.end
+    end = next
     if (end > dataSize) {
-      throw fail(
-        source,
-        entry.name,
-        `Expected tensor "${entry.name}" within ${dataSize} bytes of data, but it ends at ${end}.`,
-      )
+      const expected = `Expected tensor "${name}" within ${dataSize} bytes of data`
+      throw fail(source, name, `${expected}, but it ends at ${end}.`)
     }
   }
   if (end !== dataSize) {

@@ -34,7 +34,7 @@ export async function writeSafetensors(
 ): Promise<number> {
   const entries: [string, unknown][] = [['__metadata__', metadata]]
   const seen = new Set<string>(['__metadata__'])
-  const sized: { name: string; byteLength: number; data: TensorData }[] = []
+  const sized: Parameters<typeof writeTensorData>[1][] = []
   let offset = 0
   for (const { name, dtype, shape, data } of tensors) {
     if (seen.has(name)) throw new ShapeError(`Expected each name once, got "${name}" twice.`)
