@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { SpeedReport } from '../src/cli/commands/bench/bench-speed-report.ts'
+import type { SpeedReport } from '../src/cli/commands/bench/bench-speed.ts'
 import { bitnet, buildProgram, hasEmbeddedModel } from './support/built-program.ts'
 
 let folder: string

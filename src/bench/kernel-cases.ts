@@ -3,34 +3,18 @@
  * step would read from memory, so that none of it comes from a cache.
  */
 
-import type { BufferUse } from '../backends/backend.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
-import type { IndexColumn } from '../kernels/index-buffer.ts'
 import { type QuantizedBuffer, ternaryByteLength } from '../kernels/matrices.ts'
 import type { Command } from '../kernels/ops.ts'
-import type { DeviceBuffer } from '../kernels/slice.ts'
 import { STEP_WORDS, stepColumns } from '../kernels/step.ts'
 import type { CacheType, DenseType, TernaryPacking } from '../kernels/storage.ts'
 import { headProduct } from '../model/forward.ts'
 import { padToTile } from '../ternary/index.ts'
 import { denseBytes } from './costs.ts'
 import { type Fill, RANDOM } from './fill-buffer.ts'
+import type { Allocate, IndexFill } from './pass-timing.ts'
 import type { ModelShape, ProductShape } from './shapes.ts'
-
-/** Indices that a command finds rows by. */
-export interface IndexFill {
-  readonly columns: readonly IndexColumn[]
-  readonly values: Int32Array
-}
-
-/** Allocates a buffer and fills it. */
-export type Allocate = (
-  byteLength: number,
-  label: string,
-  fill: Fill | IndexFill,
-  use?: BufferUse,
-) => DeviceBuffer
 
 export interface KernelCase {
   /** "gate and up 13824 x 2560, 8 tokens" */

@@ -3,18 +3,15 @@
  */
 
 import type { Backend } from '../backends/backend.ts'
-import type { DeviceBuffer } from '../kernels/slice.ts'
 import type { CacheType, TernaryPacking } from '../kernels/storage.ts'
-import { fillBuffer } from './fill-buffer.ts'
 import {
-  type Allocate,
   attentionCase,
   headCase,
   type KernelCase,
   quantizeCase,
   ternaryCase,
 } from './kernel-cases.ts'
-import { type PassOptions, timeProgram } from './pass-timing.ts'
+import { type Allocate, type PassOptions, timeCommands } from './pass-timing.ts'
 import { layerProducts, type ModelShape } from './shapes.ts'
 import { type Summary, summarize } from './statistics.ts'
 
@@ -75,36 +72,11 @@ export async function timeKernel(
   kernel: KernelCase,
   options: PassOptions & { readonly maxCopies?: number },
 ): Promise<KernelTiming> {
-  const buffers: DeviceBuffer[] = []
-  try {
-    const next = kernel.prepare(allocator(backend, buffers))
-    const copies = Math.min(copiesOf(kernel), options.maxCopies ?? MAX_COPIES)
-    const program = await backend.record(Array.from({ length: copies }, next))
-    try {
-      const passes = await timeProgram(backend, program, options)
-      return timingOf(
-        kernel,
-        passes.map((seconds) => seconds / copies),
-      )
-    } finally {
-      program.dispose()
-    }
-  } finally {
-    for (const buffer of buffers) backend.free(buffer)
-  }
-}
-
-function copiesOf({ bytes, macs }: KernelCase): number {
-  const forMemory = Math.ceil(COPIES_BYTES / bytes)
-  const forTime = Math.ceil(MAX_PASS_MACS / Math.max(1, macs))
-  return Math.min(MAX_COPIES, forMemory, forTime)
-}
-
-function timingOf(
-  { name, bytes, macs, isTernary = false }: KernelCase,
-  seconds: readonly number[],
-): KernelTiming {
-  const microseconds = summarize(seconds.map((s) => s * 1e6))
+  const copies = Math.min(copiesOf(kernel), options.maxCopies ?? MAX_COPIES)
+  const make = (allocate: Allocate) => Array.from({ length: copies }, kernel.prepare(allocate))
+  const passes = await timeCommands(backend, make, options)
+  const { name, bytes, macs, isTernary = false } = kernel
+  const microseconds = summarize(passes.map((seconds) => (seconds / copies) * 1e6))
   const fastest = microseconds.min / 1e6
   return {
     name,
@@ -115,16 +87,8 @@ function timingOf(
   }
 }
 
-/** Remembers what it allocates in `buffers`. */
-function allocator(backend: Backend, buffers: DeviceBuffer[]): Allocate {
-  return (byteLength, label, fill, use = 'state') => {
-    const buffer =
-      typeof fill === 'object'
-        ? backend.allocateIndices(fill.values.length / fill.columns.length, fill.columns, label)
-        : backend.allocate(byteLength, label, use)
-    buffers.push(buffer)
-    if (typeof fill === 'object') backend.write(buffer, 0, new Uint8Array(fill.values.buffer))
-    else fillBuffer(backend, buffer, fill)
-    return buffer
-  }
+function copiesOf({ bytes, macs }: KernelCase): number {
+  const forMemory = Math.ceil(COPIES_BYTES / bytes)
+  const forTime = Math.ceil(MAX_PASS_MACS / Math.max(1, macs))
+  return Math.min(MAX_COPIES, forMemory, forTime)
 }

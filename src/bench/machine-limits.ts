@@ -4,10 +4,10 @@
  * multiplied and added (prefill). Both are operations of the backends in C; the reference has none.
  */
 import type { Backend } from '../backends/backend.ts'
+import type { Command } from '../kernels/ops.ts'
 import { PEAK_PRODUCTS } from '../kernels/peak-dot/op.ts'
 import { READ_PIECE, VECTOR_BYTES } from '../kernels/read-bytes/op.ts'
-import { fillBuffer } from './fill-buffer.ts'
-import { type PassOptions, timeProgram } from './pass-timing.ts'
+import { type Allocate, timeCommands } from './pass-timing.ts'
 
 export interface MachineLimits {
   /** Bytes read per second, by all threads, from memory that no cache holds. */
@@ -41,54 +41,25 @@ const BUDGET_MS = 400
  */
 export async function measureLimits(
   backend: Backend,
-  options: LimitOptions = {},
+  { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now }: LimitOptions = {},
 ): Promise<MachineLimits | undefined> {
-  const { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now = () => performance.now() } = options
   if (backend.name === 'reference') return undefined
-  return {
-    readBytesPerSecond: await measureReads(backend, readBytes, { budgetMs, now }),
-    macsPerSecond: await measurePeak(backend, { budgetMs, now }),
-  }
-}
-
-async function measureReads(
-  backend: Backend,
-  bytes: number,
-  options: PassOptions,
-): Promise<number> {
-  const pieces = Math.max(1, Math.floor(bytes / READ_PIECE))
-  const memory = backend.allocate(pieces * READ_PIECE, 'bandwidth', 'weights')
-  const sinks = backend.allocate(pieces * VECTOR_BYTES, 'bandwidth sinks')
-  try {
-    fillBuffer(backend, memory, 1)
-    const program = await backend.record([{ op: 'read-bytes', rows: pieces, from: memory, sinks }])
-    try {
-      const seconds = Math.min(...(await timeProgram(backend, program, options)))
-      return (pieces * READ_PIECE) / seconds
-    } finally {
-      program.dispose()
-    }
-  } finally {
-    backend.free(memory)
-    backend.free(sinks)
-  }
-}
-
-async function measurePeak(backend: Backend, options: PassOptions): Promise<number> {
+  const fastest = async (make: (allocate: Allocate) => Command): Promise<number> =>
+    Math.min(...(await timeCommands(backend, (allocate) => [make(allocate)], { budgetMs, now })))
+  const pieces = Math.max(1, Math.floor(readBytes / READ_PIECE))
   const tasks = PEAK_TASKS_PER_THREAD * backend.threads
-  const sums = backend.allocate(tasks * VECTOR_BYTES, 'peak sums')
-  const operands = backend.allocate(VECTOR_BYTES, 'peak operands')
-  try {
-    fillBuffer(backend, operands, 1)
-    const program = await backend.record([{ op: 'peak-dot', rows: tasks, operands, sums }])
-    try {
-      const seconds = Math.min(...(await timeProgram(backend, program, options)))
-      return (tasks * PEAK_PRODUCTS) / seconds
-    } finally {
-      program.dispose()
-    }
-  } finally {
-    backend.free(sums)
-    backend.free(operands)
+  const readSeconds = await fastest((allocate) => {
+    const from = allocate(pieces * READ_PIECE, 'bandwidth', 1, 'weights')
+    const sinks = allocate(pieces * VECTOR_BYTES, 'bandwidth sinks', 0)
+    return { op: 'read-bytes', rows: pieces, from, sinks }
+  })
+  const peakSeconds = await fastest((allocate) => {
+    const sums = allocate(tasks * VECTOR_BYTES, 'peak sums', 0)
+    const operands = allocate(VECTOR_BYTES, 'peak operands', 1)
+    return { op: 'peak-dot', rows: tasks, operands, sums }
+  })
+  return {
+    readBytesPerSecond: (pieces * READ_PIECE) / readSeconds,
+    macsPerSecond: (tasks * PEAK_PRODUCTS) / peakSeconds,
   }
 }

@@ -1,7 +1,11 @@
 /**
- * Times the same work again and again for a while.
+ * Times the same work again and again for a while: any, or commands on buffers of their own.
  */
-import type { Backend, Program } from '../backends/backend.ts'
+import type { Backend, BufferUse } from '../backends/backend.ts'
+import type { IndexColumn } from '../kernels/index-buffer.ts'
+import type { Command } from '../kernels/ops.ts'
+import type { DeviceBuffer } from '../kernels/slice.ts'
+import { type Fill, fillBuffer } from './fill-buffer.ts'
 
 export interface PassOptions {
   /** Milliseconds to go on for. */
@@ -15,19 +19,53 @@ export interface PassOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Indices that a command finds rows by. */
+export interface IndexFill {
+  readonly columns: readonly IndexColumn[]
+  readonly values: Int32Array
+}
+
+/** Allocates a buffer and fills it. */
+export type Allocate = (
+  byteLength: number,
+  label: string,
+  fill: Fill | IndexFill,
+  use?: BufferUse,
+) => DeviceBuffer
+
 const LEAST_PASSES = 3
 
-/** {@link timePasses} of a program. */
-export function timeProgram(
+/** {@link timePasses} of the commands; frees what `make` allocated for them. */
+export async function timeCommands(
   backend: Backend,
-  program: Program,
+  make: (allocate: Allocate) => Command[],
   options: PassOptions,
 ): Promise<number[]> {
-  const pass = () => {
-    backend.submit(program)
-    return backend.done()
+  const buffers: DeviceBuffer[] = []
+  const allocate: Allocate = (byteLength, label, fill, use = 'state') => {
+    const buffer =
+      typeof fill === 'object'
+        ? backend.allocateIndices(fill.values.length / fill.columns.length, fill.columns, label)
+        : backend.allocate(byteLength, label, use)
+    buffers.push(buffer)
+    if (typeof fill === 'object') backend.write(buffer, 0, new Uint8Array(fill.values.buffer))
+    else fillBuffer(backend, buffer, fill)
+    return buffer
   }
-  return timePasses(pass, options)
+  try {
+    const program = await backend.record(make(allocate))
+    const pass = () => {
+      backend.submit(program)
+      return backend.done()
+    }
+    try {
+      return await timePasses(pass, options)
+    } finally {
+      program.dispose()
+    }
+  } finally {
+    for (const buffer of buffers) backend.free(buffer)
+  }
 }
 
 /** Seconds of each pass within the budget, after one that is not counted. */

@@ -109,22 +109,3 @@ export class CommandContext {
     this.#release?.()
   }
 }
-
-/**
- * Runs what a command does, and leaves neither a status line nor a handler of Ctrl-C behind.
- *
- * @returns the exit code
- */
-export async function inContext(
-  surroundings: Surroundings,
-  { json }: { readonly json?: boolean },
-  run: (context: CommandContext) => Promise<void>,
-): Promise<number> {
-  const context = new CommandContext(surroundings, json === true)
-  try {
-    await run(context)
-    return context.exitCode
-  } finally {
-    context.end()
-  }
-}

@@ -2,7 +2,7 @@
  * How commands are made: flags, help and what they do, in the frame that all of them have.
  */
 import type { Command } from 'commander'
-import { type CommandContext, inContext } from './command-context.ts'
+import { CommandContext } from './command-context.ts'
 import type { Surroundings } from './console/surroundings.ts'
 
 export const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
@@ -39,8 +39,16 @@ export function defineCommand<F extends object, A extends unknown[] = []>({
   examples,
   run: runIn,
 }: CommandParts<F, A>): RunnableCommand<F, A> {
-  const run = (flags: F, surroundings: Surroundings, ...args: A): Promise<number> =>
-    inContext(surroundings, flags, (context) => runIn(context, flags, ...args))
+  const run = async (flags: F, surroundings: Surroundings, ...args: A): Promise<number> => {
+    const context = new CommandContext(surroundings, 'json' in flags && flags.json === true)
+    try {
+      await runIn(context, flags, ...args)
+      return context.exitCode
+    } finally {
+      // Neither a status line nor a handler of Ctrl-C is left behind.
+      context.end()
+    }
+  }
   return {
     run,
     addTo(command, surroundings, onExit) {

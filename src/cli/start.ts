@@ -2,13 +2,13 @@
  * What `npm start` runs. With a terminal: a chat with the embedded model. Without one: a Japanese and
  * an English sample, with their speed.
  */
-import { type CommandContext, inContext } from './command-context.ts'
 import { command as chat } from './commands/chat/chat.ts'
 import { generateOne } from './commands/generate/generate.ts'
-import { isAbort, reportFailure } from './console/failure.ts'
+import { reportFailure } from './console/failure.ts'
 import { runInProcess } from './console/process.ts'
-import { EXIT, type Surroundings } from './console/surroundings.ts'
+import { EXIT } from './console/surroundings.ts'
 import { writeLine } from './console/terminal.ts'
+import { defineCommand } from './define-command.ts'
 
 const SAMPLES: readonly string[] = [
   'むかしむかし、あるところに、',
@@ -18,31 +18,29 @@ const SAMPLES: readonly string[] = [
 /** Tokens of a sample: some sentences, a second or two. */
 const SAMPLE_TOKENS = 60
 
-async function start(surroundings: Surroundings): Promise<number> {
+const samples = defineCommand({
+  async run(context) {
+    const { stdout, signal } = context
+    await using model = await context.loadModel({})
+    for (const prompt of SAMPLES) {
+      await writeLine(stdout, `> ${prompt}`)
+      // A fixed seed: whoever tries this twice sees the same text.
+      const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
+      const { finishReason } = await generateOne(model, prompt, options, context)
+      if (finishReason === 'cancelled') {
+        context.exitCode = EXIT.interrupted
+        return
+      }
+      await writeLine(stdout)
+    }
+  },
+})
+
+await runInProcess(async (surroundings) => {
   try {
-    return surroundings.stdin.isTTY === true
-      ? await chat.run({}, surroundings)
-      : await inContext(surroundings, {}, showSamples)
+    const command = surroundings.stdin.isTTY === true ? chat : samples
+    return await command.run({}, surroundings)
   } catch (error) {
-    if (isAbort(error)) return EXIT.interrupted
     return reportFailure(error, surroundings)
   }
-}
-
-async function showSamples(context: CommandContext): Promise<void> {
-  const { stdout, signal } = context
-  await using model = await context.loadModel({})
-  for (const prompt of SAMPLES) {
-    await writeLine(stdout, `> ${prompt}`)
-    // A fixed seed: whoever tries this twice sees the same text.
-    const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
-    const { finishReason } = await generateOne(model, prompt, options, context)
-    if (finishReason === 'cancelled') {
-      context.exitCode = EXIT.interrupted
-      return
-    }
-    await writeLine(stdout)
-  }
-}
-
-await runInProcess(start)
+})

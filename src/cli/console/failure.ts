@@ -15,12 +15,13 @@ function exitCodeOf(error: unknown): number {
 }
 
 /** True for the error that an aborted operation throws. */
-export function isAbort(error: unknown): boolean {
+function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')
 }
 
-/** Writes the message and returns the exit code. */
+/** Writes the message, where there is one to write, and returns the exit code. */
 export function reportFailure(error: unknown, { stderr, env }: Surroundings): number {
+  if (isAbort(error)) return EXIT.interrupted
   // Commander has written its own message (or the help text) by now.
   if (!(error instanceof CommanderError)) {
     const message = messageOf(error)

@@ -54,15 +54,24 @@ export interface Column<T> {
   readonly cell: (item: T) => string
 }
 
-/** A row of cells for each item; a column that no item has anything for is left out. */
-export function tableOf<T>(
-  columns: readonly Column<T>[],
-  items: readonly T[],
-): { readonly header: string[]; readonly rows: string[][] } {
+export interface Table {
+  readonly header: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** Columns aligned to the right. */
+  readonly right: readonly number[]
+}
+
+/**
+ * A row of cells for each item; a column that no item has anything for is left out.
+ *
+ * @param left columns at the beginning that are names, not numbers
+ */
+export function tableOf<T>(columns: readonly Column<T>[], items: readonly T[], left = 1): Table {
   const shown = columns.filter(({ cell }) => items.some((item) => cell(item) !== ''))
   return {
     header: shown.map(({ title }) => title),
     rows: items.map((item) => shown.map(({ cell }) => cell(item))),
+    right: [...shown.keys()].slice(left),
   }
 }
 
@@ -71,13 +80,32 @@ export function orBlank(value: number | undefined, format: (value: number) => st
   return value === undefined ? '' : format(value)
 }
 
-export type Fact = readonly [name: string, value: string]
+/** Left out where the value is undefined. */
+export type Fact = readonly [name: string, value: string | undefined]
+
+export function knownFacts(facts: readonly Fact[]): (readonly [name: string, value: string])[] {
+  return facts.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
+}
 
 /** Lines "name   value" with the values in one column, or a list in Markdown. */
-export function formatFacts(facts: readonly Fact[], { markdown }: TableStyle = {}): string[] {
+export function formatFacts(all: readonly Fact[], { markdown }: TableStyle = {}): string[] {
+  const facts = knownFacts(all)
   if (markdown) return facts.map(([name, value]) => `- ${name}: ${value}`)
   const width = Math.max(...facts.map(([name]) => name.length))
   return facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+}
+
+/** Facts and tables, in the style asked for, with a blank line between them. */
+export function formatReport(
+  parts: readonly (readonly Fact[] | Table)[],
+  style: TableStyle,
+): string[] {
+  return parts.flatMap((part, i) => [
+    ...(i === 0 ? [] : ['']),
+    ...('rows' in part
+      ? formatResults(part.header, part.rows, part.right, style)
+      : formatFacts(part, style)),
+  ])
 }
 
 /** A bar of `width` characters, split in proportion to the shares, one letter a share. */

@@ -4,32 +4,16 @@
  */
 import { InvalidArgumentError } from 'commander'
 
-interface Range {
-  readonly min?: number
-  /** Excluded lower bound. */
-  readonly above?: number
-  readonly max?: number
-  /** Excluded upper bound. */
-  readonly below?: number
-}
+/** How a value lies to each kind of bound. */
+const BOUNDS = {
+  min: { sign: '>=', isInside: (value: number, bound: number) => value >= bound },
+  above: { sign: '>', isInside: (value: number, bound: number) => value > bound },
+  max: { sign: '<=', isInside: (value: number, bound: number) => value <= bound },
+  below: { sign: '<', isInside: (value: number, bound: number) => value < bound },
+} as const
 
-function rangeText(range: Range): string {
-  const parts: string[] = []
-  if (range.min !== undefined) parts.push(`>= ${range.min}`)
-  if (range.above !== undefined) parts.push(`> ${range.above}`)
-  if (range.max !== undefined) parts.push(`<= ${range.max}`)
-  if (range.below !== undefined) parts.push(`< ${range.below}`)
-  return parts.join(' and ')
-}
-
-function isInside(value: number, { min, above, max, below }: Range): boolean {
-  return (
-    (min === undefined || value >= min) &&
-    (above === undefined || value > above) &&
-    (max === undefined || value <= max) &&
-    (below === undefined || value < below)
-  )
-}
+/** `above` and `below` are excluded. */
+type Range = { readonly [Bound in keyof typeof BOUNDS]?: number }
 
 /** One of the choices, as commander's `.choices` does, in the wording of our other messages. */
 export function parseChoice<T extends string>(text: string, choices: readonly T[]): T {
@@ -40,26 +24,30 @@ export function parseChoice<T extends string>(text: string, choices: readonly T[
 
 /** A parser for commander: a whole number in the range, written in digits. */
 export function wholeNumber(range: Range): (text: string) => number {
-  return (text) => {
-    const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
-    if (!Number.isSafeInteger(value) || !isInside(value, range)) {
-      throw new InvalidArgumentError(
-        `Expected a whole number ${rangeText(range)}.`.replace(' .', '.'),
-      )
-    }
-    return value
-  }
+  return numberIn('a whole number', range, /^[+-]?\d+$/, Number.isSafeInteger)
 }
 
 /** A parser for commander: a finite decimal number in the range. */
 export function decimalNumber(range: Range): (text: string) => number {
+  return numberIn('a number', range, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, Number.isFinite)
+}
+
+function numberIn(
+  what: string,
+  range: Range,
+  written: RegExp,
+  isKind: (value: number) => boolean,
+): (text: string) => number {
+  const bounds = (Object.keys(BOUNDS) as (keyof Range)[]).flatMap((name) => {
+    const bound = range[name]
+    return bound === undefined ? [] : [{ ...BOUNDS[name], bound }]
+  })
+  const inRange = bounds.map(({ sign, bound }) => `${sign} ${bound}`).join(' and ')
   return (text) => {
-    const isDecimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)
-    const value = isDecimal ? Number(text) : Number.NaN
-    if (!Number.isFinite(value) || !isInside(value, range)) {
-      throw new InvalidArgumentError(`Expected a number ${rangeText(range)}.`.replace(' .', '.'))
-    }
-    return value
+    const value = Number(text)
+    const isInside = bounds.every((one) => one.isInside(value, one.bound))
+    if (written.test(text) && isKind(value) && isInside) return value
+    throw new InvalidArgumentError(`Expected ${what} ${inRange}.`.replace(' .', '.'))
   }
 }
 
@@ -69,4 +57,10 @@ export function wholeNumbers(
 ): (text: string, earlier?: readonly number[]) => readonly number[] {
   const one = wholeNumber(range)
   return (text, earlier = []) => [...earlier, ...text.split(',').map(one)]
+}
+
+/** Without what is not set: a flag that is absent is no value. */
+export function withoutUnset<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> }
 }

@@ -3,23 +3,10 @@
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { GenerateOptions } from '../../generate/options.ts'
-import { decimalNumber, wholeNumber } from './flag-values.ts'
+import { decimalNumber, wholeNumber, withoutUnset } from './flag-values.ts'
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
 export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft'>
-
-const SAMPLING_KEYS = [
-  'maxTokens',
-  'temperature',
-  'topK',
-  'topP',
-  'minP',
-  'repetitionPenalty',
-  'frequencyPenalty',
-  'presencePenalty',
-  'seed',
-  'stop',
-] as const satisfies readonly (keyof SamplingFlags)[]
 
 /** Adds --max-tokens, the sampling flags, --seed and --stop. */
 export function addSamplingFlags(command: Command): Command {
@@ -41,13 +28,11 @@ export function addSamplingFlags(command: Command): Command {
 }
 
 export function generateOptions(flags: SamplingFlags, signal: AbortSignal): GenerateOptions {
-  return { ...pick(flags, SAMPLING_KEYS), signal }
-}
-
-/** The named fields of `from` that are there; unset ones stay out. */
-function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
-  const entries = keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]])
-  return Object.fromEntries(entries) as Pick<T, K>
+  const { maxTokens, temperature, topK, topP, minP, seed, stop } = flags
+  const { repetitionPenalty, frequencyPenalty, presencePenalty } = flags
+  const penalties = { repetitionPenalty, frequencyPenalty, presencePenalty }
+  const sampling = { maxTokens, temperature, topK, topP, minP, ...penalties, seed, stop }
+  return { ...withoutUnset(sampling), signal }
 }
 
 function collectStop(text: string, earlier: readonly string[] = []): string[] {

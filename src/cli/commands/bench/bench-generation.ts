@@ -12,7 +12,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { loadFact } from '../../console/measurement-facts.ts'
 import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
-import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import { type Fact, formatReport, type TableStyle } from '../../console/table.ts'
 import type { JsonFlag } from '../../define-command.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
 
@@ -110,58 +110,41 @@ function makeReport(
 function reportLines(report: ReturnType<typeof makeReport>, style: TableStyle): string[] {
   const row = (name: string, unit: (value: number) => string, s: Summary): string[] => [
     name,
-    unit(s.mean),
-    unit(s.standardDeviation),
-    unit(s.min),
-    unit(s.max),
+    ...[s.mean, s.standardDeviation, s.min, s.max].map(unit),
   ]
   const rate = (value: number): string => value.toFixed(1)
   const { completionTokens, requestedTokens } = report
   const fewest = Math.min(...completionTokens)
-  const weights = report.ternaryBytes + report.denseBytes
-  return [
-    ...formatFacts(
-      [
-        ['model', report.model],
-        ['backend', report.backend.description],
-        ['runs', `${report.runs}, after one that is not counted`],
-        ['prompt', `${report.promptTokens} tokens`],
-        [
-          'generated',
-          fewest === requestedTokens
-            ? `${requestedTokens} tokens in each run`
-            : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
-              `${requestedTokens} were asked for, but the text ended`,
-        ],
-      ],
-      style,
-    ),
-    '',
-    ...formatResults(
-      ['', 'mean', 'sd', 'min', 'max'],
-      [
-        row('time of a run', formatMilliseconds, report.elapsedMs),
-        row('throughput, tokens/s', rate, report.tokensPerSecond),
-        row('prefill, tokens/s', rate, report.prefillTokensPerSecond),
-        row('decode, tokens/s', rate, report.decodeTokensPerSecond),
-      ],
-      [1, 2, 3, 4],
-      style,
-    ),
-    '',
-    ...formatFacts(
-      [
-        ['load', loadFact(report.loadMs, report.image)],
-        [
-          'weights',
-          `${formatBytes(weights)} (ternary ${formatBytes(report.ternaryBytes)}, ` +
-            `other ${formatBytes(report.denseBytes)})`,
-        ],
-        ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
-        ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
-        ['machine load', report.loadAverage.toFixed(2)],
-      ],
-      style,
-    ),
+  const generated =
+    fewest === requestedTokens
+      ? `${requestedTokens} tokens in each run`
+      : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
+        `${requestedTokens} were asked for, but the text ended`
+  const [ternary, other] = [report.ternaryBytes, report.denseBytes].map(formatBytes)
+  const weights = formatBytes(report.ternaryBytes + report.denseBytes)
+  const before: Fact[] = [
+    ['model', report.model],
+    ['backend', report.backend.description],
+    ['runs', `${report.runs}, after one that is not counted`],
+    ['prompt', `${report.promptTokens} tokens`],
+    ['generated', generated],
   ]
+  const table = {
+    header: ['', 'mean', 'sd', 'min', 'max'],
+    rows: [
+      row('time of a run', formatMilliseconds, report.elapsedMs),
+      row('throughput, tokens/s', rate, report.tokensPerSecond),
+      row('prefill, tokens/s', rate, report.prefillTokensPerSecond),
+      row('decode, tokens/s', rate, report.decodeTokensPerSecond),
+    ],
+    right: [1, 2, 3, 4],
+  }
+  const after: Fact[] = [
+    ['load', loadFact(report.loadMs, report.image)],
+    ['weights', `${weights} (ternary ${ternary}, other ${other})`],
+    ['KV cache', `${formatBytes(report.cacheBytesPerToken)} a token`],
+    ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+    ['machine load', report.loadAverage.toFixed(2)],
+  ]
+  return formatReport([before, table, after], style)
 }

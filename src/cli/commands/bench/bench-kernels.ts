@@ -15,7 +15,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import { limitFacts, type MeasuredOn, machineLoad } from '../../console/measurement-facts.ts'
 import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
-import { formatFacts, formatResults, orBlank, type TableStyle } from '../../console/table.ts'
+import { type Fact, formatReport, orBlank, type TableStyle } from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
 import { packingsOf } from '../doctor/backend-diagnosis.ts'
 
@@ -96,19 +96,15 @@ function reportLines({ limits, ...report }: KernelReport, style: TableStyle): st
     ],
   )
   const header = ['operation', 'fastest', 'mean', 'reads', 'of memory', 'multiply-adds', 'of peak']
+  const facts: Fact[] = [
+    ['shapes', `${report.model} (${report.shape})`],
+    ['backend', backend.description],
+    ['machine', host.cpu],
+    ...limitFacts(limits),
+    machineLoad(report),
+  ]
   return [
-    ...formatFacts(
-      [
-        ['shapes', `${report.model} (${report.shape})`],
-        ['backend', backend.description],
-        ['machine', host.cpu],
-        ...limitFacts(limits),
-        machineLoad(report),
-      ],
-      style,
-    ),
-    '',
-    ...formatResults(header, rows, [1, 2, 3, 4, 5, 6], style),
+    ...formatReport([facts, { header, rows, right: [1, 2, 3, 4, 5, 6] }], style),
     '',
     'Rates are those of the fastest pass. Weights and caches are read from memory, not from a cache.',
   ]

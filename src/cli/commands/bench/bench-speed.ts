@@ -7,7 +7,11 @@ import { loadavg } from 'node:os'
 import { costsOf } from '../../../bench/costs.ts'
 import { energyEstimates } from '../../../bench/energy.ts'
 import { measureLimits } from '../../../bench/machine-limits.ts'
-import { meanPositions, reportSpeedTest } from '../../../bench/speed-report.ts'
+import {
+  meanPositions,
+  reportSpeedTest,
+  type SpeedTestReport,
+} from '../../../bench/speed-report.ts'
 import {
   checkSpeedTests,
   planSpeedTests,
@@ -15,14 +19,27 @@ import {
   type SpeedTest,
 } from '../../../bench/speed-tests.ts'
 import { openWeightReader } from '../../../bench/weight-reads.ts'
-import type { LoadedEngine } from '../../../generate/load/loading.ts'
-import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import type { TableStyle } from '../../console/table.ts'
+import { energyFact, limitFacts, loadFact, machineLoad } from '../../console/measurement-facts.ts'
+import {
+  formatByteRate,
+  formatBytes,
+  formatJoules,
+  formatMacRate,
+  formatPercent,
+  formatSpread,
+} from '../../console/quantities.ts'
+import {
+  type Column,
+  type Fact,
+  formatReport,
+  orBlank,
+  type TableStyle,
+  tableOf,
+} from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
-import { describeSpeed, type RunningModel, type SpeedReport } from './bench-speed-report.ts'
 
 export interface SpeedBenchFlags extends ModelFlags, TableStyle {
   readonly prefill?: readonly number[]
@@ -40,10 +57,30 @@ const DEFAULT_RUNS = 5
 const DEFAULT_PREFILL = [512]
 const DEFAULT_DECODE = [128]
 
+const COLUMNS: readonly Column<SpeedTestReport>[] = [
+  { title: 'test', cell: ({ name }) => name },
+  { title: 'tokens/s', cell: ({ tokensPerSecond }) => formatSpread(tokensPerSecond) },
+  { title: 'bytes/token', cell: (test) => orBlank(test.bytesPerToken, formatBytes) },
+  { title: 'reads', cell: (test) => orBlank(test.bytesPerSecond, formatByteRate) },
+  { title: 'memory', cell: (test) => orBlank(test.memoryBytesPerSecond, formatByteRate) },
+  { title: 'of memory', cell: (test) => orBlank(test.shareOfMemory, formatPercent) },
+  { title: 'multiply-adds', cell: (test) => orBlank(test.macsPerSecond, formatMacRate) },
+  { title: 'of peak', cell: (test) => orBlank(test.shareOfPeak, formatPercent) },
+  { title: 'energy/token', cell: (test) => orBlank(test.joulesPerToken?.mean, formatJoules) },
+]
+
 export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext): Promise<void> {
+  const report = await measure(flags, context)
+  await context.print(report, () => describeSpeed(report, flags))
+}
+
+/** What --json prints. */
+export type SpeedReport = Awaited<ReturnType<typeof measure>>
+
+async function measure(flags: SpeedBenchFlags, context: CommandContext) {
   const host = hostFacts()
   await using engine = await context.loadEngine(flags)
-  const { decoder, backend } = engine
+  const { decoder, backend, weights, loadMs } = engine
   const { signal, status } = context
   // Writing an image would take from what is measured.
   const image = await engine.kept
@@ -53,7 +90,7 @@ export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext
   using meter = await openEnergyMeter(flags.energy ?? 'cpu')
   const { readJoules } = meter
   const onStep = (what: string): void => status.show(what)
-  using reader = await openWeightReader(backend, engine.weights)
+  using reader = await openWeightReader(backend, weights)
   const readRate = reader?.measure
   const options = { runs, readJoules, readRate, signal, onStep }
   const measured = await runSpeedTests(decoder, tests, options)
@@ -61,21 +98,33 @@ export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
   status.show('Measuring memory and arithmetic')
   const limits = await measureLimits(backend)
-  const model = describeModel(engine, image)
-  const report: SpeedReport = {
-    ...model,
+  const costs = costsOf(decoder.config, weights, decoder.cacheBytesPerToken)
+  const linear = weights.layers.at(0)?.qkv
+  const { name, isa, threads, description } = backend
+  return {
+    name: decoder.config.name,
+    loadMs,
+    image,
+    backend: { name, isa, threads, description },
+    /** Precision of the head, of the KV cache, and packing of the ternary weights. */
+    head: weights.head.type,
+    kv: decoder.cacheType,
+    weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
+    costs,
     host,
     runs,
-    ...(limits === undefined ? {} : { limits }),
-    tests: measured.map((test) => reportSpeedTest(test, model.costs, limits)),
+    /** Undefined on the reference backend. */
+    limits,
+    tests: measured.map((test) => reportSpeedTest(test, costs, limits)),
+    /** Largest resident set of the process while the tests ran. */
     peakMemoryBytes,
     loadAverageAfter: loadavg()[0],
     energy: {
       measured: meter.counted,
-      estimates: energyEstimates(model.costs, meanPositions(tests[0])),
+      /** The papers' arithmetic for one token of the first test: no measurement. */
+      estimates: energyEstimates(costs, meanPositions(tests[0])),
     },
   }
-  await context.print(report, () => describeSpeed(report, flags))
 }
 
 function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags): SpeedTest[] {
@@ -90,24 +139,41 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
-function describeModel(
-  { decoder, weights, backend, loadMs }: LoadedEngine,
-  image: ImageReport | undefined,
-): RunningModel {
-  const linear = weights.layers.at(0)?.qkv
-  return {
-    name: decoder.config.name,
-    loadMs,
-    ...(image && { image }),
-    backend: {
-      name: backend.name,
-      isa: backend.isa,
-      threads: backend.threads,
-      description: backend.description,
-    },
-    head: weights.head.type,
-    kv: decoder.cacheType,
-    weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
-    costs: costsOf(decoder.config, weights, decoder.cacheBytesPerToken),
-  }
+function describeSpeed(report: SpeedReport, style: TableStyle): string[] {
+  const { host, costs, tests, energy } = report
+  const [ternary, head, other, position] = [
+    costs.ternaryBytes,
+    costs.headBytes,
+    costs.denseBytes,
+    costs.cacheBytesPerToken,
+  ].map(formatBytes)
+  const estimates = energy.estimates.map(
+    ({ technology, joulesPerToken, fp16JoulesPerToken }) =>
+      `${formatJoules(joulesPerToken)} at ${technology.replace('nm', ' nm')} ` +
+      `(all in fp16: ${formatJoules(fp16JoulesPerToken)})`,
+  )
+  const before: Fact[] = [
+    ['model', report.name],
+    ['backend', report.backend.description],
+    ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
+    ['machine', host.cpu],
+    ...limitFacts(report.limits),
+    machineLoad(report),
+    ['runs', `${report.runs} of each test, after a warm-up that is not counted`],
+  ]
+  const after: Fact[] = [
+    ['load time', loadFact(report.loadMs, report.image)],
+    [
+      'a pass reads',
+      `${ternary} of ternary weights, ${head} of head, ${other} of other weights, and ${position} ` +
+        'for each position in the cache',
+    ],
+    ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+    energyFact(energy.measured),
+    [
+      'estimate',
+      `arithmetic of a token alone, without memory, by the papers: ${estimates.join(', ')}`,
+    ],
+  ]
+  return formatReport([before, tableOf(COLUMNS, tests), after], style)
 }

@@ -14,7 +14,7 @@ import { createReferenceBackend } from '../../../backends/reference/index.ts'
 import { loadEngineAt } from '../../../generate/load/loading.ts'
 import type { Decoder } from '../../../model/decoder.ts'
 import { runCli } from '../../program.ts'
-import type { SpeedReport } from './bench-speed-report.ts'
+import type { SpeedReport } from './bench-speed.ts'
 
 /** Counts what is disposed. */
 interface BenchSurroundings extends MockSurroundings {

@@ -5,9 +5,9 @@
  */
 import { Option } from 'commander'
 import { defineCommand, JSON_HELP } from '../../define-command.ts'
-import { energyFlag } from '../../flags/energy-flag.ts'
 import { wholeNumber, wholeNumbers } from '../../flags/flag-values.ts'
 import { addModelFlags } from '../../flags/load-flags.ts'
+import { energyFlag } from '../../flags/shared-flags.ts'
 import { compareResults } from './bench-compare.ts'
 import { benchGeneration, type GenerationBenchFlags } from './bench-generation.ts'
 import { benchKernels, type KernelBenchFlags } from './bench-kernels.ts'

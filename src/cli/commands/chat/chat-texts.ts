@@ -3,31 +3,8 @@
  */
 import type { Surroundings } from '../../console/surroundings.ts'
 
-export interface ChatTexts {
-  readonly welcome: (model: string) => string
-  readonly help: string
-  readonly unknown: (command: string) => string
-  readonly needsFile: (command: string) => string
-  readonly saved: (count: number, path: string) => string
-  readonly loaded: (count: number, path: string) => string
-  readonly forgotten: string
-  readonly stopped: string
-  readonly tooLong: string
-  readonly stats: {
-    readonly answers: string
-    readonly promptTokens: string
-    readonly cachedTokens: string
-    readonly answerTokens: string
-    readonly speed: string
-    readonly messages: string
-    readonly context: string
-    readonly backend: string
-  }
-  readonly closing: (answers: number, tokens: number, rate: string, backend: string) => string
-}
-
-const english: ChatTexts = {
-  welcome: (model) =>
+const english = {
+  welcome: (model: string) =>
     `Talking with ${model}. Ctrl-C stops an answer; quit, exit or 終了 leaves; /help shows more.`,
   help: `/reset        forget the conversation, keep the system message
 /save FILE    save the conversation as JSON
@@ -35,10 +12,10 @@ const english: ChatTexts = {
 /stats        tokens, speed and what runs
 /help         this list
 quit, exit, 終了, or Ctrl-C while nothing is being written: leave`,
-  unknown: (command) => `There is no command ${command}. /help lists those there are.`,
-  needsFile: (command) => `Expected a file name: ${command} FILE`,
-  saved: (count, path) => `Saved ${count} messages to ${path}.`,
-  loaded: (count, path) => `Loaded ${count} messages from ${path}.`,
+  unknown: (command: string) => `There is no command ${command}. /help lists those there are.`,
+  needsFile: (command: string) => `Expected a file name: ${command} FILE`,
+  saved: (count: number, path: string) => `Saved ${count} messages to ${path}.`,
+  loaded: (count: number, path: string) => `Loaded ${count} messages from ${path}.`,
   forgotten: 'The conversation is forgotten.',
   stopped: '(stopped)',
   tooLong: '/reset starts over; /save FILE keeps what was said.',
@@ -52,9 +29,11 @@ quit, exit, 終了, or Ctrl-C while nothing is being written: leave`,
     context: 'context used',
     backend: 'runs on',
   },
-  closing: (answers, tokens, rate, backend) =>
+  closing: (answers: number, tokens: number, rate: string, backend: string) =>
     `${answers} ${answers === 1 ? 'answer' : 'answers'}, ${tokens} tokens, ${rate} tokens/s · ${backend}`,
 }
+
+export type ChatTexts = typeof english
 
 const japanese: ChatTexts = {
   welcome: (model) =>

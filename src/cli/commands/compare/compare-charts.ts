@@ -1,16 +1,14 @@
 /**
  * The charts of a comparison, for its HTML report and as files.
  */
-import type { Chart } from '../../../compare/chart.ts'
+import type { Bilingual, Chart } from '../../../compare/chart.ts'
 import type { ContenderResult } from '../../../compare/compare-contenders.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import { formatBytes, formatJoules, formatMilliseconds } from '../../console/quantities.ts'
 import { allBytes, type ComparisonReport, formatTimes } from './compare-report.ts'
 
-type Value = (result: ContenderResult) => number | undefined
-
 const BAR_CHARTS: readonly (Pick<Chart, 'id' | 'title' | 'note'> & {
-  readonly value: Value
+  readonly value: (result: ContenderResult) => number | undefined
   readonly format: (value: number) => string
 })[] = [
   {
@@ -75,16 +73,16 @@ const BAR_CHARTS: readonly (Pick<Chart, 'id' | 'title' | 'note'> & {
 export function reportCharts({ groups }: ComparisonReport): Chart[] {
   const series = [...new Set(groups.flatMap(({ results }) => results.map(({ name }) => name)))]
   const bars = BAR_CHARTS.flatMap(({ value, format, ...head }): Chart[] => {
-    const drawn = groups.flatMap(({ title, results }) => {
-      const found = results.flatMap((result) => {
+    const drawn = groups.map(({ title, results }) => ({
+      label: title,
+      bars: results.flatMap((result) => {
         const number = value(result)
-        return number === undefined
-          ? []
-          : [{ series: result.name, value: number, text: format(number) }]
-      })
-      return found.length === 0 ? [] : [{ label: title, bars: found }]
-    })
-    return drawn.length === 0 ? [] : [{ kind: 'bars', ...head, series, groups: drawn }]
+        if (number === undefined) return []
+        return [{ series: result.name, value: number, text: format(number) }]
+      }),
+    }))
+    const known = drawn.filter((group) => group.bars.length > 0)
+    return known.length === 0 ? [] : [{ kind: 'bars', ...head, series, groups: known }]
   })
   return [...bars, ...curves(groups)]
 }
@@ -96,29 +94,24 @@ function curves(groups: ComparisonReport['groups']): Chart[] {
     paper: paperRatios(title),
   }))
   if (points.filter(({ here }) => here !== undefined).length < 2) return []
-  const chart = (key: 'memory' | 'latency', head: Pick<Chart, 'id' | 'title' | 'note'>): Chart => ({
+  const chart = (key: 'memory' | 'latency', title: Bilingual): Chart => ({
     kind: 'curves',
-    ...head,
+    id: `${key}-over-size`,
+    title,
+    note: {
+      en: 'FP16 divided by b1.58; the paper’s are of a GPU (2402.17764). More is better.',
+      ja: 'FP16 ÷ b1.58。論文の値はGPU（2402.17764）。大きいほどb1.58が有利。',
+    },
     series: ['here', 'paper'],
-    labels: groups.map(({ title }) => title),
+    labels: groups.map(({ title: size }) => size),
     curves: [
       { series: 'here', values: points.map(({ here }) => here?.[key]) },
       { series: 'paper', values: points.map(({ paper }) => paper?.[key]) },
     ],
     format: formatTimes,
   })
-  const ja = 'FP16 ÷ b1.58。論文の値はGPU（2402.17764）。大きいほどb1.58が有利。'
-  const en = 'FP16 divided by b1.58; the paper’s are of a GPU (2402.17764). More is better.'
   return [
-    chart('memory', {
-      id: 'memory-over-size',
-      title: { en: 'Memory saved, over size', ja: 'サイズとメモリ削減' },
-      note: { en, ja },
-    }),
-    chart('latency', {
-      id: 'latency-over-size',
-      title: { en: 'Decode latency saved, over size', ja: 'サイズとデコード短縮' },
-      note: { en, ja },
-    }),
+    chart('memory', { en: 'Memory saved, over size', ja: 'サイズとメモリ削減' }),
+    chart('latency', { en: 'Decode latency saved, over size', ja: 'サイズとデコード短縮' }),
   ]
 }

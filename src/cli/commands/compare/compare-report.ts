@@ -1,8 +1,9 @@
 /**
  * What a comparison says: tables for terminals, Markdown and HTML, all of the same cells.
  */
+
+import type { Bilingual } from '../../../compare/chart.ts'
 import type { ComparedGroup, ContenderResult } from '../../../compare/compare-contenders.ts'
-import type { ReportTable } from '../../../compare/html-report.ts'
 import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import type { SpeculationGain } from '../../../compare/speculation-gain.ts'
 import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
@@ -16,10 +17,11 @@ import {
 } from '../../console/quantities.ts'
 import {
   type Column,
-  type Fact,
   formatFacts,
   formatResults,
+  knownFacts,
   orBlank,
+  type Table,
   type TableStyle,
   tableOf,
 } from '../../console/table.ts'
@@ -32,41 +34,36 @@ interface Line {
   readonly result: ContenderResult
   /** The first column, which the others are compared with. */
   readonly base: ContenderResult
-  /** In the table of guesses, where a result has a line for each guesser. */
-  readonly gain?: SpeculationGain
 }
 
-type LineColumn = Column<Line>
+interface GuessedLine extends Line {
+  readonly gain: SpeculationGain
+}
 
-const NAMES: readonly LineColumn[] = [
+interface TitledTable extends Table {
+  readonly title: Bilingual
+}
+
+const NAMES: readonly Column<Line>[] = [
   { title: 'size', cell: ({ group }) => group.title },
   { title: 'weights', cell: ({ result }) => result.name },
 ]
 
-const MEMORY: readonly LineColumn[] = [
+const MEMORY: readonly Column<Line>[] = [
   { title: 'layers', cell: ({ result }) => formatBytes(result.memory.layerBytes) },
   { title: 'embedding, head', cell: ({ result }) => formatBytes(result.memory.tableBytes) },
   { title: 'KV cache', cell: ({ result }) => formatBytes(result.cacheBytes) },
   { title: 'all', cell: ({ result }) => formatBytes(allBytes(result)) },
-  {
-    title: 'layers: times less',
-    cell: ({ result, base }) => formatTimes(base.memory.layerBytes / result.memory.layerBytes),
-  },
-  {
-    title: 'all: times less',
-    cell: ({ result, base }) => formatTimes(allBytes(base) / allBytes(result)),
-  },
+  { title: 'layers: times less', cell: timesLess(({ memory }) => memory.layerBytes) },
+  { title: 'all: times less', cell: timesLess(allBytes) },
 ]
 
-const SPEED: readonly LineColumn[] = [
+const SPEED: readonly Column<Line>[] = [
   { title: 'prompt', cell: latency(({ prefillMs }) => formatMilliseconds(prefillMs.mean)) },
-  {
-    title: 'times faster',
-    cell: faster(({ latency }) => latency?.prefillMs.mean),
-  },
+  { title: 'times faster', cell: timesLess(({ latency }) => latency?.prefillMs.mean) },
   { title: 'ms/token', cell: latency(({ decodeMs }) => formatSpread(decodeMs)) },
   { title: 'tokens/s', cell: latency(({ decodeMs }) => (1000 / decodeMs.mean).toFixed(1)) },
-  { title: 'times faster', cell: faster(({ latency }) => latency?.decodeMs.mean) },
+  { title: 'times faster', cell: timesLess(({ latency }) => latency?.decodeMs.mean) },
   { title: "head's share", cell: ({ result }) => formatPercent(result.headShare) },
   { title: 'largest batch', cell: ({ result }) => String(result.throughput?.batch ?? '') },
   {
@@ -76,14 +73,10 @@ const SPEED: readonly LineColumn[] = [
   },
 ]
 
-const ENERGY: readonly LineColumn[] = [
+const ENERGY: readonly Column<Line>[] = [
   { title: '45 nm', cell: ({ result }) => formatJoules(result.estimates[0].joulesPerToken) },
   { title: '7 nm', cell: ({ result }) => formatJoules(result.estimates[1].joulesPerToken) },
-  {
-    title: '7 nm: times less',
-    cell: ({ result, base }) =>
-      formatTimes(base.estimates[1].joulesPerToken / result.estimates[1].joulesPerToken),
-  },
+  { title: '7 nm: times less', cell: timesLess((result) => result.estimates[1].joulesPerToken) },
   {
     title: 'measured, decode',
     cell: ({ result }) => orBlank(result.latency?.decodeJoules?.mean, formatJoules),
@@ -94,17 +87,18 @@ const ENERGY: readonly LineColumn[] = [
   },
 ]
 
-const GUESSES: readonly LineColumn[] = [
-  gained('guesses of', ({ guesser }) => guesser),
-  gained('prompt', ({ promptTokens }) => String(promptTokens)),
-  gained('tokens', ({ tokens }) => String(tokens)),
-  gained('tokens/s without', ({ plainTokensPerSecond }) => formatSpread(plainTokensPerSecond)),
-  gained('with', ({ tokensPerSecond }) => formatSpread(tokensPerSecond)),
-  gained('times faster', ({ plainTokensPerSecond: plain, tokensPerSecond: rate }) =>
-    formatTimes(rate.mean / plain.mean),
-  ),
-  gained('accepted', ({ acceptanceRate }) => formatPercent(acceptanceRate)),
-  gained('tokens a pass', ({ tokensPerPass }) => tokensPerPass.toFixed(2)),
+const GUESSES: readonly Column<GuessedLine>[] = [
+  { title: 'guesses of', cell: ({ gain }) => gain.guesser },
+  { title: 'prompt', cell: ({ gain }) => String(gain.promptTokens) },
+  { title: 'tokens', cell: ({ gain }) => String(gain.tokens) },
+  { title: 'tokens/s without', cell: ({ gain }) => formatSpread(gain.plainTokensPerSecond) },
+  { title: 'with', cell: ({ gain }) => formatSpread(gain.tokensPerSecond) },
+  {
+    title: 'times faster',
+    cell: ({ gain }) => formatTimes(gain.tokensPerSecond.mean / gain.plainTokensPerSecond.mean),
+  },
+  { title: 'accepted', cell: ({ gain }) => formatPercent(gain.acceptanceRate) },
+  { title: 'tokens a pass', cell: ({ gain }) => gain.tokensPerPass.toFixed(2) },
 ]
 
 const GUESSES_TITLE = {
@@ -117,12 +111,12 @@ export function allBytes({ memory, cacheBytes }: ContenderResult): number {
   return memory.layerBytes + memory.tableBytes + cacheBytes
 }
 
-export function reportTables(report: ComparisonReport): ReportTable[] {
+export function reportTables(report: ComparisonReport): TitledTable[] {
   const lines = report.groups.flatMap((group) =>
     group.results.map((result): Line => ({ group, result, base: group.results[0] })),
   )
   const guessed = lines.flatMap((line) =>
-    (line.result.speculation ?? []).map((gain): Line => ({ ...line, gain })),
+    (line.result.speculation ?? []).map((gain) => ({ ...line, gain })),
   )
   const positions = report.promptTokens + report.decodeTokens
   return [
@@ -144,52 +138,44 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
   ]
 }
 
-export function reportFacts(report: ComparisonReport): Fact[] {
-  const { host, backend, energyMeter } = report
-  const sequential = report.groups.filter(({ interleaved }) => !interleaved)
-  const skipped = report.groups.flatMap(({ title, results }) =>
+export function reportFacts(report: ComparisonReport) {
+  const { host, backend, energyMeter, groups } = report
+  const sequential = groups.filter(({ interleaved }) => !interleaved).map(({ title }) => title)
+  const skipped = groups.flatMap(({ title, results }) =>
     results.flatMap((r) => (r.skipped === undefined ? [] : [`${title} ${r.name} ${r.skipped}`])),
   )
-  return [
+  return knownFacts([
     ['backend', backend.description],
     ['machine', host.cpu],
     ['memory limit', formatBytes(report.memoryLimit)],
     ['runs', `${report.runs} of each, in turns`],
-    ...(sequential.length === 0
-      ? []
-      : [
-          [
-            'one by one',
-            `${sequential.map(({ title }) => title).join(', ')}: not all fit`,
-          ] as const,
-        ]),
-    ...(skipped.length === 0 ? [] : [['not run', skipped.join('; ')] as const]),
+    ['one by one', sequential.length === 0 ? undefined : `${sequential.join(', ')}: not all fit`],
+    ['not run', skipped.length === 0 ? undefined : skipped.join('; ')],
     energyFact(energyMeter),
     machineLoad(report),
-  ]
+  ])
 }
 
 /** For terminals, or to be pasted into a Markdown document. */
 export function describeComparison(report: ComparisonReport, style: TableStyle): string[] {
   return [
     ...formatFacts(reportFacts(report), style),
-    ...reportTables(report).flatMap(({ title, header, rows }) => {
-      const right = header.map((_, i) => i).slice(NAMES.length)
+    ...reportTables(report).flatMap(({ title, header, rows, right }) => {
       const heading = style.markdown ? `**${title.en}**` : title.en
       return ['', heading, '', ...formatResults(header, rows, right, style)]
     }),
   ]
 }
 
-function linesTable(
-  lines: readonly Line[],
-  columns: readonly LineColumn[],
-  title: ReportTable['title'],
-): ReportTable {
-  return { title, ...tableOf([...NAMES, ...columns], lines) }
+function linesTable<T extends Line>(
+  lines: readonly T[],
+  columns: readonly Column<T>[],
+  title: Bilingual,
+): TitledTable {
+  return { title, ...tableOf([...NAMES, ...columns], lines, NAMES.length) }
 }
 
-function accuracyTable(lines: readonly Line[]): ReportTable[] {
+function accuracyTable(lines: readonly Line[]): TitledTable[] {
   const tasks = new Set(lines.flatMap(({ result }) => Object.keys(result.accuracy ?? {})))
   if (tasks.size === 0) return []
   const columns = [...tasks].map((task) => ({
@@ -210,38 +196,22 @@ function accuracyTable(lines: readonly Line[]): ReportTable[] {
   ]
 }
 
-function paperTable(groups: readonly ComparedGroup[]): ReportTable[] {
+function paperTable(groups: readonly ComparedGroup[]): TitledTable[] {
   const rows = groups.flatMap(({ title, results }) => {
     const paper = paperRatios(title)
     const here = measuredRatios(results)
     if (paper === undefined || here === undefined) return []
     const speed = here.latency === undefined ? 'not run' : formatTimes(here.latency)
-    return [
-      [
-        title,
-        'fp16 / b1.58',
-        formatTimes(here.memory),
-        formatTimes(paper.memory),
-        speed,
-        formatTimes(paper.latency),
-      ],
-    ]
+    const memory = [here.memory, paper.memory].map(formatTimes)
+    return [[title, 'fp16 / b1.58', ...memory, speed, formatTimes(paper.latency)]]
   })
   if (rows.length === 0) return []
-  return [
-    {
-      title: {
-        en: 'Beside the b1.58 paper, whose figures are of a GPU',
-        ja: 'b1.58論文（GPUでの値）との比較',
-      },
-      header: ['size', 'ratio', 'memory', 'paper', 'decode latency', 'paper'],
-      rows,
-    },
-  ]
-}
-
-function gained(title: string, format: (gain: SpeculationGain) => string): LineColumn {
-  return { title, cell: ({ gain }) => (gain === undefined ? '' : format(gain)) }
+  const title = {
+    en: 'Beside the b1.58 paper, whose figures are of a GPU',
+    ja: 'b1.58論文（GPUでの値）との比較',
+  }
+  const header = ['size', 'ratio', 'memory', 'paper', 'decode latency', 'paper']
+  return [{ title, header, rows, right: [2, 3, 4, 5] }]
 }
 
 function latency(format: (value: NonNullable<ContenderResult['latency']>) => string) {
@@ -251,10 +221,11 @@ function latency(format: (value: NonNullable<ContenderResult['latency']>) => str
   }
 }
 
-function faster(ms: (result: ContenderResult) => number | undefined) {
+/** How many times the base's value is that of the result; higher is better for the result. */
+function timesLess(value: (result: ContenderResult) => number | undefined) {
   return ({ result, base }: Line) => {
-    const [slow, fast] = [ms(base), ms(result)]
-    return slow === undefined || fast === undefined ? '' : formatTimes(slow / fast)
+    const [more, less] = [value(base), value(result)]
+    return more === undefined || less === undefined ? '' : formatTimes(more / less)
   }
 }
 

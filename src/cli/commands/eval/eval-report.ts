@@ -1,7 +1,7 @@
 /** The table of `bitnet eval`: percent with standard errors, beside what guessing would give. */
 import type { TaskMetrics } from '../../../eval/metrics.ts'
 import type { EvaluationReport } from '../../../node/eval/evaluate-on-disk.ts'
-import { formatFacts, formatResults, type TableStyle } from '../../console/table.ts'
+import { type Fact, formatReport, type TableStyle } from '../../console/table.ts'
 
 const HEADER = ['task', 'n', 'acc', 'acc_norm', 'acc_bytes', 'chance', 'majority', 'other']
 const NUMBERS = [1, 2, 3, 4, 5, 6]
@@ -15,20 +15,13 @@ export function describeEvaluation(report: EvaluationReport, style: TableStyle):
     const mean = choices.reduce((sum, acc) => sum + acc, 0) / choices.length
     rows.push([`mean of ${choices.length}`, '', (100 * mean).toFixed(1), '', '', '', '', ''])
   }
-  const limit = config.limit === null ? [] : [['limit', `${config.limit} items a task`] as const]
-  return [
-    ...formatResults(HEADER, rows, NUMBERS, style),
-    '',
-    ...formatFacts(
-      [
-        ['model', `${model.name}, ${model.backend}`],
-        ['examples', `${config.numFewshot}`],
-        ['tokenization', `${config.tokenization}, begin token ${config.bos}`],
-        ...limit,
-      ],
-      style,
-    ),
+  const facts: Fact[] = [
+    ['model', `${model.name}, ${model.backend}`],
+    ['examples', `${config.numFewshot}`],
+    ['tokenization', `${config.tokenization}, begin token ${config.bos}`],
+    ['limit', config.limit === null ? undefined : `${config.limit} items a task`],
   ]
+  return formatReport([{ header: HEADER, rows, right: NUMBERS }, facts], style)
 }
 
 function row(name: string, metrics: TaskMetrics): string[] {

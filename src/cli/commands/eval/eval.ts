@@ -19,10 +19,9 @@ import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evalu
 import { openJournal } from '../../../node/eval/journal.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
-import { parseChoice, wholeNumber } from '../../flags/flag-values.ts'
+import { parseChoice, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
-import { withoutUnset } from '../../flags/unset-flags.ts'
+import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/shared-flags.ts'
 import { describeEvaluation } from './eval-report.ts'
 
 export interface EvalFlags extends ModelFlags, TableStyle {

@@ -8,9 +8,9 @@ import { readAll } from '../../console/input.ts'
 import { formatBytes, formatCount } from '../../console/quantities.ts'
 import { formatFacts } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/eval-flags.ts'
 import { parseChoice, wholeNumber } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
+import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/shared-flags.ts'
 
 export interface PerplexityFlags extends ModelFlags {
   readonly window?: number
