@@ -3,9 +3,9 @@
  * codes with their scales, config.json and the tokenizer's files. From GGUF or from another folder, one
  * pass over the source, a few tensors in memory at a time.
  */
-import type { ByteSink } from '../formats/byte-sink.ts'
+import type { ByteSink, TensorToWrite } from '../formats/byte-sink.ts'
 import { isDense } from '../formats/dense-codecs.ts'
-import type { ModelFile, TensorType } from '../formats/model-file.ts'
+import type { ModelFile, TensorType, TernaryTensor } from '../formats/model-file.ts'
 import {
   DTYPE_BYTES,
   type SafetensorsTensorToWrite,
@@ -25,10 +25,10 @@ import type { CommonOptions, ConversionInput, ConversionReport } from './convers
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
 import { ConversionTally } from './tally.ts'
 import {
-  countingZeros,
   denseStream,
   holdsExactly,
   type StreamContext,
+  ternaryStream,
   withProgress,
 } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
@@ -60,8 +60,7 @@ export interface CheckpointSink {
 }
 
 /** A tensor of the result, with what is needed to put it into order. */
-interface PlannedTensor extends SafetensorsTensorToWrite {
-  readonly byteLength: number
+interface PlannedTensor extends SafetensorsTensorToWrite, TensorToWrite {
   /** Written after everything else: the scale of weights that are quantised on the way. */
   readonly isLate: boolean
 }
@@ -87,10 +86,10 @@ export async function convertToCheckpoint(
     named.filter(({ kind }) => kind === 'linear'),
     { file, config, order: 'half', force: options.force === true },
   )
+  const context = { open, tally, signal: options.signal }
   for (const entry of named) {
-    const context = { tally, signal: options.signal }
     if (entry.kind === 'linear') {
-      planned.push(...(await packedTensors(file, entry, { ...context, open, linearClass })))
+      planned.push(...(await packedTensors(file, entry, linearClass, context)))
     } else planned.push(await denseTensor(entry, options.embedding, context))
   }
 
@@ -174,12 +173,8 @@ function jsonBytes(value: unknown): Uint8Array {
 async function packedTensors(
   file: ModelFile,
   entry: NamedTensor,
-  {
-    open,
-    tally,
-    signal,
-    linearClass,
-  }: StreamContext & { open: ReturnType<typeof ternaryIntake>; linearClass: LinearClass },
+  linearClass: LinearClass,
+  context: StreamContext,
 ): Promise<PlannedTensor[]> {
   const { checkpointName: name, tensor } = entry
   const [rows, cols] = entry.shape
@@ -190,14 +185,12 @@ async function packedTensors(
     known === undefined ? widestScaleType(convention) : encodeWeightScale(known, convention).dtype
   let scale = known
   const shape = [Math.ceil(rows / 4), cols]
-  async function* codes() {
-    const opened = await open(entry)
-    signal?.throwIfAborted()
+  async function* encode(opened: TernaryTensor) {
     scale = opened.scale
-    const counts = { zeros: 0 }
-    yield await packHfTensor(countingZeros(opened, counts))
-    tally.wrote('U8', elementCount(shape))
-    await tally.ternary(entry, opened, { zeros: counts.zeros, stored: opened.scale, to: 'U8' })
+    yield await packHfTensor(opened)
+  }
+  const codes = () => {
+    return ternaryStream(entry, { type: 'U8', encode, storedScale: (kept) => kept }, context)
   }
   function* scaleBytes() {
     if (scale === undefined) throw new Error(`the codes of ${name} come before its scale`)

@@ -7,7 +7,7 @@ import { UsageError } from '../errors.ts'
 import type { ByteSink } from '../formats/byte-sink.ts'
 import { type GgufTensorToWrite, writeGguf } from '../formats/gguf/index.ts'
 import type { TernaryTensor } from '../formats/model-file.ts'
-import { lengthOf, tensorByteLength } from '../formats/tensor-types.ts'
+import { lengthOf } from '../formats/tensor-types.ts'
 import { encodeTernary, storedScale } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
@@ -17,9 +17,9 @@ import {
   metadataFromGguf,
   type WeightStorage,
 } from './gguf-metadata.ts'
-import { type NamedTensor, nameTensors } from './named-tensors.ts'
+import { nameTensors } from './named-tensors.ts'
 import { ConversionTally } from './tally.ts'
-import { countingZeros, denseStream, type StreamContext, withProgress } from './tensor-streams.ts'
+import { denseStream, ternaryStream, withProgress } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
 /** Types that a converted GGUF keeps its embedding in. */
@@ -57,6 +57,11 @@ export async function convertToGguf(
       ? metadataFromGguf(file, config, weights)
       : metadataFromConfig(file, tokenizerFiles, config, weights)
   const tally = new ConversionTally()
+  const ternary = {
+    type: weights,
+    encode: (tensor: TernaryTensor) => encodeTernary(weights, tensor),
+    storedScale: (scale: number) => storedScale(weights, scale),
+  }
   const linear = named.filter(({ kind }) => kind === 'linear')
   const open = ternaryIntake(linear, {
     file,
@@ -64,6 +69,7 @@ export async function convertToGguf(
     order: architecture === 'llama' ? 'interleaved' : 'half',
     force: options.force === true,
   })
+  const context = { open, tally, signal }
   const tensors = named.map((entry): GgufTensorToWrite => {
     const { name, shape, kind } = entry
     const dense = kind === 'norm' ? 'F32' : embedding
@@ -73,31 +79,10 @@ export async function convertToGguf(
     })
     const data = () =>
       kind === 'linear'
-        ? ternaryStream(entry, weights, { open, tally, signal })
-        : denseStream(entry, dense, 0, { tally, signal })
+        ? ternaryStream(entry, ternary, context)
+        : denseStream(entry, dense, 0, context)
     return { name, type, shape, byteLength, data }
   })
   const bytesOut = await writeGguf(sink, { metadata, tensors: withProgress(tensors, options) })
   return tally.report(file, named, { format: 'gguf', architecture, bytesOut })
-}
-
-/** A matrix's bytes, told to the tally. */
-async function* ternaryStream(
-  entry: NamedTensor,
-  type: WeightStorage,
-  {
-    open,
-    tally,
-    signal,
-  }: StreamContext & { readonly open: (entry: NamedTensor) => Promise<TernaryTensor> },
-): AsyncGenerator<Uint8Array> {
-  const opened = await open(entry)
-  const counts = { zeros: 0 }
-  for await (const piece of encodeTernary(type, countingZeros(opened, counts))) {
-    signal?.throwIfAborted()
-    yield piece
-  }
-  tally.wrote(type, tensorByteLength(type, entry.shape))
-  const stored = storedScale(type, opened.scale)
-  await tally.ternary(entry, opened, { zeros: counts.zeros, stored, to: type })
 }

@@ -6,13 +6,7 @@ import type { ModelFile, TernaryTensor } from '../formats/model-file.ts'
 import type { ConversionLoss, ConversionReport, TernarySummary } from './conversion.ts'
 import type { NamedTensor } from './named-tensors.ts'
 
-interface KindCounts {
-  tensors: number
-  weights: number
-  zeros: number
-  scaleMin: number
-  scaleMax: number
-}
+type KindCounts = Omit<TernarySummary, 'kind' | 'zeroShare'> & { readonly zeros: number }
 
 /** Counts what was written and lost, tensor by tensor. */
 export class ConversionTally {

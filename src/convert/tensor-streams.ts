@@ -2,7 +2,7 @@
  * Tensors on their way into another type: a few rows at a time, with what was lost measured.
  */
 import { UsageError } from '../errors.ts'
-import type { TensorData } from '../formats/byte-sink.ts'
+import type { TensorToWrite } from '../formats/byte-sink.ts'
 import { decodeDense, type EncodableType, encodeDense } from '../formats/dense-codecs.ts'
 import { LossMeter } from '../formats/loss-meter.ts'
 import type { TensorInfo, TernaryTensor } from '../formats/model-file.ts'
@@ -17,6 +17,8 @@ const CHUNK_ELEMENTS = 1 << 20
 
 /** What the streams of a conversion share. */
 export interface StreamContext {
+  /** Opens a ternary matrix. */
+  readonly open: (entry: NamedTensor) => Promise<TernaryTensor>
   readonly tally: ConversionTally
   readonly signal: AbortSignal | undefined
 }
@@ -91,30 +93,42 @@ export async function holdsExactly(tensor: TensorInfo, type: EncodableType): Pro
   return values.every((value, i) => value === stored[i])
 }
 
-/** Counts of a ternary tensor, filled while it is read once. */
-interface CodeCounts {
-  zeros: number
+/** How a ternary matrix is stored. */
+interface TernaryTarget {
+  readonly type: string
+  readonly encode: (tensor: TernaryTensor) => AsyncIterable<Uint8Array>
+  /** The scale that a reader of the result will find. */
+  readonly storedScale: (scale: number) => number
 }
 
-/** The same tensor; its zeros are counted as they pass by. */
-export function countingZeros(tensor: TernaryTensor, counts: CodeCounts): TernaryTensor {
-  return {
-    ...tensor,
+/** A ternary matrix's bytes, read once and told to the tally. */
+export async function* ternaryStream(
+  entry: NamedTensor,
+  { type, encode, storedScale }: TernaryTarget,
+  { open, tally, signal }: StreamContext,
+): AsyncGenerator<Uint8Array> {
+  const opened = await open(entry)
+  let zeros = 0
+  const counted: TernaryTensor = {
+    ...opened,
     async readCodes(row, count, out) {
-      await tensor.readCodes(row, count, out)
-      counts.zeros += countZeros(out.subarray(0, count * tensor.cols))
+      await opened.readCodes(row, count, out)
+      zeros += countZeros(out.subarray(0, count * opened.cols))
     },
   }
-}
-
-interface StreamedTensor {
-  readonly name: string
-  readonly byteLength: number
-  readonly data: TensorData
+  let bytes = 0
+  signal?.throwIfAborted()
+  for await (const piece of encode(counted)) {
+    signal?.throwIfAborted()
+    bytes += piece.length
+    yield piece
+  }
+  tally.wrote(type, bytes)
+  await tally.ternary(entry, opened, { zeros, stored: storedScale(opened.scale), to: type })
 }
 
 /** The same tensors; each reports when all its bytes have been taken. */
-export function withProgress<T extends StreamedTensor>(
+export function withProgress<T extends TensorToWrite>(
   tensors: readonly T[],
   { onProgress, signal }: CommonOptions,
 ): T[] {

@@ -25,30 +25,36 @@ export function memorySink(): MemorySink {
     async write(bytes) {
       pieces.push(bytes.slice())
     },
-    bytes() {
-      const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
-      let at = 0
-      for (const piece of pieces) {
-        joined.set(piece, at)
-        at += piece.length
-      }
-      return joined
-    },
+    bytes: () => joinBytes(pieces),
   }
 }
 
-/** Bytes of one tensor, in pieces of any size. */
-export type TensorData = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+/** All pieces in one array. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    joined.set(piece, at)
+    at += piece.length
+  }
+  return joined
+}
+
+/** A tensor with what brings its bytes. */
+export interface TensorToWrite {
+  readonly name: string
+  /** Must be what the type needs for the shape. */
+  readonly byteLength: number
+  /** Little-endian, in pieces of any size. Called once, when the tensor's turn comes. */
+  readonly data: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+}
 
 /**
  * Writes a tensor's data.
  *
  * @throws ShapeError if the pieces are not `byteLength` bytes together
  */
-export async function writeTensorData(
-  sink: ByteSink,
-  tensor: { readonly name: string; readonly byteLength: number; readonly data: TensorData },
-): Promise<void> {
+export async function writeTensorData(sink: ByteSink, tensor: TensorToWrite): Promise<void> {
   let written = 0
   for await (const piece of tensor.data()) {
     written += piece.length

@@ -3,6 +3,7 @@
  * decoded as UTF-8, so that what a stream emits, put together, is what decoding all ids gives.
  * Bytes that are no UTF-8 become U+FFFD, as the WHATWG decoder counts them.
  */
+import { joinBytes } from '../formats/byte-sink.ts'
 import type { TokenStream } from './text-tokenizer.ts'
 
 /** The bytes of a token in the finished text; none if it is not shown. */
@@ -42,19 +43,7 @@ export function decodeTokens(
   bytesOf: TokenBytes,
   options: StreamOptions,
 ): string {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for (let i = 0; i < ids.length; i++) {
-    const part = bytesOf(ids[i])
-    parts.push(part)
-    length += part.length
-  }
-  const bytes = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
+  const bytes = joinBytes(Array.from(ids, bytesOf))
   const start = options.dropLeadingSpace && bytes[0] === SPACE ? 1 : 0
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(start))
 }

@@ -3,23 +3,17 @@
  * streamed. Nothing but the header is held in memory.
  */
 import { ShapeError } from '../../errors.ts'
-import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
+import { type ByteSink, type TensorToWrite, writeTensorData } from '../byte-sink.ts'
 import { tensorByteLength } from '../tensor-types.ts'
 import { HeaderWriter } from './header-writer.ts'
 import { DEFAULT_ALIGNMENT, GGUF_MAGIC } from './parse-gguf.ts'
 import { GGUF_TYPE_IDS, type GgufTensorType } from './type-ids.ts'
 import type { GgufTypedValue } from './value-types.ts'
 
-/** A tensor with what brings its bytes. */
-export interface GgufTensorToWrite {
-  readonly name: string
+export interface GgufTensorToWrite extends TensorToWrite {
   readonly type: GgufTensorType
   /** Outermost first: (rows, cols) for a matrix. */
   readonly shape: readonly number[]
-  /** Must be what the type needs for the shape. */
-  readonly byteLength: number
-  /** Called once, when the tensor's turn comes. */
-  readonly data: TensorData
 }
 
 /** All of a file. */

@@ -3,7 +3,7 @@
  * multiple of eight bytes, as the format's own library does.
  */
 import { ShapeError } from '../../errors.ts'
-import { type ByteSink, type TensorData, writeTensorData } from '../byte-sink.ts'
+import { type ByteSink, type TensorToWrite, writeTensorData } from '../byte-sink.ts'
 import { elementCount } from '../tensor-types.ts'
 
 /** Bytes of an element of each type that is written. */
@@ -12,14 +12,11 @@ export const DTYPE_BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, U8: 1, I64: 8 } as
 /** Types that are written. */
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES
 
-/** A tensor with what brings its bytes. */
-export interface SafetensorsTensorToWrite {
-  readonly name: string
+/** Its length follows from its type and shape. */
+export interface SafetensorsTensorToWrite extends Omit<TensorToWrite, 'byteLength'> {
   readonly dtype: SafetensorsDtype
   /** Outermost first. */
   readonly shape: readonly number[]
-  /** Called once, when the tensor's turn comes; little-endian bytes. */
-  readonly data: TensorData
 }
 
 /**
@@ -34,7 +31,7 @@ export async function writeSafetensors(
 ): Promise<number> {
   const entries: [string, unknown][] = [['__metadata__', metadata]]
   const seen = new Set<string>(['__metadata__'])
-  const sized: Parameters<typeof writeTensorData>[1][] = []
+  const sized: TensorToWrite[] = []
   let offset = 0
   for (const { name, dtype, shape, data } of tensors) {
     if (seen.has(name)) throw new ShapeError(`Expected each name once, got "${name}" twice.`)

@@ -2,14 +2,13 @@
  * Codes from block types: I2_S, TQ1_0, TQ2_0. A range of rows is widened to whole blocks, decoded and
  * cut back, so that rows need not start at a block (I2_S runs through the matrix without a break).
  */
-import { FormatError } from '../../errors.ts'
 import { float16ToFloat32 } from '../../kernels/float16.ts'
 import type { TensorInfo } from '../model-file.ts'
 import { I2_S_BLOCK, I2_S_TAIL } from '../tensor-types.ts'
 import { TERNARY_BLOCK, TERNARY_BLOCKS } from '../ternary-blocks.ts'
 import { areAligned, codesToWeights } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
-import { illegalCode } from './tensor-damage.ts'
+import { illegalCode, tensorError } from './tensor-damage.ts'
 
 /** Where codes come from; `readCodes` as in TernaryTensor, with its arguments checked already. */
 export interface CodeReader {
@@ -123,11 +122,11 @@ function rescale(tensor: TensorInfo, out: Int8Array, o: number, d: number, scale
   } else if (d === 0) {
     block.fill(0)
   } else if (block.some((code) => code !== 0)) {
-    throw new FormatError(
+    throw tensorError(
+      tensor,
       `Expected one scale for the whole tensor "${tensor.name}", got ${scale} and ${d} in ` +
         `${tensor.source.name}. It was rounded to ternary block by block; convert the original ` +
         'checkpoint instead.',
-      { field: tensor.name, path: tensor.source.name },
     )
   }
 }

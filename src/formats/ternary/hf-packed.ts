@@ -18,7 +18,7 @@ import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
 import { unpackPlane, weightsToCodes } from './code-words.ts'
 import { ReadWindow } from './read-window.ts'
-import { illegalCode } from './tensor-damage.ts'
+import { illegalCode, tensorError } from './tensor-damage.ts'
 
 /** What `weight_scale` does to a product. */
 export type ScaleConvention = 'multiply' | 'divide'
@@ -80,9 +80,9 @@ export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Prom
 /** The only element of a tensor. */
 export async function readSingle(tensor: TensorInfo): Promise<number> {
   if (elementCount(tensor.shape) !== 1 || !isDense(tensor.type) || tensor.byteLength > 8) {
-    throw new FormatError(
+    throw tensorError(
+      tensor,
       `Expected one number in tensor "${tensor.name}", got ${tensor.type} of [${tensor.shape}].`,
-      { field: tensor.name, path: tensor.source.name },
     )
   }
   const bytes = await tensor.source.read(tensor.offset, tensor.byteLength)

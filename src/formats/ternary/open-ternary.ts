@@ -3,7 +3,7 @@
  * and float weights, which are quantised on the way.
  */
 import { isWhole } from '../../checks.ts'
-import { FormatError, ShapeError } from '../../errors.ts'
+import { type FormatError, ShapeError } from '../../errors.ts'
 import type { ModelFile, TensorInfo, TernaryTensor } from '../model-file.ts'
 import { type CodeReader, openI2S, openTQ } from './block-readers.ts'
 import {
@@ -16,6 +16,7 @@ import {
 } from './hf-packed.ts'
 import { openMaster } from './master-weights.ts'
 import { openBinary, openScaledRows } from './scaled-rows.ts'
+import { tensorError } from './tensor-damage.ts'
 
 /** What a file may leave open, or a caller may want otherwise. */
 export interface OpenTernaryOptions {
@@ -92,31 +93,26 @@ async function open(
   options: OpenTernaryOptions,
 ): Promise<Opened> {
   const { type } = tensor
-  const exact = { rows: tensor.shape[0], origin: type, lossless: true }
+  const as = (reader: CodeReader, how = '', lossless = true): Opened => {
+    return { rows: tensor.shape[0], ...reader, origin: `${type}${how}`, lossless }
+  }
   switch (type) {
     case 'I2_S':
-      return { ...exact, ...(await openI2S(tensor)) }
+      return as(await openI2S(tensor))
     case 'TQ1_0':
     case 'TQ2_0':
-      return { ...exact, ...(await openTQ(tensor, type)) }
+      return as(await openTQ(tensor, type))
     case 'F32':
     case 'F16':
     case 'BF16': {
       // BitNet b1, whose float weights stand for their signs: told by the number of bits a weight.
       if (quantizationOf(file)['weight_bits'] === 1) {
-        const how = 'signs around the mean'
-        return {
-          ...exact,
-          ...(await openBinary(tensor)),
-          origin: `${type}, ${how}`,
-          lossless: false,
-        }
+        return as(await openBinary(tensor), ', signs around the mean', false)
       }
       const scaled = options.rowScales ? await openScaledRows(tensor) : undefined
-      if (scaled) return { ...exact, ...scaled, origin: `${type}, ternary already, a scale a row` }
+      if (scaled) return as(scaled, ', ternary already, a scale a row')
       const reader = await openMaster(tensor, type)
-      const how = reader.exact ? 'ternary already' : 'quantised by absmean'
-      return { ...exact, ...reader, origin: `${type}, ${how}`, lossless: reader.exact }
+      return as(reader, reader.exact ? ', ternary already' : ', quantised by absmean', reader.exact)
     }
     case 'U8':
       return openPackedTensor(file, tensor, options)
@@ -158,9 +154,9 @@ async function multiplier(file: ModelFile, tensor: TensorInfo): Promise<number> 
 }
 
 function fail(tensor: TensorInfo, message: string): FormatError {
-  return new FormatError(
+  return tensorError(
+    tensor,
     `${message} for tensor "${tensor.name}" of ${tensor.source.name}. ` +
       'Check that the file is a ternary model, or convert the original checkpoint again.',
-    { field: tensor.name, path: tensor.source.name },
   )
 }
