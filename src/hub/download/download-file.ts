@@ -147,20 +147,18 @@ async function fetchSideBySide(content: FileDownload, around: FetchSurroundings)
   const own = new AbortController()
   const both = signal ? AbortSignal.any([signal, own.signal]) : own.signal
   let failure: { error: unknown } | undefined
-  const worker = async (): Promise<void> => {
+  const fetchPieces = async (): Promise<void> => {
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-      try {
-        const wanted = { url: content.url, content, ...piece, acceptWhole: false }
-        await fetchSpan(wanted, { ...around, signal: both })
-      } catch (error) {
-        // The first failure ends all; what the others throw then is only its echo.
-        failure ??= { error }
-        own.abort()
-        return
-      }
+      const wanted = { url: content.url, content, ...piece, acceptWhole: false }
+      await fetchSpan(wanted, { ...around, signal: both })
     }
   }
-  await Promise.all(Array.from({ length: tuning.connections }, worker))
+  // The first failure ends all; what the others throw then is only its echo.
+  const fail = (error: unknown): void => {
+    failure ??= { error }
+    own.abort()
+  }
+  await Promise.all(Array.from({ length: tuning.connections }, () => fetchPieces().catch(fail)))
   if (failure !== undefined) throw failure.error
 }
 
