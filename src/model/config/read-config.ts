@@ -2,6 +2,8 @@
  * From a file's own description of a model to a {@link ModelConfig}.
  */
 import type { GgufFile, SafetensorsFile } from '../../formats/model-file.ts'
+import { isTernaryAlready } from '../../formats/ternary/index.ts'
+import { planWeights } from '../weights/weight-plan.ts'
 import type { ModelConfig } from './config.ts'
 import { configFromGguf } from './gguf-config.ts'
 import { configFromHuggingFace } from './hugging-face-config.ts'
@@ -15,4 +17,21 @@ export function readConfig(file: GgufFile | SafetensorsFile): ModelConfig {
   return file.format === 'gguf'
     ? configFromGguf(file)
     : configFromHuggingFace(file.config, file.name, file.tensors)
+}
+
+/**
+ * As {@link readConfig}, where a dense model turns out to be ternary if all rows looked at, of each
+ * projection of the first layer, hold one magnitude besides zero: checkpoints of the llama family whose
+ * float weights are ternary already, TriLM's above all, call themselves nothing else than what dense
+ * ones do. They then run with int8 activations.
+ *
+ * @throws FormatError
+ */
+export async function configToRun(file: GgufFile | SafetensorsFile): Promise<ModelConfig> {
+  const config = readConfig(file)
+  if (config.linear === 'ternary' || config.nLayers === 0) return config
+  for (const { kind, layer, tensor } of planWeights(file, config)) {
+    if (kind === 'linear' && layer === 0 && !(await isTernaryAlready(tensor))) return config
+  }
+  return { ...config, linear: 'ternary' }
 }

@@ -5,11 +5,9 @@
 import type { DeviceBuffer } from '../../kernels/slice.ts'
 import type { LoadedWeights } from './load-weights.ts'
 
-/** A value of JSON; buffers are `{ "buffer": number }`, by their place in the list. */
-type PlainValue = null | boolean | number | string | PlainValue[] | { [key: string]: PlainValue }
-
 interface WeightDescription {
-  readonly tree: PlainValue
+  /** A value of JSON; buffers are `{ "buffer": number }`, by their place in the list. */
+  readonly tree: unknown
   readonly buffers: readonly DescribedBuffer[]
 }
 
@@ -25,26 +23,21 @@ const BUFFER_KEY = 'buffer'
 export function describeWeights(weights: LoadedWeights): WeightDescription {
   const { dispose: _, ...parts } = weights
   const buffers = new Map<DeviceBuffer, { index: number; sparseBytes: number }>()
-  const plain = (value: unknown, parent: object): PlainValue => {
-    if (Array.isArray(value)) return value.map((item) => plain(item, value))
+  function plain(this: object, key: string, value: unknown): unknown {
     if (isBuffer(value)) {
       const known = buffers.get(value) ?? { index: buffers.size, sparseBytes: 0 }
-      if ('type' in parent && parent.type === 'int4' && 'data' in parent && parent.data === value) {
-        known.sparseBytes = value.byteLength / 2
-      }
+      const isInt4 = key === 'data' && 'type' in this && this.type === 'int4'
+      if (isInt4) known.sparseBytes = value.byteLength / 2
       buffers.set(value, known)
       return { [BUFFER_KEY]: known.index }
     }
-    if (typeof value === 'object' && value !== null) {
-      const entries = Object.entries(value).filter(([, field]) => field !== undefined)
-      return Object.fromEntries(entries.map(([key, field]) => [key, plain(field, value)]))
-    }
-    if (typeof value === 'boolean' || typeof value === 'string') return value
-    // -0 and numbers that are not finite would come back as others.
-    if (Number.isFinite(value) && !Object.is(value, -0)) return value as number
+    // -0 and numbers that are not finite would come back as others, functions not at all.
+    const isNumber = Number.isFinite(value) && !Object.is(value, -0)
+    if (isNumber || ['object', 'boolean', 'string', 'undefined'].includes(typeof value))
+      return value
     throw new Error(`Weights hold ${String(value)}, which a packed image has no form for.`)
   }
-  const tree = plain(parts, parts)
+  const tree: unknown = JSON.parse(JSON.stringify(parts, plain))
   const list = [...buffers].map(([buffer, { sparseBytes }]) => ({ buffer, sparseBytes }))
   return { tree, buffers: list }
 }

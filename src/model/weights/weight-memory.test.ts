@@ -6,7 +6,7 @@ import { tinyModel } from '../../../test/support/fixtures.ts'
 import { smallModel } from '../../../test/support/small-model.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { openModelFile } from '../../node/open-model.ts'
-import { configToRun } from '../config/config-to-run.ts'
+import { configToRun } from '../config/read-config.ts'
 import { loadWeights } from './load-weights.ts'
 import { weightMemory } from './weight-memory.ts'
 

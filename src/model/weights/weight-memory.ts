@@ -1,12 +1,15 @@
 /**
  * The bytes that weights take in memory: of loaded ones, and of those that would be loaded, by the shapes
- * in a file's header alone.
+ * in a file's header alone. WebAssembly has two kinds of memory, and the choice between them cannot be
+ * changed later.
  */
 
 import type { ModelFile } from '../../formats/model-file.ts'
 import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import { WholeBuffer } from '../../kernels/slice.ts'
-import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
+import type { CacheType, DenseType, TernaryPacking } from '../../kernels/storage.ts'
+import { padToTile } from '../../ternary/index.ts'
+import { cacheBytesPerToken } from '../cache/kv-cache.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights, LinearWeights } from '../forward.ts'
 import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'
@@ -50,6 +53,29 @@ export function weightMemory(
   const weights = plannedWeights(planWeights(file, config), forms)
   const { ternaryBytes, denseBytes } = weightBytes(weights)
   return { ternaryBytes, denseBytes, head: weights.head.type, packing }
+}
+
+/**
+ * Positions of the cache that count. Many models name far longer contexts, most of which is never used;
+ * who uses it can ask for the memory.
+ */
+const COUNTED_POSITIONS = 8192
+
+/**
+ * Bytes of the weights as they will be loaded, and of a cache for one sequence of the model's context,
+ * or of 8,192 positions if that is longer. Activations, some megabytes, are not in it.
+ *
+ * @throws FormatError if the file lacks a tensor
+ */
+export function estimateMemory(
+  file: ModelFile,
+  config: ModelConfig,
+  options: Parameters<typeof weightMemory>[2] & { readonly kv?: CacheType | undefined },
+): number {
+  const { ternaryBytes, denseBytes } = weightMemory(file, config, options)
+  const positions = padToTile(Math.min(config.contextLength, COUNTED_POSITIONS))
+  const cacheBytes = positions * cacheBytesPerToken(config, options.kv ?? 'f16')
+  return ternaryBytes + denseBytes + cacheBytes
 }
 
 /** How the weights of a file are held; but for the packing, their types and sizes say all. */

@@ -11,7 +11,7 @@ import type {
 } from '../../../formats/model-file.ts'
 import { elementCount } from '../../../formats/tensor-types.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import { configToRun } from '../../../model/config/config-to-run.ts'
+import { configToRun } from '../../../model/config/read-config.ts'
 import { countLayers, type LayerInspection, ternaryTensors } from './layer-inspection.ts'
 import { type MemoryNeed, type MemoryOptions, memoryNeed } from './memory-need.ts'
 

@@ -3,10 +3,10 @@ import { expect, test } from 'vitest'
 import { tinyModel } from '../../../test/support/fixtures.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { openModelFile } from '../../node/open-model.ts'
-import { configToRun } from '../config/config-to-run.ts'
+import { configToRun } from '../config/read-config.ts'
 import { createDecoder } from '../decoder.ts'
-import { loadWeights } from '../weights/load-weights.ts'
-import { estimateMemory } from './memory-estimate.ts'
+import { loadWeights } from './load-weights.ts'
+import { estimateMemory } from './weight-memory.ts'
 
 async function openTiny(name: string) {
   const { file } = await openModelFile(tinyModel(name))
