@@ -7,8 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { encodeRequest } from '../src/eval/encode-request.ts'
-import { type SequenceScore, scoreGroups } from '../src/eval/score-groups.ts'
-import { withScoringModel } from '../src/eval/scoring-model.ts'
+import { type SequenceScore, scoreGroups, withScoringModel } from '../src/eval/score-groups.ts'
 import { loadModel } from '../src/node/load-model.ts'
 import { sharedPath } from './support/fixtures.ts'
 

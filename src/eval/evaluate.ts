@@ -4,28 +4,20 @@
  */
 import type { LanguageModel } from '../generate/language-model.ts'
 import { type EncodingRules, encodeRequest, prefixToken, rollingWindows } from './encode-request.ts'
-import { withExamples } from './few-shot.ts'
+import { type FewShotSettings, withExamples } from './few-shot.ts'
 import { type ItemResult, metricsOf, predictionsOf, type TaskMetrics } from './metrics.ts'
-import { type ScoreGroup, type SequenceScore, scoreGroups } from './score-groups.ts'
+import {
+  type ScoreGroup,
+  type ScoringModel,
+  type SequenceScore,
+  scoreGroups,
+  withScoringModel,
+} from './score-groups.ts'
 import type { TokenSequence } from './score-plan.ts'
-import { type ScoringModel, withScoringModel } from './scoring-model.ts'
-import type { EvalTask, TaskItem } from './task.ts'
-
-/** A task with its items. */
-export interface LoadedTask {
-  readonly task: EvalTask
-  readonly items: readonly TaskItem[]
-  /** Solved examples for few-shot prompts. Unset: the other items. */
-  readonly examples?: readonly TaskItem[] | undefined
-}
+import type { EvalTask, LoadedTask, TaskItem } from './task.ts'
 
 /** What changes results; journals are kept apart by it. */
-export interface EvalSettings extends EncodingRules {
-  /** Solved examples before each item. */
-  readonly numFewshot: number
-  /** Draws the examples; from 0 to 2^32 - 1. */
-  readonly seed: number
-}
+export interface EvalSettings extends EncodingRules, FewShotSettings {}
 
 /** Zero-shot, encoded as the harness does. */
 export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
@@ -93,12 +85,7 @@ export async function evaluateTask(
   const { task, items } = loaded
   const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
   const total = Math.min(items.length, options.limit ?? items.length)
-  const fewShot = {
-    count: settings.numFewshot,
-    seed: settings.seed,
-    examples: loaded.examples,
-  }
-  const prompt = (index: number) => withExamples(task, items, index, fewShot)
+  const prompt = (index: number) => withExamples(loaded, index, settings)
   const results = new Map<number, ItemResult>()
   for (const result of options.journal?.finished(task.name) ?? []) {
     if (result.index < total) results.set(result.index, result)

@@ -4,26 +4,23 @@
  * was resumed, has the same prompts as the whole.
  */
 import { Random } from '../generate/sample/random.ts'
-import type { EvalTask, TaskItem } from './task.ts'
+import type { LoadedTask, TaskItem } from './task.ts'
 
 const BETWEEN = '\n\n'
 
 /** How many examples, and which. */
-export interface FewShotOptions {
-  /** Examples before each item. */
-  readonly count: number
-  /** From 0 to 2^32 - 1. */
+export interface FewShotSettings {
+  /** Solved examples before each item. */
+  readonly numFewshot: number
+  /** Draws the examples; from 0 to 2^32 - 1. */
   readonly seed: number
-  /** Where they are drawn from. Unset: from the other items. */
-  readonly examples?: readonly TaskItem[] | undefined
 }
 
 /** The item with the task's instruction and its examples before every context. */
 export function withExamples(
-  task: EvalTask,
-  items: readonly TaskItem[],
+  { task, items, examples }: LoadedTask,
   index: number,
-  { count, seed, examples }: FewShotOptions,
+  { numFewshot: count, seed }: FewShotSettings,
 ): TaskItem {
   const item = items[index]
   if (task.kind === 'rolling') return item

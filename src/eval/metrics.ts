@@ -118,6 +118,13 @@ function rollingMetrics(pairs: readonly Pair[]): TaskMetrics {
   }
   return {
     n: pairs.length,
+    ...textPerplexity(logLikelihood, words, bytes),
+  }
+}
+
+/** Of a text of so many words and bytes, whatever tokens it became. */
+export function textPerplexity(logLikelihood: number, words: number, bytes: number) {
+  return {
     word_perplexity: Math.exp(-logLikelihood / words),
     byte_perplexity: Math.exp(-logLikelihood / bytes),
     bits_per_byte: -logLikelihood / bytes / Math.LN2,

@@ -5,9 +5,8 @@
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { utf8Length } from './metrics.ts'
-import { scoreGroups } from './score-groups.ts'
-import { withScoringModel } from './scoring-model.ts'
+import { textPerplexity, utf8Length } from './metrics.ts'
+import { scoreGroups, withScoringModel } from './score-groups.ts'
 import { type DocumentRules, documentsOf, paperDocuments } from './text-documents.ts'
 
 export interface PerplexityOptions extends DocumentRules {
@@ -102,9 +101,7 @@ export async function perplexity(
     documents: documents.documents,
     skippedLines: documents.skippedLines,
     token_perplexity: Math.exp(-logLikelihood / tokens),
-    word_perplexity: Math.exp(-logLikelihood / words),
-    byte_perplexity: Math.exp(-logLikelihood / bytes),
-    bits_per_byte: -logLikelihood / bytes / Math.LN2,
+    ...textPerplexity(logLikelihood, words, bytes),
     ...(isPaper ? { window: PAPER_TOKENS, stride: PAPER_TOKENS } : { window, stride }),
   }
 }

@@ -2,11 +2,35 @@
  * Runs score plans side by side, each group of sequences in a slot of one cache: every pass is filled
  * with the next rows of all slots.
  */
+import { UsageError } from '../errors.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import { Runtime } from '../generate/schedule/runtime.ts'
 import { type Placed, runByLength, type SlotWork } from '../generate/schedule/slots.ts'
 import type { KvCache, ScoreTargets } from '../model/engine.ts'
 import { PassRows } from '../model/pass-rows.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
-import type { ScoringModel } from './scoring-model.ts'
+
+/** What an evaluation needs of a model. */
+export type ScoringModel = Pick<Runtime, 'engine' | 'tokenizer' | 'facts' | 'exclusively'>
+
+/**
+ * Lends the engine of a model to `work`. Disposing of the model aborts it.
+ *
+ * @throws UsageError if the model was disposed or is not one of `loadModel`'s
+ */
+export async function withScoringModel<T>(
+  model: LanguageModel,
+  signal: AbortSignal | undefined,
+  work: (scoring: ScoringModel, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const runtime = Runtime.of(model)
+  if (runtime === undefined) {
+    throw new UsageError('Expected a model that loadModel gave, got another object.')
+  }
+  runtime.assertUsable()
+  signal?.throwIfAborted()
+  return runtime.run(signal, (ended) => work(runtime, ended))
+}
 
 export interface SequenceScore {
   /** Sum of the natural logarithms of the scored tokens' probabilities. */

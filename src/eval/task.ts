@@ -65,6 +65,14 @@ export interface EvalTask {
   parse(row: DatasetRow): TaskItem
 }
 
+/** A task with its items. */
+export interface LoadedTask {
+  readonly task: EvalTask
+  readonly items: readonly TaskItem[]
+  /** Solved examples for few-shot prompts. Unset: the other items. */
+  readonly examples?: readonly TaskItem[] | undefined
+}
+
 /** @throws FormatError */
 export function textField(row: DatasetRow, name: string): string {
   const value = row[name]

@@ -3,9 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { ByteTokenizer, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { UsageError } from '../errors.ts'
-import { conversationOf } from './conversation-text.ts'
 import { perplexity } from './perplexity.ts'
-import { documentsOf } from './text-documents.ts'
+import { conversationOf, documentsOf } from './text-documents.ts'
 
 const tokenizer = new ByteTokenizer()
 const [end] = tokenizer.stopIds

@@ -1,8 +1,7 @@
 /** All tasks by name, and names of groups of them. */
 import { UsageError } from '../../errors.ts'
 import type { EvalTask } from '../task.ts'
-import { jCommonsenseQa } from './jcommonsenseqa.ts'
-import { arcChallenge, arcEasy, boolQ, openBookQa, piqa } from './question-tasks.ts'
+import { arcChallenge, arcEasy, boolQ, jCommonsenseQa, openBookQa, piqa } from './question-tasks.ts'
 import { hellaSwag, lambadaOpenAi, winoGrande } from './sentence-tasks.ts'
 import { wikitext } from './wikitext.ts'
 

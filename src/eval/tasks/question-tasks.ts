@@ -1,5 +1,5 @@
 /**
- * Tasks with a question and its answers: ARC, OpenBookQA, BoolQ, PIQA. Rows are read as the hub has
+ * Tasks with a question and its answers: ARC, OpenBookQA, BoolQ, PIQA, JCommonsenseQA. Rows are read as the hub has
  * them, and in the form { query, choices, gold } in which such sets are passed around as JSONL.
  */
 import { isObject } from '../../checks.ts'
@@ -72,6 +72,31 @@ export const piqa: EvalTask = {
     const solutions = [textField(row, 'sol1'), textField(row, 'sol2')]
     const context = `Question: ${textField(row, 'goal')}\nAnswer:`
     return choiceItem(context, solutions, indexField(row, 'label', 2))
+  },
+}
+
+/**
+ * JCommonsenseQA of JGLUE (Kurihara et al. 2022) with prompt 0.2.1 of the Japanese community's harness
+ * (Stability AI's jp-stable branch): an instruction, the question, the choices as a list, and the
+ * choice's text, without a space before it, as the answer.
+ */
+export const jCommonsenseQa: EvalTask = {
+  name: 'jcommonsenseqa',
+  kind: 'choice',
+  hub: {
+    repo: 'sbintuitions/JCommonsenseQA',
+    config: 'default',
+    split: 'validation',
+    exampleSplit: 'train',
+  },
+  files: ['jcommonsenseqa'],
+  source: 'Kurihara et al. 2022',
+  instruction: '与えられた選択肢の中から、最適な答えを選んでください。 \n\n',
+  parse(row) {
+    const choices = [0, 1, 2, 3, 4].map((i) => textField(row, `choice${i}`))
+    const list = choices.map((choice) => `- ${choice}`).join('\n')
+    const context = `質問：${textField(row, 'question')}\n選択肢：\n${list}\n回答：`
+    return choiceItem(context, choices, indexField(row, 'label', choices.length), '')
   },
 }
 

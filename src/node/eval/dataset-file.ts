@@ -3,9 +3,8 @@
  * bzip2 or not.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { messageOf } from '../../checks.ts'
+import { messageOf, parseObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { jsonlRows } from '../../eval/jsonl-rows.ts'
 import type { DatasetRow, EvalTask } from '../../eval/task.ts'
 
 /** Ten times the largest set there is, HellaSwag's training split. */
@@ -31,6 +30,19 @@ export async function readDatasetFile(path: string, task: EvalTask): Promise<Dat
   const bytes = await readFile(path)
   const text = path.endsWith('.bz2') ? await unpacked(bytes, path) : bytes.toString('utf8')
   return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.plainText?.rows(text, path) ?? [])
+}
+
+/** Rows of JSONL. @throws FormatError naming the line */
+function jsonlRows(text: string, path: string): DatasetRow[] {
+  return text.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return []
+    const row = parseObject(line)
+    if (row !== undefined) return [row]
+    throw new FormatError(`Expected a JSON object on line ${i + 1} of ${path}.`, {
+      field: `line ${i + 1}`,
+      path,
+    })
+  })
 }
 
 async function readParquet(path: string): Promise<DatasetRow[]> {
