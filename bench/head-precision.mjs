@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { openBackend } from '../dist/backends/select.js'
 import { loadTokenizer } from '../dist/generate/load/load-text.js'
 import { readConfig } from '../dist/model/config/read-config.js'
-import { createDecoder } from '../dist/model/decoder.js'
+import { Decoder } from '../dist/model/decoder.js'
 import { loadWeights } from '../dist/model/weights/load-weights.js'
 import { openModelFile } from '../dist/node/open-model.js'
 import { resolveModel } from '../dist/node/resolve-model.js'
@@ -41,7 +41,7 @@ async function withModel(head, use) {
   const config = readConfig(opened.file)
   const backend = await openBackend({})
   const weights = await loadWeights(backend, opened.file, config, { head })
-  const decoder = createDecoder(backend, config, weights)
+  const decoder = new Decoder(backend, config, weights)
   const tokenizer = loadTokenizer(opened, config.vocabSize)
   try {
     return await use({ decoder, tokenizer, config, backend })

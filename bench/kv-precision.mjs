@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { openBackend } from '../dist/backends/select.js'
 import { loadTokenizer } from '../dist/generate/load/load-text.js'
 import { readConfig } from '../dist/model/config/read-config.js'
-import { createDecoder } from '../dist/model/decoder.js'
+import { Decoder } from '../dist/model/decoder.js'
 import { loadWeights } from '../dist/model/weights/load-weights.js'
 import { openModelFile } from '../dist/node/open-model.js'
 import { resolveModel } from '../dist/node/resolve-model.js'
@@ -62,7 +62,7 @@ for (const file of texts) {
   console.log('| type | bytes a token | perplexity | difference |\n|---|---:|---:|---:|')
   let exact
   for (const cacheType of TYPES) {
-    const decoder = createDecoder(backend, config, weights, { cacheType })
+    const decoder = new Decoder(backend, config, weights, { cacheType })
     const cache = decoder.createCache({ slots: 1, capacity: window })
     let loss = 0
     for (let from = 0; from < ids.length; from += window) {

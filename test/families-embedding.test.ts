@@ -8,7 +8,7 @@ import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import type { JsonObject } from '../src/checks.ts'
 import type { GgufFile, SafetensorsFile } from '../src/formats/model-file.ts'
 import { readConfig } from '../src/model/config/read-config.ts'
-import { createDecoder } from '../src/model/decoder.ts'
+import { Decoder } from '../src/model/decoder.ts'
 import { loadWeights } from '../src/model/weights/load-weights.ts'
 import { testBackends } from './support/backends.ts'
 import { largestDifference, promptBatch } from './support/engine.ts'
@@ -108,7 +108,7 @@ async function engineVectors(
     const config = readConfig(file)
     const weights = await loadWeights(backend, file, config)
     const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
-    const decoder = createDecoder(backend, config, weights, exact)
+    const decoder = new Decoder(backend, config, weights, exact)
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     const vectors: number[] = []
     let from = 0

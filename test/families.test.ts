@@ -11,7 +11,7 @@ import { memorySource } from '../src/formats/memory-source.ts'
 import type { GgufFile, SafetensorsFile } from '../src/formats/model-file.ts'
 import { Seeded } from '../src/kernels/testing/conformance-cases.ts'
 import { configToRun } from '../src/model/config/read-config.ts'
-import { createDecoder } from '../src/model/decoder.ts'
+import { Decoder } from '../src/model/decoder.ts'
 import { loadWeights } from '../src/model/weights/load-weights.ts'
 import { testBackends } from './support/backends.ts'
 import { largestDifference, largestMagnitude, promptBatch } from './support/engine.ts'
@@ -42,7 +42,7 @@ async function logitsOf(file: AnyFile, backend = createReferenceBackend() as Bac
     const config = await configToRun(file)
     const weights = await loadWeights(backend, file, config)
     const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
-    const decoder = createDecoder(backend, config, weights, exact)
+    const decoder = new Decoder(backend, config, weights, exact)
     const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
     return (await decoder.forward(cache, promptBatch(IDS, 'all'))).slice()
   } finally {

@@ -12,7 +12,7 @@ import { memorySource } from '../src/formats/memory-source.ts'
 import type { SafetensorsFile, TensorInfo } from '../src/formats/model-file.ts'
 import { openTernary } from '../src/formats/ternary/index.ts'
 import { readConfig } from '../src/model/config/read-config.ts'
-import { createDecoder } from '../src/model/decoder.ts'
+import { Decoder } from '../src/model/decoder.ts'
 import { loadWeights } from '../src/model/weights/load-weights.ts'
 import { largestDifference, promptBatch } from './support/engine.ts'
 
@@ -88,7 +88,7 @@ async function logitsOf(
     const config = { ...readConfig(model), linear }
     const weights = await loadWeights(backend, model, config)
     const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
-    const decoder = createDecoder(backend, config, weights, exact)
+    const decoder = new Decoder(backend, config, weights, exact)
     const tokens = new Int32Array(new Uint8Array(bytesOf('tokens')).buffer)
     const logits: number[] = []
     for (const sequence of [0, 1]) {

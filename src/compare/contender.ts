@@ -4,7 +4,7 @@
 import type { Backend } from '../backends/backend.ts'
 import type { ModelCosts } from '../bench/costs.ts'
 import type { OpenSettings } from '../generate/load/load-options.ts'
-import { createDecoder, type Decoder } from '../model/decoder.ts'
+import { Decoder } from '../model/decoder.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
 import type { Column, MemoryShares } from './columns.ts'
 
@@ -45,7 +45,7 @@ export function columnContender(
         signal,
       })
       try {
-        const decoder = createDecoder(backend, config, weights, { ...settings, cacheType: kv })
+        const decoder = new Decoder(backend, config, weights, { ...settings, cacheType: kv })
         const dispose = () => {
           decoder.dispose()
           weights.dispose()

@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { readConfig } from './config/read-config.ts'
-import { createDecoder, type Decoder, type DecoderOptions } from './decoder.ts'
+import { Decoder, type DecoderOptions } from './decoder.ts'
 import type { KvCache, RowBatch } from './engine.ts'
 import { loadWeights } from './weights/load-weights.ts'
 
@@ -23,7 +23,7 @@ beforeEach(() => {
 afterEach(() => backend.dispose())
 
 async function open(options: DecoderOptions = {}): Promise<Decoder> {
-  return createDecoder(backend, config, await loadWeights(backend, file, config), options)
+  return new Decoder(backend, config, await loadWeights(backend, file, config), options)
 }
 
 function batch(
@@ -156,7 +156,7 @@ describe('memory', () => {
     const weights = await loadWeights(backend, file, config)
     const held = backend.allocatedBytes
     expect(held).toBe(weights.ternaryBytes + weights.denseBytes)
-    const decoder = createDecoder(backend, config, weights)
+    const decoder = new Decoder(backend, config, weights)
     const before = backend.allocatedBytes
     expect(before - held).toBe(decoder.activationBytes)
     const cache = decoder.createCache({ slots: 2, capacity: 30 })

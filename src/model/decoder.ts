@@ -18,25 +18,12 @@ import type { ModelConfig } from './config/config.ts'
 import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
 import { type PassShape, ProgramCache } from './program-cache.ts'
-import { Rotations } from './rotations.ts'
+import { growingRotations } from './rotations.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 128
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
-
-/** A {@link DecodeEngine} with memory of its own. */
-export interface Decoder extends DecodeEngine {
-  /** How its caches store keys and values. */
-  readonly cacheType: CacheType
-  /** Bytes that one position of one sequence takes in a cache. */
-  readonly cacheBytesPerToken: number
-  /** Bytes of activations and tables, without caches. */
-  readonly activationBytes: number
-  createCache(options: { slots: number; capacity: number }): DecoderCache
-  /** Frees activations and recordings; weights and backend are the caller's. */
-  dispose(): void
-}
 
 export interface DecoderOptions {
   /** Most rows in one pass; unset: 128, or the context if that is less. */
@@ -52,33 +39,19 @@ export interface DecoderOptions {
   readonly matmulPrecision?: MatmulPrecision | undefined
 }
 
-/** The options, each with what counts where it is unset. */
-type Settings = { readonly [K in keyof DecoderOptions]-?: NonNullable<DecoderOptions[K]> }
-
-/** @throws UsageError if an option is out of its range */
-export function createDecoder(
-  backend: Backend,
-  config: ModelConfig,
-  weights: DecoderWeights,
-  options: DecoderOptions = {},
-): Decoder {
-  const maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
-  checkCounting('maxRows', maxRows)
-  const { cacheType = 'f16', matmulPrecision = 'high' } = options
-  return new BackendDecoder(backend, config, weights, { maxRows, cacheType, matmulPrecision })
-}
-
-class BackendDecoder implements Decoder {
+/** A {@link DecodeEngine} with memory of its own. */
+export class Decoder implements DecodeEngine {
   readonly config: ModelConfig
+  /** How its caches store keys and values. */
   readonly cacheType: CacheType
   readonly maxRows: number
   readonly #backend: Backend
   readonly #weights: DecoderWeights
   readonly #matmulPrecision: MatmulPrecision
   readonly #owner: BufferOwner
-  readonly #rotations: Rotations
+  readonly #rotations: ReturnType<typeof growingRotations>
   /** For layers with a window. */
-  readonly #localRotations: Rotations | undefined
+  readonly #localRotations: ReturnType<typeof growingRotations> | undefined
   readonly #programs = new ProgramCache()
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
@@ -89,37 +62,41 @@ class BackendDecoder implements Decoder {
   #targetRoom = 1
   #isRunning = false
 
+  /** @throws UsageError if an option is out of its range */
   constructor(
     backend: Backend,
     config: ModelConfig,
     weights: DecoderWeights,
-    { maxRows, cacheType, matmulPrecision }: Settings,
+    options: DecoderOptions = {},
   ) {
     this.config = config
-    this.maxRows = maxRows
-    this.#matmulPrecision = matmulPrecision
+    this.maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
+    checkCounting('maxRows', this.maxRows)
+    this.cacheType = options.cacheType ?? 'f16'
+    this.#matmulPrecision = options.matmulPrecision ?? 'high'
     this.#backend = backend
     this.#weights = weights
-    this.cacheType = cacheType
     this.#owner = new BufferOwner(backend)
     const { headDim, ropeTheta, ropeScaling } = config
-    this.#rotations = new Rotations(this.#owner, headDim, ropeTheta, ropeScaling)
+    this.#rotations = growingRotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
-    this.#localRotations = local && new Rotations(this.#owner, headDim, local.ropeTheta)
-    this.#stepEntries = new Int32Array(maxRows * STEP_WORDS)
-    this.#logitIndices = new Int32Array(maxRows)
+    this.#localRotations = local && growingRotations(this.#owner, headDim, local.ropeTheta)
+    this.#stepEntries = new Int32Array(this.maxRows * STEP_WORDS)
+    this.#logitIndices = new Int32Array(this.maxRows)
     try {
-      this.#activations = allocateActivations(this.#owner, config, maxRows, this.#logitRoom)
+      this.#activations = allocateActivations(this.#owner, config, this.maxRows, this.#logitRoom)
     } catch (error) {
       this.#owner.dispose()
       throw error
     }
   }
 
+  /** Bytes that one position of one sequence takes in a cache. */
   get cacheBytesPerToken(): number {
     return cacheBytesPerToken(this.config, this.cacheType)
   }
 
+  /** Bytes of activations and tables, without caches. */
   get activationBytes(): number {
     return this.#owner.byteLength
   }
@@ -132,14 +109,17 @@ class BackendDecoder implements Decoder {
       config: this.config,
       type: this.cacheType,
       ...options,
-      rotations: this.#rotations.forPositions(positions),
-      localRotations: this.#localRotations?.forPositions(positions),
+      rotations: this.#rotations(positions),
+      localRotations: this.#localRotations?.(positions),
       onDispose: (cache) => this.#programs.clear(cache),
     })
   }
 
   forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
-    return this.#run(cache, batch, NO_TARGETS, () => this.#readLogits(batch.logitRows.length))
+    const count = batch.logitRows.length * this.config.vocabSize
+    return this.#run(cache, batch, NO_TARGETS, () =>
+      this.#readFloats(this.#activations.logits, count),
+    )
   }
 
   vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
@@ -206,6 +186,7 @@ class BackendDecoder implements Decoder {
     return program
   }
 
+  /** Frees activations and recordings; weights and backend are the caller's. */
   dispose(): void {
     this.#programs.clear()
     this.#owner.dispose()
@@ -294,10 +275,6 @@ class BackendDecoder implements Decoder {
     const pairs = new Int32Array(tokens.length * PAIR_WORDS)
     for (let i = 0; i < tokens.length; i++) pairs.set([rows[i], tokens[i]], i * PAIR_WORDS)
     this.#backend.write(this.#activations.pairs, 0, bytesOf(pairs))
-  }
-
-  #readLogits(rows: number): Promise<Float32Array> {
-    return this.#readFloats(this.#activations.logits, rows * this.config.vocabSize)
   }
 
   async #readScores(count: number): Promise<TokenScores> {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { BufferOwner } from './buffer-owner.ts'
 import { pairFrequencies } from './config/rope-scaling.ts'
-import { Rotations, rotationTable } from './rotations.ts'
+import { growingRotations, rotationTable } from './rotations.ts'
 
 describe('the table', () => {
   test('does not turn the first position', () => {
@@ -77,12 +77,12 @@ describe('scaling, by the published formulas', () => {
 describe('tables on a backend', () => {
   test('are shared by caches that fit, and grow at least twofold', () => {
     const owner = new BufferOwner(createReferenceBackend())
-    const rotations = new Rotations(owner, 4, 10000)
-    const first = rotations.forPositions(16)
+    const rotations = growingRotations(owner, 4, 10000)
+    const first = rotations(16)
     expect(first.byteLength).toBe(16 * 4 * 4)
-    expect(rotations.forPositions(10)).toBe(first)
-    const second = rotations.forPositions(17)
+    expect(rotations(10)).toBe(first)
+    const second = rotations(17)
     expect(second.byteLength).toBe(32 * 4 * 4)
-    expect(rotations.forPositions(32)).toBe(second)
+    expect(rotations(32)).toBe(second)
   })
 })

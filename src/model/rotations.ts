@@ -27,33 +27,25 @@ export function rotationTable(
   return table
 }
 
-/** Tables on a backend, made as long as caches need them. */
-export class Rotations {
-  readonly #owner: BufferOwner
-  readonly #headDim: number
-  readonly #theta: number
-  readonly #scaling: RopeScaling | undefined
-  #positions = 0
-  #buffer: DeviceBuffer | undefined
-
-  constructor(owner: BufferOwner, headDim: number, theta: number, scaling?: RopeScaling) {
-    this.#owner = owner
-    this.#headDim = headDim
-    this.#theta = theta
-    this.#scaling = scaling
-  }
-
-  /**
-   * A table of at least so many positions. One that was handed out before stays valid, as programs in
-   * flight may read it; each new one is at least twice as long, so that all the old ones together are
-   * no longer than the last.
-   */
-  forPositions(positions: number): DeviceBuffer {
-    if (this.#buffer !== undefined && positions <= this.#positions) return this.#buffer
-    this.#positions = Math.max(positions, 2 * this.#positions)
-    const table = rotationTable(this.#positions, this.#headDim, this.#theta, this.#scaling)
-    this.#buffer = this.#owner.allocate(table.byteLength, 'rotations')
-    this.#owner.backend.write(this.#buffer, 0, bytesOf(table))
-    return this.#buffer
+/**
+ * Tables on a backend, made as long as caches need them: gives one of at least so many positions. One
+ * that was handed out before stays valid, as programs in flight may read it; each new one is at least
+ * twice as long, so that all the old ones together are no longer than the last.
+ */
+export function growingRotations(
+  owner: BufferOwner,
+  headDim: number,
+  theta: number,
+  scaling?: RopeScaling,
+): (positions: number) => DeviceBuffer {
+  let length = 0
+  let buffer: DeviceBuffer | undefined
+  return (positions) => {
+    if (buffer !== undefined && positions <= length) return buffer
+    length = Math.max(positions, 2 * length)
+    const table = rotationTable(length, headDim, theta, scaling)
+    buffer = owner.allocate(table.byteLength, 'rotations')
+    owner.backend.write(buffer, 0, bytesOf(table))
+    return buffer
   }
 }

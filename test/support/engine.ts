@@ -4,7 +4,7 @@
 import type { Backend } from '../../src/backends/backend.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
 import { readConfig } from '../../src/model/config/read-config.ts'
-import { createDecoder, type Decoder, type DecoderOptions } from '../../src/model/decoder.ts'
+import { Decoder, type DecoderOptions } from '../../src/model/decoder.ts'
 import type { RowBatch } from '../../src/model/engine.ts'
 import {
   type LoadedWeights,
@@ -29,7 +29,7 @@ export async function openEngine(
   try {
     const config = readConfig(file)
     const weights = await loadWeights(backend, file, config, options)
-    const decoder = createDecoder(backend, config, weights, options)
+    const decoder = new Decoder(backend, config, weights, options)
     return {
       config,
       weights,

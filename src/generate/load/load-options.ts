@@ -1,7 +1,7 @@
 /**
  * The options of `loadModel`, one table: what each may be, and how the command line asks for it. Types,
  * checks, flags, their help, and what identifies results come from here; whoever reads an option finds
- * it in the options that reach it (openBackend, loadWeights, createDecoder).
+ * it in the options that reach it (openBackend, loadWeights, Decoder).
  */
 
 import { BACKENDS } from '../../backends/backend.ts'

@@ -6,7 +6,7 @@ import type { Backend, BackendOptions } from '../../backends/backend.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
 import { configToRun } from '../../model/config/read-config.ts'
-import { createDecoder, type Decoder } from '../../model/decoder.ts'
+import { Decoder } from '../../model/decoder.ts'
 import { type LoadedWeights, loadWeights } from '../../model/weights/load-weights.ts'
 import type { ImageReport, WeightImages } from '../../model/weights/weight-images.ts'
 import { estimateMemory } from '../../model/weights/weight-memory.ts'
@@ -101,7 +101,7 @@ async function load<Source, Options extends LoadOptions, Rest, Loaded>(
       const found = await images?.load(request, fromFile)
       kept = found?.kept
       const weights = found?.weights ?? (await fromFile())
-      const decoder = createDecoder(backend, config, weights, { ...options, cacheType: options.kv })
+      const decoder = new Decoder(backend, config, weights, { ...options, cacheType: options.kv })
       const engine: LoadedEngine = {
         backend,
         weights,

@@ -62,18 +62,16 @@ export async function loadDenseMatrix(
   label: string,
 ): Promise<DenseMatrix> {
   const writer = denseWriter(loading.owner, { type, ...stackShape(parts) }, label)
-  const reported: (() => void)[] = []
   for (const part of parts) {
     if (!(await appendDensePart(writer, part, type, loading.signal))) {
       // Rare, and only known after reading: start again with room for all values.
       await writer.abandon()
       return loadDenseMatrix(loading, parts, 'f32', label)
     }
-    reported.push(() => loading.report(part.tensor))
   }
   const matrix = await writer.finish()
   await checkRowScales(loading, matrix, parts)
-  for (const report of reported) report()
+  for (const { tensor } of parts) loading.report(tensor)
   return matrix
 }
 

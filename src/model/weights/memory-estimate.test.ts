@@ -4,7 +4,7 @@ import { tinyModel } from '../../../test/support/fixtures.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { openModelFile } from '../../node/open-model.ts'
 import { configToRun } from '../config/read-config.ts'
-import { createDecoder } from '../decoder.ts'
+import { Decoder } from '../decoder.ts'
 import { loadWeights } from './load-weights.ts'
 import { estimateMemory } from './weight-memory.ts'
 
@@ -22,7 +22,7 @@ test.each([
   const weights = await loadWeights(backend, file, config, options)
   const loaded = backend.allocatedBytes
   const kv = 'kv' in options ? options.kv : undefined
-  const decoder = createDecoder(backend, config, weights, { cacheType: kv })
+  const decoder = new Decoder(backend, config, weights, { cacheType: kv })
   // The first cache brings the table of rotations with it, which all share.
   decoder.createCache({ slots: 1, capacity: config.contextLength }).dispose()
   const before = backend.allocatedBytes
