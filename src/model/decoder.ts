@@ -13,7 +13,12 @@ import type { CacheType } from '../kernels/storage.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
-import { cacheBytesPerToken, checkCacheOptions, DecoderCache } from './cache/kv-cache.ts'
+import {
+  cacheBytesPerToken,
+  checkCacheOptions,
+  checkIndex,
+  DecoderCache,
+} from './cache/kv-cache.ts'
 import type { ModelConfig } from './config/config.ts'
 import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
@@ -295,11 +300,6 @@ export class Decoder implements DecodeEngine {
     const bytes = backend.map?.(buffer) ?? (await backend.read(sliceOf(buffer, 0, count * 4)))
     return new Float32Array(bytes.buffer, bytes.byteOffset, count)
   }
-}
-
-function checkIndex(value: number, count: number, what: string): void {
-  if (Number.isInteger(value) && value >= 0 && value < count) return
-  throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
 }
 
 function targetBuffers(

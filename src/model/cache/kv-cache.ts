@@ -97,9 +97,7 @@ export class DecoderCache implements KvCache {
     for (let i = 0; i < batch.tokens.length; i++) {
       const slot = batch.slots[i]
       const position = batch.positions[i]
-      if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) {
-        throw new UsageError(`Expected a slot from 0 to ${this.slots - 1}, got ${slot}.`)
-      }
+      checkIndex(slot, this.slots, 'a slot')
       if (!Number.isInteger(position) || position < 0) {
         throw new UsageError(`Expected a position from 0 on, got ${position}.`)
       }
@@ -142,6 +140,12 @@ export class DecoderCache implements KvCache {
     this.#onDispose(this)
     this.#owner.dispose()
   }
+}
+
+/** @throws UsageError unless it is a whole number from 0 to `count` - 1 */
+export function checkIndex(value: number, count: number, what: string): void {
+  if (Number.isInteger(value) && value >= 0 && value < count) return
+  throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
 }
 
 /** @throws UsageError | ContextOverflowError */

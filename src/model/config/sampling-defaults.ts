@@ -31,33 +31,21 @@ const DEFAULTS: SamplingDefaults = {
 }
 
 /** Where files keep what they say of it: GGUF under a key of a type, and generation_config.json. */
-export const SAMPLING_KEYS = [
-  {
-    name: 'temperature',
-    gguf: 'general.sampling.temp',
-    json: 'temperature',
-    type: 'f32',
-    min: 0,
-    max: 100,
-  },
-  { name: 'topP', gguf: 'general.sampling.top_p', json: 'top_p', type: 'f32', min: 1e-6, max: 1 },
-  {
-    name: 'topK',
-    gguf: 'general.sampling.top_k',
-    json: 'top_k',
-    type: 'i32',
-    min: 0,
-    max: 1 << 21,
-  },
-  {
-    name: 'repetitionPenalty',
-    gguf: 'general.sampling.penalty_repeat',
-    json: 'repetition_penalty',
-    type: 'f32',
-    min: 0.01,
-    max: 100,
-  },
-] as const
+export const SAMPLING_KEYS = (
+  [
+    { name: 'temperature', gguf: 'temp', json: 'temperature', type: 'f32', min: 0, max: 100 },
+    { name: 'topP', gguf: 'top_p', json: 'top_p', type: 'f32', min: 1e-6, max: 1 },
+    { name: 'topK', gguf: 'top_k', json: 'top_k', type: 'i32', min: 0, max: 1 << 21 },
+    {
+      name: 'repetitionPenalty',
+      gguf: 'penalty_repeat',
+      json: 'repetition_penalty',
+      type: 'f32',
+      min: 0.01,
+      max: 100,
+    },
+  ] as const
+).map((key) => ({ ...key, gguf: `general.sampling.${key.gguf}` }) as const)
 
 /** @throws FormatError naming a key whose value is out of range */
 export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): SamplingDefaults {
