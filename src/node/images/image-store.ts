@@ -7,7 +7,6 @@
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend, MappedFile } from '../../backends/backend.ts'
-import { openNativeBackend } from '../../backends/native/native-backend.ts'
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { memorySource } from '../../formats/memory-source.ts'
@@ -208,12 +207,14 @@ export interface ImageVerdict extends ImageEntry {
 }
 
 /**
- * Gives all packed images the check that each gets before it is used. Whether the model's file has changed since is
- * not looked at: an image that no longer fits is replaced when the model is loaded.
+ * Gives all packed images the check that each gets before it is used. Whether the model's file has
+ * changed since is not looked at: an image that no longer fits is replaced when the model is loaded.
  *
  * @throws BackendError where the native backend, which alone uses images, does not run
  */
 export async function verifyImages(folder: string = imageFolder()): Promise<ImageVerdict[]> {
+  // Most loads verify nothing, and may run on another backend.
+  const { openNativeBackend } = await import('../../backends/native/native-backend.ts')
   const backend = openNativeBackend()
   const verdicts: ImageVerdict[] = []
   try {
