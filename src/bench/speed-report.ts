@@ -37,51 +37,43 @@ export function reportSpeedTest(
   const tokens = test.tokens * test.batch
   const samples = seconds.map((s) => tokens / s)
   const tokensPerSecond = summarize(samples)
-  const rate = tokensPerSecond.mean
-  const macsPerSecond = rate * costs.ternaryMacs
+  const macsPerSecond = tokensPerSecond.mean * costs.ternaryMacs
+  const hasMacs = costs.ternaryMacs > 0
+  const everyRun = samples.flatMap(() => limits?.readBytesPerSecond ?? [])
+  const memory = readRates.length > 0 ? readRates : everyRun
   return {
     name: speedTestName(test),
     ...test,
     runs: seconds.length,
     tokensPerSecond,
     samples,
-    ...(costs.ternaryMacs === 0 ? {} : { macsPerSecond }),
-    ...(costs.ternaryMacs === 0 || limits === undefined
-      ? {}
-      : { shareOfPeak: macsPerSecond / limits.macsPerSecond }),
-    ...(test.kind === 'decode'
-      ? reads(
-          test,
-          { rate, samples },
-          costs,
-          readRates.length > 0 ? readRates : limits?.readBytesPerSecond,
-        )
-      : {}),
-    ...(joules.length === 0 ? {} : { joulesPerToken: summarize(joules.map((j) => j / tokens)) }),
+    ...(hasMacs && { macsPerSecond }),
+    ...(hasMacs && limits && { shareOfPeak: macsPerSecond / limits.macsPerSecond }),
+    ...(test.kind === 'decode' && reads(test, samples, costs, memory)),
+    ...(joules.length > 0 && { joulesPerToken: summarize(joules.map((j) => j / tokens)) }),
   }
 }
 
 /**
- * @param rate tokens per second on average; `samples` those of each run
- * @param memory bytes per second of each run, or of all
+ * @param samples tokens per second of each run
+ * @param memory bytes per second of each run; empty where they are not known
  */
 function reads(
   test: SpeedTest,
-  { rate, samples }: { rate: number; samples: readonly number[] },
+  samples: readonly number[],
   costs: ModelCosts,
-  memory: readonly number[] | number | undefined,
+  memory: readonly number[],
 ): Partial<SpeedTestReport> {
-  const bytesPerToken =
-    passBytes(costs, { batch: test.batch, positions: meanPositions(test) }) / test.batch
-  const bytesPerSecond = bytesPerToken * rate
-  if (memory === undefined) return { bytesPerToken, bytesPerSecond }
-  const rates = typeof memory === 'number' ? samples.map(() => memory) : memory
+  const { batch } = test
+  const bytesPerToken = passBytes(costs, { batch, positions: meanPositions(test) }) / batch
+  const bytesPerSecond = bytesPerToken * summarize(samples).mean
+  if (memory.length === 0) return { bytesPerToken, bytesPerSecond }
+  const shares = samples.map((sample, run) => (sample * bytesPerToken) / memory[run])
   return {
     bytesPerToken,
     bytesPerSecond,
-    memoryBytesPerSecond: summarize(rates).mean,
-    shareOfMemory: summarize(samples.map((sample, run) => (sample * bytesPerToken) / rates[run]))
-      .mean,
+    memoryBytesPerSecond: summarize(memory).mean,
+    shareOfMemory: summarize(shares).mean,
   }
 }
 

@@ -65,24 +65,21 @@ export async function measureLatency(
   options: MeasureOptions,
 ): Promise<Latency[]> {
   const { runs, onStep } = options
-  const racers = running.map(({ name, contender }) => ({
-    name,
-    racer: new Racer(contender, options),
-  }))
+  const racers = running.map(({ name, contender }) => ({ name, ...racerOf(contender, options) }))
   try {
-    for (const { name, racer } of racers) {
+    for (const { name, warmUp } of racers) {
       onStep?.(`${name}: warming up`)
-      await racer.warmUp()
+      await warmUp()
     }
     for (let run = 0; run < runs; run++) {
-      for (const { name, racer } of racers) {
+      for (const { name, race } of racers) {
         onStep?.(`${name}: run ${run + 1} of ${runs}`)
-        await racer.run()
+        await race()
       }
     }
-    return racers.map(({ racer }) => racer.latency())
+    return racers.map(({ latency }) => latency())
   } finally {
-    for (const { racer } of racers) racer.dispose()
+    for (const { runner } of racers) runner.dispose()
   }
 }
 
@@ -112,48 +109,35 @@ export async function measureThroughput(
 }
 
 /** One contender with a cache for one sequence. */
-class Racer {
-  readonly #options: MeasureOptions
-  readonly #runner: PassRunner
-  readonly #prefills: Metered[] = []
-  readonly #decodes: Metered[] = []
-
-  constructor({ decoder }: RunningContender, options: MeasureOptions) {
-    this.#options = options
-    const capacity = options.promptTokens + options.decodeTokens
-    const cache = decoder.createCache({ slots: 1, capacity })
-    this.#runner = new PassRunner(decoder, cache, options.signal)
-  }
-
-  async warmUp(): Promise<void> {
-    const rows = Math.min(WARM_UP_ROWS, this.#options.promptTokens)
-    await this.#runner.prefill(0, 0, rows, true)
-    await this.#runner.decode(1, rows, rows + 1)
-  }
-
-  async run(): Promise<void> {
-    const { promptTokens, decodeTokens } = this.#options
-    const prefill = () => this.#runner.prefill(0, 0, promptTokens, true)
-    const decode = () => this.#runner.decode(1, promptTokens, promptTokens + decodeTokens)
-    this.#prefills.push(await meter(prefill, this.#options))
-    this.#decodes.push(await meter(decode, this.#options))
-  }
-
-  latency(): Latency {
-    const { promptTokens, decodeTokens } = this.#options
-    const prefillJoules = joulesPerToken(this.#prefills, promptTokens)
-    const decodeJoules = joulesPerToken(this.#decodes, decodeTokens)
-    return {
-      // A prompt is one wait, decoding one for each token.
-      prefillMs: summarize(this.#prefills.map(({ ms }) => ms)),
-      decodeMs: summarize(this.#decodes.map(({ ms }) => ms / decodeTokens)),
-      ...(prefillJoules && { prefillJoules }),
-      ...(decodeJoules && { decodeJoules }),
-    }
-  }
-
-  dispose(): void {
-    this.#runner.dispose()
+function racerOf({ decoder }: RunningContender, options: MeasureOptions) {
+  const { promptTokens, decodeTokens, signal } = options
+  const cache = decoder.createCache({ slots: 1, capacity: promptTokens + decodeTokens })
+  const runner = new PassRunner(decoder, cache, signal)
+  const prefills: Metered[] = []
+  const decodes: Metered[] = []
+  return {
+    runner,
+    async warmUp(): Promise<void> {
+      const rows = Math.min(WARM_UP_ROWS, promptTokens)
+      await runner.prefill(0, 0, rows, true)
+      await runner.decode(1, rows, rows + 1)
+    },
+    async race(): Promise<void> {
+      const decode = () => runner.decode(1, promptTokens, promptTokens + decodeTokens)
+      prefills.push(await meter(() => runner.prefill(0, 0, promptTokens, true), options))
+      decodes.push(await meter(decode, options))
+    },
+    latency(): Latency {
+      const prefillJoules = joulesPerToken(prefills, promptTokens)
+      const decodeJoules = joulesPerToken(decodes, decodeTokens)
+      return {
+        // A prompt is one wait, decoding one for each token.
+        prefillMs: summarize(prefills.map(({ ms }) => ms)),
+        decodeMs: summarize(decodes.map(({ ms }) => ms / decodeTokens)),
+        ...(prefillJoules && { prefillJoules }),
+        ...(decodeJoules && { decodeJoules }),
+      }
+    },
   }
 }
 

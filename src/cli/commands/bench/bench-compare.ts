@@ -43,20 +43,13 @@ async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
     })
   }
   const text = await readFile(path, 'utf8')
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    return measurementsOf(JSON.parse(text), path)
   } catch (cause) {
-    throw new FormatError(
-      `Expected ${path} to be the output of bitnet bench --json, got other text.`,
-      {
-        field: 'first value',
-        path,
-        cause,
-      },
-    )
+    if (!(cause instanceof SyntaxError)) throw cause
+    const message = `Expected ${path} to be the output of bitnet bench --json, got other text.`
+    throw new FormatError(message, { field: 'first value', path, cause })
   }
-  return measurementsOf(value, path)
 }
 
 function reportLines(

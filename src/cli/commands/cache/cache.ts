@@ -136,20 +136,16 @@ function describeCache(
 ): string[] {
   const day = (date: Date): string => date.toISOString().slice(0, 10)
   const rows = models.flatMap((model) => {
-    const size = formatBytes(model.bytes)
     const unfinished =
       model.unfinishedBytes > 0 ? `${formatBytes(model.unfinishedBytes)} unfinished` : ''
-    const revisions = model.revisions.map(({ commit, refs, files }, i) => [
-      i === 0 ? model.name : '',
+    const [first = ['', ''], ...others] = model.revisions.map(({ commit, refs, files }) => [
       [commit.slice(0, 8), ...refs].join(' '),
       String(files.length),
-      i === 0 ? size : '',
-      i === 0 ? day(model.lastUsed) : '',
-      i === 0 ? unfinished : '',
     ])
-    return revisions.length > 0
-      ? revisions
-      : [[model.name, '', '', size, day(model.lastUsed), unfinished]]
+    return [
+      [model.name, ...first, formatBytes(model.bytes), day(model.lastUsed), unfinished],
+      ...others.map((revision) => ['', ...revision, '', '', '']),
+    ]
   })
   const imageRows = images.map(({ source, settings, byteLength, lastUsed }) => [
     `image of ${source ?? 'a damaged file'}`,

@@ -9,6 +9,8 @@ import { formatCount } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatTable } from '../../console/table.ts'
 
+const AS_NEAR = 'as near as the types allow'
+
 /** Exits with 1 if they differ by more than their types round. */
 export async function verifyConversion(
   a: string,
@@ -27,51 +29,48 @@ export async function verifyConversion(
 
 function describeComparison(a: string, b: string, found: ModelComparison): string[] {
   const { ternaryTensors, ternaryWeights, denseTensors, equalCodes, ternary, dense } = found
-  const scales = ternary.filter(({ scales }) => scales[0] !== scales[1]).length
+  const otherScales = ternary.filter(({ scales: [a, b] }) => a !== b).length
   // Rounding must not turn one different code in a billion into 100 %.
   const percent = equalCodes === 1 ? '100' : Math.min(99.999_999, 100 * equalCodes).toFixed(6)
   const facts = formatFacts([
     ['compared', `${a} and ${b}`],
     ['codes', `${percent} % of ${formatCount(ternaryWeights)} equal`],
-    ['scales', `${ternaryTensors - scales} of ${ternaryTensors} equal`],
+    ['scales', `${ternaryTensors - otherScales} of ${ternaryTensors} equal`],
     ['other tensors', `${denseTensors - dense.length} of ${denseTensors} equal`],
   ])
-  return [...facts, ...describeTernary(found), ...describeDense(found), '', verdict(found)]
-}
-
-function describeTernary({ ternary }: ModelComparison): string[] {
-  if (ternary.length === 0) return []
+  const asNear = (isWithinBound: boolean): string => (isWithinBound ? 'yes' : 'no')
   return [
-    '',
-    ...formatTable(
-      ['ternary tensor', 'codes that differ', 'scales', 'as near as the types allow'],
+    ...facts,
+    ...section(
+      ['ternary tensor', 'codes that differ', 'scales', AS_NEAR],
       ternary.map(({ tensor, codes, scales, isWithinBound }) => [
         tensor,
         formatCount(codes),
         scales.map((scale) => scale.toPrecision(7)).join(', '),
-        isWithinBound ? 'yes' : 'no',
+        asNear(isWithinBound),
       ]),
       [1],
     ),
-  ]
-}
-
-function describeDense({ dense }: ModelComparison): string[] {
-  if (dense.length === 0) return []
-  return [
-    '',
-    ...formatTable(
-      ['other tensor', 'types', 'difference', 'largest', 'as near as the types allow'],
+    ...section(
+      ['other tensor', 'types', 'difference', 'largest', AS_NEAR],
       dense.map(({ tensor, types, relativeError, largestError, isWithinBound }) => [
         tensor,
         types.join(', '),
         relativeError.toExponential(2),
         largestError.toExponential(2),
-        isWithinBound ? 'yes' : 'no',
+        asNear(isWithinBound),
       ]),
       [2, 3],
     ),
+    '',
+    verdict(found),
   ]
+}
+
+/** A table behind a blank line; nothing where it has no rows. */
+function section(...table: Parameters<typeof formatTable>): string[] {
+  const [, rows] = table
+  return rows.length === 0 ? [] : ['', ...formatTable(...table)]
 }
 
 function verdict({ isWithinBounds, ternary, dense }: ModelComparison): string {

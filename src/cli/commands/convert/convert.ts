@@ -2,7 +2,6 @@
  * `bitnet convert`: a model to GGUF or to packed safetensors, and the comparison of two models.
  */
 import { readdir, stat } from 'node:fs/promises'
-import { Option } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import { type ConversionOptions, convertFile } from '../../../node/convert/convert-file.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
@@ -33,23 +32,18 @@ export const command = defineCommand<ConvertFlags, [source: string, target: stri
     command
       .argument('<source>', 'model name, owner/name, .gguf, .safetensors or folder')
       .argument('<target>', 'a .gguf file to write, or a folder for packed safetensors')
-      .addOption(
-        new Option(
-          '--type <type>',
-          'ternary weights in GGUF: i2_s (default), tq1_0 or tq2_0',
-        ).argParser((text) => parseChoice(text.toUpperCase(), TYPES)),
+      .option('--type <type>', 'ternary weights in GGUF: i2_s (default), tq1_0 or tq2_0', (text) =>
+        parseChoice(text.toUpperCase(), TYPES),
       )
-      .addOption(
-        new Option(
-          '--embedding <type>',
-          'embedding and head: f16 (default), q8_0, q6_k or q4_0; in safetensors bf16, f16 or f32',
-        ).argParser((text) => parseChoice(text.toUpperCase(), EMBEDDINGS)),
+      .option(
+        '--embedding <type>',
+        'embedding and head: f16 (default), q8_0, q6_k or q4_0; in safetensors bf16, f16 or f32',
+        (text) => parseChoice(text.toUpperCase(), EMBEDDINGS),
       )
-      .addOption(
-        new Option(
-          '--linear-class <class>',
-          'scales in safetensors: autobitlinear multiplies, bitlinear divides',
-        ).argParser((text) => parseChoice(text, LINEAR_CLASSES)),
+      .option(
+        '--linear-class <class>',
+        'scales in safetensors: autobitlinear multiplies, bitlinear divides',
+        (text) => parseChoice(text, LINEAR_CLASSES),
       )
       .option('--name <name>', 'name of the model in GGUF')
       .option('--force', 'convert also a model that was not trained as ternary')

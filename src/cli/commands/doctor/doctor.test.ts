@@ -6,8 +6,7 @@ import { mockSurroundings } from '../../../../test/support/mock-language-model.t
 import { expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { command } from './doctor.ts'
-import { type DoctorReport, describeMachine } from './doctor-report.ts'
+import { command, type DoctorReport, describeMachine } from './doctor.ts'
 
 test('--json names the host, every backend, and a reason for each that does not run', async () => {
   const mock = mockSurroundings()

@@ -5,17 +5,37 @@
  */
 import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
-import { hostFacts } from '../../console/host-facts.ts'
-import { defineCommand, type JsonFlag } from '../../define-command.ts'
-import { allImages } from '../inspect/image-facts.ts'
+import { imageFolder, listImages } from '../../../node/images/image-folder.ts'
+import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
 import {
+  formatByteRate,
+  formatBytes,
+  formatMacRate,
+  formatPercent,
+} from '../../console/quantities.ts'
+import { type Fact, formatFacts, formatTable, orBlank } from '../../console/table.ts'
+import { defineCommand, type JsonFlag } from '../../define-command.ts'
+import {
+  type BackendDiagnosis,
   type Diagnosis,
   diagnoseBackends,
+  type LimitDiagnosis,
   PRODUCT,
   PROMPT_TOKENS,
-  type ProductDiagnosis,
 } from './backend-diagnosis.ts'
-import { type DoctorReport, describeMachine } from './doctor-report.ts'
+
+export interface DoctorReport extends Diagnosis {
+  readonly host: HostFacts
+  readonly product: { readonly rows: number; readonly cols: number; readonly promptTokens: number }
+  /** Packed weights that starts have left in the cache. */
+  readonly images: {
+    readonly folder: string
+    readonly count: number
+    readonly byteLength: number
+  }
+  /** Absent where the machine's limits could not be measured. */
+  readonly expectation?: Expectation | undefined
+}
 
 export const command = defineCommand<JsonFlag>({
   examples: `\
@@ -24,13 +44,14 @@ export const command = defineCommand<JsonFlag>({
   async run(context) {
     const host = hostFacts()
     const diagnosis = await diagnoseBackends((what) => context.status.show(`Measuring ${what}`))
-    const expectation = expect(diagnosis)
+    const images = await listImages()
+    const byteLength = images.reduce((sum, image) => sum + image.byteLength, 0)
     const report: DoctorReport = {
       host,
       product: { rows: PRODUCT.rows, cols: PRODUCT.cols, promptTokens: PROMPT_TOKENS },
       ...diagnosis,
-      images: await allImages(),
-      ...(expectation === undefined ? {} : { expectation }),
+      images: { folder: imageFolder(), count: images.length, byteLength },
+      expectation: expect(diagnosis),
     }
     await context.print(report, () => describeMachine(report))
   },
@@ -40,16 +61,96 @@ export const command = defineCommand<JsonFlag>({
 function expect({ backends, chosenIsa, limits }: Diagnosis): Expectation | undefined {
   const limit = limits.at(-1)
   const products = backends.find(({ isa }) => isa === chosenIsa)?.products ?? []
-  const rates = products.flatMap(ratesOf).sort((a, b) => b.tokensPerSecond - a.tokensPerSecond)
-  if (limit === undefined || 'reason' in limit || rates.length === 0) return undefined
-  return expectationOf(shapeNamed('2b-4t'), rates[0], limit)
+  const [rates] = products
+    .toSorted((a, b) => a.decode.microseconds.min - b.decode.microseconds.min)
+    .flatMap(({ packing, decode: { bytesPerSecond }, prefill: { macsPerSecond } = {} }) =>
+      bytesPerSecond === undefined || macsPerSecond === undefined
+        ? []
+        : [{ packing, bytesPerSecond, macsPerSecond }],
+    )
+  if (limit === undefined || 'reason' in limit || rates === undefined) return undefined
+  return expectationOf(shapeNamed('2b-4t'), rates, limit)
 }
 
-function ratesOf({ packing, decode, prefill }: ProductDiagnosis) {
-  const { bytesPerSecond } = decode
-  const macsPerSecond = prefill?.macsPerSecond
-  if (bytesPerSecond === undefined || macsPerSecond === undefined) return []
+export function describeMachine(report: DoctorReport): string[] {
+  const { host, product, limits, expectation, images } = report
+  const limit = limits.at(-1)
+  const memory = limit && 'readBytesPerSecond' in limit ? limit.readBytesPerSecond : undefined
+  const header = ['backend', 'variant', 'threads', 'weights']
+  const decode = ['1 token', 'reads', 'of memory']
+  const prefill = [`${product.promptTokens} tokens`, 'multiply-adds', 'note']
   return [
-    { packing, bytesPerSecond, macsPerSecond, tokensPerSecond: 1e6 / decode.microseconds.min },
+    ...formatFacts([
+      ['node', host.node],
+      ['system', `${host.platform} ${host.arch}, ${host.osRelease}`],
+      ['processor', `${host.cpu}, ${describeCores(host)}`],
+      ['features', host.cpuFeatures?.join(' ') ?? 'the system does not tell'],
+      ['load', `${host.loadAverage.toFixed(2)}: other work on the machine makes all speeds lower`],
+      ['memory', formatBytes(host.memoryBytes)],
+      ...limits.map(describeLimit),
+      ['chosen', report.chosen],
+      ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
+    ]),
+    '',
+    `One ternary product, ${product.rows} x ${product.cols}:`,
+    ...formatTable(
+      [...header, ...decode, ...prefill],
+      report.backends.flatMap((backend) => describeBackend(backend, memory)),
+      [2, 4, 5, 6, 7, 8],
+    ),
+    ...(expectation === undefined ? [] : ['', ...describeExpectation(expectation)]),
   ]
+}
+
+function describeCores({ cores }: HostFacts): string {
+  const { physicalCores, logicalCpus, quota } = cores
+  return [
+    ...(physicalCores === undefined ? [] : [`${physicalCores} physical cores`]),
+    `${logicalCpus} logical processors`,
+    ...(quota === undefined ? [] : [`a quota of ${quota} of them`]),
+  ].join(', ')
+}
+
+function describeLimit(limit: LimitDiagnosis): Fact {
+  if ('reason' in limit) return ['limits', `not measured: ${limit.reason}`]
+  const reads = formatByteRate(limit.readBytesPerSecond)
+  return [
+    `${limit.threads} thread${limit.threads === 1 ? '' : 's'}`,
+    `read ${reads} from memory, and do ${formatMacRate(limit.macsPerSecond)} of int8 in registers`,
+  ]
+}
+
+function describeBackend(backend: BackendDiagnosis, memory: number | undefined): string[][] {
+  const { name, isa, threads, products = [], reason = '' } = backend
+  const head = [name, isa, threads === undefined ? '' : `${threads}`]
+  if (products.length === 0) return [[...head, '', '', '', '', '', '', reason]]
+  return products.map(({ packing, decode, prefill }) => {
+    const { bytesPerSecond = 0 } = decode
+    return [
+      ...head,
+      packing === '2bit' ? '2 bits' : '1.6 bits',
+      `${decode.microseconds.min.toFixed(0)} us`,
+      formatByteRate(bytesPerSecond),
+      orBlank(memory, (limit) => formatPercent(bytesPerSecond / limit)),
+      orBlank(prefill?.microseconds.min, (us) => `${us.toFixed(0)} us`),
+      orBlank(prefill?.macsPerSecond, formatMacRate),
+      reason,
+    ]
+  })
+}
+
+function describeExpectation(e: Expectation): string[] {
+  return [
+    `What that means for ${e.model}, without attention and other small work:`,
+    `  decode   about ${rate(e.decode)} tokens/s. A token reads ${formatBytes(e.ternaryBytes)} of ` +
+      `ternary weights and ${formatBytes(e.headBytes)} of head (int8); memory alone would allow ` +
+      `${rate(e.decodeLimit)}.`,
+    `  prefill  about ${rate(e.prefill)} tokens/s. A token takes ` +
+      `${(e.ternaryMacs / 1e9).toFixed(2)} G multiply-adds; the integer peak alone would allow ` +
+      `${rate(e.prefillLimit)}.`,
+  ]
+}
+
+function rate(tokensPerSecond: number): string {
+  return tokensPerSecond >= 100 ? tokensPerSecond.toFixed(0) : tokensPerSecond.toFixed(1)
 }

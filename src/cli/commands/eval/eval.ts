@@ -43,14 +43,12 @@ const MAX_SEED = 2 ** 32 - 1
 
 export const command = defineCommand<EvalFlags>({
   flags(command) {
+    const examples = wholeNumber({ min: 0, max: 100 })
+    const seed = wholeNumber({ min: 0, max: MAX_SEED })
     command
       .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
-      .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', (text) =>
-        wholeNumber({ min: 0, max: 100 })(text),
-      )
-      .option('--seed <number>', 'draws the examples (default: 1234)', (text) =>
-        wholeNumber({ min: 0, max: MAX_SEED })(text),
-      )
+      .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', examples)
+      .option('--seed <number>', 'draws the examples (default: 1234)', seed)
       .option('--limit <count>', 'only the first items of each task', wholeNumber({ min: 1 }))
       .option('--tokenization <rule>', 'harness or split (default: harness)', (text) =>
         parseChoice(text, ['harness', 'split']),

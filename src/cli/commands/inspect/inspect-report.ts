@@ -1,6 +1,7 @@
 /**
  * What `bitnet inspect` writes for people.
  */
+import type { ModelConfig } from '../../../model/config/config.ts'
 import type { RemoteFacts } from '../../../node/hub/remote-model.ts'
 import { formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
 import { type Fact, formatFacts, formatTable, stackedBar } from '../../console/table.ts'
@@ -30,6 +31,13 @@ export interface Inspection {
   readonly remote: RemoteInspection | null
 }
 
+/** A packed image of the model. Whether it still fits is found out when the model is loaded. */
+export interface ImageFact {
+  readonly path: string
+  readonly byteLength: number
+  readonly settings: string | null
+}
+
 const BAR_WIDTH = 40
 const TEMPLATE_CHARS = 160
 
@@ -48,53 +56,59 @@ export function describeInspection({ model, tokenizer, remote }: Inspection): st
   return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
 }
 
+export function describeImages(images: readonly ImageFact[]): string {
+  const each = images.map(
+    ({ settings, byteLength }) => `${settings ?? 'unknown'} (${formatBytes(byteLength)})`,
+  )
+  return each.length === 0
+    ? 'No packed image: a start that takes 0.3 s or more leaves one for the next.'
+    : `Packed images for quick starts: ${each.join('; ')}`
+}
+
 function remoteFacts(remote: RemoteInspection): Fact[] {
   const { model, reason, files, totalBytes, revision, licence, gated, readBytes } = remote
-  const facts: Fact[] = [
+  return [
     ['source', `${model}, which is not in the cache`],
     ['chosen', reason],
     ['download', `${files === 1 ? '1 file' : `${files} files`}, ${formatBytes(totalBytes)}`],
+    ['revision', revision ?? undefined],
+    ['licence', revision === null ? undefined : (licence ?? 'not stated')],
+    ['gated', gated ? 'its owners hand it out to those who accepted their terms' : undefined],
+    [
+      'read',
+      `${formatBytes(readBytes)}: the weights stay there, so shares of -1, 0 and +1 are not shown; ` +
+        '"bitnet pull" fetches them',
+    ],
   ]
-  if (revision !== null) facts.push(['revision', revision], ['licence', licence ?? 'not stated'])
-  if (gated) facts.push(['gated', 'its owners hand it out to those who accepted their terms'])
-  facts.push([
-    'read',
-    `${formatBytes(readBytes)}: the weights stay there, so shares of -1, 0 and +1 are not shown; ` +
-      '"bitnet pull" fetches them',
-  ])
-  return facts
 }
 
 function modelFacts(model: ModelInspection): Fact[] {
-  const { config, parameters } = model
-  const facts: Fact[] = [
+  const { config, parameters, origins } = model
+  const [total, ternary, other] = [parameters.total, parameters.ternary, parameters.other].map(
+    formatCount,
+  )
+  const bits = model.bitsPerWeight.toFixed(2)
+  const ternaryBits = model.ternaryBitsPerWeight.toFixed(2)
+  const loss = model.lossless === false ? ' (rounded while reading)' : ''
+  return [
     ['model', config?.name ?? model.name],
     ['format', model.format],
-    [
-      'parameters',
-      `${formatCount(parameters.total)}: ${formatCount(parameters.ternary)} ternary, ` +
-        `${formatCount(parameters.other)} other`,
-    ],
+    ['parameters', `${total}: ${ternary} ternary, ${other} other`],
     ['tensor data', formatBytes(model.tensorBytes)],
     [
       'bits a weight',
-      parameters.ternary === 0
-        ? model.bitsPerWeight.toFixed(2)
-        : `${model.bitsPerWeight.toFixed(2)} in all, ` +
-          `${model.ternaryBitsPerWeight.toFixed(2)} for the ternary ones`,
+      parameters.ternary === 0 ? bits : `${bits} in all, ${ternaryBits} for the ternary ones`,
     ],
+    ['ternary from', origins.length > 0 ? origins.join('; ') + loss : undefined],
+    ['cannot run', model.problem],
+    ...(config === null ? [] : configFacts(config)),
   ]
-  if (model.origins.length > 0) {
-    const loss = model.lossless === false ? ' (rounded while reading)' : ''
-    facts.push(['ternary from', model.origins.join('; ') + loss])
-  }
-  if (model.problem !== undefined) facts.push(['cannot run', model.problem])
-  if (config === null) return facts
-  const { ropeScaling } = config
-  const scaling =
-    ropeScaling === undefined ? '' : `, scaled by ${ropeScaling.factor} (${ropeScaling.type})`
+}
+
+function configFacts(config: ModelConfig): Fact[] {
+  const { ropeScaling: rope } = config
+  const scaling = rope === undefined ? '' : `, scaled by ${rope.factor} (${rope.type})`
   return [
-    ...facts,
     ['architecture', config.architecture],
     ['layers', `${config.nLayers}, dim ${config.dim}, feed-forward ${config.ffnDim}`],
     [

@@ -2,18 +2,24 @@
  * `bitnet inspect`: what is in a model, without running it; of a model that is not on this machine, its
  * header alone is read.
  */
+import { resolve } from 'node:path'
 import { BitnetError } from '../../../errors.ts'
 import type { OpenedModel } from '../../../formats/model-file.ts'
 import { loadTokenizer } from '../../../generate/load/load-text.ts'
 import { findCached } from '../../../node/hub/cached-model.ts'
 import type { RemoteModel } from '../../../node/hub/remote-model.ts'
+import { listImages } from '../../../node/images/image-folder.ts'
 import { openModelFile } from '../../../node/open-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addMemoryFlags } from '../../flags/load-flags.ts'
-import { describeImages, imagesOf } from './image-facts.ts'
-import { describeInspection, type TokenizerInspection } from './inspect-report.ts'
+import {
+  describeImages,
+  describeInspection,
+  type ImageFact,
+  type TokenizerInspection,
+} from './inspect-report.ts'
 import type { MemoryOptions } from './memory-need.ts'
 import { inspectModel, type ModelInspection } from './model-inspection.ts'
 
@@ -99,4 +105,12 @@ function inspectTokenizer(opened: OpenedModel, { config }: ModelInspection): Tok
     if (!(error instanceof BitnetError)) throw error
     return { problem: error.message }
   }
+}
+
+/** @param modelPath the name of the model's opened file */
+async function imagesOf(modelPath: string): Promise<ImageFact[]> {
+  const source = resolve(modelPath)
+  return (await listImages())
+    .filter((image) => image.source === source)
+    .map(({ path, byteLength, settings = null }) => ({ path, byteLength, settings }))
 }

@@ -93,14 +93,11 @@ export async function inspectModel(
   }
 }
 
-interface Plan {
-  readonly config: ModelConfig | null
-  readonly memory: MemoryNeed | null
-  readonly problem?: string
-}
-
 /** A file that cannot be run still has tensors to show. */
-async function tryToPlan(file: GgufFile | SafetensorsFile, options: MemoryOptions): Promise<Plan> {
+async function tryToPlan(
+  file: GgufFile | SafetensorsFile,
+  options: MemoryOptions,
+): Promise<Pick<ModelInspection, 'config' | 'memory' | 'problem'>> {
   let config: ModelConfig | null = null
   try {
     config = await configToRun(file)
