@@ -164,16 +164,14 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
 async function readJson(folder: ModelFolder, file: string): Promise<JsonObject | undefined> {
   const text = await readText(folder, file)
   if (text === undefined) return undefined
-  const path = folder.pathOf(file)
-  const facts = { field: file, path }
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new FormatError(`Expected JSON text in ${path}, got something else.`, { ...facts, cause })
+    throw notOf('JSON text', folder, file, cause)
   }
   if (isObject(value)) return value
-  throw new FormatError(`Expected a JSON object in ${path}, got something else.`, facts)
+  throw notOf('a JSON object', folder, file)
 }
 
 async function readText(folder: ModelFolder, file: string): Promise<string | undefined> {
@@ -182,11 +180,12 @@ async function readText(folder: ModelFolder, file: string): Promise<string | und
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    const path = folder.pathOf(file)
-    throw new FormatError(`Expected UTF-8 text in ${path}, got something else.`, {
-      field: file,
-      path,
-      cause,
-    })
+    throw notOf('UTF-8 text', folder, file, cause)
   }
+}
+
+function notOf(expected: string, folder: ModelFolder, file: string, cause?: unknown): FormatError {
+  const path = folder.pathOf(file)
+  const facts = { field: file, path, cause }
+  return new FormatError(`Expected ${expected} in ${path}, got something else.`, facts)
 }

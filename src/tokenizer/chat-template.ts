@@ -63,11 +63,7 @@ export function chatTemplate(source: string, tokens: TemplateTokens) {
 
 function createEnvironment(refuse: (message: string) => never): Environment {
   const environment = new Environment()
-  for (const [name, value] of [
-    ['true', true],
-    ['false', false],
-    ['none', null],
-  ] as const) {
+  for (const [name, value] of Object.entries({ true: true, false: false, none: null })) {
     environment.set(name, value)
     environment.set(name[0].toUpperCase() + name.slice(1), value)
   }

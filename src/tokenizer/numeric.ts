@@ -23,7 +23,11 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
     return text
       .trim()
       .split(/\s+/)
-      .map((word) => checkId(Number(word), vocabSize))
+      .map((word) => {
+        const id = Number(word)
+        if (id < vocabSize) return id
+        throw new UsageError(`Expected token ids below ${vocabSize}, got ${id}.`)
+      })
   }
   return {
     vocabSize,
@@ -55,9 +59,4 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
       )
     },
   }
-}
-
-function checkId(id: number, vocabSize: number): number {
-  if (id < vocabSize) return id
-  throw new UsageError(`Expected token ids below ${vocabSize}, got ${id}.`)
 }

@@ -124,6 +124,11 @@ interface Field {
 }
 
 const NO_BYTES = new Uint8Array(0)
+/** Lengths of the kinds of fields that do not tell theirs. */
+const FIXED_BYTES: ReadonlyMap<number, number> = new Map([
+  [1, 8],
+  [5, 4],
+])
 
 /** The fields of one message, in order. */
 function* fieldsOf(bytes: Uint8Array): Generator<Field> {
@@ -147,22 +152,14 @@ function* fieldsOf(bytes: Uint8Array): Generator<Field> {
   while (at < bytes.length) {
     const tag = varint()
     const number = tag >>> 3
-    switch (tag & 7) {
-      case 0:
-        yield { number, value: varint(), bytes: NO_BYTES }
-        break
-      case 1:
-        yield { number, value: 0, bytes: take(8) }
-        break
-      case 2:
-        yield { number, value: 0, bytes: take(varint()) }
-        break
-      case 5:
-        yield { number, value: 0, bytes: take(4) }
-        break
-      default:
-        throw broken('it has a field of an unknown kind')
+    const kind = tag & 7
+    if (kind === 0) {
+      yield { number, value: varint(), bytes: NO_BYTES }
+      continue
     }
+    const length = kind === 2 ? varint() : FIXED_BYTES.get(kind)
+    if (length === undefined) throw broken('it has a field of an unknown kind')
+    yield { number, value: 0, bytes: take(length) }
   }
 }
 

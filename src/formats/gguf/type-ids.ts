@@ -2,8 +2,8 @@
  * The type ids of GGUF's tensor directory.
  *
  * Forks have given ids 36 to 43 different meanings, so an id alone proves nothing there: I2_S (36),
- * Q1_0 (41) and Q2_0 (42, with groups of 64 or of 128) are believed only when the tensor's span fits. The second list names types that are known but not
- * read, for messages.
+ * Q1_0 (41) and Q2_0 (42, with groups of 64 or of 128) are believed only when the tensor's span fits.
+ * The second list names types that are known but not read, for messages.
  */
 import type { TensorType } from '../model-file.ts'
 import { BLOCK_SIZES, type BlockSize, I2_S_TAIL } from '../tensor-types.ts'
