@@ -3,6 +3,8 @@
  * milliseconds a token of LLaMA in FP16 and of BitNet b1.58 at the same size, table 1; multiples of
  * 7B from section 3. Ratios can be compared with those of another machine, milliseconds cannot.
  */
+import type { ContenderResult } from './compare-contenders.ts'
+
 export interface PaperRatios {
   /** FP16 divided by b1.58, embeddings and cache included. */
   readonly memory: number
@@ -21,22 +23,20 @@ export function paperRatios(size: string): PaperRatios | undefined {
   return FIGURES[size]
 }
 
+/** Bytes of weights, embeddings and the cache of one sequence. */
+export function allBytes({ memory, cacheBytes }: ContenderResult): number {
+  return memory.layerBytes + memory.tableBytes + cacheBytes
+}
+
 /** The same of a comparison's results; undefined where one of the two was not measured. */
 export function measuredRatios(
-  results: readonly {
-    readonly name: string
-    readonly memory: { readonly layerBytes: number; readonly tableBytes: number }
-    readonly cacheBytes: number
-    readonly latency?: { readonly decodeMs: { readonly mean: number } }
-  }[],
+  results: readonly ContenderResult[],
 ): { readonly memory: number; readonly latency: number | undefined } | undefined {
   const [fp16, ternary] = ['fp16', 'b1.58'].map((name) => results.find((r) => r.name === name))
   if (fp16 === undefined || ternary === undefined) return undefined
-  const bytes = ({ memory, cacheBytes }: typeof fp16) =>
-    memory.layerBytes + memory.tableBytes + cacheBytes
   const [a, b] = [fp16.latency?.decodeMs.mean, ternary.latency?.decodeMs.mean]
   return {
-    memory: bytes(fp16) / bytes(ternary),
+    memory: allBytes(fp16) / allBytes(ternary),
     latency: a === undefined || b === undefined ? undefined : a / b,
   }
 }

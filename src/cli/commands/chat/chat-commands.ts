@@ -65,7 +65,11 @@ export async function runChatCommand(
     case '/load':
       if (argument === '') return writeLine(stderr, texts.needsFile(name))
       try {
-        await (name === '/save' ? save(argument, state) : load(argument, state))
+        if (name === '/save') await writeConversation(argument, session.messages)
+        else {
+          session.restore(await readConversation(argument))
+          totals.contextTokens = 0
+        }
       } catch (error) {
         if (!(error instanceof UsageError)) throw error
         return writeLine(stderr, error.message)
@@ -77,15 +81,6 @@ export async function runChatCommand(
     default:
       return writeLine(stderr, texts.unknown(name))
   }
-}
-
-async function save(path: string, { session }: ChatState): Promise<void> {
-  await writeConversation(path, session.messages)
-}
-
-async function load(path: string, { session, totals }: ChatState): Promise<void> {
-  session.restore(await readConversation(path))
-  totals.contextTokens = 0
 }
 
 function describeStats({ model, session, totals, texts }: ChatState): string {

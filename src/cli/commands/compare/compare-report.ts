@@ -4,7 +4,7 @@
 
 import type { Bilingual } from '../../../compare/chart.ts'
 import type { ComparedGroup, ContenderResult } from '../../../compare/compare-contenders.ts'
-import { measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
+import { allBytes, measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import type { SpeculationGain } from '../../../compare/speculation-gain.ts'
 import type { ShapeComparison } from '../../../node/compare/compare-shapes.ts'
 import { energyFact, type MeasuredOn, machineLoad } from '../../console/measurement-facts.ts'
@@ -104,11 +104,6 @@ const GUESSES: readonly Column<GuessedLine>[] = [
 const GUESSES_TITLE = {
   en: 'Guessing tokens ahead: a greedy answer without and with it, the same text',
   ja: '投機的デコード（貪欲法の同じ文章を、使わない場合と使う場合で）',
-}
-
-/** Bytes of weights, embeddings and the cache of one sequence. */
-export function allBytes({ memory, cacheBytes }: ContenderResult): number {
-  return memory.layerBytes + memory.tableBytes + cacheBytes
 }
 
 export function reportTables(report: ComparisonReport): TitledTable[] {
