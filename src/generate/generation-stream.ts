@@ -13,6 +13,9 @@ export interface GenerationScope {
   emit(text: string): void
 }
 
+/** Generates, whatever happens around it, until its scope's signal aborts. */
+export type GenerationWork = (scope: GenerationScope) => Promise<GenerateResult>
+
 export class GenerationStream implements Generation {
   readonly result: Promise<GenerateResult>
   readonly #controller = new AbortController()
@@ -27,7 +30,7 @@ export class GenerationStream implements Generation {
    * Starts `work` at once. Whatever goes wrong, options out of range included, rejects `result` and
    * is thrown to the reader; a caller who looks at one of the two has no unhandled rejection.
    */
-  constructor(options: GenerateOptions, work: (scope: GenerationScope) => Promise<GenerateResult>) {
+  constructor(options: GenerateOptions, work: GenerationWork) {
     this.result = this.#run(options, work)
     this.result.catch(() => undefined)
   }
@@ -52,10 +55,7 @@ export class GenerationStream implements Generation {
     }
   }
 
-  async #run(
-    options: GenerateOptions,
-    work: (scope: GenerationScope) => Promise<GenerateResult>,
-  ): Promise<GenerateResult> {
+  async #run(options: GenerateOptions, work: GenerationWork): Promise<GenerateResult> {
     const cancel = () => this.cancel()
     let signal: AbortSignal | undefined
     try {

@@ -10,26 +10,22 @@ export class StopStrings {
   readonly #stops: readonly string[]
   /** The end of the text so far that is a beginning of some stop string. */
   #held = ''
-  #stopped = false
+  /** True once a stop string has been found; nothing is emitted any more. */
+  stopped = false
 
   /** @param stops none of them empty */
   constructor(stops: readonly string[]) {
     this.#stops = stops
   }
 
-  /** True once a stop string has been found; nothing is emitted any more. */
-  get stopped(): boolean {
-    return this.#stopped
-  }
-
   /** Takes the next piece and returns the text that is certain now. */
   push(piece: string): string {
-    if (this.#stopped) return ''
+    if (this.stopped) return ''
     if (this.#stops.length === 0) return piece
     const text = this.#held + piece
     const cut = this.#findStop(text)
     if (cut >= 0) {
-      this.#stopped = true
+      this.stopped = true
       this.#held = ''
       return text.slice(0, cut)
     }

@@ -41,23 +41,14 @@ const FINITE: Rule = { expected: 'a finite number', holds: Number.isFinite }
 
 /** The range of every numeric option; options.ts says what each means. */
 const RULES: Readonly<Record<keyof SamplingOptions | 'maxTokens', Rule>> = {
-  temperature: {
-    expected: 'a finite number >= 0',
-    holds: (v) => Number.isFinite(v) && v >= 0,
-  },
+  temperature: { expected: 'a finite number >= 0', holds: (v) => Number.isFinite(v) && v >= 0 },
   topK: { expected: 'an integer >= 0', holds: (v) => isWhole(v) },
   topP: { expected: 'a number > 0 and <= 1', holds: (v) => v > 0 && v <= 1 },
   minP: { expected: 'a number >= 0 and < 1', holds: (v) => v >= 0 && v < 1 },
-  repetitionPenalty: {
-    expected: 'a finite number > 0',
-    holds: (v) => Number.isFinite(v) && v > 0,
-  },
+  repetitionPenalty: { expected: 'a finite number > 0', holds: (v) => Number.isFinite(v) && v > 0 },
   frequencyPenalty: FINITE,
   presencePenalty: FINITE,
-  seed: {
-    expected: 'an integer from 0 to 9007199254740991',
-    holds: (v) => isWhole(v),
-  },
+  seed: { expected: 'an integer from 0 to 9007199254740991', holds: (v) => isWhole(v) },
   maxTokens: { expected: 'an integer >= 1', holds: (v) => isWhole(v, 1) },
 }
 
@@ -107,17 +98,10 @@ export function resolveOptions(
   options: GenerateOptions,
   defaults: SamplingSettings,
 ): ResolvedOptions {
-  const pick = (name: keyof SamplingSettings) => options[name] ?? defaults[name]
+  const names = Object.keys(defaults) as (keyof SamplingSettings)[]
+  const sampling = names.map((name) => [name, options[name] ?? defaults[name]])
   return {
-    sampling: {
-      temperature: pick('temperature'),
-      topK: pick('topK'),
-      topP: pick('topP'),
-      minP: pick('minP'),
-      repetitionPenalty: pick('repetitionPenalty'),
-      frequencyPenalty: pick('frequencyPenalty'),
-      presencePenalty: pick('presencePenalty'),
-    },
+    sampling: Object.fromEntries(sampling) as SamplingSettings,
     seed: options.seed ?? freshSeed(),
     maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
     stop: options.stop ?? [],

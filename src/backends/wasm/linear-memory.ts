@@ -3,7 +3,7 @@
  * A backend allocates some hundred buffers, mostly large, so that a list is enough.
  */
 import { BackendError } from '../../errors.ts'
-import { type AddressType, growMemory, PAGE } from './addresses.ts'
+import { type AddressType, growMemory, PAGE } from './instance.ts'
 import { WIDE_ISA, wasmFeatures } from './module.ts'
 
 const ALIGNMENT = 64

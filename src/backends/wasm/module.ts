@@ -4,8 +4,8 @@
  */
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
-import type { AddressType } from './addresses.ts'
 import { nodeProcess } from './host.ts'
+import type { AddressType } from './instance.ts'
 
 export type WasmIsa = 'wasm-relaxed-simd' | 'wasm-simd' | typeof WIDE_ISA
 
@@ -21,9 +21,7 @@ export interface WasmFeatures {
   readonly relaxedSimd: boolean
   /** 64-bit addresses. */
   readonly memory64: boolean
-  /** Shared memory can be made: in a browser only on a cross-origin isolated page. */
-  readonly sharedMemory: boolean
-  /** Why there is no shared memory. */
+  /** Why there is no shared memory: in a browser there is only on a cross-origin isolated page. */
   readonly sharedMemoryReason: string | undefined
 }
 
@@ -47,13 +45,11 @@ const PROBES = {
 export function wasmFeatures(): WasmFeatures {
   const validates = (bytes: number[]) =>
     typeof WebAssembly === 'object' && WebAssembly.validate(new Uint8Array(bytes))
-  const sharedMemoryReason = whyNoSharedMemory()
   return {
     simd: validates(PROBES.simd),
     relaxedSimd: validates(PROBES.relaxedSimd),
     memory64: validates(PROBES.memory64),
-    sharedMemory: sharedMemoryReason === undefined,
-    sharedMemoryReason,
+    sharedMemoryReason: whyNoSharedMemory(),
   }
 }
 

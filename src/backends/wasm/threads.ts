@@ -4,8 +4,8 @@
  */
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
-import type { ModuleAddress } from './addresses.ts'
 import { nodeProcess } from './host.ts'
+import type { ModuleAddress } from './instance.ts'
 
 /** What starts a worker; worker.js reads it. */
 export interface WorkerStart {

@@ -14,9 +14,16 @@ import {
   variantNamed,
 } from '../list-backend.ts'
 import type { OwnBuffer } from '../queue-backend.ts'
-import { type AddressType, createMemory, MAX_PAGES, moduleAddress, PAGE } from './addresses.ts'
 import { nextTask, processorCount } from './host.ts'
-import { instantiate, type WasmExports } from './instance.ts'
+import {
+  type AddressType,
+  createMemory,
+  instantiate,
+  MAX_PAGES,
+  moduleAddress,
+  PAGE,
+  type WasmExports,
+} from './instance.ts'
 import { LinearMemory } from './linear-memory.ts'
 import { addressTypeOf, compileModule, type WasmIsa, WIDE_ISA, wasmFeatures } from './module.ts'
 import { WorkerThreads } from './threads.ts'

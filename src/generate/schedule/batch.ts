@@ -60,7 +60,6 @@ export async function generateBatch(
       options: { ...resolved, seed: seedAt(resolved.seed, i) },
       positions,
       guesser: openGuesser(runtime, resolved.speculation, positions),
-      emit: () => undefined,
     })
   })
 

@@ -6,7 +6,7 @@ import { UsageError } from '../../errors.ts'
 import type { DecodeEngine, KvCache } from '../../model/engine.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
-import { type GenerationScope, GenerationStream } from '../generation-stream.ts'
+import { GenerationStream, type GenerationWork } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { SamplerWorkspace } from '../sample/token-filters.ts'
@@ -50,10 +50,7 @@ export class Runtime {
   }
 
   /** Starts a generation that {@link dispose} ends. */
-  start(
-    options: GenerateOptions,
-    work: (scope: GenerationScope) => Promise<GenerateResult>,
-  ): GenerationStream {
+  start(options: GenerateOptions, work: GenerationWork): GenerationStream {
     return new GenerationStream(options, async (scope) => {
       this.assertUsable()
       return this.run(scope.signal, (signal) => work({ ...scope, signal }))

@@ -22,7 +22,7 @@ export interface SequenceFacts {
   readonly tokenizer: TextTokenizer
   readonly workspace: SamplerWorkspace
   readonly guesser?: Guesser | undefined
-  readonly emit: (text: string) => void
+  readonly emit?: (text: string) => void
 }
 
 export class Sequence {
@@ -194,7 +194,7 @@ export class Sequence {
   #add(text: string): void {
     if (text === '') return
     this.#text += text
-    this.#facts.emit(text)
+    this.#facts.emit?.(text)
   }
 }
 

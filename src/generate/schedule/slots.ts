@@ -51,23 +51,17 @@ export async function runInSlots<W extends SlotWork>(
   }
 }
 
-/** What {@link runByLength} may take of a cache. */
-export interface SlotLimits {
-  readonly slots: number
-  /** Of all slots together, where one sequence fits into that. */
-  readonly positions: number
-}
-
 /**
  * Runs work of known length in caches made for it. Long ones go first: what is left for the end is short,
  * and few slots run empty. Shorter ones need less of a cache each, so that more run side by side.
  *
+ * @param limits to a cache: its slots, and the positions of all of them together unless one work needs more
  * @param pass runs one pass; throws to end the run
  */
 export async function runByLength<W extends SlotWork & { readonly positions: number }>(
   engine: DecodeEngine,
   works: readonly W[],
-  limits: SlotLimits,
+  limits: { readonly slots: number; readonly positions: number },
   pass: (cache: KvCache, live: readonly Placed<W>[]) => Promise<void>,
   onDone?: (work: W) => void | Promise<void>,
 ): Promise<void> {
