@@ -7,11 +7,10 @@
 
 #include "addon-image.h"
 #include "cpu.h"
+#include "list.h"
 #include "node-call.h"
 #include "pool.h"
 #include "threads.h"
-
-#define COMMAND_SLOTS (1 + COMMAND_POINTERS + COMMAND_INTEGERS + COMMAND_FLOATS)
 
 static napi_value make_function(napi_env env, const char *name, napi_callback run) {
   napi_value f = NULL;
@@ -173,7 +172,7 @@ static napi_value ran_isa(napi_env env, napi_callback_info info) {
 
 typedef struct {
   int32_t count;
-  command commands[];
+  _Alignas(8) command commands[];
 } program;
 
 static void finalize_program(napi_env env, void *data, void *hint) {
@@ -189,25 +188,15 @@ static napi_value record(napi_env env, napi_callback_info info) {
   size_t length;
   void *data;
   CHECK(napi_get_typedarray_info(env, argv[0], &type, &length, &data, NULL, NULL));
-  if (type != napi_float64_array || length % COMMAND_SLOTS != 0) {
+  int32_t count = 0;
+  const size_t bytes = type == napi_float64_array ? list_bytes(data, length, &count) : 0;
+  if (type != napi_float64_array || (bytes == 0 && length > 0)) {
     return throw_error(env, "native addon: malformed program");
   }
-  const size_t count = length / COMMAND_SLOTS;
-  program *list = malloc(sizeof(program) + count * sizeof(command));
+  program *list = malloc(sizeof(program) + bytes);
   if (!list) return throw_error(env, "native addon: no memory for a program");
-  list->count = (int32_t)count;
-  const double *slot = data;
-  for (size_t n = 0; n < count; n++) {
-    command *c = &list->commands[n];
-    c->op = (int32_t)*slot++;
-    if (c->op < 0 || c->op >= OP_COUNT) {
-      free(list);
-      return throw_error(env, "native addon: unknown operation");
-    }
-    for (int32_t i = 0; i < COMMAND_POINTERS; i++) c->p[i] = (void *)(uintptr_t)*slot++;
-    for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
-    for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
-  }
+  list->count = count;
+  list_decode(list->commands, data, count);
   CHECK(napi_create_external(env, list, finalize_program, NULL, &handle));
   return handle;
 }
@@ -228,8 +217,9 @@ static void submission_run(napi_env env, void *data) {
   submission *s = data;
   const program *list = s->list;
   pool_run(s->pool->threads, s->pool->table, list->commands, list->count);
-  for (int32_t i = 0; i < list->count; i++) {
-    sparse_source *source = sparse_source_of(&list->commands[i]);
+  const command *c = list->commands;
+  for (int32_t i = 0; i < list->count; i++, c = next_command(c)) {
+    const sparse_source *source = sparse_source_of(c);
     if (source && source->failed) s->problem = "the file of its weights was cut, or cannot be read";
   }
 }

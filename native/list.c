@@ -16,9 +16,71 @@
 #define give_way(word, value) thread_yield()
 #endif
 
+// How many pointers, integers and floats an operation's commands have, in this order, and whether the last
+// pointer is a sparse source.
+typedef struct {
+  int32_t pointers, integers, floats, has_sparse;
+} command_shape;
+
+#define OPERATION(name, ...) {__VA_ARGS__},
+static const command_shape shapes[OPERATIONS] = {EACH_OPERATION(OPERATION)};
+#undef OPERATION
+
+static int32_t slot_count(command_shape s) { return 1 + s.pointers + s.integers + s.floats; }
+
+#define BYTES(pointers, numbers) \
+  ((sizeof(command) + (pointers) * sizeof(void *) + (numbers) * sizeof(int32_t) + 7) & ~(size_t)7)
+static int32_t shape_bytes(command_shape s) {
+  return (int32_t)BYTES(s.pointers, s.integers + s.floats);
+}
+
+// What is decoded below are the header's structs.
+#define OPERATION(name, pointers, integers, floats, has_sparse) \
+  _Static_assert(sizeof(name##_command) == BYTES(pointers, (integers) + (floats)), "padding");
+EACH_OPERATION(OPERATION)
+#undef OPERATION
+
+size_t list_bytes(const double *slots, size_t length, int32_t *count) {
+  size_t bytes = 0;
+  *count = 0;
+  for (size_t at = 0; at < length; (*count)++) {
+    if (!(slots[at] >= 0 && slots[at] < OPERATIONS)) return 0;
+    const command_shape shape = shapes[(int32_t)slots[at]];
+    at += slot_count(shape);
+    if (at > length) return 0;
+    bytes += shape_bytes(shape);
+  }
+  return bytes;
+}
+
+void list_decode(command *commands, const double *slots, int32_t count) {
+  command *c = commands;
+  for (int32_t n = 0; n < count; n++) {
+    c->op = (int32_t)*slots++;
+    const command_shape shape = shapes[c->op];
+    c->bytes = shape_bytes(shape);
+    void **pointers = (void **)(c + 1);
+    for (int32_t i = 0; i < shape.pointers; i++) pointers[i] = (void *)(uintptr_t)*slots++;
+    int32_t *integers = (int32_t *)(pointers + shape.pointers);
+    for (int32_t i = 0; i < shape.integers; i++) integers[i] = (int32_t)*slots++;
+    float *floats = (float *)(integers + shape.integers);
+    for (int32_t i = 0; i < shape.floats; i++) floats[i] = (float)*slots++;
+    c = (command *)next_command(c);
+  }
+}
+
+int32_t pointer_count(const command *c) { return shapes[c->op].pointers; }
+
+sparse_source *sparse_source_of(const command *c) {
+  const command_shape shape = shapes[c->op];
+  return shape.has_sparse ? ((sparse_source *const *)(c + 1))[shape.pointers - 1] : NULL;
+}
+
 int32_t list_phases(const kernel_table *table, const command *commands, int32_t count) {
   int32_t phases = 0;
-  for (int32_t i = 0; i < count; i++) phases += table->ops[commands[i].op].phases;
+  for (const command *c = commands; count > 0; count--, c = next_command(c)) {
+    phases += table->ops[c->op].phases;
+  }
   return phases;
 }
 
@@ -75,8 +137,8 @@ static void wait_for(list_run *run, int32_t at) {
 
 void list_join(list_run *run) {
   int32_t at = 0;
-  for (int32_t i = 0; i < run->count; i++) {
-    const command *c = &run->commands[i];
+  const command *c = run->commands;
+  for (int32_t i = 0; i < run->count; i++, c = next_command(c)) {
     for (int32_t phase = 0; phase < run->table->ops[c->op].phases; phase++, at++) {
       if (atomic_load_explicit(&run->finished_phases, memory_order_acquire) > at) continue;
       const work_plan plan = run->table->ops[c->op].plan(c, phase, run->threads);

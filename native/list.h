@@ -37,6 +37,19 @@ typedef struct {
   _Alignas(CACHE_LINE) atomic_int finished_phases;
 } list_run;
 
+// Bytes of the commands that these slots say, as src/backends/encode-command.ts writes them; 0 if they are
+// none. `count` becomes how many there are.
+size_t list_bytes(const double *slots, size_t length, int32_t *count);
+// Writes them to `commands`, one after another.
+void list_decode(command *commands, const double *slots, int32_t count);
+static inline const command *next_command(const command *c) {
+  return (const command *)((const char *)c + c->bytes);
+}
+// The pointers follow a command's beginning.
+int32_t pointer_count(const command *c);
+// What the command reads a sparse end from, or NULL.
+sparse_source *sparse_source_of(const command *c);
+
 int32_t list_phases(const kernel_table *table, const command *commands, int32_t count);
 // To be called by one thread before any calls list_join.
 void list_start(list_run *run);

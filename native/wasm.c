@@ -15,18 +15,20 @@ typedef struct {
 
 int32_t EXPORT(control_bytes)(void) { return (int32_t)sizeof(control_block); }
 int32_t EXPORT(progress_bytes)(void) { return (int32_t)sizeof(progress); }
-int32_t EXPORT(command_bytes)(void) { return (int32_t)sizeof(command); }
+int32_t EXPORT(command_bytes)(const command *c) { return c->bytes; }
 
 int32_t EXPORT(count_phases)(const command *commands, int32_t count) {
   return list_phases(&kernels_wasm, commands, count);
 }
 
-// One command from its float64 slots, in the order of encode-command.ts.
-void EXPORT(decode_command)(command *c, const double *slot) {
-  c->op = (int32_t)*slot++;
-  for (int32_t i = 0; i < COMMAND_POINTERS; i++) c->p[i] = (void *)(uintptr_t)*slot++;
-  for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
-  for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
+// Bytes of a list's commands from its `length` float64 slots; see list.h.
+int32_t EXPORT(list_byte_length)(const double *slots, int32_t length) {
+  int32_t count;
+  return (int32_t)list_bytes(slots, (size_t)length, &count);
+}
+
+void EXPORT(decode_list)(command *commands, const double *slots, int32_t count) {
+  list_decode(commands, slots, count);
 }
 
 // Sets the list that the next generation runs.

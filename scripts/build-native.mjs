@@ -13,8 +13,8 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -66,7 +66,8 @@ const EMULATION = [
   'check-vectors',
   'check-tiles',
 ]
-const SHARED = ['native/cpu.c', 'native/list.c', 'native/pool.c']
+const CPU = 'native/cpu.c'
+const SHARED = ['native/list.c', 'native/pool.c']
 
 /**
  * WebAssembly modules: a variant with its source, its features and the most memory it can address, one
@@ -136,9 +137,51 @@ function filesUnder(folder, pattern) {
   return found.sort()
 }
 
+/**
+ * What C is told of the operations: operations.h and operation-sources.h by their names. TypeScript is
+ * compiled for it, file by file, because Node 20 runs none.
+ */
+async function operationHeaders() {
+  const ts = require('typescript')
+  const out = join(root, 'native/build/descriptions')
+  const options = {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.ESNext,
+    verbatimModuleSyntax: true,
+    rewriteRelativeImportExtensions: true,
+  }
+  mkdirSync(out, { recursive: true })
+  writeFileSync(join(out, 'package.json'), '{"type":"module"}')
+  const sources = ['kernels', 'ternary'].flatMap((folder) =>
+    filesUnder(`src/${folder}`, /(?<!\.test|cases)\.ts$/),
+  )
+  for (const file of [...sources, 'src/errors.ts']) {
+    const compiled = join(out, file.replace('src/', '').replace(/ts$/, 'js'))
+    const source = readFileSync(join(root, file), 'utf8')
+    const { outputText } = ts.transpileModule(source, { compilerOptions: options })
+    mkdirSync(dirname(compiled), { recursive: true })
+    writeFileSync(compiled, outputText)
+  }
+  const compiled = (file) => import(pathToFileURL(join(out, 'kernels', file)).href)
+  const { operations } = await compiled('ops.js')
+  const { operationsHeader } = await compiled('c-header.js')
+  return headersOf(
+    operationsHeader(operations),
+    operations.map(({ name }) => join(root, 'src/kernels', name, 'vector.c')),
+  )
+}
+
+/** The two generated headers by their names, from the first one's text and the operations' C files. */
+export function headersOf(header, sources) {
+  const includes = sources.map(
+    (source) => `#include ${JSON.stringify(source.replaceAll('\\', '/'))}\n`,
+  )
+  return { 'operations.h': header, 'operation-sources.h': includes.join('') }
+}
+
 /** What a binary depends on; the same stamp means there is nothing to do. */
-function stampOf(target) {
-  const hash = createHash('sha256')
+function stampOf(target, headers) {
+  const hash = createHash('sha256').update(headers['operations.h'])
   const files = [...filesUnder('native', /\.[ch]$/), ...filesUnder('src/kernels', /\.[ch]$/)]
   for (const file of [...files, 'scripts/build-native.mjs']) {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)))
@@ -149,14 +192,20 @@ function stampOf(target) {
 
 /** Runs `make` unless all of `outputs` are there with the stamp of these sources. */
 async function unlessFresh(target, outputs, make) {
+  const headers = await operationHeaders()
   const stampFile = join(root, 'native/build', target, 'stamp')
-  const stamp = stampOf(target)
+  const stamp = stampOf(target, headers)
   const isFresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
   if (isFresh && outputs.every((output) => existsSync(output))) return false
-  mkdirSync(join(root, 'native/build', target), { recursive: true })
+  writeHeaders(join(root, 'native/build', target), headers)
   await make()
   writeFileSync(stampFile, stamp)
   return true
+}
+
+function writeHeaders(folder, headers) {
+  mkdirSync(folder, { recursive: true })
+  for (const [name, text] of Object.entries(headers)) writeFileSync(join(folder, name), text)
 }
 
 function zigBinary() {
@@ -171,16 +220,17 @@ function linkFlags(target, build) {
   return ['-Wl,-z,lazy', '-lpthread']
 }
 
-/** Compiles `sources` and every variant of the target's processor. @returns the object files */
-async function compileAll(target, build, sources, include) {
+/** Compiles `sources` and every variant. @returns the object files */
+async function compileAll(target, build, sources, variants = VARIANTS[target.arch]) {
   const compile = async (source, extra) => {
     const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
-    const flags = ['-target', target.triple, '-fPIC', ...FLAGS, '-I', include, ...extra]
+    const include = ['-I', build, '-I', nodeHeaders()]
+    const flags = ['-target', target.triple, '-fPIC', ...FLAGS, ...include, ...extra]
     await run(zigBinary(), ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
     return object
   }
-  const jobs = [...sources, ...SHARED].map((source) => () => compile(source, []))
-  for (const [isa, flags] of Object.entries(VARIANTS[target.arch])) {
+  const jobs = sources.map((source) => () => compile(source, []))
+  for (const [isa, flags] of Object.entries(variants)) {
     jobs.push(() => compile(`src/kernels/c/variants/${isa}.c`, flags))
   }
   // The first one alone: it fills the compiler's cache of system libraries for the rest.
@@ -205,18 +255,45 @@ export async function buildNative(target) {
   const build = join(root, 'native/build', target.name)
   const output = join(build, 'bitnet.node')
   return unlessFresh(target.name, [output], async () => {
-    const zig = zigBinary()
-    const include = nodeHeaders()
-    const objects = await compileAll(target, build, ADDON, include)
-    if (target.platform === 'win32') {
-      const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
-      const definitions = join(include, '../def/node_api.def')
-      const library = join(build, 'node_api.lib')
-      await run(zig, ['dlltool', '-m', machine, '-d', definitions, '-l', library])
-    }
-    const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
-    await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
+    await linkAddon(target, build, await compileAll(target, build, [...ADDON, CPU, ...SHARED]))
   })
+}
+
+/** @returns the path of <build>/bitnet.node */
+async function linkAddon(target, build, objects) {
+  const output = join(build, 'bitnet.node')
+  const zig = zigBinary()
+  if (target.platform === 'win32') {
+    const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
+    const definitions = join(nodeHeaders(), '../def/node_api.def')
+    const library = join(build, 'node_api.lib')
+    await run(zig, ['dlltool', '-m', machine, '-d', definitions, '-l', library])
+  }
+  const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
+  await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
+  return output
+}
+
+/**
+ * Builds this machine's addon and a WebAssembly module with operations of one's own, quickly: the portable
+ * variant, of little optimisation, and wasm-simd without threads.
+ *
+ * @param build a folder for all that is made
+ * @param headers see {@link headersOf}
+ * @param cpu the C file that names the variants, in place of native/cpu.c
+ * @returns the paths of both
+ */
+export async function buildSmall(build, headers, cpu) {
+  const target = hostTarget()
+  writeHeaders(build, headers)
+  const sources = [...ADDON, cpu, ...SHARED]
+  const addon = compileAll(target, build, sources, { portable: ['-O1'] }).then((objects) =>
+    linkAddon(target, build, objects),
+  )
+  const module = join(build, 'bitnet-simd.wasm')
+  const facts = { ...WASM_VARIANTS['wasm-simd'], build, name: 'bitnet-simd', output: module }
+  await Promise.all([addon, buildWasmModule({ ...facts, extra: ['-O1'] })])
+  return { addon: await addon, module }
 }
 
 /**
@@ -231,7 +308,7 @@ async function buildReplay(target) {
   return unlessFresh(name, [output], async () => {
     const sources = ['conformance-replay', ...(target.arch === 'x64' ? EMULATION : [])]
     const paths = sources.map((source) => `native/test/${source}.c`)
-    const objects = await compileAll(target, build, paths, nodeHeaders())
+    const objects = await compileAll(target, build, [...paths, CPU, ...SHARED])
     const link = ['cc', '-target', target.triple, '-s', '-o', output, ...objects, '-lpthread']
     if (target.triple.endsWith('musl')) link.push('-static')
     await run(zigBinary(), link, { cwd: root })
@@ -246,7 +323,8 @@ export async function buildWasm() {
   const modules = Object.entries(WASM_VARIANTS).flatMap(([variant, facts]) =>
     [false, true].map((threads) => {
       const name = variant.replace('wasm', 'bitnet') + (threads ? '-threads' : '')
-      return { ...facts, threads, name, output: join(root, WASM_FOLDER, `${name}.wasm`) }
+      const build = join(root, 'native/build/wasm')
+      return { ...facts, build, threads, name, output: join(root, WASM_FOLDER, `${name}.wasm`) }
     }),
   )
   const outputs = modules.map(({ output }) => output)
@@ -255,14 +333,15 @@ export async function buildWasm() {
   })
 }
 
-async function buildWasmModule({ name, source, cpu, bits, maxMemory, threads, output }) {
+async function buildWasmModule(facts) {
+  const { build, name, source, cpu, bits, maxMemory, threads = false, output, extra = [] } = facts
   const zig = zigBinary()
-  const build = join(root, 'native/build/wasm')
-  const flags = [`-mcpu=${cpu}${threads ? '+atomics' : ''}`, ...FLAGS]
+  const flags = [`-mcpu=${cpu}${threads ? '+atomics' : ''}`, ...FLAGS, ...extra]
   const compile = async (file) => {
     const object = join(build, `${name}-${file.replaceAll(/[/.]/g, '-')}.o`)
     const target = ['-target', `wasm${bits}-freestanding`]
-    await run(zig, ['cc', ...target, ...flags, '-c', file, '-o', object], { cwd: root })
+    const include = ['-I', build]
+    await run(zig, ['cc', ...target, ...flags, ...include, '-c', file, '-o', object], { cwd: root })
     return object
   }
   const objects = await Promise.all(['native/wasm.c', 'native/list.c', source].map(compile))

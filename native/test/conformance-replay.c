@@ -4,7 +4,8 @@
 //   u32 length of the name, the name
 //   u32 buffers, then each buffer: u32 kind (0 stays as it is, 1 has an expected result, 2 scratch),
 //   u32 bytes, its bytes (not for scratch), the expected bytes (only for kind 1)
-//   f64 slots of one command, as encode-command.ts writes them; a pointer is a buffer's number from 1
+//   u32 f64 slots of one command, and the slots as encode-command.ts writes them; a pointer is a buffer's
+//   number from 1
 //
 // Prints the variants and the cases that differ. Exit status: 0 all agree, 1 not, 2 a broken file.
 //
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "../cpu.h"
+#include "../list.h"
 #include "../pool.h"
 #include "../threads.h"
 #include "emulate-instructions.h"
@@ -25,9 +27,12 @@
 #define THREADS 2
 #define MAX_VARIANTS 8
 #define MAX_BUFFERS 16
+#define MAX_SLOTS 64
 #define MAX_BYTES (1u << 30)
-// Kernels may read a whole vector from a row's last element, as they may in the addon's buffers.
+// Kernels may read a whole vector from a row's last element, as they may in the addon's buffers, and must not
+// write to it.
 #define TAIL_BYTES 64
+#define GUARD 0xa5
 
 enum { UNCHANGED, CHANGED, SCRATCH };
 
@@ -43,7 +48,7 @@ typedef struct {
   char name[256];
   uint32_t count;
   buffer buffers[MAX_BUFFERS];
-  command command;
+  command *command;
 } replay_case;
 
 static FILE *input;
@@ -77,18 +82,21 @@ static uint8_t *read_bytes(uint32_t bytes) {
 }
 
 static void read_command(replay_case *r) {
-  double slots[1 + COMMAND_POINTERS + COMMAND_INTEGERS + COMMAND_FLOATS], *slot = slots;
-  read_into(slots, sizeof slots);
-  command *c = &r->command;
-  c->op = (int32_t)*slot++;
-  if (c->op < 0 || c->op >= OP_COUNT) broken("an unknown operation");
-  for (int32_t i = 0; i < COMMAND_POINTERS; i++) {
-    const int32_t number = (int32_t)*slot++;
-    if (number < 0 || number > (int32_t)r->count) broken("a pointer to no buffer");
-    c->p[i] = number == 0 ? NULL : r->buffers[number - 1].memory;
+  double slots[MAX_SLOTS];
+  const uint32_t length = read_u32(MAX_SLOTS);
+  read_into(slots, length * sizeof *slots);
+  int32_t count;
+  const size_t bytes = list_bytes(slots, length, &count);
+  if (count != 1 || bytes == 0) broken("not one command");
+  r->command = aligned_memory(64, bytes);
+  if (!r->command) broken("no memory for a command");
+  list_decode(r->command, slots, count);
+  void **pointers = (void **)(r->command + 1);
+  for (int32_t i = 0; i < pointer_count(r->command); i++) {
+    const uintptr_t number = (uintptr_t)pointers[i];
+    if (number > r->count) broken("a pointer to no buffer");
+    pointers[i] = number == 0 ? NULL : r->buffers[number - 1].memory;
   }
-  for (int32_t i = 0; i < COMMAND_INTEGERS; i++) c->i[i] = (int32_t)*slot++;
-  for (int32_t i = 0; i < COMMAND_FLOATS; i++) c->f[i] = (float)*slot++;
 }
 
 static void read_case(replay_case *r) {
@@ -114,17 +122,25 @@ static void free_case(replay_case *r) {
     if (b->before) aligned_free(b->before);
     aligned_free(b->memory);
   }
+  aligned_free(r->command);
 }
 
 static int run_case(const replay_case *r, pool *threads, const kernel_table *table) {
   for (uint32_t i = 0; i < r->count; i++) {
     const buffer *b = &r->buffers[i];
     if (b->before) memcpy(b->memory, b->before, b->bytes);
+    memset(b->memory + b->bytes, GUARD, TAIL_BYTES);
   }
-  pool_run(threads, table, &r->command, 1);
+  pool_run(threads, table, r->command, 1);
   int differences = 0;
   for (uint32_t i = 0; i < r->count; i++) {
     const buffer *b = &r->buffers[i];
+    for (uint32_t at = b->bytes; at < b->bytes + TAIL_BYTES; at++) {
+      if (b->memory[at] == GUARD) continue;
+      printf("%s: %s: buffer %u is written to behind its end\n", table->isa, r->name, i + 1);
+      differences++;
+      break;
+    }
     for (uint32_t at = 0; b->expected && at < b->bytes; at++) {
       if (b->memory[at] == b->expected[at]) continue;
       printf("%s: %s: buffer %u differs from byte %u on: expected 0x%02x, got 0x%02x\n", table->isa,

@@ -6,7 +6,7 @@ import { BackendError } from '../errors.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 import type { BufferUse, Program } from './backend.ts'
-import { encodeCommand, encodeProgram, scratchByteLength } from './encode-command.ts'
+import { encodeProgram, scratchByteLength } from './encode-command.ts'
 import { type OwnBuffer, QueueBackend } from './queue-backend.ts'
 
 /** The same kernels for one instruction set. */
@@ -62,9 +62,12 @@ export abstract class ListBackend<Memory extends Place, List> extends QueueBacke
       buffers.push(own)
       return own.memory.address + slice.byteOffset
     }
-    const sourceOf = ({ buffer }: BufferSlice) => this.sparseSource(this.own(buffer))
-    const encoded = commands.map((command) => encodeCommand(command, scratch))
-    const list = this.makeList(encodeProgram(encoded, addressOf, sourceOf), commands.length)
+    const slots = encodeProgram(commands, {
+      of: addressOf,
+      sparseSource: ({ buffer }) => this.sparseSource(this.own(buffer)),
+      scratch: scratch === undefined ? 0 : addressOf(scratch),
+    })
+    const list = this.makeList(slots, commands.length)
     const release = () => {
       this.afterWork(() => this.dropList(list))
       if (scratch) this.free(scratch)

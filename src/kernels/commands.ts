@@ -20,6 +20,13 @@ export function operationOf(command: AnyCommand): Operation {
   return operation
 }
 
+const places = new Map<Operation, number>([...byName.values()].map((own, place) => [own, place]))
+
+/** The operation's number on the native side. */
+export function operationIndex(operation: Operation): number {
+  return places.get(operation) ?? -1
+}
+
 /** See {@link Operation.operands}. */
 export function operandsOf(command: Command): Operand[] {
   return operationOf(command).operands(command)

@@ -54,6 +54,9 @@ export type Agreement<C> =
   | 'exact'
   | { within(command: C): { readonly absolute: number; readonly relative: number } }
 
+/** What both sides know by one name. */
+export type Constant = number | readonly string[]
+
 export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly name: C['op']
   readonly operands: K
@@ -76,8 +79,8 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly reference: ((memory: Views<C, K>, command: C) => void) | undefined
   /** Of all results, or of some by their names; those not named are exact. */
   readonly agreement: Agreement<C> | { readonly [F in SliceField<C>]?: Agreement<C> }
-  /** Numbers that the C side knows too, by their names there. */
-  readonly constants?: Readonly<Record<string, number>>
+  /** Numbers that the C side knows too, by their names there, and names that stand for 0, 1, 2 ... */
+  readonly constants?: Readonly<Record<string, Constant>>
 }
 
 /** A number of a command, by its name on the native side. */
@@ -103,7 +106,7 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   readonly slices: readonly SliceOf<C>[]
   readonly integers: readonly NumberOf<C>[]
   readonly floats: readonly NumberOf<C>[]
-  readonly constants: Readonly<Record<string, number>>
+  readonly constants: Readonly<Record<string, Constant>>
   readonly hasReference: boolean
   /** Undefined where it needs none, whatever the command. */
   scratch?(command: C): number
@@ -142,7 +145,7 @@ export function defineOp<C extends AnyCommand>() {
         name,
         element: part.element,
         isConst: access === 'read',
-        slice: (command) => (command[field] === undefined ? undefined : part.slice(command[field])),
+        slice: (command) => sliceAt(command[field], part.name),
       })),
       integers: [rows, ...numbersOf(fields, 'integers'), ...ownNumbers(description.integers)],
       floats: [...numbersOf(fields, 'floats'), ...ownNumbers(description.floats)],
@@ -190,6 +193,11 @@ interface Place<C> {
   readonly access: AnyKind<C>['access']
 }
 
+function sliceAt(group: unknown, name: string): BufferSlice | undefined {
+  if (name === '' || group === undefined) return group as BufferSlice | undefined
+  return (group as Readonly<Record<string, BufferSlice | undefined>>)[name]
+}
+
 function joined(field: string, part: string): string {
   return part === '' ? field : `${field}.${part}`
 }
@@ -206,7 +214,10 @@ function numbersOf<C>(
   return fields.flatMap(([field, kind]) =>
     Object.entries(kind[which] ?? {}).map(([name, value]) => ({
       name: joined(field, name),
-      value: (command: C) => (command[field] === undefined ? 0 : value(command[field])),
+      value: (command: C) => {
+        const group = command[field]
+        return group === undefined ? 0 : value(group)
+      },
     })),
   )
 }
@@ -215,7 +226,7 @@ function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
   const operands: Operand[] = []
   for (const { field, name, part, access } of places) {
     const group = command[field]
-    const slice = group === undefined ? undefined : part.slice(group)
+    const slice = sliceAt(group, part.name)
     if (slice === undefined) continue
     const byteLength = part.byteLength(group, command)
     const own = typeof access === 'string' ? access : access(command)

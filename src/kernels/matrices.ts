@@ -90,13 +90,11 @@ export function dense<C>(
       {
         name: 'data',
         element: 'uint8_t',
-        slice: ({ data }) => data,
         byteLength: ({ type, rows, cols }) => denseByteLength(type, rows, cols),
       },
       {
         name: 'scales',
         element: 'float',
-        slice: ({ type, scales }) => (hasRowScales(type) ? scales : undefined),
         byteLength: ({ rows }) => padToTile(rows) * WORD,
       },
     ],
@@ -145,7 +143,6 @@ export function ternaryCodes<C>(
       {
         name: 'data',
         element: 'uint8_t',
-        slice: ({ data }) => data,
         byteLength: (matrix) => ternaryByteLength(matrix),
       },
     ],
@@ -168,7 +165,6 @@ export function ternary<C>(): OperandKind<C, TernaryMatrix, TernaryWeights> {
   const scales: Part<C, TernaryMatrix> = {
     name: 'scales',
     element: 'float',
-    slice: (matrix) => matrix.scales,
     byteLength: ({ rows }) => padToTile(rows) * WORD,
   }
   return {
@@ -194,11 +190,10 @@ export function quantized<C extends { readonly rows: number }>(
       {
         name: 'q',
         element: 'int8_t',
-        slice: ({ q }) => q,
         byteLength: (_, c) => c.rows * padToTile(cols(c)),
       },
-      { name: 'scales', element: 'float', slice: ({ scales }) => scales, byteLength: perRow },
-      { name: 'sums', element: 'int32_t', slice: ({ sums }) => sums, byteLength: perRow },
+      { name: 'scales', element: 'float', byteLength: perRow },
+      { name: 'sums', element: 'int32_t', byteLength: perRow },
     ],
     view(x, memory) {
       const q = memory(x.q)
@@ -218,13 +213,11 @@ export function layerCache<C>(access: Access): OperandKind<C, LayerCache, CacheM
       {
         name: 'keys',
         element: 'uint8_t',
-        slice: ({ keys }) => keys,
         byteLength: (layer) => keyCacheByteLength(layer),
       },
       {
         name: 'values',
         element: 'uint8_t',
-        slice: ({ values }) => values,
         byteLength: (layer) => valueCacheByteLength(layer),
       },
     ],

@@ -17,12 +17,10 @@ export const WORD = 4
 
 /** One slice of a field. */
 export interface Part<C, F> {
-  /** Its name in the field; '' for a field of one slice. */
+  /** Where it is in the field, which may leave it out; '' for a field that is one slice. */
   readonly name: string
   /** What its elements are in C. */
   readonly element: 'float' | 'int32_t' | 'int8_t' | 'uint8_t'
-  /** Undefined where it is left out. */
-  slice(field: F): BufferSlice | undefined
   /** Bytes that the slice must have. */
   byteLength(field: F, command: C): number
 }
@@ -49,8 +47,7 @@ function sliceKind<C, View>(
   access: AccessOf<C>,
   view: SliceKind<C, View>['view'],
 ): SliceKind<C, View> {
-  const slice = (field: BufferSlice) => field
-  const part = { name: '', element, slice, byteLength: (_: BufferSlice, c: C) => byteLength(c) }
+  const part = { name: '', element, byteLength: (_: BufferSlice, c: C) => byteLength(c) }
   return { access, parts: [part], view }
 }
 

@@ -1,8 +1,9 @@
 /** Operations whose operands are slices of one buffer, on every backend. */
 
 import { afterAll, expect, test } from 'vitest'
+import { conformanceCases } from '../../test/support/all-cases.ts'
 import { testBackends } from '../../test/support/backends.ts'
-import { conformanceCases, inArena, runCase } from '../../test/support/conformance.ts'
+import { inArena, runCase } from '../../test/support/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { operationNames } from './commands.ts'
 

@@ -8,6 +8,9 @@ import type { IndexColumn } from './index-buffer.ts'
 /** Operands begin at a multiple of this in their buffer: a kernel's vectors and cache lines do not split. */
 export const SLICE_ALIGNMENT = 64
 
+/** Room for sparse_source of kernels/c/kernel.h: where the sparse end of a buffer is read from. */
+export const SPARSE_SOURCE_BYTES = 64
+
 /** Bytes [byteOffset, byteOffset + byteLength) of a buffer. */
 export interface BufferSlice {
   readonly label: string

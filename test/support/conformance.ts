@@ -1,26 +1,22 @@
 /**
- * The cases of every operation, from its folder, and how a case is run on a backend: what the conformance suite and the
+ * How a case is run on a backend: what the conformance suite and the
  * replay on other processors share.
  */
 
 import type { Backend } from '../../src/backends/backend.ts'
-import { operationNames, operationOf } from '../../src/kernels/commands.ts'
+import { scratchByteLength } from '../../src/backends/encode-command.ts'
+import { operationOf } from '../../src/kernels/commands.ts'
+import type { AnyCommand } from '../../src/kernels/define-op.ts'
 import type { IndexColumn } from '../../src/kernels/index-buffer.ts'
-import { type BufferSlice, SLICE_ALIGNMENT, sliceOf, WholeBuffer } from '../../src/kernels/slice.ts'
-import type {
-  CaseArray,
-  CaseData,
-  KernelCase,
-} from '../../src/kernels/testing/conformance-cases.ts'
-
-export const conformanceCases: Readonly<Record<string, readonly KernelCase[]>> = Object.fromEntries(
-  await Promise.all(
-    operationNames.map(async (op) => [
-      op,
-      (await import(`../../src/kernels/${op}/cases.ts`)).cases,
-    ]),
-  ),
-)
+import type { Command } from '../../src/kernels/ops.ts'
+import {
+  type BufferSlice,
+  type DeviceBuffer,
+  SLICE_ALIGNMENT,
+  sliceOf,
+  WholeBuffer,
+} from '../../src/kernels/slice.ts'
+import type { CaseArray, CaseData } from '../../src/kernels/testing/conformance-cases.ts'
 
 /** Bytes after the end of every buffer that nothing may write to. */
 const GUARD_BYTES = 64
@@ -67,7 +63,7 @@ export function inArena(
 }
 
 /** The columns of operands that hold indices, with the limits that the command itself has. */
-function columnsOf(data: CaseData): ReadonlyMap<string, IndexColumn[]> {
+function columnsOf(data: CaseData<AnyCommand>): ReadonlyMap<string, IndexColumn[]> {
   const stubs = Object.entries(data.contents).map(([name, array]) => {
     return [name, new WholeBuffer(name, array.byteLength + GUARD_BYTES)]
   })
@@ -82,10 +78,45 @@ function columnsOf(data: CaseData): ReadonlyMap<string, IndexColumn[]> {
   return columns
 }
 
+/** Records one command with a guard behind each scratch buffer that the backend takes for it. */
+async function recordGuarded(backend: Backend, command: Command) {
+  const scratch: DeviceBuffer[] = []
+  const allocate = backend.allocate.bind(backend)
+  backend.allocate = (byteLength, label, use) => {
+    if (label !== 'scratch') return allocate(byteLength, label, use)
+    const buffer = allocate(byteLength + GUARD_BYTES, label, use)
+    backend.write(buffer, byteLength, new Uint8Array(GUARD_BYTES).fill(GUARD))
+    scratch.push(buffer)
+    return buffer
+  }
+  try {
+    return { program: await backend.record([command]), scratch }
+  } finally {
+    backend.allocate = allocate
+  }
+}
+
+/** @throws Error if a guard was written to, or if there is none where an operation needs scratch memory */
+async function checkScratch(
+  backend: Backend,
+  command: Command,
+  scratch: readonly DeviceBuffer[],
+): Promise<void> {
+  const needed = backend.name === 'reference' ? 0 : Math.sign(scratchByteLength(command))
+  if (scratch.length !== needed) throw new Error(`Scratch buffers: ${scratch.length} of ${needed}.`)
+  for (const buffer of scratch) {
+    const at = buffer.byteLength - GUARD_BYTES
+    const guard = await backend.read(sliceOf(buffer, at, GUARD_BYTES))
+    if (!guard.every((byte) => byte === GUARD)) {
+      throw new Error('Memory behind the scratch buffer was written to.')
+    }
+  }
+}
+
 /** The bytes of all operands, guards included, after the command has run once. */
 export async function runCase(
   backend: Backend,
-  data: CaseData,
+  data: CaseData<AnyCommand>,
   place: Placement = apart,
 ): Promise<Results> {
   const columns = columnsOf(data)
@@ -100,9 +131,11 @@ export async function runCase(
     slices[name] = backend.allocateIndices(array.length / own.length, own, name)
     backend.write(slices[name], 0, new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
   }
-  const program = await backend.record([data.command(slices)])
+  const command = data.command(slices) as Command
+  const { program, scratch } = await recordGuarded(backend, command)
   try {
     backend.submit(program)
+    await checkScratch(backend, command, scratch)
     const results = new Map<string, Uint8Array>()
     for (const [name] of contents) {
       const bytes = await backend.read(slices[name])

@@ -7,17 +7,14 @@ import { execFile } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import {
-  encodeCommand,
-  encodeProgram,
-  scratchByteLength,
-} from '../../src/backends/encode-command.ts'
+import { encodeProgram, scratchByteLength } from '../../src/backends/encode-command.ts'
 import { createReferenceBackend } from '../../src/backends/reference/index.ts'
 import { operationNames } from '../../src/kernels/commands.ts'
 import { type DeviceBuffer, WholeBuffer } from '../../src/kernels/slice.ts'
 import type { CaseData, KernelCase } from '../../src/kernels/testing/conformance-cases.ts'
+import { conformanceCases } from './all-cases.ts'
 import { ROOT } from './built-program.ts'
-import { conformanceCases, runCase, withGuard } from './conformance.ts'
+import { runCase, withGuard } from './conformance.ts'
 
 const run = promisify(execFile)
 
@@ -98,9 +95,11 @@ function caseBytes(
     if (Buffer.compare(before, after) === 0) add(named[label], UNCHANGED, before)
     else add(named[label], CHANGED, before, after)
   }
-  const scratch = new WholeBuffer('scratch', scratchBytes)
-  if (scratchBytes > 0) add(scratch, SCRATCH)
-  const encoded = encodeCommand(command, scratchBytes > 0 ? scratch : undefined)
-  const slots = encodeProgram([encoded], ({ buffer }) => buffers.indexOf(buffer) + 1)
-  return [...parts, new Uint8Array(slots.buffer)]
+  if (scratchBytes > 0) add(new WholeBuffer('scratch', scratchBytes), SCRATCH)
+  const slots = encodeProgram([command], {
+    of: ({ buffer }) => buffers.indexOf(buffer) + 1,
+    sparseSource: () => 0,
+    scratch: scratchBytes > 0 ? buffers.length : 0,
+  })
+  return [...parts, word(slots.length), new Uint8Array(slots.buffer)]
 }

@@ -15,9 +15,6 @@ export interface ProgramHandle {
   readonly [programBrand]: true
 }
 
-/** At least sizeof(sparse_source) in kernels/c/kernel.h. */
-export const SOURCE_BYTES = 64
-
 export interface Addon {
   /** Kernel variants in the binary, fastest first; `missing` names what this machine lacks. */
   variants(): { isa: string; missing: string | null }[]
@@ -58,7 +55,7 @@ export interface Addon {
     fileOffset: number,
   ): boolean
   /**
-   * Fills `source`, a buffer of {@link SOURCE_BYTES}: commands that have it as their last pointer copy
+   * Fills `source`, a buffer of SPARSE_SOURCE_BYTES: commands that have it as their source copy
    * sparse bytes from the file, where those of `address` are at `fileOffset`.
    */
   readSparse(source: ArrayBuffer, file: number, address: number, fileOffset: number): void

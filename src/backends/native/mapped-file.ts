@@ -4,9 +4,10 @@
  * but kernels copy what they want of it from the file, so that its pages do not become this process's.
  */
 import { BackendError } from '../../errors.ts'
+import { SPARSE_SOURCE_BYTES } from '../../kernels/slice.ts'
 import type { FileRange } from '../backend.ts'
 import { type Place, TAIL_BYTES } from '../list-backend.ts'
-import { type Addon, SOURCE_BYTES } from './addon.ts'
+import type { Addon } from './addon.ts'
 
 /** Memory behind a buffer: pages of its own, or a part of a mapped file. */
 export interface NativeMemory extends Place {
@@ -87,6 +88,6 @@ export class MappedPages {
 
 /** The source of a buffer's sparse end, which programs refer to before there is a file. */
 export function sourceOf(addon: Addon, memory: NativeMemory): ArrayBuffer {
-  memory.source ??= addon.allocate(SOURCE_BYTES, false)
+  memory.source ??= addon.allocate(SPARSE_SOURCE_BYTES, false)
   return memory.source
 }

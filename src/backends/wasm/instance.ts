@@ -49,9 +49,11 @@ export interface WasmExports {
   readonly heapBase: number
   readonly controlBytes: number
   readonly progressBytes: number
-  readonly commandBytes: number
+  /** Of the commands that slots say (encode-command.ts), and of one of them. */
+  listByteLength(slots: number, length: number): number
+  commandBytes(command: number): number
   countPhases(commands: number, count: number): number
-  decodeCommand(command: number, slots: number): void
+  decodeList(commands: number, slots: number, count: number): void
   setList(control: number, list: ListToRun): void
   runAlone(control: number): void
   nextGeneration(control: number, stopping: boolean): void
@@ -69,9 +71,10 @@ interface RawExports {
   readonly __heap_base: WebAssembly.Global
   control_bytes(): number
   progress_bytes(): number
-  command_bytes(): number
+  list_byte_length(slots: ModuleAddress, length: number): number
+  command_bytes(command: ModuleAddress): number
   count_phases(commands: ModuleAddress, count: number): number
-  decode_command(command: ModuleAddress, slots: ModuleAddress): void
+  decode_list(commands: ModuleAddress, slots: ModuleAddress, count: number): void
   set_list(
     control: ModuleAddress,
     commands: ModuleAddress,
@@ -97,9 +100,10 @@ export async function instantiate(
     heapBase: Number(raw.__heap_base.value),
     controlBytes: raw.control_bytes(),
     progressBytes: raw.progress_bytes(),
-    commandBytes: raw.command_bytes(),
+    listByteLength: (slots, length) => raw.list_byte_length(at(slots), length),
+    commandBytes: (command) => raw.command_bytes(at(command)),
     countPhases: (commands, count) => raw.count_phases(at(commands), count),
-    decodeCommand: (command, slots) => raw.decode_command(at(command), at(slots)),
+    decodeList: (commands, slots, count) => raw.decode_list(at(commands), at(slots), count),
     setList: (control, { commands, count, threads, progress }) =>
       raw.set_list(at(control), at(commands), count, threads, at(progress)),
     runAlone: (control) => raw.run_alone(at(control)),

@@ -184,21 +184,15 @@ class WasmBackend extends ListBackend<Place, WasmList> {
 
   protected override makeList(slots: Float64Array, count: number): WasmList {
     const { exports, memory } = this.#open
-    const { commandBytes } = exports
-    const commands = memory.allocate(count * commandBytes, 'commands')
-    if (count > 0) {
-      const slotBytes = slots.byteLength / count
-      const staging = memory.allocate(slotBytes, 'staging')
-      for (let i = 0; i < count; i++) {
-        const slot = new Uint8Array(slots.buffer, slots.byteOffset + i * slotBytes, slotBytes)
-        memory.view(staging, slotBytes).set(slot)
-        exports.decodeCommand(commands + i * commandBytes, staging)
-      }
-      memory.free(staging, slotBytes)
-    }
+    const staging = memory.allocate(slots.byteLength, 'staging')
+    memory.view(staging, slots.byteLength).set(new Uint8Array(slots.buffer))
+    const commandBytes = exports.listByteLength(staging, slots.length)
+    const commands = memory.allocate(commandBytes, 'commands')
+    exports.decodeList(commands, staging, count)
+    memory.free(staging, slots.byteLength)
     const progressBytes = exports.countPhases(commands, count) * exports.progressBytes
     const progress = memory.allocate(progressBytes, 'progress')
-    return { commands, count, progress, commandBytes: count * commandBytes, progressBytes }
+    return { commands, count, progress, commandBytes, progressBytes }
   }
 
   protected override dropList(list: WasmList): void {
@@ -217,9 +211,8 @@ class WasmBackend extends ListBackend<Place, WasmList> {
   /** One command after the other, with a look at the clock between them. */
   async #runAlone({ commands, count, progress }: WasmList): Promise<void> {
     const { exports, control } = this.#open
-    const { commandBytes } = exports
-    for (let i = 0; i < count; i++) {
-      const command = commands + i * commandBytes
+    let command = commands
+    for (let i = 0; i < count; i++, command += exports.commandBytes(command)) {
       exports.setList(control, { commands: command, count: 1, threads: 1, progress })
       exports.runAlone(control)
       const now = performance.now()

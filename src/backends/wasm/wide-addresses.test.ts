@@ -3,7 +3,8 @@
  * front of that is set aside and never touched, so that these tests need a few megabytes.
  */
 import { describe, expect, test, vi } from 'vitest'
-import { conformanceCases, runCase } from '../../../test/support/conformance.ts'
+import { conformanceCases } from '../../../test/support/all-cases.ts'
+import { runCase } from '../../../test/support/conformance.ts'
 import type { Backend } from '../backend.ts'
 import { openPortableBackend } from '../open-portable.ts'
 import { createReferenceBackend } from '../reference/index.ts'

@@ -2,18 +2,13 @@
 #ifndef BITNET_ATTENTION_CACHE_H
 #define BITNET_ATTENTION_CACHE_H
 
+#include "../c/kernel.h"
 #include "../c/vec.h"
 
-#define ATTENTION_CHUNK 256
 // Positions of a block of keys.
 #define BLOCK 16
-// Dimensions that share a scale and an offset in int4.
-#define INT4_GROUP 32
-// The widest head, and its groups.
-#define MAX_HEAD_DIM 256
+// Groups of the widest head.
 #define MAX_GROUPS (MAX_HEAD_DIM / INT4_GROUP)
-
-enum { CACHE_F16, CACHE_F32, CACHE_INT8, CACHE_INT4 };
 
 // Bytes of one position.
 typedef struct {

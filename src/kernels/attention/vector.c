@@ -1,6 +1,4 @@
 // Causal grouped-query attention over the cache; see reference.ts for the order of the sums.
-// p: step, qkv, keys, values, out, partials · i: rows, nHeads, nKvHeads, headDim, capacity, chunks a
-// partials row has room for (0: none), cache type (cache.h), window (0: none) · f: 1 / sqrt(headDim)
 //
 // Few rows over a long context are split into chunks of positions that any thread may take; the
 // second phase merges them in order, which gives the same bits as one thread going through them. Many
@@ -8,40 +6,42 @@
 #include "../c/kernel.h"
 #include "attend-chunk.h"
 
-INLINE int32_t attention_chunks(const command *c, int32_t row) {
-  return ((const int32_t *)c->p[0])[row * 4 + 2] / ATTENTION_CHUNK + 1;
+INLINE int32_t attention_chunks(const attention_command *c, int32_t row) {
+  return c->step[row * STEP_WORDS + STEP_POSITION] / ATTENTION_CHUNK + 1;
 }
 
 // The first position that a row looks at, and the chunk that it lies in.
-INLINE int32_t attention_start(const command *c, int32_t row) {
-  const int32_t positions = ((const int32_t *)c->p[0])[row * 4 + 2] + 1, window = c->i[7];
+INLINE int32_t attention_start(const attention_command *c, int32_t row) {
+  const int32_t positions = c->step[row * STEP_WORDS + STEP_POSITION] + 1, window = c->window;
   return window > 0 && positions > window ? positions - window : 0;
 }
 
-INLINE int32_t first_chunk(const command *c, int32_t row) {
+INLINE int32_t first_chunk(const attention_command *c, int32_t row) {
   return attention_start(c, row) / ATTENTION_CHUNK;
 }
 
-static int32_t attention_is_split(const command *c) {
-  if (c->i[5] == 0) return 0;
-  for (int32_t row = 0; row < c->i[0]; row++) {
+static int32_t attention_is_split(const attention_command *c) {
+  if (c->chunks == 0) return 0;
+  for (int32_t row = 0; row < c->rows; row++) {
     if (attention_chunks(c, row) - first_chunk(c, row) > 1) return 1;
   }
   return 0;
 }
 
 // Rows that fill a group with a head's queries; those of a group look back to the same position.
-INLINE int32_t block_rows(const command *c) {
-  if (c->i[7] > 0) return 1;
-  const int32_t per_kv = c->i[1] / c->i[2];
+INLINE int32_t block_rows(const attention_command *c) {
+  if (c->window > 0) return 1;
+  const int32_t per_kv = c->n_heads / c->cache_n_kv_heads;
   return HEAD_GROUP / (per_kv < ROW_HEADS ? per_kv : ROW_HEADS);
 }
 
-static work_plan attention_plan(const command *c, int32_t phase, int32_t threads) {
-  const int32_t rows = c->i[0], n_kv = c->i[2], size = block_rows(c);
+enum { attention_phases = 2 };
+
+static work_plan attention_plan(const attention_command *c, int32_t phase, int32_t threads) {
+  const int32_t rows = c->rows, n_kv = c->cache_n_kv_heads, size = block_rows(c);
   const int32_t split = attention_is_split(c);
-  if (phase == 1) return split ? split_evenly(rows * c->i[1], threads) : (work_plan){0, 1};
-  if (split) return split_evenly(rows * n_kv * c->i[5], threads);
+  if (phase == 1) return split ? split_evenly(rows * c->n_heads, threads) : (work_plan){0, 1};
+  if (split) return split_evenly(rows * n_kv * c->chunks, threads);
   return split_evenly((rows + size - 1) / size * n_kv, threads);
 }
 
@@ -83,9 +83,9 @@ INLINE void finish_head(float *out, const float *O, float sum, int32_t head_dim)
 }
 
 // Where a chunk's state and values lie in the partials: (row, head, chunk, value_dim + 16).
-INLINE float *attention_partial(const command *c, int32_t row, int32_t head, int32_t chunk) {
-  const size_t stride = (((size_t)c->i[3] + 15) & ~(size_t)15) + 16;
-  return (float *)c->p[5] + (((size_t)row * c->i[1] + head) * c->i[5] + chunk) * stride;
+INLINE float *attention_partial(const attention_command *c, int32_t row, int32_t head, int32_t chunk) {
+  const size_t stride = (((size_t)c->cache_head_dim + 15) & ~(size_t)15) + 16;
+  return (float *)c->scratch + (((size_t)row * c->n_heads + head) * c->chunks + chunk) * stride;
 }
 
 // How many positions of a chunk each query looks at.
@@ -108,22 +108,22 @@ INLINE const float *short_query(float *out, const float *q, int32_t head_dim) {
 
 // The queries of `rows` rows, whose positions follow each other in one slot, for a key head: all chunks
 // into out, or only one, of one row, into the partials.
-static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t kv,
+static void attention_heads(const attention_command *c, int32_t row, int32_t rows, int32_t kv,
                             int32_t only_chunk) {
-  const int32_t n_heads = c->i[1], n_kv = c->i[2], head_dim = c->i[3];
+  const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim;
   const int32_t value_dim = (head_dim + 15) & ~15, per_kv = n_heads / n_kv;
-  const int32_t *step = (const int32_t *)c->p[0] + row * 4;
-  const size_t slot = (size_t)step[1], capacity = (size_t)c->i[4];
-  const int32_t total = step[2] + 1, chunks = attention_chunks(c, row + rows - 1);
+  const int32_t *step = c->step + row * STEP_WORDS;
+  const size_t slot = (size_t)step[STEP_SLOT], capacity = (size_t)c->cache_capacity;
+  const int32_t total = step[STEP_POSITION] + 1, chunks = attention_chunks(c, row + rows - 1);
   const int32_t start = attention_start(c, row), begin = first_chunk(c, row);
   if (only_chunk >= chunks || (only_chunk >= 0 && only_chunk < begin)) return;
-  head_group h = {.type = c->i[6], .head_dim = head_dim, .value_dim = value_dim, .scale = c->f[0]};
+  head_group h = {.type = c->cache_type, .head_dim = head_dim, .value_dim = value_dim, .scale = c->scale};
   h.layout = layout_of(h.type, head_dim);
   const size_t key_bytes = h.layout.header + h.layout.key;
   const size_t value_bytes = h.layout.header + h.layout.value;
-  const uint8_t *keys = (const uint8_t *)c->p[2] + (slot * n_kv + kv) * capacity * key_bytes;
-  const uint8_t *values = (const uint8_t *)c->p[3] + (slot * n_kv + kv) * capacity * value_bytes;
-  const float *queries = (const float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
+  const uint8_t *keys = c->cache_keys + (slot * n_kv + kv) * capacity * key_bytes;
+  const uint8_t *values = c->cache_values + (slot * n_kv + kv) * capacity * value_bytes;
+  const float *queries = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
   split_group split;
   float rounded[HEAD_GROUP][MAX_HEAD_DIM];
   for (int32_t g = 0; g < per_kv; g += ROW_HEADS) {
@@ -157,7 +157,7 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
     for (int32_t i = 0; i < group; i++) {
       const int32_t at = head + i % heads;
       if (only_chunk < 0) {
-        float *out = (float *)c->p[4] + ((size_t)(row + i / heads) * n_heads + at) * head_dim;
+        float *out = c->out + ((size_t)(row + i / heads) * n_heads + at) * head_dim;
         finish_head(out, O + i * value_dim, S[i].sum, head_dim);
       } else {
         float *partial = attention_partial(c, row, at, only_chunk);
@@ -170,21 +170,21 @@ static void attention_heads(const command *c, int32_t row, int32_t rows, int32_t
 }
 
 // A block of rows: together if they are neighbours in a slot and fill a group, else one by one.
-static void attention_block(const command *c, int32_t block, int32_t kv) {
+static void attention_block(const attention_command *c, int32_t block, int32_t kv) {
   const int32_t size = block_rows(c), row = block * size;
-  const int32_t rows = c->i[0] - row < size ? c->i[0] - row : size;
-  const int32_t *step = (const int32_t *)c->p[0] + row * 4;
+  const int32_t rows = c->rows - row < size ? c->rows - row : size;
+  const int32_t *step = c->step + row * STEP_WORDS;
   int32_t together = rows == size;
   for (int32_t i = 1; i < rows; i++) {
-    if (step[i * 4 + 1] != step[1] || step[i * 4 + 2] != step[2] + i) together = 0;
+    if (step[i * STEP_WORDS + STEP_SLOT] != step[STEP_SLOT] || step[i * STEP_WORDS + STEP_POSITION] != step[STEP_POSITION] + i) together = 0;
   }
   for (int32_t i = 0; i < rows; i += together ? rows : 1) {
     attention_heads(c, row + i, together ? rows : 1, kv, -1);
   }
 }
 
-static void attention_merge(const command *c, int32_t row, int32_t head) {
-  const int32_t head_dim = c->i[3], value_dim = (head_dim + 15) & ~15;
+static void attention_merge(const attention_command *c, int32_t row, int32_t head) {
+  const int32_t head_dim = c->cache_head_dim, value_dim = (head_dim + 15) & ~15;
   const int32_t begin = first_chunk(c, row);
   float *O = attention_partial(c, row, head, begin) + 16;
   softmax_state S = {O[-16], O[-15]};
@@ -192,11 +192,11 @@ static void attention_merge(const command *c, int32_t row, int32_t head) {
     const float *o = attention_partial(c, row, head, chunk) + 16;
     merge_chunk(&S, O, (softmax_state){o[-16], o[-15]}, o, value_dim);
   }
-  finish_head((float *)c->p[4] + ((size_t)row * c->i[1] + head) * head_dim, O, S.sum, head_dim);
+  finish_head(c->out + ((size_t)row * c->n_heads + head) * head_dim, O, S.sum, head_dim);
 }
 
-static void attention_run(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t n_heads = c->i[1], n_kv = c->i[2], room = c->i[5];
+static void attention_run(const attention_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, room = c->chunks;
   const int32_t split = attention_is_split(c);
   for (int32_t task = first; task < last; task++) {
     if (phase == 1) {

@@ -1,7 +1,6 @@
 // What a kernel variant is: one table of operations, compiled for one instruction set.
 //
-// A command holds the operands of one operation as src/backends/native/encode-command.ts wrote them;
-// each operation's C file says what lies in which place. An operation runs in one or more phases, a
+// A command holds the operands of one operation by their names. An operation runs in one or more phases, a
 // phase in numbered tasks that any thread may claim in any order; between phases all threads meet.
 #ifndef BITNET_KERNEL_H
 #define BITNET_KERNEL_H
@@ -10,39 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-  OP_EMBED,
-  OP_GATHER_ROWS,
-  OP_RMS_NORM,
-  OP_QUANTIZE,
-  OP_TERNARY_MATMUL,
-  OP_DENSE_MATMUL,
-  OP_HEAD_MATMUL,
-  OP_ROPE_CACHE,
-  OP_ATTENTION,
-  OP_GATED_ACTIVATION,
-  OP_TOKEN_SCORES,
-  OP_PACK_TERNARY,
-  OP_PACK_DENSE,
-  OP_READ_BYTES,
-  OP_PEAK_DOT,
-  OP_COUNT
-};
-
-#define COMMAND_POINTERS 8
-#define COMMAND_INTEGERS 12
-#define COMMAND_FLOATS 2
-
+// What every command begins with. What follows (pointers, integers, floats) operations.h has, which
+// scripts/build-native.mjs makes from the descriptions in src/kernels/<op>/op.ts.
 typedef struct {
-  int32_t op;
-  int32_t i[COMMAND_INTEGERS];
-  float f[COMMAND_FLOATS];
-  void *p[COMMAND_POINTERS];
+  _Alignas(8) int32_t op;
+  // From this command to the next one of its list.
+  int32_t bytes;
 } command;
 
 // Where the sparse end of a buffer is: a part of which few bytes are wanted, other ones every time, so that
 // all its pages would come to count as this process's. They are copied from a file instead. A command that
-// reads such a buffer has it as its last pointer, or NULL.
+// may read such a buffer has it as `sparse`, or NULL.
 typedef struct sparse_source {
   // NULL while the bytes are in memory.
   void (*copy)(struct sparse_source *source, void *out, const void *from, size_t bytes);
@@ -53,21 +30,19 @@ typedef struct sparse_source {
   atomic_int failed;
 } sparse_source;
 
-static inline sparse_source *sparse_source_of(const command *c) {
-  return (sparse_source *)c->p[COMMAND_POINTERS - 1];
-}
-
-static inline int32_t is_in_file(const command *c) {
-  return sparse_source_of(c) && sparse_source_of(c)->copy;
-}
+static inline int32_t is_in_file(const sparse_source *source) { return source && source->copy; }
 
 // The bytes themselves where they are in memory, else a copy in `room`.
-static inline const uint8_t *sparse_bytes(const command *c, const uint8_t *from, size_t bytes,
+static inline const uint8_t *sparse_bytes(sparse_source *source, const uint8_t *from, size_t bytes,
                                           uint8_t *room) {
-  if (!is_in_file(c)) return from;
-  sparse_source_of(c)->copy(sparse_source_of(c), room, from, bytes);
+  if (!is_in_file(source)) return from;
+  source->copy(source, room, from, bytes);
   return room;
 }
+
+#include "operations.h"
+
+_Static_assert(sizeof(sparse_source) <= SPARSE_SOURCE_BYTES, "JavaScript makes room for one");
 
 // `tasks` tasks, claimed `grain` at a time. Zero tasks skip the phase.
 typedef struct {
@@ -83,7 +58,7 @@ typedef struct {
 
 typedef struct {
   const char *isa;
-  kernel ops[OP_COUNT];
+  kernel ops[OPERATIONS];
 } kernel_table;
 
 // Pieces a thread should claim per phase: enough that a slow neighbour does not hold up the rest.

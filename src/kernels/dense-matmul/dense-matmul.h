@@ -1,6 +1,4 @@
 // What the variants of the dense product share; see reference.ts and layout.ts.
-// p: x, weights, row scales (int8), out, scratch
-// i: tokens, out rows, cols, type (0 f32, 1 f16, 2 int8), accumulate
 //
 // int8 weights are stored as w + 128. A token is quantised to 16 bits as 256 * hi + lo with hi and lo
 // int8, so that the product is two exact integer sums: H = sum w * hi and L = sum w * lo. With
@@ -20,6 +18,7 @@ typedef struct {
   int32_t lo_sum;
   int32_t padding[13];
 } split_token;
+_Static_assert(sizeof(split_token) == SPLIT_TOKEN_BYTES, "op.ts reserves scratch memory for it");
 
 // Bytes from one token's planes to the next; a plane is padded to 16 columns.
 INLINE size_t plane_bytes(int32_t cols) { return ((size_t)cols + 15) & ~(size_t)15; }

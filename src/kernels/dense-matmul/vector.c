@@ -16,25 +16,27 @@
 #endif
 
 // Stripes of a task of phase 1.
-INLINE int32_t task_stripes(const command *c) {
-  if (c->i[3] == 2) return 4;
-  return c->i[0] == 1 ? ALONE_STRIPES : SHARED_STRIPES;
+INLINE int32_t task_stripes(const dense_matmul_command *c) {
+  if (c->weights_type == DENSE_INT8) return 4;
+  return c->rows == 1 ? ALONE_STRIPES : SHARED_STRIPES;
 }
 
-static work_plan dense_matmul_plan(const command *c, int32_t phase, int32_t threads) {
+enum { dense_matmul_phases = 2 };
+
+static work_plan dense_matmul_plan(const dense_matmul_command *c, int32_t phase, int32_t threads) {
   if (phase == 0) {
-    const int32_t each = c->i[3] == 2 ? 1 : DENSE_TOKENS;
-    const int32_t tasks = (c->i[0] + each - 1) / each;
-    return c->i[0] < 4 ? one_piece(tasks) : split_evenly(tasks, threads);
+    const int32_t each = c->weights_type == DENSE_INT8 ? 1 : DENSE_TOKENS;
+    const int32_t tasks = (c->rows + each - 1) / each;
+    return c->rows < 4 ? one_piece(tasks) : split_evenly(tasks, threads);
   }
-  const int32_t stripes = (c->i[1] + 15) / 16, each = task_stripes(c);
+  const int32_t stripes = (c->weights_rows + 15) / 16, each = task_stripes(c);
   return split_evenly((stripes + each - 1) / each, threads);
 }
 
-INLINE void store_dense(const command *c, int32_t token, int32_t stripe, f32x16 y) {
-  const int32_t rows = c->i[1], row = stripe * 16, n = rows - row;
-  float *out = (float *)c->p[3] + (size_t)token * rows + row;
-  if (c->i[4]) y = load_first(out, n) + y;
+INLINE void store_dense(const dense_matmul_command *c, int32_t token, int32_t stripe, f32x16 y) {
+  const int32_t rows = c->weights_rows, row = stripe * 16, n = rows - row;
+  float *out = c->out + (size_t)token * rows + row;
+  if (c->accumulate) y = load_first(out, n) + y;
   store_first(out, y, n);
 }
 
@@ -44,62 +46,62 @@ INLINE f32x16 int8_result(i32x16 H, i32x16 L, const split_token *split, f32x16 r
   return sum * (row_scales * split->scale);
 }
 
-INLINE void int8_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
-  const int32_t cols = c->i[2], groups = (cols + 3) / 4;
+INLINE void int8_block(const dense_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t cols = c->weights_cols, groups = (cols + 3) / 4;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
-  const uint8_t *w = (const uint8_t *)c->p[1] + (size_t)stripe * groups * 64;
-  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  const uint8_t *w = c->weights_data + (size_t)stripe * groups * 64;
+  const int8_t *planes = (const int8_t *)c->scratch + token * stride;
   i32x16 H[INT8_TOKENS], L[INT8_TOKENS];
   int8_sums(tokens, w, groups, planes, stride, plane, H, L);
   for (int32_t t = 0; t < tokens; t++) {
     const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
-    const f32x16 row_scales = load16((const float *)c->p[2] + stripe * 16);
+    const f32x16 row_scales = load16(c->weights_scales + stripe * 16);
     store_dense(c, token + t, stripe, int8_result(H[t], L[t], split, row_scales));
   }
 }
 
 #ifdef INT8_STRIPES
 // One token by INT8_STRIPES stripes.
-INLINE void int8_alone(const command *c, int32_t stripe) {
-  const int32_t cols = c->i[2], groups = (cols + 3) / 4;
+INLINE void int8_alone(const dense_matmul_command *c, int32_t stripe) {
+  const int32_t cols = c->weights_cols, groups = (cols + 3) / 4;
   const size_t plane = plane_bytes(cols), stripe_bytes = (size_t)groups * 64;
-  const uint8_t *w = (const uint8_t *)c->p[1] + stripe * stripe_bytes;
-  const int8_t *planes = (const int8_t *)c->p[4];
+  const uint8_t *w = c->weights_data + stripe * stripe_bytes;
+  const int8_t *planes = (const int8_t *)c->scratch;
   const split_token *split = (const split_token *)(planes + 2 * plane);
   i32x16 H[INT8_STRIPES], L[INT8_STRIPES];
   int8_sums_alone(w, stripe_bytes, groups, planes, plane, H, L);
   for (int32_t s = 0; s < INT8_STRIPES; s++) {
-    const f32x16 row_scales = load16((const float *)c->p[2] + (stripe + s) * 16);
+    const f32x16 row_scales = load16(c->weights_scales + (stripe + s) * 16);
     store_dense(c, 0, stripe + s, int8_result(H[s], L[s], split, row_scales));
   }
 }
 #endif
 
-INLINE void int8_task(const command *c, int32_t stripe, int32_t end) {
+INLINE void int8_task(const dense_matmul_command *c, int32_t stripe, int32_t end) {
 #ifdef INT8_STRIPES
-  if (c->i[0] == 1) {
+  if (c->rows == 1) {
     for (; stripe + INT8_STRIPES <= end; stripe += INT8_STRIPES) int8_alone(c, stripe);
   }
 #endif
   for (; stripe < end; stripe++) {
 #define PRODUCT(n, token) int8_block(c, n, token, stripe)
-    EACH_TOKEN_BLOCK(INT8_TOKENS, c->i[0], PRODUCT);
+    EACH_TOKEN_BLOCK(INT8_TOKENS, c->rows, PRODUCT);
 #undef PRODUCT
   }
 }
 
 // Where a block of tokens, of which `token` is the first, lies in scratch as float products read it.
-INLINE float *float_block_at(const command *c, int32_t token) {
-  return (float *)c->p[4] + (size_t)token * c->i[2];
+INLINE float *float_block_at(const dense_matmul_command *c, int32_t token) {
+  return (float *)c->scratch + (size_t)token * c->weights_cols;
 }
 
 // Puts up to DENSE_TOKENS tokens of x together: the values of a column are neighbours, so that a product
 // reads one stream, whose lines do not fall into the same few sets of the cache as those of rows with a
 // power of two of columns would. For halves they become short floats on the way, unless they stay whole.
-INLINE void interleave_tokens(const command *c, int32_t token) {
-  const int32_t cols = c->i[2], left = c->i[0] - token, shorten = c->i[3] == 1 && !c->i[5];
+INLINE void interleave_tokens(const dense_matmul_command *c, int32_t token) {
+  const int32_t cols = c->weights_cols, left = c->rows - token, shorten = c->weights_type == DENSE_F16 && !c->whole_input;
   const int32_t tokens = left < DENSE_TOKENS ? left : DENSE_TOKENS;
-  const float *x = (const float *)c->p[0] + (size_t)token * cols;
+  const float *x = c->x + (size_t)token * cols;
   float *to = float_block_at(c, token);
   for (int32_t t = 0; t < tokens; t++) {
     for (int32_t col = 0; col < cols; col += LANES) {
@@ -118,14 +120,14 @@ enum { FLOATS, HALVES, WHOLE, FINITE_HALVES };
 // The sums of `tokens` tokens whose columns lie `step` floats apart from x on. `kind` and both counts are
 // constants to the compiler, so that the sums stay in registers. Returns 0, and stores nothing, if halves
 // were taken for finite and are not.
-INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t tokens,
+INLINE int32_t block_of_kind(const dense_matmul_command *c, const int32_t kind, const int32_t tokens,
                              const int32_t stripes, const float *x, int32_t step, int32_t token,
                              int32_t stripe) {
-  const int32_t cols = c->i[2];
+  const int32_t cols = c->weights_cols;
   const int32_t is_exact = kind == HALVES || kind == FINITE_HALVES;
   const size_t stripe_floats = (size_t)cols * 16;
-  const float *w32 = (const float *)c->p[1] + stripe * stripe_floats;
-  const uint16_t *w16 = (const uint16_t *)c->p[1] + stripe * stripe_floats;
+  const float *w32 = (const float *)c->weights_data + stripe * stripe_floats;
+  const uint16_t *w16 = (const uint16_t *)c->weights_data + stripe * stripe_floats;
   f32x16 sum[MOST_STRIPES][DENSE_TOKENS];
   u16x16 seen = {0};
   for (int32_t s = 0; s < stripes; s++) {
@@ -161,7 +163,7 @@ INLINE int32_t block_of_kind(const command *c, const int32_t kind, const int32_t
 }
 
 // `kind` is that of the command, which does not know yet whether halves are finite.
-INLINE void float_block(const command *c, const int32_t kind, const int32_t tokens,
+INLINE void float_block(const dense_matmul_command *c, const int32_t kind, const int32_t tokens,
                         const int32_t stripes, int32_t token, int32_t stripe) {
   const float *x = float_block_at(c, token);
   if (kind != HALVES) {
@@ -175,14 +177,14 @@ INLINE void float_block(const command *c, const int32_t kind, const int32_t toke
 }
 
 // All tokens by `stripes` stripes; weights that one block has read come from a cache for the next.
-INLINE void float_stripes(const command *c, const int32_t kind, const int32_t stripes, int32_t stripe) {
+INLINE void float_stripes(const dense_matmul_command *c, const int32_t kind, const int32_t stripes, int32_t stripe) {
 #define PRODUCT(n, token) float_block(c, kind, n, stripes, token, stripe)
-  EACH_TOKEN_BLOCK(DENSE_TOKENS, c->i[0], PRODUCT);
+  EACH_TOKEN_BLOCK(DENSE_TOKENS, c->rows, PRODUCT);
 #undef PRODUCT
 }
 
-INLINE void float_task(const command *c, const int32_t kind, int32_t stripe, int32_t end) {
-  if (c->i[0] == 1) {
+INLINE void float_task(const dense_matmul_command *c, const int32_t kind, int32_t stripe, int32_t end) {
+  if (c->rows == 1) {
     for (; stripe + ALONE_STRIPES <= end; stripe += ALONE_STRIPES) {
       float_block(c, kind, 1, ALONE_STRIPES, 0, stripe);
     }
@@ -194,13 +196,13 @@ INLINE void float_task(const command *c, const int32_t kind, int32_t stripe, int
   for (; stripe < end; stripe++) float_stripes(c, kind, 1, stripe);
 }
 
-static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t cols = c->i[2], type = c->i[3], stripes = (c->i[1] + 15) / 16;
+static void dense_matmul_run(const dense_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t cols = c->weights_cols, type = c->weights_type, stripes = (c->weights_rows + 15) / 16;
   if (phase == 0) {
     for (int32_t task = first; task < last; task++) {
-      if (type == 2) {
-        const float *x = (const float *)c->p[0] + (size_t)task * cols;
-        split_row(x, cols, (int8_t *)c->p[4] + task * split_stride(cols));
+      if (type == DENSE_INT8) {
+        const float *x = c->x + (size_t)task * cols;
+        split_row(x, cols, (int8_t *)c->scratch + task * split_stride(cols));
       } else {
         interleave_tokens(c, task * DENSE_TOKENS);
       }
@@ -209,11 +211,11 @@ static void dense_matmul_run(const command *c, int32_t phase, int32_t first, int
   }
   const int32_t each = task_stripes(c), stripe = first * each;
   const int32_t end = last * each < stripes ? last * each : stripes;
-  if (type == 0) {
+  if (type == DENSE_F32) {
     float_task(c, FLOATS, stripe, end);
-  } else if (type == 1 && c->i[5]) {
+  } else if (type == DENSE_F16 && c->whole_input) {
     float_task(c, WHOLE, stripe, end);
-  } else if (type == 1) {
+  } else if (type == DENSE_F16) {
     float_task(c, HALVES, stripe, end);
   } else {
     int8_task(c, stripe, end);

@@ -1,47 +1,48 @@
 // Rows of a dense matrix, decoded; see reference.ts.
-// p: step, data, scales, out; last the source of the low nibbles · i: rows, cols, type (0 f32, 1 f16, 2 int8, 3 int4), rows of the table · f: a factor
 #include "../c/kernel.h"
 #include "../c/vec.h"
 
 // Tiles of an int4 stripe whose low nibbles are copied at once: 16 KiB.
 #define EMBED_TILES 256
 
-static work_plan embed_plan(const command *c, int32_t phase, int32_t threads) {
+enum { embed_phases = 1 };
+
+static work_plan embed_plan(const embed_command *c, int32_t phase, int32_t threads) {
   (void)phase;
   (void)threads;
-  return one_piece(c->i[0]);
+  return one_piece(c->rows);
 }
 
-static void embed_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void embed_run(const embed_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t cols = c->i[1], type = c->i[2];
-  const float factor = c->f[0];
+  const int32_t cols = c->table_cols, type = c->table_type;
+  const float factor = c->factor;
   for (int32_t row = first; row < last; row++) {
-    const int32_t token = ((const int32_t *)c->p[0])[row * 4];
+    const int32_t token = c->step[row * STEP_WORDS + STEP_TOKEN];
     const size_t stripe = (size_t)(token >> 4);
     const int32_t lane = token & 15;
-    float *out = (float *)c->p[3] + (size_t)row * cols;
-    if (type == 0) {
-      const float *from = (const float *)c->p[1] + stripe * cols * 16 + lane;
+    float *out = c->out + (size_t)row * cols;
+    if (type == DENSE_F32) {
+      const float *from = (const float *)c->table_data + stripe * cols * 16 + lane;
       for (int32_t col = 0; col < cols; col++) out[col] = from[(size_t)col * 16];
-    } else if (type == 1) {
-      const uint16_t *from = (const uint16_t *)c->p[1] + stripe * cols * 16 + lane;
+    } else if (type == DENSE_F16) {
+      const uint16_t *from = (const uint16_t *)c->table_data + stripe * cols * 16 + lane;
       for (int32_t col = 0; col < cols; col += LANES) {
         uint16_t part[LANES] = {0};
         const int32_t n = cols - col < LANES ? cols - col : LANES;
         for (int32_t i = 0; i < n; i++) part[i] = from[(size_t)(col + i) * 16];
         store_first(out + col, load_f16(part), n);
       }
-    } else if (type == 3) {
+    } else if (type == DENSE_INT4) {
       const int32_t tiles = (cols + 7) / 8;
-      const uint8_t *high = (const uint8_t *)c->p[1] + (stripe * tiles * 16 + lane) * 4;
-      const uint8_t *low = high + ((size_t)c->i[3] + 15) / 16 * tiles * 64;
-      const float scale = ((const float *)c->p[2])[token];
+      const uint8_t *high = c->table_data + (stripe * tiles * 16 + lane) * 4;
+      const uint8_t *low = high + ((size_t)c->table_rows + 15) / 16 * tiles * 64;
+      const float scale = c->table_scales[token];
       uint8_t room[EMBED_TILES * 64];
       for (int32_t tile = 0; tile < tiles; tile += EMBED_TILES) {
         const int32_t count = tiles - tile < EMBED_TILES ? tiles - tile : EMBED_TILES;
         const size_t before = (size_t)tile * 64, bytes = (size_t)count * 64 - lane * 4;
-        const uint8_t *part = sparse_bytes(c, low + before, bytes, room);
+        const uint8_t *part = sparse_bytes(c->sparse, low + before, bytes, room);
         for (int32_t col = tile * 8; col < cols && col < (tile + count) * 8; col++) {
           const size_t at = (size_t)(col / 8 - tile) * 64 + (col & 3);
           const int32_t shift = col & 4, h = high[before + at] >> shift & 15;
@@ -50,8 +51,8 @@ static void embed_run(const command *c, int32_t phase, int32_t first, int32_t la
       }
     } else {
       const int32_t groups = (cols + 3) / 4;
-      const uint8_t *from = (const uint8_t *)c->p[1] + (stripe * groups * 16 + lane) * 4;
-      const float scale = ((const float *)c->p[2])[token];
+      const uint8_t *from = c->table_data + (stripe * groups * 16 + lane) * 4;
+      const float scale = c->table_scales[token];
       for (int32_t col = 0; col < cols; col++) {
         out[col] = (float)(from[(size_t)(col >> 2) * 64 + (col & 3)] - 128) * scale;
       }

@@ -25,4 +25,5 @@ export const gatedActivation = defineOp<GatedActivationCommand>()({
   integers: { cols: (c) => c.cols, activation: (c) => ACTIVATIONS.indexOf(c.activation) },
   reference: (m, c) => reference(m.out, m.gateUp, c.activation, c.rows, c.cols),
   agreement: 'exact',
+  constants: { ACTIVATION: ACTIVATIONS },
 })

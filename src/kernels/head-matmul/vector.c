@@ -1,7 +1,5 @@
 // The head's product around the nibble sums: all rows nearly, then the best stripes exactly; see
 // reference.ts.
-// p: x, weights, row scales, out, scratch; last the source of the low plane
-// i: tokens, out rows, cols, stripes to compute exactly
 //
 // Scratch: the split tokens; the maximum of every stripe, (tokens, stripes padded to 16) int32; the
 // stripes that were chosen, (tokens, exact stripes) int32.
@@ -22,23 +20,25 @@
 #define EXACT_RANGE 16
 #define EXACT_TOKENS 8
 
-INLINE int32_t head_stripes(const command *c) { return (c->i[1] + 15) / 16; }
-INLINE int32_t padded_stripes(const command *c) { return (head_stripes(c) + 15) & ~15; }
-INLINE int32_t exact_stripes(const command *c) {
-  return c->i[3] < head_stripes(c) ? c->i[3] : head_stripes(c);
+INLINE int32_t head_stripes(const head_matmul_command *c) { return (c->weights_rows + 15) / 16; }
+INLINE int32_t padded_stripes(const head_matmul_command *c) { return (head_stripes(c) + 15) & ~15; }
+INLINE int32_t exact_stripes(const head_matmul_command *c) {
+  return c->exact_stripes < head_stripes(c) ? c->exact_stripes : head_stripes(c);
 }
-INLINE int32_t exact_ranges(const command *c) {
+INLINE int32_t exact_ranges(const head_matmul_command *c) {
   return (head_stripes(c) + EXACT_RANGE - 1) / EXACT_RANGE;
 }
-INLINE int32_t *stripe_maxima(const command *c) {
-  return (int32_t *)((char *)c->p[4] + (size_t)c->i[0] * split_stride(c->i[2]));
+INLINE int32_t *stripe_maxima(const head_matmul_command *c) {
+  return (int32_t *)((char *)c->scratch + (size_t)c->rows * split_stride(c->weights_cols));
 }
-INLINE int32_t *chosen_stripes(const command *c) {
-  return stripe_maxima(c) + (size_t)c->i[0] * padded_stripes(c);
+INLINE int32_t *chosen_stripes(const head_matmul_command *c) {
+  return stripe_maxima(c) + (size_t)c->rows * padded_stripes(c);
 }
 
-static work_plan head_matmul_plan(const command *c, int32_t phase, int32_t threads) {
-  const int32_t tokens = c->i[0];
+enum { head_matmul_phases = 4 };
+
+static work_plan head_matmul_plan(const head_matmul_command *c, int32_t phase, int32_t threads) {
+  const int32_t tokens = c->rows;
   switch (phase) {
     case 0:
     case 2:
@@ -56,18 +56,18 @@ INLINE i32x16 order_of(f32x16 y) {
   return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-INLINE void near_block(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
-  const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8, n = rows - stripe * 16;
+INLINE void near_block(const head_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t rows = c->weights_rows, cols = c->weights_cols, tiles = (cols + 7) / 8, n = rows - stripe * 16;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
-  const uint8_t *w = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
-  const int8_t *planes = (const int8_t *)c->p[4] + token * stride;
+  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+  const int8_t *planes = (const int8_t *)c->scratch + token * stride;
   i32x16 S[HEAD_TOKENS];
   nibble_sums(tokens, w, tiles, planes, stride, S);
   for (int32_t t = 0; t < tokens; t++) {
     const split_token *split = (const split_token *)(planes + t * stride + 2 * plane);
-    const f32x16 scale = load16((const float *)c->p[2] + stripe * 16) * (split->scale * 128.0f);
+    const f32x16 scale = load16(c->weights_scales + stripe * 16) * (split->scale * 128.0f);
     const f32x16 y = __builtin_convertvector(S[t] * 32 - 241 * split->hi_sum, f32x16) * scale;
-    store_first((float *)c->p[3] + (size_t)(token + t) * rows + stripe * 16, y, n);
+    store_first(c->out + (size_t)(token + t) * rows + stripe * 16, y, n);
     i32x16 order = order_of(y);
     for (int32_t i = n; i < 16; i++) order[i] = order[0];
     stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] =
@@ -85,7 +85,7 @@ INLINE int32_t count_from(const int32_t *values, int32_t count, int32_t limit) {
 }
 
 // Writes the stripes with the largest maxima, those of lower index first where maxima are equal.
-INLINE void choose_stripes(const command *c, int32_t token) {
+INLINE void choose_stripes(const head_matmul_command *c, int32_t token) {
   const int32_t stripes = head_stripes(c), padded = padded_stripes(c), wanted = exact_stripes(c);
   int32_t *maxima = stripe_maxima(c) + (size_t)token * padded;
   int32_t *chosen = chosen_stripes(c) + (size_t)token * wanted;
@@ -108,15 +108,15 @@ INLINE void choose_stripes(const command *c, int32_t token) {
 // The int8 product of one stripe by the `n` tokens that want it; its bytes are put together once, a block
 // at a time. Asks meanwhile for the stripe `next`, which lies anywhere: no processor guesses it. Low nibbles
 // in a file are copied, to the cache next to this core.
-INLINE void exact_stripe(const command *c, const int32_t *wanting, int32_t n, int32_t stripe,
+INLINE void exact_stripe(const head_matmul_command *c, const int32_t *wanting, int32_t n, int32_t stripe,
                          int32_t next) {
-  const int32_t rows = c->i[1], cols = c->i[2], tiles = (cols + 7) / 8;
+  const int32_t rows = c->weights_rows, cols = c->weights_cols, tiles = (cols + 7) / 8;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
   const size_t plane_tiles = (size_t)head_stripes(c) * tiles * 64;
-  const uint8_t *high = (const uint8_t *)c->p[1] + (size_t)stripe * tiles * 64;
-  const int32_t in_memory = !is_in_file(c);
+  const uint8_t *high = c->weights_data + (size_t)stripe * tiles * 64;
+  const int32_t in_memory = !is_in_file(c->sparse);
   const ptrdiff_t ahead = ((ptrdiff_t)next - stripe) * tiles * 64;
-  const int8_t *planes = (const int8_t *)c->p[4];
+  const int8_t *planes = (const int8_t *)c->scratch;
   uint8_t block[HEAD_BLOCK * 16], room[COPIED_TILES * 64];
   const uint8_t *low = NULL;
   i32x16 H[EXACT_TOKENS], L[EXACT_TOKENS];
@@ -126,7 +126,7 @@ INLINE void exact_stripe(const command *c, const int32_t *wanting, int32_t n, in
     const int32_t copied = tile % COPIED_TILES;
     if (copied == 0) {
       const int32_t part = tiles - tile < COPIED_TILES ? tiles - tile : COPIED_TILES;
-      low = sparse_bytes(c, high + plane_tiles + (size_t)tile * 64, (size_t)part * 64, room);
+      low = sparse_bytes(c->sparse, high + plane_tiles + (size_t)tile * 64, (size_t)part * 64, room);
     }
     for (int32_t i = 0; i < count; i++) {
       const size_t at = (size_t)(tile + i) * 64;
@@ -147,12 +147,12 @@ INLINE void exact_stripe(const command *c, const int32_t *wanting, int32_t n, in
       L[t] += block_l[0];
     }
   }
-  const f32x16 row_scales = load16((const float *)c->p[2] + stripe * 16);
+  const f32x16 row_scales = load16(c->weights_scales + stripe * 16);
   for (int32_t t = 0; t < n; t++) {
     const int8_t *of_token = planes + wanting[t] * stride;
     const f32x16 y =
         int8_result(H[t], L[t], (const split_token *)(of_token + 2 * plane), row_scales);
-    float *out = (float *)c->p[3] + (size_t)wanting[t] * rows + stripe * 16;
+    float *out = c->out + (size_t)wanting[t] * rows + stripe * 16;
     store_first(out, y, rows - stripe * 16);
   }
 }
@@ -169,10 +169,10 @@ INLINE int32_t count_below(const int32_t *chosen, int32_t count, int32_t stripe)
 }
 
 // The chosen stripes of a range for a block of tokens, in order.
-INLINE void exact_task(const command *c, int32_t task) {
+INLINE void exact_task(const head_matmul_command *c, int32_t task) {
   const int32_t stripes = head_stripes(c), exact = exact_stripes(c), ranges = exact_ranges(c);
   const int32_t token = task / ranges * EXACT_TOKENS, begin = task % ranges * EXACT_RANGE;
-  const int32_t left = c->i[0] - token, tokens = left < EXACT_TOKENS ? left : EXACT_TOKENS;
+  const int32_t left = c->rows - token, tokens = left < EXACT_TOKENS ? left : EXACT_TOKENS;
   const int32_t *chosen[EXACT_TOKENS], *end[EXACT_TOKENS];
   int32_t next = stripes;
   for (int32_t t = 0; t < tokens; t++) {
@@ -197,22 +197,22 @@ INLINE void exact_task(const command *c, int32_t task) {
   }
 }
 
-INLINE void near_task(const command *c, int32_t stripe, int32_t end) {
+INLINE void near_task(const head_matmul_command *c, int32_t stripe, int32_t end) {
   for (; stripe < end; stripe++) {
 #define PRODUCT(n, token) near_block(c, n, token, stripe)
-    EACH_TOKEN_BLOCK(HEAD_TOKENS, c->i[0], PRODUCT);
+    EACH_TOKEN_BLOCK(HEAD_TOKENS, c->rows, PRODUCT);
 #undef PRODUCT
   }
 }
 
-static void head_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t cols = c->i[2], stripes = head_stripes(c);
+static void head_matmul_run(const head_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t cols = c->weights_cols, stripes = head_stripes(c);
   for (int32_t task = first; task < last; task++) {
     const int32_t stripe = task * HEAD_STRIPES;
     switch (phase) {
       case 0:
-        split_row((const float *)c->p[0] + (size_t)task * cols, cols,
-                  (int8_t *)c->p[4] + task * split_stride(cols));
+        split_row(c->x + (size_t)task * cols, cols,
+                  (int8_t *)c->scratch + task * split_stride(cols));
         break;
       case 1:
         near_task(c, stripe, stripe + HEAD_STRIPES < stripes ? stripe + HEAD_STRIPES : stripes);

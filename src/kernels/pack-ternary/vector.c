@@ -1,6 +1,4 @@
 // Packs rows of ternary codes; see reference.ts, ternary/pack.ts and ternary/base3.ts.
-// p: codes, packed · i: rows, first row, rows of the matrix, cols, packing (0 2bit, 1 base3),
-// codes (0 int8, 1 I2_S bytes)
 #include "../c/kernel.h"
 #include "../c/vec.h"
 
@@ -10,9 +8,11 @@
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
-static work_plan pack_ternary_plan(const command *c, int32_t phase, int32_t threads) {
+enum { pack_ternary_phases = 1 };
+
+static work_plan pack_ternary_plan(const pack_ternary_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  const int32_t first = c->i[1] >> 4, last = (c->i[1] + c->i[0] - 1) >> 4;
+  const int32_t first = c->first_row >> 4, last = (c->first_row + c->rows - 1) >> 4;
   return split_evenly(last - first + 1, threads);
 }
 
@@ -60,13 +60,13 @@ INLINE void unpack_i2s(const uint8_t *bytes, int32_t columns, int8_t *codes) {
 }
 
 // Packs the tiles from `tile` on that hold `columns` columns. `codes` is the first row's first of them.
-INLINE void pack_tiles(const command *c, const int32_t base3, int32_t stripe, int32_t from, int32_t to,
+INLINE void pack_tiles(const pack_ternary_command *c, const int32_t base3, int32_t stripe, int32_t from, int32_t to,
                        int32_t tile, int32_t columns, const int8_t *codes, size_t stride) {
-  const int32_t matrix_rows = c->i[2], tile_cols = base3 ? 20 : 16;
-  const int32_t tiles = (c->i[3] + tile_cols - 1) / tile_cols;
+  const int32_t matrix_rows = c->out_rows, tile_cols = base3 ? 20 : 16;
+  const int32_t tiles = (c->out_cols + tile_cols - 1) / tile_cols;
   // With the matrix's last row its padding is written too.
   const int32_t padded = to == matrix_rows ? stripe * 16 + 16 : to;
-  uint32_t *out = (uint32_t *)((uint8_t *)c->p[1] + ((size_t)stripe * tiles + tile) * 64);
+  uint32_t *out = (uint32_t *)(c->out_data + ((size_t)stripe * tiles + tile) * 64);
   for (int32_t n = columns; n > 0; n -= tile_cols, codes += tile_cols, out += 16) {
     for (int32_t row = from; row < to; row++) {
       const int8_t *row_codes = codes + (size_t)(row - from) * stride;
@@ -78,12 +78,12 @@ INLINE void pack_tiles(const command *c, const int32_t base3, int32_t stripe, in
   }
 }
 
-INLINE void pack_ternary_stripe(const command *c, const int32_t base3, int32_t stripe) {
-  const int32_t rows = c->i[0], first_row = c->i[1], cols = c->i[3], end_row = first_row + rows;
+INLINE void pack_ternary_stripe(const pack_ternary_command *c, const int32_t base3, int32_t stripe) {
+  const int32_t rows = c->rows, first_row = c->first_row, cols = c->out_cols, end_row = first_row + rows;
   const int32_t from = stripe * 16 < first_row ? first_row : stripe * 16;
   const int32_t to = stripe * 16 + 16 < end_row ? stripe * 16 + 16 : end_row;
-  if (!c->i[5]) {
-    const int8_t *codes = (const int8_t *)c->p[0] + (size_t)(from - first_row) * cols;
+  if (c->codes_type == CODES_INT8) {
+    const int8_t *codes = (const int8_t *)c->codes + (size_t)(from - first_row) * cols;
     pack_tiles(c, base3, stripe, from, to, 0, cols, codes, (size_t)cols);
     return;
   }
@@ -92,17 +92,17 @@ INLINE void pack_ternary_stripe(const command *c, const int32_t base3, int32_t s
     const int32_t columns = cols - col < I2S_COLUMNS ? cols - col : I2S_COLUMNS;
     for (int32_t row = from; row < to; row++) {
       const size_t at = ((size_t)(row - first_row) * cols + col) / 4;
-      unpack_i2s((const uint8_t *)c->p[0] + at, columns, codes + (row - from) * I2S_COLUMNS);
+      unpack_i2s(c->codes + at, columns, codes + (row - from) * I2S_COLUMNS);
     }
     pack_tiles(c, base3, stripe, from, to, col / (base3 ? 20 : 16), columns, codes, I2S_COLUMNS);
   }
 }
 
-static void pack_ternary_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void pack_ternary_run(const pack_ternary_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   for (int32_t task = first; task < last; task++) {
-    const int32_t stripe = (c->i[1] >> 4) + task;
-    if (c->i[4]) {
+    const int32_t stripe = (c->first_row >> 4) + task;
+    if (c->out_packing == PACKING_BASE3) {
       pack_ternary_stripe(c, 1, stripe);
     } else {
       pack_ternary_stripe(c, 0, stripe);

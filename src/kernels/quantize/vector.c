@@ -1,22 +1,23 @@
 // Absmax int8 of each token, after an RMSNorm where a weight is given; see reference.ts.
-// p: x, weight or null, q, scales, sums · i: rows, cols · f: eps
 
 #include "../c/kernel.h"
 #include "../rms-norm/rms-norm.h"
 
-static work_plan quantize_plan(const command *c, int32_t phase, int32_t threads) {
+enum { quantize_phases = 1 };
+
+static work_plan quantize_plan(const quantize_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  return c->i[0] < 4 ? one_piece(c->i[0]) : split_evenly(c->i[0], threads);
+  return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
 }
 
-static void quantize_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void quantize_run(const quantize_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t cols = c->i[1], padded = (cols + 15) & ~15;
-  const float *weight = c->p[1];
+  const int32_t cols = c->cols, padded = (cols + 15) & ~15;
+  const float *weight = c->weight;
   for (int32_t row = first; row < last; row++) {
-    const float *x = (const float *)c->p[0] + (size_t)row * cols;
-    int8_t *q = (int8_t *)c->p[2] + (size_t)row * padded;
-    const float inverse = weight ? rms_inverse(x, cols, c->f[0]) : 1.0f;
+    const float *x = c->x + (size_t)row * cols;
+    int8_t *q = c->out_q + (size_t)row * padded;
+    const float inverse = weight ? rms_inverse(x, cols, c->eps) : 1.0f;
 
     f32x16 peak = {0};
     for (int32_t col = 0; col < cols; col += LANES) {
@@ -42,7 +43,7 @@ static void quantize_run(const command *c, int32_t phase, int32_t first, int32_t
     }
     int32_t sum = 0;
     for (int32_t i = 0; i < LANES; i++) sum += sums[i];
-    ((float *)c->p[3])[row] = max / 127.0f;
-    ((int32_t *)c->p[4])[row] = sum;
+    c->out_scales[row] = max / 127.0f;
+    c->out_sums[row] = sum;
   }
 }

@@ -33,7 +33,6 @@ function normPart(name: 'query' | 'key'): Part<RopeCacheCommand, HeadNorms> {
   return {
     name,
     element: 'float',
-    slice: (norms) => norms[name],
     byteLength: (_, { cache }) => cache.headDim * WORD,
   }
 }

@@ -1,14 +1,14 @@
 // Half rotation of queries and keys, and the write to the cache; see reference.ts and
 // ../attention/cache-codec.ts.
-// p: step, qkv, rotations, keys, values, norm weights of query heads and of key heads (or null) ·
-// i: rows, nHeads, nKvHeads, headDim, capacity, cache type (../attention/cache.h) · f: the norms' eps
 #include "../c/kernel.h"
 #include "../attention/cache.h"
 #include "../rms-norm/rms-norm.h"
 
-static work_plan rope_cache_plan(const command *c, int32_t phase, int32_t threads) {
+enum { rope_cache_phases = 1 };
+
+static work_plan rope_cache_plan(const rope_cache_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  return c->i[0] < 4 ? one_piece(c->i[0]) : split_evenly(c->i[0], threads);
+  return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
 }
 
 INLINE void rotate_half(float *v, const float *rotation, int32_t half) {
@@ -134,31 +134,31 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
   else write_codes4(&place, x, n);
 }
 
-static void rope_cache_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t n_heads = c->i[1], n_kv = c->i[2], head_dim = c->i[3], half = head_dim / 2;
-  const int32_t type = c->i[5];
-  const size_t capacity = (size_t)c->i[4];
+  const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim, half = head_dim / 2;
+  const int32_t type = c->cache_type;
+  const size_t capacity = (size_t)c->cache_capacity;
   const cache_layout layout = layout_of(type, head_dim);
   const size_t key_bytes = layout.header + layout.key;
   const size_t value_bytes = layout.header + layout.value;
   for (int32_t row = first; row < last; row++) {
-    const int32_t *step = (const int32_t *)c->p[0] + row * 4;
-    const size_t slot = (size_t)step[1], position = (size_t)step[2];
-    const float *rotation = (const float *)c->p[2] + position * head_dim;
-    float *v = (float *)c->p[1] + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
+    const int32_t *step = c->step + row * STEP_WORDS;
+    const size_t slot = (size_t)step[STEP_SLOT], position = (size_t)step[STEP_POSITION];
+    const float *rotation = c->rotations + position * head_dim;
+    float *v = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
     for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
-      norm_head(v, c->p[5], head_dim, c->f[0]);
+      norm_head(v, c->head_norms_query, head_dim, c->head_norms_eps);
       rotate_half(v, rotation, half);
     }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      norm_head(v, c->p[6], head_dim, c->f[0]);
+      norm_head(v, c->head_norms_key, head_dim, c->head_norms_eps);
       rotate_half(v, rotation, half);
-      uint8_t *keys = (uint8_t *)c->p[3] + (slot * n_kv + head) * capacity * key_bytes;
+      uint8_t *keys = c->cache_keys + (slot * n_kv + head) * capacity * key_bytes;
       write_vector(type, keys, &layout, 0, position, capacity, v, head_dim);
     }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      uint8_t *values = (uint8_t *)c->p[4] + (slot * n_kv + head) * capacity * value_bytes;
+      uint8_t *values = c->cache_values + (slot * n_kv + head) * capacity * value_bytes;
       write_vector(type, values, &layout, 1, position, capacity, v, head_dim);
     }
   }

@@ -11,12 +11,12 @@
 
 // `tokens` and `quarters` are constants to the compiler, with a product of at most 8: two registers of
 // int16 sums for each pair.
-INLINE void block_of_tokens(const command *c, const int32_t tokens, const int32_t quarters,
+INLINE void block_of_tokens(const ternary_matmul_command *c, const int32_t tokens, const int32_t quarters,
                             int32_t token, int32_t stripe) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
+  const int32_t tiles = (c->weights_cols + 15) / 16;
   const size_t q_stride = (size_t)tiles * 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-  const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+  const int8_t *q = c->x_q + token * q_stride;
   const uint8x16_t mask = vdupq_n_u8(3);
   union {
     int32x4_t quarter[4];
@@ -69,9 +69,9 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, const int32_
   for (int32_t t = 0; t < tokens; t++) store_stripe(c, token + t, stripe, total[t].whole);
 }
 
-static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16;
+  const int32_t tokens = c->rows, stripes = (c->count + 15) / 16;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     int32_t token = 0;

@@ -21,14 +21,14 @@ INLINE i32x16 base3_stripe(const uint8_t *w, const int8_t *q, int32_t tiles) {
   return sum;
 }
 
-static void ternary_matmul_base3(const command *c, int32_t first, int32_t last) {
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16, tiles = (c->i[2] + 19) / 20;
-  const size_t q_stride = ((size_t)c->i[2] + 15) & ~(size_t)15;
+static void ternary_matmul_base3(const ternary_matmul_command *c, int32_t first, int32_t last) {
+  const int32_t tokens = c->rows, stripes = (c->count + 15) / 16, tiles = (c->weights_cols + 19) / 20;
+  const size_t q_stride = ((size_t)c->weights_cols + 15) & ~(size_t)15;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
-    const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
+    const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
     for (int32_t token = 0; token < tokens; token++) {
-      const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+      const int8_t *q = c->x_q + token * q_stride;
       store_stripe(c, token, stripe, base3_stripe(w, q, tiles));
     }
   }

@@ -82,13 +82,13 @@ INLINE void stripe_of_token(const int32_t wide, const uint8_t *w, const int8_t *
   }
 }
 
-INLINE void stripes_of_one_token(const command *c, const int32_t wide, int32_t token, int32_t stripe,
+INLINE void stripes_of_one_token(const ternary_matmul_command *c, const int32_t wide, int32_t token, int32_t stripe,
                                  int32_t end) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
-  const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
+  const int32_t tiles = (c->weights_cols + 15) / 16;
+  const int8_t *q = c->x_q + (size_t)token * tiles * 16;
   for (; stripe < end; stripe++) {
     stripe_sums sums;
-    const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
+    const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
     stripe_of_token(wide, w, q, tiles, sums.quarter);
     store_stripe(c, token, stripe, sums.whole);
   }
@@ -132,9 +132,9 @@ INLINE void add_half(const int32_t wide, const uint8_t *w, const v128_t *words, 
   }
 }
 
-static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t stripes = (c->i[1] + 15) / 16, stripe = first * TASK_STRIPES;
+  const int32_t stripes = (c->count + 15) / 16, stripe = first * TASK_STRIPES;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   if (has_wide_dot()) {
     stripes_of_tokens(c, 1, stripe, end);

@@ -62,11 +62,11 @@ INLINE void add_chunk(const uint8_t *w, const int16_t *wide, int32_t tiles, stri
   }
 }
 
-INLINE void stripes_of_one_token(const command *c, const int32_t form, int32_t token, int32_t stripe,
+INLINE void stripes_of_one_token(const ternary_matmul_command *c, const int32_t form, int32_t token, int32_t stripe,
                                  int32_t end) {
   (void)form;
-  const int32_t tiles = (c->i[2] + 15) / 16;
-  const int8_t *q = (const int8_t *)c->p[0] + (size_t)token * tiles * 16;
+  const int32_t tiles = (c->weights_cols + 15) / 16;
+  const int8_t *q = c->x_q + (size_t)token * tiles * 16;
   int16_t wide[CHUNK * WIDE];
   int32_t widened = -1;
   for (; stripe < end; stripe++) {
@@ -76,7 +76,7 @@ INLINE void stripes_of_one_token(const command *c, const int32_t form, int32_t t
       // A matrix of one chunk, as most are, needs one widening.
       if (widened != start) widen(q + (size_t)start * 16, count, wide);
       widened = start;
-      const uint8_t *w = (const uint8_t *)c->p[3] + ((size_t)stripe * tiles + start) * 64;
+      const uint8_t *w = c->weights_data + ((size_t)stripe * tiles + start) * 64;
       add_chunk(w, wide, count, &total);
     }
     store_stripe(c, token, stripe, total.whole);
@@ -134,9 +134,9 @@ INLINE void add_half(const int32_t form, const uint8_t *w, const v128_t *words, 
   }
 }
 
-static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t stripes = (c->i[1] + 15) / 16, stripe = first * TASK_STRIPES;
+  const int32_t stripes = (c->count + 15) / 16, stripe = first * TASK_STRIPES;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   stripes_of_tokens(c, 0, stripe, end);
 }

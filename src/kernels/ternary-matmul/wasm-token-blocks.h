@@ -31,13 +31,13 @@ INLINE void spread_tile(const int8_t *q, v128_t *to);
 INLINE void add_half(const int32_t form, const uint8_t *w, const v128_t *words, int32_t tiles,
                      v128_t (*sums)[4]);
 // One token's product, for what is left over.
-INLINE void stripes_of_one_token(const command *c, const int32_t form, int32_t token, int32_t stripe,
+INLINE void stripes_of_one_token(const ternary_matmul_command *c, const int32_t form, int32_t token, int32_t stripe,
                                  int32_t end);
 
 // One block and one group; `first` is the group's first stripe.
-INLINE void block_of_tokens(const command *c, const int32_t form, int32_t token, int32_t first,
+INLINE void block_of_tokens(const ternary_matmul_command *c, const int32_t form, int32_t token, int32_t first,
                             int32_t count) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
+  const int32_t tiles = (c->weights_cols + 15) / 16;
   const size_t stripe_bytes = (size_t)tiles * 64;
   v128_t words[CHUNK_TILES * TILE_WORDS * BLOCK_TOKENS];
   stripe_sums sums[GROUP_STRIPES * BLOCK_TOKENS];
@@ -45,11 +45,11 @@ INLINE void block_of_tokens(const command *c, const int32_t form, int32_t token,
   for (int32_t start = 0; start < tiles; start += CHUNK_TILES) {
     const int32_t n = tiles - start < CHUNK_TILES ? tiles - start : CHUNK_TILES;
     for (int32_t t = 0; t < BLOCK_TOKENS; t++) {
-      const int8_t *q = (const int8_t *)c->p[0] + ((size_t)(token + t) * tiles + start) * 16;
+      const int8_t *q = c->x_q + ((size_t)(token + t) * tiles + start) * 16;
       v128_t *to = words + t;
       for (int32_t i = 0; i < n; i++, to += TILE_WORDS * BLOCK_TOKENS) spread_tile(q + i * 16, to);
     }
-    const uint8_t *w = (const uint8_t *)c->p[3] + first * stripe_bytes + (size_t)start * 64;
+    const uint8_t *w = c->weights_data + first * stripe_bytes + (size_t)start * 64;
     for (int32_t s = 0; s < count; s++, w += stripe_bytes) {
       add_half(form, w, words, n, &sums[s * BLOCK_TOKENS].quarter);
       add_half(form, w + 32, words, n, (v128_t(*)[4])(sums[s * BLOCK_TOKENS].quarter + 2));
@@ -60,8 +60,8 @@ INLINE void block_of_tokens(const command *c, const int32_t form, int32_t token,
   }
 }
 
-INLINE void stripes_of_tokens(const command *c, const int32_t form, int32_t stripe, int32_t end) {
-  const int32_t tokens = c->i[0], group = tokens == 1 ? end - stripe : GROUP_STRIPES;
+INLINE void stripes_of_tokens(const ternary_matmul_command *c, const int32_t form, int32_t stripe, int32_t end) {
+  const int32_t tokens = c->rows, group = tokens == 1 ? end - stripe : GROUP_STRIPES;
   for (; stripe < end; stripe += group) {
     const int32_t count = end - stripe < group ? end - stripe : group;
     int32_t token = 0;

@@ -44,7 +44,7 @@ INLINE void unpack_stripe(const uint8_t *w, int32_t tiles, int32_t blocks, uint8
   }
 }
 
-INLINE void store_tokens(const command *c, int32_t token, int32_t stripe, const int32_t *sums) {
+INLINE void store_tokens(const ternary_matmul_command *c, int32_t token, int32_t stripe, const int32_t *sums) {
   for (int32_t t = 0; t < 16; t++) {
     store_stripe(c, token + t, stripe, *(const i32x16_any *)(sums + t * 16));
   }
@@ -54,17 +54,17 @@ INLINE void store_tokens(const command *c, int32_t token, int32_t stripe, const 
 // row or the space that every buffer has behind it; codes there are zero.
 #define LOAD_TOKENS(tile, q, b) _tile_loadd(tile, (q) + (size_t)(b) * AMX_COLS, q_stride)
 
-static void amx_stripes(const command *c, int32_t stripe, int32_t count) {
-  const int32_t tokens = c->i[0], tiles = (c->i[2] + 15) / 16, blocks = (tiles + 3) / 4;
+static void amx_stripes(const ternary_matmul_command *c, int32_t stripe, int32_t count) {
+  const int32_t tokens = c->rows, tiles = (c->weights_cols + 15) / 16, blocks = (tiles + 3) / 4;
   const size_t q_stride = (size_t)tiles * 16, stripe_bytes = (size_t)tiles * 64;
   uint8_t codes[2][(size_t)blocks * 1024] __attribute__((aligned(64)));
   int32_t sums[256] __attribute__((aligned(64)));
   for (int32_t s = 0; s < count; s++) {
-    unpack_stripe((const uint8_t *)c->p[3] + (stripe + s) * stripe_bytes, tiles, blocks, codes[s]);
+    unpack_stripe(c->weights_data + (stripe + s) * stripe_bytes, tiles, blocks, codes[s]);
   }
   int32_t token = 0;
   for (; count == 2 && token + 32 <= tokens; token += 32) {
-    const int8_t *q = (const int8_t *)c->p[0] + token * q_stride, *q16 = q + 16 * q_stride;
+    const int8_t *q = c->x_q + token * q_stride, *q16 = q + 16 * q_stride;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -89,7 +89,7 @@ static void amx_stripes(const command *c, int32_t stripe, int32_t count) {
     store_tokens(c, token + 16, stripe + 1, sums);
   }
   for (; token + 16 <= tokens; token += 16) {
-    const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+    const int8_t *q = c->x_q + token * q_stride;
     for (int32_t s = 0; s < count; s++) {
       _tile_zero(0);
       for (int32_t b = 0; b < blocks; b++) {
@@ -108,10 +108,10 @@ static void amx_stripes(const command *c, int32_t stripe, int32_t count) {
   }
 }
 
-static void ternary_matmul_amx(const command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t stripes = (c->i[1] + 15) / 16;
-  if (c->i[0] < AMX_TOKENS || c->i[2] > AMX_MAX_COLS) {
-    ternary_matmul_run(c, phase, first, last);
+static void ternary_matmul_amx(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t stripes = (c->count + 15) / 16;
+  if (c->rows < AMX_TOKENS || c->weights_cols > AMX_MAX_COLS) {
+    ternary_matmul_2bit(c, phase, first, last);
     return;
   }
   configure_tiles();
@@ -121,4 +121,4 @@ static void ternary_matmul_amx(const command *c, int32_t phase, int32_t first, i
   }
   _tile_release();
 }
-#define TERNARY_MATMUL_RUN ternary_matmul_amx
+#define TERNARY_MATMUL_2BIT ternary_matmul_amx

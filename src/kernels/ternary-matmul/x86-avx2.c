@@ -11,11 +11,11 @@
 INLINE __m256i word_of(const int8_t *q) { return _mm256_set1_epi32(*(const int32_t *)q); }
 
 // `tokens` tokens (a constant to the compiler, at most 4) against one stripe, 8 rows at a time.
-INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
+INLINE void block_of_tokens(const ternary_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t tiles = (c->weights_cols + 15) / 16;
   const size_t q_stride = (size_t)tiles * 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-  const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+  const int8_t *q = c->x_q + token * q_stride;
   const __m256i mask = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
   union {
     __m256i half[2];
@@ -55,10 +55,10 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t toke
 }
 
 // One token, both halves at once so that memory is read strictly forward.
-INLINE void stripe_one_token(const command *c, int32_t stripe) {
-  const int32_t tiles = (c->i[2] + 15) / 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-  const int8_t *q = c->p[0];
+INLINE void stripe_one_token(const ternary_matmul_command *c, int32_t stripe) {
+  const int32_t tiles = (c->weights_cols + 15) / 16;
+  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+  const int8_t *q = c->x_q;
   const __m256i mask = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
   union {
     __m256i half[2];
@@ -88,9 +88,9 @@ INLINE void stripe_one_token(const command *c, int32_t stripe) {
   store_stripe(c, 0, stripe, total.whole);
 }
 
-static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16;
+  const int32_t tokens = c->rows, stripes = (c->count + 15) / 16;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {

@@ -56,13 +56,13 @@ INLINE __m512i base3_one_token(const uint8_t *w, const int8_t *q, int32_t tiles)
 }
 
 // Several tokens, as in x86-avx512vnni.c; `tokens` is a constant to the compiler, at most 8.
-INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe,
+INLINE void base3_tokens(const ternary_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe,
                          int32_t tiles) {
   const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
   const __m512i mask = _mm512_set1_epi8(3);
-  const size_t q_stride = ((size_t)c->i[2] + 15) & ~(size_t)15;
-  const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-  const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+  const size_t q_stride = ((size_t)c->weights_cols + 15) & ~(size_t)15;
+  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+  const int8_t *q = c->x_q + token * q_stride;
   const int32_t chains = tokens > 4 ? 1 : 4;
   __m512i sum[8][4], fifth[8];
   for (int32_t t = 0; t < tokens; t++) {
@@ -94,13 +94,13 @@ INLINE void base3_tokens(const command *c, const int32_t tokens, int32_t token, 
   }
 }
 
-static void ternary_matmul_base3(const command *c, int32_t first, int32_t last) {
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16, tiles = (c->i[2] + 19) / 20;
+static void ternary_matmul_base3(const ternary_matmul_command *c, int32_t first, int32_t last) {
+  const int32_t tokens = c->rows, stripes = (c->count + 15) / 16, tiles = (c->weights_cols + 19) / 20;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {
-      const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-      store_stripe(c, 0, stripe, (i32x16)base3_one_token(w, c->p[0], tiles));
+      const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+      store_stripe(c, 0, stripe, (i32x16)base3_one_token(w, c->x_q, tiles));
       continue;
     }
 #define PRODUCT(n, token) base3_tokens(c, n, token, stripe, tiles)

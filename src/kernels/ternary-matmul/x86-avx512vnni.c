@@ -28,11 +28,11 @@ INLINE __m512i stripe_one_token(const uint8_t *w, const int8_t *q, int32_t tiles
 // most 8, so that the sums stay in registers. Few tokens have several sums each, or the latency of the
 // product would show. So much arithmetic keeps the processor from looking ahead to the next line of
 // weights itself: the next stripe is asked for while this one is multiplied.
-INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t token, int32_t stripe) {
-  const int32_t tiles = (c->i[2] + 15) / 16, chains = tokens > 4 ? 1 : 4;
+INLINE void block_of_tokens(const ternary_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe) {
+  const int32_t tiles = (c->weights_cols + 15) / 16, chains = tokens > 4 ? 1 : 4;
   const size_t stripe_bytes = (size_t)tiles * 64, q_stride = (size_t)tiles * 16;
-  const uint8_t *w = (const uint8_t *)c->p[3] + stripe * stripe_bytes;
-  const int8_t *q = (const int8_t *)c->p[0] + token * q_stride;
+  const uint8_t *w = c->weights_data + stripe * stripe_bytes;
+  const int8_t *q = c->x_q + token * q_stride;
   const __m512i mask = _mm512_set1_epi8(3);
   __m512i sum[8][4];
   for (int32_t t = 0; t < tokens; t++) {
@@ -61,14 +61,14 @@ INLINE void block_of_tokens(const command *c, const int32_t tokens, int32_t toke
   }
 }
 
-static void ternary_matmul_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t tokens = c->i[0], stripes = (c->i[1] + 15) / 16, tiles = (c->i[2] + 15) / 16;
+  const int32_t tokens = c->rows, stripes = (c->count + 15) / 16, tiles = (c->weights_cols + 15) / 16;
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {
-      const uint8_t *w = (const uint8_t *)c->p[3] + (size_t)stripe * tiles * 64;
-      store_stripe(c, 0, stripe, (i32x16)stripe_one_token(w, c->p[0], tiles));
+      const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
+      store_stripe(c, 0, stripe, (i32x16)stripe_one_token(w, c->x_q, tiles));
       continue;
     }
 #define PRODUCT(n, token) block_of_tokens(c, n, token, stripe)

@@ -14,17 +14,17 @@ import type { TernaryWeights } from '../ternary-matmul/reference.ts'
 export type CaseArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array
 
 /** The first contents of every buffer, and the command on buffers of these names. */
-export interface CaseData {
+export interface CaseData<C = Command> {
   readonly contents: Readonly<Record<string, CaseArray>>
-  command(buffers: Readonly<Record<string, BufferSlice>>): Command
+  command(buffers: Readonly<Record<string, BufferSlice>>): C
 }
 
-export interface KernelCase {
+export interface KernelCase<C = Command> {
   readonly name: string
   /** Weights of the matrix in a product, so that a slow machine can leave large ones out unmade. */
   readonly weights?: number
   /** Makes the data anew; it is the same at every call. */
-  create(): CaseData
+  create(): CaseData<C>
 }
 
 /** BitNet b1.58 2B-4T, from its config.json. */

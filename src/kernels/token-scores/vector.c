@@ -1,11 +1,12 @@
 // What logits say of given tokens; see reference.ts.
-// p: logits, pairs, out · i: rows, cols
 #include "../c/kernel.h"
 #include "../rms-norm/rms-norm.h"
 
-static work_plan token_scores_plan(const command *c, int32_t phase, int32_t threads) {
+enum { token_scores_phases = 1 };
+
+static work_plan token_scores_plan(const token_scores_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  return split_evenly(c->i[0], threads);
+  return split_evenly(c->rows, threads);
 }
 
 // The last n < 16 elements of a row in the first lanes; the others never are a maximum.
@@ -43,14 +44,14 @@ static float sum_of_exponentials(const float *x, int32_t cols, float max) {
   return (float)lane[0];
 }
 
-static void token_scores_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void token_scores_run(const token_scores_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t cols = c->i[1];
+  const int32_t cols = c->cols;
   for (int32_t row = first; row < last; row++) {
-    const int32_t *pair = (const int32_t *)c->p[1] + (size_t)row * 2;
-    const float *x = (const float *)c->p[0] + (size_t)pair[0] * cols;
+    const int32_t *pair = c->pairs + (size_t)row * PAIR_WORDS;
+    const float *x = c->logits + (size_t)pair[0] * cols;
     const int32_t token = pair[1];
-    float *out = (float *)c->p[2] + (size_t)row * 3;
+    float *out = c->out + (size_t)row * SCORE_FLOATS;
     const float max = largest_logit(x, cols);
     int32_t is_best = x[token] == max;
     for (int32_t i = 0; is_best && i < token; i++) is_best = x[i] != max;

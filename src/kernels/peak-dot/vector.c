@@ -1,15 +1,12 @@
 // Multiplies and adds int8 in registers as fast as the variant's instructions can: the integer peak that
 // prefill is measured against. No codes are unpacked and nothing is read beyond the first cache.
-// p: sums (64 bytes a task), operands (64 bytes) · i: tasks, of PEAK_PRODUCTS products each
 //
 // On AMX the tile instruction is the peak. Elsewhere STEP is the instruction, or the shortest pair of
 // them, that multiplies STEP_PRODUCTS pairs and adds them to a sum (what it adds up means nothing). ROWS
 // registers of weights times COLS of activations give as many sums in flight as there are registers for:
 // more than the instruction takes cycles.
-#include "kernel.h"
-#include "vec.h"
-
-#define PEAK_PRODUCTS (1 << 20)
+#include "../c/kernel.h"
+#include "../c/vec.h"
 
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
@@ -67,9 +64,11 @@ typedef u16x16 peak_reg;
 #define COLS 4
 #define ROUNDS (PEAK_PRODUCTS / (ROWS * COLS * STEP_PRODUCTS))
 
-static work_plan peak_dot_plan(const command *c, int32_t phase, int32_t threads) {
+enum { peak_dot_phases = 1 };
+
+static work_plan peak_dot_plan(const peak_dot_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  return split_evenly(c->i[0], threads);
+  return split_evenly(c->rows, threads);
 }
 
 #if defined(__AMX_INT8__)
@@ -77,15 +76,15 @@ static work_plan peak_dot_plan(const command *c, int32_t phase, int32_t threads)
 // One instruction multiplies 16 tokens of 64 columns with 16 rows; four sums hide how long it takes.
 #define AMX_ROUNDS (PEAK_PRODUCTS / (4 * 16 * 64 * 16))
 
-static void peak_dot_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void peak_dot_run(const peak_dot_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   int32_t sums[256] __attribute__((aligned(64)));
   configure_tiles();
   // A stride of 0: all rows of a tile are the one operand.
-  _tile_loadd(4, c->p[1], 0);
-  _tile_loadd(5, c->p[1], 0);
-  _tile_loadd(6, c->p[1], 0);
-  _tile_loadd(7, c->p[1], 0);
+  _tile_loadd(4, c->operands, 0);
+  _tile_loadd(5, c->operands, 0);
+  _tile_loadd(6, c->operands, 0);
+  _tile_loadd(7, c->operands, 0);
   for (int32_t task = first; task < last; task++) {
     _tile_zero(0);
     _tile_zero(1);
@@ -98,17 +97,17 @@ static void peak_dot_run(const command *c, int32_t phase, int32_t first, int32_t
       _tile_dpbsud(3, 5, 7);
     }
     _tile_stored(0, sums, 64);
-    ((i32x16_any *)c->p[0])[task] = *(const i32x16_any *)sums;
+    ((i32x16_any *)c->sums)[task] = *(const i32x16_any *)sums;
   }
   _tile_release();
 }
 
 #else
 
-INLINE void peak_of_form(const command *c, const int32_t form, int32_t first, int32_t last) {
+INLINE void peak_of_form(const peak_dot_command *c, const int32_t form, int32_t first, int32_t last) {
   (void)form;
   // Read anew in every round, or the compiler would multiply once and only add from then on.
-  const volatile peak_reg *operands = c->p[1];
+  const volatile peak_reg *operands = (const volatile peak_reg *)c->operands;
   for (int32_t task = first; task < last; task++) {
     peak_reg sum[ROWS][COLS], w[ROWS];
     for (int32_t r = 0; r < ROWS; r++) {
@@ -121,14 +120,14 @@ INLINE void peak_of_form(const command *c, const int32_t form, int32_t first, in
         for (int32_t r = 0; r < ROWS; r++) sum[r][k] = STEP(sum[r][k], w[r], q);
       }
     }
-    volatile peak_reg *out = (volatile peak_reg *)((char *)c->p[0] + (size_t)task * 64);
+    volatile peak_reg *out = (volatile peak_reg *)((char *)c->sums + (size_t)task * 64);
     for (int32_t r = 0; r < ROWS; r++) {
       for (int32_t k = 0; k < COLS; k++) *out = sum[r][k];
     }
   }
 }
 
-static void peak_dot_run(const command *c, int32_t phase, int32_t first, int32_t last) {
+static void peak_dot_run(const peak_dot_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
 #ifdef STEP_FORM
   if (STEP_FORM) {

@@ -1,0 +1,135 @@
+/**
+ * The tests of one operation: every case on every backend, beside the reference. The same bytes in, and in
+ * every buffer the same bytes out, floats too, or what the operation says of their agreement. A wrong
+ * rounding, a write past the end and an input that was changed all show as a difference.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Backend } from '../../src/backends/backend.ts'
+import { createReferenceBackend } from '../../src/backends/reference/index.ts'
+import { operationOf } from '../../src/kernels/commands.ts'
+import type { Agreement, AnyCommand } from '../../src/kernels/define-op.ts'
+import { WholeBuffer } from '../../src/kernels/slice.ts'
+import type {
+  CaseArray,
+  CaseData,
+  KernelCase,
+} from '../../src/kernels/testing/conformance-cases.ts'
+import { GUARD, type Results, runCase } from './conformance.ts'
+
+/** A backend under test; undefined where it does not run here, which its title explains. */
+export interface OpenBackend {
+  readonly title: string
+  readonly backend: Backend | undefined
+}
+
+/** Of each of a case's arrays. */
+type Agreements = ReadonlyMap<string, Agreement<AnyCommand>>
+
+function agreementsOf({ contents, command }: CaseData<AnyCommand>): {
+  command: AnyCommand
+  agreements: Agreements
+} {
+  const buffers = Object.entries(contents).map(
+    ([name, { byteLength }]) => [name, new WholeBuffer(name, byteLength)] as const,
+  )
+  const own = command(Object.fromEntries(buffers))
+  const operation = operationOf(own)
+  const agreements = operation
+    .operands(own)
+    .map(({ name, slice }) => [slice.label, operation.agreement(name.split('.')[0])] as const)
+  return { command: own, agreements: new Map(agreements) }
+}
+
+/** Whether an element, at `at` in the bytes, is near enough. */
+export function agrees(
+  agreement: Agreement<AnyCommand>,
+  command: AnyCommand,
+  expected: number,
+  got: number,
+): boolean {
+  if (agreement === 'exact') return false
+  const { absolute, relative } = agreement.within(command)
+  return Math.abs(expected - got) <= absolute + relative * Math.abs(expected)
+}
+
+/** Differences that are shown; the rest are counted. */
+const SHOWN = 5
+
+/** One line for each of the first differences, in the buffers' own element types. */
+function differences(data: CaseData<AnyCommand>, expected: Results, got: Results): string[] {
+  const { command, agreements } = agreementsOf(data)
+  const lines: string[] = []
+  let count = 0
+  for (const [name, like] of Object.entries(data.contents)) {
+    const a = expected.get(name) ?? new Uint8Array(0)
+    const b = got.get(name) ?? new Uint8Array(0)
+    if (Buffer.compare(a, b) === 0) continue
+    const size = like.BYTES_PER_ELEMENT
+    for (let at = 0; at < a.byteLength; at += size) {
+      if (Buffer.compare(a.subarray(at, at + size), b.subarray(at, at + size)) === 0) continue
+      const agreement = agreements.get(name) ?? 'exact'
+      const isResult = at < like.byteLength
+      if (isResult && agrees(agreement, command, valueAt(a, at, like), valueAt(b, at, like)))
+        continue
+      count++
+      if (lines.length >= SHOWN) continue
+      const place = at < like.byteLength ? `${name}[${at / size}]` : `${name}, past its end`
+      lines.push(`${place}: expected ${element(a, at, like)}, got ${element(b, at, like)}`)
+    }
+  }
+  if (count > lines.length) lines.push(`and ${count - lines.length} more`)
+  return lines
+}
+
+function element(bytes: Uint8Array, at: number, like: CaseArray): string {
+  const own = Buffer.from(bytes.slice(at, at + like.BYTES_PER_ELEMENT))
+  return `${valueAt(bytes, at, like)} (0x${own.reverse().toString('hex')})`
+}
+
+function valueAt(bytes: Uint8Array, at: number, like: CaseArray): number {
+  const { buffer } = bytes.slice(at, at + like.BYTES_PER_ELEMENT)
+  return new (like.constructor as new (buffer: ArrayBufferLike) => CaseArray)(buffer)[0]
+}
+
+/** Declares the tests. */
+export function describeOperation(
+  op: string,
+  cases: readonly KernelCase<AnyCommand>[],
+  backends: readonly OpenBackend[],
+): void {
+  const reference = createReferenceBackend()
+
+  describe(op, () => {
+    describe.each(cases)('$name', ({ create }) => {
+      let data: CaseData<AnyCommand>
+      let expected: Results
+
+      beforeAll(async () => {
+        data = create()
+        expected = await runCase(reference, data)
+      })
+
+      afterAll(() => {
+        expected = new Map()
+      })
+
+      test('the reference leaves every guard alone and changes something', () => {
+        let changed = false
+        for (const [name, array] of Object.entries(data.contents)) {
+          const bytes = expected.get(name) ?? new Uint8Array(0)
+          expect(bytes.subarray(array.byteLength).every((byte) => byte === GUARD)).toBe(true)
+          const before = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+          if (Buffer.compare(before, bytes.subarray(0, array.byteLength)) !== 0) changed = true
+        }
+        expect(changed).toBe(true)
+      })
+
+      for (const { title, backend } of backends) {
+        test.skipIf(backend === undefined)(`${title} gives the reference's bytes`, async () => {
+          if (backend === undefined) return
+          expect(differences(data, expected, await runCase(backend, data))).toEqual([])
+        })
+      }
+    })
+  })
+}
