@@ -41,7 +41,7 @@ function agreementsOf({ contents, command }: CaseData<AnyCommand>): {
 }
 
 /** Whether an element, at `at` in the bytes, is near enough. */
-export function agrees(
+function agrees(
   agreement: Agreement<AnyCommand>,
   command: AnyCommand,
   expected: number,

@@ -18,7 +18,7 @@ export interface DenseMatmulCommand {
 }
 
 /** What follows a token's two planes of bytes in scratch memory: split_token in dense-matmul.h. */
-export const SPLIT_TOKEN_BYTES = 64
+const SPLIT_TOKEN_BYTES = 64
 
 /** Scratch bytes of a token that is split into two planes. */
 export function splitByteLength({ cols }: DenseMatrix): number {

@@ -100,7 +100,7 @@ interface Stage {
   packed: Promise<void>
 }
 
-export class MatrixWriter<M extends TernaryMatrix | DenseMatrix, T extends StagedType> {
+class MatrixWriter<M extends TernaryMatrix | DenseMatrix, T extends StagedType> {
   readonly #owner: BufferOwner
   readonly #matrix: M
   readonly #pack: Pack<T>
