@@ -37,7 +37,7 @@ typedef struct {
   _Alignas(CACHE_LINE) atomic_int finished_phases;
 } list_run;
 
-// Bytes of the commands that these slots say, as src/backends/encode-command.ts writes them; 0 if they are
+// Bytes of the commands that these slots say, as src/kernels/commands.ts writes them; 0 if they are
 // none. `count` becomes how many there are.
 size_t list_bytes(const double *slots, size_t length, int32_t *count);
 // Writes them to `commands`, one after another.

@@ -4,7 +4,7 @@
 //   u32 length of the name, the name
 //   u32 buffers, then each buffer: u32 kind (0 stays as it is, 1 has an expected result, 2 scratch),
 //   u32 bytes, its bytes (not for scratch), the expected bytes (only for kind 1)
-//   u32 f64 slots of one command, and the slots as encode-command.ts writes them; a pointer is a buffer's
+//   u32 f64 slots of one command, and the slots as kernels/commands.ts writes them; a pointer is a buffer's
 //   number from 1
 //
 // Prints the variants and the cases that differ. Exit status: 0 all agree, 1 not, 2 a broken file.

@@ -3,10 +3,10 @@
  * subclass has the memory and runs the lists.
  */
 import { BackendError } from '../errors.ts'
+import { encodeProgram, scratchByteLength } from '../kernels/commands.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 import type { BufferUse, Program } from './backend.ts'
-import { encodeProgram, scratchByteLength } from './encode-command.ts'
 import { type OwnBuffer, QueueBackend } from './queue-backend.ts'
 
 /** The same kernels for one instruction set. */

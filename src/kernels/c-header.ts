@@ -57,7 +57,7 @@ function constant(name: string, value: Constant): string {
   return `enum { ${value.map((item) => `${name}_${item.toUpperCase()}`).join(', ')} };`
 }
 
-/** Declarations of a command's pointers, in the order of its slots; see backends/encode-command.ts. */
+/** Declarations of a command's pointers, in the order of its slots; see encodeProgram. */
 function pointers(operation: Operation): string[] {
   return [
     ...operation.slices.map(

@@ -108,6 +108,8 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   readonly floats: readonly NumberOf<C>[]
   readonly constants: Readonly<Record<string, Constant>>
   readonly hasReference: boolean
+  /** How many slots a command takes in a native list, its operation's number included. */
+  readonly slotCount: number
   /** Undefined where it needs none, whatever the command. */
   scratch?(command: C): number
   sparse?(command: C): BufferSlice | undefined
@@ -138,17 +140,22 @@ export function defineOp<C extends AnyCommand>() {
     const counts = Object.entries(description.counts ?? {}) as [keyof C & string, number][]
     const rows = { name: 'rows', value: (command: C) => command.rows }
     const operands = (command: C) => operandsAt(places, command)
+    const checked = fields.filter(([, kind]) => kind.check !== undefined)
     const check = new Checker(name)
+    const integers = [rows, ...numbersOf(fields, 'integers'), ...ownNumbers(description.integers)]
+    const floats = [...numbersOf(fields, 'floats'), ...ownNumbers(description.floats)]
+    const extras = Number(scratch !== undefined) + Number(sparse !== undefined)
     return {
       name,
+      slotCount: 1 + places.length + extras + integers.length + floats.length,
       slices: places.map(({ field, name, part, access }) => ({
         name,
         element: part.element,
         isConst: access === 'read',
         slice: (command) => sliceAt(command[field], part.name),
       })),
-      integers: [rows, ...numbersOf(fields, 'integers'), ...ownNumbers(description.integers)],
-      floats: [...numbersOf(fields, 'floats'), ...ownNumbers(description.floats)],
+      integers,
+      floats,
       constants,
       hasReference: reference !== undefined,
       ...(scratch && { scratch }),
@@ -157,11 +164,13 @@ export function defineOp<C extends AnyCommand>() {
       operands,
       validate(command) {
         check.count('rows', command.rows)
-        for (const [field, kind] of fields) {
-          if (command[field] !== undefined) kind.check?.(check, field, command[field])
+        for (const [field, kind] of checked) {
+          const group = command[field]
+          if (group !== undefined) kind.check?.(check, field, group)
         }
         for (const [field, limit] of counts) {
-          if (command[field] !== undefined) check.count(field, command[field] as number, limit)
+          const count = command[field]
+          if (count !== undefined) check.count(field, count as number, limit)
         }
         description.check?.(check, command)
         checkMemory(check, operands(command), description.inPlace as Pairs | undefined)
@@ -239,13 +248,8 @@ function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
 function checkMemory(check: Checker, operands: readonly Operand[], inPlace: Pairs = []): void {
   for (let i = 0; i < operands.length; i++) {
     const { name, slice, byteLength, access } = operands[i]
-    const refuse = (expected: string, got: unknown) =>
-      check.fail(`buffer "${slice.label}" (${name})`, expected, got)
-    if (slice.byteLength < byteLength) refuse(`at least ${byteLength} bytes`, slice.byteLength)
-    if (slice.byteOffset % SLICE_ALIGNMENT !== 0) {
-      refuse(`a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, slice.byteOffset)
-    }
-    if (access !== 'read' && slice.buffer.columns) refuse('written to', 'a buffer of indices')
+    const misfit = misfitOf(slice, byteLength, access)
+    if (misfit) check.fail(`buffer "${slice.label}" (${name})`, ...misfit)
     for (let k = 0; k < i; k++) {
       const before = operands[k]
       const isRead = access === 'read' && before.access === 'read'
@@ -255,4 +259,18 @@ function checkMemory(check: Checker, operands: readonly Operand[], inPlace: Pair
       check.fail(name, `other memory than ${before.name}`, `"${slice.label}", which overlaps it`)
     }
   }
+}
+
+/** What a slice should be and what it is, if it is not what its operand needs. */
+function misfitOf(
+  { buffer, byteOffset, byteLength }: BufferSlice,
+  needed: number,
+  access: Access,
+): [expected: string, got: unknown] | undefined {
+  if (byteLength < needed) return [`at least ${needed} bytes`, byteLength]
+  if (byteOffset % SLICE_ALIGNMENT !== 0) {
+    return [`a slice from a multiple of ${SLICE_ALIGNMENT} bytes on`, byteOffset]
+  }
+  if (access !== 'read' && buffer.columns) return ['written to', 'a buffer of indices']
+  return undefined
 }

@@ -4,8 +4,7 @@
  */
 
 import type { Backend } from '../../src/backends/backend.ts'
-import { scratchByteLength } from '../../src/backends/encode-command.ts'
-import { operationOf } from '../../src/kernels/commands.ts'
+import { operationOf, scratchByteLength } from '../../src/kernels/commands.ts'
 import type { AnyCommand } from '../../src/kernels/define-op.ts'
 import type { IndexColumn } from '../../src/kernels/index-buffer.ts'
 import type { Command } from '../../src/kernels/ops.ts'

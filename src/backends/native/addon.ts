@@ -28,7 +28,7 @@ export interface Addon {
   poolThreads(pool: PoolHandle): number
   /** The variant whose kernels ran the last program; null before the first. */
   ranIsa(pool: PoolHandle): string | null
-  /** Commands as encode-command.ts lays them out. */
+  /** Commands as kernels/commands.ts lays them out. */
   record(slots: Float64Array): ProgramHandle
   submit(pool: PoolHandle, program: ProgramHandle): Promise<void>
   /**

@@ -49,7 +49,7 @@ export interface WasmExports {
   readonly heapBase: number
   readonly controlBytes: number
   readonly progressBytes: number
-  /** Of the commands that slots say (encode-command.ts), and of one of them. */
+  /** Of the commands that slots say (kernels/commands.ts), and of one of them. */
   listByteLength(slots: number, length: number): number
   commandBytes(command: number): number
   countPhases(commands: number, count: number): number
