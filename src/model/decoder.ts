@@ -7,7 +7,7 @@ import type { Backend, Program } from '../backends/backend.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
-import { STEP_WORDS } from '../kernels/step.ts'
+import { STEP, STEP_WORDS } from '../kernels/step.ts'
 import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import type { CacheType } from '../kernels/storage.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
@@ -225,9 +225,9 @@ export class Decoder implements DecodeEngine {
     const rows = batch.tokens.length
     for (let i = 0; i < rows; i++) {
       const at = i * STEP_WORDS
-      this.#stepEntries[at] = batch.tokens[i]
-      this.#stepEntries[at + 1] = batch.slots[i]
-      this.#stepEntries[at + 2] = batch.positions[i]
+      this.#stepEntries[at + STEP.token] = batch.tokens[i]
+      this.#stepEntries[at + STEP.slot] = batch.slots[i]
+      this.#stepEntries[at + STEP.position] = batch.positions[i]
     }
     const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
     this.#backend.write(cache.step(this.maxRows), 0, step)
