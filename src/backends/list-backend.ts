@@ -3,8 +3,7 @@
  * subclass has the memory and runs the lists.
  */
 import { BackendError } from '../errors.ts'
-import { encodeProgram, scratchByteLength } from '../kernels/commands.ts'
-import type { Command } from '../kernels/ops.ts'
+import { encodeProgram, scratchByteLength, type ValidCommand } from '../kernels/commands.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 import type { BufferUse, Program } from './backend.ts'
 import { type OwnBuffer, QueueBackend } from './queue-backend.ts'
@@ -43,7 +42,7 @@ export interface Place {
 }
 
 export abstract class ListBackend<Memory extends Place, List> extends QueueBackend<Memory, List> {
-  protected override compile(commands: readonly Command[]): Program {
+  protected override compile(commands: readonly ValidCommand[]): Program {
     // Commands run one after the other, so one scratch buffer serves them all.
     const scratchBytes = Math.max(0, ...commands.map(scratchByteLength))
     const scratch = scratchBytes > 0 ? this.allocate(scratchBytes, 'scratch') : undefined
@@ -55,7 +54,7 @@ export abstract class ListBackend<Memory extends Place, List> extends QueueBacke
     }
   }
 
-  #encode(commands: readonly Command[], scratch: DeviceBuffer | undefined): Program {
+  #encode(commands: readonly ValidCommand[], scratch: DeviceBuffer | undefined): Program {
     const buffers: DeviceBuffer[] = []
     const addressOf = (slice: BufferSlice) => {
       const own = this.ownSlice(slice)

@@ -4,7 +4,7 @@
  */
 import { isWhole, messageOf } from '../checks.ts'
 import { BackendError, ShapeError } from '../errors.ts'
-import { checkIndexInputs, validateCommand } from '../kernels/commands.ts'
+import { checkIndexInputs, type ValidCommand, validateCommand } from '../kernels/commands.ts'
 import { checkIndices, type IndexColumn, indexByteLength } from '../kernels/index-buffer.ts'
 import type { Command } from '../kernels/ops.ts'
 import {
@@ -169,11 +169,9 @@ export abstract class QueueBackend<Memory, Work> implements Backend {
 
   async record(commands: readonly Command[]): Promise<Program> {
     this.#assertOpen()
-    for (const command of commands) {
-      validateCommand(command)
-      checkIndexInputs(command)
-    }
-    return this.compile(commands)
+    const valid = commands.map(validateCommand)
+    for (const command of valid) checkIndexInputs(command)
+    return this.compile(valid)
   }
 
   submit(program: Program): void {
@@ -292,7 +290,7 @@ export abstract class QueueBackend<Memory, Work> implements Backend {
   protected abstract release(buffer: OwnBuffer<Memory>): void
   protected abstract view(buffer: OwnBuffer<Memory>): Uint8Array
   /** @throws BackendError if a command's buffer is not this backend's */
-  protected abstract compile(commands: readonly Command[]): Program
+  protected abstract compile(commands: readonly ValidCommand[]): Program
   protected abstract run(work: Work): void | Promise<void>
   /** Ends threads, after the last program. */
   protected abstract close(): void

@@ -1,5 +1,5 @@
 /** What backends ask of commands; the answers are the operations' own. */
-import type { AnyCommand, Operand, Operation } from './define-op.ts'
+import type { AnyCommand, MaybeOperand, Operand, Operation } from './define-op.ts'
 import type { Memory } from './operand-kinds.ts'
 import { type Command, type OpName, operations } from './ops.ts'
 import type { BufferSlice } from './slice.ts'
@@ -23,6 +23,14 @@ export function operationOf(command: AnyCommand): Operation {
   return operation
 }
 
+/** A command that a backend may run. */
+export interface ValidCommand {
+  readonly command: Command
+  readonly operation: Operation
+  /** One for each of the operation's slices. */
+  readonly operands: readonly MaybeOperand[]
+}
+
 /** Where the native side finds what commands refer to. */
 export interface Addresses {
   /** Must refuse slices that are not of the backend. */
@@ -37,16 +45,19 @@ export interface Addresses {
  * Commands as the native side reads them: float64 slots, which hold an operation's number, addresses,
  * integers and floats alike without loss, as many as the operation has (c-header.ts has the structs).
  */
-export function encodeProgram(commands: readonly AnyCommand[], addresses: Addresses): Float64Array {
-  const all = commands.map(operationOf)
-  const slots = new Float64Array(all.reduce((sum, { slotCount }) => sum + slotCount, 0))
+export function encodeProgram(
+  commands: readonly ValidCommand[],
+  addresses: Addresses,
+): Float64Array {
+  const count = commands.reduce((sum, { operation }) => sum + operation.slotCount, 0)
+  const slots = new Float64Array(count)
   let at = 0
-  for (let n = 0; n < all.length; n++) {
-    const [command, { slices, scratch, sparse, integers, floats }] = [commands[n], all[n]]
-    slots[at++] = numbers.get(all[n]) ?? -1
-    for (let i = 0; i < slices.length; i++) {
-      const own = slices[i].slice(command)
-      slots[at++] = own === undefined ? 0 : addresses.of(own)
+  for (const { command, operation, operands } of commands) {
+    const { scratch, sparse, integers, floats } = operation
+    slots[at++] = numbers.get(operation) ?? -1
+    for (let i = 0; i < operands.length; i++) {
+      const own = operands[i]
+      slots[at++] = own === undefined ? 0 : addresses.of(own.slice)
     }
     if (scratch !== undefined) slots[at++] = addresses.scratch
     if (sparse !== undefined) {
@@ -60,8 +71,8 @@ export function encodeProgram(commands: readonly AnyCommand[], addresses: Addres
 }
 
 /** Scratch memory that a command needs while it runs on the native side, in bytes; 0 for none. */
-export function scratchByteLength(command: AnyCommand): number {
-  return operationOf(command).scratch?.(command) ?? 0
+export function scratchByteLength({ command, operation }: ValidCommand): number {
+  return operation.scratch?.(command) ?? 0
 }
 
 /** See {@link Operation.operands}. */
@@ -70,8 +81,9 @@ export function operandsOf(command: Command): Operand[] {
 }
 
 /** See {@link Operation.validate}. */
-export function validateCommand(command: Command): void {
-  operationOf(command).validate(command)
+export function validateCommand(command: Command): ValidCommand {
+  const operation = operationOf(command)
+  return { command, operation, operands: operation.validate(command) }
 }
 
 /** Runs a command's reference. The command must be valid, and so must what its indices are in memory. */
@@ -84,7 +96,7 @@ export function runReference(command: Command, memory: Memory): void {
  *
  * @throws ShapeError
  */
-export function checkIndexInputs(command: AnyCommand): void {
-  const inputs = operationOf(command).indices?.(command) ?? []
-  for (const input of inputs) checkStepInput(command.op, input)
+export function checkIndexInputs({ command, operation }: ValidCommand): void {
+  const inputs = operation.indices?.(command)
+  if (inputs) for (const input of inputs) checkStepInput(command.op, input)
 }

@@ -24,6 +24,9 @@ export interface Operand {
   readonly access: Access
 }
 
+/** Undefined where the command leaves it out. */
+export type MaybeOperand = Operand | undefined
+
 /** The fields of a command that are slices or groups of slices. */
 type SliceField<C> = {
   [K in keyof C]-?: true extends HasSlice<NonNullable<C[K]>> ? K : never
@@ -95,8 +98,6 @@ export interface SliceOf<C> {
   readonly element: Part<C, unknown>['element']
   /** Whether no command of this operation changes it. */
   readonly isConst: boolean
-  /** Undefined where it is left out. */
-  slice(command: C): BufferSlice | undefined
 }
 
 /** What follows from a description. */
@@ -120,9 +121,10 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
    * What every backend checks when a command is recorded, so that a kernel can trust its operands: numbers
    * are within their bounds, slices are long enough, and nothing is read that the same command overwrites.
    *
+   * @returns its operands, one for each of `slices`
    * @throws ShapeError naming the operation and the operand, what it must be and what it is
    */
-  validate(command: C): void
+  validate(command: C): readonly MaybeOperand[]
   /** Runs the reference on a valid command. */
   run(command: C, memory: Memory): void
   /** @param field a slice field of the command */
@@ -139,7 +141,6 @@ export function defineOp<C extends AnyCommand>() {
     )
     const counts = Object.entries(description.counts ?? {}) as [keyof C & string, number][]
     const rows = { name: 'rows', value: (command: C) => command.rows }
-    const operands = (command: C) => operandsAt(places, command)
     const checked = fields.filter(([, kind]) => kind.check !== undefined)
     const check = new Checker(name)
     const integers = [rows, ...numbersOf(fields, 'integers'), ...ownNumbers(description.integers)]
@@ -148,11 +149,10 @@ export function defineOp<C extends AnyCommand>() {
     return {
       name,
       slotCount: 1 + places.length + extras + integers.length + floats.length,
-      slices: places.map(({ field, name, part, access }) => ({
+      slices: places.map(({ name, part, access }) => ({
         name,
         element: part.element,
         isConst: access === 'read',
-        slice: (command) => sliceAt(command[field], part.name),
       })),
       integers,
       floats,
@@ -161,7 +161,7 @@ export function defineOp<C extends AnyCommand>() {
       ...(scratch && { scratch }),
       ...(sparse && { sparse }),
       ...(indices && { indices }),
-      operands,
+      operands: (command) => operandsAt(places, command).filter((own) => own !== undefined),
       validate(command) {
         check.count('rows', command.rows)
         for (const [field, kind] of checked) {
@@ -173,7 +173,9 @@ export function defineOp<C extends AnyCommand>() {
           if (count !== undefined) check.count(field, count as number, limit)
         }
         description.check?.(check, command)
-        checkMemory(check, operands(command), description.inPlace as Pairs | undefined)
+        const operands = operandsAt(places, command)
+        checkMemory(check, operands, description.inPlace as Pairs | undefined)
+        return operands
       },
       run(command, memory) {
         const views: Record<string, unknown> = {}
@@ -231,12 +233,15 @@ function numbersOf<C>(
   )
 }
 
-function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
-  const operands: Operand[] = []
+function operandsAt<C>(places: readonly Place<C>[], command: C): MaybeOperand[] {
+  const operands: MaybeOperand[] = []
   for (const { field, name, part, access } of places) {
     const group = command[field]
     const slice = sliceAt(group, part.name)
-    if (slice === undefined) continue
+    if (slice === undefined) {
+      operands.push(undefined)
+      continue
+    }
     const byteLength = part.byteLength(group, command)
     const own = typeof access === 'string' ? access : access(command)
     operands.push({ name, slice, byteLength, access: own })
@@ -245,15 +250,17 @@ function operandsAt<C>(places: readonly Place<C>[], command: C): Operand[] {
 }
 
 /** Memory that changes must be no part of another operand, but for what works in place. */
-function checkMemory(check: Checker, operands: readonly Operand[], inPlace: Pairs = []): void {
+function checkMemory(check: Checker, operands: readonly MaybeOperand[], inPlace: Pairs = []): void {
   for (let i = 0; i < operands.length; i++) {
-    const { name, slice, byteLength, access } = operands[i]
+    const operand = operands[i]
+    if (operand === undefined) continue
+    const { name, slice, byteLength, access } = operand
     const misfit = misfitOf(slice, byteLength, access)
     if (misfit) check.fail(`buffer "${slice.label}" (${name})`, ...misfit)
     for (let k = 0; k < i; k++) {
       const before = operands[k]
-      const isRead = access === 'read' && before.access === 'read'
-      if (isRead || !overlaps(before.slice, slice)) continue
+      if (before === undefined || !overlaps(before.slice, slice)) continue
+      if (access === 'read' && before.access === 'read') continue
       const isPair = inPlace.some((pair) => pair.includes(name) && pair.includes(before.name))
       if (isPair && sameRange(before.slice, slice)) continue
       check.fail(name, `other memory than ${before.name}`, `"${slice.label}", which overlaps it`)

@@ -4,7 +4,7 @@
  */
 
 import type { Backend } from '../../src/backends/backend.ts'
-import { operationOf, scratchByteLength } from '../../src/kernels/commands.ts'
+import { operationOf, scratchByteLength, validateCommand } from '../../src/kernels/commands.ts'
 import type { AnyCommand } from '../../src/kernels/define-op.ts'
 import type { IndexColumn } from '../../src/kernels/index-buffer.ts'
 import type { Command } from '../../src/kernels/ops.ts'
@@ -101,7 +101,8 @@ async function checkScratch(
   command: Command,
   scratch: readonly DeviceBuffer[],
 ): Promise<void> {
-  const needed = backend.name === 'reference' ? 0 : Math.sign(scratchByteLength(command))
+  const needed =
+    backend.name === 'reference' ? 0 : Math.sign(scratchByteLength(validateCommand(command)))
   if (scratch.length !== needed) throw new Error(`Scratch buffers: ${scratch.length} of ${needed}.`)
   for (const buffer of scratch) {
     const at = buffer.byteLength - GUARD_BYTES

@@ -8,7 +8,12 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createReferenceBackend } from '../../src/backends/reference/index.ts'
-import { encodeProgram, operationNames, scratchByteLength } from '../../src/kernels/commands.ts'
+import {
+  encodeProgram,
+  operationNames,
+  scratchByteLength,
+  validateCommand,
+} from '../../src/kernels/commands.ts'
 import { type DeviceBuffer, WholeBuffer } from '../../src/kernels/slice.ts'
 import type { CaseData, KernelCase } from '../../src/kernels/testing/conformance-cases.ts'
 import { conformanceCases } from './all-cases.ts'
@@ -86,7 +91,8 @@ function caseBytes(
     named[label] = new WholeBuffer(label, withGuard(array).byteLength)
   }
   const command = data.command(named)
-  const scratchBytes = scratchByteLength(command)
+  const valid = validateCommand(command)
+  const scratchBytes = scratchByteLength(valid)
   parts.push(word(contents.length + (scratchBytes > 0 ? 1 : 0)))
   for (const [label, array] of contents) {
     const before = withGuard(array)
@@ -95,7 +101,7 @@ function caseBytes(
     else add(named[label], CHANGED, before, after)
   }
   if (scratchBytes > 0) add(new WholeBuffer('scratch', scratchBytes), SCRATCH)
-  const slots = encodeProgram([command], {
+  const slots = encodeProgram([valid], {
     of: ({ buffer }) => buffers.indexOf(buffer) + 1,
     sparseSource: () => 0,
     scratch: scratchBytes > 0 ? buffers.length : 0,

@@ -3,7 +3,7 @@
  * other backends are tested against, and what runs where nothing else can.
  */
 import { BackendError } from '../../errors.ts'
-import { operandsOf, operationOf, runReference } from '../../kernels/commands.ts'
+import { runReference, type ValidCommand } from '../../kernels/commands.ts'
 import type { Command } from '../../kernels/ops.ts'
 import { type BufferSlice, sliceBytes } from '../../kernels/slice.ts'
 import type { Backend, Program } from '../backend.ts'
@@ -32,12 +32,16 @@ class ReferenceBackend extends QueueBackend<Uint8Array, readonly Command[]> {
     return memory
   }
 
-  protected override compile(commands: readonly Command[]): Program {
-    const lacking = commands.find((command) => !operationOf(command).hasReference)
-    if (lacking) throw new BackendError(`Expected operations with a reference, got ${lacking.op}.`)
-    const buffers = commands.flatMap(operandsOf).map(({ slice }) => this.ownSlice(slice))
+  protected override compile(valid: readonly ValidCommand[]): Program {
+    const lacking = valid.find(({ operation }) => !operation.hasReference)
+    if (lacking) {
+      throw new BackendError(`Expected operations with a reference, got ${lacking.command.op}.`)
+    }
+    const operands = valid.flatMap(({ operands }) => operands)
+    const buffers = operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : []))
+    const commands = valid.map(({ command }) => command)
     const release = () => {}
-    return this.programOf([...commands], { commandCount: commands.length, buffers, release })
+    return this.programOf(commands, { commandCount: commands.length, buffers, release })
   }
 
   protected override async run(commands: readonly Command[]): Promise<void> {
