@@ -13,6 +13,7 @@ export {
   UsageError,
 } from './errors.ts'
 export type {
+  ChatOptions,
   ChatSession,
   LanguageModel,
   ModelMemory,

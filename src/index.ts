@@ -37,6 +37,7 @@ export type {
 } from './formats/model-file.ts'
 export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
 export type {
+  ChatOptions,
   ChatSession,
   EmbedOptions,
   LanguageModel,

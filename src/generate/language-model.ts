@@ -32,9 +32,29 @@ export interface EmbedOptions {
   readonly signal?: AbortSignal
 }
 
-/** A conversation that keeps its history and the cache of all it has computed. */
+export interface ChatOptions {
+  /** The system message that opens the conversation; unset: none, or the template's own. */
+  readonly system?: string
+  /** What was said before. */
+  readonly messages?: readonly ChatMessage[]
+  /**
+   * What happens when the conversation outgrows the context: `fail` throws a ContextOverflowError;
+   * `forget` leaves the oldest exchanges out of what the model is shown, down to half of the context,
+   * once an answer of `maxTokens`, or a quarter of the context, does not fit any more. They stay in
+   * {@link ChatSession.messages}. A message that does not fit alone fails either way. Unset: `fail`.
+   */
+  readonly overflow?: 'fail' | 'forget'
+}
+
+/**
+ * A conversation that keeps its history and the cache of all it has computed. Of chats that are idle the
+ * four used last keep their caches; the others compute their history anew.
+ */
 export interface ChatSession {
+  /** The whole conversation, what was forgotten included. */
   readonly messages: readonly ChatMessage[]
+  /** So many messages behind the system message are not shown to the model any more. */
+  readonly forgotten: number
   /**
    * Adds the user's message, streams the answer and adds that too. Only what is new since the last
    * turn is prefilled (`usage.cachedTokens` tells). A cancelled answer stays in the history as far
@@ -46,6 +66,12 @@ export interface ChatSession {
   restore(messages: readonly ChatMessage[]): void
   /** Forgets all but the system message. */
   reset(): void
+  /**
+   * Takes the last message of the user back, with all that came after it.
+   *
+   * @returns that message; undefined if there is none
+   */
+  undo(): string | undefined
   dispose(): void
 }
 
@@ -87,7 +113,7 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
     prompts: readonly Prompt[],
     options?: BatchOptions,
   ): Promise<readonly GenerateResult[]>
-  chat(options?: { system?: string; messages?: readonly ChatMessage[] }): ChatSession
+  chat(options?: ChatOptions): ChatSession
   /**
    * One vector a text, of length one, so that the sum of products of two is their cosine: what the
    * model computes for the text's last token, after the final norm. Any decoder gives vectors; those

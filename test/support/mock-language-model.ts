@@ -153,8 +153,13 @@ function mockChat(
       messages = [...restored]
     },
     reset: () => {
-      messages = [...opening]
+      messages = messages.filter(({ role }) => role === 'system')
     },
+    undo: () => {
+      const last = messages.findLastIndex(({ role }) => role === 'user')
+      return last < 0 ? undefined : messages.splice(last)[0].content
+    },
+    forgotten: 0,
     dispose: () => {},
   }
 }

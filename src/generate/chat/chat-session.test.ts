@@ -226,4 +226,116 @@ describe('a chat session', () => {
     expect(engine.liveCaches).toBe(0)
     await expect(session.send('y').result).rejects.toThrow(UsageError)
   })
+
+  test('takes exchanges back, one at a time', async () => {
+    const session = modelOf(new MockEngine({ script: answers('yes', 'no', 'so') })).chat({
+      system: 'be brief',
+    })
+    await session.send('x').result
+    await session.send('y').result
+    expect(session.undo()).toBe('y')
+    expect(session.messages).toHaveLength(3)
+    const again = await session.send('z').result
+    expect(again.usage.cachedTokens).toBeGreaterThan(13)
+    expect(session.undo()).toBe('z')
+    expect(session.undo()).toBe('x')
+    expect(session.undo()).toBeUndefined()
+    expect(session.messages).toEqual([{ role: 'system', content: 'be brief' }])
+  })
+})
+
+describe('a chat that may forget', () => {
+  const forgetful = (contextLength: number, system?: string) => {
+    const script = answers(...Array.from({ length: 40 }, (_, i) => `answer ${i}`))
+    const engine = new MockEngine({ contextLength, script })
+    const opening = system === undefined ? {} : { system }
+    return { engine, session: modelOf(engine).chat({ ...opening, overflow: 'forget' }) }
+  }
+
+  test('leaves the oldest exchanges out, keeps them, and goes on', async () => {
+    const { session } = forgetful(96, 'be brief')
+    const forgotten: number[] = []
+    for (let i = 0; i < 20; i++) {
+      const { usage, finishReason } = await session.send(`message ${i}`).result
+      expect(finishReason).toBe('stop')
+      expect(usage.totalTokens).toBeLessThanOrEqual(96)
+      forgotten.push(session.forgotten)
+    }
+    expect(forgotten[0]).toBe(0)
+    expect(forgotten.at(-1)).toBeGreaterThan(20)
+    expect(forgotten.every((count) => count % 2 === 0)).toBe(true)
+    // Half of the context goes at a time, so that most turns find their beginning in the cache.
+    expect(new Set(forgotten).size).toBeLessThan(15)
+    expect(session.messages).toHaveLength(41)
+    expect(session.messages[1].content).toBe('message 0')
+  })
+
+  test('says what a model says that is shown the latest messages alone', async () => {
+    const { session } = forgetful(96, 'be brief')
+    for (let i = 0; i < 6; i++) await session.send(`message ${i}`).result
+    const { promptTokenIds } = await session.send('last').result
+    expect(session.forgotten).toBeGreaterThan(0)
+    const rest = session.messages.slice(1 + session.forgotten, -1)
+    const shown = [session.messages[0], ...rest]
+    expect(promptTokenIds).toEqual(
+      new ByteTokenizer().encodeChat(shown, { addGenerationPrompt: true }),
+    )
+  })
+
+  test('takes a long history, and one that is longer than anything it would encode', async () => {
+    const { session } = forgetful(64)
+    const history: ChatMessage[] = Array.from({ length: 200 }, (_, i) => ({
+      role: i % 2 === 0 ? 'user' : 'assistant',
+      content: i < 4 ? 'x'.repeat(1_000_000) : `${i}`,
+    }))
+    session.restore(history)
+    await session.send('hm').result
+    expect(session.forgotten).toBeGreaterThan(150)
+    expect(session.messages).toHaveLength(202)
+  })
+
+  test('still refuses a message that does not fit alone', async () => {
+    const { session } = forgetful(32)
+    await session.send('x').result
+    await expect(session.send('y'.repeat(40)).result).rejects.toThrow(ContextOverflowError)
+    expect(session.messages).toHaveLength(2)
+  })
+
+  test('undo and reset begin with what is left', async () => {
+    const { session } = forgetful(96)
+    for (let i = 0; i < 10; i++) await session.send(`message ${i}`).result
+    const { forgotten } = session
+    session.undo()
+    expect(session.forgotten).toBe(forgotten)
+    while (session.undo() !== undefined);
+    expect(session.forgotten).toBe(0)
+    session.reset()
+    expect((await session.send('x').result).usage.cachedTokens).toBeLessThan(3)
+  })
+
+  test('refuses another rule', () => {
+    const overflow = 'drop' as 'fail'
+    expect(() => modelOf(new MockEngine()).chat({ overflow })).toThrow(UsageError)
+  })
+})
+
+test('idle chats that nobody disposed of hold four caches together, and go on', async () => {
+  const engine = new MockEngine()
+  const model = modelOf(engine)
+  const sessions = Array.from({ length: 10 }, () => model.chat())
+  const first: string[] = []
+  for (const session of sessions)
+    first.push((await session.send('x', { maxTokens: 4 }).result).text)
+  expect(engine.liveCaches).toBe(4)
+  const [oldest] = sessions
+  const alone = modelOf(new MockEngine()).chat()
+  await alone.send('x', { maxTokens: 4 }).result
+  const expected = await alone.send('y', { maxTokens: 4 }).result
+  const again = await oldest.send('y', { maxTokens: 4 }).result
+  expect(again.text).toBe(expected.text)
+  expect(again.promptTokenIds).toEqual(expected.promptTokenIds)
+  expect(again.usage.cachedTokens).toBe(0)
+  expect(engine.liveCaches).toBe(4)
+  await model.dispose()
+  expect(engine.liveCaches).toBe(0)
 })

@@ -6,7 +6,7 @@ import type { KvCache } from '../../model/engine.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
 import type { GenerationScope } from '../generation-stream.ts'
-import type { ChatSession } from '../language-model.ts'
+import type { ChatOptions, ChatSession } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../options.ts'
 import { checkRoom, validateMessages } from '../prompt.ts'
 import { runSequences } from '../schedule/run-sequences.ts'
@@ -16,6 +16,7 @@ import { openGuesser } from '../speculate/open-guesser.ts'
 import type { Guesser } from '../speculate/speculation.ts'
 import { fail, resolveOptions } from '../validate-options.ts'
 import { commonLength, nextTurn, type Transcript } from './chat-prompt.ts'
+import { forgettable, openingOf } from './chat-window.ts'
 
 /**
  * Most positions of a session's cache. Backends commit memory as it is used, so up to here the whole
@@ -27,7 +28,10 @@ export class CachedChatSession implements ChatSession {
   readonly #runtime: Runtime
   readonly #disown: () => void
   readonly #positions: number
+  readonly #forgets: boolean
   #messages: readonly ChatMessage[]
+  /** Messages behind the opening that the model is not shown any more. */
+  #forgotten = 0
   /** Made for the first turn. */
   #cache: KvCache | undefined
   /** The tokens whose keys and values lie at the cache's first positions. */
@@ -40,12 +44,12 @@ export class CachedChatSession implements ChatSession {
   #disposed = false
 
   /** @throws UsageError if `messages` has a system message although `system` is given */
-  constructor(
-    runtime: Runtime,
-    options: { readonly system?: string; readonly messages?: readonly ChatMessage[] },
-  ) {
-    const { system, messages = [] } = options
+  constructor(runtime: Runtime, options: ChatOptions) {
+    const { system, messages = [], overflow = 'fail' } = options
     validateMessages('messages', messages)
+    if (overflow !== 'fail' && overflow !== 'forget') {
+      fail('overflow', '"fail" or "forget"', overflow)
+    }
     if (system !== undefined && typeof system !== 'string') fail('system', 'a string', system)
     if (system !== undefined && messages.some((message) => message.role === 'system')) {
       throw new UsageError(
@@ -55,12 +59,17 @@ export class CachedChatSession implements ChatSession {
     const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
     this.#messages = [...opening, ...messages]
     this.#runtime = runtime
+    this.#forgets = overflow === 'forget'
     this.#positions = Math.min(runtime.engine.config.contextLength, MAX_POSITIONS)
     this.#disown = runtime.own(this)
   }
 
   get messages(): readonly ChatMessage[] {
     return this.#messages
+  }
+
+  get forgotten(): number {
+    return this.#forgotten
   }
 
   send(text: string, options: GenerateOptions = {}): Generation {
@@ -73,11 +82,13 @@ export class CachedChatSession implements ChatSession {
         )
       }
       this.#running = scope
+      this.#runtime.idleChats.delete(this)
       try {
         return await this.#answer(text, options, scope)
       } finally {
         this.#running = undefined
-        if (this.#disposed) this.#free()
+        if (this.#disposed) this.releaseCache()
+        else this.#runtime.idleChats.add(this)
       }
     })
   }
@@ -85,21 +96,80 @@ export class CachedChatSession implements ChatSession {
   restore(messages: readonly ChatMessage[]): void {
     validateMessages('messages', messages)
     this.#assertIdle('restore')
-    this.#messages = [...messages]
-    this.#transcript = undefined
+    this.#show([...messages])
   }
 
   reset(): void {
     this.#assertIdle('reset')
-    this.#messages = this.#messages.filter((message) => message.role === 'system')
-    this.#transcript = undefined
+    this.#show(this.#messages.filter((message) => message.role === 'system'))
+  }
+
+  undo(): string | undefined {
+    this.#assertIdle('undo')
+    const last = this.#messages.findLastIndex((message) => message.role === 'user')
+    if (last < 0) return undefined
+    const { content } = this.#messages[last]
+    const forgotten = this.#forgotten
+    this.#show(this.#messages.slice(0, last))
+    // What was left out stays so: the model would otherwise compute the whole context anew.
+    const rest = this.#messages.length - openingOf(this.#messages).length
+    this.#forgotten = Math.min(forgotten, rest)
+    return content
   }
 
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
-    if (this.#running === undefined) this.#free()
+    this.#runtime.idleChats.delete(this)
+    this.#disown()
+    if (this.#running === undefined) this.releaseCache()
     else this.#running.cancel() // the turn frees the cache when no pass uses it any more
+  }
+
+  /** Frees what is computed, of a session that runs no turn; the next one computes it anew. */
+  releaseCache(): void {
+    this.#guesser?.dispose()
+    this.#guesser = undefined
+    this.#cache?.dispose()
+    this.#cache = undefined
+    this.#cachedIds = []
+  }
+
+  /** A history that is not the one before with a turn more. */
+  #show(messages: readonly ChatMessage[]): void {
+    this.#messages = messages
+    this.#forgotten = 0
+    this.#transcript = undefined
+  }
+
+  /** Messages that the model is shown. */
+  #shown(): readonly ChatMessage[] {
+    const opening = openingOf(this.#messages)
+    return [...opening, ...this.#messages.slice(opening.length + this.#forgotten)]
+  }
+
+  /** The prompt of a turn; leaves out the oldest exchanges where that is asked for and needed. */
+  #promptOf(user: ChatMessage, maxTokens: number): Transcript {
+    const { tokenizer } = this.#runtime
+    const positions = this.#positions
+    const opening = openingOf(this.#messages)
+    const rest = this.#messages.slice(opening.length)
+    let transcript = this.#transcript
+    if (this.#forgets) {
+      const tokensOf = (shown: readonly ChatMessage[]): number =>
+        tokenizer.encodeChat([...opening, ...shown, user], { addGenerationPrompt: true }).length
+      const room = Math.min(maxTokens, positions >> 2)
+      const needed = forgettable(rest.slice(this.#forgotten), positions - room, tokensOf)
+      if (needed > 0) {
+        // To half of the context, so that the turns after this one find their beginning in the cache.
+        this.#forgotten = forgettable(rest, positions >> 1, tokensOf)
+        this.#transcript = transcript = undefined
+      }
+    }
+    const turn = nextTurn(tokenizer, this.#shown(), transcript, user)
+    // The model may have cut its answers into more tokens than their rendering has.
+    const isTooLong = this.#forgets && turn.ids.length >= positions
+    return isTooLong ? { rendered: turn.rendered, ids: turn.rendered } : turn
   }
 
   async #answer(
@@ -111,12 +181,12 @@ export class CachedChatSession implements ChatSession {
     const runtime = this.#runtime
     const history = this.#messages
     const user: ChatMessage = { role: 'user', content: text }
-    const { rendered, ids } = nextTurn(runtime.tokenizer, history, this.#transcript, user)
     const positions = this.#positions
+    const resolved = resolveOptions(options, runtime.facts.defaults)
+    const { rendered, ids } = this.#promptOf(user, resolved.maxTokens)
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
     this.#cache ??= runtime.engine.createCache({ slots: 1, capacity: padToTile(positions) })
-    const resolved = resolveOptions(options, runtime.facts.defaults)
     this.#guesser = openGuesser(runtime, resolved.speculation, positions, this.#guesser)
     const sequence = runtime.newSequence({
       promptIds: ids,
@@ -148,15 +218,6 @@ export class CachedChatSession implements ChatSession {
     return sequence.cutByStopString
       ? this.#runtime.tokenizer.encode(text, { addBos: false })
       : sequence.answerIds
-  }
-
-  #free(): void {
-    this.#disown()
-    this.#guesser?.dispose()
-    this.#guesser = undefined
-    this.#cache?.dispose()
-    this.#cache = undefined
-    this.#cachedIds = []
   }
 
   #assertIdle(what: string): void {

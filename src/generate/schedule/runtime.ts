@@ -16,6 +16,27 @@ import { Sequence, type SequenceFacts } from './sequence.ts'
 /** The runtimes of models, for a model that another one uses as its draft. */
 const runtimes = new WeakMap<object, Runtime>()
 
+/** Idle chats that keep their caches; each may hold as much memory as a whole context. */
+const MAX_IDLE_CHATS = 4
+
+/** Chats that nobody disposed of hold no memory that others need: the longest idle one gives way. */
+class IdleChats {
+  readonly #chats = new Set<{ releaseCache(): void }>()
+
+  add(chat: { releaseCache(): void }): void {
+    this.#chats.add(chat)
+    for (const oldest of this.#chats) {
+      if (this.#chats.size <= MAX_IDLE_CHATS) return
+      this.#chats.delete(oldest)
+      oldest.releaseCache()
+    }
+  }
+
+  delete(chat: { releaseCache(): void }): void {
+    this.#chats.delete(chat)
+  }
+}
+
 export class Runtime {
   readonly engine: DecodeEngine
   readonly facts: ModelFacts
@@ -23,6 +44,8 @@ export class Runtime {
   readonly #workspace = new SamplerWorkspace()
   readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
+  /** Chats that run no turn and hold a cache. */
+  readonly idleChats = new IdleChats()
   /** The cache of the last single generation, for the next one that fits into it. */
   #idleCache: KvCache | undefined
   #disposed = false

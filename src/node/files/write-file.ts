@@ -33,9 +33,12 @@ export function asideOf(path: string): string {
   return `${path}.${randomUUID()}.part`
 }
 
-/** Puts a small file in place of another, or of none. */
+/** Puts a small file in place of another, or of none, once it is on the disk. */
 export function writeWhole(path: string, text: string): Promise<void> {
-  return writeAside(path, asideOf(path), (handle) => handle.writeFile(text))
+  return writeAside(path, asideOf(path), async (handle) => {
+    await handle.writeFile(text)
+    await handle.sync()
+  })
 }
 
 /** One call may write less than it was given. */

@@ -2,7 +2,7 @@
  * The lines of a chat that begin with "/". What was asked for goes to standard output, all else to
  * standard error, so that a pipe that reads answers gets nothing it did not ask for.
  */
-import { UsageError } from '../../../errors.ts'
+import { messageOf } from '../../../checks.ts'
 import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateResult } from '../../../generate/options.ts'
 import type { Surroundings } from '../../console/surroundings.ts'
@@ -71,8 +71,8 @@ export async function runChatCommand(
           totals.contextTokens = 0
         }
       } catch (error) {
-        if (!(error instanceof UsageError)) throw error
-        return writeLine(stderr, error.message)
+        // Nothing that is wrong with a file ends a conversation.
+        return writeLine(stderr, messageOf(error))
       }
       return writeLine(
         stderr,

@@ -95,7 +95,7 @@ describe('commands', () => {
     await writeFile(path, '{"messages":[{"role":"robot","content":"x"}]}')
     const mock = await chat(`/load ${path}\n/load ${path}.missing\nb\n`)
     expect(mock.err()).toContain('Expected message 1')
-    expect(mock.err()).toContain('Cannot read')
+    expect(mock.err()).toContain('ENOENT')
     expect(mock.calls.prompts).toEqual([[{ role: 'user', content: 'b' }]])
   })
 

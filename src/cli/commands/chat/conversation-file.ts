@@ -2,20 +2,35 @@
  * Conversations as JSON: a list of {role, content}, alone or under `messages`. The text may come
  * from anybody, so every entry is checked before a model sees it.
  */
-import { writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, realpath } from 'node:fs/promises'
 import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
+import { errorCode } from '../../../node/files/system.ts'
+import { writeWhole } from '../../../node/files/write-file.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
-import { isSystemError } from '../../console/failure.ts'
-import { readTextFile } from '../../console/input.ts'
 
 const ROLES: readonly string[] = ['system', 'user', 'assistant']
 
+/** Years of talking; what is longer is another file. */
+const MAX_BYTES = 64 * 2 ** 20
+
+/** What is at a path is not what a conversation is kept in; `taken` is no place to save one either. */
+export class ConversationFileError extends UsageError {
+  readonly reason: 'kind' | 'size' | 'content' | 'taken'
+
+  constructor(reason: ConversationFileError['reason'], message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
 /**
  * @param origin what the text is, for messages: "--messages" or a path
- * @throws UsageError unless it is a list of messages with at least one entry
+ * @param least fewest messages: a prompt has one, a conversation need not have begun
+ * @throws UsageError unless it is a list of messages
  */
-export function parseMessages(text: string, origin: string): ChatMessage[] {
+export function parseMessages(text: string, origin: string, least = 1): ChatMessage[] {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -23,7 +38,7 @@ export function parseMessages(text: string, origin: string): ChatMessage[] {
     throw new UsageError(`Expected JSON in ${origin}: ${(error as Error).message}.`)
   }
   const list = isObject(value) ? value['messages'] : value
-  if (!Array.isArray(list) || list.length === 0) {
+  if (!Array.isArray(list) || list.length < least) {
     throw new UsageError(
       `Expected a list of {"role", "content"} objects in ${origin}, alone or under "messages".`,
     )
@@ -41,31 +56,61 @@ export function parseMessages(text: string, origin: string): ChatMessage[] {
   })
 }
 
-/** @throws UsageError if the file cannot be read or is not a conversation */
+/**
+ * @throws ConversationFileError if it is not a conversation
+ * @throws the system's error if it cannot be read
+ */
 export async function readConversation(path: string): Promise<ChatMessage[]> {
-  return parseMessages(await readTextFile(path), path)
+  const text = await textOf(path)
+  try {
+    return parseMessages(text, path, 0)
+  } catch (error) {
+    throw new ConversationFileError('content', (error as UsageError).message)
+  }
+}
+
+async function textOf(path: string): Promise<string> {
+  // A FIFO would otherwise keep the chat waiting for whoever writes into it.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const facts = await handle.stat()
+    if (!facts.isFile()) {
+      throw new ConversationFileError('kind', `Expected ${path} to be a file.`)
+    }
+    if (facts.size > MAX_BYTES) {
+      throw new ConversationFileError(
+        'size',
+        `Expected a saved conversation of at most ${MAX_BYTES} bytes in ${path}, got ${facts.size}.`,
+      )
+    }
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
 }
 
 /**
- * Saves a conversation. An existing file is replaced only if it is a saved conversation itself.
+ * Saves a conversation. An existing file is replaced only if it is a saved conversation itself, and
+ * stays as it was if the new one cannot be written.
  *
- * @throws UsageError if the path holds something else or cannot be written
+ * @throws ConversationFileError if the path holds something else
+ * @throws the system's error if it cannot be written
  */
 export async function writeConversation(
   path: string,
   messages: readonly ChatMessage[],
 ): Promise<void> {
-  const text = `${JSON.stringify({ messages }, null, 2)}\n`
-  try {
-    await writeFile(path, text, { flag: 'wx' })
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    if (error.code !== 'EEXIST') throw new UsageError(`Cannot write ${path}: ${error.message}.`)
-    try {
-      await readConversation(path)
-    } catch {
-      throw new UsageError(`${path} exists and is not a saved conversation. Choose another name.`)
-    }
-    await writeFile(path, text)
+  // Through a link, the file that it points to is written.
+  const target = await realpath(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (target !== undefined) {
+    await readConversation(target).catch((error: unknown) => {
+      if (!(error instanceof ConversationFileError)) throw error
+      const what = `${path} exists and is not a saved conversation. Choose another name.`
+      throw new ConversationFileError('taken', what)
+    })
   }
+  await writeWhole(target ?? path, `${JSON.stringify({ messages }, null, 2)}\n`)
 }
