@@ -17,7 +17,10 @@ const BUDGETS = {
     7900,
     'fifteen operations: a description, a reference and C for ten instruction sets each',
   ],
-  'src/cli': [5050, 'fourteen commands, each with its report for people and for programs'],
+  'src/cli': [
+    6400,
+    'fourteen commands, each with its report for people and for programs; a line editor; a chat in two languages',
+  ],
   'src/model': [
     3650,
     'configurations of seven families, weights from every format, one forward pass',
@@ -25,7 +28,7 @@ const BUDGETS = {
   'src/formats': [3300, 'two containers and some thirty codecs, every length checked'],
   'src/node': [3300, 'files, locks, caches, images, energy: what disks and processes can do wrong'],
   'src/generate': [
-    3150,
+    3300,
     'one road of loading, sampling, speculation, batches, chats and embeddings',
   ],
   'src/tokenizer': [2250, 'four vocabularies on disk, one in memory, templates'],
