@@ -1,12 +1,14 @@
 /**
  * Compares two files of the same model weight by weight, whatever formats and row orders they have.
  */
+import { fromFloat32 } from '../checks.ts'
 import { ShapeError } from '../errors.ts'
 import { decodeDense } from '../formats/dense-codecs.ts'
 import { LossMeter } from '../formats/loss-meter.ts'
 import type { GgufFile, ModelFile, SafetensorsFile, TensorType } from '../formats/model-file.ts'
 import { elementCount, tensorByteLength } from '../formats/tensor-types.ts'
 import { openTernary } from '../formats/ternary/index.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import { halfRows } from './head-order.ts'
 import { type NamedTensor, nameTensors } from './named-tensors.ts'
@@ -46,8 +48,20 @@ export interface ModelComparison {
   readonly ternary: readonly TernaryDifference[]
   /** Embeddings, heads and norms that are not equal; empty if all are. */
   readonly dense: readonly DenseDifference[]
-  /** All codes are equal, and all else is as near as the files' types allow. */
+  /** Settings of the computation that differ; empty if all are equal. */
+  readonly settings: readonly SettingDifference[]
+  /** Tensors that neither model uses and that were not compared. */
+  readonly leftOut: readonly string[]
+  /** All codes and settings are equal, and all else is as near as the files' types allow. */
   readonly isWithinBounds: boolean
+}
+
+/** A number or a kind of computation that the two files state differently. */
+export interface SettingDifference {
+  /** As in ModelConfig. */
+  readonly setting: string
+  /** As JSON. */
+  readonly values: readonly [string, string]
 }
 
 export interface ComparisonOptions {
@@ -96,7 +110,9 @@ export async function compareModels(
   b: GgufFile | SafetensorsFile,
   { signal, onProgress }: ComparisonOptions = {},
 ): Promise<ModelComparison> {
-  const [aTensors, bTensors] = [a, b].map((file) => nameTensors(file, readConfig(file)))
+  const [aConfig, bConfig] = [readConfig(a), readConfig(b)]
+  const { named: aTensors, leftOut: aRest } = await nameTensors(a, aConfig)
+  const { named: bTensors, leftOut: bRest } = await nameTensors(b, bConfig)
   const others = new Map(bTensors.map((entry) => [entry.name, entry]))
   const ternary: TernaryDifference[] = []
   const dense: DenseDifference[] = []
@@ -122,6 +138,7 @@ export async function compareModels(
     }
     onProgress?.({ doneTensors: i + 1, tensors: aTensors.length, tensor: entry.name })
   }
+  const settings = compareSettings(aConfig, bConfig)
   return {
     ternaryTensors,
     ternaryWeights,
@@ -129,8 +146,29 @@ export async function compareModels(
     equalCodes: ternaryWeights === 0 ? 1 : 1 - differing / ternaryWeights,
     ternary,
     dense,
-    isWithinBounds: [...ternary, ...dense].every(({ isWithinBound }) => isWithinBound),
+    settings,
+    leftOut: [...new Set([...aRest, ...bRest])],
+    isWithinBounds:
+      settings.length === 0 && [...ternary, ...dense].every(({ isWithinBound }) => isWithinBound),
   }
+}
+
+/** What a file calls itself, and how it stores what is the same, is no part of the computation. */
+const OF_THE_FILE: readonly string[] = ['architecture', 'name', 'shiftedNorms']
+
+function compareSettings(a: ModelConfig, b: ModelConfig): SettingDifference[] {
+  const [left, right]: readonly Readonly<Record<string, unknown>>[] = [{ ...a }, { ...b }]
+  const names = new Set([...Object.keys(left), ...Object.keys(right)])
+  return [...names].flatMap((setting) => {
+    const values = [shown(left[setting]), shown(right[setting])] as const
+    return values[0] === values[1] || OF_THE_FILE.includes(setting) ? [] : [{ setting, values }]
+  })
+}
+
+/** GGUF keeps numbers as float32; what is unset is as good as off. */
+function shown(value: unknown): string {
+  const rounded = (_: string, one: unknown) => (typeof one === 'number' ? fromFloat32(one) : one)
+  return JSON.stringify(value === undefined ? false : value, rounded)
 }
 
 function haveOneShape(a: NamedTensor, b: NamedTensor): boolean {

@@ -75,7 +75,7 @@ export async function convertToCheckpoint(
 ): Promise<ConversionReport> {
   const { file } = input
   const config = readConfig(file)
-  const named = nameTensors(file, config)
+  const { named, leftOut } = await nameTensors(file, config)
   const linearClass = options.linearClass ?? defaultLinearClass(file)
   const json = checkpointConfig(file, config, linearClass)
   const sideFiles =
@@ -109,7 +109,7 @@ export async function convertToCheckpoint(
   if (shards.length > 1) await write('model.safetensors.index.json', indexOf(shards, names))
   for (const { name, bytes } of sideFiles) await write(name, bytes)
   await write('config.json', jsonBytes(json))
-  return tally.report(file, named, {
+  return tally.report(leftOut, named, {
     format: 'safetensors',
     architecture: String(json['model_type']),
     bytesOut,

@@ -50,7 +50,7 @@ export async function convertToGguf(
   const { weights = 'I2_S', embedding = 'F16', signal } = options
   const read = readConfig(file)
   const config = options.name === undefined ? read : { ...read, name: options.name }
-  const named = nameTensors(file, config)
+  const { named, leftOut } = await nameTensors(file, config)
   const architecture = file.format === 'gguf' ? config.architecture : ggufArchitecture(config)
   const metadata =
     file.format === 'gguf'
@@ -84,5 +84,5 @@ export async function convertToGguf(
     return { name, type, shape, byteLength, data }
   })
   const bytesOut = await writeGguf(sink, { metadata, tensors: withProgress(tensors, options) })
-  return tally.report(file, named, { format: 'gguf', architecture, bytesOut })
+  return tally.report(leftOut, named, { format: 'gguf', architecture, bytesOut })
 }

@@ -5,6 +5,7 @@ import type { ModelFile, TensorInfo } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { namedBody } from '../model/config/families.ts'
 import { type Part, shapeOf, writtenName } from '../model/layers.ts'
+import { checkHeadCopy, leftOutTensors } from '../model/weights/account.ts'
 import { planWeights } from '../model/weights/weight-plan.ts'
 
 export interface NamedTensor {
@@ -28,10 +29,18 @@ export interface NamedTensor {
   readonly checkpointShift: number
 }
 
-/** @throws FormatError naming a tensor that is missing or of another shape */
-export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[] {
+export interface NamedTensors {
+  readonly named: readonly NamedTensor[]
+  /** Tensors that change nothing, and that the model does not use. */
+  readonly leftOut: readonly string[]
+}
+
+/** @throws FormatError naming a tensor that is missing, of another shape, or may not be left out */
+export async function nameTensors(file: ModelFile, config: ModelConfig): Promise<NamedTensors> {
   const isShifted = namedBody(config)?.shiftedNorms === true
-  return planWeights(file, config).map((part): NamedTensor => {
+  const plan = planWeights(file, config)
+  await checkHeadCopy(file, config, plan)
+  const named = plan.map((part): NamedTensor => {
     const { tensor, kind, interleavedHeadDim, isRotated, canShift } = part
     return {
       name: writtenName('gguf', part, config),
@@ -42,4 +51,5 @@ export function nameTensors(file: ModelFile, config: ModelConfig): NamedTensor[]
       checkpointShift: canShift && isShifted ? 1 : 0,
     }
   })
+  return { named, leftOut: leftOutTensors(file, config, plan) }
 }

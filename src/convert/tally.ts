@@ -2,7 +2,7 @@
  * What is gathered for the report while tensors pass by.
  */
 import type { LossMeter } from '../formats/loss-meter.ts'
-import type { ModelFile, TernaryTensor } from '../formats/model-file.ts'
+import type { TernaryTensor } from '../formats/model-file.ts'
 import type { ConversionLoss, ConversionReport, TernarySummary } from './conversion.ts'
 import type { NamedTensor } from './named-tensors.ts'
 
@@ -61,7 +61,7 @@ export class ConversionTally {
   }
 
   report(
-    file: ModelFile,
+    leftOut: readonly string[],
     named: readonly NamedTensor[],
     result: Pick<ConversionReport, 'format' | 'architecture' | 'bytesOut'>,
   ): ConversionReport {
@@ -69,7 +69,6 @@ export class ConversionTally {
     const sum = (count: (kind: KindCounts) => number) =>
       kinds.reduce((total, kind) => total + count(kind), 0)
     const weights = sum((kind) => kind.weights)
-    const used = new Set(named.map(({ tensor }) => tensor.name))
     const errors = this.#quantizationErrors
     return {
       ...result,
@@ -94,12 +93,7 @@ export class ConversionTally {
               largestError: Math.max(...errors),
             },
       losses: this.#losses,
-      leftOut: [...file.tensors.keys()].filter((name) => !used.has(name) && !isScale(name)),
+      leftOut,
     }
   }
-}
-
-/** A scale goes into the tensor it belongs to. */
-function isScale(name: string): boolean {
-  return name.endsWith('.weight_scale') || name.endsWith('.scale')
 }

@@ -56,6 +56,18 @@ export interface TensorInfo {
   readonly byteLength: number
 }
 
+/** A tensor that is there and cannot be read: a model that needs it is refused, another one runs. */
+export interface UnreadTensor {
+  readonly name: string
+  /** What its format calls the type. */
+  readonly type: string
+  /** Outermost first. */
+  readonly shape: readonly number[]
+  readonly byteLength: number
+  /** What else is known of it, for messages: ", id 26 in 32 bytes"; empty if nothing. */
+  readonly note: string
+}
+
 /** An opened model: one GGUF file, or one or more safetensors files with their config.json. */
 export interface ModelFile {
   readonly format: 'gguf' | 'safetensors'
@@ -63,6 +75,8 @@ export interface ModelFile {
   readonly name: string
   /** By the file's own tensor names. */
   readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** Tensors of types that are not read, and those without elements; unset: none. */
+  readonly unread?: ReadonlyMap<string, UnreadTensor>
   close(): Promise<void>
 }
 

@@ -200,11 +200,6 @@ export function partsOf(config: ModelConfig): Part[] {
   return parts
 }
 
-/** Norms of a layer that other bodies have. */
-export function absentNorms(config: ModelConfig): LayerRole[] {
-  return LAYER_ROLES.filter((role) => !hasPart(config, role))
-}
-
 /** (rows, cols) of a matrix, (length) of a norm, as files say. */
 export function shapeOf({ kind, rows, cols }: Part): number[] {
   return kind === 'norm' ? [rows] : [rows, cols]

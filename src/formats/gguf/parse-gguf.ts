@@ -57,7 +57,7 @@ export async function parseGguf(source: ByteSource): Promise<GgufFile> {
   const alignment = readAlignment(source, metadata.get('general.alignment'))
   const entries = await readDirectory(reader, tensorCount)
   const dataStart = Math.ceil(reader.position / alignment) * alignment
-  const tensors = placeTensors(source, entries, dataStart, alignment)
+  const { tensors, unread } = placeTensors(source, entries, dataStart, alignment)
   return {
     format: 'gguf',
     name: source.name,
@@ -66,6 +66,7 @@ export async function parseGguf(source: ByteSource): Promise<GgufFile> {
     metadata,
     valueTypes,
     tensors,
+    unread,
     close: () => source.close(),
   }
 }

@@ -2,10 +2,10 @@
  * The tensor directory: names, shapes, types and places, checked against each other and the file.
  */
 import { FormatError } from '../../errors.ts'
-import type { ByteSource, TensorInfo } from '../model-file.ts'
+import type { ByteSource, TensorInfo, UnreadTensor } from '../model-file.ts'
 import { BLOCK_SIZES, elementCount, lengthOf } from '../tensor-types.ts'
 import type { HeaderReader } from './header-reader.ts'
-import { describeTypeId, type GgufTensorType, SHARED_IDS, sizeNote, typeById } from './type-ids.ts'
+import { foreignName, type GgufTensorType, sizeNote, typeById } from './type-ids.ts'
 
 /** ggml's own limit. */
 const MAX_DIMENSIONS = 4
@@ -51,9 +51,6 @@ function readEntry(reader: HeaderReader, field: string): DirectoryEntry {
   for (let d = 0; d < dimensions; d++) {
     shape.unshift(reader.count(name, Number.MAX_SAFE_INTEGER, 'elements in a dimension'))
   }
-  if (shape.includes(0)) {
-    throw reader.error(name, `Expected dimensions of at least 1, got [${shape}].`)
-  }
   if (!Number.isSafeInteger(elementCount(shape))) {
     throw reader.error(name, `Expected fewer than 2^53 elements, got the shape [${shape}].`)
   }
@@ -62,21 +59,39 @@ function readEntry(reader: HeaderReader, field: string): DirectoryEntry {
   return { name, typeId, shape, offset }
 }
 
+interface PlacedTensors {
+  /** By name, in the directory's order. */
+  readonly tensors: Map<string, TensorInfo>
+  readonly unread: Map<string, UnreadTensor>
+}
+
 /**
- * Places the entries in the file: types known, spans inside the file, aligned and apart.
+ * Places the entries in the file: spans inside the file, aligned, and each as long as its type says, so
+ * that no type can be taken for another of a different size.
  *
  * @param dataStart of the tensor data in `source`, bytes
- * @returns tensors by name, in the directory's order
  */
 export function placeTensors(
   source: ByteSource,
   entries: readonly DirectoryEntry[],
   dataStart: number,
   alignment: number,
-): Map<string, TensorInfo> {
+): PlacedTensors {
   const dataSize = Math.max(0, source.size - dataStart)
-  const inOrder = [...entries].sort((a, b) => a.offset - b.offset)
   const placed = new Map<string, TensorInfo>()
+  const unread = new Map<string, UnreadTensor>()
+  const inOrder: DirectoryEntry[] = []
+  for (const entry of entries) {
+    const { name, typeId, shape } = entry
+    if (!shape.includes(0)) {
+      inOrder.push(entry)
+      continue
+    }
+    // It has no bytes, wherever it is said to be.
+    const type = typeById(typeId) ?? foreignName(typeId) ?? `type ${typeId}`
+    unread.set(name, { name, type, shape, byteLength: 0, note: ', without elements' })
+  }
+  inOrder.sort((a, b) => a.offset - b.offset)
   for (const [i, { name, typeId, shape, offset }] of inOrder.entries()) {
     const fail = (message: string) =>
       new FormatError(`${message} The file ${source.name} cannot be read as it is.`, {
@@ -96,17 +111,14 @@ export function placeTensors(
     const fits = () => sizeNote(elementCount(shape), span, alignment)
     const named = typeById(typeId)
     if (named === undefined) {
-      throw fail(
-        `Expected a known type for tensor "${name}", got id ${describeTypeId(typeId)} ` +
-          `for [${shape}] in ${span} bytes${fits()}. ` +
-          'Convert the original checkpoint to I2_S or TQ2_0 instead.',
-      )
+      const type = foreignName(typeId) ?? `type ${typeId}`
+      const note = `, id ${typeId} in ${span} bytes${fits()}`
+      unread.set(name, { name, type, shape, byteLength: span, note })
+      continue
     }
     const type = named === 'Q2_0' ? groupedType(shape, span, alignment) : named
     const byteLength = lengthOf(type, shape, (why) => fail(`Tensor "${name}": ${why}`))
-    // Where other types have the same id, the span must fit exactly.
-    const tooLong = SHARED_IDS.includes(type) && span >= byteLength + alignment
-    if (span < byteLength || tooLong) {
+    if (span < byteLength || span >= byteLength + alignment) {
       throw fail(
         `Expected ${byteLength} bytes for tensor "${name}", ${type} (id ${typeId}) of ` +
           `[${shape}], but ${span} lie before ` +
@@ -115,7 +127,8 @@ export function placeTensors(
     }
     placed.set(name, { name, type, shape, source, offset: dataStart + offset, byteLength })
   }
-  return new Map(entries.map(({ name }) => [name, placed.get(name) as TensorInfo]))
+  const inDirectoryOrder = entries.flatMap(({ name }) => placed.get(name) ?? [])
+  return { tensors: new Map(inDirectoryOrder.map((tensor) => [tensor.name, tensor])), unread }
 }
 
 /** Q2_0 has been written with one scale for 64 and for 128 elements: what the span fits, 64 if both. */

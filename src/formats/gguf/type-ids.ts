@@ -33,9 +33,6 @@ const TYPE_BY_ID = new Map(
   (Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((type) => [GGUF_TYPE_IDS[type], type]),
 ) as ReadonlyMap<number, GgufTensorType>
 
-/** Types whose id also stands for others. */
-export const SHARED_IDS: readonly GgufTensorType[] = ['I2_S', 'Q1_0', 'Q2_0', 'Q2_0_128']
-
 /** The type that an id means here; undefined for ids of types that are not read. */
 export function typeById(id: number): GgufTensorType | undefined {
   return TYPE_BY_ID.get(id)
@@ -73,10 +70,10 @@ const FOREIGN_TYPES: readonly ForeignType[] = [
   { id: 40, name: 'NVFP4', elements: 1, bytes: Number.NaN },
 ]
 
-/** "ID" or "ID (a name that some program gives it)". */
-export function describeTypeId(id: number): string {
+/** Its names in other programs, "I32" or "MXFP4 or TL2"; undefined if it has none. */
+export function foreignName(id: number): string | undefined {
   const names = FOREIGN_TYPES.filter((type) => type.id === id).map(({ name }) => name)
-  return names.length > 0 ? `${id} (${names.join(' or ')})` : `${id}`
+  return names.length > 0 ? names.join(' or ') : undefined
 }
 
 /** ", the size of" the types whose bytes for `count` elements, padded, are those of `span`; or nothing. */

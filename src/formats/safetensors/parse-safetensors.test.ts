@@ -45,7 +45,7 @@ describe('a written file', () => {
     expect(file.metadata.get('format')).toBe('pt')
     const codes = file.tensors.get('codes')
     expect(await codes?.source.read(codes.offset, 3)).toEqual(Uint8Array.of(1, 2, 3))
-    expect(file.skipped.get('positions')).toMatchObject({ dtype: 'I64', shape: [2] })
+    expect(file.unread.get('positions')).toMatchObject({ type: 'I64', shape: [2] })
   })
 
   test('is not written from data of the wrong length', async () => {

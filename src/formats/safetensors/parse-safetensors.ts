@@ -4,7 +4,13 @@
  */
 import { isObject, isWhole, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import type { ByteSource, SafetensorsFile, TensorInfo, TensorType } from '../model-file.ts'
+import type {
+  ByteSource,
+  SafetensorsFile,
+  TensorInfo,
+  TensorType,
+  UnreadTensor,
+} from '../model-file.ts'
 
 /** The limit of the format's own library. */
 const MAX_HEADER_BYTES = 100_000_000
@@ -27,22 +33,13 @@ const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map(
   }),
 )
 
-/** A tensor of a type that this library does not read, e.g. an I64 buffer of positions. */
-interface SkippedTensor {
-  readonly name: string
-  readonly dtype: string
-  readonly shape: readonly number[]
-  readonly byteLength: number
-}
-
 interface ParsedSafetensors extends SafetensorsFile {
-  /** Left out of `tensors`; a model that needs one of them fails when it looks for it. */
-  readonly skipped: ReadonlyMap<string, SkippedTensor>
+  readonly unread: ReadonlyMap<string, UnreadTensor>
   /** The header's `__metadata__`; only its string values. */
   readonly metadata: ReadonlyMap<string, string>
 }
 
-interface Entry extends SkippedTensor {
+interface Entry extends Omit<UnreadTensor, 'note'> {
   readonly begin: number
   readonly end: number
 }
@@ -74,10 +71,10 @@ export async function parseSafetensors(
   checkSpans(source, entries, source.size - dataStart)
 
   const tensors = new Map<string, TensorInfo>()
-  const skipped = new Map<string, SkippedTensor>()
-  for (const { name, dtype, shape, begin, byteLength } of entries) {
-    const type = READ_TYPES.find((name) => name === dtype)
-    if (type === undefined) skipped.set(name, { name, dtype, shape, byteLength })
+  const unread = new Map<string, UnreadTensor>()
+  for (const { name, type: stored, shape, begin, byteLength } of entries) {
+    const type = READ_TYPES.find((known) => known === stored)
+    if (type === undefined) unread.set(name, { name, type: stored, shape, byteLength, note: '' })
     else tensors.set(name, { name, type, shape, source, offset: dataStart + begin, byteLength })
   }
   return {
@@ -85,7 +82,7 @@ export async function parseSafetensors(
     name: source.name,
     config,
     tensors,
-    skipped,
+    unread,
     metadata,
     close: () => source.close(),
   }
@@ -136,7 +133,7 @@ function readEntry(source: ByteSource, name: string, value: unknown): Entry {
     const bytes = `${needed} bytes for tensor "${name}"`
     throw expected(`${bytes}, ${dtype} of [${shape}], got ${byteLength}`)
   }
-  return { name, dtype, shape, begin, end, byteLength }
+  return { name, type: dtype, shape, begin, end, byteLength }
 }
 
 /** The tensors must cover the data from its first byte to its last, each byte once. */

@@ -64,9 +64,19 @@ export function openPacked(tensor: TensorInfo, rows: number, scale: number): Cod
   }
 }
 
+/**
+ * What the scale of a ternary matrix is called where it is a tensor of its own: of packed bytes in a
+ * checkpoint, and by converters to GGUF that keep codes and scale apart. Undefined where it can have none.
+ */
+export function scaleNameOf({ format }: ModelFile, { name, type }: TensorInfo): string | undefined {
+  if (type === 'U8') return `${name}_scale`
+  if (format !== 'gguf' || !name.endsWith('.weight')) return undefined
+  return `${name.slice(0, -'weight'.length)}scale`
+}
+
 /** The stored `weight_scale` of a packed tensor, by the name that goes with it. */
 export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Promise<number> {
-  const name = `${tensor.name}_scale`
+  const name = scaleNameOf(file, tensor) ?? ''
   const scale = file.tensors.get(name)
   if (scale === undefined) {
     throw new FormatError(

@@ -5,8 +5,10 @@ export {
   encodeWeightScale,
   packHf,
   packHfTensor,
+  quantizationOf,
   type ScaleConvention,
   scaleConventionOf,
+  scaleNameOf,
   widestScaleType,
 } from './hf-packed.ts'
 export { type OpenTernaryOptions, openTernary } from './open-ternary.ts'

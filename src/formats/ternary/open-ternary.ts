@@ -13,6 +13,7 @@ import {
   readWeightScale,
   type ScaleConvention,
   scaleConventionOf,
+  scaleNameOf,
 } from './hf-packed.ts'
 import { openMaster } from './master-weights.ts'
 import { openBinary, openScaledRows } from './scaled-rows.ts'
@@ -146,10 +147,10 @@ async function openPackedTensor(
   }
 }
 
-/** Converters that keep codes and scale apart write the scale as a tensor of its own. */
+/** A scale apart in GGUF multiplies whatever the codes' own is. */
 async function multiplier(file: ModelFile, tensor: TensorInfo): Promise<number> {
-  if (file.format !== 'gguf' || !tensor.name.endsWith('.weight')) return 1
-  const scale = file.tensors.get(`${tensor.name.slice(0, -'weight'.length)}scale`)
+  if (file.format !== 'gguf') return 1
+  const scale = file.tensors.get(scaleNameOf(file, tensor) ?? '')
   return scale === undefined ? 1 : readSingle(scale)
 }
 

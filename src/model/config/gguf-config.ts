@@ -26,7 +26,9 @@ const GEMMA3_LOCAL_THETA = 10000
  *
  * @throws FormatError
  */
-export function configFromGguf(file: Pick<GgufFile, 'metadata' | 'tensors' | 'name'>): ModelConfig {
+export function configFromGguf(
+  file: Pick<GgufFile, 'metadata' | 'tensors' | 'unread' | 'name'>,
+): ModelConfig {
   const source = file.name
   const fields: ConfigFields = { source, get: (key) => file.metadata.get(key) }
   const architecture = readString(fields, 'general.architecture')
@@ -55,7 +57,8 @@ export function configFromGguf(file: Pick<GgufFile, 'metadata' | 'tensors' | 'na
       throw configError(fields, name, `${headDim}, as long as a head`, String(value))
     }
   }
-  const vocabSize = file.tensors.get('token_embd.weight')?.shape[0]
+  const table = 'token_embd.weight'
+  const vocabSize = (file.tensors.get(table) ?? file.unread?.get(table))?.shape[0]
   const nLayers = readInteger(fields, key('block_count'), CONFIG_LIMITS.layers)
   const contextLength = readInteger(fields, key('context_length'), CONFIG_LIMITS.contextLength)
   const ropeScaling = ropeScalingFromGguf(fields, key, contextLength)

@@ -3,7 +3,7 @@
  */
 import type { GgufFile, SafetensorsFile } from '../../formats/model-file.ts'
 import { isTernaryAlready } from '../../formats/ternary/index.ts'
-import { planWeights } from '../weights/weight-plan.ts'
+import { locateParts } from '../weights/weight-plan.ts'
 import type { ModelConfig } from './config.ts'
 import { configFromGguf } from './gguf-config.ts'
 import { configFromHuggingFace } from './hugging-face-config.ts'
@@ -30,7 +30,7 @@ export function readConfig(file: GgufFile | SafetensorsFile): ModelConfig {
 export async function configToRun(file: GgufFile | SafetensorsFile): Promise<ModelConfig> {
   const config = readConfig(file)
   if (config.linear === 'ternary' || config.nLayers === 0) return config
-  for (const { kind, layer, tensor } of planWeights(file, config)) {
+  for (const { kind, layer, tensor } of locateParts(file, config)) {
     if (kind === 'linear' && layer === 0 && !(await isTernaryAlready(tensor))) return config
   }
   return { ...config, linear: 'ternary' }

@@ -11,6 +11,7 @@ import { TILE } from '../../ternary/index.ts'
 import { BufferOwner } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights } from '../forward.ts'
+import { checkHeadCopy } from './account.ts'
 import { buildWeightsInTurn } from './build-weights.ts'
 import { type HeadType, loadDenseMatrix, loadVector } from './dense-weights.ts'
 import { choosePacking } from './ternary-packing.ts'
@@ -47,6 +48,7 @@ export async function loadWeights(
   options: WeightOptions = {},
 ): Promise<LoadedWeights> {
   const plan = planWeights(file, config)
+  await checkHeadCopy(file, config, plan)
   const weightCount = plan.reduce((n, p) => n + (p.kind === 'linear' ? p.rows * p.cols : 0), 0)
   const packing = await choosePacking(backend, options.weights ?? 'auto', weightCount)
   const owner = new BufferOwner(backend)

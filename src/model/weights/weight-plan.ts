@@ -5,7 +5,8 @@
 import { FormatError } from '../../errors.ts'
 import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../config/config.ts'
-import { absentNorms, type Part, partsOf, shapeOf, tensorNames } from '../layers.ts'
+import { type Part, partsOf, shapeOf, tensorNames } from '../layers.ts'
+import { checkType, refuseRest } from './account.ts'
 
 /** One of the tensors stacked into a matrix. */
 export interface MatrixPart {
@@ -19,18 +20,27 @@ export interface MatrixPart {
 /** A part and where a file has it. */
 export type PlannedPart = Part & Pick<MatrixPart, 'tensor' | 'interleavedHeadDim'>
 
-/** @throws FormatError naming a tensor that is missing, of another shape, or of another family */
+/**
+ * @throws FormatError naming a tensor that is missing, of another shape or type, or one that the model
+ *   would leave out
+ */
 export function planWeights(file: ModelFile, config: ModelConfig): PlannedPart[] {
+  const planned = locateParts(file, config)
+  refuseRest(file, config, planned)
+  return planned
+}
+
+/** As {@link planWeights}, whatever else the file holds. */
+export function locateParts(file: ModelFile, config: ModelConfig): PlannedPart[] {
   const isInterleaved = file.format === 'gguf' && config.architecture === 'llama'
-  const planned = partsOf(config).map((part): PlannedPart => {
+  return partsOf(config).map((part): PlannedPart => {
     const tensor = findTensor(file, part)
+    checkType(file, config, part.kind, tensor)
     const { role, layer, kind, stack, rows, cols, isRotated, canShift } = part
     const interleavedHeadDim = isInterleaved && isRotated ? config.headDim : 0
     // One by one: models have hundreds of parts, and copies of whole objects take three times as long.
     return { role, layer, kind, stack, rows, cols, isRotated, canShift, tensor, interleavedHeadDim }
   })
-  refuseOtherNorms(file, config, planned)
-  return planned
 }
 
 /**
@@ -41,13 +51,7 @@ export function planWeights(file: ModelFile, config: ModelConfig): PlannedPart[]
 function findTensor(file: ModelFile, part: Part): TensorInfo {
   const names = tensorNames(file.format, part.role, part.layer)
   const tensor = names.map((name) => file.tensors.get(name)).find((found) => found !== undefined)
-  if (tensor === undefined) {
-    throw new FormatError(
-      `Expected a tensor "${names.join('" or "')}" in ${file.name}, found none of that name among ` +
-        `${file.tensors.size}. The file is incomplete or of another family than it says.`,
-      { field: names[0], path: file.name },
-    )
-  }
+  if (tensor === undefined) throw missing(file, names)
   const shape = shapeOf(part)
   const stored = tensor.type === 'U8' ? [Math.ceil(shape[0] / 4), ...shape.slice(1)] : shape
   const isEqual =
@@ -62,20 +66,24 @@ function findTensor(file: ModelFile, part: Part): TensorInfo {
   return tensor
 }
 
-/** A norm that the configuration does not know of would silently be left out. */
-function refuseOtherNorms(
-  file: ModelFile,
-  config: ModelConfig,
-  planned: readonly PlannedPart[],
-): void {
-  const used = new Set(planned.map(({ tensor }) => tensor.name))
-  const found = absentNorms(config)
-    .flatMap((role) => tensorNames(file.format, role, 0))
-    .find((name) => file.tensors.has(name) && !used.has(name))
-  if (found === undefined) return
-  throw new FormatError(
-    `Expected no tensor "${found}" in ${file.name}, as architecture "${config.architecture}" has ` +
-      'no such norm. The file is of another family than it says.',
-    { field: found, path: file.name },
+/** It may be there, in a type that is not read. */
+function missing(file: ModelFile, names: readonly string[]): FormatError {
+  const unread = names.map((name) => file.unread?.get(name)).find((found) => found !== undefined)
+  if (unread !== undefined) {
+    const { name, type, shape, note } = unread
+    const [readable, advice] =
+      file.format === 'gguf'
+        ? ['a type that is read', 'Convert the original checkpoint to I2_S or TQ2_0 instead.']
+        : ['F32, F16, BF16 or packed U8', 'Take the original checkpoint, or a GGUF file.']
+    return new FormatError(
+      `Expected tensor "${name}" of ${file.name} in ${readable}, got ${type} of [${shape}]${note}, ` +
+        `which is not read. ${advice}`,
+      { field: name, path: file.name },
+    )
+  }
+  return new FormatError(
+    `Expected a tensor "${names.join('" or "')}" in ${file.name}, found none of that name among ` +
+      `${file.tensors.size}. The file is incomplete or of another family than it says.`,
+    { field: names[0], path: file.name },
   )
 }

@@ -39,7 +39,8 @@ function describeKinds({ kinds }: ConversionReport): string[] {
   )
 }
 
-function describeLosses({ losses, quantization, tensors }: ConversionReport): string[] {
+function describeLosses(report: ConversionReport): string[] {
+  const { losses, quantization, tensors, leftOut } = report
   const quantized =
     quantization === undefined
       ? []
@@ -53,7 +54,7 @@ function describeLosses({ losses, quantization, tensors }: ConversionReport): st
     losses.length === 0
       ? [
           quantization === undefined
-            ? 'Lossless: every value was taken over.'
+            ? `Lossless: every value ${leftOut.length > 0 ? 'that the model uses ' : ''}was taken over.`
             : 'Nothing else changed.',
         ]
       : [

@@ -62,6 +62,10 @@ function describeComparison(a: string, b: string, found: ModelComparison): strin
       ]),
       [2, 3],
     ),
+    ...section(
+      ['setting', 'values'],
+      found.settings.map(({ setting, values }) => [setting, values.join(', ')]),
+    ),
     '',
     verdict(found),
   ]
@@ -73,9 +77,13 @@ function section(...table: Parameters<typeof formatTable>): string[] {
   return rows.length === 0 ? [] : ['', ...formatTable(...table)]
 }
 
-function verdict({ isWithinBounds, ternary, dense }: ModelComparison): string {
+function verdict({ isWithinBounds, ternary, dense, settings, leftOut }: ModelComparison): string {
+  if (settings.length > 0) return 'Not the same: they are to be computed with other settings.'
   if (!isWithinBounds) return 'Not the same: they differ by more than their types round.'
-  return ternary.length + dense.length === 0
-    ? 'The same model, bit for bit.'
-    : 'The same model: every difference is rounding to the types of the files.'
+  const same =
+    ternary.length + dense.length === 0
+      ? 'The same model, bit for bit.'
+      : 'The same model: every difference is rounding to the types of the files.'
+  if (leftOut.length === 0) return same
+  return `${same} Not compared, as no model uses them: ${leftOut.join(', ')}.`
 }
