@@ -18,8 +18,9 @@ import {
   rmSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildNative, buildWasm, hostTarget, WASM_FOLDER } from './build-native.mjs'
+import { buildNative, buildWasm, hostTarget } from './build-native.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -41,13 +42,12 @@ function buildTypeScript() {
   if (existsSync(bin)) chmodSync(bin, 0o755)
 }
 
-/** What tsc leaves behind: the WebAssembly modules and the worker that runs them. */
-function copyWasm() {
-  const folder = `${root}/dist/backends/wasm`
-  mkdirSync(folder, { recursive: true })
-  for (const file of readdirSync(`${root}/${WASM_FOLDER}`)) {
-    if (/\.(wasm|js)$/.test(file))
-      copyFileSync(`${root}/${WASM_FOLDER}/${file}`, `${folder}/${file}`)
+/** What tsc leaves behind: the WebAssembly modules, and workers in plain JavaScript. */
+function copyWorkers() {
+  for (const file of readdirSync(`${root}/src`, { recursive: true })) {
+    if (!/\.(wasm|js)$/.test(file)) continue
+    mkdirSync(dirname(`${root}/dist/${file}`), { recursive: true })
+    copyFileSync(`${root}/src/${file}`, `${root}/dist/${file}`)
   }
 }
 
@@ -77,4 +77,4 @@ if (!process.argv.includes('--no-native')) {
   )
 }
 // Without a build, what an earlier one left.
-copyWasm()
+copyWorkers()

@@ -1,7 +1,7 @@
 /**
  * What is asked of values from outside before they are used, and how a message shows such a value.
  */
-import { UsageError } from './errors.ts'
+import { BackendError, UsageError } from './errors.ts'
 
 /** A JSON object as parsed, before anybody has checked it. */
 export type JsonObject = { readonly [key: string]: unknown }
@@ -56,6 +56,25 @@ export function describe(value: unknown): string {
 /** What went wrong, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * What a model computed is checked before anything is made of it: NaN would count as an answer.
+ *
+ * @param what the numbers are, for the message
+ * @throws BackendError naming the first one that is not finite
+ */
+export function checkFinite(what: string, values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) throw notComputed(`finite ${what}`, values[i])
+  }
+}
+
+/** For numbers that no undamaged model gives. */
+export function notComputed(expected: string, got: unknown): BackendError {
+  return new BackendError(
+    `Expected ${expected}, got ${got}. The model file may be damaged, or a kernel failed.`,
+  )
 }
 
 /**

@@ -2,17 +2,21 @@
  * Datasets from the hub's parquet files and from a folder of JSONL give the same prompts. The parquet
  * files hold invented items in the columns of ARC and BoolQ.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FormatError } from '../src/errors.ts'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
 import { detokenized, wikitextPages } from '../src/eval/tasks/wikitext.ts'
 import { loadTask } from '../src/node/eval/datasets.ts'
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`fixtures/eval/${name}.parquet`, import.meta.url))
+
+/** A byte of the fixture of BoolQ whose change keeps the library that reads parquet busy for ever. */
+const HANGING = { at: 19, value: 0 }
 
 let folder: string
 
@@ -22,10 +26,15 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }))
 
-async function fromFolder(name: string, file: string, text: string) {
-  await writeFile(join(folder, file), text)
+async function fromFolder(
+  name: string,
+  file: string,
+  data: string | Uint8Array,
+  signal?: AbortSignal,
+) {
+  await writeFile(join(folder, file), data)
   const fetchFile = () => Promise.reject(new Error('A folder needs no hub.'))
-  return loadTask(tasksNamed([name])[0], { dataDir: folder, examples: false, fetchFile })
+  return loadTask(tasksNamed([name])[0], { dataDir: folder, examples: false, fetchFile, signal })
 }
 
 describe('a parquet file of the hub', () => {
@@ -83,6 +92,23 @@ describe('a folder', () => {
     await expect(fromFolder('boolq', 'boolq.parquet', 'PAR1')).rejects.toThrow()
   })
 
+  test('ends the reading of a damaged parquet file that would never be done', async () => {
+    const bytes = await readFile(fixture('boolq'))
+    bytes[HANGING.at] = HANGING.value
+    const work = fromFolder('boolq', 'boolq.parquet', bytes)
+    await expect(work).rejects.toThrow(/cannot be read: it is not done after \d+ s/)
+    await expect(work).rejects.toThrow(FormatError)
+  }, 60_000)
+
+  test('lets a signal end that reading at once', async () => {
+    const bytes = await readFile(fixture('boolq'))
+    bytes[HANGING.at] = HANGING.value
+    const controller = new AbortController()
+    const work = fromFolder('boolq', 'boolq.parquet', bytes, controller.signal)
+    setTimeout(() => controller.abort(new Error('enough')), 50)
+    await expect(work).rejects.toThrow('enough')
+  })
+
   test('has HellaSwag as six lines an item', async () => {
     const text = 'Cooking: A pot boils. it\n2\nflies.\nsings.\nsteams.\nreads.\n'
     const { items } = await fromFolder('hellaswag', 'hellaswag.txt', text)
@@ -95,6 +121,24 @@ describe('a folder', () => {
       '6 lines',
     )
   })
+
+  test.each([
+    [
+      'hellaswag',
+      'hellaswag.txt',
+      'Cooking: A pot boils. it\n2\nflies.\nsings.\nsteams.\nreads.\n',
+    ],
+    ['wikitext', 'wiki.test.raw', ' = One = \n\n Text . \n = = Part = = \n More\n'],
+    ['arc_easy', 'arc_easy.jsonl', '{"query":"Question: q","choices":["a","b"],"gold":1}\n'],
+  ])(
+    'of %s is the same with a byte-order mark and the line ends of Windows',
+    async (name, file, text) => {
+      const { items } = await fromFolder(name, file, text)
+      expect(items).toHaveLength(1)
+      const windows = await fromFolder(name, file, `\ufeff${text.replaceAll('\n', '\r\n')}`)
+      expect(windows.items).toEqual(items)
+    },
+  )
 })
 
 describe('prompts', () => {

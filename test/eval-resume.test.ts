@@ -6,6 +6,7 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { BackendError } from '../src/errors.ts'
 import { type EvalSample, evaluateTask } from '../src/eval/evaluate.ts'
 import { perplexity } from '../src/eval/perplexity.ts'
 import { choiceItem, type LoadedTask } from '../src/eval/task.ts'
@@ -101,6 +102,56 @@ describe('scoring', () => {
   })
 })
 
+/** A damaged model: from some pass on, nothing it computes is a number. */
+class BrokenEngine extends MockEngine {
+  override async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+    const logits = await super.forward(cache, batch)
+    return this.passes.length > 2 ? logits.fill(Number.NaN) : logits
+  }
+}
+
+describe('a model that gives no numbers', () => {
+  const broken = () => mockModel(new BrokenEngine({ maxRows: 8 }))
+
+  test('gets no accuracy, and leaves no such number in a journal', async () => {
+    const journal = await openJournal(path, 'model A')
+    const work = evaluateTask(broken(), loaded, { journal })
+    await expect(work).rejects.toThrow('Expected finite log-likelihoods, got NaN')
+    await expect(work).rejects.toThrow(BackendError)
+    expect(await readFile(path, 'utf8')).not.toMatch(/NaN|null/)
+  })
+
+  test('gets no perplexity and no vectors', async () => {
+    const text = 'a text that is long enough for some passes'
+    await expect(perplexity(broken(), text)).rejects.toThrow(BackendError)
+    const embedding = broken().embed([text])
+    await expect(embedding).rejects.toThrow(
+      'Expected finite numbers in the vector of text 1, got NaN',
+    )
+  })
+
+  test('gets no vector of length one out of zeros', async () => {
+    class ZeroEngine extends MockEngine {
+      override async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+        return (await super.vectors(cache, batch)).fill(0)
+      }
+    }
+    const work = mockModel(new ZeroEngine()).embed(['one', 'two'])
+    await expect(work).rejects.toThrow(/vector of text \d with a direction, got only zeros/)
+  })
+})
+
+test('an examples prompt is refused where there are too few examples', async () => {
+  const enough = await samplesOf(new CountingEngine(), loaded, ITEMS - 1)
+  expect(enough[0].contexts[0].split('\n\n')).toHaveLength(ITEMS)
+  await expect(samplesOf(new CountingEngine(), loaded, ITEMS)).rejects.toThrow(
+    'Expected at least 12 solved examples for openbookqa, got 11',
+  )
+  const examples = loaded.items.slice(0, 2)
+  const work = samplesOf(new CountingEngine(), { ...loaded, examples }, 3)
+  await expect(work).rejects.toThrow('Expected at least 3 solved examples for openbookqa, got 2')
+})
+
 describe('a journal', () => {
   test('lets a killed run go on without asking for a finished item again', async () => {
     const whole = await evaluateTask(mockModel(new CountingEngine()), loaded)
@@ -130,6 +181,49 @@ describe('a journal', () => {
     const journal = await openJournal(path, 'model A')
     expect(await evaluateTask(mockModel(idle), loaded, { journal })).toEqual(whole)
     expect(idle.passes).toEqual([])
+  })
+
+  /** The journal's lines as `damage` leaves them; the item of line 3 is the one that it is about. */
+  async function damaged(damage: (line: string) => string): Promise<CountingEngine> {
+    const first = { journal: await openJournal(path, 'model A') }
+    const whole = await evaluateTask(mockModel(new CountingEngine()), loaded, first)
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    const before = lines[3]
+    lines[3] = damage(before)
+    expect(lines[3]).not.toBe(before)
+    await writeFile(path, lines.join('\n'))
+    const engine = new CountingEngine()
+    const again = { journal: await openJournal(path, 'model A') }
+    expect(await evaluateTask(mockModel(engine), loaded, again)).toEqual(whole)
+    return engine
+  }
+
+  test.each([
+    ['a score less', (line: string) => line.replace(/\[\[[^\]]*\],/, '[')],
+    ['a score more', (line: string) => line.replace('"scores":[', '"scores":[[-1,2,1],')],
+    ['another number', (line: string) => line.replace(/"scores":\[\[-\d/, '"scores":[[-9')],
+    ['another place', (line: string) => line.replace(/"index":\d+/, '"index":11')],
+    ['no scores', (line: string) => line.replace(/"scores":.*"check"/, '"scores":[],"check"')],
+    ['a score that is no list', (line: string) => line.replace(/\[\[[^\]]*\]/, '[7')],
+    ['no JSON', (line: string) => line.slice(0, 30)],
+  ])('with %s in a line computes that item again, and no other', async (_, damage) => {
+    const engine = await damaged(damage)
+    expect(engine.targets).toBe(TARGETS_PER_ITEM)
+  })
+
+  test("that has another dataset's numbers of choices computes these items again", async () => {
+    const shorter: LoadedTask = {
+      ...loaded,
+      items: loaded.items.map(({ requests, gold, choices }) => {
+        return { requests: requests.slice(0, 2), gold: gold % 2, choices: choices.slice(0, 2) }
+      }),
+    }
+    const whole = await evaluateTask(mockModel(new CountingEngine()), loaded)
+    const journal = async () => ({ journal: await openJournal(path, 'model A') })
+    await evaluateTask(mockModel(new CountingEngine()), shorter, await journal())
+    const engine = new CountingEngine()
+    expect(await evaluateTask(mockModel(engine), loaded, await journal())).toEqual(whole)
+    expect(engine.targets).toBe(ITEMS * TARGETS_PER_ITEM)
   })
 
   test('of another model or settings is refused, and so is another file', async () => {

@@ -1,6 +1,7 @@
 /** Which tokens of a request are scored, by both rules, and the windows over long texts. */
 import { describe, expect, test } from 'vitest'
-import { AB, BOS, ByteTokenizer } from '../../test/support/mock-engine.ts'
+import { BOS, ByteTokenizer } from '../../test/support/mock-engine.ts'
+import { FormatError } from '../errors.ts'
 import { type EncodingRules, encodeRequest, rollingWindows } from './encode-request.ts'
 
 const tokenizer = new ByteTokenizer()
@@ -23,9 +24,24 @@ describe('encodeRequest', () => {
       HARNESS,
       64,
     )
-    // "ab" is one token: it takes the place of the "a" that the context alone ends in.
-    expect(tokens).toEqual([BOS, 120, AB, 99])
+    // Of "xa|bc" as one text, "x", "ab", "c", two are the context's: the harness scores "c" behind "xa".
+    expect(tokens).toEqual([BOS, 120, 97, 99])
     expect(firstTarget).toBe(3)
+  })
+
+  test('scores a continuation by itself where a token spans the border and leaves nothing', () => {
+    expect(scored('xa', 'b')).toBe('xa|b')
+    expect(scored('a ', 'b', HARNESS)).toBe('a| b')
+    const merged = encodeRequest(tokenizer, { context: 'a', continuation: 'b' }, HARNESS, 64)
+    expect(merged).toEqual({ tokens: [BOS, 97, 98], firstTarget: 2 })
+  })
+
+  test('refuses a continuation without a token, by both rules', () => {
+    for (const tokenization of ['harness', 'split'] as const) {
+      const rules = { ...HARNESS, tokenization }
+      expect(() => scored('xa', '', rules)).toThrow(FormatError)
+    }
+    expect(() => scored('', '')).toThrow('Expected a continuation with a token to score, got ""')
   })
 
   test('split strips both and encodes them apart', () => {

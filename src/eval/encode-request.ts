@@ -2,12 +2,15 @@
  * From texts to the tokens that are scored, by the rules of the evaluation harness (Gao et al.,
  * lm-evaluation-harness) or of the 1bitLLM authors' adaptor of it.
  *
- *   harness   Spaces at the context's end move to the continuation. Context and continuation are encoded
- *             as one text; what comes after as many tokens as the context alone has is scored.
+ *   harness   White space at the context's end moves to the continuation. Context and continuation are
+ *             encoded as one text; what comes after as many tokens as the context alone has is scored,
+ *             behind the context's own tokens. Where a token spans the border, so that nothing would be
+ *             left, the continuation is encoded by itself: the harness ends with an error there.
  *   split     Both are stripped; the context is encoded with special tokens, the continuation by itself
  *             without. SentencePiece then restores the space between them; a byte-level BPE loses it.
  */
-import { UsageError } from '../errors.ts'
+import { describe } from '../checks.ts'
+import { FormatError, UsageError } from '../errors.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { TokenSequence } from './score-plan.ts'
 
@@ -45,9 +48,10 @@ export function prefixToken(tokenizer: TextTokenizer): number {
 }
 
 /**
- * The tokens of one request, cut on the left to what the context holds.
+ * The tokens of one request, cut on the left to what the context holds. At least one is scored.
  *
  * @param contextLength most rows of a sequence
+ * @throws FormatError if the continuation has no token
  */
 export function encodeRequest(
   tokenizer: TextTokenizer,
@@ -57,6 +61,13 @@ export function encodeRequest(
 ): TokenSequence {
   const [before, scored] = encodeParts(tokenizer, request, rules)
   const context = before.length > 0 ? before : [prefixToken(tokenizer)]
+  if (scored.length === 0) {
+    throw new FormatError(
+      `Expected a continuation with a token to score, got ${describe(request.continuation)} after ` +
+        `"...${request.context.slice(-40)}". Leave this item out of the dataset.`,
+      { field: 'continuation' },
+    )
+  }
   const tokens = [...context, ...scored].slice(-(contextLength + 1))
   return { tokens, firstTarget: Math.max(1, tokens.length - scored.length) }
 }
@@ -72,9 +83,10 @@ function encodeParts(
     return [encodeWithBos(tokenizer, context.trim(), bos), plain(continuation.trim())]
   }
   const kept = context.trimEnd()
-  const whole = encodeWithBos(tokenizer, context + continuation, bos)
-  const length = encodeWithBos(tokenizer, kept, bos).length
-  return [whole.slice(0, length), whole.slice(length)]
+  const before = encodeWithBos(tokenizer, kept, bos)
+  const scored = encodeWithBos(tokenizer, context + continuation, bos).slice(before.length)
+  if (scored.length > 0) return [before, scored]
+  return [before, plain(context.slice(kept.length) + continuation)]
 }
 
 /**

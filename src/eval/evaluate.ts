@@ -2,9 +2,11 @@
  * Runs tasks on a model: texts to tokens, tokens to log-likelihoods, log-likelihoods to a table. Where
  * items come from, and where finished ones are kept, is the caller's.
  */
+import { isWhole } from '../checks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import { turnOfTheLoop } from '../generate/schedule/pass-lock.ts'
 import { type EncodingRules, encodeRequest, prefixToken, rollingWindows } from './encode-request.ts'
-import { type FewShotSettings, withExamples } from './few-shot.ts'
+import { checkExamples, type FewShotSettings, withExamples } from './few-shot.ts'
 import { type ItemResult, metricsOf, predictionsOf, type TaskMetrics } from './metrics.ts'
 import {
   type ScoreGroup,
@@ -26,6 +28,9 @@ export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
   numFewshot: 0,
   seed: 1234,
 }
+
+/** Items are encoded for so long before the event loop has a turn. */
+const ENCODING_MS = 30
 
 /** How far an evaluation has come. */
 export interface EvalProgress {
@@ -75,7 +80,8 @@ export interface TaskRunOptions {
 /**
  * Evaluates one task.
  *
- * @throws UsageError | ContextOverflowError, or the signal's reason
+ * @throws UsageError | ContextOverflowError, FormatError if an item has nothing to score, BackendError if a
+ *   log-likelihood is not finite, or the signal's reason
  */
 export async function evaluateTask(
   model: LanguageModel,
@@ -85,15 +91,25 @@ export async function evaluateTask(
   const { task, items } = loaded
   const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
   const total = Math.min(items.length, options.limit ?? items.length)
+  checkExamples(loaded, settings.numFewshot)
   const prompt = (index: number) => withExamples(loaded, index, settings)
   const results = new Map<number, ItemResult>()
   for (const result of options.journal?.finished(task.name) ?? []) {
-    if (result.index < total) results.set(result.index, result)
+    if (result.index < total && isResultOf(task, items[result.index], result)) {
+      results.set(result.index, result)
+    }
   }
   await withScoringModel(model, options.signal, async (scoring, signal) => {
-    const groups = Array.from({ length: total }, (_, index) => index)
-      .filter((index) => !results.has(index))
-      .map((index) => groupOf(scoring, task, prompt(index), index, settings))
+    const groups: ScoreGroup<number>[] = []
+    let lastTurn = performance.now()
+    for (let index = 0; index < total; index++) {
+      if (results.has(index)) continue
+      groups.push(groupOf(scoring, task, prompt(index), index, settings))
+      if (performance.now() - lastTurn < ENCODING_MS) continue
+      await turnOfTheLoop()
+      signal.throwIfAborted()
+      lastTurn = performance.now()
+    }
     const began = performance.now()
     const report = (tokens: number, totalTokens: number): void =>
       options.onProgress?.({
@@ -120,6 +136,19 @@ export async function evaluateTask(
     }
   }
   return metricsOf(task.kind, items, finished)
+}
+
+/** Whether a kept result can be this item's: one of another dataset, or a damaged one, is not used. */
+function isResultOf(task: EvalTask, item: TaskItem, { scores }: ItemResult): boolean {
+  const isWholeItem =
+    task.kind === 'rolling' ? scores.length > 0 : scores.length === item.requests.length
+  return (
+    isWholeItem &&
+    scores.every(
+      ({ logLikelihood, tokens }) =>
+        logLikelihood <= 0 && Number.isFinite(logLikelihood) && isWhole(tokens, 1),
+    )
+  )
 }
 
 function groupOf(

@@ -3,6 +3,7 @@
  * ones an item gets depends on the seed and on its place alone, so that a part of a task, or one that
  * was resumed, has the same prompts as the whole.
  */
+import { UsageError } from '../errors.ts'
 import { Random } from '../generate/sample/random.ts'
 import type { LoadedTask, TaskItem } from './task.ts'
 
@@ -14,6 +15,16 @@ export interface FewShotSettings {
   readonly numFewshot: number
   /** Draws the examples; from 0 to 2^32 - 1. */
   readonly seed: number
+}
+
+/** @throws UsageError if an item would get fewer examples than were asked for */
+export function checkExamples({ task, items, examples }: LoadedTask, count: number): void {
+  const available = examples?.length ?? items.length - 1
+  if (task.kind === 'rolling' || count <= available) return
+  throw new UsageError(
+    `Expected at least ${count} solved examples for ${task.name}, got ${available}` +
+      `${examples === undefined ? ', the other items of the dataset' : ''}. Ask for fewer.`,
+  )
 }
 
 /** The item with the task's instruction and its examples before every context. */
@@ -44,7 +55,7 @@ function solved({ requests, gold }: TaskItem): string {
   return context + continuation
 }
 
-/** `count` different places below `length`, or all there are, without `except`. */
+/** `count` different places below `length` without `except`; there must be as many. */
 function draw(
   length: number,
   count: number,
@@ -54,9 +65,8 @@ function draw(
 ): number[] {
   // The generator takes 53 bits: the seed's 32 and the item's place.
   const random = new Random(seed + index * 2 ** 32)
-  const available = length - (except === undefined ? 0 : 1)
   const chosen = new Set<number>()
-  while (chosen.size < Math.min(count, available)) {
+  while (chosen.size < count) {
     const place = Math.floor(random.nextFloat() * length)
     if (place !== except) chosen.add(place)
   }

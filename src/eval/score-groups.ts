@@ -2,6 +2,7 @@
  * Runs score plans side by side, each group of sequences in a slot of one cache: every pass is filled
  * with the next rows of all slots.
  */
+import { checkFinite } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
@@ -77,7 +78,7 @@ interface PlannedGroup<K> extends SlotWork {
 /**
  * Scores all groups; each is handed to `onGroup` once.
  *
- * @throws the signal's reason
+ * @throws BackendError if a log-likelihood is not finite; the signal's reason
  */
 export async function scoreGroups<K>(
   model: ScoringModel,
@@ -103,6 +104,7 @@ export async function scoreGroups<K>(
         return
       }
       const { logProbs, isBest } = await engine.score(cache, rows, targets)
+      checkFinite('log-likelihoods', logProbs)
       for (const [i, score] of scores.entries()) {
         score.logLikelihood += logProbs[i]
         score.tokens++

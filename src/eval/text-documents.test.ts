@@ -42,6 +42,16 @@ describe('a conversation', () => {
     ])
   })
 
+  test('has no part of line ends of Windows, and neither has the preset', async () => {
+    expect(conversationOf('A: one\r\nB: two\r\nmore\r\n', 0)).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: 'two\nmore' },
+    ])
+    const paper = (text: string) =>
+      perplexity(mockModel(new MockEngine()), text, { preset: 'bitnet-paper' })
+    expect(await paper('one\r\n\r\ntwo\r\n')).toEqual(await paper('one\n\ntwo\n'))
+  })
+
   test('whose first line has no name is refused, with its place', () => {
     expect(() => conversationOf('once upon a time', 2)).toThrow(
       'document 3 begins with "once upon a time"',

@@ -81,7 +81,7 @@ export function paperDocuments(tokenizer: TextTokenizer, text: string, length: n
   const texts: string[] = []
   let piece: number[] = [begin]
   let skippedLines = 0
-  for (const line of text.split('\n')) {
+  for (const line of text.split(/\r?\n/)) {
     if (line === '') continue
     const ids = [...tokenizer.encode(line, { addBos: false }), end]
     if (ids.length + 1 > length) {
@@ -112,7 +112,7 @@ const TURN = /^([^:：\n]{1,30})[:：]\s*(.*)$/
  * @throws UsageError if the first line has no name
  */
 export function conversationOf(text: string, index: number): ChatMessage[] {
-  const lines = text.trim().split('\n')
+  const lines = text.trim().split(/\r?\n/)
   const user = TURN.exec(lines[0])?.[1]
   if (user === undefined) {
     throw new UsageError(

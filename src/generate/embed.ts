@@ -2,7 +2,7 @@
  * Vectors of texts: each text passes the model once, and the vector of its last token, after the final
  * norm, stands for the whole. Texts run side by side, each in a slot of one cache.
  */
-import { isWhole } from '../checks.ts'
+import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { PassRows } from '../model/pass-rows.ts'
 import type { EmbedOptions } from './language-model.ts'
@@ -38,7 +38,8 @@ function validateEmbedding(texts: readonly string[], options: EmbedOptions, dim:
 /**
  * One vector a text, of length one; (dimensions) each.
  *
- * @throws UsageError | ContextOverflowError, or the signal's reason
+ * @throws UsageError | ContextOverflowError, BackendError for a vector without a direction, or the
+ *   signal's reason
  */
 export async function embedTexts(
   runtime: Runtime,
@@ -62,7 +63,7 @@ export async function embedTexts(
         const found = await engine.vectors(cache, rows)
         for (const [i, { at }] of ended.entries()) {
           const vector = found.subarray(i * dim, i * dim + (options.dimensions ?? dim))
-          vectors[at] = normalized(vector)
+          vectors[at] = normalized(vector, at)
         }
       })
     }),
@@ -104,8 +105,10 @@ function encodeText({ tokenizer, engine }: Runtime, text: string, at: number): r
   )
 }
 
-/** A copy of length one; zeros stay zeros. */
-function normalized(vector: Float32Array): Float32Array {
+/** A copy of length one. @throws BackendError for NaN, and for zeros, which have no direction */
+function normalized(vector: Float32Array, at: number): Float32Array {
+  checkFinite(`numbers in the vector of text ${at + 1}`, vector)
   const length = Math.sqrt(vector.reduce((sum, v) => sum + v * v, 0))
-  return length === 0 ? vector.slice() : vector.map((v) => v / length)
+  if (length === 0) throw notComputed(`a vector of text ${at + 1} with a direction`, 'only zeros')
+  return vector.map((v) => v / length)
 }

@@ -47,7 +47,7 @@ const ENDINGS = 4
  * @throws FormatError if the lines are not a whole number of items
  */
 function hellaswagRows(text: string, path: string): DatasetRow[] {
-  const lines = text.split(/\r?\n/)
+  const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   const size = 2 + ENDINGS
   if (lines.length % size !== 0) {

@@ -8,7 +8,7 @@
  * A guess for the token never changes how likely any token is. One that had no chance in it is right
  * if an ordinary draw gives the same; one that was itself drawn goes through guess-check.ts.
  */
-import { BackendError } from '../../errors.ts'
+import { notComputed } from '../../checks.ts'
 import {
   checkGuess,
   type Distribution,
@@ -190,17 +190,11 @@ function highest(logits: Float32Array): number {
       max = logit
       best = id
     } else if (!(logit <= max)) {
-      throw new BackendError(
-        `Expected logits to be numbers, got ${logit} for token ${id}. ` +
-          'The model file may be damaged, or a kernel failed.',
-      )
+      throw notComputed('logits to be numbers', `${logit} for token ${id}`)
     }
   }
   if (best < 0 || max === Number.POSITIVE_INFINITY) {
-    throw new BackendError(
-      `Expected a finite highest logit, got ${max} among ${logits.length}. ` +
-        'The model file may be damaged, or a kernel failed.',
-    )
+    throw notComputed('a finite highest logit', `${max} among ${logits.length}`)
   }
   return best
 }

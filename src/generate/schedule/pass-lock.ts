@@ -60,11 +60,16 @@ export class PassLock {
    */
   async #breathe(): Promise<void> {
     if (performance.now() - this.#lastBreath < BREATH_MS) return
-    await new Promise<void>((resolve) => {
-      // setImmediate costs microseconds where it exists; a browser's timer may wait for 4 ms.
-      if (typeof setImmediate === 'function') setImmediate(resolve)
-      else setTimeout(resolve)
-    })
+    await turnOfTheLoop()
     this.#lastBreath = performance.now()
   }
+}
+
+/** Lets timers, input and signals have their turn. */
+export function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    // setImmediate costs microseconds where it exists; a browser's timer may wait for 4 ms.
+    if (typeof setImmediate === 'function') setImmediate(resolve)
+    else setTimeout(resolve)
+  })
 }

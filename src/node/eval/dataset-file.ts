@@ -3,6 +3,7 @@
  * bzip2 or not.
  */
 import { readFile, stat } from 'node:fs/promises'
+import { Worker } from 'node:worker_threads'
 import { messageOf, parseObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import type { DatasetRow, EvalTask } from '../../eval/task.ts'
@@ -11,14 +12,23 @@ import type { DatasetRow, EvalTask } from '../../eval/task.ts'
 const MAX_FILE_BYTES = 512 << 20
 const MAX_TEXT_BYTES = 512 << 20
 const MAX_ROWS = 5_000_000
+/** Of JavaScript objects: the rows of the largest set take a tenth of it. */
+const MAX_HEAP_MB = 2048
+/** Time to read a file: so much, and for each second as many bytes, a tenth of what slow machines do. */
+const READING_SECONDS = 10
+const BYTES_PER_SECOND = 1 << 20
 
 /** Endings that a task's file may have, in the order they are looked for. */
 export function datasetEndings({ plainText }: EvalTask): readonly string[] {
   return ['.jsonl', '.parquet', ...(plainText?.endings ?? [])]
 }
 
-/** @throws FormatError if the file is damaged, too large, or of another form */
-export async function readDatasetFile(path: string, task: EvalTask): Promise<DatasetRow[]> {
+/** @throws FormatError if the file is damaged, too large, or of another form; the signal's reason */
+export async function readDatasetFile(
+  path: string,
+  task: EvalTask,
+  signal?: AbortSignal,
+): Promise<DatasetRow[]> {
   const { size } = await stat(path)
   if (size > MAX_FILE_BYTES) {
     throw new FormatError(
@@ -26,9 +36,12 @@ export async function readDatasetFile(path: string, task: EvalTask): Promise<Dat
       { field: 'size', path },
     )
   }
-  if (path.endsWith('.parquet')) return readParquet(path)
-  const bytes = await readFile(path)
-  const text = path.endsWith('.bz2') ? await unpacked(bytes, path) : bytes.toString('utf8')
+  if (path.endsWith('.parquet')) return readInWorker(path, size, 'a parquet file', signal)
+  const bytes = path.endsWith('.bz2')
+    ? await readInWorker<Uint8Array>(path, size, 'bzip2 data', signal)
+    : await readFile(path, { signal })
+  // A mark in front, which the decoder leaves out, and line ends of Windows are no part of the items.
+  const text = new TextDecoder().decode(bytes).replaceAll('\r\n', '\n')
   return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.plainText?.rows(text, path) ?? [])
 }
 
@@ -45,46 +58,40 @@ function jsonlRows(text: string, path: string): DatasetRow[] {
   })
 }
 
-async function readParquet(path: string): Promise<DatasetRow[]> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import(
-    'hyparquet'
-  )
-  const file = await asyncBufferFromFile(path)
-  try {
-    const metadata = await parquetMetadataAsync(file)
-    if (metadata.num_rows > MAX_ROWS) {
-      throw new Error(`it has ${metadata.num_rows} rows, more than ${MAX_ROWS}`)
-    }
-    return await parquetReadObjects({ file, metadata })
-  } catch (error) {
-    const why = messageOf(error)
-    throw new FormatError(
-      `Expected a parquet file at ${path}, but it cannot be read: ${why}. Fetch it again.`,
-      { field: 'parquet', path, cause: error },
-    )
-  }
-}
-
-async function unpacked(bytes: Buffer, path: string): Promise<string> {
-  const { default: Bunzip } = await import('seek-bzip')
-  let text = Buffer.alloc(1 << 20)
-  let length = 0
-  const writeByte = (byte: number): void => {
-    if (length === text.length) {
-      if (length >= MAX_TEXT_BYTES)
-        throw new Error(`it unpacks to more than ${MAX_TEXT_BYTES} bytes`)
-      text = Buffer.concat([text], 2 * length)
-    }
-    text[length++] = byte
-  }
-  try {
-    Bunzip.decode(bytes, { writeByte })
-  } catch (error) {
-    const why = messageOf(error)
-    throw new FormatError(
-      `Expected bzip2 data at ${path}, but it cannot be unpacked: ${why}. Fetch it again.`,
-      { field: 'bzip2', path, cause: error },
-    )
-  }
-  return text.toString('utf8', 0, length)
+/**
+ * What dataset-worker.js makes of a file. The worker is ended when its time is over and when the signal
+ * says so.
+ */
+function readInWorker<T>(
+  path: string,
+  bytes: number,
+  form: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  signal?.throwIfAborted()
+  const worker = new Worker(new URL(/* @vite-ignore */ './dataset-worker.js', import.meta.url), {
+    workerData: { path, maxRows: MAX_ROWS, maxTextBytes: MAX_TEXT_BYTES },
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    execArgv: [],
+  })
+  const seconds = READING_SECONDS + Math.ceil(bytes / BYTES_PER_SECOND)
+  return new Promise<T>((resolve, reject) => {
+    const fail = (why: string, cause?: unknown) =>
+      reject(
+        new FormatError(
+          `Expected ${form} at ${path}, but it cannot be read: ${why}. Fetch it again.`,
+          { field: form, path, cause },
+        ),
+      )
+    const timer = setTimeout(() => fail(`it is not done after ${seconds} s`), seconds * 1000)
+    const abort = () => reject(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    worker.once('message', resolve)
+    worker.once('error', (error) => fail(messageOf(error), error))
+    worker.once('exit', () => fail('its reader ended without a result'))
+    worker.once('exit', () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    })
+  }).finally(() => worker.terminate())
 }

@@ -46,7 +46,7 @@ export async function loadTask(task: EvalTask, options: DatasetOptions): Promise
   const { dataDir } = options
   if (dataDir !== undefined) {
     const path = await findFile(dataDir, task)
-    const rows = await completed(task, await readDatasetFile(path, task), dataDir)
+    const rows = await completed(task, await readDatasetFile(path, task, options.signal), dataDir)
     return { task, items: itemsOf(task, rows, path) }
   }
   const hub: HubDataset = { ...task.hub, ...options.dataset }
@@ -63,7 +63,7 @@ async function hubItems(
 ): Promise<TaskItem[]> {
   // All of these splits are small enough for one file.
   const path = await fetchFile(repo, PARQUET_BRANCH, `${config}/${split}/0000.parquet`, signal)
-  return itemsOf(task, await readDatasetFile(path, task), path)
+  return itemsOf(task, await readDatasetFile(path, task, signal), path)
 }
 
 async function findFile(folder: string, task: EvalTask): Promise<string> {

@@ -1,11 +1,12 @@
 /**
  * Finished items of an evaluation in a file, one JSON line each, so that a run that was killed goes on
- * where it was. The first line says which model and settings it belongs to; the last line may be cut
- * off and is then written again.
+ * where it was. The first line says which model and settings it belongs to; every other one ends in a
+ * checksum. The last line may be cut off; that item, and any whose line is damaged, is computed again.
  */
+import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { parseObject } from '../../checks.ts'
+import { isWhole, parseObject } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { EvalJournal } from '../../eval/evaluate.ts'
 import type { ItemResult } from '../../eval/metrics.ts'
@@ -53,8 +54,10 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
   }
   return {
     finished: (task) => [...(finished.get(task)?.values() ?? [])],
-    add: (task, { index, scores }) =>
-      appendFile(path, `${JSON.stringify({ task, index, scores: scores.map(encodeScore) })}\n`),
+    async add(task, { index, scores }) {
+      const entry = { task, index, scores: scores.map(encodeScore) }
+      await appendFile(path, `${JSON.stringify({ ...entry, check: checkOf(entry) })}\n`)
+    },
   }
 }
 
@@ -73,20 +76,22 @@ function encodeScore({ logLikelihood, tokens, isGreedy }: SequenceScore): number
   return [logLikelihood, tokens, isGreedy ? 1 : 0]
 }
 
+/** A number that was changed since would be as good as any other. */
+function checkOf(entry: { task: string; index: number; scores: unknown }): string {
+  return createHash('sha256').update(JSON.stringify(entry)).digest('hex').slice(0, 16)
+}
+
+/** The entry of a line; undefined for one that is damaged, whose item is then computed again. */
 function readEntry(line: string): { task: string; result: ItemResult } | undefined {
-  const entry = parseObject(line)
-  const { task, index, scores } = entry ?? {}
-  if (typeof task !== 'string' || !Number.isSafeInteger(index) || !Array.isArray(scores)) return
-  const isScore = (score: unknown) =>
-    Array.isArray(score) && score.length === 3 && score.every((value) => Number.isFinite(value))
-  if (!scores.every(isScore)) return
-  const result = {
-    index: index as number,
-    scores: scores.map(([logLikelihood, tokens, greedy]: [number, number, number]) => ({
-      logLikelihood,
-      tokens,
-      isGreedy: greedy === 1,
-    })),
-  }
-  return { task, result }
+  const { task, index, scores, check } = parseObject(line) ?? {}
+  if (typeof task !== 'string' || !isWhole(index) || !Array.isArray(scores)) return
+  if (check !== checkOf({ task, index, scores }) || !scores.every(isScore)) return
+  const decoded = scores.map(([logLikelihood, tokens, greedy]) => {
+    return { logLikelihood, tokens, isGreedy: greedy === 1 }
+  })
+  return { task, result: { index, scores: decoded } }
+}
+
+function isScore(score: unknown): score is [number, number, number] {
+  return Array.isArray(score) && score.length === 3 && score.every(Number.isFinite)
 }
