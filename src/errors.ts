@@ -4,13 +4,20 @@
  * A mistake in our own code throws a plain Error instead.
  */
 
-/** Base of all deliberate errors. `code` is stable; messages may be reworded. */
+/**
+ * Base of all deliberate errors. `code` and `name` are stable, also where a bundler renames classes;
+ * messages may be reworded.
+ */
 export class BitnetError extends Error {
   readonly code: string
 
+  /** On the prototype, so that it heads the stack too. */
+  override get name(): string {
+    return 'BitnetError'
+  }
+
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
-    this.name = new.target.name
     this.code = code
   }
 }
@@ -29,6 +36,10 @@ export class FormatError extends BitnetError {
     this.field = facts.field
     this.path = facts.path
   }
+
+  override get name() {
+    return 'FormatError' as const
+  }
 }
 
 /** Two shapes that must agree do not. */
@@ -36,12 +47,20 @@ export class ShapeError extends BitnetError {
   constructor(message: string) {
     super('SHAPE', message)
   }
+
+  override get name() {
+    return 'ShapeError' as const
+  }
 }
 
 /** A backend, an instruction set or a kernel is missing or failed. */
 export class BackendError extends BitnetError {
   constructor(message: string, options?: ErrorOptions) {
     super('BACKEND', message, options)
+  }
+
+  override get name() {
+    return 'BackendError' as const
   }
 }
 
@@ -57,6 +76,10 @@ export class ContextOverflowError extends BitnetError {
     this.needed = facts.needed
     this.available = facts.available
   }
+
+  override get name() {
+    return 'ContextOverflowError' as const
+  }
 }
 
 /** Nothing was found under the name or path given for a model. */
@@ -66,6 +89,10 @@ export class ModelNotFoundError extends BitnetError {
   constructor(message: string, facts: { source: string }) {
     super('MODEL_NOT_FOUND', message)
     this.source = facts.source
+  }
+
+  override get name() {
+    return 'ModelNotFoundError' as const
   }
 }
 
@@ -80,11 +107,19 @@ export class DownloadError extends BitnetError {
     this.url = facts.url
     this.status = facts.status
   }
+
+  override get name() {
+    return 'DownloadError' as const
+  }
 }
 
 /** An option or argument is out of its range. The command line exits with code 2 on it. */
 export class UsageError extends BitnetError {
   constructor(message: string) {
     super('USAGE', message)
+  }
+
+  override get name() {
+    return 'UsageError' as const
   }
 }
