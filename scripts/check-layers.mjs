@@ -12,6 +12,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const LAYERS = [
   'errors.ts',
   'checks.ts',
+  'option-checks.ts',
   'ternary',
   'kernels',
   'formats',

@@ -19,7 +19,7 @@ export type {
   ModelMemory,
   Prompt,
 } from './generate/language-model.ts'
-export type { LoadOptions, LoadProgress } from './generate/load/load-options.ts'
+export type { DownloadProgress, LoadOptions, LoadProgress } from './generate/load/load-options.ts'
 export type {
   BackendReport,
   FinishReason,

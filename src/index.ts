@@ -44,7 +44,7 @@ export type {
   ModelMemory,
   Prompt,
 } from './generate/language-model.ts'
-export type { LoadOptions, LoadProgress } from './generate/load/load-options.ts'
+export type { DownloadProgress, LoadOptions, LoadProgress } from './generate/load/load-options.ts'
 export type {
   BackendReport,
   DraftModel,
@@ -58,7 +58,6 @@ export type {
   Timings,
   Usage,
 } from './generate/options.ts'
-export type { DownloadProgress } from './hub/download/transfer-meter.ts'
 export type { ModelConfig } from './model/config/config.ts'
 export { readConfig } from './model/config/read-config.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'
@@ -81,7 +80,7 @@ export {
   removeImages,
 } from './node/images/image-folder.ts'
 export { type ImageVerdict, verifyImages } from './node/images/image-store.ts'
-export { loadModel, type NodeLoadOptions } from './node/load-model.ts'
+export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL } from './node/resolve-model.ts'
 export * from './ternary/index.ts'

@@ -3,9 +3,8 @@
  * progress, and the one way to print a result, as JSON or for people.
  */
 import type { LanguageModel } from '../generate/language-model.ts'
-import { pickLoadSettings } from '../generate/load/load-options.ts'
+import { type LoadOptions, pickLoadSettings } from '../generate/load/load-options.ts'
 import type { LoadedEngine } from '../generate/load/loading.ts'
-import type { NodeLoadOptions } from '../node/load-model.ts'
 import { EXIT, type Surroundings } from './console/surroundings.ts'
 import {
   dim,
@@ -75,7 +74,7 @@ export class CommandContext {
   }
 
   async #load<T>(
-    load: (source: string | undefined, options: NodeLoadOptions) => Promise<T>,
+    load: (source: string | undefined, options: LoadOptions) => Promise<T>,
     flags: ModelFlags,
   ): Promise<T> {
     // A line of its own: in a log, what loads within ten seconds leaves no trace.

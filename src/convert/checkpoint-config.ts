@@ -11,7 +11,8 @@ import { namedBody } from '../model/config/families.ts'
 import { familyFields } from './family-metadata.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
-export type LinearClass = 'autobitlinear' | 'bitlinear'
+export const LINEAR_CLASSES = ['autobitlinear', 'bitlinear'] as const
+export type LinearClass = (typeof LINEAR_CLASSES)[number]
 
 /** The source's own class; where it has packed no weights yet, that of the published 2B-4T. */
 export function defaultLinearClass(file: GgufFile | SafetensorsFile): LinearClass {

@@ -37,7 +37,8 @@ import { ternaryIntake } from './ternary-intake.ts'
 const DEFAULT_SHARD_BYTES = 5e9
 
 /** Types that a packed checkpoint keeps its embedding in. */
-export type CheckpointEmbedding = 'BF16' | 'F16' | 'F32'
+export const CHECKPOINT_EMBEDDINGS = ['BF16', 'F16', 'F32'] as const
+export type CheckpointEmbedding = (typeof CHECKPOINT_EMBEDDINGS)[number]
 
 export interface CheckpointConversionOptions extends CommonOptions {
   /**

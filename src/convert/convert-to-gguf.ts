@@ -23,7 +23,8 @@ import { denseStream, ternaryStream, withProgress } from './tensor-streams.ts'
 import { ternaryIntake } from './ternary-intake.ts'
 
 /** Types that a converted GGUF keeps its embedding in. */
-export type GgufEmbedding = 'F16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
+export const GGUF_EMBEDDINGS = ['F16', 'Q8_0', 'Q6_K', 'Q4_0'] as const
+export type GgufEmbedding = (typeof GGUF_EMBEDDINGS)[number]
 
 export interface GgufConversionOptions extends CommonOptions {
   /**

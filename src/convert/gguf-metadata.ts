@@ -18,6 +18,7 @@ const FILE_TYPES = { I2_S: 40, TQ1_0: 36, TQ2_0: 37 } as const
 
 /** Types that a converted GGUF keeps ternary matrices in. */
 export type WeightStorage = keyof typeof FILE_TYPES
+export const WEIGHT_STORAGES = Object.keys(FILE_TYPES) as WeightStorage[]
 
 /**
  * The GGUF architecture of a configuration: SubLN with squared ReLU is bitnet-b1.58, with SiLU bitnet,

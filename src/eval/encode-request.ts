@@ -14,9 +14,11 @@ import { FormatError, UsageError } from '../errors.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { TokenSequence } from './score-plan.ts'
 
-export type TokenizationRule = 'harness' | 'split'
+export const TOKENIZATION_RULES = ['harness', 'split'] as const
+export type TokenizationRule = (typeof TOKENIZATION_RULES)[number]
 /** `auto` does what the model's tokenizer does to a text. */
-export type BosRule = 'auto' | 'always' | 'never'
+export const BOS_RULES = ['auto', 'always', 'never'] as const
+export type BosRule = (typeof BOS_RULES)[number]
 
 /** How a context and its continuation become ids. */
 export interface EncodingRules {

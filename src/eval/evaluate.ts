@@ -2,10 +2,26 @@
  * Runs tasks on a model: texts to tokens, tokens to log-likelihoods, log-likelihoods to a table. Where
  * items come from, and where finished ones are kept, is the caller's.
  */
-import { isWhole } from '../checks.ts'
+import { isObject, isWhole } from '../checks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { turnOfTheLoop } from '../generate/schedule/pass-lock.ts'
-import { type EncodingRules, encodeRequest, prefixToken, rollingWindows } from './encode-request.ts'
+import {
+  COUNT,
+  FUNCTION,
+  type OptionRule,
+  type OptionRules,
+  oneOf,
+  optionsOf,
+  SIGNAL,
+} from '../option-checks.ts'
+import {
+  BOS_RULES,
+  type EncodingRules,
+  encodeRequest,
+  prefixToken,
+  rollingWindows,
+  TOKENIZATION_RULES,
+} from './encode-request.ts'
 import { checkExamples, type FewShotSettings, withExamples } from './few-shot.ts'
 import { type ItemResult, metricsOf, predictionsOf, type TaskMetrics } from './metrics.ts'
 import {
@@ -75,6 +91,33 @@ export interface TaskRunOptions {
   /** Called for every item in the order of the dataset, once the task is done. */
   readonly onSample?: ((sample: EvalSample) => void | Promise<void>) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+const JOURNAL: OptionRule = {
+  expected: 'an object with finished and add',
+  holds: (value) => isObject(value) && [value['finished'], value['add']].every(FUNCTION.holds),
+}
+
+export const TASK_RUN_OPTIONS: OptionRules<TaskRunOptions> = {
+  settings: {
+    ...optionsOf({
+      tokenization: oneOf(TOKENIZATION_RULES),
+      bos: { ...oneOf(BOS_RULES), also: ['add_bos', 'add_bos_token'] },
+      numFewshot: { ...integer(), also: ['few_shot', 'n_shot', 'shots'] },
+      seed: { ...integer(2 ** 32 - 1), also: ['fewshot_seed', 'random_seed'] },
+    } satisfies OptionRules<EvalSettings>),
+    also: ['tokenization', 'bos', 'num_fewshot', 'few_shot', 'seed'],
+  },
+  limit: { ...COUNT, also: ['num_samples', 'max_samples'] },
+  journal: JOURNAL,
+  onProgress: FUNCTION,
+  onSample: FUNCTION,
+  signal: SIGNAL,
+}
+
+function integer(max?: number): OptionRule {
+  const range = max === undefined ? '>= 0' : `from 0 to ${max}`
+  return { expected: `an integer ${range}`, holds: (value) => isWhole(value, 0, max) }
 }
 
 /**

@@ -5,6 +5,17 @@
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import {
+  COUNT,
+  checkOptions,
+  FUNCTION,
+  type OptionRules,
+  oneOf,
+  SIGNAL,
+  SWITCH,
+  TEXT,
+} from '../option-checks.ts'
+import { BOS_RULES } from './encode-request.ts'
 import { textPerplexity, utf8Length } from './metrics.ts'
 import { scoreGroups, withScoringModel } from './score-groups.ts'
 import { type DocumentRules, documentsOf, paperDocuments } from './text-documents.ts'
@@ -39,6 +50,19 @@ export interface PerplexityReport {
   readonly stride: number
 }
 
+const PERPLEXITY_OPTIONS: OptionRules<PerplexityOptions> = {
+  window: { ...COUNT, also: ['max_length', 'context_length', 'n_ctx', 'window_size'] },
+  stride: COUNT,
+  preset: oneOf(['bitnet-paper']),
+  separator: TEXT,
+  bos: { ...oneOf(BOS_RULES), also: ['add_bos', 'add_bos_token'] },
+  scoreEnd: SWITCH,
+  packed: SWITCH,
+  chat: SWITCH,
+  onProgress: FUNCTION,
+  signal: SIGNAL,
+}
+
 /** Length of the authors' pieces. */
 const PAPER_TOKENS = 2048
 
@@ -52,6 +76,7 @@ export async function perplexity(
   text: string,
   options: PerplexityOptions = {},
 ): Promise<PerplexityReport> {
+  checkOptions('perplexity', options, PERPLEXITY_OPTIONS)
   const { contextLength } = model.config
   const isPaper = options.preset === 'bitnet-paper'
   if (isPaper && (options.packed || options.chat)) {

@@ -5,6 +5,7 @@
 import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { PassRows } from '../model/pass-rows.ts'
+import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
 import type { EmbedOptions } from './language-model.ts'
 import type { Runtime } from './schedule/runtime.ts'
 import { type Placed, runByLength, type SlotWork } from './schedule/slots.ts'
@@ -22,11 +23,21 @@ interface Item extends SlotWork {
 /** Texts that run side by side, and positions that their cache has together, unless one needs more. */
 const LIMITS = { slots: 32, positions: 8192 }
 
+const EMBED_OPTIONS: OptionRules<EmbedOptions> = {
+  dimensions: {
+    expected: 'a whole number',
+    holds: (value) => typeof value === 'number',
+    also: ['truncate_dim', 'dim', 'size'],
+  },
+  signal: SIGNAL,
+}
+
 /** @throws UsageError */
 function validateEmbedding(texts: readonly string[], options: EmbedOptions, dim: number): void {
   if (!Array.isArray(texts) || texts.some((text) => typeof text !== 'string')) {
     throw new UsageError('Expected texts to be a list of strings. Put a single text into a list.')
   }
+  checkOptions('embed', options, EMBED_OPTIONS)
   const { dimensions = dim } = options
   if (isWhole(dimensions, 1, dim)) return
   throw new UsageError(

@@ -113,6 +113,7 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
     prompts: readonly Prompt[],
     options?: BatchOptions,
   ): Promise<readonly GenerateResult[]>
+  /** @throws UsageError */
   chat(options?: ChatOptions): ChatSession
   /**
    * One vector a text, of length one, so that the sum of products of two is their cosine: what the

@@ -2,9 +2,9 @@
  * From what a caller writes to token ids, and whether they fit the context.
  */
 import { ContextOverflowError, UsageError } from '../errors.ts'
+import { fail } from '../option-checks.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { Prompt } from './language-model.ts'
-import { fail } from './validate-options.ts'
 
 const ROLES: readonly unknown[] = ['system', 'user', 'assistant'] satisfies ChatMessage['role'][]
 

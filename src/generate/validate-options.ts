@@ -1,9 +1,9 @@
 /**
  * Checks what a caller asks of a generation, and fills in what the caller left to the model.
  */
-import { isWhole } from '../checks.ts'
-import { UsageError } from '../errors.ts'
-import type { DraftModel, GenerateOptions, SamplingOptions } from './options.ts'
+import { isObject, isWhole } from '../checks.ts'
+import { checkOptions, fail, type OptionRule, type OptionRules, SIGNAL } from '../option-checks.ts'
+import type { DraftModel, GenerateOptions, SamplingOptions, SpeculationOptions } from './options.ts'
 import { freshSeed } from './sample/random.ts'
 
 /** Tokens generated when the caller names no number. */
@@ -32,65 +32,74 @@ export interface ResolvedSpeculation {
   readonly draft: DraftModel | undefined
 }
 
-interface Rule {
-  readonly expected: string
-  readonly holds: (value: number) => boolean
+function number(
+  expected: string,
+  holds: (value: number) => boolean,
+  more: Pick<OptionRule, 'also' | 'hint'> = {},
+): OptionRule {
+  return { expected, holds: (value) => typeof value === 'number' && holds(value), ...more }
 }
 
-const FINITE: Rule = { expected: 'a finite number', holds: Number.isFinite }
-
-/** The range of every numeric option; options.ts says what each means. */
-const RULES: Readonly<Record<keyof SamplingOptions | 'maxTokens', Rule>> = {
-  temperature: { expected: 'a finite number >= 0', holds: (v) => Number.isFinite(v) && v >= 0 },
-  topK: { expected: 'an integer >= 0', holds: (v) => isWhole(v) },
-  topP: { expected: 'a number > 0 and <= 1', holds: (v) => v > 0 && v <= 1 },
-  minP: { expected: 'a number >= 0 and < 1', holds: (v) => v >= 0 && v < 1 },
-  repetitionPenalty: { expected: 'a finite number > 0', holds: (v) => Number.isFinite(v) && v > 0 },
-  frequencyPenalty: FINITE,
-  presencePenalty: FINITE,
-  seed: { expected: 'an integer from 0 to 9007199254740991', holds: (v) => isWhole(v) },
-  maxTokens: { expected: 'an integer >= 1', holds: (v) => isWhole(v, 1) },
+/** The options of a generation; options.ts says what each means. */
+export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
+  temperature: number('a finite number >= 0', (v) => Number.isFinite(v) && v >= 0, {
+    also: ['temp', 'do_sample', 'greedy'],
+    hint: '0 is greedy',
+  }),
+  topK: number('an integer >= 0', (v) => isWhole(v)),
+  topP: number('a number > 0 and <= 1', (v) => v > 0 && v <= 1, { also: ['nucleus'] }),
+  minP: number('a number >= 0 and < 1', (v) => v >= 0 && v < 1),
+  repetitionPenalty: number('a finite number > 0', (v) => Number.isFinite(v) && v > 0, {
+    also: ['repeat_penalty', 'rep_pen'],
+  }),
+  frequencyPenalty: number('a finite number', Number.isFinite),
+  presencePenalty: number('a finite number', Number.isFinite),
+  seed: number('an integer from 0 to 9007199254740991', (v) => isWhole(v), {
+    also: ['random_seed', 'random_state', 'manual_seed'],
+  }),
+  maxTokens: number('an integer >= 1', (v) => isWhole(v, 1), {
+    also: [
+      ...['max_length', 'max_new_tokens', 'max_gen_len', 'max_completion_tokens'],
+      ...['max_output_tokens', 'num_predict', 'n_predict', 'num_tokens'],
+    ],
+  }),
+  stop: {
+    expected: 'an array of strings',
+    holds: Array.isArray,
+    also: ['stop_strings', 'stop_sequences', 'stop_words', 'until', 'antiprompt'],
+  },
+  speculate: {
+    expected: 'true, false or an object',
+    holds: (value) => typeof value === 'boolean' || isObject(value),
+    fields: {
+      maxTokens: number(`an integer from 1 to ${MAX_GUESSES}`, (v) => isWhole(v, 1, MAX_GUESSES), {
+        also: ['num_tokens', 'num_speculative_tokens', 'draft_max'],
+      }),
+    } satisfies OptionRules<SpeculationOptions>,
+    also: ['speculative', 'prompt_lookup', 'prompt_lookup_num_tokens'],
+  },
+  draft: {
+    expected: 'a loaded model',
+    holds: isObject,
+    also: ['assistant_model', 'draft_model', 'speculative_model'],
+  },
+  signal: SIGNAL,
 }
 
-/**
- * @throws UsageError naming the first option that is out of its range. An option that is undefined
- *   counts as unset.
- */
+/** @throws UsageError as {@link checkOptions} does */
 export function validateGenerateOptions(options: GenerateOptions): void {
-  if (typeof options !== 'object' || options === null) fail('options', 'an object', options)
-  for (const [name, rule] of Object.entries(RULES) as [keyof typeof RULES, Rule][]) {
-    const value: unknown = options[name]
-    if (value === undefined) continue
-    if (typeof value !== 'number' || !rule.holds(value)) fail(name, rule.expected, value)
-  }
-  validateSpeculation(options)
-  const { stop, signal } = options
-  if (stop !== undefined) {
-    if (!Array.isArray(stop)) fail('stop', 'an array of strings', stop)
-    for (const text of stop) {
-      if (typeof text !== 'string' || text === '') {
-        fail('stop', 'an array of strings that are not empty', text)
-      }
-    }
-  }
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    fail('signal', 'an AbortSignal', signal)
-  }
+  checkGeneration('generate', options, GENERATE_OPTIONS)
 }
 
-function validateSpeculation({ speculate, draft }: GenerateOptions): void {
-  if (draft !== undefined && (typeof draft !== 'object' || draft === null)) {
-    fail('draft', 'a loaded model', draft)
-  }
-  if (speculate === undefined || typeof speculate === 'boolean') return
-  if (typeof speculate !== 'object' || speculate === null) {
-    fail('speculate', 'true, false or an object', speculate)
-  }
-  const { maxTokens } = speculate
-  if (maxTokens === undefined) return
-  if (!isWhole(maxTokens, 1, MAX_GUESSES)) {
-    fail('speculate.maxTokens', `an integer from 1 to ${MAX_GUESSES}`, maxTokens)
-  }
+/** The options of a generation and those that its table has beside them. */
+export function checkGeneration<Options extends GenerateOptions>(
+  owner: string,
+  options: Options,
+  rules: OptionRules<Options>,
+): void {
+  checkOptions(owner, options, rules)
+  const wrong = options.stop?.find((text: unknown) => typeof text !== 'string' || text === '')
+  if (wrong !== undefined) fail('stop', 'an array of strings that are not empty', wrong)
 }
 
 /** Options that {@link validateGenerateOptions} accepts, completed from the model's defaults. */
@@ -116,15 +125,4 @@ function resolveSpeculation({
   if (!(speculate ?? draft !== undefined)) return undefined
   const maxTokens = typeof speculate === 'object' ? speculate.maxTokens : undefined
   return { maxTokens: maxTokens ?? DEFAULT_GUESSES, draft }
-}
-
-/** @throws UsageError in the one form all option errors have */
-export function fail(name: string, expected: string, got: unknown): never {
-  throw new UsageError(`Expected ${name} to be ${expected}, got ${describe(got)}.`)
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'number' || value === null || value === undefined) return String(value)
-  if (typeof value === 'string') return `${JSON.stringify(value.slice(0, 40))} (string)`
-  return `a value of type ${typeof value}`
 }

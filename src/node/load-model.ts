@@ -11,18 +11,11 @@ import {
   loadEngineAt,
   loadModelAt,
 } from '../generate/load/loading.ts'
-import type { DownloadProgress } from '../hub/download/transfer-meter.ts'
 import { weightImages } from './images/image-store.ts'
 import { openModelFile } from './open-model.ts'
 import { resolveModel } from './resolve-model.ts'
 
-/** How a model is found and loaded. */
-export interface NodeLoadOptions extends LoadOptions {
-  /** Told while a model that is not in the cache is fetched. */
-  readonly onDownload?: (progress: DownloadProgress) => void
-}
-
-const NODE: LoadingPlace<string | undefined, NodeLoadOptions> = {
+const NODE: LoadingPlace<string | undefined> = {
   open: async (source, options) => openModelFile(await resolveModel(source, options)),
   openBackend,
   images: weightImages,
@@ -43,11 +36,11 @@ const NODE: LoadingPlace<string | undefined, NodeLoadOptions> = {
  * for await (const text of model.generate('Once upon a time')) process.stdout.write(text)
  * await model.dispose()
  */
-export function loadModel(source?: string, options: NodeLoadOptions = {}): Promise<LanguageModel> {
+export function loadModel(source?: string, options: LoadOptions = {}): Promise<LanguageModel> {
   return loadModelAt(NODE, source, options)
 }
 
 /** The same without text: what speed tests drive. */
-export function loadEngine(source?: string, options: NodeLoadOptions = {}): Promise<LoadedEngine> {
+export function loadEngine(source?: string, options: LoadOptions = {}): Promise<LoadedEngine> {
   return loadEngineAt(NODE, source, options)
 }

@@ -2,8 +2,7 @@
  * Writing to a person or to a pipe: text that waits for a slow reader and ends quietly when the
  * reader is gone (`| head`), progress for terminals and for logs, and dim text where colour is wanted.
  */
-import type { LoadProgress } from '../../generate/load/load-options.ts'
-import type { DownloadProgress } from '../../hub/download/transfer-meter.ts'
+import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
 import { formatByteRate, formatProgress } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 

@@ -21,7 +21,8 @@ import { ReadWindow } from './read-window.ts'
 import { illegalCode, tensorError } from './tensor-damage.ts'
 
 /** What `weight_scale` does to a product. */
-export type ScaleConvention = 'multiply' | 'divide'
+export const SCALE_CONVENTIONS = ['multiply', 'divide'] as const
+export type ScaleConvention = (typeof SCALE_CONVENTIONS)[number]
 
 /** Up to this size a tensor stays in memory while it is read, since each plane needs all of it. */
 const KEPT_BYTES = 64 << 20

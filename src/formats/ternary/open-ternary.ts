@@ -4,6 +4,7 @@
  */
 import { isWhole } from '../../checks.ts'
 import { type FormatError, ShapeError } from '../../errors.ts'
+import { checkOptions, type OptionRules, oneOf, SWITCH } from '../../option-checks.ts'
 import type { ModelFile, TensorInfo, TernaryTensor } from '../model-file.ts'
 import { type CodeReader, openI2S, openTQ } from './block-readers.ts'
 import {
@@ -11,6 +12,7 @@ import {
   quantizationOf,
   readSingle,
   readWeightScale,
+  SCALE_CONVENTIONS,
   type ScaleConvention,
   scaleConventionOf,
   scaleNameOf,
@@ -34,6 +36,13 @@ export interface OpenTernaryOptions {
   readonly rows?: number
 }
 
+const OPEN_OPTIONS: OptionRules<OpenTernaryOptions> = {
+  scaleConvention: oneOf(SCALE_CONVENTIONS),
+  weightScale: { expected: 'a finite number', holds: Number.isFinite },
+  rowScales: SWITCH,
+  rows: { expected: 'a whole number', holds: (value) => isWhole(value) },
+}
+
 interface Opened extends CodeReader {
   readonly rows: number
   readonly origin: string
@@ -54,6 +63,7 @@ export async function openTernary(
   tensor: TensorInfo,
   options: OpenTernaryOptions = {},
 ): Promise<TernaryTensor> {
+  checkOptions('openTernary', options, OPEN_OPTIONS)
   if (tensor.shape.length !== 2 || tensor.shape.includes(0)) {
     throw fail(tensor, `Expected a matrix, got the shape [${tensor.shape}]`)
   }

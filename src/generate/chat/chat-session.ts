@@ -3,6 +3,7 @@
  */
 import { UsageError } from '../../errors.ts'
 import type { KvCache } from '../../model/engine.ts'
+import { checkOptions, fail, type OptionRules, oneOf } from '../../option-checks.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
 import type { GenerationScope } from '../generation-stream.ts'
@@ -14,7 +15,7 @@ import type { Runtime } from '../schedule/runtime.ts'
 import type { Sequence } from '../schedule/sequence.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
 import type { Guesser } from '../speculate/speculation.ts'
-import { fail, resolveOptions } from '../validate-options.ts'
+import { resolveOptions } from '../validate-options.ts'
 import { commonLength, nextTurn, type Transcript } from './chat-prompt.ts'
 import { forgettable, openingOf } from './chat-window.ts'
 
@@ -23,6 +24,16 @@ import { forgettable, openingOf } from './chat-window.ts'
  * context is reserved; beyond, models with contexts of 128k would reserve gigabytes per session.
  */
 const MAX_POSITIONS = 8192
+
+const CHAT_OPTIONS: OptionRules<ChatOptions> = {
+  system: {
+    expected: 'a string',
+    holds: (value) => typeof value === 'string',
+    also: ['system_prompt', 'system_message', 'instructions'],
+  },
+  messages: { expected: 'an array of messages', holds: Array.isArray, also: ['history'] },
+  overflow: { ...oneOf(['fail', 'forget']), also: ['truncation', 'on_overflow'] },
+}
 
 export class CachedChatSession implements ChatSession {
   readonly #runtime: Runtime
@@ -43,14 +54,11 @@ export class CachedChatSession implements ChatSession {
   #running: GenerationScope | undefined
   #disposed = false
 
-  /** @throws UsageError if `messages` has a system message although `system` is given */
+  /** @throws UsageError for a wrong option, and for a system message in `messages` beside `system` */
   constructor(runtime: Runtime, options: ChatOptions) {
+    checkOptions('chat', options, CHAT_OPTIONS)
     const { system, messages = [], overflow = 'fail' } = options
     validateMessages('messages', messages)
-    if (overflow !== 'fail' && overflow !== 'forget') {
-      fail('overflow', '"fail" or "forget"', overflow)
-    }
-    if (system !== undefined && typeof system !== 'string') fail('system', 'a string', system)
     if (system !== undefined && messages.some((message) => message.role === 'system')) {
       throw new UsageError(
         'Expected one system message, got one as `system` and one in `messages`. Leave one out.',

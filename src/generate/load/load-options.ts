@@ -5,11 +5,20 @@
  */
 
 import { BACKENDS } from '../../backends/backend.ts'
-import { checkCounting, describe } from '../../checks.ts'
-import { UsageError } from '../../errors.ts'
 import { CACHE_TYPES } from '../../kernels/storage.ts'
 import { MATMUL_PRECISIONS } from '../../model/forward.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
+import {
+  COUNT,
+  checkOptions,
+  FUNCTION,
+  type OptionRule,
+  type OptionRules,
+  oneOf,
+  SIGNAL,
+  SWITCH,
+  TEXT,
+} from '../../option-checks.ts'
 
 /** A row of {@link LOAD_OPTIONS}. */
 export interface LoadOption {
@@ -23,6 +32,8 @@ export interface LoadOption {
   readonly memoryHelp?: string
   /** For options that change results: what counts where the option is unset. */
   readonly resultsOf?: string
+  /** What it is called elsewhere. */
+  readonly also?: readonly string[]
 }
 
 /** In the order of the help. The comments are those of {@link LoadOptions}. */
@@ -32,12 +43,14 @@ export const LOAD_OPTIONS = {
     takes: ['auto', ...BACKENDS],
     flag: '--backend <name>',
     help: '{names} (default: auto)',
+    also: ['device', 'provider', 'execution_provider'],
   },
   /** Forces a kernel variant, e.g. 'x86-avx2' or 'wasm-simd'. */
   isa: {
     takes: 'text',
     flag: '--isa <name>',
     help: 'kernel variant, e.g. x86-avx2 or wasm-simd',
+    also: ['variant', 'kernel', 'instruction_set'],
   },
   /**
    * Precision of the head and embedding: 'f16' keeps the file's; 'int8' reads half the bytes; 'int4' a
@@ -50,6 +63,7 @@ export const LOAD_OPTIONS = {
     help: 'precision of the output head: {names}',
     memoryHelp: 'for the memory: head as {names}',
     resultsOf: 'auto',
+    also: ['lm_head', 'head_type', 'output_type'],
   },
   /**
    * Ternary weights in memory: 2 bits or 1.6 bits ('base3') each. Unset: 'auto', whichever this machine
@@ -60,6 +74,7 @@ export const LOAD_OPTIONS = {
     flag: '--weights <packing>',
     help: 'ternary weights in memory: {names}',
     memoryHelp: 'for the memory: {names}',
+    also: ['packing', 'weight_type'],
   },
   /**
    * Precision of keys and values. Unset: 'f16'. 'f32' is for comparisons with float32 results; 'int8' and 'int4' are
@@ -71,6 +86,7 @@ export const LOAD_OPTIONS = {
     help: 'precision of the KV cache: {names} (default: f16)',
     memoryHelp: 'for the memory: {names} (default: f16 and int8)',
     resultsOf: 'f16',
+    also: ['kv_cache', 'kv_type', 'kv_cache_type', 'cache_type', 'type_k', 'type_v'],
   },
   /**
    * Products with f16 weights, those of dense models and of an f16 head: 'high' rounds their inputs to 13
@@ -87,6 +103,7 @@ export const LOAD_OPTIONS = {
     takes: 'count',
     flag: '--threads <count>',
     help: 'threads (default: the physical cores)',
+    also: ['num_threads', 'n_threads', 'thread_count'],
   },
   /**
    * In Node, keep packed weights in the cache and map them at the next start, which is then ready in a
@@ -127,6 +144,8 @@ export type OpenSettings = { readonly [Name in LoadOptionName]?: LoadSettings[Na
 
 export interface LoadOptions extends LoadSettings {
   readonly onProgress?: (progress: LoadProgress) => void
+  /** Told while a model that is not in the cache is fetched. Browsers, which keep none, never call it. */
+  readonly onDownload?: (progress: DownloadProgress) => void
   readonly signal?: AbortSignal
 }
 
@@ -137,8 +156,39 @@ export interface LoadProgress {
   readonly tensor: string
 }
 
+export interface DownloadProgress {
+  readonly state: 'waiting' | 'downloading' | 'verifying'
+  /** The file being fetched. */
+  readonly file: string
+  /** Of all files, what an earlier attempt left included. */
+  readonly doneBytes: number
+  readonly totalBytes: number
+  /** Over the last seconds; 0 until something has come. */
+  readonly bytesPerSecond: number
+  /** Undefined while the speed is unknown. */
+  readonly secondsLeft: number | undefined
+}
+
 /** All rows with their names. */
 export const loadOptions = Object.entries(LOAD_OPTIONS) as readonly [LoadOptionName, LoadOption][]
+
+/** The rows as other objects of options take them that have them among theirs. */
+export const LOAD_SETTINGS = Object.fromEntries(
+  loadOptions.map(([name, { takes, also = [] }]) => [name, { ...ruleOf(takes), also }]),
+) as OptionRules<LoadSettings>
+
+function ruleOf(takes: LoadOption['takes']): OptionRule {
+  if (takes === 'count') return COUNT
+  if (takes === 'text') return TEXT
+  return takes === 'switch' ? SWITCH : oneOf(takes)
+}
+
+const LOAD: OptionRules<LoadOptions> = {
+  ...LOAD_SETTINGS,
+  onProgress: { ...FUNCTION, also: ['progress', 'progress_callback', 'on_load'] },
+  onDownload: { ...FUNCTION, also: ['download_progress'] },
+  signal: SIGNAL,
+}
 
 /** The load options that are set, whatever else `from` has. */
 export function pickLoadSettings(from: OpenSettings): LoadSettings {
@@ -155,20 +205,9 @@ export function resultSettings(from: LoadSettings): string[] {
   )
 }
 
-/**
- * Which backends there are depends on where this runs: whoever opens one refuses the others.
- *
- * @throws UsageError naming the first option that is none of its values
- */
+/** @throws UsageError naming the first option that there is not, or that is none of its values */
 export function checkLoadOptions(options: OpenSettings): void {
-  for (const [name, { takes }] of loadOptions) {
-    const value = options[name]
-    if (value === undefined || name === 'backend') continue
-    if (takes === 'count') checkCounting(name, value)
-    const names = namesOf(takes)
-    if (names.length === 0 || names.some((one) => one === value)) continue
-    throw new UsageError(`Expected ${name} to be ${names.join(', ')}, got ${describe(value)}.`)
-  }
+  checkOptions<OpenSettings>('loadModel', options, LOAD)
 }
 
 /** Empty for what does not take one of several names. */

@@ -16,9 +16,9 @@ import { checkLoadOptions, type LoadOptions } from './load-options.ts'
 import { loadText, type ModelText } from './load-text.ts'
 
 /** What Node and browsers do each in their own way. */
-export interface LoadingPlace<Source, Options extends LoadOptions = LoadOptions> {
+export interface LoadingPlace<Source> {
   /** Finds and opens a model. Its file is closed when its weights are in the backend's memory. */
-  open(source: Source, options: Options): Promise<OpenedModel>
+  open(source: Source, options: LoadOptions): Promise<OpenedModel>
   openBackend(options: BackendOptions): Promise<Backend>
   /** What keeps packed weights between two starts; absent, or giving nothing: nothing does. */
   images?(): WeightImages | undefined
@@ -43,19 +43,19 @@ export interface LoadedEngine {
  * @throws ModelNotFoundError | FormatError | BackendError | UsageError, or the signal's reason; nothing
  *   stays open or allocated then
  */
-export function loadModelAt<Source, Options extends LoadOptions>(
-  place: LoadingPlace<Source, Options>,
+export function loadModelAt<Source>(
+  place: LoadingPlace<Source>,
   source: Source,
-  options: Options,
+  options: LoadOptions,
 ): Promise<LanguageModel> {
   return load(place, source, options, loadText, toLanguageModel)
 }
 
 /** Loads an engine, without tokenizer, sampling or text. Throws as {@link loadModelAt}. */
-export function loadEngineAt<Source, Options extends LoadOptions>(
-  place: LoadingPlace<Source, Options>,
+export function loadEngineAt<Source>(
+  place: LoadingPlace<Source>,
   source: Source,
-  options: Options,
+  options: LoadOptions,
 ): Promise<LoadedEngine> {
   const nothing = () => undefined
   return load(place, source, options, nothing, (engine) => engine)
@@ -66,10 +66,10 @@ export function loadEngineAt<Source, Options extends LoadOptions>(
  *   weights are loaded from the model's file, which takes seconds that would be lost if it fails
  * @param finish makes what is wanted of the engine and that
  */
-async function load<Source, Options extends LoadOptions, Rest, Loaded>(
-  place: LoadingPlace<Source, Options>,
+async function load<Source, Rest, Loaded>(
+  place: LoadingPlace<Source>,
   source: Source,
-  options: Options,
+  options: LoadOptions,
   prepare: (opened: OpenedModel, config: ModelConfig) => Rest,
   finish: (engine: LoadedEngine, rest: Rest) => Loaded,
 ): Promise<Loaded> {

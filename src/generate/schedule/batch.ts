@@ -4,30 +4,36 @@
  */
 import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
+import { fail, type OptionRules } from '../../option-checks.ts'
 import type { BatchOptions, Prompt } from '../language-model.ts'
 import type { GenerateResult } from '../options.ts'
 import { checkRoom, encodePrompt } from '../prompt.ts'
 import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
-import { fail, resolveOptions, validateGenerateOptions } from '../validate-options.ts'
+import { checkGeneration, GENERATE_OPTIONS, resolveOptions } from '../validate-options.ts'
 import { runSequences } from './run-sequences.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Sequences that run side by side when the caller names no number. */
 const DEFAULT_PARALLEL = 8
 
+const BATCH_OPTIONS: OptionRules<BatchOptions> = {
+  ...GENERATE_OPTIONS,
+  parallel: {
+    expected: 'an integer >= 1',
+    holds: (value) => isWhole(value, 1),
+    also: ['batch_size', 'num_parallel', 'n_parallel', 'concurrency'],
+  },
+}
+
 /** @throws UsageError naming the first option that is out of its range */
 function validateBatchOptions(options: BatchOptions): void {
-  validateGenerateOptions(options)
-  const { parallel, draft } = options
-  if (draft !== undefined) {
+  checkGeneration('generateBatch', options, BATCH_OPTIONS)
+  if (options.draft !== undefined) {
     throw new UsageError(
       'Expected no draft model for a batch, got one: it guesses for one sequence at a time. ' +
         'Leave it out; `speculate: true` works in batches.',
     )
-  }
-  if (parallel !== undefined && !isWhole(parallel, 1)) {
-    fail('parallel', 'an integer >= 1', parallel)
   }
 }
 

@@ -1,20 +1,8 @@
 /**
  * Progress of a download as people want to see it: how much, how fast, how long yet.
  */
+import type { DownloadProgress } from '../../generate/load/load-options.ts'
 import type { FileEvents } from './download-file.ts'
-
-export interface DownloadProgress {
-  readonly state: 'waiting' | 'downloading' | 'verifying'
-  /** The file being fetched. */
-  readonly file: string
-  /** Of all files, what an earlier attempt left included. */
-  readonly doneBytes: number
-  readonly totalBytes: number
-  /** Over the last seconds; 0 until something has come. */
-  readonly bytesPerSecond: number
-  /** Undefined while the speed is unknown. */
-  readonly secondsLeft: number | undefined
-}
 
 /** Long enough to be steady, short enough to follow a line that got slower. */
 const WINDOW_MS = 5_000

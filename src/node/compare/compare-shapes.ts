@@ -3,13 +3,29 @@
  */
 import { freemem } from 'node:os'
 import { openBackend } from '../../backends/select.ts'
+import { shapeNames } from '../../bench/shapes.ts'
+import { COLUMNS } from '../../compare/columns.ts'
 import {
   type ComparedGroup,
   compareColumns,
   type ShapeOptions,
 } from '../../compare/compare-contenders.ts'
-import { checkLoadOptions } from '../../generate/load/load-options.ts'
-import { type EnergyMeter, type EnergySource, openEnergyMeter } from '../energy/energy-meter.ts'
+import { LOAD_SETTINGS } from '../../generate/load/load-options.ts'
+import {
+  COUNT,
+  checkOptions,
+  FUNCTION,
+  listOf,
+  type OptionRules,
+  oneOf,
+  SIGNAL,
+} from '../../option-checks.ts'
+import {
+  ENERGY_SOURCES,
+  type EnergyMeter,
+  type EnergySource,
+  openEnergyMeter,
+} from '../energy/energy-meter.ts'
 
 /** Of the memory that is free: the rest is for activations, and for whoever else works here. */
 const MEMORY_SHARE = 0.75
@@ -17,6 +33,22 @@ const MEMORY_SHARE = 0.75
 export type CompareShapesOptions = Partial<Omit<ShapeOptions, 'now' | 'readJoules'>> & {
   /** What joules are measured of, where they can be; unset: the processor. */
   readonly energy?: EnergySource
+}
+
+const COMPARE_OPTIONS: OptionRules<CompareShapesOptions> = {
+  ...LOAD_SETTINGS,
+  sizes: { ...listOf(shapeNames), also: ['size', 'shapes', 'models'] },
+  columns: { ...listOf(COLUMNS), also: ['precisions', 'column', 'dtypes'] },
+  promptTokens: { ...COUNT, also: ['prompt', 'n_prompt', 'prefill'] },
+  decodeTokens: { ...COUNT, also: ['decode', 'n_gen', 'max_tokens'] },
+  runs: { ...COUNT, also: ['repetitions', 'rounds'] },
+  memoryLimit: {
+    expected: 'a number of bytes',
+    holds: (value) => typeof value === 'number' && value > 0,
+  },
+  energy: oneOf(ENERGY_SOURCES),
+  onStep: FUNCTION,
+  signal: SIGNAL,
 }
 
 export interface ShapeComparison {
@@ -56,7 +88,7 @@ export function comparisonDefaults(): Pick<
  * for (const { name, latency } of groups[0].results) console.log(name, latency?.decodeMs.mean)
  */
 export async function compareShapes(options: CompareShapesOptions = {}): Promise<ShapeComparison> {
-  checkLoadOptions(options)
+  checkOptions('compareShapes', options, COMPARE_OPTIONS)
   const { energy = 'cpu', ...rest } = options
   const measured = { ...comparisonDefaults(), ...rest }
   const backend = await openBackend(options)

@@ -2,7 +2,13 @@
  * Comparison of two models on disk.
  */
 import { type ComparisonOptions, compareModels, type ModelComparison } from '../../convert/index.ts'
+import { checkOptions, FUNCTION, type OptionRules, SIGNAL } from '../../option-checks.ts'
 import { openModelFile } from '../open-model.ts'
+
+const COMPARISON_OPTIONS: OptionRules<ComparisonOptions> = {
+  onProgress: FUNCTION,
+  signal: SIGNAL,
+}
 
 /**
  * Compares the models at two places (see openModelFile) weight by weight.
@@ -15,6 +21,7 @@ export async function compareFiles(
   b: string,
   options: ComparisonOptions = {},
 ): Promise<ModelComparison> {
+  checkOptions('compareFiles', options, COMPARISON_OPTIONS)
   const first = await openModelFile(a)
   try {
     const second = await openModelFile(b)

@@ -5,15 +5,29 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../../checks.ts'
 import {
+  CHECKPOINT_EMBEDDINGS,
   type CheckpointConversionOptions,
   type ConversionReport,
   convertToCheckpoint,
   convertToGguf,
+  GGUF_EMBEDDINGS,
   type GgufConversionOptions,
+  LINEAR_CLASSES,
   type SideFile,
+  WEIGHT_STORAGES,
 } from '../../convert/index.ts'
 import { UsageError } from '../../errors.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
+import {
+  COUNT,
+  checkOptions,
+  FUNCTION,
+  type OptionRules,
+  oneOf,
+  SIGNAL,
+  SWITCH,
+  TEXT,
+} from '../../option-checks.ts'
 import { openModelFile } from '../open-model.ts'
 import { openCheckpointFolder, openFileSink } from './sinks.ts'
 
@@ -21,8 +35,21 @@ import { openCheckpointFolder, openFileSink } from './sinks.ts'
 export type ConversionOptions = Omit<GgufConversionOptions, 'embedding'> &
   Omit<CheckpointConversionOptions, 'embedding'> & {
     /** F16, Q8_0, Q6_K or Q4_0 in GGUF; BF16, F16 or F32 in safetensors. */
-    readonly embedding?: 'F32' | 'BF16' | 'F16' | 'Q8_0' | 'Q6_K' | 'Q4_0'
+    readonly embedding?: (typeof EMBEDDINGS)[number]
   }
+
+export const EMBEDDINGS = [...new Set([...GGUF_EMBEDDINGS, ...CHECKPOINT_EMBEDDINGS])]
+
+const CONVERSION_OPTIONS: OptionRules<ConversionOptions> = {
+  weights: { ...oneOf(WEIGHT_STORAGES), also: ['type', 'outtype', 'quantization', 'ftype'] },
+  embedding: { ...oneOf(EMBEDDINGS), also: ['token_embedding_type', 'output_type'] },
+  linearClass: oneOf(LINEAR_CLASSES),
+  shardBytes: { ...COUNT, also: ['max_shard_size', 'split_max_size', 'shard_size'] },
+  name: { ...TEXT, also: ['model_name'] },
+  force: SWITCH,
+  onProgress: FUNCTION,
+  signal: SIGNAL,
+}
 
 /** Files that go along with a checkpoint as they are. */
 const SIDE_FILES: ReadonlySet<string> = new Set([
@@ -51,7 +78,8 @@ export async function convertFile(
   options: ConversionOptions = {},
 ): Promise<ConversionReport> {
   const isGguf = target.endsWith('.gguf')
-  checkOptions(isGguf, options)
+  checkOptions('convertFile', options, CONVERSION_OPTIONS)
+  checkTarget(isGguf, options)
   const opened = await openModelFile(source)
   try {
     const isWeightFile = source.endsWith('.safetensors') && (await stat(source)).isFile()
@@ -82,8 +110,8 @@ export async function convertFile(
   }
 }
 
-function checkOptions(isGguf: boolean, { weights, embedding, linearClass }: ConversionOptions) {
-  const allowed = isGguf ? ['F16', 'Q8_0', 'Q6_K', 'Q4_0'] : ['BF16', 'F16', 'F32']
+function checkTarget(isGguf: boolean, { weights, embedding, linearClass }: ConversionOptions) {
+  const allowed: readonly string[] = isGguf ? GGUF_EMBEDDINGS : CHECKPOINT_EMBEDDINGS
   const what = isGguf ? 'a GGUF file' : 'a folder of safetensors (a target without .gguf)'
   if (embedding !== undefined && !allowed.includes(embedding)) {
     throw new UsageError(

@@ -5,11 +5,20 @@ import {
   DEFAULT_EVAL_SETTINGS,
   type EvalSettings,
   evaluateTask,
+  TASK_RUN_OPTIONS,
   type TaskRunOptions,
 } from '../../eval/evaluate.ts'
 import type { TaskMetrics } from '../../eval/metrics.ts'
-import { tasksNamed } from '../../eval/tasks/all-tasks.ts'
+import { evalTaskNames, tasksNamed } from '../../eval/tasks/all-tasks.ts'
 import type { LanguageModel } from '../../generate/language-model.ts'
+import {
+  checkOptions,
+  FUNCTION,
+  fail,
+  type OptionRules,
+  optionsOf,
+  TEXT,
+} from '../../option-checks.ts'
 import { type DatasetChoice, type FetchDatasetFile, loadTask } from './datasets.ts'
 
 export interface EvaluateOptions extends TaskRunOptions {
@@ -21,6 +30,21 @@ export interface EvaluateOptions extends TaskRunOptions {
   readonly onTask?: ((task: string) => void) | undefined
   /** How files of datasets are fetched. Unset: from the hub. */
   readonly fetchFile?: FetchDatasetFile | undefined
+}
+
+const DATASET = {
+  repo: TEXT,
+  config: TEXT,
+  split: TEXT,
+  exampleSplit: TEXT,
+} satisfies OptionRules<DatasetChoice>
+
+const EVALUATE_OPTIONS: OptionRules<EvaluateOptions> = {
+  ...TASK_RUN_OPTIONS,
+  dataDir: { ...TEXT, also: ['data_path', 'dataset_dir', 'folder'] },
+  datasets: optionsOf(Object.fromEntries(evalTaskNames.map((name) => [name, optionsOf(DATASET)]))),
+  onTask: FUNCTION,
+  fetchFile: FUNCTION,
 }
 
 export interface EvaluationReport {
@@ -51,6 +75,8 @@ export async function evaluate(
   taskNames: readonly string[],
   options: EvaluateOptions = {},
 ): Promise<EvaluationReport> {
+  checkOptions('evaluate', options, EVALUATE_OPTIONS)
+  if (!Array.isArray(taskNames)) fail('taskNames', 'a list of names', taskNames)
   const settings = { ...DEFAULT_EVAL_SETTINGS, ...options.settings }
   const { dataDir, datasets = {}, signal, fetchFile = fetchFromHub } = options
   const results: Record<string, TaskMetrics> = {}

@@ -3,10 +3,11 @@
  * Models and datasets are its two uses.
  */
 import { basename } from 'node:path'
+import type { DownloadProgress } from '../../generate/load/load-options.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { unfinishedNames } from '../../hub/download/piece-journal.ts'
 import type { DownloadStore } from '../../hub/download/store.ts'
-import { type DownloadProgress, transferMeter } from '../../hub/download/transfer-meter.ts'
+import { transferMeter } from '../../hub/download/transfer-meter.ts'
 import { type RepoFile, type Repository, repoPath, resolvePath } from '../../hub/repo-file.ts'
 import { statOf } from '../files/system.ts'
 import {

@@ -2,8 +2,13 @@
  * `bitnet convert`: a model to GGUF or to packed safetensors, and the comparison of two models.
  */
 import { readdir, stat } from 'node:fs/promises'
+import { LINEAR_CLASSES, WEIGHT_STORAGES } from '../../../convert/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { type ConversionOptions, convertFile } from '../../../node/convert/convert-file.ts'
+import {
+  type ConversionOptions,
+  convertFile,
+  EMBEDDINGS,
+} from '../../../node/convert/convert-file.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
 import { formatProgress } from '../../console/quantities.ts'
 import { showDownloadProgress } from '../../console/terminal.ts'
@@ -12,14 +17,10 @@ import { parseChoice, withoutUnset } from '../../flags/flag-values.ts'
 import { describeConversion } from './convert-report.ts'
 import { verifyConversion } from './convert-verify.ts'
 
-const TYPES = ['I2_S', 'TQ1_0', 'TQ2_0'] as const
-const EMBEDDINGS = ['F16', 'Q8_0', 'Q6_K', 'Q4_0', 'BF16', 'F32'] as const
-const LINEAR_CLASSES = ['autobitlinear', 'bitlinear'] as const
-
 interface ConvertFlags {
-  readonly type?: (typeof TYPES)[number]
-  readonly embedding?: (typeof EMBEDDINGS)[number]
-  readonly linearClass?: (typeof LINEAR_CLASSES)[number]
+  readonly type?: ConversionOptions['weights']
+  readonly embedding?: ConversionOptions['embedding']
+  readonly linearClass?: ConversionOptions['linearClass']
   readonly name?: string
   readonly force?: boolean
   readonly overwrite?: boolean
@@ -33,7 +34,7 @@ export const command = defineCommand<ConvertFlags, [source: string, target: stri
       .argument('<source>', 'model name, owner/name, .gguf, .safetensors or folder')
       .argument('<target>', 'a .gguf file to write, or a folder for packed safetensors')
       .option('--type <type>', 'ternary weights in GGUF: i2_s (default), tq1_0 or tq2_0', (text) =>
-        parseChoice(text.toUpperCase(), TYPES),
+        parseChoice(text.toUpperCase(), WEIGHT_STORAGES),
       )
       .option(
         '--embedding <type>',
