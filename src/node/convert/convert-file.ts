@@ -1,7 +1,7 @@
 /**
  * Conversion from disk to disk.
  */
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../../checks.ts'
 import {
@@ -28,7 +28,7 @@ import {
   SWITCH,
   TEXT,
 } from '../../option-checks.ts'
-import { openModelFile } from '../open-model.ts'
+import { openModelFile, readSideFile } from '../open-model.ts'
 import { openCheckpointFolder, openFileSink } from './sinks.ts'
 
 /** Of both targets; what the other one takes is refused. */
@@ -136,7 +136,10 @@ async function withSideFiles(opened: OpenedModel, folder: string) {
   if (opened.file.format === 'gguf') return opened
   const names = (await readdir(folder)).filter((name) => SIDE_FILES.has(name)).sort()
   const sideFiles: SideFile[] = []
-  for (const name of names) sideFiles.push({ name, bytes: await readFile(join(folder, name)) })
+  for (const name of names) {
+    const bytes = await readSideFile(join(folder, name))
+    if (bytes !== undefined) sideFiles.push({ name, bytes })
+  }
   return { ...opened, sideFiles }
 }
 

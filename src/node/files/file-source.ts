@@ -5,7 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { FormatError, ModelNotFoundError } from '../../errors.ts'
 import { checkRange } from '../../formats/memory-source.ts'
 import type { ByteSource } from '../../formats/model-file.ts'
-import { errorCode } from './system.ts'
+import { errorCode, MAX_CALL_BYTES } from './system.ts'
 
 /**
  * @throws ModelNotFoundError if there is no such file, or it is not a file
@@ -20,10 +20,11 @@ export async function openFileSource(path: string): Promise<ByteSource> {
       })
     }
     const { size } = stat
-    /** One call may return less than was asked for, on Linux at 2 GiB at the latest. */
+    /** One call may return less than was asked for. */
     const readFully = async (bytes: Uint8Array, offset: number): Promise<void> => {
       for (let done = 0; done < bytes.length; ) {
-        const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done)
+        const wanted = Math.min(bytes.length - done, MAX_CALL_BYTES)
+        const { bytesRead } = await handle.read(bytes, done, wanted, offset + done)
         if (bytesRead === 0) {
           throw new FormatError(
             `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,

@@ -5,6 +5,9 @@ import type { Stats } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 
+/** Reads and writes take pieces: systems have a limit for one call, 2 GiB on Linux. */
+export const MAX_CALL_BYTES = 1 << 30
+
 /** What is at a path; undefined if there is nothing, or nothing that may be looked at. */
 export function statOf(path: string): Promise<Stats | undefined> {
   return stat(path).catch(() => undefined)

@@ -2,28 +2,56 @@
  * Writing files so that whoever reads them sees all of one or none.
  */
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises'
+import { MAX_CALL_BYTES, statOf } from './system.ts'
+
+/** A file under another name, until it is whole. */
+export interface AsideFile {
+  readonly handle: FileHandle
+  /** The other name: nobody else uses it. */
+  readonly aside: string
+  /** Its own, where a link leads. */
+  readonly target: string
+}
 
 /**
- * Writes a file under another name and gives it its own when it is whole; nothing is left on failure.
+ * A new file that is to take the place of another, or of none, with the rights of what is there.
  *
- * @param aside the other name: nobody else may use it
+ * @param nameAside gives the other name
+ * @throws Error of the system, or if there is something else than a file
  */
+export async function openAside(path: string, nameAside = asideOf): Promise<AsideFile> {
+  const target = await realpath(path).catch(() => path)
+  const found = await statOf(target)
+  if (found?.isFile() === false) throw new Error(`there is something else than a file at ${path}`)
+  const aside = nameAside(target)
+  return { target, aside, handle: await open(aside, 'wx', found?.mode) }
+}
+
+/** Gives the file its own name. */
+export async function putInPlace({ handle, aside, target }: AsideFile): Promise<void> {
+  await handle.close()
+  await rename(aside, target)
+}
+
+/** Nothing is left, and what was there stays. */
+export async function discardAside({ handle, aside }: AsideFile): Promise<void> {
+  await handle.close().catch(() => {})
+  await rm(aside, { force: true })
+}
+
+/** Writes a file under another name and gives it its own when it is whole; nothing is left on failure. */
 export async function writeAside(
   path: string,
-  aside: string,
   write: (handle: FileHandle, aside: string) => Promise<void>,
+  nameAside?: (path: string) => string,
 ): Promise<void> {
+  const file = await openAside(path, nameAside)
   try {
-    const handle = await open(aside, 'wx')
-    try {
-      await write(handle, aside)
-    } finally {
-      await handle.close()
-    }
-    await rename(aside, path)
+    await write(file.handle, file.aside)
+    await putInPlace(file)
   } catch (error) {
-    await rm(aside, { force: true })
+    await discardAside(file)
     throw error
   }
 }
@@ -35,7 +63,7 @@ export function asideOf(path: string): string {
 
 /** Puts a small file in place of another, or of none, once it is on the disk. */
 export function writeWhole(path: string, text: string): Promise<void> {
-  return writeAside(path, asideOf(path), async (handle) => {
+  return writeAside(path, async (handle) => {
     await handle.writeFile(text)
     await handle.sync()
   })
@@ -48,7 +76,8 @@ export async function writeFully(
   position: number,
 ): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
+    const length = Math.min(bytes.length - done, MAX_CALL_BYTES)
+    const { bytesWritten } = await handle.write(bytes, done, length, position + done)
     done += bytesWritten
   }
 }

@@ -15,7 +15,7 @@ import { copyFile, mkdir, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
 import { errorCode, textOf } from '../files/system.ts'
-import { asideOf, writeAside, writeWhole } from '../files/write-file.ts'
+import { writeAside, writeWhole } from '../files/write-file.ts'
 
 const MODEL_PREFIX = 'models--'
 export const URL_FOLDER = 'bitnet-urls'
@@ -88,7 +88,7 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
     if (code === 'EEXIST') return
     if (code !== 'EPERM' && code !== 'ENOSYS' && code !== 'ENOTSUP' && code !== 'EACCES')
       throw error
-    await writeAside(path, asideOf(path), (_, aside) => copyFile(blob, aside))
+    await writeAside(path, (_, aside) => copyFile(blob, aside))
   }
 }
 

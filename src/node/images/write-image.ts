@@ -26,12 +26,13 @@ export async function writeImage(
   image: ReturnType<typeof encodeStart>,
   buffers: readonly DeviceBuffer[],
 ): Promise<void> {
-  await writeAside(path, partialPath(path), async (handle, partial) => {
+  const write = async (handle: FileHandle, partial: string): Promise<void> => {
     await writePieces(handle, contents(backend, image, buffers))
     const checksum = await backend.files?.checksum(partial)
     if (checksum === undefined) throw new Error('The backend does not check files.')
     await writeFully(handle, encodeChecksum(checksum), CHECKSUM_OFFSET)
-  })
+  }
+  await writeAside(path, write, partialPath)
 }
 
 /** All bytes of an image in order. */
