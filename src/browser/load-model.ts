@@ -4,8 +4,8 @@
 import { openPortableBackend } from '../backends/open-portable.ts'
 import { UsageError } from '../errors.ts'
 import { memorySource } from '../formats/memory-source.ts'
-import type { ByteSource } from '../formats/model-file.ts'
-import { openGguf } from '../formats/model-folder.ts'
+import type { GgufFile } from '../formats/model-file.ts'
+import { openGguf, openGgufIn } from '../formats/model-folder.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { LoadOptions } from '../generate/load/load-options.ts'
 import {
@@ -16,14 +16,14 @@ import {
 } from '../generate/load/loading.ts'
 import { blobSource } from '../hub/blob-source.ts'
 import { openRangeSource } from '../hub/range-source.ts'
+import { urlFolder } from '../hub/url-folder.ts'
 
 /** An address, relative to the page if it is a string; a File or other Blob; or a whole file's bytes. */
 type BrowserSource = string | URL | Blob | Uint8Array
 
 const BROWSER: LoadingPlace<BrowserSource> = {
   open: async (source, { signal }) => {
-    const file = await openGguf(await openSource(source, signal))
-    return { file, tokenizerFiles: {} }
+    return { file: await openSource(source, signal), tokenizerFiles: {} }
   },
   openBackend: openPortableBackend,
 }
@@ -59,10 +59,13 @@ export function loadEngine(
 async function openSource(
   source: BrowserSource,
   signal: AbortSignal | undefined,
-): Promise<ByteSource> {
-  if (source instanceof Blob) return blobSource(source)
-  if (source instanceof Uint8Array) return memorySource(source)
+): Promise<GgufFile> {
+  if (source instanceof Blob) return openGguf(blobSource(source))
+  if (source instanceof Uint8Array) return openGguf(memorySource(source))
   const base = globalThis.location?.href
-  if (URL.canParse(source, base)) return openRangeSource(new URL(source, base), { signal })
+  if (URL.canParse(source, base)) {
+    const folder = urlFolder(new URL(source, base), (url) => openRangeSource(url, { signal }))
+    return openGgufIn(folder, folder.file)
+  }
   throw new UsageError(`Expected the address of a model, got "${source}".`)
 }

@@ -63,8 +63,10 @@ export class CommandContext {
   }
 
   /** Loads the model of the flags, with progress. The caller disposes of it. */
-  loadModel(flags: ModelFlags): Promise<LanguageModel> {
-    return this.#load(this.#surroundings.loadModel, flags)
+  async loadModel(flags: ModelFlags): Promise<LanguageModel> {
+    const model = await this.#load(this.#surroundings.loadModel, flags)
+    for (const warning of model.warnings) await this.remark(warning)
+    return model
   }
 
   /** The same for what speed tests drive. */

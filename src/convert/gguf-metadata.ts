@@ -75,7 +75,10 @@ export function metadataFromConfig(
   return entries
 }
 
-/** All keys of another GGUF as they are, but for the file type and a template that is known wrong. */
+/**
+ * All keys of another GGUF as they are, but for the file type, a template that is known wrong, and what is
+ * of the file and not of the model.
+ */
 export function metadataFromGguf(
   file: GgufFile,
   config: ModelConfig,
@@ -91,7 +94,7 @@ export function metadataFromGguf(
       entries.push(text(key, template))
     } else if (key === 'general.name') {
       entries.push(text(key, config.name))
-    } else if (key !== 'general.alignment') {
+    } else if (key !== 'general.alignment' && !key.startsWith('split.')) {
       entries.push([key, retype(value, file.valueTypes?.get(key) ?? guessType(value), key)])
     }
   }

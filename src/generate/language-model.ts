@@ -100,6 +100,8 @@ export interface ModelFacts {
   readonly loadMs: number
   /** What unset sampling fields mean for this model. */
   readonly defaults: Readonly<Required<Omit<SamplingOptions, 'seed'>>>
+  /** What the model's files say and was left out, a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export interface LanguageModel extends ModelFacts, AsyncDisposable {

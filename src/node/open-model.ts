@@ -2,19 +2,19 @@
  * Opens a model where it lies on disk: a .gguf file, a .safetensors file with config.json beside it, or
  * a folder as Hugging Face lays it out, with one or several safetensors files.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ModelNotFoundError } from '../errors.ts'
 import type { OpenedModel } from '../formats/model-file.ts'
 import {
   checkSideFileSize,
   type ModelFolder,
-  openCheckpoint,
-  openGguf,
+  openGgufIn,
   openModelFolder,
+  openShardIn,
 } from '../formats/model-folder.ts'
 import { openFileSource } from './files/file-source.ts'
-import { fileSize, statOf } from './files/system.ts'
+import { fileSize, namesIn, statOf } from './files/system.ts'
 
 /**
  * @param path a .gguf or .safetensors file, or a folder
@@ -31,8 +31,9 @@ export async function openModelFile(path: string): Promise<OpenedModel> {
     )
   }
   if (found.isDirectory()) return openModelFolder(localFolder(path))
+  const folder = localFolder(dirname(path))
   if (await isGguf(path)) {
-    return { file: await openGguf(await openFileSource(path)), tokenizerFiles: {} }
+    return { file: await openGgufIn(folder, basename(path)), tokenizerFiles: {} }
   }
   if (!path.endsWith('.safetensors')) {
     throw new ModelNotFoundError(
@@ -40,7 +41,7 @@ export async function openModelFile(path: string): Promise<OpenedModel> {
       { source: path },
     )
   }
-  return openCheckpoint(localFolder(dirname(path)), path, [basename(path)])
+  return openShardIn(folder, basename(path))
 }
 
 /** By the first bytes: the name may lack the ending. */
@@ -58,14 +59,15 @@ async function isGguf(path: string): Promise<boolean> {
 function localFolder(folder: string): ModelFolder {
   return {
     name: folder,
-    list: () => readdir(folder),
+    list: () => namesIn(folder),
     pathOf: (file) => join(folder, file),
     open: (file) => openFileSource(join(folder, file)),
     read: (file) => readSideFile(join(folder, file)),
   }
 }
 
-async function readSideFile(path: string): Promise<Uint8Array | undefined> {
+/** A whole small file of a model's folder; undefined if there is none. */
+export async function readSideFile(path: string): Promise<Uint8Array | undefined> {
   const size = await fileSize(path)
   if (size === undefined) return undefined
   checkSideFileSize(path, size)

@@ -105,6 +105,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
     backend: BACKEND,
     memory: { ternaryBytes: 1, denseBytes: 2, activationBytes: 3, cacheBytesPerToken: 4 },
     loadMs: 5,
+    warnings: [],
     defaults: {
       temperature: 0.7,
       topK: 0,

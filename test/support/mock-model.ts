@@ -44,6 +44,7 @@ export function mockModel(engine: MockEngine, options: MockModelOptions = {}): L
     },
     loadMs,
     defaults: { ...ALL_TOKENS, ...defaults },
+    warnings: [],
     dispose,
   })
 }

@@ -17,6 +17,13 @@ const MAX_KEY_BYTES = 65_535
 const MAX_STRING_BYTES = 96 << 20
 /** Over all arrays of a file; the largest vocabularies need 1.5 million. An element takes 8 bytes. */
 const MAX_ARRAY_ELEMENTS = 1 << 24
+/** What an element counts as, by the memory it takes: a short text, a large number, an array. */
+const ELEMENT_COST: Readonly<Partial<Record<GgufValueType, number>>> = {
+  string: 4,
+  u64: 4,
+  i64: 4,
+  array: 64,
+}
 /** Arrays of arrays are legal, deeper nesting is not used by any known key. */
 const MAX_ARRAY_DEPTH = 3
 
@@ -101,7 +108,8 @@ function readArray(
     throw reader.error(key, `Expected at most ${MAX_ARRAY_DEPTH} nested arrays, got more.`)
   }
   const type = readType(reader, key)
-  const count = reader.count(key, budget.left, 'array elements')
+  const cost = ELEMENT_COST[type] ?? 1
+  const count = reader.count(key, Math.floor(budget.left / cost), 'array elements')
   const bytes = count * VALUE_BYTES[type]
   if (bytes > reader.bytesLeft) {
     throw reader.error(
@@ -109,7 +117,7 @@ function readArray(
       `Expected at least ${bytes} bytes for ${count} elements, but ${reader.bytesLeft} are left.`,
     )
   }
-  budget.left -= count
+  budget.left -= count * cost
   if (depth === 0) budget.elementType = type
   if (isNumberType(type) && type !== 'f64') {
     const numbers = numbersOf(type, reader.bytes(bytes, key))

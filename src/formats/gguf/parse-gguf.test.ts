@@ -205,6 +205,24 @@ describe('a damaged header', () => {
     await expect(refused).rejects.toThrow(`at most ${(1 << 24) - count} array elements`)
   })
 
+  test('has as many elements as memory bears: fewer of texts, large numbers and arrays', async () => {
+    const list = (type: number, count: number) => [
+      ...text('k'),
+      ...u32(9),
+      ...u32(type),
+      ...u64(count),
+    ]
+    for (const [type, most, bytes] of [
+      [8, 1 << 22, 8],
+      [10, 1 << 22, 8],
+      [9, 1 << 18, 12],
+    ]) {
+      const file = new Uint8Array(64 + (most + 1) * bytes)
+      file.set(header(0, 1, list(type, most + 1)))
+      await expect(parse(file)).rejects.toThrow(`at most ${most} array elements, got ${most + 1}`)
+    }
+  })
+
   test('arrays in arrays end at three', async () => {
     const nest = (depth: number): number[] =>
       depth === 0 ? [...u32(0), ...u64(1), 7] : [...u32(9), ...u64(1), ...nest(depth - 1)]

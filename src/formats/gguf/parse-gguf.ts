@@ -6,6 +6,7 @@
  * against the bytes that the file really has.
  */
 import { FormatError } from '../../errors.ts'
+import { foreignContent, TELLING_BYTES } from '../foreign-content.ts'
 import type { ByteSource, GgufFile, GgufValue } from '../model-file.ts'
 import { HeaderReader } from './header-reader.ts'
 import { readMetadata } from './metadata.ts'
@@ -33,6 +34,13 @@ export const DEFAULT_ALIGNMENT = 32
  * @throws FormatError whose `field` names the header field, metadata key or tensor at fault
  */
 export async function parseGguf(source: ByteSource): Promise<GgufFile> {
+  const foreign = foreignContent(await source.read(0, Math.min(source.size, TELLING_BYTES)), 'gguf')
+  if (foreign !== '') {
+    throw new FormatError(`Expected a GGUF file at ${source.name}, got something else.${foreign}`, {
+      field: 'magic',
+      path: source.name,
+    })
+  }
   const reader = new HeaderReader(source)
   const version = await reader.entry(() => {
     const magic = reader.u32('magic')

@@ -2,8 +2,10 @@
  * Opens safetensors files: u64 header length, JSON header, then the tensors' bytes without gaps.
  * Checks are those of the format's own library, and a few more. Data is not read.
  */
-import { isObject, isWhole, type JsonObject } from '../../checks.ts'
+import { isObject, isWhole, type JsonObject, messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
+import { foreignContent, TELLING_BYTES } from '../foreign-content.ts'
+import { parseJson } from '../json-text.ts'
 import type {
   ByteSource,
   SafetensorsFile,
@@ -14,6 +16,8 @@ import type {
 
 /** The limit of the format's own library. */
 const MAX_HEADER_BYTES = 100_000_000
+/** A tensor takes about fifteen; models have up to some ten thousand in a file. */
+const MAX_HEADER_MARKS = 1 << 20
 /** No framework goes further. */
 const MAX_DIMENSIONS = 8
 
@@ -97,18 +101,34 @@ async function readHeader(source: ByteSource): Promise<{ length: number; json: J
   const claimed = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true)
   const limit = Math.min(MAX_HEADER_BYTES, source.size - 8)
   if (claimed > BigInt(limit)) {
+    // Eight letters make a number that no length is.
+    const isText = claimed > Number.MAX_SAFE_INTEGER
+    refuseForeign(source, isText ? await startOf(source) : prefix)
     throw fail(source, field, `Expected a header of at most ${limit} bytes, got ${claimed}.`)
   }
   const length = Number(claimed)
   const bytes = await source.read(8, length)
   let json: unknown
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    json = parseJson(bytes, MAX_HEADER_MARKS)
   } catch (cause) {
-    throw fail(source, 'header', 'Expected JSON text in UTF-8, got something else.', cause)
+    refuseForeign(source, await startOf(source))
+    throw fail(source, 'header', `Expected ${messageOf(cause)}.`, cause)
   }
   if (!isObject(json)) throw fail(source, 'header', 'Expected a JSON object.')
   return { length, json }
+}
+
+function startOf(source: ByteSource): Promise<Uint8Array> {
+  return source.read(0, Math.min(source.size, TELLING_BYTES))
+}
+
+/** @throws FormatError if it is known what the file is instead */
+function refuseForeign({ name }: ByteSource, start: Uint8Array): void {
+  const foreign = foreignContent(start, 'safetensors')
+  if (foreign === '') return
+  const message = `Expected a safetensors file at ${name}, got something else.${foreign}`
+  throw new FormatError(message, { field: 'header', path: name })
 }
 
 function readEntry(source: ByteSource, name: string, value: unknown): Entry {

@@ -4,7 +4,7 @@
 import type { OpenedModel } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
 import {
-  type SamplingDefaults,
+  type StatedSampling,
   samplingFromGenerationConfig,
   samplingFromGguf,
 } from '../../model/config/sampling-defaults.ts'
@@ -16,14 +16,13 @@ import {
 } from '../../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 
-export interface ModelText {
+export interface ModelText extends StatedSampling {
   readonly tokenizer: TextTokenizer
-  readonly defaults: SamplingDefaults
 }
 
 /** @throws FormatError */
 export function loadText(opened: OpenedModel, { vocabSize }: ModelConfig): ModelText {
-  return { tokenizer: loadTokenizer(opened, vocabSize), defaults: samplingDefaults(opened) }
+  return { tokenizer: loadTokenizer(opened, vocabSize), ...statedSampling(opened) }
 }
 
 /** A file without a vocabulary, e.g. one of random weights, still runs: its tokens are numbers. */
@@ -42,7 +41,7 @@ export function loadTokenizer(opened: OpenedModel, vocabSize: number): TextToken
   return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config })
 }
 
-function samplingDefaults({ file, tokenizerFiles }: OpenedModel): SamplingDefaults {
+function statedSampling({ file, tokenizerFiles }: OpenedModel): StatedSampling {
   if (file.format === 'gguf') return samplingFromGguf(file)
   return samplingFromGenerationConfig(tokenizerFiles.generationConfig, file.name)
 }

@@ -113,8 +113,10 @@ function hasNoHead(fields: ConfigFields): boolean {
 }
 
 /**
- * rope_theta stands at the top level and scaling in rope_scaling, or both, since transformers 5, in
- * rope_parameters, there by the kind of layer where a model has two.
+ * Rotations are described by rope_scaling and a rope_theta at the top level, or, since transformers 5,
+ * by rope_parameters, there by the kind of layer where a model has two. Where a file has several, what
+ * transformers 5 takes counts: rope_scaling before rope_parameters, in Gemma field by field, and a
+ * rope_theta in either before the one at the top level.
  */
 function ropeParameters(
   fields: ConfigFields,
@@ -122,17 +124,24 @@ function ropeParameters(
   contextLength: number,
 ): { rope: ConfigFields; ropeScaling: RopeScaling | undefined } {
   const all = fieldsOf(fields, 'rope_parameters')
+  const stated = fieldsOf(fields, 'rope_scaling')
+  // An empty object is nothing in Python.
+  const scaling =
+    stated && Object.keys(fields.get('rope_scaling') ?? {}).length > 0 ? stated : undefined
+  const parameters = isGemma ? ((all && fieldsOf(all, 'full_attention')) ?? all) : all
+  const first = scaling ?? parameters
+  const second = isGemma ? parameters : undefined
+  const described: ConfigFields = {
+    source: fields.source,
+    get: (key) => first?.get(key) ?? second?.get(key),
+  }
   const local = isGemma ? all && fieldsOf(all, 'sliding_attention') : undefined
-  const ofKind = isGemma ? all && fieldsOf(all, 'full_attention') : undefined
-  const parameters = ofKind ?? all
-  const scaling = fieldsOf(fields, 'rope_scaling')
-  const read = (from: ConfigFields | undefined, key: string) =>
-    from && ropeScalingFromJson(from, key, contextLength)
-  const ofWindows = read(local, 'rope_parameters')
+  const ofWindows = local && ropeScalingFromJson(local, 'rope_parameters', contextLength)
   refuse(fields, 'rope_parameters', ofWindows !== undefined, 'rope scaling in layers with a window')
+  const name = scaling === undefined ? 'rope_parameters' : 'rope_scaling'
   return {
-    rope: { ...fields, get: (key) => fields.get(key) ?? parameters?.get(key) },
-    ropeScaling: read(parameters, 'rope_parameters') ?? read(scaling, 'rope_scaling'),
+    rope: { ...fields, get: (key) => described.get(key) ?? fields.get(key) },
+    ropeScaling: ropeScalingFromJson(described, name, contextLength),
   }
 }
 
@@ -167,13 +176,12 @@ function localAttention(fields: ConfigFields, nLayers: number): LocalAttention |
 }
 
 function localTheta(fields: ConfigFields): number {
-  const key = 'rope_local_base_freq'
   const { ropeTheta } = CONFIG_LIMITS
-  if (!isAbsent(fields.get(key))) return readNumber(fields, key, ropeTheta)
   const all = fieldsOf(fields, 'rope_parameters')
   const local = all && fieldsOf(all, 'sliding_attention')
-  if (local === undefined) return DEFAULT_LOCAL_THETA
-  return readNumber(local, 'rope_theta', ropeTheta, DEFAULT_LOCAL_THETA)
+  const key = 'rope_theta'
+  if (local && !isAbsent(local.get(key))) return readNumber(local, key, ropeTheta)
+  return readNumber(fields, 'rope_local_base_freq', ropeTheta, DEFAULT_LOCAL_THETA)
 }
 
 function checkLayerTypes(fields: ConfigFields, types: unknown, nLayers: number): void {

@@ -85,6 +85,61 @@ describe('config.json', () => {
     expect(configFromHuggingFace(LLAMA, 'llama')).toMatchObject({ linear: 'dense' })
   })
 
+  test.each([
+    ['rope_parameters before the top level', { rope_parameters: { rope_theta: 2 } }, 2],
+    [
+      'rope_scaling before both',
+      { rope_parameters: { rope_theta: 2 }, rope_scaling: { rope_theta: 3 } },
+      3,
+    ],
+    [
+      'the top level where the others do not say',
+      { rope_parameters: {}, rope_scaling: { type: 'default' } },
+      1,
+    ],
+    [
+      'rope_parameters where rope_scaling is empty',
+      { rope_parameters: { rope_theta: 2 }, rope_scaling: {} },
+      2,
+    ],
+    [
+      'rope_parameters where rope_scaling is null',
+      { rope_parameters: { rope_theta: 2 }, rope_scaling: null },
+      2,
+    ],
+  ])('takes rope_theta as transformers does: %s', (_, more, expected) => {
+    expect(configFromHuggingFace({ ...LLAMA, rope_theta: 1, ...more }, 'm').ropeTheta).toBe(
+      expected,
+    )
+  })
+
+  test('takes rope_scaling in place of rope_parameters, not field by field', () => {
+    const linear = { rope_type: 'linear', factor: 2 }
+    const read = (more: object) => configFromHuggingFace({ ...LLAMA, ...more }, 'm').ropeScaling
+    expect(read({ rope_parameters: linear })).toEqual({ type: 'linear', factor: 2 })
+    const both = { rope_parameters: linear, rope_scaling: { ...linear, factor: 4 } }
+    expect(read(both)).toEqual({ type: 'linear', factor: 4 })
+    expect(read({ ...both, rope_scaling: { rope_theta: 5 } })).toBeUndefined()
+  })
+
+  test('of Gemma takes the base of windows from rope_parameters first', () => {
+    const gemma = {
+      ...LLAMA,
+      model_type: 'gemma3_text',
+      hidden_act: undefined,
+      rope_local_base_freq: 7,
+    }
+    const { head_dim: _, ...rest } = gemma as Record<string, unknown>
+    const read = (more: object) =>
+      configFromHuggingFace({ ...rest, num_hidden_layers: 6, ...more }, 'm')
+    const own = { sliding_attention: { rope_theta: 8 }, full_attention: { rope_theta: 9 } }
+    expect(read({ rope_parameters: own }).localAttention?.ropeTheta).toBe(8)
+    expect(read({ rope_parameters: own }).ropeTheta).toBe(9)
+    expect(read({}).localAttention?.ropeTheta).toBe(7)
+    const scaled = read({ rope_parameters: own, rope_scaling: { rope_type: 'linear', factor: 8 } })
+    expect(scaled).toMatchObject({ ropeTheta: 9, ropeScaling: { type: 'linear', factor: 8 } })
+  })
+
   test('may leave the rotation to rope_parameters', () => {
     const { rope_theta: _, ...rest } = LLAMA
     const json = { ...rest, rope_parameters: { rope_theta: 12345, rope_type: 'default' } }

@@ -2,9 +2,8 @@
  * How a model's makers want it sampled: from GGUF keys or generation_config.json, field by field, and
  * this library's own defaults for what they leave open.
  */
-import { fromFloat32, isAbsent, type JsonObject } from '../../checks.ts'
+import { describe, fromFloat32, isAbsent, type JsonObject } from '../../checks.ts'
 import type { GgufFile } from '../../formats/model-file.ts'
-import { type ConfigFields, readBoolean, readInteger, readNumber } from './config-fields.ts'
 
 export interface SamplingDefaults {
   readonly temperature: number
@@ -30,54 +29,93 @@ const DEFAULTS: SamplingDefaults = {
   presencePenalty: 0,
 }
 
-/** Where files keep what they say of it: GGUF under a key of a type, and generation_config.json. */
-export const SAMPLING_KEYS = (
-  [
-    { name: 'temperature', gguf: 'temp', json: 'temperature', type: 'f32', min: 0, max: 100 },
-    { name: 'topP', gguf: 'top_p', json: 'top_p', type: 'f32', min: 1e-6, max: 1 },
-    { name: 'topK', gguf: 'top_k', json: 'top_k', type: 'i32', min: 0, max: 1 << 21 },
-    {
-      name: 'repetitionPenalty',
-      gguf: 'penalty_repeat',
-      json: 'repetition_penalty',
-      type: 'f32',
-      min: 0.01,
-      max: 100,
-    },
-  ] as const
-).map((key) => ({ ...key, gguf: `general.sampling.${key.gguf}` }) as const)
-
-/** @throws FormatError naming a key whose value is out of range */
-export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): SamplingDefaults {
-  const fields = { source: file.name, get: (key: string) => shortened(file.metadata.get(key)) }
-  return readSampling(fields, 'gguf')
+interface SamplingKey {
+  readonly name: 'temperature' | 'topP' | 'topK' | 'minP' | 'repetitionPenalty'
+  /** In GGUF under a key of a type, and in generation_config.json. */
+  readonly gguf: string
+  readonly json: string
+  readonly type: 'f32' | 'i32'
+  readonly min: number
+  readonly max: number
+  /** Whether other programs take a value, which may be out of range, to turn this off. */
+  readonly isOff?: (value: number) => boolean
+  /** Our own value for that. */
+  readonly off?: number
 }
 
-function shortened(value: unknown): unknown {
-  return typeof value === 'number' ? fromFloat32(value) : value
+function key(
+  name: SamplingKey['name'],
+  gguf: string,
+  json: string,
+  type: SamplingKey['type'],
+  rest: Pick<SamplingKey, 'min' | 'max' | 'isOff' | 'off'>,
+): SamplingKey {
+  return { name, gguf: `general.sampling.${gguf}`, json, type, ...rest }
 }
 
-/**
- * @param json generation_config.json, if there is one
- * @throws FormatError naming a field whose value is out of range
- */
+/** Where files keep what they say of it, and what of that counts. */
+export const SAMPLING_KEYS: readonly SamplingKey[] = [
+  key('temperature', 'temp', 'temperature', 'f32', { min: 0, max: 100 }),
+  key('topP', 'top_p', 'top_p', 'f32', {
+    ...{ min: 1e-6, max: 1, off: 1 },
+    isOff: (value) => value === 0 || value >= 1,
+  }),
+  key('topK', 'top_k', 'top_k', 'i32', {
+    ...{ min: 0, max: 1 << 21, off: 0 },
+    isOff: (value) => value <= 0 || value > 1 << 21,
+  }),
+  key('minP', 'min_p', 'min_p', 'f32', { min: 0, max: 1 }),
+  key('repetitionPenalty', 'penalty_repeat', 'repetition_penalty', 'f32', { min: 0.01, max: 100 }),
+]
+
+/** What a model says, completed, and a sentence for each value that makes no sense and was left out. */
+export interface StatedSampling {
+  readonly defaults: SamplingDefaults
+  readonly warnings: readonly string[]
+}
+
+export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): StatedSampling {
+  return readSampling(file.name, ({ gguf }) => {
+    const value = file.metadata.get(gguf)
+    return [gguf, typeof value === 'number' ? fromFloat32(value) : value]
+  })
+}
+
+/** @param json generation_config.json, if there is one */
 export function samplingFromGenerationConfig(
   json: JsonObject | undefined,
   source: string,
-): SamplingDefaults {
-  const fields: ConfigFields = {
-    source,
-    get: (key) => (json !== undefined && Object.hasOwn(json, key) ? json[key] : undefined),
+): StatedSampling {
+  const stated = (name: string): unknown => {
+    return json !== undefined && Object.hasOwn(json, name) ? json[name] : undefined
   }
-  const defaults = readSampling(fields, 'json')
-  const isGreedy = !isAbsent(fields.get('do_sample')) && !readBoolean(fields, 'do_sample', true)
-  return isGreedy ? { ...defaults, temperature: 0 } : defaults
+  const found = readSampling(source, (key) => [key.json, stated(key.json)])
+  const sampled = stated('do_sample')
+  if (isAbsent(sampled) || sampled === true) return found
+  if (sampled === false) return { ...found, defaults: { ...found.defaults, temperature: 0 } }
+  const warning = leftOut(source, 'do_sample', 'true or false', sampled)
+  return { ...found, warnings: [...found.warnings, warning] }
 }
 
-function readSampling(fields: ConfigFields, form: 'gguf' | 'json'): SamplingDefaults {
-  const stated = SAMPLING_KEYS.map(({ name, min, max, ...key }) => {
-    const read = key.type === 'i32' ? readInteger : readNumber
-    return [name, read(fields, key[form], { min, max }, DEFAULTS[name])]
+/** How a model is to be sampled is no reason not to run it. */
+function readSampling(
+  source: string,
+  read: (key: SamplingKey) => readonly [name: string, value: unknown],
+): StatedSampling {
+  const warnings: string[] = []
+  const stated = SAMPLING_KEYS.flatMap((key): (readonly [string, number])[] => {
+    const [name, value] = read(key)
+    if (isAbsent(value)) return []
+    const isNumber = typeof value === 'number' && (key.type === 'f32' || Number.isInteger(value))
+    if (isNumber && key.off !== undefined && key.isOff?.(value)) return [[key.name, key.off]]
+    if (isNumber && value >= key.min && value <= key.max) return [[key.name, value]]
+    const whole = key.type === 'i32' ? 'a whole number' : 'a number'
+    warnings.push(leftOut(source, name, `${whole} from ${key.min} to ${key.max}`, value))
+    return []
   })
-  return { ...DEFAULTS, ...Object.fromEntries(stated) }
+  return { defaults: { ...DEFAULTS, ...Object.fromEntries(stated) }, warnings }
+}
+
+function leftOut(source: string, name: string, expected: string, value: unknown): string {
+  return `Expected "${name}" of ${source} to be ${expected}, got ${describe(value)}; it is left out.`
 }

@@ -7,9 +7,9 @@ import type { ByteSource, OpenedModel } from '../../formats/model-file.ts'
 import {
   checkSideFileSize,
   type ModelFolder,
-  openCheckpoint,
-  openGguf,
+  openGgufIn,
   openModelFolder,
+  openShardIn,
 } from '../../formats/model-folder.ts'
 import { readBounded } from '../../hub/download/hub-client.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
@@ -17,6 +17,7 @@ import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
 import { resolvePath } from '../../hub/repo-file.ts'
+import { partUrls, urlFolder } from '../../hub/url-folder.ts'
 import type { HubSettings } from './hub-settings.ts'
 import { NodeClient } from './node-client.ts'
 import type { PullChoice } from './pull-files.ts'
@@ -98,17 +99,23 @@ async function openAddress({ url }: UrlModel, open: Open): Promise<Opened> {
       { source: url },
     )
   }
-  const source = await open(url)
+  let totalBytes = 0
+  const folder = urlFolder(new URL(url), async ({ href }) => {
+    const source = await open(href)
+    totalBytes += source.size
+    return source
+  })
+  const file = await openGgufIn(folder, folder.file)
   const facts = {
     model: url,
     reason: 'the file at this address',
-    files: 1,
-    totalBytes: source.size,
+    files: partUrls(new URL(url)).length,
+    totalBytes,
     revision: null,
     licence: null,
     gated: false,
   }
-  return { opened: { file: await openGguf(source), tokenizerFiles: {} }, facts }
+  return { opened: { file, tokenizerFiles: {} }, facts }
 }
 
 async function openRepository(
@@ -131,9 +138,6 @@ async function openRepository(
   const urlOf = (path: string): string =>
     client.access.endpoint + resolvePath(model.repo, commit, path)
   const { main, paths } = chosen
-  if (main?.endsWith('.gguf') === true) {
-    return { opened: { file: await openGguf(await open(urlOf(main))), tokenizerFiles: {} }, facts }
-  }
   const prefix = main === undefined ? '' : main.slice(0, main.lastIndexOf('/') + 1)
   const folder: ModelFolder = {
     name: model.repo,
@@ -145,11 +149,14 @@ async function openRepository(
       return found === undefined ? undefined : readWhole(urlOf(found.path), found.size, open)
     },
   }
-  const opened =
-    main === undefined
-      ? await openModelFolder(folder)
-      : await openCheckpoint(folder, urlOf(main), [main.slice(prefix.length)])
-  return { opened, facts }
+  return { opened: await openMain(folder, main?.slice(prefix.length)), facts }
+}
+
+/** @param main the file to open; unset: the folder as a whole */
+async function openMain(folder: ModelFolder, main: string | undefined): Promise<OpenedModel> {
+  if (main === undefined) return openModelFolder(folder)
+  if (!main.endsWith('.gguf')) return openShardIn(folder, main)
+  return { file: await openGgufIn(folder, main), tokenizerFiles: {} }
 }
 
 async function readWhole(url: string, size: number, open: Open): Promise<Uint8Array> {

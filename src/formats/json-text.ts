@@ -1,0 +1,86 @@
+/**
+ * JSON of files that nobody vouches for: how much memory it takes is bounded before it is parsed, and
+ * `Infinity` and `NaN`, which Python writes, are read as what they are.
+ */
+
+/** Braces, brackets, colons and commas outside of texts: each stands for at most one value or name. */
+const [QUOTE, BACKSLASH] = [0x22, 0x5c]
+const MARKS: readonly boolean[] = Array.from({ length: 256 }, (_, byte) => {
+  return '{[:,'.includes(String.fromCharCode(byte))
+})
+
+/** Stands for NaN, which JSON has no form for, until the text is parsed. */
+const NAN = '\0NaN'
+
+/**
+ * @param maxMarks how many braces, brackets, colons and commas there may be; a value takes one to three of
+ *   them, and up to a hundred bytes of memory
+ * @throws Error with the reason in words: "JSON text, got ...", to follow "Expected"
+ */
+export function parseJson(bytes: Uint8Array, maxMarks: number): unknown {
+  if (countMarks(bytes, maxMarks) > maxMarks) {
+    throw new Error(`at most ${maxMarks} values and names in JSON, got more`)
+  }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new Error('UTF-8 text, got something else', { cause })
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    return parsePython(text, cause)
+  }
+}
+
+/** Counts no further than beyond `limit`. */
+function countMarks(bytes: Uint8Array, limit: number): number {
+  let count = 0
+  let isText = false
+  for (let i = 0; i < bytes.length && count <= limit; i++) {
+    const byte = bytes[i]
+    if (byte === QUOTE) isText = !isText
+    else if (isText) {
+      if (byte === BACKSLASH) i++
+    } else if (MARKS[byte]) count++
+  }
+  return count
+}
+
+/** @param cause why the text is no JSON */
+function parsePython(text: string, cause: unknown): unknown {
+  const changed = withPythonNumbers(text)
+  try {
+    if (changed === text) throw cause
+    return JSON.parse(changed, (_, value) => (value === NAN ? Number.NaN : value))
+  } catch {
+    const reason = cause instanceof Error ? cause.message.slice(0, 120) : ''
+    throw new Error(`JSON text, got something else (${reason})`, { cause })
+  }
+}
+
+/** JSON.parse reads numbers beyond float64 as infinity. */
+function withPythonNumbers(text: string): string {
+  const pieces: string[] = []
+  let from = 0
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') at = endOfText(text, at)
+    else if (character === 'I' && text.startsWith('Infinity', at)) {
+      pieces.push(text.slice(from, at), '1e999')
+      from = at + 'Infinity'.length
+    } else if (character === 'N' && text.startsWith('NaN', at)) {
+      pieces.push(text.slice(from, at), JSON.stringify(NAN))
+      from = at + 'NaN'.length
+    }
+  }
+  return pieces.join('') + text.slice(from)
+}
+
+/** The place of the closing quotation mark. */
+function endOfText(text: string, start: number): number {
+  let at = start + 1
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return at
+}
