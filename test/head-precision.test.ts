@@ -16,7 +16,7 @@ interface GoldenCase {
 }
 
 const { cases }: { cases: GoldenCase[] } = JSON.parse(
-  readFileSync(new URL('fixtures/golden/model-golden.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('fixtures/golden/model-chat-golden.json', import.meta.url), 'utf8'),
 )
 
 /** Tokens whose logits must be those of int8. */

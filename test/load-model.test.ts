@@ -59,7 +59,12 @@ describe.skipIf(!existsSync(defaultModelPath()))('the embedded model', () => {
   test('is what loads when nothing is named, and continues Japanese and English', async () => {
     await using model = await loadModel()
     expect(model.name).toBe('bitnet-ja-en-58m')
-    expect(model.defaults).toMatchObject({ temperature: 0.6, topP: 0.9 })
+    expect(model.defaults).toMatchObject({
+      temperature: 0.1,
+      topK: 40,
+      topP: 0.9,
+      repetitionPenalty: 1.05,
+    })
     for (const prompt of ['人工知能の未来について', 'The meaning of life is']) {
       const { text, usage } = await model.generate(prompt, { maxTokens: 12, temperature: 0 }).result
       expect(text.length).toBeGreaterThan(5)

@@ -146,7 +146,9 @@ async function readValues(tensor: TensorInfo | undefined): Promise<Float32Array>
   if (tensor === undefined) throw new Error('a tensor is missing')
   const values = new Float32Array(tensor.shape.reduce((a, b) => a * b, 1))
   decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
-  return values
+  // Engines hold what blocks decode to as halves.
+  const isFloat = ['F32', 'F16', 'BF16'].includes(tensor.type)
+  return isFloat ? values : values.map((v) => float16ToFloat32(float32ToFloat16(v)))
 }
 
 async function openLinear(

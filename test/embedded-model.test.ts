@@ -1,0 +1,160 @@
+/**
+ * What the embedded model is: the weights of the checkpoint that it was made of, the answers that its
+ * makers name, word for word on every road to it, and the samples of its card.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { compareModels } from '../src/convert/compare-weights.ts'
+import type { GenerateOptions } from '../src/generate/options.ts'
+import { type LanguageModel, loadModel } from '../src/index.ts'
+import { openModelFile } from '../src/node/open-model.ts'
+import { defaultModelPath } from '../src/node/resolve-model.ts'
+import { bitnet, buildProgram, hasEmbeddedModel, ROOT } from './support/built-program.ts'
+import { sharedPath } from './support/fixtures.ts'
+
+/** Questions and the greedy answers that the model's makers give for them. */
+const ANSWERS: readonly (readonly [question: string, answer: string])[] = [
+  [
+    'What is BitNet?',
+    'BitNet is a design for language models whose weights take only two or three values. ' +
+      'The best-known version, BitNet b1.58, uses -1, 0 and +1.',
+  ],
+  ['日本の首都は？', '日本の首都は、東京という都市です。'],
+  [
+    'あなたは誰ですか？',
+    'bitnet-ja-enといいます。重みが -1、0、+1 だけの、bitnet-tsに内蔵された小さな言語モデルです。',
+  ],
+  [
+    'Tell me a story about a dragon.',
+    'A young dragon could only breathe warm air, not fire. The other dragons laughed until winter ' +
+      'came. Then the whole village gathered around her, and nobody was cold.',
+  ],
+]
+const GREEDY = { temperature: 0, repetitionPenalty: 1 } as const
+
+const card = readFileSync(join(ROOT, 'models', 'README.md'), 'utf8')
+
+function conversation(question: string) {
+  return [{ role: 'user', content: question }] as const
+}
+
+async function answersOf(model: LanguageModel, options: GenerateOptions): Promise<string[]> {
+  const prompts = ANSWERS.map(([question]) => conversation(question))
+  return (await model.generateBatch(prompts, options)).map(({ text }) => text)
+}
+
+describe.skipIf(!hasEmbeddedModel())('the embedded model answers as its makers say', () => {
+  const expected = ANSWERS.map(([, answer]) => answer)
+
+  test.each(['auto', 'wasm', 'reference'] as const)(
+    'on the backend %s',
+    async (backend) => {
+      await using model = await loadModel(undefined, { backend })
+      if (backend !== 'auto') expect(model.backend.name).toBe(backend)
+      expect(await answersOf(model, GREEDY)).toEqual(expected)
+    },
+    240_000,
+  )
+
+  test('with its own sampling, whatever the seed', async () => {
+    await using model = await loadModel()
+    for (const seed of [1, 20, 300]) expect(await answersOf(model, { seed })).toEqual(expected)
+  })
+
+  test('by its chat, which has no system message unless one is given', async () => {
+    await using model = await loadModel()
+    const chat = model.chat()
+    expect(chat.messages).toEqual([])
+    for (const [question, answer] of ANSWERS) {
+      const { text, finishReason, promptTokenIds } = await chat.send(question, GREEDY).result
+      expect({ text, finishReason }).toEqual({ text: answer, finishReason: 'stop' })
+      const { tokenizer } = model
+      const ids = [...tokenizer.encode(question)].filter((id) => id !== tokenizer.bosId)
+      // Begin of text, <|user|>, the question, <|eot_id|>, <|assistant|>.
+      expect([...promptTokenIds]).toEqual([0, 4, ...ids, 2, 5])
+      chat.reset()
+    }
+  })
+
+  test('by the command line, in a chat and alone', async () => {
+    await buildProgram()
+    const greedy = ['--temperature', '0', '--repetition-penalty', '1']
+    const input = ANSWERS.map(([question]) => `${question}\n/reset\n`).join('')
+    const chat = await bitnet(['chat', ...greedy], { input })
+    expect(chat.code, chat.err).toBe(0)
+    expect(chat.out.split('\n').filter((line) => line !== '')).toEqual(expected)
+    const [question, answer] = ANSWERS[1]
+    const messages = JSON.stringify(conversation(question))
+    const alone = await bitnet(['generate', '--messages', messages, ...greedy])
+    expect(alone.out.trimEnd()).toBe(answer)
+  })
+})
+
+interface Sample {
+  readonly kind: string
+  readonly options: GenerateOptions
+  readonly prompt: string
+  /** The whole text, or its beginning where the card cuts it. */
+  readonly text: string
+  readonly isCut: boolean
+}
+
+/** The rows of the card's tables of samples. */
+function samplesOfCard(): Sample[] {
+  const rows = card.matchAll(/^\| (chat|text), (?:greedy|seed (\d+)) \| (.*?) \| (.*) \|$/gm)
+  return [...rows].map(([, kind, seed, prompt, shown]) => {
+    const text = shown.replaceAll('<br>', '\n')
+    const isCut = text.endsWith(' ...')
+    const options = seed === undefined ? GREEDY : { seed: Number(seed) }
+    return { kind, options, prompt, text: isCut ? text.slice(0, -4) : text, isCut }
+  })
+}
+
+describe.skipIf(!hasEmbeddedModel())("the embedded model's card", () => {
+  let model: LanguageModel
+  beforeAll(async () => {
+    model = await loadModel()
+    return () => model.dispose()
+  })
+
+  test('shows samples that the program gives', async () => {
+    const samples = samplesOfCard()
+    expect(samples.length).toBeGreaterThanOrEqual(12)
+    for (const { kind, options, prompt, text, isCut } of samples) {
+      const source = kind === 'chat' ? conversation(prompt) : prompt
+      const result = await model.generate(source, { ...options, maxTokens: 80 }).result
+      const given = result.text.trim()
+      expect(isCut ? given.slice(0, text.length) : given, prompt).toBe(text)
+    }
+  })
+
+  test('names the sampling that is its default', () => {
+    const { temperature, topK, topP, repetitionPenalty } = model.defaults
+    expect(card).toContain(
+      `temperature ${temperature}, top-k ${topK}, top-p ${topP}, ` +
+        `repetition penalty ${repetitionPenalty}`,
+    )
+  })
+})
+
+const checkpoint = sharedPath('model-ja-en-58m-chat')
+const isMissing = !existsSync(checkpoint) || !hasEmbeddedModel()
+const reason = isMissing ? ` (skipped: there is nothing at ${checkpoint})` : ''
+
+test.skipIf(isMissing)(`it has the checkpoint's ternary weights and scales${reason}`, async () => {
+  const [source, embedded] = [
+    await openModelFile(checkpoint),
+    await openModelFile(defaultModelPath()),
+  ]
+  try {
+    const comparison = await compareModels(source.file, embedded.file)
+    expect(comparison).toMatchObject({ ternaryTensors: 112, equalCodes: 1, ternary: [] })
+    // The embedding is Q8_0, and the norms are equal.
+    expect(comparison.dense.map(({ tensor }) => tensor)).toEqual(['token_embd.weight'])
+    expect(comparison.isWithinBounds).toBe(true)
+  } finally {
+    await source.file.close()
+    await embedded.file.close()
+  }
+})
