@@ -1,8 +1,12 @@
 /**
  * Tokens that stand beside the learned vocabulary and are found in a text by their exact spelling,
- * before anything else looks at it. Special ones steer the model and are found only on request;
- * the others (tags, runs of spaces) are ordinary content and are always found.
+ * before anything else looks at it, or, of a tokenizer.json, in the text as its normalizer leaves it.
+ * Special ones steer the model and are found only on request; the others (tags, runs of spaces) are
+ * ordinary content and are always found. Whatever is found or passed over is so as in the Rust library:
+ * the leftmost first, of those the longest, and none within another.
  */
+import { FormatError } from '../errors.ts'
+import { type Normalize, spacesAtEnd, spacesAtStart } from './pipeline/normalizers.ts'
 
 /** A token beside the learned vocabulary. */
 export interface AddedToken {
@@ -13,81 +17,145 @@ export interface AddedToken {
   readonly lstrip?: boolean
   /** Takes the white space after it along. */
   readonly rstrip?: boolean
+  /** Is found only where no letter, digit or the like touches it. */
+  readonly singleWord?: boolean
+  /** Is looked for in its normal form, in normal text. */
+  readonly normalized?: boolean
 }
 
 /** A stretch of a text: an added token, or what lies between two of them. */
-type Section =
+export type Section =
   | { readonly kind: 'token'; readonly id: number }
-  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'text'
+      readonly text: string
+      /** Begins where the whole text begins. */
+      readonly startsText: boolean
+    }
 
-/** Tokens by content, and the lengths to try at each first character, longest first. */
+/** Tokens by spelling, and the lengths to try at each first character, longest first. */
 interface Index {
-  readonly byContent: ReadonlyMap<string, AddedToken>
+  readonly bySpelling: ReadonlyMap<string, AddedToken>
   readonly lengths: ReadonlyMap<string, readonly number[]>
 }
+
+const ENDS_WITH_WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u
+const STARTS_WITH_WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u
 
 /** Finds added tokens in a text, and tells which ids are special. */
 export class AddedTokens {
   /** Texts of the special tokens that can be found. */
   readonly specialTexts: readonly string[]
   readonly #specialIds: ReadonlySet<number>
-  readonly #all: Index
-  readonly #content: Index
+  /** Found in the text as it is. */
+  readonly #raw: Index
+  /** Found in normal text. */
+  readonly #normal: Index
+  /** Special ones in a template's text, which is searched before it is normalized. */
+  readonly #rendered: Index
+  readonly #normalize: Normalize | undefined
 
   /**
    * Special tokens of one character are never found in a text: nothing could tell a user's
    * character from a command there, and no known model has any.
+   *
+   * @param normalize of the vocabulary, if it has any
+   * @throws FormatError if a token to be found in normal text is empty there
    */
-  constructor(tokens: readonly AddedToken[]) {
+  constructor(tokens: readonly AddedToken[], normalize?: Normalize) {
+    this.#normalize = normalize
     this.#specialIds = new Set(tokens.filter((token) => token.special).map((token) => token.id))
     const findable = tokens.filter(({ content, special }) => content.length > (special ? 1 : 0))
     const special = findable.filter((token) => token.special)
     this.specialTexts = special.map((token) => token.content)
-    this.#all = indexTokens(findable)
-    this.#content = indexTokens(findable.filter((token) => !token.special))
+    const isNormal = ({ normalized }: AddedToken) => normalize !== undefined && normalized === true
+    this.#raw = indexTokens(findable.filter((token) => !isNormal(token)))
+    this.#normal = indexTokens(findable.filter(isNormal), normalize)
+    this.#rendered = indexTokens(special)
   }
 
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id)
   }
 
-  /** Cuts a text at added tokens, the leftmost first and of those the longest. */
-  split(text: string, parseSpecial: boolean): Section[] {
-    const index = parseSpecial ? this.#all : this.#content
-    if (index.byContent.size === 0) return text === '' ? [] : [{ kind: 'text', text }]
-    const sections: Section[] = []
-    let start = 0
-    let trimStart = false
-    const pushText = (end: number, trimEnd: boolean) => {
-      let between = text.slice(start, end)
-      if (trimStart) between = between.trimStart()
-      if (trimEnd) between = between.trimEnd()
-      if (between !== '') sections.push({ kind: 'text', text: between })
-    }
-    for (let at = 0; at < text.length; ) {
-      const token = findAt(index, text, at)
-      if (token === undefined) {
-        at++
-        continue
-      }
-      pushText(at, token.lstrip ?? false)
-      sections.push({ kind: 'token', id: token.id })
-      trimStart = token.rstrip ?? false
-      at += token.content.length
-      start = at
-    }
-    pushText(text.length, false)
-    return sections
+  /** Cuts a text at added tokens and normalizes what lies between them. */
+  split(text: string, parseSpecial: boolean, startsText = true): Section[] {
+    const skip = (id: number) => !parseSpecial && this.isSpecial(id)
+    const sections = cut(this.#raw, text, startsText, skip)
+    const normalize = this.#normalize
+    if (normalize === undefined) return sections
+    return sections.flatMap((section) => {
+      if (section.kind === 'token') return [section]
+      const normal = normalize(section.text)
+      return cut(this.#normal, normal.text, section.startsText && normal.keepsStart, skip)
+    })
+  }
+
+  /** Cuts a template's text at special tokens only; what lies between is as it was. */
+  splitRendered(text: string): Section[] {
+    return cut(this.#rendered, text, true, () => false)
   }
 }
 
-function indexTokens(tokens: readonly AddedToken[]): Index {
-  const byContent = new Map<string, AddedToken>()
-  for (const token of tokens) {
-    // The first of equals wins, as the lower id is the one that models were trained with.
-    if (!byContent.has(token.content)) byContent.set(token.content, token)
+/** A token that is skipped is text, with all that it covers. */
+function cut(
+  index: Index,
+  text: string,
+  startsText: boolean,
+  skip: (id: number) => boolean,
+): Section[] {
+  if (text === '') return []
+  if (index.bySpelling.size === 0) return [{ kind: 'text', text, startsText }]
+  const sections: Section[] = []
+  let done = 0
+  const pushText = (end: number) => {
+    if (end <= done) return
+    sections.push({
+      kind: 'text',
+      text: text.slice(done, end),
+      startsText: startsText && done === 0,
+    })
   }
-  return { byContent, lengths: lengthsByFirst(byContent.keys()) }
+  for (let at = 0; at < text.length; ) {
+    const found = findAt(index, text, at)
+    if (found === undefined) {
+      at++
+      continue
+    }
+    const { token, length } = found
+    const [start, end] = [at, at + length]
+    at = end
+    if (skip(token.id)) continue
+    if (token.singleWord === true && isInWord(text, start, end)) continue
+    pushText(token.lstrip === true ? start - spacesAtEnd(text.slice(done, start)) : start)
+    sections.push({ kind: 'token', id: token.id })
+    done = token.rstrip === true ? end + spacesAtStart(text.slice(end)) : end
+  }
+  pushText(text.length)
+  return sections
+}
+
+function isInWord(text: string, start: number, end: number): boolean {
+  // Two code units hold any character.
+  const before = text.slice(Math.max(0, start - 2), start)
+  return ENDS_WITH_WORD.test(before) || STARTS_WITH_WORD.test(text.slice(end, end + 2))
+}
+
+function indexTokens(tokens: readonly AddedToken[], normalize?: Normalize): Index {
+  const bySpelling = new Map<string, AddedToken>()
+  for (const token of tokens) {
+    const spelling = normalize === undefined ? token.content : normalize(token.content).text
+    if (spelling === '') {
+      throw new FormatError(
+        `Expected the normalizer to leave something of the added token ${JSON.stringify(token.content)}, ` +
+          'got nothing. The file is damaged; fetch it again.',
+        { field: 'added_tokens' },
+      )
+    }
+    // The first of equals wins, as the lower id is the one that models were trained with.
+    if (!bySpelling.has(spelling)) bySpelling.set(spelling, token)
+  }
+  return { bySpelling, lengths: lengthsByFirst(bySpelling.keys()) }
 }
 
 /** The lengths of texts by their first character, longest first, each once. */
@@ -104,12 +172,16 @@ export function lengthsByFirst(texts: Iterable<string>): Map<string, readonly nu
   return lengths
 }
 
-function findAt(index: Index, text: string, at: number): AddedToken | undefined {
+function findAt(
+  index: Index,
+  text: string,
+  at: number,
+): { token: AddedToken; length: number } | undefined {
   const lengths = index.lengths.get(text[at])
   if (lengths === undefined) return undefined
   for (const length of lengths) {
-    const token = index.byContent.get(text.slice(at, at + length))
-    if (token !== undefined) return token
+    const token = index.bySpelling.get(text.slice(at, at + length))
+    if (token !== undefined) return { token, length }
   }
   return undefined
 }

@@ -5,19 +5,16 @@
  * (`parseSpecial`) or the chat template put there. Text that people write never becomes one.
  */
 import { UsageError } from '../errors.ts'
-import { type AddedToken, AddedTokens } from './added-tokens.ts'
+import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
 import { contentMask, unusedCharacters } from './content-mask.ts'
-import { bytesOfPieces } from './piece-bytes.ts'
 import type { ChatMessage, TextTokenizer } from './text-tokenizer.ts'
-import { createTokenStream, decodeTokens } from './token-stream.ts'
+import { shownStream } from './token-stream.ts'
 import type { Vocabulary } from './vocabulary.ts'
 import { checkId } from './vocabulary-limits.ts'
 import { wordsOf } from './words.ts'
 
-const NO_BYTES = new Uint8Array(0)
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const ROLES: ReadonlySet<string> = new Set(['system', 'user', 'assistant'])
 
 /** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
@@ -30,48 +27,48 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
   const isCorrected = given !== undefined && isBogusTemplate(given)
   const template = chooseTemplate(given, { isBitnet: vocabulary.isBitnet, vocabSize })
   const words = wordsOf(vocabulary)
-  const literal = new Map(addedTokens.map(({ id, content }) => [id, content]))
-  const pieceBytes = bytesOfPieces(pieces, literal, words)
-  const tokenText = (id: number) => utf8.decode(pieceBytes(id))
-  const added = new AddedTokens(withControlTokens(vocabulary, stopIds))
+  const added = new AddedTokens(withControlTokens(vocabulary, stopIds), words.normalize)
   const maskContent = contentMask(added.specialTexts)
-  const bos = bosId === undefined ? {} : { bos_token: tokenText(bosId) }
+  const bos = bosId === undefined ? {} : { bos_token: pieces[bosId] ?? '' }
   const render =
     template === undefined ? undefined : chatTemplate(template, { ...templateTokens, ...bos })
 
   /**
-   * Text without added tokens. Merges of an odd vocabulary may still join plain characters to a
+   * Normal text without added tokens. Merges of an odd vocabulary may still join plain characters to a
    * special token; the text is then cut in two until they no longer meet.
    */
-  const encodePlain = (text: string, isFirst: boolean): number[] => {
-    const ids = words.encode(text, isFirst)
+  const encodePlain = (text: string, startsText: boolean): number[] => {
+    const ids = words.encode(text, startsText)
     if (!ids.some((id) => id !== unknownId && added.isSpecial(id))) return ids
     const characters = Array.from(text)
     if (characters.length < 2) return []
     const middle = characters.length >> 1
     return [
-      ...encodePlain(characters.slice(0, middle).join(''), isFirst),
+      ...encodePlain(characters.slice(0, middle).join(''), startsText),
       ...encodePlain(characters.slice(middle).join(''), false),
     ]
+  }
+
+  const encodeSections = (sections: readonly Section[], ids: number[]): void => {
+    for (const section of sections) {
+      if (section.kind === 'token') ids.push(section.id)
+      else append(ids, encodePlain(section.text, section.startsText))
+    }
   }
 
   /** Special tokens first, while the mask still hides what is none; then the text between them. */
   const encodeRendered = (rendered: string, mask: string, tokenBreak: string): number[] => {
     const ids: number[] = []
-    let isFirst = true
-    for (const section of added.split(rendered, true)) {
-      if (section.kind === 'token') {
-        ids.push(section.id)
-        isFirst = false
-        continue
-      }
-      for (const stretch of section.text.replaceAll(mask, '').split(tokenBreak)) {
-        for (const part of added.split(stretch, false)) {
-          if (part.kind === 'token') ids.push(part.id)
-          else append(ids, encodePlain(part.text, isFirst))
-          isFirst = false
+    let startsText = true
+    for (const section of added.splitRendered(rendered)) {
+      if (section.kind === 'token') ids.push(section.id)
+      else {
+        for (const stretch of section.text.replaceAll(mask, '').split(tokenBreak)) {
+          encodeSections(added.split(stretch, false, startsText), ids)
+          startsText = false
         }
       }
+      startsText = false
     }
     return ids
   }
@@ -82,7 +79,7 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
     return ids
   }
 
-  const shownBytes = (id: number) => (added.isSpecial(id) ? NO_BYTES : pieceBytes(id))
+  const isShown = (id: number) => !added.isSpecial(id)
 
   return {
     vocabSize,
@@ -96,23 +93,21 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
 
     encode(text, { parseSpecial = false, addBos = true } = {}) {
       const ids: number[] = []
-      for (const [i, section] of added.split(text, parseSpecial).entries()) {
-        if (section.kind === 'token') ids.push(section.id)
-        else append(ids, encodePlain(section.text, i === 0))
-      }
+      // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
+      encodeSections(added.split(text.toWellFormed(), parseSpecial), ids)
       return withBos(ids, addBos)
     },
 
     decode(ids, { skipSpecial = true } = {}) {
-      return decodeTokens(ids, skipSpecial ? shownBytes : pieceBytes, words)
+      return words.decoder.decode(skipSpecial ? Array.from(ids).filter(isShown) : ids)
     },
 
-    tokenText,
-
-    stream({ continues = false } = {}) {
-      const dropLeadingSpace = words.dropLeadingSpace && !continues
-      return createTokenStream(shownBytes, { dropLeadingSpace })
+    tokenText(id) {
+      const alone = words.decoder.open(true)
+      return alone.push(id) + alone.end()
     },
+
+    stream: ({ continues = false } = {}) => shownStream(words.decoder, continues, isShown),
 
     encodeChat(messages, { addGenerationPrompt = true } = {}) {
       if (template === undefined || render === undefined) {
@@ -128,7 +123,7 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
         return { role, content: maskContent(content, mask) }
       })
       const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak })
-      return withBos(encodeRendered(rendered, mask, tokenBreak), true)
+      return withBos(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), true)
     },
   }
 }

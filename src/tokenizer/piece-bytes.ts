@@ -11,8 +11,6 @@ type PieceNotation =
   | 'byte-level'
   /** SentencePiece: U+2581 for a space; with `byteFallback`, `<0x0A>` for one byte. */
   | 'metaspace'
-  /** As it reads. */
-  | 'plain'
 
 /** How pieces become text. */
 export interface Decoding {
@@ -30,6 +28,15 @@ export const BYTE_LEVEL: Decoding = {
 
 /** SentencePiece's notation for one byte, in hexadecimal. */
 export const BYTE_PIECE: RegExp = /^<0x([0-9A-Fa-f]{2})>$/
+
+const BYTE_PIECES: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
+})
+
+/** The piece that stands for a byte. */
+export function bytePiece(byte: number): string {
+  return BYTE_PIECES[byte]
+}
 
 const encoder = new TextEncoder()
 const REPLACEMENT = encoder.encode('\ufffd')
@@ -52,7 +59,6 @@ export function bytesOfPieces(
     const piece = pieces[id]
     if (piece === undefined) return REPLACEMENT
     if (notation === 'byte-level') return alphabetToBytes(piece) ?? encoder.encode(piece)
-    if (notation === 'plain') return encoder.encode(piece)
     const byte = byteFallback ? BYTE_PIECE.exec(piece) : null
     if (byte !== null) return Uint8Array.of(Number.parseInt(byte[1], 16))
     return encoder.encode(piece.replaceAll('\u2581', ' '))

@@ -3,6 +3,14 @@
  * `tokenizer.ggml.pre`. Each entry is a chain of expressions: matches of one become pieces, and so
  * does what lies between them; the next expression cuts those pieces further.
  */
+import {
+  DEFAULT_PUNCTUATION,
+  FALCON_PUNCTUATION,
+  GPT2,
+  gpt4Style,
+  LLAMA3_SPLIT,
+  THREE_DIGITS,
+} from './regex/known.ts'
 
 /** A rule that cuts text into words. */
 export interface PreTokenizer {
@@ -14,17 +22,6 @@ export interface PreTokenizer {
   readonly addBos: boolean
 }
 
-/** GPT-2's; the last alternative takes the white space that the one before it leaves. */
-const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
-/** GPT-4's rule with digits in groups of `digits`: Llama 3 takes three, Qwen 2 one. */
-const gpt4Style = (digits: string) =>
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
-  `\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-
-/** Llama 3's expression. */
-export const LLAMA3_SPLIT: string = gpt4Style('{1,3}')
-
 const cutBy = (...splits: string[]): PreTokenizer => {
   return { splits, ignoreMerges: false, addBos: false }
 }
@@ -34,8 +31,8 @@ const GPT2_LIKE = cutBy(GPT2)
 const QWEN2 = cutBy(gpt4Style(''))
 const SINGLE_DIGITS = cutBy('\\p{N}', GPT2)
 /** What llama.cpp does where a file does not say. */
-const DEFAULT = cutBy('[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]')
-const FALCON = cutBy('[\\p{P}\\$\\+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]')
+const DEFAULT = cutBy(DEFAULT_PUNCTUATION, GPT2, '\\p{N}+', THREE_DIGITS)
+const FALCON = cutBy(FALCON_PUNCTUATION, GPT2, THREE_DIGITS)
 
 /** Rules by the names that GGUF gives them. */
 export const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([

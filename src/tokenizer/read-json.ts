@@ -53,7 +53,10 @@ export function readJsonVocabulary(
   const json = asObject(files.tokenizerJson, 'tokenizer.json')
   const model = typedModel(asObject(json.model, 'model'))
   const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)
-  const addedTokens = readAddedTokens(json.added_tokens)
+  // A token that the vocabulary has keeps the id it has there, as in the Rust library.
+  const addedTokens = readAddedTokens(json.added_tokens).map((token) => {
+    return { ...token, id: ids.get(token.content) ?? token.id }
+  })
   const pieces: (string | undefined)[] = []
   for (const [piece, id] of ids) pieces[id] = piece
   for (const { id, content } of addedTokens) pieces[id] = content
@@ -77,7 +80,7 @@ export function readJsonVocabulary(
     pieces: Array.from(pieces),
     types: typesOf(pieces, addedTokens, model.byte_fallback === true),
     addedTokens,
-    model: { kind: 'tokenizer.json', json: { ...json, model }, model },
+    model: { kind: 'tokenizer.json', json, model, ids },
     bosId,
     addBos:
       declared.addBos ??
@@ -152,6 +155,8 @@ function readAddedTokens(value: unknown): AddedToken[] {
       special: token.special === true,
       lstrip: token.lstrip === true,
       rstrip: token.rstrip === true,
+      singleWord: token.single_word === true,
+      normalized: token.normalized === true,
     }
   })
 }

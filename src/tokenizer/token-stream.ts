@@ -1,49 +1,81 @@
 /**
- * Ids to text, one at a time or all at once, by the same rules: the bytes of the tokens are joined and
- * decoded as UTF-8, so that what a stream emits, put together, is what decoding all ids gives.
- * Bytes that are no UTF-8 become U+FFFD, as the WHATWG decoder counts them.
+ * Ids to text, one at a time or all at once, by the same rules, so that what a stream emits, put
+ * together, is what decoding all ids gives. Vocabularies of GGUF, SentencePiece and tiktoken go through
+ * bytes: those of the tokens are joined and decoded as UTF-8, and bytes that are none become U+FFFD, as
+ * the WHATWG decoder counts them.
  */
 import { joinBytes } from '../formats/byte-sink.ts'
 import type { TokenStream } from './text-tokenizer.ts'
 
-/** The bytes of a token in the finished text; none if it is not shown. */
-export type TokenBytes = (id: number) => Uint8Array
-
-interface StreamOptions {
-  /** Drop one space in front of the whole text: SentencePiece puts it there while encoding. */
-  readonly dropLeadingSpace: boolean
+/** How ids become text. */
+export interface IdDecoder {
+  /** For the tokens of one text as they come; with `continues` others came before them. */
+  open(continues: boolean): TokenStream
+  /** All tokens of a text at once, as the stream has them. */
+  decode(ids: ArrayLike<number>): string
 }
 
 const SPACE = 0x20
 
-/** A decoder for ids that come one at a time. */
-export function createTokenStream(bytesOf: TokenBytes, options: StreamOptions): TokenStream {
-  let decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  let atStart = options.dropLeadingSpace
+const newDecoder = () => new TextDecoder('utf-8', { ignoreBOM: true })
+
+/**
+ * @param bytesOf a token's bytes in the finished text
+ * @param dropLeadingSpace drop one space in front of the whole text: SentencePiece puts it there
+ */
+export function bytesDecoder(
+  bytesOf: (id: number) => Uint8Array,
+  dropLeadingSpace: boolean,
+): IdDecoder {
   return {
-    push(id) {
-      let bytes = bytesOf(id)
-      if (bytes.length === 0) return ''
-      if (atStart && bytes[0] === SPACE) bytes = bytes.subarray(1)
-      atStart = false
-      return decoder.decode(bytes, { stream: true })
+    open(continues) {
+      const decoder = newDecoder()
+      let atStart = dropLeadingSpace && !continues
+      return {
+        push(id) {
+          let bytes = bytesOf(id)
+          if (bytes.length === 0) return ''
+          if (atStart && bytes[0] === SPACE) bytes = bytes.subarray(1)
+          atStart = false
+          return decoder.decode(bytes, { stream: true })
+        },
+        end: () => decoder.decode(),
+      }
     },
-    end() {
-      const rest = decoder.decode()
-      decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-      atStart = options.dropLeadingSpace
-      return rest
+    decode(ids) {
+      const bytes = joinBytes(Array.from(ids, bytesOf))
+      const start = dropLeadingSpace && bytes[0] === SPACE ? 1 : 0
+      return newDecoder().decode(bytes.subarray(start))
     },
   }
 }
 
-/** The text of all ids, as a stream of them gives it. */
-export function decodeTokens(
-  ids: ArrayLike<number>,
-  bytesOf: TokenBytes,
-  options: StreamOptions,
-): string {
-  const bytes = joinBytes(Array.from(ids, bytesOf))
-  const start = options.dropLeadingSpace && bytes[0] === SPACE ? 1 : 0
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(start))
+/** @param open as a stream of pieces, for those who have only that */
+export function streamDecoder(open: (continues: boolean) => TokenStream): IdDecoder {
+  return {
+    open,
+    decode(ids) {
+      const stream = open(false)
+      let text = ''
+      for (let i = 0; i < ids.length; i++) text += stream.push(ids[i])
+      return text + stream.end()
+    },
+  }
+}
+
+/** A stream that leaves out tokens that are not shown, and begins anew when it has ended. */
+export function shownStream(
+  decoder: IdDecoder,
+  continues: boolean,
+  isShown: (id: number) => boolean,
+): TokenStream {
+  let stream = decoder.open(continues)
+  return {
+    push: (id) => (isShown(id) ? stream.push(id) : ''),
+    end() {
+      const rest = stream.end()
+      stream = decoder.open(continues)
+      return rest
+    },
+  }
 }

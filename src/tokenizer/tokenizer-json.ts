@@ -2,9 +2,7 @@
  * Parts of a tokenizer.json, checked as they are read, as the file may come from anywhere; and the parts
  * that say how byte-level BPE cuts and merges, as they are written.
  */
-import { describe, isObject, type JsonObject } from '../checks.ts'
-import { FormatError } from '../errors.ts'
-import { BYTE_LEVEL, type Decoding } from './piece-bytes.ts'
+import { isObject, type JsonObject } from '../checks.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
 import { checkCount, checkPiece, MAX_MERGES, wrongType } from './vocabulary-limits.ts'
 
@@ -28,59 +26,28 @@ export function stepsOf(value: unknown, key: string): JsonObject[] {
 }
 
 /**
- * Each merge is "left right" or ["left", "right"]; a file keeps to one form.
+ * The merges of a model, each as a pair; written "left right" or ["left", "right"], and a file keeps to one
+ * form.
  *
- * @param model of a tokenizer.json
  * @throws FormatError naming `model.merges`
  */
-export function checkMerges(model: JsonObject): void {
-  // Unigram has none.
-  if (model.type !== 'BPE') return
+export function readMerges(model: JsonObject): (readonly [string, string])[] {
   const merges = asList(model.merges, 'model.merges')
   checkCount(merges.length, 'model.merges', MAX_MERGES)
   const arePairs = Array.isArray(merges[0])
+  const pairs: (readonly [string, string])[] = []
   for (const [i, merge] of merges.entries()) {
-    if (!arePairs) {
-      checkPiece(merge, 'model.merges', i)
-      continue
+    if (!arePairs && typeof merge === 'string' && merge.startsWith('#version')) continue
+    const sides = arePairs
+      ? asList(merge, 'model.merges')
+      : checkPiece(merge, 'model.merges', i).split(' ')
+    if (sides.length !== 2) {
+      throw wrongType('model.merges', `a list of pairs, "left right" or ["left", "right"]`, merge)
     }
-    const pair = asList(merge, 'model.merges')
-    checkPiece(pair[0], 'model.merges', i)
-    checkPiece(pair[1], 'model.merges', i)
+    const [left, right] = sides
+    pairs.push([checkPiece(left, 'model.merges', i), checkPiece(right, 'model.merges', i)])
   }
-}
-
-/**
- * How pieces become text, from the decoder or, without one, from the pre-tokenizer.
- *
- * @throws FormatError naming `decoder`
- */
-export function readDecoding(json: JsonObject): Decoding {
-  const steps = stepsOf(json.decoder, 'decoders')
-  const types = new Set(steps.map(({ type }) => type))
-  const byteFallback = types.has('ByteFallback')
-  if (steps.length === 0) {
-    const isByteLevel = stepsOf(json.pre_tokenizer, 'pretokenizers').some(
-      ({ type }) => type === 'ByteLevel',
-    )
-    return isByteLevel ? BYTE_LEVEL : { ...BYTE_LEVEL, notation: 'plain' }
-  }
-  if (types.has('ByteLevel')) return BYTE_LEVEL
-  if (byteFallback || types.has('Metaspace')) {
-    const dropLeadingSpace = steps.some(
-      (step) =>
-        (step.type === 'Strip' && step.content === ' ' && step.start === 1) ||
-        (step.type === 'Metaspace' &&
-          step.prepend_scheme !== 'never' &&
-          step.add_prefix_space !== false),
-    )
-    return { notation: 'metaspace', byteFallback, dropLeadingSpace }
-  }
-  throw new FormatError(
-    'Expected a decoder of type ByteLevel, ByteFallback or Metaspace in tokenizer.json, ' +
-      `got ${[...types].map(describe).join(', ')}. Models of this library use one of these.`,
-    { field: 'decoder' },
-  )
+  return pairs
 }
 
 /** Ids of the special tokens in front of the text in a TemplateProcessing. */
@@ -116,7 +83,7 @@ function specialId(step: JsonObject, name: string): number | undefined {
 }
 
 /** Cuts by an expression in Oniguruma's syntax; matches and what is between become pieces. */
-export function splitStep(expression: string): JsonObject {
+function splitStep(expression: string): JsonObject {
   return { type: 'Split', pattern: { Regex: expression }, behavior: 'Isolated', invert: false }
 }
 
@@ -138,6 +105,17 @@ export function bpeModel(
   }
 }
 
+/** A byte-level vocabulary's pre_tokenizer. */
+export function byteLevelCuts(splits: readonly string[]): JsonObject {
+  const byteLevel = {
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    trim_offsets: true,
+    use_regex: false,
+  }
+  return { type: 'Sequence', pretokenizers: [...splits.map(splitStep), byteLevel] }
+}
+
 /**
  * How a byte-level vocabulary cuts and merges.
  *
@@ -148,14 +126,8 @@ export function byteLevelParts(
   merges: readonly string[],
   { splits, ignoreMerges }: PreTokenizer,
 ): { pre_tokenizer: JsonObject; model: JsonObject } {
-  const byteLevel = {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: false,
-  }
   return {
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits.map(splitStep), byteLevel] },
+    pre_tokenizer: byteLevelCuts(splits),
     model: bpeModel(null, false, { ignore_merges: ignoreMerges, vocab, merges }),
   }
 }

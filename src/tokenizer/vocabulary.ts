@@ -26,7 +26,13 @@ export type WordModel =
   /** Byte-level BPE in which a piece's id is its rank, cut as Llama 3 does. */
   | { readonly kind: 'ranks' }
   /** As a tokenizer.json says, with its vocabulary checked already. */
-  | { readonly kind: 'tokenizer.json'; readonly json: JsonObject; readonly model: JsonObject }
+  | {
+      readonly kind: 'tokenizer.json'
+      readonly json: JsonObject
+      readonly model: JsonObject
+      /** By piece, without added tokens. */
+      readonly ids: ReadonlyMap<string, number>
+    }
 
 /** What every vocabulary is brought to. */
 export interface Vocabulary {

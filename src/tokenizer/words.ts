@@ -2,52 +2,84 @@
  * How a vocabulary turns text between added tokens into ids, and its pieces back into text: byte-level
  * BPE by merges or by ranks, SentencePiece BPE by scores, or whatever a tokenizer.json describes.
  */
-import { textToAlphabet } from './byte-alphabet.ts'
+import { isWhole } from '../checks.ts'
 import { mergeEncoder } from './merge-encoder.ts'
-import { BYTE_LEVEL, BYTE_PIECE, type Decoding } from './piece-bytes.ts'
-import { LLAMA3_SPLIT } from './pre-tokenizers.ts'
-import { byteLevelParts, checkMerges, readDecoding } from './tokenizer-json.ts'
-import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { BYTE_LEVEL, BYTE_PIECE, bytesOfPieces, type Decoding } from './piece-bytes.ts'
+import { bpeEncoder, type EncodeWord } from './pipeline/bpe.ts'
+import { decoderOf } from './pipeline/decoders.ts'
+import { type EncodeNormal, jsonEncoder, wordsEncoder } from './pipeline/json-model.ts'
+import { type Normalize, normalizerOf } from './pipeline/normalizers.ts'
+import { preTokenizerOf } from './pipeline/pre-tokenize.ts'
+import { LLAMA3_SPLIT } from './regex/known.ts'
+import { bytesDecoder, type IdDecoder, streamDecoder } from './token-stream.ts'
+import { byteLevelCuts } from './tokenizer-json.ts'
+import { TOKEN_TYPE, type Vocabulary, type WordModel } from './vocabulary.ts'
 import { damaged } from './vocabulary-limits.ts'
-import { splitter, type WordEncoder, wordEncoder } from './word-encoder.ts'
 
 /** Both ways between text and ids. */
-export interface Words extends Decoding {
-  readonly encode: WordEncoder
+export interface Words {
+  /** What is done to text before it is encoded; some added tokens are looked for in the result. */
+  readonly normalize: Normalize | undefined
+  readonly encode: EncodeNormal
+  readonly decoder: IdDecoder
 }
-
-/** Words are short and repeat; the cache starts anew when it is full. */
-const MAX_CACHED_WORDS = 20_000
-const MAX_CACHED_WORD_CHARS = 64
 
 const bytesOf = new TextEncoder()
 
 /** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
 export function wordsOf(vocabulary: Vocabulary): Words {
-  const { model, pieces } = vocabulary
+  const { model } = vocabulary
   switch (model.kind) {
-    case 'tokenizer.json': {
-      checkMerges(model.model)
-      const encode = wordEncoder(model.json, vocabulary.templateTokens.eos_token)
-      return { ...readDecoding(model.json), encode }
-    }
-    case 'merges': {
-      const ids = Object.fromEntries(pieces.map((piece, id) => [piece, id]))
-      const parts = byteLevelParts(ids, model.merges, model.pre)
-      return { ...BYTE_LEVEL, encode: wordEncoder(parts, undefined) }
-    }
+    case 'tokenizer.json':
+      return jsonWords(vocabulary, model)
+    case 'merges':
     case 'ranks':
-      return { ...BYTE_LEVEL, encode: rankEncoder(vocabulary) }
-    case 'scores': {
-      const { scores, addSpacePrefix } = model
       return {
-        notation: 'metaspace',
-        byteFallback: true,
-        dropLeadingSpace: addSpacePrefix,
-        encode: scoreEncoder(vocabulary, scores, addSpacePrefix),
+        normalize: undefined,
+        encode: model.kind === 'ranks' ? rankEncoder(vocabulary) : mergesEncoder(vocabulary, model),
+        decoder: decoderByBytes(vocabulary, BYTE_LEVEL),
+      }
+    case 'scores': {
+      const prefix = model.addSpacePrefix ? '\u2581' : ''
+      return {
+        normalize: (text) => ({ text: prefix + text.replaceAll(' ', '\u2581'), keepsStart: true }),
+        encode: scoreEncoder(vocabulary, model.scores),
+        decoder: decoderByBytes(vocabulary, {
+          notation: 'metaspace',
+          byteFallback: true,
+          dropLeadingSpace: model.addSpacePrefix,
+        }),
       }
     }
   }
+}
+
+function jsonWords(
+  { pieces }: Vocabulary,
+  { json, model, ids }: Extract<WordModel, { kind: 'tokenizer.json' }>,
+): Words {
+  return {
+    normalize: normalizerOf(json.normalizer),
+    encode: jsonEncoder(json, model, ids),
+    decoder: jsonDecoder(pieces, json.decoder),
+  }
+}
+
+function jsonDecoder(pieces: Vocabulary['pieces'], decoder: unknown): IdDecoder {
+  const open = decoderOf(decoder)
+  // Bytes of a piece are remembered there, which is faster.
+  if (open === 'byte-level')
+    return bytesDecoder(bytesOfPieces(pieces, new Map(), BYTE_LEVEL), false)
+  const textOf = (id: number) => (isWhole(id, 0, pieces.length - 1) ? pieces[id] : undefined)
+  return streamDecoder((continues) => {
+    const { push, end } = open(continues)
+    return { push: (id) => push(textOf(id) ?? '\ufffd'), end }
+  })
+}
+
+function decoderByBytes({ pieces, addedTokens }: Vocabulary, decoding: Decoding): IdDecoder {
+  const literal = new Map(addedTokens.map(({ id, content }) => [id, content]))
+  return bytesDecoder(bytesOfPieces(pieces, literal, decoding), decoding.dropLeadingSpace)
 }
 
 /** Ids by piece, of equal pieces the first, without those that `isText` leaves out. */
@@ -62,25 +94,42 @@ export function idsByPiece(
   return ids
 }
 
+/** Byte-level BPE of GGUF. Merges of pieces that it lacks cannot be made. */
+function mergesEncoder(
+  { pieces }: Vocabulary,
+  { merges, pre }: Extract<WordModel, { kind: 'merges' }>,
+): EncodeNormal {
+  const vocab = new Map(pieces.map((piece, id) => [piece ?? '', id]))
+  const pairs = merges.flatMap((merge): [string, string][] => {
+    const at = merge.indexOf(' ', 1)
+    const [left, right] = [merge.slice(0, at), merge.slice(at + 1)]
+    const isMade = at > 0 && [left, right, left + right].every((piece) => vocab.has(piece))
+    return isMade ? [[left, right]] : []
+  })
+  const encode = bpeEncoder({
+    vocab,
+    merges: pairs,
+    unknown: undefined,
+    fuseUnknown: false,
+    byteFallback: false,
+    ignoreMerges: pre.ignoreMerges,
+    prefix: '',
+    suffix: '',
+  })
+  return wordsEncoder(preTokenizerOf(byteLevelCuts(pre.splits)), encode)
+}
+
 /** A piece's rank is its id, as in tiktoken. */
-function rankEncoder(vocabulary: Vocabulary): WordEncoder {
+function rankEncoder(vocabulary: Vocabulary): EncodeNormal {
   const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
   const merge = mergeEncoder(ids, (id) => id)
-  const split = splitter(LLAMA3_SPLIT)
-  const cache = new Map<string, readonly number[]>()
-  const encodeWord = (word: string): readonly number[] => {
-    const known = cache.get(word)
-    if (known !== undefined) return known
-    const piece = textToAlphabet(word)
+  const encode: EncodeWord = (piece, out) => {
     const whole = ids.get(piece)
-    const out: number[] = whole === undefined ? [] : [whole]
+    if (whole !== undefined) out.push(whole)
     // Llama 3 has all 256 bytes as pieces; a file without them cannot show such a byte.
-    if (whole === undefined) merge(piece, out, () => {})
-    if (cache.size >= MAX_CACHED_WORDS) cache.clear()
-    if (word.length <= MAX_CACHED_WORD_CHARS) cache.set(word, out)
-    return out
+    else merge(piece, out, () => {})
   }
-  return (text) => split(text).flatMap(encodeWord)
+  return wordsEncoder(preTokenizerOf(byteLevelCuts([LLAMA3_SPLIT])), encode)
 }
 
 /**
@@ -88,11 +137,7 @@ function rankEncoder(vocabulary: Vocabulary): WordEncoder {
  *
  * @throws FormatError unless there are all byte pieces or a token for unknown characters
  */
-function scoreEncoder(
-  vocabulary: Vocabulary,
-  scores: ArrayLike<number>,
-  addSpacePrefix: boolean,
-): WordEncoder {
+function scoreEncoder(vocabulary: Vocabulary, scores: ArrayLike<number>): EncodeNormal {
   const { pieces, types, unknownId } = vocabulary
   const { byte: byteType, control, unknown } = TOKEN_TYPE
   const ids = idsByPiece(vocabulary, (type) => ![byteType, control, unknown].includes(type))
@@ -110,8 +155,7 @@ function scoreEncoder(
   const merge = mergeEncoder(ids, (id) => -scores[id])
   return (text) => {
     const out: number[] = []
-    const spaced = addSpacePrefix ? ` ${text}` : text
-    merge(spaced.replaceAll(' ', '\u2581'), out, (character) => {
+    merge(text, out, (character) => {
       for (const byte of bytesOf.encode(character)) {
         const id = byteIds.get(byte) ?? unknownId
         if (id !== undefined) out.push(id)

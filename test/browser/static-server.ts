@@ -5,17 +5,14 @@
  */
 import { createReadStream, statSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 import { ROOT } from '../support/built-program.ts'
 
-const require = createRequire(import.meta.url)
-
 /** Bare imports of the library, as a bundler would resolve them for a browser. */
 const MODULES: Record<string, string> = {
-  '@huggingface/tokenizers': 'tokenizers.mjs',
   '@huggingface/jinja': 'index.js',
+  'oniguruma-parser': 'index.js',
 }
 
 const TYPES: Record<string, string> = {
@@ -72,8 +69,11 @@ export async function serve({ isolated, files = {} }: ServeOptions): Promise<Sta
 function placeOf(path: string): string | undefined {
   if (path === '/page.js') return join(ROOT, 'test/browser/page.js')
   if (path.startsWith('/dist/') || path.startsWith('/models/')) return join(ROOT, path)
-  for (const [name, file] of Object.entries(MODULES)) {
-    if (path === `/modules/${name}/${file}`) return join(require.resolve(name), '..', file)
+  for (const name of Object.keys(MODULES)) {
+    const folder = `/modules/${name}/`
+    if (path.startsWith(folder)) {
+      return join(ROOT, 'node_modules', name, 'dist', path.slice(folder.length))
+    }
   }
   return undefined
 }

@@ -1,0 +1,105 @@
+/**
+ * A tokenizer.json's chain from normal text to ids: its pre_tokenizer and its model.
+ */
+import { describe, isAbsent, isWhole, type JsonObject } from '../../checks.ts'
+import { FormatError } from '../../errors.ts'
+import { readMerges } from '../tokenizer-json.ts'
+import { bpeEncoder, type EncodeWord } from './bpe.ts'
+import { unsupportedPart } from './parts.ts'
+import { type PreTokenizing, preTokenizerOf } from './pre-tokenize.ts'
+import { unigramEncoder } from './unigram.ts'
+
+/** Ids of normal text; `startsText` tells that nothing comes before it. */
+export type EncodeNormal = (text: string, startsText: boolean) => number[]
+
+/** Words are short and repeat; the cache starts anew when it is full. */
+const MAX_CACHED_WORDS = 20_000
+const MAX_CACHED_WORD_CHARS = 64
+
+/**
+ * @param ids by piece, checked already
+ * @throws FormatError naming the part that is damaged or not supported
+ */
+export function jsonEncoder(
+  json: JsonObject,
+  model: JsonObject,
+  ids: ReadonlyMap<string, number>,
+): EncodeNormal {
+  const words = preTokenizerOf(json.pre_tokenizer)
+  return wordsEncoder(words, model.type === 'BPE' ? bpeOf(model, ids) : unigramOf(model))
+}
+
+/** Cuts text to words and encodes them one by one. */
+export function wordsEncoder({ cut, spell }: PreTokenizing, encode: EncodeWord): EncodeNormal {
+  const cache = new Map<string, readonly number[]>()
+  const encodeWord = (word: string): readonly number[] => {
+    const ids: number[] = []
+    encode(spell === undefined ? word : spell(word), ids)
+    if (word.length > MAX_CACHED_WORD_CHARS) return ids
+    if (cache.size >= MAX_CACHED_WORDS) cache.clear()
+    cache.set(word, ids)
+    return ids
+  }
+  return (text, startsText) => {
+    const ids: number[] = []
+    for (const word of cut({ list: [text], startsText }).list) {
+      for (const id of cache.get(word) ?? encodeWord(word)) ids.push(id)
+    }
+    return ids
+  }
+}
+
+function bpeOf(model: JsonObject, vocab: ReadonlyMap<string, number>): EncodeWord {
+  const { dropout } = model
+  if (!isAbsent(dropout) && dropout !== 0) {
+    throw unsupportedPart(
+      `The model of tokenizer.json with a dropout of ${describe(dropout)}`,
+      'it would encode a text differently each time',
+    )
+  }
+  return bpeEncoder({
+    vocab,
+    merges: readMerges(model),
+    unknown: optionalText(model, 'unk_token'),
+    prefix: optionalText(model, 'continuing_subword_prefix') ?? '',
+    suffix: optionalText(model, 'end_of_word_suffix') ?? '',
+    fuseUnknown: optionalSwitch(model, 'fuse_unk'),
+    byteFallback: optionalSwitch(model, 'byte_fallback'),
+    ignoreMerges: optionalSwitch(model, 'ignore_merges'),
+  })
+}
+
+function unigramOf(model: JsonObject): EncodeWord {
+  const pieces = model.vocab as [string, number][]
+  const unknownId = isAbsent(model.unk_id) ? undefined : model.unk_id
+  if (unknownId !== undefined && !isWhole(unknownId, 0, pieces.length - 1)) {
+    throw wrong('unk_id', `nothing or a token id below ${pieces.length}`, unknownId)
+  }
+  return unigramEncoder({
+    pieces,
+    unknownId,
+    byteFallback: optionalSwitch(model, 'byte_fallback'),
+  })
+}
+
+function optionalText(model: JsonObject, name: string): string | undefined {
+  const value = model[name]
+  if (isAbsent(value)) return undefined
+  if (typeof value === 'string') return value
+  throw wrong(name, 'nothing or a text', value)
+}
+
+function optionalSwitch(model: JsonObject, name: string): boolean {
+  const value = model[name] ?? false
+  if (typeof value === 'boolean') return value
+  throw wrong(name, 'true or false', value)
+}
+
+function wrong(name: string, expected: string, value: unknown): FormatError {
+  const field = `model.${name}`
+  return new FormatError(
+    `Expected ${field} of tokenizer.json to be ${expected}, got ${describe(value)}. ` +
+      'The file is damaged; fetch it again.',
+    { field },
+  )
+}
