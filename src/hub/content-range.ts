@@ -9,3 +9,15 @@ export function readContentRange(headers: { get(name: string): string | null }) 
   const [first, last, size] = numbers.slice(1).map(Number)
   return { first, last, size }
 }
+
+/**
+ * The coding that an answer's body was sent in, although none was asked for; undefined for none. Whoever
+ * made the answer has decoded what it knows, so that the length that is stated is not the body's.
+ */
+export function contentCoding(headers: { get(name: string): string | null }): string | undefined {
+  const codings = (headers.get('Content-Encoding') ?? '')
+    .split(',')
+    .map((one) => one.trim().toLowerCase())
+  // The last one is a storage server's remark about how the file was once uploaded.
+  return codings.find((one) => !['', 'identity', 'aws-chunked'].includes(one))?.slice(0, 40)
+}

@@ -2,7 +2,7 @@
  * Asks the hub which commit a revision is now, which files it has, and which of them make a model.
  */
 import { DownloadError } from '../errors.ts'
-import { chooseFiles } from './choose-files.ts'
+import { chooseFiles, withShards } from './choose-files.ts'
 import type { HubClient } from './download/hub-client.ts'
 import type { HubModel } from './model-name.ts'
 import {
@@ -13,6 +13,7 @@ import {
   type Repository,
   readRevision,
   readTree,
+  resolvePath,
 } from './repo-file.ts'
 
 /** Of 1,000 entries; the largest model repositories have some hundred files. */
@@ -31,10 +32,30 @@ export async function listModel(
   const repository = { type: 'models', repo } as const
   const found = await findRevision(client, repository, revision, signal)
   const listed = await listFiles(client, repository, found.commit, '', signal)
-  const chosen = chooseFiles(listed, repo, file)
+  const first = chooseFiles(listed, repo, file)
+  const chosen =
+    first.index === undefined
+      ? first
+      : withShards(
+          first,
+          await readIndex(client, repo, found.commit, first.index, signal),
+          listed,
+          repo,
+        )
   const files = chosen.paths.flatMap((path) => listed.find((file) => file.path === path) ?? [])
   const totalBytes = files.reduce((sum, { size }) => sum + size, 0)
   return { ...found, repository, chosen, files, totalBytes }
+}
+
+async function readIndex(
+  client: HubClient,
+  repo: string,
+  commit: string,
+  index: string,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const url = client.access.endpoint + resolvePath(repo, commit, index)
+  return (await client.json(url, signal)).value
 }
 
 /** @throws RefusedError | DownloadError | FormatError */

@@ -35,6 +35,14 @@ describe('parseModelName takes', () => {
     ],
     ['https://huggingface.co/owner/name/tree/v2', hub('owner/name', undefined, 'v2')],
     ['http://mirror.test:8080/owner/name', hub('owner/name')],
+    ['https://www.huggingface.co/owner/name', hub('owner/name')],
+    ['https://huggingface.co/owner/name/raw/main/m.gguf', hub('owner/name', 'm.gguf', 'main')],
+    ['https://huggingface.co/m.gguf', { kind: 'url', url: 'https://huggingface.co/m.gguf' }],
+    [
+      'http://mirror.test:8080/files/m.gguf',
+      { kind: 'url', url: 'http://mirror.test:8080/files/m.gguf' },
+    ],
+    ['https://example.org/gpt2', { kind: 'url', url: 'https://example.org/gpt2' }],
     ['https://example.org/m.gguf#part', { kind: 'url', url: 'https://example.org/m.gguf' }],
     ['HTTPS://example.org/m.gguf', { kind: 'url', url: 'https://example.org/m.gguf' }],
     [
@@ -52,6 +60,34 @@ test.each(
   ),
 )('%s can only be a path', (text) => {
   expect(parseModelName(text)).toBeUndefined()
+})
+
+describe('a page of the hub that is no model is refused in words', () => {
+  test.each([
+    ...[
+      '',
+      '/',
+      '/gpt2',
+      '/gpt2/',
+      '/models',
+      '/datasets/owner/name',
+      '/spaces/owner/name',
+      '/docs/hub',
+    ],
+    ...[
+      '/owner/name/discussions',
+      '/owner/name/discussions/3',
+      '/owner/name/tree',
+      '/owner/name/commits/main',
+    ],
+    ...['/collections/owner/name', '/owner/na..me'],
+  ])('%s', (path) => {
+    for (const host of ['https://huggingface.co', 'https://hf.co', 'http://mirror.test:8080']) {
+      const parse = () => parseModelName(host + path, 'http://mirror.test:8080')
+      expect(parse).toThrow(UsageError)
+      expect(parse).toThrow(`${host}/owner/name`)
+    }
+  })
 })
 
 describe('a hostile name is no name', () => {

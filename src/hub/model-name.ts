@@ -24,8 +24,13 @@ export interface UrlModel {
 }
 
 /** The hub's addresses by themselves name models, too. */
-const HUB_HOSTS: readonly string[] = ['huggingface.co', 'hf.co']
+const HUB_HOSTS: readonly string[] = ['huggingface.co', 'www.huggingface.co', 'hf.co']
 
+/** Pages of the hub that look like a repository's. */
+const NO_OWNERS: readonly string[] = [
+  ...['api', 'blog', 'collections', 'datasets', 'docs', 'join', 'learn', 'login', 'models', 'new'],
+  ...['organizations', 'papers', 'posts', 'pricing', 'search', 'settings', 'spaces', 'tasks'],
+]
 const OWNER_AND_NAME = /^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}$/
 /** A branch, tag or commit; "refs/pr/1" too. */
 const REVISION = /^\w[\w.-]*(\/\w[\w.-]*){0,4}$/
@@ -85,25 +90,40 @@ function splitName(text: string) {
   }
 }
 
-/** Addresses of a repository or of a file in it name a model at the hub; all others a file. */
+/**
+ * Addresses of a repository or of a file in it name a model at the hub; all others a file, which at the hub
+ * must be called one.
+ *
+ * @throws UsageError for another page of the hub, which is no model
+ */
 function parseAddress(text: string, endpoint: string | undefined): HubModel | UrlModel {
   if (!URL.canParse(text)) throw new UsageError(`Expected the address of a model, got "${text}".`)
   const url = new URL(text)
+  url.hash = ''
+  const file: UrlModel = { kind: 'url', url: url.href }
   const hosts = [...HUB_HOSTS, ...(endpoint === undefined ? [] : [new URL(endpoint).host])]
-  const [owner, name, verb, revision, ...file] = url.pathname.slice(1).split('/')
+  if (!hosts.includes(url.host)) return file
+  const [owner = '', name = '', verb, revision, ...rest] = url.pathname
+    .replace(/^\/|\/$/g, '')
+    .split('/')
   const repo = `${owner}/${name}`
-  const isRepo = hosts.includes(url.host) && isRepoName(repo)
-  if (isRepo && (verb === undefined || verb === '')) return { kind: 'hub', repo }
-  const isVerb = verb === 'blob' || verb === 'resolve' || verb === 'tree'
+  const isRepo = isRepoName(repo) && !NO_OWNERS.includes(owner)
+  const isFile = MODEL_FILE.test(url.pathname)
+  if (isRepo && verb === undefined && !isFile) return { kind: 'hub', repo }
+  const isVerb = verb !== undefined && ['blob', 'resolve', 'raw', 'tree', 'commit'].includes(verb)
   if (isRepo && isVerb && revision !== undefined) {
-    const path = unescaped(file.join('/'), text)
+    const path = unescaped(rest.join('/'), text)
     const branch = unescaped(revision, text)
     if (isRevision(branch) && (path === '' || isSafePath(path))) {
       return { kind: 'hub', repo, file: path || undefined, revision: branch }
     }
+    return file
   }
-  url.hash = ''
-  return { kind: 'url', url: url.href }
+  if (isFile) return file
+  throw new UsageError(
+    `Expected the address of a repository (${url.origin}/owner/name) or of a .gguf or .safetensors file, ` +
+      `got the page ${text}.`,
+  )
 }
 
 /** @throws UsageError if "%" is not followed by the bytes of a character */

@@ -7,7 +7,7 @@ import { BitnetError, FormatError, ModelNotFoundError } from '../errors.ts'
 import { checkRange } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
 import { blobSource } from './blob-source.ts'
-import { readContentRange } from './content-range.ts'
+import { contentCoding, readContentRange } from './content-range.ts'
 
 /** Long enough that the time to the first byte does not matter, short enough to keep a few. */
 const BLOCK_BYTES = 4 << 20
@@ -143,6 +143,14 @@ async function request(
         'address, and whether the server allows other sites to read it ' +
         '(Access-Control-Allow-Origin).',
       facts,
+    )
+  }
+  const coding = response.status === 206 ? contentCoding(response.headers) : undefined
+  if (coding !== undefined) {
+    throw new FormatError(
+      `Expected parts of ${url.href} as they are, but the server sends them compressed ` +
+        `(Content-Encoding: ${coding}). Fetch the file by other means.`,
+      { field: 'Content-Encoding', path: url.href },
     )
   }
   if (response.status === 200 || response.status === 206) return response

@@ -6,9 +6,10 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ModelNotFoundError } from '../errors.ts'
 import { type HubModel, parseModelName, type UrlModel } from '../hub/model-name.ts'
+import type { Environment } from './files/folders.ts'
 import { statOf } from './files/system.ts'
 import { findCached } from './hub/cached-model.ts'
-import { type Environment, type HubSettings, readHubSettings } from './hub/hub-settings.ts'
+import { type HubSettings, readHubSettings } from './hub/hub-settings.ts'
 import type { PullOptions } from './hub/pull-files.ts'
 
 /** The model that comes with the package, and what loads when none is named. */

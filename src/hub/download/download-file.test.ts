@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../test/support/memory-store.ts'
-import { DownloadError } from '../../errors.ts'
+import { BitnetError, DownloadError } from '../../errors.ts'
 import { downloadFile, type FileDownload } from './download-file.ts'
+import { ContentChangedError } from './fetch-span.ts'
 import { HubClient, RefusedError } from './hub-client.ts'
 
 const PIECE = 1000
@@ -66,7 +67,11 @@ function cut({ start, end }: Range, count: number): Response {
   return new Response(body, { status: 206, headers: whole.headers })
 }
 
-function download(signal?: AbortSignal, onBytes = (_count: number, _kept: boolean): void => {}) {
+function download(
+  signal?: AbortSignal,
+  onBytes = (_count: number, _kept: boolean): void => {},
+  wanted = WANTED,
+) {
   const access = { endpoint: 'https://hub.test', token: undefined }
   const client = new HubClient(access, TUNING.pace, async (url, init) => {
     init.signal?.throwIfAborted()
@@ -77,7 +82,7 @@ function download(signal?: AbortSignal, onBytes = (_count: number, _kept: boolea
     return answer(range, asked.length) ?? part(range)
   })
   const events = { onBytes, onState: (state: string) => states.push(state) }
-  return downloadFile(WANTED, events, { client, store, tuning: TUNING, signal })
+  return downloadFile(wanted, events, { client, store, tuning: TUNING, signal })
 }
 
 function askedBytes(): number {
@@ -249,5 +254,82 @@ describe('a server', () => {
     answer = () => new Response(null, { status: 404 })
     await expect(download()).rejects.toThrow(RefusedError)
     expect(asked.length).toBeLessThanOrEqual(TUNING.connections)
+  })
+})
+
+describe('what a server sends although it was not asked for', () => {
+  const whole = (bytes: Uint8Array<ArrayBuffer>, headers: Record<string, string>) =>
+    new Response(bytes, { status: 200, headers })
+
+  test('a compressed answer counts by what it unpacks to, whatever length it states', async () => {
+    // Whoever sends the request has unpacked it.
+    answer = () => whole(content, { 'Content-Encoding': 'gzip', 'Content-Length': '99' })
+    expect(await download()).toBe(true)
+    expect(store.files.get('model.gguf')).toEqual(content)
+  })
+
+  test('compressed parts are of no use', async () => {
+    answer = (range) => {
+      const response = part(range)
+      response.headers.set('Content-Encoding', 'br')
+      return response
+    }
+    await expect(download()).rejects.toThrow('Content-Encoding: br')
+    expect([...store.files.keys()]).toEqual([])
+  })
+
+  test('a remark about how a file was uploaded is no compression', async () => {
+    answer = (range) => {
+      const response = part(range)
+      response.headers.set('Content-Encoding', 'aws-chunked')
+      return response
+    }
+    expect(await download()).toBe(true)
+  })
+
+  test('a whole file that goes on is not cut to the expected size, unless a hash says that it is it', async () => {
+    answer = () => whole(Uint8Array.of(...content, 1), {})
+    const { hash: _, ...unknown } = WANTED
+    await expect(download(undefined, undefined, unknown)).rejects.toBeInstanceOf(
+      ContentChangedError,
+    )
+    expect([...store.files.keys()]).toEqual([])
+    expect(await download()).toBe(true)
+    expect(store.files.get('model.gguf')).toEqual(content)
+  })
+})
+
+describe('what cannot be kept', () => {
+  function failingAt(place: 'write' | 'journal', error: Error): void {
+    const open = store.open.bind(store)
+    store.open = async (name, access) => {
+      const file = await open(name, access)
+      const isFailing = name.endsWith(place === 'journal' ? '.journal' : '.incomplete')
+      let writes = 0
+      const write = async (bytes: Uint8Array, offset: number): Promise<void> => {
+        if (isFailing && access === 'write' && ++writes > 2) throw error
+        await file.write(bytes, offset)
+      }
+      return { ...file, write }
+    }
+  }
+
+  test.each(['write', 'journal'] as const)('ends a download at once: %s', async (place) => {
+    failingAt(place, new Error('ENOSPC: no space left on device'))
+    await expect(download()).rejects.toThrow('could not be kept: ENOSPC')
+    // One request for each connection that was under way, and none again.
+    expect(asked.length).toBeLessThanOrEqual(2 + 2 * TUNING.connections)
+    expect(store.files.has('model.gguf')).toBe(false)
+  })
+
+  test('is said in the words of the store where it has any', async () => {
+    failingAt('write', new BitnetError('DISK_FULL', 'There is no space left.'))
+    await expect(download()).rejects.toMatchObject({ code: 'DISK_FULL' })
+  })
+
+  test('leaves nothing where nothing came', async () => {
+    store.room = 10
+    await expect(download()).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect([...store.files.keys()]).toEqual([])
   })
 })

@@ -100,12 +100,13 @@ async function fetchAndCheck(
     await fetchMissing(wanted, { journal, onBytes, ...around })
     await journal.finish()
   } catch (error) {
-    // What there is belongs to a content that the server has no more.
-    if (error instanceof ContentChangedError) await removeUnfinished(store, target)
-    throw error
-  } finally {
     await journal.close()
+    // What there is belongs to a content that the server has no more, or is nothing.
+    const isNothing = bytesOf(journal.missing()) === size
+    if (isNothing || error instanceof ContentChangedError) await removeUnfinished(store, target)
+    throw error
   }
+  await journal.close()
   if (hash !== undefined) {
     events.onState('verifying')
     if (!(await hasContent(store, journal.names.data, hash, { signal }))) return false

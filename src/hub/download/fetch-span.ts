@@ -3,9 +3,9 @@
  * passing refusals with what is still missing. Everything a server says about what it sends is checked
  * before a byte is kept.
  */
-import { isWhole } from '../../checks.ts'
-import { DownloadError } from '../../errors.ts'
-import { readContentRange } from '../content-range.ts'
+import { isWhole, messageOf } from '../../checks.ts'
+import { BitnetError, DownloadError } from '../../errors.ts'
+import { contentCoding, readContentRange } from '../content-range.ts'
 import { bodyChunks, FinalError, type HubAnswer, type HubClient, tagText } from './hub-client.ts'
 import type { ContentIdentity, PieceJournal, Span } from './piece-journal.ts'
 
@@ -54,23 +54,39 @@ export async function fetchSpan(
         const part = chunk.subarray(skip, Math.min(chunk.length, end - position))
         position += chunk.length
         if (part.length > 0) {
-          await journal.write(part, at)
+          await kept(journal.write(part, at), url)
           at += part.length
           arrived()
           onBytes(part.length)
         }
         if (at - recorded >= RECORD_BYTES) {
-          await journal.record(recorded, at)
+          await kept(journal.record(recorded, at), url)
           recorded = at
         }
         // Read to its end, the connection serves the next request.
         if (position > end) break
       }
     } finally {
-      await journal.record(recorded, at)
+      await kept(journal.record(recorded, at), url)
     }
     if (at < end) throw new Error('the answer ended before the last byte')
+    // Its first bytes would be kept of a file that goes on; where there is a hash, that decides.
+    const { hash, size } = wanted.content
+    if (hash === undefined && position > size) throw new ContentChangedError()
   })
+}
+
+/** What cannot be kept is no fault of the network, and another attempt would not change it. */
+async function kept(writing: Promise<void>, url: string): Promise<void> {
+  try {
+    await writing
+  } catch (error) {
+    if (error instanceof BitnetError) throw error
+    throw new DownloadError(`What came of ${url} could not be kept: ${messageOf(error)}.`, {
+      url,
+      cause: error,
+    })
+  }
 }
 
 /**
@@ -100,7 +116,10 @@ function checkedStart({ response, linkedTag }: HubAnswer, wanted: SpanRequest, a
   if (expected !== undefined && stated !== undefined && stated !== expected) {
     throw changed(`the tag ${stated.slice(0, 80)} instead of ${expected}`)
   }
+  const coding = contentCoding(headers)
   if (status === 206) {
+    // Bytes of a compressed file, of which nothing can be unpacked.
+    if (coding !== undefined) throw compressed(wanted.url, coding)
     const range = readContentRange(headers)
     if (range !== undefined && range.size !== size) {
       throw changed(`${range.size} bytes instead of ${size}`)
@@ -110,11 +129,19 @@ function checkedStart({ response, linkedTag }: HubAnswer, wanted: SpanRequest, a
     throw new Error(`it sent the range "${got}" for the one from byte ${at} on`)
   }
   const length = headers.get('Content-Length')
-  if (length !== null && Number(length) !== size) {
+  if (coding === undefined && length !== null && Number(length) !== size) {
     throw changed(`${length} bytes instead of ${size}`)
   }
   if (!wanted.acceptWhole) throw new NoRangesError()
   return 0
+}
+
+function compressed(url: string, coding: string): DownloadError {
+  return new DownloadError(
+    `Expected ${url} as it is, but the server sends it compressed (Content-Encoding: ${coding}) although ` +
+      'it was asked not to. Fetch the file by other means and give its path.',
+    { url },
+  )
 }
 
 /**
@@ -131,6 +158,8 @@ export function probeContent(
     const { response } = await client.request(url, signal, { Range: 'bytes=0-0' })
     await response.body?.cancel()
     const { status, headers } = response
+    const coding = contentCoding(headers)
+    if (coding !== undefined) throw compressed(url, coding)
     const size =
       status === 206
         ? readContentRange(headers)?.size

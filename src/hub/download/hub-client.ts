@@ -3,7 +3,7 @@
  * hub alone. A redirect leads to a storage server of somebody else, whose address is signed; a token
  * sent there would be a secret given away.
  */
-import { DownloadError } from '../../errors.ts'
+import { BitnetError, DownloadError } from '../../errors.ts'
 import { memorySink } from '../../formats/byte-sink.ts'
 import { explainStatus, type Refusal } from '../explain-answer.ts'
 import { isPassing, type Pace, readRetryAfter, sleep, waitMs } from './patience.ts'
@@ -136,7 +136,7 @@ export class HubClient<Access extends HubAccess = HubAccess> {
         })
       } catch (error) {
         signal?.throwIfAborted()
-        if (error instanceof FinalError || error instanceof DownloadError) throw error
+        if (error instanceof FinalError || error instanceof BitnetError) throw error
         const refusal = error instanceof RefusedError ? error.refusal : undefined
         if (refusal !== undefined && !isPassing(refusal.status)) throw error
         const wait = waitMs(this.#pace, failures, refusal?.retryAfterMs)

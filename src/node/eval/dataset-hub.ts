@@ -9,9 +9,10 @@ import { RefusedError } from '../../hub/download/hub-client.ts'
 import { explainRefusal } from '../../hub/explain-answer.ts'
 import { findRevision, listFiles } from '../../hub/list-repository.ts'
 import { isSafePath } from '../../hub/repo-file.ts'
+import type { Environment } from '../files/folders.ts'
 import { fileSize } from '../files/system.ts'
 import { readRef, snapshotFolder } from '../hub/cache-layout.ts'
-import { type Environment, readHubSettings } from '../hub/hub-settings.ts'
+import { readHubSettings } from '../hub/hub-settings.ts'
 import { type PullOptions, pullFiles, withClient } from '../hub/pull-files.ts'
 
 const OTHER_WAYS =

@@ -12,11 +12,26 @@ import { join } from 'node:path'
  */
 export function cacheFolder(): string {
   const { env } = process
-  if (env['BITNET_CACHE']) return env['BITNET_CACHE']
-  if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'bitnet-ts')
+  if (env['BITNET_CACHE']) return expandPath(env['BITNET_CACHE'], env)
+  if (env['XDG_CACHE_HOME']) return join(expandPath(env['XDG_CACHE_HOME'], env), 'bitnet-ts')
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'bitnet-ts')
   if (process.platform === 'win32') {
     return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'bitnet-ts')
   }
   return join(homedir(), '.cache', 'bitnet-ts')
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * A path as a variable has it, with what no shell has replaced: "~" at its start, and variables as $NAME or
+ * ${NAME}, on Windows %NAME% too. What is not set stays as it is, as in Hugging Face's own tools.
+ */
+export function expandPath(path: string, env: Environment): string {
+  const forms =
+    process.platform === 'win32' ? /\$(\w+)|\$\{(\w+)\}|%(\w+)%/g : /\$(\w+)|\$\{(\w+)\}/g
+  const replaced = path.replace(forms, (whole, ...names: (string | undefined)[]) => {
+    return env[names.slice(0, 3).find((name) => name !== undefined) ?? ''] ?? whole
+  })
+  return /^~($|[\\/])/.test(replaced) ? join(homedir(), replaced.slice(1)) : replaced
 }

@@ -49,7 +49,9 @@ export async function listCache(cache: string): Promise<CachedModel[]> {
     const folder = join(cache, URL_FOLDER, name)
     found.push({ name: await addressOf(folder), folder, revisions: [], ...(await sizes(folder)) })
   }
-  return found.sort((a, b) => a.name.localeCompare(b.name, 'en'))
+  // A fetch that failed at its start leaves folders, and nothing in them.
+  const models = found.filter(({ bytes, revisions }) => bytes > 0 || revisions.length > 0)
+  return models.sort((a, b) => a.name.localeCompare(b.name, 'en'))
 }
 
 /** Removes a model with everything that was fetched of it, and its locks. */

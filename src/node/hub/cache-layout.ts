@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
+import { fileOf, partUrls } from '../../hub/url-folder.ts'
 import { errorCode, textOf } from '../files/system.ts'
 import { writeAside, writeWhole } from '../files/write-file.ts'
 
@@ -92,14 +93,25 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
   }
 }
 
-/** The folder of a plain address, and the path of its file in it. */
+/**
+ * The folder of a plain address, and the path of its file in it; all parts of a model that was split lie
+ * in one folder, whichever of them is named.
+ */
 export function urlPlace(cache: string, url: string) {
-  const key = createHash('sha256').update(url).digest('hex').slice(0, 40)
+  const urls = partUrls(new URL(url))
+  const key = createHash('sha256').update(urls[0].href).digest('hex').slice(0, 40)
   const folder = join(cache, URL_FOLDER, key)
-  const last = new URL(url).pathname.split('/').at(-1) ?? ''
   // The ending tells the format; the name is for people.
-  const name = isSafePath(last) && last !== SOURCE_FILE ? last : 'model.gguf'
-  return { folder, path: join(folder, name), name }
+  const names = urls.map((one) => {
+    const name = fileOf(one)
+    return isSafePath(name) && name !== SOURCE_FILE ? name : 'model.gguf'
+  })
+  const parts = urls.map(({ href }, i) => ({
+    url: href,
+    name: names[i],
+    path: join(folder, names[i]),
+  }))
+  return { folder, path: parts[0].path, paths: parts.map(({ path }) => path), parts }
 }
 
 export const SOURCE_FILE = 'source.json'

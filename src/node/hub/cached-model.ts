@@ -3,8 +3,9 @@
  * not there as a whole.
  */
 import { join } from 'node:path'
+import { parseObject } from '../../checks.ts'
 import { ModelNotFoundError } from '../../errors.ts'
-import { type ChosenFiles, chooseFiles, SHARD_INDEX } from '../../hub/choose-files.ts'
+import { type ChosenFiles, chooseFiles, withShards } from '../../hub/choose-files.ts'
 import type { HubModel, UrlModel } from '../../hub/model-name.ts'
 import { fileSize, filesBelow, textOf } from '../files/system.ts'
 import { readRef, snapshotFolder, urlPlace } from './cache-layout.ts'
@@ -14,8 +15,9 @@ export async function findCached(
   model: HubModel | UrlModel,
 ): Promise<string | undefined> {
   if (model.kind === 'url') {
-    const { path } = urlPlace(cache, model.url)
-    return (await fileSize(path)) === undefined ? undefined : path
+    const { path, paths } = urlPlace(cache, model.url)
+    for (const part of paths) if ((await fileSize(part)) === undefined) return undefined
+    return path
   }
   const repository = { type: 'models', repo: model.repo } as const
   const commit = await readRef(cache, repository, model.revision ?? 'main')
@@ -23,15 +25,17 @@ export async function findCached(
   const folder = snapshotFolder(cache, repository, commit)
   const files = await listFiles(folder)
   if (files.length === 0) return undefined
-  let chosen: ChosenFiles
   try {
-    chosen = chooseFiles(files, model.repo, model.file)
+    const chosen = chooseFiles(files, model.repo, model.file)
+    if (chosen.index === undefined) return openPath(folder, chosen)
+    // The index tells which files belong together; a list of what is there cannot.
+    const index = parseObject(await textOf(join(folder, chosen.index)))
+    return openPath(folder, withShards(chosen, index, files, model.repo))
   } catch (error) {
     // Another tool fetched a part of the repository that is no model.
     if (error instanceof ModelNotFoundError) return undefined
     throw error
   }
-  return (await hasAllShards(folder, chosen)) ? openPath(folder, chosen) : undefined
 }
 
 /** What to open of a snapshot: its one file, or the folder. */
@@ -47,12 +51,4 @@ async function listFiles(folder: string): Promise<{ path: string; size: number }
     if (size !== undefined) files.push({ path, size })
   }
   return files
-}
-
-/** The index tells which files belong together; a list of what is there cannot. */
-async function hasAllShards(folder: string, { paths }: ChosenFiles): Promise<boolean> {
-  if (!paths.includes(SHARD_INDEX)) return true
-  const text = await textOf(join(folder, SHARD_INDEX))
-  const names = new Set(text.match(/[\w.-]+\.safetensors(?=")/g))
-  return names.size > 0 && [...names].every((name) => paths.includes(name))
 }

@@ -5,12 +5,14 @@ import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { messageOf } from '../../checks.ts'
+import { BitnetError } from '../../errors.ts'
 import type { DownloadTuning } from '../../hub/download/download-file.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import type { DownloadStore, StoreFile } from '../../hub/download/store.ts'
 import { acquireLock } from '../files/file-lock.ts'
 import { freeBytes, requireFreeSpace } from '../files/free-space.ts'
-import { fileSize } from '../files/system.ts'
+import { errorCode, fileSize } from '../files/system.ts'
 import { writeFully } from '../files/write-file.ts'
 
 /** How downloads go about on a disk; tests have smaller numbers. */
@@ -39,9 +41,10 @@ export function diskStore({
   return {
     open: openStoreFile,
     size: fileSize,
-    rename,
-    remove: (name) => rm(name, { force: true }),
-    lock: (name, waiting) => acquireLock(name, { ...waiting, pollMs: lockPollMs }),
+    rename: (from, to) => inWords(to, () => rename(from, to)),
+    remove: (name) => inWords(name, () => rm(name, { force: true })),
+    lock: (name, waiting) =>
+      inWords(name, () => acquireLock(name, { ...waiting, pollMs: lockPollMs })),
     requireSpace: (name, bytes) => requireFreeSpace(name, bytes, { free, advice: ADVICE }),
     hasher(algorithm) {
       const hash = createHash(algorithm)
@@ -51,14 +54,40 @@ export function diskStore({
 }
 
 async function openStoreFile(name: string, access: 'read' | 'write'): Promise<StoreFile> {
-  if (access === 'write') await mkdir(dirname(name), { recursive: true })
   const flags = access === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT
-  const handle = await open(name, flags)
+  const handle = await inWords(name, async () => {
+    if (access === 'write') await mkdir(dirname(name), { recursive: true })
+    return open(name, flags)
+  })
   return {
     read: async (bytes, offset) => (await handle.read(bytes, 0, bytes.length, offset)).bytesRead,
-    write: (bytes, offset) => writeFully(handle, bytes, offset),
-    truncate: (size) => handle.truncate(size),
-    sync: () => handle.datasync(),
+    write: (bytes, offset) => inWords(name, () => writeFully(handle, bytes, offset)),
+    truncate: (size) => inWords(name, () => handle.truncate(size)),
+    sync: () => inWords(name, () => handle.datasync()),
     close: () => handle.close(),
   }
+}
+
+async function inWords<T>(name: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw cacheError(error, name)
+  }
+}
+
+/** What the system says of the cache's disk, and what to do about it; other errors as they are. */
+export function cacheError(error: unknown, name: string): unknown {
+  const code = errorCode(error)
+  if (error instanceof BitnetError || typeof code !== 'string' || !/^E[A-Z]+$/.test(code))
+    return error
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new BitnetError('DISK_FULL', `There is no space left for ${name}. ${ADVICE}`)
+  }
+  return new BitnetError(
+    'CACHE',
+    `The cache cannot be written to: ${messageOf(error)}. Check the rights of its folder, or set ` +
+      'HF_HUB_CACHE to another one.',
+    { cause: error },
+  )
 }

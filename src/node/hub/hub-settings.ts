@@ -5,9 +5,8 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { type Environment, expandPath } from '../files/folders.ts'
 import { textOf } from '../files/system.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface HubSettings {
   /** Holds `models--owner--name` folders. */
@@ -24,17 +23,35 @@ export interface HubSettings {
 
 /** @throws UsageError if a variable has no legal value */
 export async function readHubSettings(env: Environment = process.env): Promise<HubSettings> {
-  const home =
-    env['HF_HOME'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
+  const folder = (...names: string[]) => {
+    const set = names.map((name) => env[name]).find((value) => value)
+    return set === undefined ? undefined : expandPath(set, env)
+  }
+  const caches = folder('XDG_CACHE_HOME') ?? join(homedir(), '.cache')
+  const home = folder('HF_HOME') ?? join(caches, 'huggingface')
   return {
-    cacheFolder: env['HF_HUB_CACHE'] || join(home, 'hub'),
+    cacheFolder: folder('HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE') ?? join(home, 'hub'),
     endpoint: readEndpoint(env['HF_ENDPOINT']),
-    token: await readToken(env, home),
-    offline: /^(1|true|yes|on)$/i.test(env['HF_HUB_OFFLINE'] ?? ''),
-    httpProxy: env['http_proxy'] || env['HTTP_PROXY'] || undefined,
-    httpsProxy: env['https_proxy'] || env['HTTPS_PROXY'] || undefined,
+    token: await readToken(env, folder('HF_TOKEN_PATH') ?? join(home, 'token')),
+    offline: /^(1|true|yes|on)$/i.test(env['HF_HUB_OFFLINE'] || env['TRANSFORMERS_OFFLINE'] || ''),
+    httpProxy: readProxy(env, 'http_proxy', 'HTTP_PROXY'),
+    httpsProxy: readProxy(env, 'https_proxy', 'HTTPS_PROXY'),
     noProxy: env['no_proxy'] || env['NO_PROXY'] || undefined,
   }
+}
+
+/** A proxy is spoken to by HTTP; one without a scheme is taken to be meant so, as by curl. */
+function readProxy(env: Environment, ...names: readonly string[]): string | undefined {
+  const name = names.find((one) => env[one]) ?? ''
+  const text = env[name]?.trim()
+  if (!text) return undefined
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return address
+  throw new UsageError(
+    `Expected ${name} to be the address of a proxy such as http://proxy.example:3128, got ` +
+      `"${text.replace(/\/\/[^/@]*@/, '//...@')}". Set it so, or unset it.`,
+  )
 }
 
 function readEndpoint(text = ''): string {
@@ -47,8 +64,7 @@ function readEndpoint(text = ''): string {
 }
 
 /** A header cannot hold control characters; a token never has spaces. */
-async function readToken(env: Environment, home: string): Promise<string | undefined> {
-  const path = env['HF_TOKEN_PATH'] || join(home, 'token')
+async function readToken(env: Environment, path: string): Promise<string | undefined> {
   const text = env['HF_TOKEN'] || (await textOf(path))
   const token = text.trim()
   if (token === '') return undefined

@@ -18,7 +18,7 @@ import {
   snapshotFolder,
   writeRef,
 } from './cache-layout.ts'
-import { type DiskTuning, diskStore, USUAL_TUNING } from './disk-store.ts'
+import { cacheError, type DiskTuning, diskStore, USUAL_TUNING } from './disk-store.ts'
 import type { HubSettings } from './hub-settings.ts'
 import { NodeClient } from './node-client.ts'
 
@@ -108,7 +108,7 @@ export async function withClient<T>(
   try {
     return await ask(client)
   } catch (error) {
-    throw explain(error)
+    throw explain(cacheError(error, settings.cacheFolder))
   } finally {
     await client.close()
   }

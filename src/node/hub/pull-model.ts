@@ -4,6 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { isObject, parseObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
@@ -87,56 +88,100 @@ async function pullRepository(
   return { model: name, path: openPath(snapshot, chosen), revision: commit, reason, ...pulled }
 }
 
-/**
- * There is no hash to check a file of any server against: its size and the server's tag have to do, and
- * one that changes meanwhile is fetched anew.
- */
+/** One file of any server, or all parts of a model that was split. */
 async function pullUrl(
   client: NodeClient,
   { url }: UrlModel,
   options: PullOptions,
 ): Promise<PulledModel> {
-  const { signal, tuning = USUAL_TUNING, onDownload } = options
-  const cache = client.access.cacheFolder
-  const { folder, path, name } = urlPlace(cache, url)
-  const around = { client, store: diskStore(tuning), tuning, signal }
+  const { signal, tuning = USUAL_TUNING } = options
+  const { folder, path, parts } = urlPlace(client.access.cacheFolder, url)
+  const probed: ProbedFile[] = []
+  for (const part of parts) {
+    probed.push({ ...part, identity: await probeContent(part.url, client, signal) })
+  }
+  const totalBytes = probed.reduce((sum, { identity }) => sum + identity.size, 0)
+  const reason = `${parts[0].name}: the file at this address`
+  options.onChosen?.({ model: url, reason, files: parts.length, totalBytes })
   await mkdir(folder, { recursive: true })
-  for (let changes = 0; ; changes++) {
-    const identity = await probeContent(url, client, signal)
-    const reason = `${name}: the file at this address`
+  const meter = transferMeter(totalBytes, options.onDownload)
+  const around = { client, store: diskStore(tuning), tuning, signal }
+  const files: PulledFiles['files'][number][] = []
+  for (const file of probed) {
+    const lockName = lockPath(client.access.cacheFolder, URL_FOLDER, basename(folder))
+    const place = { address: parts[0].url, folder, lockName }
+    const fetched = await pullProbed(file, { ...place, meter, around })
+    files.push({ path: file.name, bytes: file.identity.size, fetched })
+  }
+  const fetchedBytes = meter.fetchedBytes()
+  return { model: url, path, revision: undefined, reason, files, totalBytes, fetchedBytes }
+}
+
+interface ProbedFile {
+  readonly url: string
+  readonly name: string
+  readonly path: string
+  /** What the server said of it last. */
+  readonly identity: ContentIdentity
+}
+
+/**
+ * There is no hash to check a file of any server against: its size and the server's tag have to do, and
+ * one that changes meanwhile is fetched anew.
+ *
+ * @returns whether it was fetched
+ */
+async function pullProbed(
+  { url, name, path, identity: first }: ProbedFile,
+  {
+    address,
+    folder,
+    lockName,
+    meter,
+    around,
+  }: {
+    /** What the folder is of. */
+    readonly address: string
+    readonly folder: string
+    readonly lockName: string
+    readonly meter: ReturnType<typeof transferMeter>
+    readonly around: Parameters<typeof downloadFile>[2]
+  },
+): Promise<boolean> {
+  let identity = first
+  for (let changes = 1; ; changes++) {
     const { size, tag } = identity
-    options.onChosen?.({ model: url, reason, files: 1, totalBytes: size })
-    const meter = transferMeter(size, onDownload)
     // What was fetched earlier is replaced if the server has another version now.
-    if (!(await isSame(folder, path, identity))) await rm(path, { force: true })
-    const lockName = lockPath(cache, URL_FOLDER, basename(folder))
+    if (!(await isSame(folder, name, path, identity))) await rm(path, { force: true })
     const wanted = { url, target: path, lockName, ...identity }
     try {
       const fetched = await downloadFile(wanted, meter.events(name), around)
-      await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url, size, tag: tag ?? null }))
-      return {
-        model: url,
-        path,
-        revision: undefined,
-        reason,
-        files: [{ path: name, bytes: size, fetched }],
-        totalBytes: size,
-        fetchedBytes: meter.fetchedBytes(),
-      }
+      const known = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
+      const files = { ...(isObject(known) ? known : {}), [name]: { size, tag: tag ?? null } }
+      await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url: address, files }))
+      return fetched
     } catch (error) {
       if (!(error instanceof ContentChangedError)) throw error
-      if (changes + 1 < MAX_CHANGES) continue
-      throw new DownloadError(
-        `Expected ${url} to stay the same while it is fetched, but it changed ${MAX_CHANGES} times. ` +
-          'Fetch it when it is finished.',
-        { url },
-      )
+      if (changes === MAX_CHANGES) {
+        throw new DownloadError(
+          `Expected ${url} to stay the same while it is fetched, but it changed ${MAX_CHANGES} times. ` +
+            'Fetch it when it is finished.',
+          { url },
+        )
+      }
+      identity = await probeContent(url, around.client, around.signal)
     }
   }
 }
 
-async function isSame(folder: string, path: string, identity: ContentIdentity): Promise<boolean> {
-  if ((await fileSize(path)) !== identity.size) return false
-  const text = await textOf(join(folder, SOURCE_FILE))
-  return text.includes(`"tag":${JSON.stringify(identity.tag ?? null)}}`)
+async function isSame(
+  folder: string,
+  name: string,
+  path: string,
+  { size, tag }: ContentIdentity,
+): Promise<boolean> {
+  if ((await fileSize(path)) !== size) return false
+  const files = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
+  const known = isObject(files) ? files[name] : undefined
+  return isObject(known) && known['tag'] === (tag ?? null) && known['size'] === size
 }
