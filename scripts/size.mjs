@@ -39,7 +39,7 @@ const BUDGETS = {
     'four vocabularies on disk, one in memory, templates; tokenizer.json and its expressions, all of it ours',
   ],
   'src/backends': [2300, 'the contract, and three backends with their memory and threads'],
-  'src/hub': [2050, 'names, choices and downloads above a store, against servers nobody trusts'],
+  'src/hub': [2150, 'names, choices and downloads above a store, against servers nobody trusts'],
   'src/convert': [1850, 'both directions, every tensor and vocabulary accounted for'],
   'src/eval': [
     1600,
