@@ -17,6 +17,7 @@ const LAYERS = [
   'kernels',
   'formats',
   'backends',
+  'jinja',
   'tokenizer',
   'model',
   'generate',

@@ -38,6 +38,39 @@ describe('chatTemplate', () => {
     }
   })
 
+  test('values are shown as Python shows them, dates as strftime writes them', () => {
+    expect(render("{{ true }} {{ none }} {{ ['a', true] }} {{ messages | count }}")).toBe(
+      "True None ['a', True] 1",
+    )
+    expect(render("{% for c in 'ab' %}{{ c }},{% endfor %}{{ 'a,b'.rsplit(',', 1)[0] }}")).toBe(
+      'a,b,a',
+    )
+    expect(() => render("{{ 'a' + 1 }}")).toThrow(FormatError)
+    expect(render("{{ strftime_now('%A, %-d %B %y %j %I:%M %p %F') }}")).toMatch(
+      /^[A-Z][a-z]+day, \d+ [A-Z][a-z]+ \d\d \d{3} \d\d:\d\d [AP]M \d{4}-\d\d-\d\d$/,
+    )
+  })
+
+  test('what jinja2 has and this has not is refused with its name', () => {
+    expect(() => render("{% include 'other' %}")).toThrow('{% include %}, which is not supported')
+    expect(() => render('{{ messages | random }}')).toThrow('the filter "random", which is not')
+  })
+
+  test('a template that never ends is a fault of the file', () => {
+    const loops = '{% for i in range(300) %}'.repeat(4) + '{% endfor %}'.repeat(4)
+    expect(() => render(loops)).toThrow(/takes more steps than a chat template may/)
+    const doubled = `{% set x = messages[0].content %}${'{% set x = x + x %}'.repeat(27)}{{ x }}`
+    expect(() => render(doubled)).toThrow(FormatError)
+  })
+
+  test('a mask in a message stays what it is, also where a list of messages is shown', () => {
+    const template = chatTemplate('{{ messages }}', {})
+    const messages = [{ role: 'user', content: 'a\ue000b\ue001' }] as const
+    const request = { messages, addGenerationPrompt: true, tokenBreak: '\ue001' }
+    expect(template({ ...request, mask: '\ue000' })).toContain("'a\ue000b\ue001'")
+    expect(template(request)).toContain("'a\\ue000b\ue001'")
+  })
+
   test('loops over ranges are bounded, nested ones too', () => {
     expect(render('{% for i in range(3) %}{{ i }}{% endfor %}')).toBe('012')
     expect(render('{% for i in range(5, 1, -2) %}{{ i }}{% endfor %}')).toBe('53')

@@ -122,7 +122,7 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
       const masked = messages.map(({ role, content }) => {
         return { role, content: maskContent(content, mask) }
       })
-      const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak })
+      const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak, mask })
       return withBos(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), true)
     },
   }

@@ -11,7 +11,6 @@ import { ROOT } from '../support/built-program.ts'
 
 /** Bare imports of the library, as a bundler would resolve them for a browser. */
 const MODULES: Record<string, string> = {
-  '@huggingface/jinja': 'index.js',
   'oniguruma-parser': 'index.js',
 }
 
