@@ -34,6 +34,10 @@ const BUDGETS = {
     3450,
     'one road of loading, sampling, speculation, batches, chats and embeddings; tables of their options',
   ],
+  'src/jinja': [
+    4600,
+    "the language of chat templates with Python's values, to the letter, and what they may cost",
+  ],
   'src/tokenizer': [
     4800,
     'four vocabularies on disk, one in memory, templates; tokenizer.json and its expressions, all of it ours',
