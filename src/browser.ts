@@ -32,4 +32,4 @@ export type {
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config/config.ts'
 export * from './ternary/index.ts'
-export type { ChatMessage, TextTokenizer } from './tokenizer/text-tokenizer.ts'
+export type { ChatMessage, TextTokenizer, ToolCall } from './tokenizer/text-tokenizer.ts'

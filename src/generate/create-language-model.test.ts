@@ -1,14 +1,33 @@
 // Generation from prompt to result, on a mock engine: what ends it, what is counted, what is freed.
 import { describe, expect, test } from 'vitest'
-import { answers, BOS, EOT, MockEngine } from '../../test/support/mock-engine.ts'
+import { answers, BOS, ByteTokenizer, EOT, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
+import type { EncodeOptions } from '../tokenizer/text-tokenizer.ts'
 import type { LanguageModel } from './language-model.ts'
 
 const backend = { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' }
 
 function modelOf(engine: MockEngine, onDispose: () => void = () => {}): LanguageModel {
   return mockModel(engine, { loadMs: 12, dispose: onDispose })
+}
+
+/** An id that stands for no text. */
+const SPECIAL = 258
+
+/** Knows the name of that token, and hides it in texts. */
+class NamingTokenizer extends ByteTokenizer {
+  override encode(text: string, options: EncodeOptions = {}): number[] {
+    if (!options.parseSpecial) return super.encode(text, options)
+    const parts = text.split('<|x|>').map((part) => super.encode(part, { addBos: false }))
+    return parts.flatMap((ids, i) => (i === 0 ? ids : [SPECIAL, ...ids]))
+  }
+
+  override decode(ids: ArrayLike<number>, { skipSpecial = true } = {}): string {
+    return Array.from(ids, (id) =>
+      id === SPECIAL && !skipSpecial ? '<|x|>' : super.decode([id]),
+    ).join('')
+  }
 }
 
 const chat = [{ role: 'user', content: 'hi' }] as const
@@ -64,6 +83,22 @@ describe('generate', () => {
     expect((await generation.result).finishReason).toBe('stop')
   })
 
+  test.each([['<|x|>'], ['b<|x|>\n'], ['<|x|>\nc']])(
+    'ends before the stop string %j, in which there is a special token',
+    async (stop) => {
+      const [before] = `ab<|x|>\ncd`.split(stop)
+      const ids = [97, 98, SPECIAL, 10, 99, 100]
+      const engine = new MockEngine({ script: answers(ids) })
+      const model = mockModel(engine, { tokenizer: new NamingTokenizer() })
+      const { text, finishReason, tokenIds } = await model.generate(chat, { stop: [stop] }).result
+      expect({ text, finishReason }).toEqual({ text: before, finishReason: 'stop' })
+      expect(tokenIds.length).toBeLessThan(ids.length)
+      // Whoever does not ask for it sees nothing of it.
+      const whole = await model.generate(chat, { stop: ['<|y|>', '<|x|>d'] }).result
+      expect(whole.text).toBe('ab\ncd')
+    },
+  )
+
   test('emits at the end what might have become a stop string', async () => {
     const engine = new MockEngine({ script: answers('so EN') })
     const result = await modelOf(engine).generate(chat, { stop: ['END'] }).result
@@ -118,7 +153,8 @@ describe('generate', () => {
   test.each<[unknown, string]>([
     [42, 'Expected prompt to be an array of messages, got 42.'],
     [[], 'Expected at least one message, got none.'],
-    [[{ role: 'tool', content: '' }], 'Expected prompt[0].role to be "system", "user" or'],
+    [[{ role: 'developer', content: '' }], 'Expected prompt[0].role to be "system", "user", "assi'],
+    [[{ role: 'tool', content: null }], 'Expected prompt[0].content to be a string, got null.'],
     [[{ role: 'user' }], 'Expected prompt[0].content to be a string, got undefined.'],
   ])('refuses %j as a prompt', async (prompt, message) => {
     const refused = modelOf(new MockEngine()).generate(prompt as string).result

@@ -41,7 +41,7 @@ export interface SpeculationOptions {
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; at least 1. Unset: 256, or what the context leaves. */
   readonly maxTokens?: number
-  /** Generation ends before any of these strings. */
+  /** Generation ends before any of these strings; names of special tokens in them count, though no text has them. */
   readonly stop?: readonly string[]
   /**
    * Guesses the next tokens from repetitions in the text so far and checks them all in one pass

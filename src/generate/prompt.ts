@@ -3,10 +3,13 @@
  */
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { fail } from '../option-checks.ts'
-import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import {
+  type ChatMessage,
+  hasContent,
+  ROLES,
+  type TextTokenizer,
+} from '../tokenizer/text-tokenizer.ts'
 import type { Prompt } from './language-model.ts'
-
-const ROLES: readonly unknown[] = ['system', 'user', 'assistant'] satisfies ChatMessage['role'][]
 
 /**
  * Ids of a text with the model's begin token, or of a conversation in its chat format with the
@@ -38,9 +41,9 @@ export function validateMessages(name: string, messages: readonly ChatMessage[])
       fail(`${name}[${i}]`, 'an object with role and content', message)
     }
     if (!ROLES.includes(message.role)) {
-      fail(`${name}[${i}].role`, '"system", "user" or "assistant"', message.role)
+      fail(`${name}[${i}].role`, '"system", "user", "assistant" or "tool"', message.role)
     }
-    if (typeof message.content !== 'string') {
+    if (!hasContent(message)) {
       fail(`${name}[${i}].content`, 'a string', message.content)
     }
   }

@@ -34,6 +34,22 @@ describe('StopStrings', () => {
     expect(run(['b', 'xab', 'ab'], ['wxab']).emitted.join('')).toBe('w')
   })
 
+  test('looks at hidden pieces and never gives them back', () => {
+    const matcher = new StopStrings(['<|a|>\n', 'x<|b|>'])
+    const pieces = [matcher.push('one'), matcher.push('<|a|>', true), matcher.push(' two')]
+    expect(pieces).toEqual(['one', '', ' two'])
+    expect([matcher.push('x'), matcher.push('<|b', true)]).toEqual(['', ''])
+    expect([matcher.push('y'), matcher.push('<|a|>', true), matcher.push('\n')]).toEqual([
+      'xy',
+      '',
+      '',
+    ])
+    expect(matcher.stopped).toBe(true)
+    const open = new StopStrings(['<|a|>\n'])
+    expect([open.push('<|a|>', true), open.end(), open.stopped]).toEqual(['', '', false])
+    expect(new StopStrings([]).push('<|a|>', true)).toBe('')
+  })
+
   test('gives the same text however the text is cut', () => {
     const random = new Random(3)
     const letters = (n: number) =>

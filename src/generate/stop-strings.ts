@@ -4,12 +4,16 @@
  *
  * The answer does not depend on how the text is cut: the stop string that is complete first ends the
  * text, and of those complete at the same character the longest counts.
+ *
+ * Special tokens are no part of the text, but may be a part of a stop string: their names are pushed as
+ * hidden pieces, which are looked at and not given back.
  */
 
 export class StopStrings {
   readonly #stops: readonly string[]
-  /** The end of the text so far that is a beginning of some stop string. */
+  /** The end of the text so far that is a beginning of some stop string, and which of its units are hidden. */
   #held = ''
+  #hidden: readonly boolean[] = []
   /** True once a stop string has been found; nothing is emitted any more. */
   stopped = false
 
@@ -19,25 +23,24 @@ export class StopStrings {
   }
 
   /** Takes the next piece and returns the text that is certain now. */
-  push(piece: string): string {
+  push(piece: string, isHidden = false): string {
     if (this.stopped) return ''
-    if (this.#stops.length === 0) return piece
+    if (this.#stops.length === 0) return isHidden ? '' : piece
     const text = this.#held + piece
+    const hidden = [...this.#hidden, ...Array<boolean>(piece.length).fill(isHidden)]
     const cut = this.#findStop(text)
-    if (cut >= 0) {
-      this.stopped = true
-      this.#held = ''
-      return text.slice(0, cut)
-    }
-    const certain = text.length - this.#openLength(text)
-    this.#held = text.slice(certain)
-    return text.slice(0, certain)
+    this.stopped = cut >= 0
+    const certain = this.stopped ? cut : text.length - this.#openLength(text)
+    this.#held = this.stopped ? '' : text.slice(certain)
+    this.#hidden = this.stopped ? [] : hidden.slice(certain)
+    return shown(text.slice(0, certain), hidden)
   }
 
   /** What was held back, now that no more text comes. */
   end(): string {
-    const rest = this.#held
+    const rest = shown(this.#held, this.#hidden)
     this.#held = ''
+    this.#hidden = []
     return rest
   }
 
@@ -67,4 +70,9 @@ export class StopStrings {
     }
     return open
   }
+}
+
+function shown(text: string, hidden: readonly boolean[]): string {
+  if (!hidden.includes(true)) return text
+  return Array.from({ length: text.length }, (_, i) => (hidden[i] ? '' : text[i])).join('')
 }

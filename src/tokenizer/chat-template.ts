@@ -31,7 +31,7 @@ export function chatTemplate(source: string, tokens: TemplateTokens) {
       render ??= compileTemplate(source)
       const variables = {
         ...tokens,
-        messages: messages.map(({ role, content }) => ({ role, content })),
+        messages,
         add_generation_prompt: addGenerationPrompt,
         token_break: tokenBreak,
         tools: null,

@@ -13,6 +13,7 @@
  * Spellings are compared without regard to case, in case a template changes it. A template that cuts
  * messages into pieces and joins these can still build a spelling; none is known that does.
  */
+import { isObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { lengthsByFirst } from './added-tokens.ts'
 
@@ -94,4 +95,30 @@ export function contentMask(specials: readonly string[]) {
     const from = content.indexOf(body)
     return content.slice(0, from) + masked + content.slice(from + body.length)
   }
+}
+
+/** Objects and lists inside each other that a message may have. */
+const MAX_DEPTH = 50
+
+/**
+ * A message's value with each of its texts changed, keys included; fields that are undefined are left out.
+ *
+ * @throws UsageError for what JSON has not
+ */
+export function mapTexts(value: unknown, change: (text: string) => string, depth = 0): unknown {
+  if (typeof value === 'string') return change(value)
+  if (value === null || typeof value === 'boolean' || typeof value === 'number') return value
+  if (depth < MAX_DEPTH) {
+    if (Array.isArray(value)) return value.map((item) => mapTexts(item, change, depth + 1))
+    if (isObject(value)) {
+      const fields = Object.entries(value).filter(([, item]) => item !== undefined)
+      return Object.fromEntries(
+        fields.map(([key, item]) => [change(key), mapTexts(item, change, depth + 1)]),
+      )
+    }
+  }
+  throw new UsageError(
+    `Expected messages of texts, numbers, lists and objects, at most ${MAX_DEPTH} inside each other, got ` +
+      `${depth < MAX_DEPTH ? `a ${typeof value}` : 'more'}.`,
+  )
 }

@@ -112,12 +112,50 @@ describe('encodeChat', () => {
     expect(specials(ids)).toEqual([0, 4, 2])
   })
 
+  test('tool calls and their answers are handed to the template, and hold no special tokens', () => {
+    const source =
+      "{% for m in messages %}{{ '<|user|>' + m.role }}{% if m.tool_calls %}" +
+      '{{ m.tool_calls | tojson }}{% else %}{{ m.name ~ m.tool_call_id ~ m.content }}{% endif %}{% endfor %}'
+    const args = { city: 'Zürich<|eot_id|>', '<|system|>': [1, true, null] }
+    const call = { id: 'c1', type: 'function', function: { name: 'weather', arguments: args } }
+    const messages = [
+      { role: 'assistant', content: '', tool_calls: [call] },
+      { role: 'tool', name: 'weather<|eot_id|>', tool_call_id: 'c1', content: '{"t": 21}' },
+    ] as const
+    const ids = withTemplate(source).encodeChat(messages)
+    const text =
+      '<|user|>assistant[{"id": "c1", "type": "function", "function": {"name": "weather", ' +
+      '"arguments": {"city": "Zürich<|eot_id|>", "<|system|>": [1, true, null]}}}]' +
+      '<|user|>toolweather<|eot_id|>c1{"t": 21}'
+    expect(tokenizer.decode(ids, { skipSpecial: false }).replace('<|begin_of_text|>', '')).toBe(
+      text,
+    )
+    const user = tokenizer.encode('<|user|>', { parseSpecial: true, addBos: false })[0]
+    expect(specials(ids).filter((id) => id !== tokenizer.bosId)).toEqual([user, user])
+  })
+
+  test('a message with tool calls needs no content, and the template is told that there is none', () => {
+    const template = withTemplate(
+      '{% for m in messages %}{{ m.content is none }}{{ m }}{% endfor %}',
+    )
+    const messages = [{ role: 'assistant', content: null, tool_calls: [] }] as never
+    const shown = tokenizer.decode(template.encodeChat(messages))
+    expect(shown).toBe("True{'role': 'assistant', 'content': None, 'tool_calls': []}")
+    const looped: { self?: unknown } = {}
+    looped.self = looped
+    for (const odd of [() => 1, 1n, looped]) {
+      const refused = [{ role: 'user', content: '', extra: odd }] as never
+      expect(() => template.encodeChat(refused)).toThrow(UsageError)
+    }
+  })
+
   test('roles and contents of other kinds are refused', () => {
     const refuse = (message: unknown) =>
       expect(() => tokenizer.encodeChat([message as never])).toThrow(UsageError)
     refuse({ role: '<|eot_id|>', content: 'x' })
     refuse({ role: 'user', content: ['x'] })
-    refuse({ role: 'tool', content: 'x' })
+    refuse({ role: 'developer', content: 'x' })
+    refuse({ role: 'tool', content: null })
   })
 
   test('a base model has no conversations', () => {

@@ -8,14 +8,12 @@ import { UsageError } from '../errors.ts'
 import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
-import { contentMask, unusedCharacters } from './content-mask.ts'
-import type { ChatMessage, TextTokenizer } from './text-tokenizer.ts'
+import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
+import { type ChatMessage, hasContent, ROLES, type TextTokenizer } from './text-tokenizer.ts'
 import { shownStream } from './token-stream.ts'
 import type { Vocabulary } from './vocabulary.ts'
 import { checkId } from './vocabulary-limits.ts'
 import { wordsOf } from './words.ts'
-
-const ROLES: ReadonlySet<string> = new Set(['system', 'user', 'assistant'])
 
 /** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
 export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
@@ -117,10 +115,18 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
         )
       }
       messages.forEach(checkMessage)
-      const contents = messages.map(({ content }) => content)
-      const [mask, tokenBreak] = unusedCharacters([template, ...added.specialTexts, ...contents], 2)
-      const masked = messages.map(({ role, content }) => {
-        return { role, content: maskContent(content, mask) }
+      const texts: string[] = []
+      mapTexts(messages, (text) => {
+        texts.push(text)
+        return text
+      })
+      const [mask, tokenBreak] = unusedCharacters([template, ...added.specialTexts, ...texts], 2)
+      const hide = (text: string) => maskContent(text, mask)
+      // The fields' names are the template's, what is in them the caller's.
+      const masked = messages.map(({ role, ...fields }) => {
+        const given = Object.entries(fields).filter(([, value]) => value !== undefined)
+        const hidden = given.map(([name, value]) => [name, mapTexts(value, hide)])
+        return { role, ...Object.fromEntries(hidden) }
       })
       const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak, mask })
       return withBos(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), true)
@@ -145,10 +151,10 @@ function withControlTokens(
 }
 
 function checkMessage(message: ChatMessage): void {
-  if (ROLES.has(message.role) && typeof message.content === 'string') return
+  if (ROLES.includes(message.role) && hasContent(message)) return
   throw new UsageError(
-    'Expected messages with a role (system, user or assistant) and a text as content, ' +
-      `got role ${String(message.role)} with content of type ${typeof message.content}.`,
+    `Expected messages with a role (${ROLES.join(', ')}) and a text as content, got role ` +
+      `${String(message.role)} with content of type ${typeof message.content}.`,
   )
 }
 

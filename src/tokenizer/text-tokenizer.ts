@@ -2,10 +2,36 @@
  * The tokenizer as the rest of the library sees it, wherever its vocabulary came from.
  */
 
-/** One message of a conversation, as chat templates know it. */
+/**
+ * One message of a conversation, as chat templates know it. Fields beyond these, as JSON has them, are handed
+ * to the template too; most templates look at role and content alone.
+ */
 export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant'
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  /** What is said; may be left out, or null, at run time where there are tool_calls. */
   readonly content: string
+  /** Who speaks, or which tool has answered. */
+  readonly name?: string
+  /** Tools that the assistant calls, as transformers and OpenAI write them. */
+  readonly tool_calls?: readonly ToolCall[]
+  /** The call that a message of role "tool" answers. */
+  readonly tool_call_id?: string
+}
+
+export interface ToolCall {
+  readonly id?: string
+  readonly type?: string
+  /** Most templates want the arguments as an object, some as the text of one. */
+  readonly function: { readonly name: string; readonly arguments: unknown }
+}
+
+/** Roles that a message may have. */
+export const ROLES: readonly ChatMessage['role'][] = ['system', 'user', 'assistant', 'tool']
+
+/** Whether a message says something, or calls tools. */
+export function hasContent(message: Partial<ChatMessage>): boolean {
+  if (typeof message.content === 'string') return true
+  return (message.content ?? null) === null && Array.isArray(message.tool_calls)
 }
 
 /** How a text is encoded. */

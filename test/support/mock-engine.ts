@@ -16,7 +16,7 @@ import type { ChatMessage, TextTokenizer, TokenStream } from '../../src/tokenize
 
 export const BOS = 256
 export const EOT = 257
-const ROLE_IDS = { user: 258, assistant: 259, system: 260 }
+const ROLE_IDS = { user: 258, assistant: 259, system: 260, tool: 260 }
 /** One token for the two bytes "ab", which a model may also write as two tokens. */
 export const AB = 261
 const VOCAB_SIZE = 262

@@ -37,6 +37,8 @@ export class Sequence {
   readonly #sampler: Sampler
   readonly #stream: TokenStream
   readonly #stops: StopStrings
+  /** Names of the special tokens that stop strings have in them. */
+  readonly #specials: ReadonlyMap<number, string>
   readonly #answer: number[] = []
   /** Guesses that were checked, those of them that were right, and passes that gave tokens. */
   #proposed = 0
@@ -58,6 +60,7 @@ export class Sequence {
     this.#sampler.addPrompt(promptIds)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
+    this.#specials = specialsIn(options.stop, tokenizer)
   }
 
   get finished(): boolean {
@@ -139,6 +142,8 @@ export class Sequence {
     }
     this.#answer.push(id)
     this.#add(this.#stops.push(this.#stream.push(id)))
+    const special = this.#specials.get(id)
+    if (special !== undefined) this.#add(this.#stops.push(special, true))
     if (this.#stops.stopped) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
     return id
@@ -204,4 +209,17 @@ function spanMs(from: number | undefined, to: number | undefined): number {
 
 function perSecond(count: number, ms: number): number {
   return ms > 0 ? (1000 * count) / ms : 0
+}
+
+/** The tokens that a text does not show, of those that the stop strings name. */
+function specialsIn(stops: readonly string[], tokenizer: TextTokenizer): Map<number, string> {
+  const specials = new Map<number, string>()
+  for (const stop of stops) {
+    for (const id of tokenizer.encode(stop, { addBos: false, parseSpecial: true })) {
+      const name = tokenizer.decode([id], { skipSpecial: false })
+      const isHidden = tokenizer.decode([id]) === '' && name !== ''
+      if (isHidden && stop.includes(name)) specials.set(id, name)
+    }
+  }
+  return specials
 }
