@@ -23,6 +23,13 @@ test('a table aligns its columns and has no trailing spaces', () => {
   ).toEqual(['a    long name', '---  ---------', 'x            1', 'yyy         22'])
 })
 
+test('a table has as many rows as a file has tensors', () => {
+  const rows = Array.from({ length: 1 << 18 }, (_, i) => [`t${i}`])
+  expect(formatTable(['tensor'], rows)).toHaveLength(
+    rows.length + formatTable(['tensor'], []).length,
+  )
+})
+
 test('facts have their values in one column', () => {
   expect(
     formatFacts([

@@ -17,7 +17,10 @@ export function formatTable(
   right: readonly number[] = [],
 ): string[] {
   const all = [header, ...rows]
-  const widths = header.map((_, col) => Math.max(...all.map((row) => columnsOf(row[col]))))
+  // One by one: a call takes some ten thousand values at most.
+  const widths = header.map((_, col) =>
+    all.reduce((widest, row) => Math.max(widest, columnsOf(row[col])), 0),
+  )
   const line = (row: readonly string[]): string =>
     row
       .map((cell, col) => {

@@ -270,6 +270,11 @@ describe('a damaged directory', () => {
     expect(unread?.get('odd')?.note).toMatch(/id 40 in 96 bytes.*TQ2_0/)
   })
 
+  test('says no more of an id that is certain than that and its span', async () => {
+    const { unread } = await parse(withData([entry('odd', [8], 26, 0)], 32))
+    expect(unread?.get('odd')).toMatchObject({ type: 'I32', note: ', id 26 in 32 bytes' })
+  })
+
   test.each([
     [38, 'TL1'],
     [39, 'MXFP4 or TL2'],

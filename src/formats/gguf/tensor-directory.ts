@@ -5,7 +5,7 @@ import { FormatError } from '../../errors.ts'
 import type { ByteSource, TensorInfo, UnreadTensor } from '../model-file.ts'
 import { BLOCK_SIZES, elementCount, lengthOf } from '../tensor-types.ts'
 import type { HeaderReader } from './header-reader.ts'
-import { foreignName, type GgufTensorType, sizeNote, typeById } from './type-ids.ts'
+import { foreignName, type GgufTensorType, isCertain, sizeNote, typeById } from './type-ids.ts'
 
 /** ggml's own limit. */
 const MAX_DIMENSIONS = 4
@@ -112,7 +112,7 @@ export function placeTensors(
     const named = typeById(typeId)
     if (named === undefined) {
       const type = foreignName(typeId) ?? `type ${typeId}`
-      const note = `, id ${typeId} in ${span} bytes${fits()}`
+      const note = `, id ${typeId} in ${span} bytes${isCertain(typeId) ? '' : fits()}`
       unread.set(name, { name, type, shape, byteLength: span, note })
       continue
     }

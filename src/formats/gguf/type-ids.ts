@@ -76,14 +76,25 @@ export function foreignName(id: number): string | undefined {
   return names.length > 0 ? names.join(' or ') : undefined
 }
 
+const SIZES: readonly ({ readonly name: string } & BlockSize)[] = [
+  ...(Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((name) => ({
+    name,
+    ...BLOCK_SIZES[name],
+  })),
+  ...FOREIGN_TYPES,
+]
+
 /** ", the size of" the types whose bytes for `count` elements, padded, are those of `span`; or nothing. */
 export function sizeNote(count: number, span: number, alignment: number): string {
-  const own = (Object.keys(GGUF_TYPE_IDS) as GgufTensorType[]).map((name) => {
-    return { name, ...BLOCK_SIZES[name] }
-  })
-  const fitting = [...own, ...FOREIGN_TYPES].filter(({ name, elements, bytes }) => {
+  const fitting = SIZES.filter(({ name, elements, bytes }) => {
     const needed = (count / elements) * bytes + (name === 'I2_S' ? I2_S_TAIL : 0)
     return Math.ceil(needed / alignment) === Math.ceil(span / alignment)
   })
   return fitting.length > 0 ? `, the size of ${fitting.map(({ name }) => name).join(', ')}` : ''
+}
+
+/** Whether an id stands for one type of a known size, so that the size of others tells nothing. */
+export function isCertain(id: number): boolean {
+  const types = FOREIGN_TYPES.filter((type) => type.id === id)
+  return types.length === 1 && !Number.isNaN(types[0].bytes)
 }

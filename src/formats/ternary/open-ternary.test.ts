@@ -150,8 +150,8 @@ describe('block types', () => {
     await expect(readAll(opened, 1)).rejects.toThrow('Expected the codes 0, 1 and 2')
   })
 
-  test('a scale that is not positive is refused', async () => {
-    for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+  test('a scale that is not positive, or that nothing survives, is refused', async () => {
+    for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 3e38, 1e7, 1e-20, 1e-40]) {
       const tensor = await stored('I2_S', randomCodes(128), 1, 128, 1)
       const bytes = await tensor.source.read(0, tensor.byteLength)
       new DataView(bytes.buffer).setFloat32(32, scale, true)

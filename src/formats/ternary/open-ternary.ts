@@ -21,6 +21,12 @@ import { openMaster } from './master-weights.ts'
 import { openBinary, openScaledRows } from './scaled-rows.ts'
 import { tensorError } from './tensor-damage.ts'
 
+/**
+ * Scales are means of weights: quantisers keep them above 1e-5, and none is large. Beyond these bounds
+ * products overflow, or vanish, in float32, and what comes out is nothing but zeros.
+ */
+const [MIN_SCALE, MAX_SCALE] = [1e-12, 1e6]
+
 /** What a file may leave open, or a caller may want otherwise. */
 export interface OpenTernaryOptions {
   /** How packed bytes' `weight_scale` applies; unset: as config.json says. */
@@ -70,8 +76,11 @@ export async function openTernary(
   const opened = await open(file, tensor, options)
   const factor = await multiplier(file, tensor)
   const scale = Math.fround(opened.scale * factor)
-  if (!(scale > 0 && Number.isFinite(scale))) {
-    throw fail(tensor, `Expected a positive scale, got ${scale}`)
+  const rowScales = opened.rowScales?.map((s) => s * factor)
+  const isWrong = (s: number): boolean => !(s >= MIN_SCALE && s <= MAX_SCALE)
+  const wrong = isWrong(scale) ? scale : rowScales?.find(isWrong)
+  if (wrong !== undefined) {
+    throw fail(tensor, `Expected a positive scale from ${MIN_SCALE} to ${MAX_SCALE}, got ${wrong}`)
   }
   const { rows, origin, lossless } = opened
   const cols = tensor.shape[1]
@@ -92,7 +101,7 @@ export async function openTernary(
       }
       if (count > 0) await opened.readCodes(row, count, out)
     },
-    rowScales: opened.rowScales?.map((s) => s * factor),
+    rowScales,
     readI2s: opened.readI2s,
     roundingError: opened.roundingError,
   }

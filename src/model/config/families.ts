@@ -3,11 +3,11 @@
  * graph. How a file says which one it is: config.json by model_type, GGUF by architecture, and both by
  * tensors where the name alone does not tell.
  */
-import { describe, isObject, type JsonObject } from '../../checks.ts'
+import { describe, isAbsent, isObject, type JsonObject } from '../../checks.ts'
 import type { GgufFile, TensorInfo } from '../../formats/model-file.ts'
 import { type BodyOption, tensorNames } from '../layers.ts'
 import type { ModelConfig } from './config.ts'
-import { type ConfigFields, readString, refuse, unsupported } from './config-fields.ts'
+import { type ConfigFields, configError, readString, refuse, unsupported } from './config-fields.ts'
 
 export type Family = Pick<ModelConfig, 'activation' | 'linear' | 'shiftedNorms' | BodyOption>
 
@@ -66,6 +66,12 @@ export interface TensorNames {
   has(name: string): boolean
 }
 
+/** What the 1bitLLM models say of themselves; 1 stands for 1.58, and is read apart where it does not. */
+const BITS = [
+  { key: 'weight_bits', isPlain: (value: unknown) => value === 1 || value === 1.58 },
+  { key: 'input_bits', isPlain: (value: unknown) => value === 8 },
+]
+
 /**
  * Which graph a config.json means.
  *
@@ -79,9 +85,19 @@ export function huggingFaceFamily(
   const ownNorms = tensorNames('safetensors', 'queryInputNorm', 0)
   const isBitnetBody = ownNorms.some((name) => tensors.has(name))
   const quantization = fields.get('quantization_config')
+  if (!isAbsent(quantization) && !isObject(quantization)) {
+    throw configError(fields, 'quantization_config', 'an object', describe(quantization))
+  }
   const method = isObject(quantization) ? quantization['quant_method'] : undefined
+  for (const { key, isPlain } of BITS) {
+    const value = fields.get(key)
+    refuse(fields, key, !isAbsent(value) && !isPlain(value), `${describe(value)} bits`)
+  }
   if (isObject(quantization)) {
     refuse(fields, 'quantization_config', method !== 'bitnet', `${describe(method)} weights`)
+    const linear = quantization['linear_class']
+    const isKnown = isAbsent(linear) || linear === 'bitlinear' || linear === 'autobitlinear'
+    refuse(fields, 'linear_class', !isKnown, `weights of class ${describe(linear)}`)
     checkProjectionNorms(fields, quantization, isBitnetBody)
     const kept = quantization['modules_to_not_convert']
     const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')

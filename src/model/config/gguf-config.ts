@@ -89,6 +89,24 @@ export function configFromGguf(
   })
 }
 
+/** Keys that would change what is computed, and their values that do not. */
+const OTHER_GRAPHS: readonly (readonly [
+  key: string,
+  what: string,
+  ...plain: readonly unknown[],
+])[] = [
+  ['attention.causal', 'attention to later positions', true],
+  ['attn_logit_softcapping', 'capped attention', 0],
+  ['final_logit_softcapping', 'capped logits', 0],
+  ['attention.clamp_kqv', 'clamped projections', 0],
+  ['attention.max_alibi_bias', 'ALiBi', 0],
+  ['attention.scale', 'another scale of attention', 0],
+  ['logit_scale', 'scaled logits', 0, 1],
+  ['residual_scale', 'a scaled residual stream', 0, 1],
+  ['embedding_scale', 'scaled embeddings', 0, 1],
+  ['use_parallel_residual', 'parallel blocks', false],
+]
+
 function refuseFeatures(
   fields: ConfigFields,
   file: Pick<GgufFile, 'tensors'>,
@@ -96,6 +114,10 @@ function refuseFeatures(
 ): void {
   const experts = readInteger(fields, key('expert_count'), { min: 0, max: 1024 }, 0)
   refuse(fields, key('expert_count'), experts > 0, 'a mixture of experts')
+  for (const [name, what, ...plain] of OTHER_GRAPHS) {
+    const value = fields.get(key(name))
+    refuse(fields, key(name), value !== undefined && !plain.includes(value), what)
+  }
   refuse(
     fields,
     'rope_freqs.weight',

@@ -166,6 +166,15 @@ describe('config.json', () => {
     ['rope scaling without a factor', 'factor', { rope_scaling: { rope_type: 'linear' } }],
     ['rope scaling by less than one', 'factor', { rope_scaling: { type: 'linear', factor: 0.5 } }],
     ['partial rotation', 'partial_rotary_factor', { partial_rotary_factor: 0.5 }],
+    ['a quantisation that is no object', 'quantization_config', { quantization_config: 'bitnet' }],
+    ['a list of quantisations', 'quantization_config', { quantization_config: [] }],
+    [
+      'weights of another class',
+      'linear_class',
+      { quantization_config: { quant_method: 'bitnet', linear_class: 'int4linear' } },
+    ],
+    ['inputs of another width', 'input_bits', { input_bits: 4 }],
+    ['weights of another width', 'weight_bits', { weight_bits: 4 }],
     ['other quantisation', 'quantization_config', { quantization_config: { quant_method: 'awq' } }],
     [
       'a norm before each projection',
@@ -294,6 +303,17 @@ describe('GGUF metadata', () => {
         'bitnet-b1.58.rope.scaling.yarn_log_multiplier': 0.1,
       },
     ],
+    [
+      'attention to both sides',
+      'bitnet-b1.58.attention.causal',
+      { 'bitnet-b1.58.attention.causal': false },
+    ],
+    [
+      'capped logits',
+      'bitnet-b1.58.final_logit_softcapping',
+      { 'bitnet-b1.58.final_logit_softcapping': 30 },
+    ],
+    ['scaled logits', 'bitnet-b1.58.logit_scale', { 'bitnet-b1.58.logit_scale': 0.25 }],
     ['experts', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 8 }],
     ['one expert', 'bitnet-b1.58.expert_count', { 'bitnet-b1.58.expert_count': 1 }],
     ['no vocabulary', 'bitnet-b1.58.vocab_size', { 'bitnet-b1.58.vocab_size': undefined }],

@@ -24,6 +24,8 @@ import type { MatrixPart } from './weight-plan.ts'
 
 /** Largest finite half. */
 const MAX_FLOAT16 = 65504
+/** No trained weight is near it; squares and sums of larger ones leave float32, and results are zeros. */
+const MAX_VALUE = 2 ** 30
 
 /** Elements from which reading half the bytes of embedding and head matters more than their f16. */
 const LARGE_TABLE = 1 << 25
@@ -100,7 +102,7 @@ async function appendDensePart(
     // Rows with a scale are checked by it, when all are packed.
     if (!hasRowScales(type)) {
       const largest = largestMagnitude(values, valuesType)
-      if (!Number.isFinite(largest)) throw notFinite(tensor)
+      if (!(largest <= MAX_VALUE)) throw tooLarge(tensor)
       if (type === 'f16' && largest > MAX_FLOAT16) return false
     }
   }
@@ -114,9 +116,9 @@ function valuesTypeOf({ type }: TensorInfo): ValuesType {
 }
 
 /**
- * The scale of a row is finite if its values are.
+ * The scale of a row is as its largest value.
  *
- * @throws FormatError naming the first tensor with a value that is not
+ * @throws FormatError naming the first tensor with a value that is too large or none
  */
 async function checkRowScales(
   loading: WeightLoading,
@@ -127,11 +129,11 @@ async function checkRowScales(
   const { buffer } = await loading.owner.backend.read(
     sliceOf(scales.buffer, scales.byteOffset, rows * 4),
   )
-  const row = new Float32Array(buffer).findIndex((scale) => !Number.isFinite(scale))
+  const row = new Float32Array(buffer).findIndex((scale) => !(scale <= MAX_VALUE))
   let end = 0
   for (const part of parts) {
     end += part.rows
-    if (row >= 0 && row < end) throw notFinite(part.tensor)
+    if (row >= 0 && row < end) throw tooLarge(part.tensor)
   }
 }
 
@@ -148,7 +150,7 @@ export async function loadVector(
   loading.signal?.throwIfAborted()
   const values = new Float32Array(tensor.shape[0])
   decodeDense(tensor.type, await tensor.source.read(tensor.offset, tensor.byteLength), values)
-  if (!Number.isFinite(largestMagnitude(values, 'f32'))) throw notFinite(tensor)
+  if (!(largestMagnitude(values, 'f32') <= MAX_VALUE)) throw tooLarge(tensor)
   if (shift !== 0) for (let i = 0; i < values.length; i++) values[i] += shift
   const buffer = loading.owner.allocate(values.byteLength, tensor.name)
   loading.owner.backend.write(buffer, 0, bytesOf(values))
@@ -177,11 +179,11 @@ function largestMagnitude(values: Float32Array | Uint16Array, type: ValuesType):
   return new Float32Array(Int32Array.of(largest).buffer)[0]
 }
 
-/** One value that is not finite would spoil every result. */
-function notFinite(tensor: TensorInfo): FormatError {
+/** One such value would spoil every result. */
+function tooLarge(tensor: TensorInfo): FormatError {
   return new FormatError(
-    `Expected finite numbers in tensor "${tensor.name}" of ${tensor.source.name}, got an infinity ` +
-      'or NaN. The file is damaged; fetch it again.',
+    `Expected numbers up to 2^30 in tensor "${tensor.name}" of ${tensor.source.name}, got a larger one, ` +
+      'an infinity or NaN. The file is damaged; fetch it again.',
     { field: tensor.name, path: tensor.source.name },
   )
 }

@@ -81,7 +81,7 @@ describe('a file is refused', () => {
     expect(String(error)).toContain('(38, 24), got (37, 24)')
   })
 
-  test.each([Number.NaN, Infinity, -Infinity])('for a weight of %d', async (bad) => {
+  test.each([Number.NaN, Infinity, -Infinity, 3e38, -3e38])('for a weight of %d', async (bad) => {
     const error = await failure({
       edit: (name, values) => {
         if (name === up) values[5] = bad
@@ -90,6 +90,14 @@ describe('a file is refused', () => {
     expect(error).toBeInstanceOf(FormatError)
     expect(error).toMatchObject({ field: up })
     expect(backend.allocatedBytes).toBe(0)
+  })
+
+  test('for a norm that nothing else survives', async () => {
+    const name = 'model.layers.1.input_layernorm.weight'
+    const edit = (tensor: string, values: Float32Array): void => {
+      if (tensor === name) values[3] = 3e38
+    }
+    expect(await failure({ edit })).toMatchObject({ code: 'FORMAT', field: name })
   })
 
   // Rows of queries are reordered on the way in this family, those of the others are not.

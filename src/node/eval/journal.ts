@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { isWhole, parseObject } from '../../checks.ts'
+import { isWhole, messageOf, parseObject } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { EvalJournal } from '../../eval/evaluate.ts'
 import type { ItemResult } from '../../eval/metrics.ts'
@@ -58,6 +58,23 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
       const entry = { task, index, scores: scores.map(encodeScore) }
       await appendFile(path, `${JSON.stringify({ ...entry, check: checkOf(entry) })}\n`)
     },
+  }
+}
+
+/**
+ * The journal in the cache; undefined, and why, where there can be none: an evaluation needs no journal.
+ *
+ * @throws UsageError as {@link openJournal} does
+ */
+export async function openCacheJournal(
+  path: string,
+  identity: string,
+): Promise<{ readonly journal?: EvalJournal; readonly reason?: string }> {
+  try {
+    return { journal: await openJournal(path, identity) }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    return { reason: messageOf(error) }
   }
 }
 

@@ -20,7 +20,7 @@ export function describeConversion(target: string, report: ConversionReport): st
     ['tensor data', `${formatBytes(report.bytesIn)} in the source`],
     ['ternary weights', formatCount(report.ternaryWeights)],
     ['zeros', formatPercent(report.zeroShare)],
-    ...(leftOut.length > 0 ? [['left out', leftOut.join(', ')] as const] : []),
+    ...(leftOut.length > 0 ? [['left out', shownNames(leftOut)] as const] : []),
   ])
   return [...facts, '', ...describeKinds(report), '', ...describeLosses(report)]
 }
@@ -74,4 +74,10 @@ function describeLosses(report: ConversionReport): string[] {
           'change: root mean square, relative to that of the values',
         ]
   return [...quantized, ...rounded]
+}
+
+/** A file may have a quarter of a million tensors that nobody uses. */
+export function shownNames(names: readonly string[]): string {
+  const more = names.length > 12 ? ` and ${names.length - 12} more` : ''
+  return names.slice(0, 12).join(', ') + more
 }

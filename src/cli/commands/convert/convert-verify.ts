@@ -8,6 +8,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { formatCount } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { formatFacts, formatTable } from '../../console/table.ts'
+import { shownNames } from './convert-report.ts'
 
 const AS_NEAR = 'as near as the types allow'
 
@@ -85,5 +86,5 @@ function verdict({ isWithinBounds, ternary, dense, settings, leftOut }: ModelCom
       ? 'The same model, bit for bit.'
       : 'The same model: every difference is rounding to the types of the files.'
   if (leftOut.length === 0) return same
-  return `${same} Not compared, as no model uses them: ${leftOut.join(', ')}.`
+  return `${same} Not compared, as no model uses them: ${shownNames(leftOut)}.`
 }

@@ -9,6 +9,7 @@ import { UsageError } from '../../../errors.ts'
 import type { BosRule, TokenizationRule } from '../../../eval/encode-request.ts'
 import {
   DEFAULT_EVAL_SETTINGS,
+  type EvalJournal,
   type EvalProgress,
   type EvalSample,
 } from '../../../eval/evaluate.ts'
@@ -16,7 +17,8 @@ import { evalTaskNames, tasksNamed } from '../../../eval/tasks/all-tasks.ts'
 import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/datasets.ts'
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
-import { openJournal } from '../../../node/eval/journal.ts'
+import { openCacheJournal, openJournal } from '../../../node/eval/journal.ts'
+import type { CommandContext } from '../../command-context.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
 import { parseChoice, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
@@ -92,8 +94,7 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
     const identity = await evaluationIdentity(flags.model, {
       ...{ settings, backend: model.backend, loading: flags, dataDir, datasets },
     })
-    const path = flags.resume === true ? defaultJournalPath(identity) : flags.resume
-    const journal = path === false ? undefined : await openJournal(path, identity)
+    const journal = await openJournalOf(flags.resume, identity, context)
     const report = await evaluate(model, flags.tasks, {
       ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
       onTask: (task) => status.show(`${task}: reading the dataset`),
@@ -103,6 +104,20 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
     await context.print(report, () => describeEvaluation(report, flags))
   },
 })
+
+/** @param resume a path; true: the one in the cache, if there can be one; false: none */
+async function openJournalOf(
+  resume: string | boolean,
+  identity: string,
+  context: CommandContext,
+): Promise<EvalJournal | undefined> {
+  if (resume === false) return undefined
+  if (resume !== true) return openJournal(resume, identity)
+  const { journal, reason } = await openCacheJournal(defaultJournalPath(identity), identity)
+  if (reason !== undefined)
+    await context.remark(`No journal is kept, as there is no place for it: ${reason}`)
+  return journal
+}
 
 function parseNames(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, ...text.split(',').filter((name) => name !== '')]
