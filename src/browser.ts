@@ -28,6 +28,8 @@ export type {
   Generation,
   SamplingOptions,
   Timings,
+  TokenLogprobs,
+  TokenProbability,
   Usage,
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config/config.ts'

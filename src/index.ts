@@ -56,6 +56,8 @@ export type {
   SpeculationOptions,
   SpeculationReport,
   Timings,
+  TokenLogprobs,
+  TokenProbability,
   Usage,
 } from './generate/options.ts'
 export type { ModelConfig } from './model/config/config.ts'

@@ -56,6 +56,24 @@ describe('generate', () => {
     expect(engine.passes.map((pass) => pass.rows)).toEqual([5, 1, 1, 1, 1])
   })
 
+  test('gives the probabilities of its tokens if they are asked for, and the same text', async () => {
+    const model = modelOf(new MockEngine())
+    const plain = await model.generate('x', { maxTokens: 6, seed: 2 }).result
+    expect(plain).not.toHaveProperty('logprobs')
+    const result = await model.generate('x', { maxTokens: 6, seed: 2, logprobs: 3 }).result
+    expect(result.tokenIds).toEqual(plain.tokenIds)
+    expect(result.logprobs?.map(({ id }) => id)).toEqual(result.tokenIds)
+    for (const { logprob, top } of result.logprobs ?? []) {
+      expect(top).toHaveLength(3)
+      expect(logprob).toBeLessThanOrEqual(top[0].logprob)
+      expect(top[0].logprob).toBeLessThanOrEqual(0)
+    }
+    const refused = model.generate('x', { logprobs: 21 }).result
+    await expect(refused).rejects.toThrow(
+      'Expected logprobs to be an integer from 0 to 20, got 21.',
+    )
+  })
+
   test('repeats itself for the seed that it reports', async () => {
     const model = modelOf(new MockEngine())
     const first = await model.generate('x', { maxTokens: 20 }).result

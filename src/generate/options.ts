@@ -55,6 +55,11 @@ export interface GenerateOptions extends SamplingOptions {
    * another one. Not for batches.
    */
   readonly draft?: DraftModel
+  /**
+   * Also give how likely the model held each token of the answer, and so many of the likeliest tokens in
+   * its place; 0 to 20. Unset: none of it.
+   */
+  readonly logprobs?: number
   readonly signal?: AbortSignal
 }
 
@@ -102,11 +107,28 @@ export interface BackendReport {
   readonly weightsFrom?: 'file' | 'image'
 }
 
+/** A token, and the natural logarithm of the probability that the model itself gives it. */
+export interface TokenProbability {
+  readonly id: number
+  /** Its text as far as it can be shown alone: a token may hold a part of a character. */
+  readonly token: string
+  /** Before penalties, temperature, top-k, top-p and min-p. */
+  readonly logprob: number
+}
+
+/** A token of the answer, and what the model held likeliest in its place. */
+export interface TokenLogprobs extends TokenProbability {
+  /** The likeliest first; as many as were asked for. */
+  readonly top: readonly TokenProbability[]
+}
+
 export interface GenerateResult {
   readonly text: string
   /** Generated ids, without the end token. */
   readonly tokenIds: readonly number[]
   readonly promptTokenIds: readonly number[]
+  /** One for each of `tokenIds`; absent unless they were asked for. */
+  readonly logprobs?: readonly TokenLogprobs[]
   readonly finishReason: FinishReason
   readonly usage: Usage
   readonly timings: Timings

@@ -14,6 +14,9 @@ const DEFAULT_GUESSES = 16
 /** Each guess takes a row of logits, half a megabyte with a vocabulary of 128k. */
 const MAX_GUESSES = 64
 
+/** Likeliest tokens that can be asked for. */
+export const MAX_LOGPROBS = 20
+
 /** All sampling fields but the seed, with no gaps. */
 export type SamplingSettings = Readonly<Required<Omit<SamplingOptions, 'seed'>>>
 
@@ -23,6 +26,7 @@ export interface ResolvedOptions {
   readonly seed: number
   readonly maxTokens: number
   readonly stop: readonly string[]
+  readonly logprobs: number | undefined
   readonly speculation: ResolvedSpeculation | undefined
 }
 
@@ -83,6 +87,9 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
     holds: isObject,
     also: ['assistant_model', 'draft_model', 'speculative_model'],
   },
+  logprobs: number(`an integer from 0 to ${MAX_LOGPROBS}`, (v) => isWhole(v, 0, MAX_LOGPROBS), {
+    also: ['top_logprobs', 'n_probs'],
+  }),
   signal: SIGNAL,
 }
 
@@ -114,6 +121,7 @@ export function resolveOptions(
     seed: options.seed ?? freshSeed(),
     maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
     stop: options.stop ?? [],
+    logprobs: options.logprobs,
     speculation: resolveSpeculation(options),
   }
 }

@@ -4,7 +4,14 @@
  * and guesses, and hands it logits.
  */
 import type { TextTokenizer, TokenStream } from '../../tokenizer/text-tokenizer.ts'
-import type { BackendReport, FinishReason, GenerateResult, SpeculationReport } from '../options.ts'
+import type {
+  BackendReport,
+  FinishReason,
+  GenerateResult,
+  SpeculationReport,
+  TokenLogprobs,
+} from '../options.ts'
+import { logprobsOf } from '../sample/logprobs.ts'
 import { createSampler, type Sampler } from '../sample/sampler.ts'
 import type { SamplerWorkspace } from '../sample/token-filters.ts'
 import type { Guess } from '../speculate/guess-check.ts'
@@ -40,6 +47,8 @@ export class Sequence {
   /** Names of the special tokens that stop strings have in them. */
   readonly #specials: ReadonlyMap<number, string>
   readonly #answer: number[] = []
+  /** One for each of the answer, if they are asked for. */
+  readonly #logprobs: TokenLogprobs[] = []
   /** Guesses that were checked, those of them that were right, and passes that gave tokens. */
   #proposed = 0
   #accepted = 0
@@ -141,6 +150,12 @@ export class Sequence {
       return id
     }
     this.#answer.push(id)
+    const { logprobs } = this.#facts.options
+    if (logprobs !== undefined) {
+      const { tokenizer } = this.#facts
+      const textOf = (token: number): string => tokenizer.tokenText(token)
+      this.#logprobs.push(logprobsOf(logits, id, logprobs, textOf))
+    }
     this.#add(this.#stops.push(this.#stream.push(id)))
     const special = this.#specials.get(id)
     if (special !== undefined) this.#add(this.#stops.push(special, true))
@@ -169,6 +184,7 @@ export class Sequence {
       text: this.#text,
       tokenIds: [...this.#answer],
       promptTokenIds: promptIds,
+      ...(options.logprobs !== undefined && { logprobs: this.#logprobs }),
       finishReason: this.#finishReason ?? 'cancelled',
       usage: {
         promptTokens: prompt,
