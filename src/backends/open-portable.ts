@@ -85,6 +85,8 @@ export async function openOneOf(
     try {
       return await open(options, fallbacks)
     } catch (error) {
+      // What is asked for wrongly is wrong on all of them.
+      if (error instanceof UsageError) throw error
       fallbacks.push(`${name}: ${reasonOf(error)}`)
     }
   }

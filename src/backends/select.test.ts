@@ -58,6 +58,12 @@ describe('openBackend', () => {
 
   test('refuses a count of threads that is none', async () => {
     await expect(openBackend({ threads: 0 })).rejects.toThrow(UsageError)
+    await expect(openBackend({ threads: 1.5 })).rejects.toThrow(UsageError)
+  })
+
+  test.each([100_000, 1e9])('refuses %i threads in place of starting them', async (threads) => {
+    await expect(openBackend({ threads })).rejects.toThrow(UsageError)
+    await expect(openBackend({ threads, backend: 'wasm' })).rejects.toThrow('Expected at most')
   })
 })
 

@@ -41,6 +41,7 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
   if (!isBackend(backend)) {
     throw new UsageError(`Expected backend to be ${backendChoice()}, got "${backend}".`)
   }
+  await refuseManyThreads(options.threads)
   const isa = options.isa ?? environment('BITNET_ISA')
   const opened = await openOneOf(KINDS, { ...options, backend, isa })
   const missing = opened.fallbacks.find((reason) => reason.startsWith('native: '))
@@ -53,6 +54,22 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
     )
   }
   return opened
+}
+
+/** More threads than processors only wait for each other; so many more are a slip of the hand. */
+const THREADS_PER_PROCESSOR = 8
+const THREADS_ANYWHERE = 16
+
+/** @throws UsageError for a count that would take minutes to do what one thread does in a second */
+async function refuseManyThreads(threads: number | undefined): Promise<void> {
+  if (threads === undefined || threads <= THREADS_ANYWHERE) return
+  const { logicalCpus } = (await import('./native/cpu-cores.ts')).readCpuCores()
+  const most = Math.max(THREADS_ANYWHERE, THREADS_PER_PROCESSOR * logicalCpus)
+  if (threads <= most) return
+  throw new UsageError(
+    `Expected at most ${most} threads on this machine, which has ${logicalCpus} processors, got ` +
+      `${threads}. Leave threads out to take the right number.`,
+  )
 }
 
 function isBackend(name: string): name is 'auto' | BackendName {

@@ -5,7 +5,7 @@
  * straight into them and logits are read without a copy.
  */
 import { messageOf } from '../../checks.ts'
-import { BackendError } from '../../errors.ts'
+import { BackendError, UsageError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
 import type { BackendFiles, BackendOptions, BufferUse, MappedFile } from '../backend.ts'
 import { type KernelVariant, ListBackend, TAIL_BYTES, variantNamed } from '../list-backend.ts'
@@ -36,7 +36,8 @@ export function nativeVariants(): KernelVariant[] {
  * Opens the native backend. Unset, `isa` is the fastest variant that runs here, and `threads` is one per
  * physical core that this process may use; see cpu-cores.ts.
  *
- * @throws BackendError if the addon does not load or the forced variant does not run here
+ * @throws BackendError if the addon does not load or the forced variant does not run here; UsageError for a
+ *   count of threads that is none
  */
 export function openNativeBackend(
   options: Pick<BackendOptions, 'isa' | 'threads'> = {},
@@ -47,9 +48,22 @@ export function openNativeBackend(
   const isa = variantNamed(variants, options.isa ?? fastest, 'kernel')
   const threads = options.threads ?? readCpuCores().threads
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new BackendError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
+    throw new UsageError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
   }
   return new NativeBackend(addon, isa, threads)
+}
+
+/** The addon has plain errors; what it lacks, where it does, is memory. */
+function fromAddon<T>(what: string, ask: () => T): T {
+  try {
+    return ask()
+  } catch (cause) {
+    throw new BackendError(
+      `Expected memory for ${what}, but the system gives none: ${messageOf(cause)}. Use a smaller model, ` +
+        'a shorter context or fewer threads, or end other programs.',
+      { cause },
+    )
+  }
 }
 
 class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
@@ -67,7 +81,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   constructor(addon: Addon, isa: string, threads: number) {
     super()
     this.#addon = addon
-    this.#pool = addon.openPool(isa, threads)
+    this.#pool = fromAddon(`${threads} threads`, () => addon.openPool(isa, threads))
     this.isa = isa
     this.threads = addon.poolThreads(this.#pool)
   }
@@ -103,7 +117,7 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   protected override makeList(slots: Float64Array): ProgramHandle {
-    return this.#addon.record(slots)
+    return fromAddon(`a list of ${slots.byteLength} bytes`, () => this.#addon.record(slots))
   }
 
   /** The addon frees a list when nothing refers to it any more. */
@@ -114,7 +128,8 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   protected override sparseSource({ memory }: OwnBuffer<NativeMemory>): number {
-    return this.#addon.addressOf(sourceOf(this.#addon, memory))
+    const source = fromAddon('a source of mapped bytes', () => sourceOf(this.#addon, memory))
+    return this.#addon.addressOf(source)
   }
 
   protected override close(): void {
