@@ -4,7 +4,7 @@
  */
 import { isObject, isWhole } from '../checks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { turnOfTheLoop } from '../generate/schedule/pass-lock.ts'
+import { inTurns } from '../generate/turns.ts'
 import {
   COUNT,
   FUNCTION,
@@ -44,9 +44,6 @@ export const DEFAULT_EVAL_SETTINGS: EvalSettings = {
   numFewshot: 0,
   seed: 1234,
 }
-
-/** Items are encoded for so long before the event loop has a turn. */
-const ENCODING_MS = 30
 
 /** How far an evaluation has come. */
 export interface EvalProgress {
@@ -143,16 +140,12 @@ export async function evaluateTask(
     }
   }
   await withScoringModel(model, options.signal, async (scoring, signal) => {
-    const groups: ScoreGroup<number>[] = []
-    let lastTurn = performance.now()
-    for (let index = 0; index < total; index++) {
-      if (results.has(index)) continue
-      groups.push(groupOf(scoring, task, prompt(index), index, settings))
-      if (performance.now() - lastTurn < ENCODING_MS) continue
-      await turnOfTheLoop()
-      signal.throwIfAborted()
-      lastTurn = performance.now()
-    }
+    const left = Array.from({ length: total }, (_, index) => index).filter((i) => !results.has(i))
+    const groups = await inTurns(
+      left,
+      (index) => groupOf(scoring, task, prompt(index), index, settings),
+      signal,
+    )
     const began = performance.now()
     const report = (tokens: number, totalTokens: number): void =>
       options.onProgress?.({

@@ -7,6 +7,7 @@ import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
 import { type Placed, runByLength, type SlotWork } from '../generate/schedule/slots.ts'
+import { inTurns } from '../generate/turns.ts'
 import type { KvCache, ScoreTargets } from '../model/engine.ts'
 import { PassRows } from '../model/pass-rows.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
@@ -85,12 +86,13 @@ export async function scoreGroups<K>(
   groups: readonly ScoreGroup<K>[],
   { signal, onGroup, onRows }: ScoreOptions<K>,
 ): Promise<void> {
-  const planned = groups.map(({ key, sequences }): PlannedGroup<K> => {
+  const plan = ({ key, sequences }: ScoreGroup<K>): PlannedGroup<K> => {
     const steps = planSteps(sequences)
     const scores = sequences.map(() => ({ logLikelihood: 0, tokens: 0, isGreedy: true }))
     const finished = steps.length === 0
     return { key, steps, positions: positionsOf(steps), scores, step: 0, row: 0, finished }
-  })
+  }
+  const planned = await inTurns(groups, plan, signal)
   const total = planned.reduce((sum, { steps }) => sum + rowsOf(steps), 0)
   const { engine, facts } = model
   const maxLogitRows = Math.max(1, Math.floor(LOGIT_BYTES / (engine.config.vocabSize * 4)))

@@ -4,11 +4,14 @@
  */
 import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
+import type { ModelConfig } from '../model/config/config.ts'
 import { PassRows } from '../model/pass-rows.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { EmbedOptions } from './language-model.ts'
 import type { Runtime } from './schedule/runtime.ts'
 import { type Placed, runByLength, type SlotWork } from './schedule/slots.ts'
+import { inTurns } from './turns.ts'
 
 /** A text on its way: where its vector goes, and its tokens. */
 interface Item extends SlotWork {
@@ -62,10 +65,11 @@ export async function embedTexts(
   const { dim } = engine.config
   validateEmbedding(texts, options, dim)
   options.signal?.throwIfAborted()
-  const items = texts.map((text, at): Item => {
-    const ids = encodeText(runtime, text, at)
+  const toItem = (text: string, at: number): Item => {
+    const ids = encodeToEmbed(runtime.tokenizer, text, engine.config, `text ${at + 1}`)
     return { at, ids, positions: ids.length, fed: 0, finished: false }
-  })
+  }
+  const items = await inTurns(texts, toItem, options.signal)
   const vectors: Float32Array[] = texts.map(() => new Float32Array(0))
   await runtime.run(options.signal, (signal) =>
     runByLength(engine, items, LIMITS, async (cache, live) => {
@@ -97,20 +101,27 @@ function planPass(live: readonly Placed<Item>[], maxRows: number) {
   return { rows, ended }
 }
 
-/** With the end token where the tokenizer says that texts have one: it is what sums a text up. */
-function encodeText({ tokenizer, engine }: Runtime, text: string, at: number): readonly number[] {
+/**
+ * With the end token where the tokenizer says that texts have one: it is what sums a text up.
+ *
+ * @param what the text, for messages
+ * @throws UsageError | ContextOverflowError
+ */
+export function encodeToEmbed(
+  tokenizer: TextTokenizer,
+  text: string,
+  { contextLength }: Pick<ModelConfig, 'contextLength'>,
+  what: string,
+): readonly number[] {
   const ids = tokenizer.encode(text)
   const { endId } = tokenizer
   if (endId !== undefined && ids.at(-1) !== endId) ids.push(endId)
   if (ids.length === 0) {
-    throw new UsageError(
-      `Expected text ${at + 1} to have a token, got an empty text. Leave it out.`,
-    )
+    throw new UsageError(`Expected ${what} to have a token, got an empty text. Leave it out.`)
   }
-  const { contextLength } = engine.config
   if (ids.length <= contextLength) return ids
   throw new ContextOverflowError(
-    `Expected text ${at + 1} to fit a context of ${contextLength} tokens, got ${ids.length}. ` +
+    `Expected ${what} to fit a context of ${contextLength} tokens, got ${ids.length}. ` +
       'Cut it into parts.',
     { needed: ids.length, available: contextLength },
   )

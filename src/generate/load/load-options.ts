@@ -49,7 +49,7 @@ export const LOAD_OPTIONS = {
   isa: {
     takes: 'text',
     flag: '--isa <name>',
-    help: 'kernel variant, e.g. x86-avx2 or wasm-simd',
+    help: 'kernel variant, e.g. x86-avx2 or wasm-simd (default: the fastest)',
     also: ['variant', 'kernel', 'instruction_set'],
   },
   /**
@@ -60,7 +60,7 @@ export const LOAD_OPTIONS = {
   head: {
     takes: HEAD_TYPES,
     flag: '--head <type>',
-    help: 'precision of the output head: {names}',
+    help: "precision of the output head: {names} (default: int8 for large vocabularies, else the file's)",
     memoryHelp: 'for the memory: head as {names}',
     resultsOf: 'auto',
     also: ['lm_head', 'head_type', 'output_type'],
@@ -72,7 +72,7 @@ export const LOAD_OPTIONS = {
   weights: {
     takes: ['auto', '2bit', 'base3'],
     flag: '--weights <packing>',
-    help: 'ternary weights in memory: {names}',
+    help: 'ternary weights in memory: {names} (default: auto)',
     memoryHelp: 'for the memory: {names}',
     also: ['packing', 'weight_type'],
   },

@@ -71,7 +71,7 @@ describe('generateBatch', () => {
     const engine = new MockEngine({ contextLength: 16 })
     const refused = modelOf(engine).generateBatch(['a', 'x'.repeat(16)])
     await expect(refused).rejects.toThrow(ContextOverflowError)
-    await expect(refused).rejects.toThrow('Expected prompt 1 and an answer to fit')
+    await expect(refused).rejects.toThrow('Expected prompts[1] and an answer to fit')
     expect(engine.caches).toEqual([])
   })
 

@@ -10,9 +10,11 @@ import type { GenerateResult } from '../options.ts'
 import { checkRoom, encodePrompt } from '../prompt.ts'
 import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
+import { inTurns } from '../turns.ts'
 import { checkGeneration, GENERATE_OPTIONS, resolveOptions } from '../validate-options.ts'
 import { runSequences } from './run-sequences.ts'
 import type { Runtime } from './runtime.ts'
+import type { Sequence } from './sequence.ts'
 
 /** Sequences that run side by side when the caller names no number. */
 const DEFAULT_PARALLEL = 8
@@ -41,7 +43,8 @@ function validateBatchOptions(options: BatchOptions): void {
  * Runs all prompts, at most `options.parallel` at a time.
  *
  * @returns one result per prompt, in the order of the prompts
- * @throws UsageError | ContextOverflowError before any work; BackendError if a pass fails
+ * @throws UsageError | ContextOverflowError, or the signal's reason if it aborts while prompts are
+ *   encoded, before any work; BackendError if a pass fails
  */
 export async function generateBatch(
   runtime: Runtime,
@@ -56,9 +59,9 @@ export async function generateBatch(
   const resolved = resolveOptions(options, runtime.facts.defaults)
   const { contextLength } = runtime.engine.config
   let capacity = 0
-  const sequences = prompts.map((prompt: Prompt, i) => {
+  const begin = (prompt: Prompt, i: number): Sequence => {
     const promptIds = encodePrompt(runtime.tokenizer, prompt)
-    checkRoom(`prompt ${i}`, promptIds, contextLength)
+    checkRoom(`prompts[${i}]`, promptIds, contextLength)
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     capacity = Math.max(capacity, positions)
     return runtime.newSequence({
@@ -67,7 +70,8 @@ export async function generateBatch(
       positions,
       guesser: openGuesser(runtime, resolved.speculation, positions),
     })
-  })
+  }
+  const sequences = await inTurns(prompts, begin, options.signal)
 
   const slots = Math.min(
     options.parallel ?? DEFAULT_PARALLEL,

@@ -7,10 +7,10 @@ import { Worker } from 'node:worker_threads'
 import { messageOf, parseObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import type { DatasetRow, EvalTask } from '../../eval/task.ts'
+import { decodeText, MAX_TEXT_BYTES } from '../files/text-encoding.ts'
 
 /** Ten times the largest set there is, HellaSwag's training split. */
-const MAX_FILE_BYTES = 512 << 20
-const MAX_TEXT_BYTES = 512 << 20
+const MAX_FILE_BYTES = MAX_TEXT_BYTES
 const MAX_ROWS = 5_000_000
 /** Of JavaScript objects: the rows of the largest set take a tenth of it. */
 const MAX_HEAP_MB = 2048
@@ -41,7 +41,7 @@ export async function readDatasetFile(
     ? await readInWorker<Uint8Array>(path, size, 'bzip2 data', signal)
     : await readFile(path, { signal })
   // A mark in front, which the decoder leaves out, and line ends of Windows are no part of the items.
-  const text = new TextDecoder().decode(bytes).replaceAll('\r\n', '\n')
+  const text = decodeText(bytes, path).replaceAll('\r\n', '\n')
   return path.endsWith('.jsonl') ? jsonlRows(text, path) : (task.plainText?.rows(text, path) ?? [])
 }
 

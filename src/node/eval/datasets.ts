@@ -10,6 +10,7 @@ import { tasksNamed } from '../../eval/tasks/all-tasks.ts'
 import { isRepoName } from '../../hub/model-name.ts'
 import { isSafePath } from '../../hub/repo-file.ts'
 import { fileSize } from '../files/system.ts'
+import { decodeText } from '../files/text-encoding.ts'
 import { datasetEndings, readDatasetFile } from './dataset-file.ts'
 
 /** Where a task's items come from; what is left out stays as the task has it. */
@@ -88,7 +89,9 @@ async function completed(
   const { field, file } = separateField
   if (rows.every((row) => field in row)) return rows
   const path = join(folder, file)
-  const values = (await readFile(path, 'utf8')).trim().split(/\s+/)
+  const values = decodeText(await readFile(path), path)
+    .trim()
+    .split(/\s+/)
   if (values.length !== rows.length) {
     throw new FormatError(
       `Expected ${rows.length} ${field}s in ${path}, one for each item, got ${values.length}.`,

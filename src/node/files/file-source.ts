@@ -1,6 +1,7 @@
 /**
  * Bytes of a file on disk, read where asked. Reads do not share a position, so several may run at once.
  */
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { FormatError, ModelNotFoundError } from '../../errors.ts'
 import { checkRange } from '../../formats/memory-source.ts'
@@ -57,7 +58,8 @@ export async function openFileSource(path: string): Promise<ByteSource> {
 
 async function openHandle(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'r')
+    // What is a pipe must not be waited for: it is refused.
+    return await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   } catch (error) {
     const code = errorCode(error)
     const why = code === 'EACCES' || code === 'EPERM' ? 'it may not be read' : 'there is none'
