@@ -16,6 +16,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
@@ -43,6 +44,17 @@ function buildTypeScript() {
   if (existsSync(bin)) chmodSync(bin, 0o755)
 }
 
+/** Which source was built, for `bitnet --version`; absent outside of a checkout. */
+function writeBuildFacts() {
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' })
+  const { status, stdout } = git('log', '-1', '--format=%h %cs')
+  if (status !== 0) return
+  const [commit, day] = stdout.trim().split(' ')
+  const modified = git('status', '--porcelain', '--untracked-files=no').stdout !== ''
+  // The commit's day and not today's: the same source gives the same bytes.
+  writeFileSync(`${root}/dist/build.json`, `${JSON.stringify({ commit, day, modified })}\n`)
+}
+
 /** What tsc leaves behind: the WebAssembly modules, and workers in plain JavaScript. */
 function copyWorkers() {
   for (const file of readdirSync(`${root}/src`, { recursive: true })) {
@@ -65,6 +77,7 @@ Try again with: npm run build\n${line}`)
 }
 
 buildTypeScript()
+writeBuildFacts()
 if (!process.argv.includes('--no-native')) {
   const target = hostTarget()
   await attempt(

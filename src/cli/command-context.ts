@@ -2,10 +2,15 @@
  * What every command has around what is its own: streams, a status line, Ctrl-C, models that load with
  * progress, and the one way to print a result, as JSON or for people.
  */
+import { readCpuCores } from '../backends/native/cpu-cores.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
 import { type LoadOptions, pickLoadSettings } from '../generate/load/load-options.ts'
 import type { LoadedEngine } from '../generate/load/loading.ts'
-import { EXIT, type Surroundings } from './console/surroundings.ts'
+import { statOf } from '../node/files/system.ts'
+import { ERROR_PREFIX } from './console/failure.ts'
+import { counted } from './console/quantities.ts'
+import { EXIT, type Surroundings, widthOf } from './console/surroundings.ts'
+import { formatReport, type ReportPart, type TableStyle } from './console/table.ts'
 import {
   dim,
   StatusLine,
@@ -16,6 +21,17 @@ import {
 } from './console/terminal.ts'
 import type { ModelFlags } from './flags/load-flags.ts'
 
+/** After so much silence people wonder. */
+const PATIENCE_MS = 2000
+/** Characters that take more than a moment to encode. */
+const LONG_TEXT = 20_000
+
+/** Flags that the frame knows of. */
+export interface FormatFlags {
+  readonly json?: boolean
+  readonly markdown?: boolean
+}
+
 export class CommandContext {
   readonly stdin: Surroundings['stdin']
   readonly stdout: Surroundings['stdout']
@@ -23,22 +39,27 @@ export class CommandContext {
   readonly env: Surroundings['env']
   /** Progress, on standard error; cleared before a result is printed, and at the end. */
   readonly status: StatusLine
+  /** How reports are printed. */
+  readonly style: TableStyle
   /** Whether `--json` is given. */
   readonly isJson: boolean
   /** How the command ends, unless it throws. */
   exitCode: number = EXIT.ok
-  readonly #surroundings: Surroundings
+  /** For a command that another one takes over. */
+  readonly surroundings: Surroundings
   readonly #controller = new AbortController()
   #release: (() => void) | undefined
+  #hasWarned = false
 
-  constructor(surroundings: Surroundings, isJson: boolean) {
+  constructor(surroundings: Surroundings, { json, markdown }: FormatFlags) {
     this.stdin = surroundings.stdin
     this.stdout = surroundings.stdout
     this.stderr = surroundings.stderr
     this.env = surroundings.env
     this.status = new StatusLine(surroundings.stderr)
-    this.isJson = isJson
-    this.#surroundings = surroundings
+    this.isJson = json === true
+    this.style = { markdown, width: widthOf(surroundings) }
+    this.surroundings = surroundings
   }
 
   /**
@@ -59,19 +80,43 @@ export class CommandContext {
   /** From now on Ctrl-C calls `handler`, every time, and aborts no signal. */
   onInterrupt(handler: () => void): void {
     this.#release?.()
-    this.#release = this.#surroundings.onInterrupt(handler)
+    this.#release = this.surroundings.onInterrupt(handler)
+  }
+
+  /**
+   * Runs what begins with encoding a text. A long one keeps the thread busy, and no handler would be called:
+   * until that is done Ctrl-C ends the process, as in a command that never asks for the signal.
+   */
+  encoding<T>(text: string, work: () => T): T {
+    if (text.length < LONG_TEXT || this.signal.aborted) return work()
+    this.#release?.()
+    try {
+      return work()
+    } finally {
+      this.onInterrupt(this.abort)
+    }
+  }
+
+  /** Does what may wait for somebody else, and tells of it after two seconds of silence. */
+  async waitingFor<T>(what: string, work: () => Promise<T>, line = this.status): Promise<T> {
+    const timer = setTimeout(() => line.say(what), PATIENCE_MS)
+    try {
+      return await work()
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Loads the model of the flags, with progress. The caller disposes of it. */
   async loadModel(flags: ModelFlags): Promise<LanguageModel> {
-    const model = await this.#load(this.#surroundings.loadModel, flags)
+    const model = await this.#load(this.surroundings.loadModel, flags)
     for (const warning of model.warnings) await this.remark(warning)
     return model
   }
 
   /** The same for what speed tests drive. */
   async loadEngine(flags: ModelFlags): Promise<LoadedEngine & AsyncDisposable> {
-    const engine = await this.#load(this.#surroundings.loadEngine, flags)
+    const engine = await this.#load(this.surroundings.loadEngine, flags)
     return { ...engine, [Symbol.asyncDispose]: () => engine.dispose() }
   }
 
@@ -81,23 +126,50 @@ export class CommandContext {
   ): Promise<T> {
     // A line of its own: in a log, what loads within ten seconds leaves no trace.
     const line = new StatusLine(this.stderr)
-    try {
-      return await load(flags.model, {
+    const begin = () =>
+      load(flags.model, {
         ...pickLoadSettings(flags),
         onProgress: showLoadProgress(line),
         onDownload: showDownloadProgress(line),
         signal: this.signal,
       })
+    try {
+      const { model } = flags
+      // What lies on this machine shows its progress at once.
+      const isHere = model === undefined || (await statOf(model)) !== undefined
+      const waiting = `Waiting for ${model}`
+      const loaded = await (isHere ? begin() : this.waitingFor(waiting, begin, line))
+      line.clear()
+      await this.warnOfThreads(flags.threads)
+      return loaded
     } finally {
       line.clear()
     }
   }
 
+  /** Once, however many models are loaded. */
+  async warnOfThreads(threads = 0): Promise<void> {
+    const { logicalCpus } = readCpuCores()
+    if (threads <= logicalCpus || this.#hasWarned) return
+    this.#hasWarned = true
+    await this.remark(
+      `${threads} threads are more than the ${counted(logicalCpus, 'processor')} of this machine, ` +
+        'and slower.',
+    )
+  }
+
   /** The result: with `--json` one object and nothing else on standard output, otherwise lines. */
-  async print(value: unknown, lines: () => readonly string[]): Promise<void> {
+  async print(value: object, parts: () => readonly ReportPart[]): Promise<void> {
     this.status.clear()
     if (this.isJson) await writeJson(this.stdout, value)
-    else await writeLine(this.stdout, lines().join('\n'))
+    else await writeLine(this.stdout, formatReport(parts(), this.style).join('\n'))
+  }
+
+  /** What went wrong with a part of the work, in the form of all errors; the exit code tells of it. */
+  async complain(text: string): Promise<void> {
+    this.status.clear()
+    this.exitCode = EXIT.failure
+    await writeLine(this.stderr, `${ERROR_PREFIX}${text}`)
   }
 
   /** A remark beside the result, on standard error. */

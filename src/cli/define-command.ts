@@ -3,7 +3,8 @@
  */
 import type { Command } from 'commander'
 import { CommandContext } from './command-context.ts'
-import type { Surroundings } from './console/surroundings.ts'
+import { type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
+import { columnsOf, wrapText, wrapWords } from './console/table.ts'
 
 export const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
 
@@ -40,7 +41,7 @@ export function defineCommand<F extends object, A extends unknown[] = []>({
   run: runIn,
 }: CommandParts<F, A>): RunnableCommand<F, A> {
   const run = async (flags: F, surroundings: Surroundings, ...args: A): Promise<number> => {
-    const context = new CommandContext(surroundings, 'json' in flags && flags.json === true)
+    const context = new CommandContext(surroundings, flags)
     try {
       await runIn(context, flags, ...args)
       return context.exitCode
@@ -54,7 +55,7 @@ export function defineCommand<F extends object, A extends unknown[] = []>({
     addTo(command, surroundings, onExit) {
       addFlags?.(command)
       if (json !== false) command.option('--json', json)
-      if (examples !== undefined) addExamples(command, examples)
+      if (examples !== undefined) addExamples(command, examples, surroundings)
       // Commander passes the arguments, then the flags, then itself.
       command.action(async (...given: [...A, F, Command]) => {
         const args = given.slice(0, -2) as A
@@ -71,7 +72,7 @@ export function defineGroup(
 ): CommandDefinition {
   return {
     addTo(group, surroundings, onExit) {
-      addExamples(group, examples)
+      addExamples(group, examples, surroundings)
       for (const [name, summary, { addTo }] of commands) {
         addTo(group.command(name).description(summary), surroundings, onExit)
       }
@@ -79,6 +80,30 @@ export function defineGroup(
   }
 }
 
-function addExamples(command: Command, examples: string): void {
-  command.addHelpText('after', `\nExamples:\n${examples}`)
+function addExamples(command: Command, examples: string, surroundings: Surroundings): void {
+  const width = widthOf(surroundings) ?? USUAL_COLUMNS
+  command.addHelpText('after', formatExamples(`\nExamples:\n${examples}`, width))
 }
+
+/** Lines of at most `width` columns: what is said of a command goes below it, long ones are cut by `\\`. */
+export function formatExamples(text: string, width: number): string {
+  const lines = text.split('\n').flatMap((line) => {
+    const [, command, comment] = /^( {2}\$ .*?)(?: {2,}(\S.*))?$/.exec(line) ?? []
+    if (columnsOf(line) <= width) return [line]
+    if (command === undefined) return wrapText(line, width)
+    return [
+      ...wrapWords(command.match(WORD) ?? [], width - CUT).map(
+        (part, i, parts) =>
+          (i === 0 ? '  ' : '      ') + part + (i + 1 < parts.length ? ' \\' : ''),
+      ),
+      ...(comment === undefined ? [] : wrapText(`      ${comment}`, width)),
+    ]
+  })
+  return lines.join('\n')
+}
+
+/** Columns before and behind a part of a command that is cut. */
+const CUT = '      '.length + ' \\'.length
+
+/** A word of a shell, quotes and all. */
+const WORD = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g

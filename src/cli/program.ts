@@ -2,11 +2,12 @@
  * The `bitnet` command: its subcommands, help and exit codes. Prints to the streams it is given and
  * never ends the process itself.
  */
-import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
-import { reportFailure } from './console/failure.ts'
-import { EXIT, type Surroundings } from './console/surroundings.ts'
-import type { CommandDefinition } from './define-command.ts'
+import { Command, Help } from 'commander'
+import { ERROR_PREFIX, reportFailure } from './console/failure.ts'
+import { EXIT, type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
+import { wrapText } from './console/table.ts'
+import { writeLine } from './console/terminal.ts'
+import { type CommandDefinition, formatExamples } from './define-command.ts'
 
 type CommandEntry = readonly [
   name: string,
@@ -24,6 +25,7 @@ const COMMANDS: readonly CommandEntry[] = [
     'continue a text, or answer a conversation',
     () => import('./commands/generate/generate.ts'),
   ],
+  ['run', 'answer a prompt with a model, or talk with it', () => import('./commands/run/run.ts')],
   ['chat', 'talk with the model', () => import('./commands/chat/chat.ts')],
   ['bench', 'measure speed and memory', () => import('./commands/bench/bench.ts')],
   [
@@ -56,11 +58,17 @@ const COMMANDS: readonly CommandEntry[] = [
     'write a model as GGUF or safetensors, or compare two',
     () => import('./commands/convert/convert.ts'),
   ],
+  [
+    'completion',
+    'print a script that completes commands in bash, zsh or fish',
+    () => import('./commands/completion/completion.ts'),
+  ],
 ]
 
 const EXAMPLES = `
 Examples:
-  $ bitnet generate -p "Once upon a time"     continue a text
+  $ bitnet generate "Once upon a time"        continue a text
+  $ bitnet run bitnet-2b "Why is it dark?"    ask a capable model
   $ bitnet chat --system "You are kind."      talk
   $ bitnet bench                              measure this machine
   $ bitnet compare --size 700m,3b             FP16, int8 and ternary side by side
@@ -71,7 +79,7 @@ Examples:
   $ bitnet convert folder/ model.gguf         safetensors to GGUF
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
-Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colours off,
+Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colours off, \
 DEBUG=1 shows where an error came from.`
 
 /** Runs one command line, without the program's name, and returns the exit code. */
@@ -83,9 +91,16 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   const program = createProgram(surroundings)
   const wanted = wantedCommand(args)
   try {
+    if (isVersionAsked(args)) {
+      const { versionLines } = await import('./version.ts')
+      await writeLine(surroundings.stdout, (await versionLines()).join('\n'))
+      return EXIT.ok
+    }
     for (const [name, summary, load] of COMMANDS) {
       const command = program.command(name).description(summary)
-      if (name === wanted) (await load()).command.addTo(command, surroundings, onExit)
+      // Completion tells of all the others.
+      if (name === wanted || wanted === 'completion')
+        (await load()).command.addTo(command, surroundings, onExit)
     }
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
@@ -94,28 +109,57 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
   }
 }
 
+/** Columns that a description needs beside its flag. */
+const LEAST_COLUMNS = 24
+
+/** A flag or command and what is said of it, which goes below it on narrow terminals. */
+function formatItem(
+  this: Help,
+  term: string,
+  termWidth: number,
+  description: string,
+  helper: Help,
+): string {
+  const { helpWidth = USUAL_COLUMNS } = helper
+  if (helpWidth - termWidth - 4 >= LEAST_COLUMNS) {
+    return Help.prototype.formatItem.call(this, term, termWidth, description, helper)
+  }
+  return [`  ${term}`, ...wrapText(`      ${description}`, helpWidth)].join('\n')
+}
+
 /** The first word that is no flag, or the one after `help`. */
 function wantedCommand(args: readonly string[]): string | undefined {
   const [first, second] = args.filter((arg) => !arg.startsWith('-'))
   return first === 'help' ? second : first
 }
 
-function createProgram({ stdout, stderr }: Surroundings): Command {
+function createProgram(surroundings: Surroundings): Command {
+  const { stdout, stderr } = surroundings
+  const width = widthOf(surroundings) ?? USUAL_COLUMNS
   return new Command('bitnet')
     .description('The 1-bit LLM for TypeScript: run, chat with and measure BitNet b1.58 models.')
-    .version(packageVersion(), '--version', 'print the version')
-    .addHelpText('after', EXAMPLES)
+    .option('-V, --version', 'print version, build and kernels')
+    .addHelpText('after', formatExamples(EXAMPLES, width))
     .configureOutput({
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
     })
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({
+      showGlobalOptions: false,
+      minWidthToWrap: LEAST_COLUMNS,
+      // Choices are a part of the description, in its own words.
+      optionDescription: ({ description }) => description,
+      argumentDescription: ({ description }) => description,
+      formatItem,
+    })
     .showHelpAfterError('(add --help for the flags and examples)')
     .exitOverride()
 }
 
-function packageVersion(): string {
-  // Two folders up both from src/cli/ and from dist/cli/.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
+/** Before any command, whose own flags are another matter. */
+function isVersionAsked([first]: readonly string[]): boolean {
+  return first === '--version' || first === '-V' || first === 'version'
 }

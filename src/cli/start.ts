@@ -26,7 +26,7 @@ const samples = defineCommand({
       await writeLine(stdout, `> ${prompt}`)
       // A fixed seed: whoever tries this twice sees the same text.
       const options = { maxTokens: SAMPLE_TOKENS, seed: 1, signal }
-      const { finishReason } = await generateOne(model, prompt, options, context)
+      const [{ finishReason }] = await generateOne(model, prompt, options, context)
       if (finishReason === 'cancelled') {
         context.exitCode = EXIT.interrupted
         return

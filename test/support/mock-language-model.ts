@@ -18,7 +18,7 @@ const TOKENIZER: TextTokenizer = {
   stopIds: [1],
   description: 'mock vocabulary',
   chatTemplate: '{{ messages }}',
-  encode: () => [],
+  encode: (text) => Array.from(text, () => 2),
   decode: () => '',
   tokenText: () => '',
   stream: () => ({ push: () => '', end: () => '' }),

@@ -7,6 +7,9 @@ import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
+/** What every error on standard error begins with. */
+export const ERROR_PREFIX = 'bitnet: '
+
 /** The exit code that tells what kind of error this is. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
@@ -24,9 +27,9 @@ export function reportFailure(error: unknown, { stderr, env }: Surroundings): nu
   if (isAbort(error)) return EXIT.interrupted
   // Commander has written its own message (or the help text) by now.
   if (!(error instanceof CommanderError)) {
-    const message = messageOf(error)
-    const isOurs = error instanceof BitnetError || isSystemError(error)
-    stderr.write(`bitnet: ${isOurs ? '' : 'unexpected error: '}${message}\n`)
+    const message = messageFor(error)
+    const isOurs = error instanceof BitnetError || isSystemError(error) || isOutOfMemory(error)
+    stderr.write(`${ERROR_PREFIX}${isOurs ? '' : 'unexpected error: '}${message}\n`)
     if (env['DEBUG'] && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`)
     else if (!isOurs) stderr.write('Set DEBUG=1 to see where it came from.\n')
   }
@@ -36,4 +39,44 @@ export function reportFailure(error: unknown, { stderr, env }: Surroundings): nu
 /** Errors of the operating system carry a code such as ENOENT and name the path. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string'
+}
+
+/** The system's reason without its code, its call and its path: "no such file or directory". */
+export function reasonOf({ message }: NodeJS.ErrnoException): string {
+  return message.replace(/^[A-Z\d_]+: /, '').replace(/, \w+(?: '.*')?$/s, '')
+}
+
+function messageFor(error: unknown): string {
+  if (isSystemError(error)) return sentenceOf(error)
+  if (!isOutOfMemory(error)) return messageOf(error)
+  return (
+    `Expected more memory than this system gives (${error.message}). Use a smaller model or text, or ` +
+    'end other programs.'
+  )
+}
+
+/** What V8 throws where a buffer or a text is too large for it, or for the system. */
+function isOutOfMemory(error: unknown): error is RangeError {
+  return (
+    error instanceof RangeError &&
+    /allocation failed|allocate memory|invalid (string|(typed )?array|array buffer) length/i.test(
+      error.message,
+    )
+  )
+}
+
+function sentenceOf(error: NodeJS.ErrnoException): string {
+  const { path, syscall, message } = error
+  return path === undefined ? message : `Cannot ${syscall} ${path}: ${reasonOf(error)}.`
+}
+
+/** The deliberate error that `check` throws, if it does. */
+export function whyRefused(check: () => unknown): BitnetError | undefined {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    if (error instanceof BitnetError) return error
+    throw error
+  }
 }

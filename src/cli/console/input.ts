@@ -1,26 +1,58 @@
 /**
  * Texts that a command is given: files and standard input.
  */
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { UsageError } from '../../errors.ts'
-import { isSystemError } from './failure.ts'
+import {
+  checkTextSize,
+  decodeLines,
+  decodeText,
+  type TextLine,
+} from '../../node/files/text-encoding.ts'
+import { isSystemError, reasonOf } from './failure.ts'
 import type { InputStream } from './surroundings.ts'
 
-/** @throws UsageError if the file cannot be read */
-export async function readTextFile(path: string): Promise<string> {
-  return readable(path, () => readFile(path, 'utf8'))
+/** What stands for standard input in place of a file. */
+const STDIN = '-'
+
+/**
+ * A file's text, or that of standard input for "-".
+ *
+ * @throws UsageError if it cannot be read; FormatError if it is not text in a known encoding
+ */
+export async function readTextFile(path: string, stdin?: InputStream): Promise<string> {
+  return decodeText(await readBytes(path, stdin), nameOf(path))
 }
 
-/** A text a line, blank ones left out. */
-export async function readLines(path: string): Promise<string[]> {
-  return (await readTextFile(path)).split(/\r?\n/).filter((line) => line.trim() !== '')
+/** The same as a prompt: `echo` and editors put a line end last. */
+export async function readPrompt(path: string, stdin: InputStream): Promise<string> {
+  return (await readTextFile(path, stdin)).replace(/\r?\n$/, '')
 }
 
-/** All of standard input. */
-export async function readAll(stdin: InputStream): Promise<string> {
+/** Its lines, blank ones left out. Throws as {@link readTextFile}. */
+export async function readLines(path: string, stdin: InputStream): Promise<TextLine[]> {
+  return decodeLines(await readBytes(path, stdin), nameOf(path))
+}
+
+function nameOf(path: string): string {
+  return path === STDIN ? 'standard input' : path
+}
+
+function readBytes(path: string, stdin?: InputStream): Promise<Uint8Array> {
+  if (path === STDIN && stdin !== undefined) return collect(stdin, nameOf(path))
+  // By pieces, since pipes (`-f <(command)`) do not tell how much there is.
+  return readable(path, () => collect(createReadStream(path), path))
+}
+
+async function collect(stream: InputStream, name: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of stdin) chunks.push(Buffer.from(chunk))
-  return Buffer.concat(chunks).toString('utf8')
+  let size = 0
+  for await (const chunk of stream) {
+    chunks.push(Buffer.from(chunk))
+    size += chunk.length
+    checkTextSize(size, name)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** @throws UsageError if the operating system refuses `path` */
@@ -29,6 +61,6 @@ export async function readable<T>(path: string, read: () => Promise<T>): Promise
     return await read()
   } catch (error) {
     if (!isSystemError(error)) throw error
-    throw new UsageError(`Cannot read ${path}: ${error.message}.`)
+    throw new UsageError(`Cannot read ${path}: ${reasonOf(error)}.`)
   }
 }

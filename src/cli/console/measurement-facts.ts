@@ -42,6 +42,12 @@ export function limitFacts(limits: MachineLimits | undefined): Fact[] {
   ]
 }
 
+/** Why shares of memory are above 1, where some are. */
+export function cacheNote(shares: readonly number[]): string[] {
+  if (shares.every((share) => share <= 1)) return []
+  return ['', "* More than memory gives: what is read stays in the processor's cache."]
+}
+
 /** "120.0 ms, weights mapped from a packed image of 750.8 MB", or why there is none. */
 export function loadFact(loadMs: number, image: ImageReport | undefined): string {
   const time = formatMilliseconds(loadMs)

@@ -1,15 +1,16 @@
 /**
  * Ties a command to this process: its streams, Ctrl-C, a reader that goes away, and the exit code.
  */
-import type { Surroundings } from './surroundings.ts'
-import { endQuietlyWhenClosed } from './terminal.ts'
+import { reportFailure } from './failure.ts'
+import { EXIT, type Surroundings } from './surroundings.ts'
+import { flush, keepErrors } from './terminal.ts'
 
 export async function runInProcess(
   command: (surroundings: Surroundings) => Promise<number>,
 ): Promise<void> {
-  endQuietlyWhenClosed(process.stdout)
-  endQuietlyWhenClosed(process.stderr)
-  process.exitCode = await command({
+  keepErrors(process.stdout)
+  keepErrors(process.stderr)
+  const surroundings: Surroundings = {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
@@ -23,5 +24,12 @@ export async function runInProcess(
       process.on('SIGINT', handler)
       return () => process.off('SIGINT', handler)
     },
-  })
+  }
+  const exitCode = await command(surroundings)
+  try {
+    if (exitCode === EXIT.ok) await flush(process.stdout)
+    process.exitCode = exitCode
+  } catch (error) {
+    process.exitCode = reportFailure(error, surroundings)
+  }
 }

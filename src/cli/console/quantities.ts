@@ -23,6 +23,11 @@ export function formatCount(count: number): string {
   return `${(count / step.size).toFixed(1)} ${step.letter}`
 }
 
+/** "1 token", "1,024 tokens" */
+export function counted(count: number, what: string, plural = `${what}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? what : plural}`
+}
+
 /** "1.25 s" from a second on, else "34.1 ms" */
 export function formatMilliseconds(ms: number): string {
   return ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(1)} ms`
@@ -30,6 +35,11 @@ export function formatMilliseconds(ms: number): string {
 
 export function formatPercent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)} %`
+}
+
+/** A percentage of what memory gives; marked where a cache gave more. See cacheNote. */
+export function formatShare(fraction: number): string {
+  return `${formatPercent(fraction)}${fraction > 1 ? ' *' : ''}`
 }
 
 /** "41 % of 117.6 MB" */
@@ -48,7 +58,7 @@ export function formatMacRate(macsPerSecond: number): string {
   return `${(macsPerSecond / 1e9).toFixed(1)} GMAC/s`
 }
 
-/** "53.2 ± 0.4", with a third digit below 10. */
+/** "53.2 ± 0.4", with a third digit below 10; of one value without a spread. */
 export function formatSpread({
   mean,
   standardDeviation,
@@ -57,6 +67,7 @@ export function formatSpread({
   readonly standardDeviation: number
 }): string {
   const digits = mean < 10 ? 2 : 1
+  if (standardDeviation === 0) return mean.toFixed(digits)
   return `${mean.toFixed(digits)} ± ${standardDeviation.toFixed(digits)}`
 }
 

@@ -2,7 +2,7 @@
  * One line on what a generation did: tokens, speed, and the code that really ran.
  */
 import type { BackendReport, GenerateResult, SpeculationReport } from '../../generate/options.ts'
-import { formatMilliseconds } from './quantities.ts'
+import { counted, formatMilliseconds } from './quantities.ts'
 
 /** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
 export function speedLine(result: GenerateResult): string {
@@ -10,7 +10,7 @@ export function speedLine(result: GenerateResult): string {
   const computed = usage.promptTokens - usage.cachedTokens
   return [
     turnSpeed(result),
-    `prompt ${computed} tokens, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
+    `prompt ${counted(computed, 'token')}, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
     `load ${formatMilliseconds(timings.loadMs)}${result.backend.weightsFrom === 'image' ? ' from a packed image' : ''}`,
     `ended by ${finishReason}`,
     `seed ${seed}`,
@@ -20,10 +20,12 @@ export function speedLine(result: GenerateResult): string {
 
 /** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */
 export function turnSpeed({ usage, timings, speculation }: GenerateResult): string {
-  const rate = timings.decodeTokensPerSecond.toFixed(1)
-  const speed = `${usage.completionTokens} tokens, ${rate} tokens/s`
+  const tokens = counted(usage.completionTokens, 'token')
+  const rate = timings.decodeTokensPerSecond
+  // The first token is the prompt's work: of one there is no speed.
+  const speed = rate > 0 ? `${tokens}, ${rate.toFixed(1)} tokens/s` : tokens
   if (speculation === undefined) return speed
-  return `${speed} · ${guesses([speculation])}, ${speculation.passes} passes`
+  return `${speed} · ${guesses([speculation])}, ${counted(speculation.passes, 'pass', 'passes')}`
 }
 
 /** "30 of 40 guesses right" */
@@ -43,7 +45,7 @@ export function batchSpeedLine(
   const rate = elapsedMs > 0 ? (1000 * tokens) / elapsedMs : 0
   const reports = results.flatMap(({ speculation }) => speculation ?? [])
   return [
-    `${results.length} prompts, ${tokens} tokens in ${formatMilliseconds(elapsedMs)}`,
+    `${counted(results.length, 'prompt')}, ${counted(tokens, 'token')} in ${formatMilliseconds(elapsedMs)}`,
     `${rate.toFixed(1)} tokens/s together`,
     ...(reports.length > 0 ? [guesses(reports)] : []),
     backend.description,

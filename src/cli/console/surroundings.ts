@@ -26,3 +26,13 @@ export interface Surroundings {
 
 /** Exit codes of the `bitnet` command. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
+
+/** What COLUMNS says, else the terminal's width; undefined in pipes, whose lines programs read. */
+export function widthOf({ stdout, env }: Pick<Surroundings, 'stdout' | 'env'>): number | undefined {
+  const columns = Number(env['COLUMNS'] ?? stdout.columns)
+  if (Number.isSafeInteger(columns) && columns > 0) return columns
+  return stdout.isTTY === true ? USUAL_COLUMNS : undefined
+}
+
+/** Of terminals that do not tell, and of help in a pipe. */
+export const USUAL_COLUMNS = 80

@@ -8,26 +8,25 @@ import {
   formatMilliseconds,
   formatSpread,
 } from './quantities.ts'
-import { formatFacts, formatResults, formatTable, stackedBar } from './table.ts'
+import { formatFacts, formatReport, formatTable, stackedBar } from './table.ts'
 
 test('a table aligns its columns and has no trailing spaces', () => {
   expect(
-    formatTable(
-      ['a', 'long name'],
-      [
+    formatTable({
+      header: ['a', 'long name'],
+      rows: [
         ['x', '1'],
         ['yyy', '22'],
       ],
-      [1],
-    ),
+      right: [1],
+    }),
   ).toEqual(['a    long name', '---  ---------', 'x            1', 'yyy         22'])
 })
 
 test('a table has as many rows as a file has tensors', () => {
   const rows = Array.from({ length: 1 << 18 }, (_, i) => [`t${i}`])
-  expect(formatTable(['tensor'], rows)).toHaveLength(
-    rows.length + formatTable(['tensor'], []).length,
-  )
+  const table = { header: ['tensor'], rows, right: [] }
+  expect(formatTable(table)).toHaveLength(rows.length + formatTable({ ...table, rows: [] }).length)
 })
 
 test('facts have their values in one column', () => {
@@ -65,25 +64,54 @@ test('rates, spreads and energies carry their units', () => {
 })
 
 test('a Markdown table aligns its numbers and keeps bars out of the way', () => {
-  const rows = [['a|b', '1']]
-  expect(formatResults(['name', 'n'], rows, [1], { markdown: true })).toEqual([
+  const table = { header: ['name', 'n'], rows: [['a|b', '1']], right: [1] }
+  expect(formatTable(table, { markdown: true })).toEqual([
     '| name | n |',
     '| --- | ---: |',
     '| a\\|b | 1 |',
   ])
   expect(formatFacts([['a', 'b']], { markdown: true })).toEqual(['- a: b'])
-  expect(formatResults(['name', 'n'], rows, [1], {})).toEqual(formatTable(['name', 'n'], rows, [1]))
 })
 
 test('Japanese characters take two columns', () => {
   expect(
-    formatTable(
-      ['text', 'n'],
-      [
+    formatTable({
+      header: ['text', 'n'],
+      rows: [
         ['猫カナ', '1'],
         ['ab', '22'],
       ],
-      [1],
-    ),
+      right: [1],
+    }),
   ).toEqual(['text     n', '------  --', '猫カナ   1', 'ab      22'])
+})
+
+test('a table that is wider than the terminal has its rows over several lines', () => {
+  const table = {
+    header: ['model', 'size', 'licence', 'note'],
+    rows: [['bitnet-2b', '1.2 GB', 'MIT', '日本語も話す']],
+    right: [1],
+  }
+  expect(formatTable(table, { width: 46 })[0]).toBe('model        size  licence  note')
+  expect(formatTable(table, { width: 30 })).toEqual([
+    'bitnet-2b',
+    '    size 1.2 GB, licence MIT,',
+    '    note 日本語も話す',
+  ])
+})
+
+test('facts and sentences are broken at spaces', () => {
+  const parts = [[['load', 'one two three four'] as const], '', 'a sentence of six short words']
+  expect(formatReport(parts, { width: 16 })).toEqual([
+    'load  one two',
+    '      three four',
+    '',
+    'a sentence of',
+    'six short words',
+  ])
+})
+
+test('control characters of a report reach no terminal', () => {
+  const parts = [[['name', '\u001b]0;x\u0007\u009b'] as const], '\u001b[2J']
+  expect(formatReport(parts).join('\n')).not.toMatch(/[^\n\P{Cc}]/u)
 })

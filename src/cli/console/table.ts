@@ -6,45 +6,88 @@ const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60]/gu
 
 /** Columns of a terminal that a text takes. */
-function columnsOf(text: string): number {
+export function columnsOf(text: string): number {
   return [...text].length + (text.match(WIDE)?.length ?? 0)
 }
 
-/** Lines of a table; columns named in `right` are aligned to the right. */
-export function formatTable(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-  right: readonly number[] = [],
-): string[] {
-  const all = [header, ...rows]
-  // One by one: a call takes some ten thousand values at most.
-  const widths = header.map((_, col) =>
-    all.reduce((widest, row) => Math.max(widest, columnsOf(row[col])), 0),
+/** How results are printed: for people, or to be pasted into a Markdown document. */
+export interface TableStyle {
+  readonly markdown?: boolean | undefined
+  /** Columns of the terminal. Unset: as many as it takes. */
+  readonly width?: number | undefined
+}
+
+export interface Table {
+  readonly header: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** Columns aligned to the right. */
+  readonly right: readonly number[]
+}
+
+/** What reports are made of: lines of text, tables, facts, and headings. */
+export type ReportPart = string | Table | readonly Fact[] | { readonly heading: string }
+
+/** The lines of a report; blank ones are parts of it. */
+export function formatReport(parts: readonly ReportPart[], style: TableStyle = {}): string[] {
+  const lines = parts.flatMap((part) => {
+    if (typeof part === 'string') return style.markdown ? [part] : wrapText(part, style.width)
+    if ('heading' in part) return [style.markdown ? `**${part.heading}**` : part.heading]
+    return 'rows' in part ? formatTable(part, style) : formatFacts(part, style)
+  })
+  // Names come from files; they must not steer the terminal.
+  return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
+}
+
+/** A table; where it is wider than the terminal, each row over several lines. */
+export function formatTable({ header, rows, right }: Table, style: TableStyle = {}): string[] {
+  const { markdown, width = Number.POSITIVE_INFINITY } = style
+  if (markdown) return markdownTable(header, rows, right)
+  const widths = header.map((name, col) =>
+    rows.reduce((most, row) => Math.max(most, columnsOf(row[col])), columnsOf(name)),
   )
+  const gaps = SPACE.length * (widths.length - 1)
+  if (widths.reduce((sum, wide) => sum + wide, gaps) > width) {
+    return stacked(header, rows, width)
+  }
   const line = (row: readonly string[]): string =>
     row
       .map((cell, col) => {
         const space = ' '.repeat(widths[col] - columnsOf(cell))
         return right.includes(col) ? space + cell : cell + space
       })
-      .join('  ')
+      .join(SPACE)
       .trimEnd()
-  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)]
+  return [line(header), line(widths.map((wide) => '-'.repeat(wide))), ...rows.map(line)]
 }
 
-/** How results are printed: for people, or to be pasted into a Markdown document. */
-export interface TableStyle {
-  readonly markdown?: boolean
+const SPACE = '  '
+
+/** Each row as its first cell, and below it the others with their titles. */
+function stacked(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): string[] {
+  return rows.flatMap(([first, ...others]) => {
+    const named = others.flatMap((cell, i) =>
+      cell === '' ? [] : [`${header[i + 1]} ${cell}`.trim()],
+    )
+    return [first, ...wrapItems(named, width)]
+  })
 }
 
-/** A table in the style asked for. */
-export function formatResults(
+/** Items with commas on as few lines as hold them, set in. */
+export function wrapItems(items: readonly string[], width: number): string[] {
+  const indent = '    '
+  const texts = items.map((item, i) => (i + 1 < items.length ? `${item},` : item))
+  return wrapWords(texts, width - indent.length).flatMap((line) => wrapText(indent + line, width))
+}
+
+function markdownTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   right: readonly number[],
-  { markdown }: TableStyle,
 ): string[] {
-  if (!markdown) return formatTable(header, rows, right)
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const rule = header.map((_, col) => (right.includes(col) ? '---:' : '---'))
   const escapeBars = (cell: string): string => cell.replaceAll('|', '\\|')
@@ -55,13 +98,6 @@ export function formatResults(
 export interface Column<T> {
   readonly title: string
   readonly cell: (item: T) => string
-}
-
-export interface Table {
-  readonly header: readonly string[]
-  readonly rows: readonly (readonly string[])[]
-  /** Columns aligned to the right. */
-  readonly right: readonly number[]
 }
 
 /**
@@ -91,24 +127,37 @@ export function knownFacts(facts: readonly Fact[]): (readonly [name: string, val
 }
 
 /** Lines "name   value" with the values in one column, or a list in Markdown. */
-export function formatFacts(all: readonly Fact[], { markdown }: TableStyle = {}): string[] {
+export function formatFacts(
+  all: readonly Fact[],
+  { markdown, width = Number.POSITIVE_INFINITY }: TableStyle = {},
+): string[] {
   const facts = knownFacts(all)
   if (markdown) return facts.map(([name, value]) => `- ${name}: ${value}`)
-  const width = Math.max(...facts.map(([name]) => name.length))
-  return facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+  const names = Math.max(...facts.map(([name]) => columnsOf(name)))
+  const room = width - names - SPACE.length
+  return facts.flatMap(([name, value]) => {
+    const lead = name + ' '.repeat(names - columnsOf(name)) + SPACE
+    return wrapText(value, room).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line)
+  })
 }
 
-/** Facts and tables, in the style asked for, with a blank line between them. */
-export function formatReport(
-  parts: readonly (readonly Fact[] | Table)[],
-  style: TableStyle,
-): string[] {
-  return parts.flatMap((part, i) => [
-    ...(i === 0 ? [] : ['']),
-    ...('rows' in part
-      ? formatResults(part.header, part.rows, part.right, style)
-      : formatFacts(part, style)),
-  ])
+/** A text on lines of at most `width` columns, broken at spaces; a longer word has a line of its own. */
+export function wrapText(text: string, width = Number.POSITIVE_INFINITY): string[] {
+  if (columnsOf(text) <= width) return [text]
+  const [indent] = text.match(/^ */) ?? ['']
+  const lines = wrapWords(text.trim().split(/ +/), width - indent.length)
+  return lines.map((line) => indent + line)
+}
+
+/** Words with a space between, on as few lines of at most `width` columns as hold them. */
+export function wrapWords(words: readonly string[], width: number): string[] {
+  const lines: string[] = []
+  for (const word of words) {
+    const last = lines.at(-1)
+    if (last === undefined || columnsOf(last) + 1 + columnsOf(word) > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
 }
 
 /** A bar of `width` characters, split in proportion to the shares, one letter a share. */

@@ -2,7 +2,9 @@
  * Writing to a person or to a pipe: text that waits for a slow reader and ends quietly when the
  * reader is gone (`| head`), progress for terminals and for logs, and dim text where colour is wanted.
  */
+import { BitnetError } from '../../errors.ts'
 import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
+import { isSystemError, reasonOf } from './failure.ts'
 import { formatByteRate, formatProgress } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 
@@ -16,41 +18,76 @@ export function dim(text: string, stream: OutputStream, env: Surroundings['env']
   return hasColor(stream, env) ? `\u001b[2m${text}\u001b[22m` : text
 }
 
-/** Streams whose reader has gone. Node reopens process.stdout after EPIPE, so `writable` misses it. */
-const closed = new WeakSet<OutputStream>()
-
-/** False once the reader has closed the pipe. */
-export function isOpen(stream: OutputStream): boolean {
-  return stream.writable && !closed.has(stream)
+/** A stream cannot be written: its disk is full, or it is closed. */
+export class OutputError extends BitnetError {
+  constructor(reason: string) {
+    super('OUTPUT', `Cannot write standard output: ${reason}.`)
+  }
 }
 
-/** For the streams of this process: a reader that goes away (`| head`) is no error. */
-export function endQuietlyWhenClosed(stream: OutputStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    closed.add(stream)
-  })
+/** Why streams end. Node reopens process.stdout after EPIPE, so `writable` misses it. */
+const endings = new WeakMap<OutputStream, Error>()
+/** Streams that have taken something. */
+const used = new WeakSet<OutputStream>()
+
+/** False once the reader has closed the pipe, or nothing more can be written. */
+export function isOpen(stream: OutputStream): boolean {
+  return stream.writable && !endings.has(stream)
+}
+
+/** For the streams of this process: errors are kept until the next write, or {@link flush}. */
+export function keepErrors(stream: OutputStream): void {
+  stream.on('error', (error) => endings.set(stream, endings.get(stream) ?? error))
 }
 
 /**
- * Writes text and settles when the stream takes more.
+ * Waits for what was written without waiting.
+ *
+ * @throws OutputError as {@link writeText}
+ */
+export async function flush(stream: OutputStream): Promise<void> {
+  if (stream.writable) await handOver(stream, '')
+  // A stream that has just failed says why in the next turn.
+  else await new Promise((resolve) => setImmediate(resolve))
+  checkEnding(stream)
+}
+
+/**
+ * Writes text and settles when the stream has taken it.
  *
  * @returns false if the reader has closed the pipe
+ * @throws OutputError if it cannot be written, or the reader was gone before the first byte
  */
-function writeText(stream: OutputStream, text: string): Promise<boolean> {
-  if (!isOpen(stream)) return Promise.resolve(false)
-  if (text === '' || stream.write(text)) return Promise.resolve(true)
+async function writeText(stream: OutputStream, text: string): Promise<boolean> {
+  if (isOpen(stream) && text !== '') await handOver(stream, text)
+  checkEnding(stream)
+  return isOpen(stream)
+}
+
+/** Settles when the text is written or never will be. */
+function handOver(stream: OutputStream, text: string): Promise<void> {
   return new Promise((resolve) => {
-    const settle = (): void => {
-      stream.off('drain', settle)
+    const settle = (error?: Error | null): void => {
       stream.off('close', settle)
-      stream.off('error', settle)
-      resolve(isOpen(stream))
+      if (error) endings.set(stream, endings.get(stream) ?? error)
+      else if (text !== '' && stream.writable) used.add(stream)
+      resolve()
     }
-    stream.on('drain', settle)
     stream.on('close', settle)
-    stream.on('error', settle)
+    stream.write(text, settle)
   })
+}
+
+/** A reader who has seen enough (`| head`) is no failure. */
+function checkEnding(stream: OutputStream): void {
+  const error = endings.get(stream)
+  if (error === undefined) return
+  const { code } = error as NodeJS.ErrnoException
+  const isClosed = code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED'
+  if (isClosed && used.has(stream)) return
+  throw new OutputError(
+    isClosed ? 'its reader is gone' : isSystemError(error) ? reasonOf(error) : error.message,
+  )
 }
 
 export async function writeLine(stream: OutputStream, line = ''): Promise<void> {
@@ -71,8 +108,35 @@ export async function streamText(
 }
 
 /** The one thing that `--json` writes to standard output. */
-export async function writeJson(stream: OutputStream, value: unknown): Promise<void> {
-  await writeText(stream, `${JSON.stringify(value)}\n`)
+export async function writeJson(stream: OutputStream, value: object): Promise<void> {
+  let text = ''
+  for (const piece of jsonPieces(value)) {
+    text += piece
+    if (text.length < PIECE_CHARS) continue
+    if (!(await writeText(stream, text))) return
+    text = ''
+  }
+  await writeText(stream, `${text}\n`)
+}
+
+const PIECE_CHARS = 1 << 16
+
+/** Lists entry by entry: all vectors of a large file are a longer text than V8 can hold. */
+function* jsonPieces(value: object): Generator<string> {
+  let opening = '{'
+  for (const [name, field] of Object.entries(value)) {
+    if (field === undefined) continue
+    yield `${opening}${JSON.stringify(name)}:`
+    opening = ','
+    if (!Array.isArray(field)) {
+      yield JSON.stringify(field)
+      continue
+    }
+    for (const [i, entry] of field.entries())
+      yield `${i === 0 ? '[' : ','}${JSON.stringify(entry ?? null)}`
+    yield field.length === 0 ? '[]' : ']'
+  }
+  yield opening === '{' ? '{}' : '}'
 }
 
 /** Between lines of progress in a log: a run of hours stays readable. */
@@ -102,6 +166,16 @@ export class StatusLine {
     this.#shown = text
     if (this.#stream.isTTY === true) this.#stream.write(`\r\u001b[K${text}`)
     else if (this.#now() >= this.#nextLog) this.#log()
+  }
+
+  /** Tells what is waited for, or how far it is, unless that can be seen already. */
+  say(what: string): void {
+    if (this.#stream.isTTY === true) {
+      if (this.#shown === '') this.show(what)
+    } else if (this.#logged === '') {
+      if (this.#shown === '') this.#shown = what
+      this.#log()
+    }
   }
 
   clear(): void {

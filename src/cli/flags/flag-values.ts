@@ -2,7 +2,7 @@
  * Strict values for flags: the whole text must be one of some names, or a number in its range. "12abc",
  * "", "1e999" and "0x10" are refused, each with the range in the message.
  */
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 
 /** How a value lies to each kind of bound. */
 const BOUNDS = {
@@ -20,6 +20,11 @@ export function parseChoice<T extends string>(text: string, choices: readonly T[
   const choice = choices.find((name) => name === text)
   if (choice === undefined) throw new InvalidArgumentError(`Expected one of ${choices.join(', ')}.`)
   return choice
+}
+
+/** A flag that takes one of the choices. */
+export function choiceFlag(flag: string, text: string, choices: readonly string[]): Option {
+  return new Option(flag, text).choices(choices).argParser((name) => parseChoice(name, choices))
 }
 
 /** A parser for commander: a whole number in the range, written in digits. */

@@ -6,7 +6,7 @@ import type { GenerateOptions } from '../../generate/options.ts'
 import { decimalNumber, wholeNumber, withoutUnset } from './flag-values.ts'
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
-export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft'>
+export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft' | 'logprobs'>
 
 /** Adds --max-tokens, the sampling flags, --seed and --stop. */
 export function addSamplingFlags(command: Command): Command {

@@ -10,7 +10,7 @@ import {
   type MemoryOptionName,
   namesOf,
 } from '../../generate/load/load-options.ts'
-import { parseChoice, wholeNumber } from './flag-values.ts'
+import { choiceFlag, parseChoice, wholeNumber } from './flag-values.ts'
 
 export interface ModelFlags extends LoadSettings {
   readonly model?: string
@@ -41,7 +41,8 @@ export function addMemoryFlags(command: Command, names: readonly MemoryOptionNam
 function addFlag(command: Command, { takes, flag }: LoadOption, help: string): void {
   const names = namesOf(takes)
   const text = help.replace('{names}', `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`)
-  if (takes === 'switch') command.option(flag, text)
+  if (names.length > 0) command.addOption(choiceFlag(flag, text, names))
+  else if (takes === 'switch') command.option(flag, text)
   else command.option(flag, text, parserOf(takes))
 }
 

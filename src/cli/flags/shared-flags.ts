@@ -1,17 +1,17 @@
 /** Flags that some commands share, one by one. */
-import { Option } from 'commander'
+import type { Option } from 'commander'
 import { UsageError } from '../../errors.ts'
 import type { BosRule } from '../../eval/encode-request.ts'
 import { ENERGY_SOURCES } from '../../node/energy/energy-meter.ts'
-import { parseChoice } from './flag-values.ts'
+import { choiceFlag } from './flag-values.ts'
 import type { ModelFlags } from './load-flags.ts'
 
 const BOS_RULES: readonly BosRule[] = ['auto', 'always', 'never']
 
-export const BOS_HELP = 'begin token: auto (as the tokenizer does), always or never (default: auto)'
-
-export function parseBos(text: string): BosRule {
-  return parseChoice(text, BOS_RULES)
+/** --bos: the begin token of what is scored. */
+export function bosFlag(): Option {
+  const text = 'begin token: auto (as the tokenizer does), always or never (default: auto)'
+  return choiceFlag('--bos <rule>', text, BOS_RULES)
 }
 
 /** @throws UsageError for a head whose logits are mostly near ones */
@@ -26,7 +26,5 @@ export function refuseNearHead({ head }: ModelFlags): void {
 /** --energy: what joules are measured of. */
 export function energyFlag(): Option {
   const text = 'measure joules of the cpu (RAPL), the gpu (NVIDIA boards) or all (default: cpu)'
-  return new Option('--energy <source>', text).argParser((name) =>
-    parseChoice(name, ENERGY_SOURCES),
-  )
+  return choiceFlag('--energy <source>', text, ENERGY_SOURCES)
 }

@@ -11,14 +11,13 @@ import { FormatError, UsageError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readable } from '../../console/input.ts'
 import { formatSpread } from '../../console/quantities.ts'
-import { formatResults, type TableStyle } from '../../console/table.ts'
+import type { ReportPart } from '../../console/table.ts'
 
 /** A result of a thousand tests has some hundred kilobytes. */
 const MAX_RESULT_BYTES = 16 << 20
 
 export async function compareResults(
   files: readonly string[],
-  style: TableStyle,
   context: CommandContext,
 ): Promise<void> {
   if (files.length !== 2) {
@@ -31,7 +30,7 @@ export async function compareResults(
       `Expected ${files[0]} and ${files[1]} to have a test in common, but they have none.`,
     )
   }
-  await context.print({ files, ...comparison }, () => reportLines(comparison, files, style))
+  await context.print({ files, ...comparison }, () => describeReport(comparison, files))
 }
 
 async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
@@ -52,17 +51,18 @@ async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
   }
 }
 
-function reportLines(
+function describeReport(
   { compared, onlyA, onlyB }: Comparison,
   [pathA, pathB]: readonly string[],
-  style: TableStyle,
-): string[] {
+): ReportPart[] {
   const rows = compared.map(({ name, unit, a, b, speedup, standardDeviation, isClear }) => [
     name,
     unit,
     formatSpread(a),
     formatSpread(b),
-    `${speedup.toFixed(3)} ± ${standardDeviation.toFixed(3)}`,
+    standardDeviation === 0
+      ? speedup.toFixed(3)
+      : `${speedup.toFixed(3)} ± ${standardDeviation.toFixed(3)}`,
     isClear ? (speedup > 1 ? 'faster' : 'slower') : 'no clear difference',
   ])
   const only = (names: readonly string[], path: string): string[] =>
@@ -70,7 +70,7 @@ function reportLines(
   return [
     `a is ${pathA}, b is ${pathB}; a difference is clear beyond twice its spread.`,
     '',
-    ...formatResults(['test', 'unit', 'a', 'b', 'times as fast', ''], rows, [2, 3, 4], style),
+    { header: ['test', 'unit', 'a', 'b', 'times as fast', ''], rows, right: [2, 3, 4] },
     ...only(onlyA, pathA),
     ...only(onlyB, pathB),
   ]

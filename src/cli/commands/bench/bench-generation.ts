@@ -10,9 +10,9 @@ import type { GenerateResult } from '../../../generate/options.ts'
 import type { ImageReport } from '../../../model/weights/weight-images.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { loadFact } from '../../console/measurement-facts.ts'
-import { formatBytes, formatMilliseconds } from '../../console/quantities.ts'
+import { counted, formatBytes, formatMilliseconds } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
-import { type Fact, formatReport, type TableStyle } from '../../console/table.ts'
+import type { Fact, ReportPart, TableStyle } from '../../console/table.ts'
 import type { JsonFlag } from '../../define-command.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
 
@@ -57,7 +57,7 @@ export async function benchGeneration(
     if (i > 0) runs.push(run)
   }
   const report = makeReport(model, image, flags, runs)
-  await context.print(report, () => reportLines(report, flags))
+  await context.print(report, () => describeReport(report))
 }
 
 async function measure(
@@ -107,17 +107,19 @@ function makeReport(
   }
 }
 
-function reportLines(report: ReturnType<typeof makeReport>, style: TableStyle): string[] {
+function describeReport(report: ReturnType<typeof makeReport>): ReportPart[] {
   const row = (name: string, unit: (value: number) => string, s: Summary): string[] => [
     name,
-    ...[s.mean, s.standardDeviation, s.min, s.max].map(unit),
+    unit(s.mean),
+    report.runs > 1 ? unit(s.standardDeviation) : '-',
+    ...[s.min, s.max].map(unit),
   ]
   const rate = (value: number): string => value.toFixed(1)
   const { completionTokens, requestedTokens } = report
   const fewest = Math.min(...completionTokens)
   const generated =
     fewest === requestedTokens
-      ? `${requestedTokens} tokens in each run`
+      ? `${counted(requestedTokens, 'token')} in each run`
       : `${fewest} to ${Math.max(...completionTokens)} tokens a run; ` +
         `${requestedTokens} were asked for, but the text ended`
   const [ternary, other] = [report.ternaryBytes, report.denseBytes].map(formatBytes)
@@ -126,7 +128,7 @@ function reportLines(report: ReturnType<typeof makeReport>, style: TableStyle): 
     ['model', report.model],
     ['backend', report.backend.description],
     ['runs', `${report.runs}, after one that is not counted`],
-    ['prompt', `${report.promptTokens} tokens`],
+    ['prompt', counted(report.promptTokens, 'token')],
     ['generated', generated],
   ]
   const table = {
@@ -146,5 +148,5 @@ function reportLines(report: ReturnType<typeof makeReport>, style: TableStyle): 
     ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
     ['machine load', report.loadAverage.toFixed(2)],
   ]
-  return formatReport([before, table, after], style)
+  return [before, '', table, '', after]
 }

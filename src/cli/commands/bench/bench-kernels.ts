@@ -13,9 +13,19 @@ import { UsageError } from '../../../errors.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { limitFacts, type MeasuredOn, machineLoad } from '../../console/measurement-facts.ts'
-import { formatByteRate, formatMacRate, formatPercent } from '../../console/quantities.ts'
-import { type Fact, formatReport, orBlank, type TableStyle } from '../../console/table.ts'
+import {
+  cacheNote,
+  limitFacts,
+  type MeasuredOn,
+  machineLoad,
+} from '../../console/measurement-facts.ts'
+import {
+  formatByteRate,
+  formatMacRate,
+  formatPercent,
+  formatShare,
+} from '../../console/quantities.ts'
+import { type Fact, orBlank, type ReportPart, type TableStyle } from '../../console/table.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
 import { packingsOf } from '../doctor/backend-diagnosis.ts'
 
@@ -47,6 +57,7 @@ export async function benchKernels(
   const shape = shapeNamed(name)
   const host = hostFacts()
   const backend = await openBackend(flags)
+  await context.warnOfThreads(flags.threads)
   try {
     const options = { kv: flags.kv ?? 'f16', packings: packingsAsked(flags, backend) } as const
     const cases = kernelCases(shape, options).filter((kernel) =>
@@ -74,23 +85,24 @@ export async function benchKernels(
       kernels,
       loadAverageAfter: loadavg()[0],
     }
-    await context.print(report, () => reportLines(report, flags))
+    await context.print(report, () => describeReport(report))
   } finally {
     await backend.dispose()
   }
 }
 
-function reportLines({ limits, ...report }: KernelReport, style: TableStyle): string[] {
+function describeReport({ limits, ...report }: KernelReport): ReportPart[] {
   const { host, backend } = report
   const share = (rate: number | undefined, limit: number | undefined): string =>
     rate === undefined || limit === undefined ? '' : formatPercent(rate / limit)
+  const memory = limits?.readBytesPerSecond
   const rows = report.kernels.map(
     ({ name, microseconds, bytesPerSecond, macsPerSecond, isTernary }) => [
       name,
       `${microseconds.min.toFixed(1)} us`,
       `${microseconds.mean.toFixed(1)} us`,
       orBlank(bytesPerSecond, formatByteRate),
-      share(bytesPerSecond, limits?.readBytesPerSecond),
+      orBlank(bytesPerSecond, (rate) => orBlank(memory, (limit) => formatShare(rate / limit))),
       orBlank(macsPerSecond, formatMacRate),
       isTernary ? share(macsPerSecond, limits?.macsPerSecond) : '',
     ],
@@ -104,7 +116,12 @@ function reportLines({ limits, ...report }: KernelReport, style: TableStyle): st
     machineLoad(report),
   ]
   return [
-    ...formatReport([facts, { header, rows, right: [1, 2, 3, 4, 5, 6] }], style),
+    facts,
+    '',
+    { header, rows, right: [1, 2, 3, 4, 5, 6] },
+    ...cacheNote(
+      report.kernels.map((kernel) => (kernel.bytesPerSecond ?? 0) / (memory ?? Infinity)),
+    ),
     '',
     'Rates are those of the fastest pass. Weights and caches are read from memory, not from a cache.',
   ]

@@ -22,20 +22,27 @@ import { openWeightReader } from '../../../bench/weight-reads.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { hostFacts } from '../../console/host-facts.ts'
-import { energyFact, limitFacts, loadFact, machineLoad } from '../../console/measurement-facts.ts'
+import {
+  cacheNote,
+  energyFact,
+  limitFacts,
+  loadFact,
+  machineLoad,
+} from '../../console/measurement-facts.ts'
 import {
   formatByteRate,
   formatBytes,
   formatJoules,
   formatMacRate,
   formatPercent,
+  formatShare,
   formatSpread,
 } from '../../console/quantities.ts'
 import {
   type Column,
   type Fact,
-  formatReport,
   orBlank,
+  type ReportPart,
   type TableStyle,
   tableOf,
 } from '../../console/table.ts'
@@ -63,7 +70,7 @@ const COLUMNS: readonly Column<SpeedTestReport>[] = [
   { title: 'bytes/token', cell: (test) => orBlank(test.bytesPerToken, formatBytes) },
   { title: 'reads', cell: (test) => orBlank(test.bytesPerSecond, formatByteRate) },
   { title: 'memory', cell: (test) => orBlank(test.memoryBytesPerSecond, formatByteRate) },
-  { title: 'of memory', cell: (test) => orBlank(test.shareOfMemory, formatPercent) },
+  { title: 'of memory', cell: (test) => orBlank(test.shareOfMemory, formatShare) },
   { title: 'multiply-adds', cell: (test) => orBlank(test.macsPerSecond, formatMacRate) },
   { title: 'of peak', cell: (test) => orBlank(test.shareOfPeak, formatPercent) },
   { title: 'energy/token', cell: (test) => orBlank(test.joulesPerToken?.mean, formatJoules) },
@@ -71,7 +78,7 @@ const COLUMNS: readonly Column<SpeedTestReport>[] = [
 
 export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext): Promise<void> {
   const report = await measure(flags, context)
-  await context.print(report, () => describeSpeed(report, flags))
+  await context.print(report, () => describeSpeed(report))
 }
 
 /** What --json prints. */
@@ -139,7 +146,7 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
-function describeSpeed(report: SpeedReport, style: TableStyle): string[] {
+function describeSpeed(report: SpeedReport): ReportPart[] {
   const { host, costs, tests, energy } = report
   const [ternary, head, other, position] = [
     costs.ternaryBytes,
@@ -175,5 +182,6 @@ function describeSpeed(report: SpeedReport, style: TableStyle): string[] {
       `arithmetic of a token alone, without memory, by the papers: ${estimates.join(', ')}`,
     ],
   ]
-  return formatReport([before, tableOf(COLUMNS, tests), after], style)
+  const note = cacheNote(tests.map(({ shareOfMemory = 0 }) => shareOfMemory))
+  return [before, '', tableOf(COLUMNS, tests), ...note, '', after]
 }

@@ -100,12 +100,12 @@ describe('speed tests', () => {
   test('the table leaves out columns without values, and is Markdown where asked', async () => {
     const plain = await bench('--prefill', '4', '--runs', '1')
     expect(plain.out).toMatch(/^test +tokens\/s$/m)
-    expect(plain.out).toMatch(/^pp4 +[\d.]+ ± 0\.0/m)
+    expect(plain.out).toMatch(/^pp4 +[\d.]+$/m)
     expect(plain.out).toMatch(/^energy +(not measured|measured)/m)
     expect(plain.out).toMatch(/^estimate +arithmetic .* at 45 nm .* at 7 nm/m)
     const markdown = await bench('--decode', '4', '--runs', '1', '--markdown')
     expect(markdown.out).toContain('| test | tokens/s | bytes/token | reads |')
-    expect(markdown.out).toMatch(/^\| tg4 \| [\d.]+ ± 0\.0/m)
+    expect(markdown.out).toMatch(/^\| tg4 \| [\d.]+ \|/m)
   })
 
   test('a test that does not fit is wrong usage, and the engine is freed', async () => {

@@ -29,13 +29,26 @@ export const command = defineCommand<BenchFlags>({
         .argParser(wholeNumbers({ min: least }))
         .conflicts([...GENERATION_ONLY, 'kernels', 'compare'])
     command
-      .option('-p, --prompt <text>', 'prompt of every run')
+      .option('-p, --prompt <text>', 'prompt of every run (default: a story)')
       .option('-n, --max-tokens <count>', 'tokens of every run (default: 50)', count)
       .option('--runs <count>', 'counted runs (default: 10, or 5 of each test)', count)
-      .addOption(test('--prefill <counts>', 'tests that prefill so many tokens, e.g. 128,512'))
-      .addOption(test('--decode <counts>', 'tests that decode so many tokens one by one'))
-      .addOption(test('--depth <counts>', 'tokens in the cache before each test, e.g. 0,2048', 0))
-      .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8'))
+      .addOption(
+        test(
+          '--prefill <counts>',
+          'tests that prefill so many tokens, e.g. 128,512 (default: 512)',
+        ),
+      )
+      .addOption(
+        test('--decode <counts>', 'tests that decode so many tokens one by one (default: 128)'),
+      )
+      .addOption(
+        test(
+          '--depth <counts>',
+          'tokens in the cache before each test, e.g. 0,2048 (default: 0)',
+          0,
+        ),
+      )
+      .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8 (default: 1)'))
       .addOption(energyFlag().conflicts([...GENERATION_ONLY, 'kernels', 'compare']))
       .addOption(
         new Option('--kernels', 'time single operations at the shapes of a model').conflicts([
@@ -45,7 +58,7 @@ export const command = defineCommand<BenchFlags>({
         ]),
       )
       .option('--shape <name>', 'shapes of which model, with --kernels (default: 2b-4t)')
-      .option('--only <text>', 'with --kernels, operations whose name has this text')
+      .option('--only <text>', 'with --kernels, operations whose name has this text (default: all)')
       .addOption(
         new Option('--compare <files...>', 'compare two results of --json').conflicts([
           ...GENERATION_ONLY,
@@ -66,7 +79,7 @@ export const command = defineCommand<BenchFlags>({
   $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
   $ bitnet bench --kernels --only "1 token"`,
   run(context, flags) {
-    if (flags.compare !== undefined) return compareResults(flags.compare, flags, context)
+    if (flags.compare !== undefined) return compareResults(flags.compare, context)
     if (flags.kernels) return benchKernels(flags, context)
     const asked: Readonly<Record<string, unknown>> = { ...flags }
     if (TESTS.some((test) => asked[test] !== undefined)) return benchSpeed(flags, context)

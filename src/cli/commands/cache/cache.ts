@@ -15,9 +15,9 @@ import {
 import { readHubSettings } from '../../../node/hub/hub-settings.ts'
 import { listImages, removeImages } from '../../../node/images/image-folder.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { formatBytes } from '../../console/quantities.ts'
+import { counted, formatBytes } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
-import { formatTable } from '../../console/table.ts'
+import type { ReportPart } from '../../console/table.ts'
 import { defineCommand, defineGroup, type JsonFlag } from '../../define-command.ts'
 
 interface RemoveFlags extends JsonFlag {
@@ -53,7 +53,7 @@ const remove = defineCommand<RemoveFlags, [names: readonly string[]]>({
     const bytes = bytesOf(models, images)
     const removed = [
       ...models.map(({ name }) => name),
-      ...(images.length > 0 ? [`${images.length} packed images`] : []),
+      ...(images.length > 0 ? [counted(images.length, 'packed image')] : []),
     ]
     const what = `${removed.join(', ')} (${formatBytes(bytes)})`
     if (removed.length > 0 && flags.yes !== true && !(await isAllowed(what, context))) {
@@ -93,7 +93,7 @@ const verify = defineCommand<JsonFlag, [names: readonly string[]]>({
         ...wrong.map(
           ({ model, path }) => `${model}: ${path} has another content than its name says.`,
         ),
-        `${right} of ${blobs.length} files are right.${advice}`,
+        `${right} of ${counted(blobs.length, 'file')} are right.${advice}`,
       ]
     })
   },
@@ -133,7 +133,7 @@ function describeCache(
   folder: string,
   models: readonly CachedModel[],
   images: readonly Image[],
-): string[] {
+): ReportPart[] {
   const day = (date: Date): string => date.toISOString().slice(0, 10)
   const rows = models.flatMap((model) => {
     const unfinished =
@@ -156,11 +156,11 @@ function describeCache(
     '',
   ])
   return [
-    ...formatTable(
-      ['model', 'revision', 'files', 'size', 'used', ''],
-      [...rows, ...imageRows],
-      [2, 3],
-    ),
+    {
+      header: ['model', 'revision', 'files', 'size', 'used', ''],
+      rows: [...rows, ...imageRows],
+      right: [2, 3],
+    },
     '',
     `${formatBytes(bytesOf(models, images))} in all. Models: ${folder}`,
   ]

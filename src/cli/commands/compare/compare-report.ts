@@ -17,12 +17,10 @@ import {
 } from '../../console/quantities.ts'
 import {
   type Column,
-  formatFacts,
-  formatResults,
   knownFacts,
   orBlank,
+  type ReportPart,
   type Table,
-  type TableStyle,
   tableOf,
 } from '../../console/table.ts'
 
@@ -152,13 +150,15 @@ export function reportFacts(report: ComparisonReport) {
 }
 
 /** For terminals, or to be pasted into a Markdown document. */
-export function describeComparison(report: ComparisonReport, style: TableStyle): string[] {
+export function describeComparison(report: ComparisonReport): ReportPart[] {
   return [
-    ...formatFacts(reportFacts(report), style),
-    ...reportTables(report).flatMap(({ title, header, rows, right }) => {
-      const heading = style.markdown ? `**${title.en}**` : title.en
-      return ['', heading, '', ...formatResults(header, rows, right, style)]
-    }),
+    reportFacts(report),
+    ...reportTables(report).flatMap(({ title, ...table }) => [
+      '',
+      { heading: title.en },
+      '',
+      table,
+    ]),
   ]
 }
 

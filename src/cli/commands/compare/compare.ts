@@ -107,7 +107,7 @@ counted all the same.`,
     status.clear()
     const report: ComparisonReport = { host, ...compared, loadAverageAfter: loadavg()[0] }
     const written = await writeReportFiles(report, flags)
-    await context.print(report, () => describeComparison(report, flags))
+    await context.print(report, () => describeComparison(report))
     for (const path of written) await writeLine(context.stderr, `Wrote ${path}`)
   },
 })

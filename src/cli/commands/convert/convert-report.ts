@@ -3,11 +3,11 @@
  */
 import type { ConversionReport } from '../../../convert/index.ts'
 import { formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
-import { formatFacts, formatTable } from '../../console/table.ts'
+import type { Fact, ReportPart, Table } from '../../console/table.ts'
 
-export function describeConversion(target: string, report: ConversionReport): string[] {
+export function describeConversion(target: string, report: ConversionReport): ReportPart[] {
   const { leftOut } = report
-  const facts = formatFacts([
+  const facts: Fact[] = [
     ['written', `${target}, ${formatBytes(report.bytesOut)}`],
     ['format', `${report.format}, architecture ${report.architecture}`],
     ['tensors', `${report.tensors}, ${report.ternaryTensors} of them ternary`],
@@ -21,25 +21,25 @@ export function describeConversion(target: string, report: ConversionReport): st
     ['ternary weights', formatCount(report.ternaryWeights)],
     ['zeros', formatPercent(report.zeroShare)],
     ...(leftOut.length > 0 ? [['left out', shownNames(leftOut)] as const] : []),
-  ])
-  return [...facts, '', ...describeKinds(report), '', ...describeLosses(report)]
+  ]
+  return [facts, '', describeKinds(report), '', ...describeLosses(report)]
 }
 
-function describeKinds({ kinds }: ConversionReport): string[] {
-  return formatTable(
-    ['ternary', 'tensors', 'weights', 'zeros', 'scales'],
-    kinds.map(({ kind, tensors, weights, zeroShare, scaleMin, scaleMax }) => [
+function describeKinds({ kinds }: ConversionReport): Table {
+  return {
+    header: ['ternary', 'tensors', 'weights', 'zeros', 'scales'],
+    rows: kinds.map(({ kind, tensors, weights, zeroShare, scaleMin, scaleMax }) => [
       kind,
       String(tensors),
       formatCount(weights),
       formatPercent(zeroShare),
       `${scaleMin.toPrecision(4)} to ${scaleMax.toPrecision(4)}`,
     ]),
-    [1, 2, 3],
-  )
+    right: [1, 2, 3],
+  }
 }
 
-function describeLosses(report: ConversionReport): string[] {
+function describeLosses(report: ConversionReport): ReportPart[] {
   const { losses, quantization, tensors, leftOut } = report
   const quantized =
     quantization === undefined
@@ -59,9 +59,9 @@ function describeLosses(report: ConversionReport): string[] {
         ]
       : [
           `Rounded to their type (${losses.length} of ${tensors} tensors; the others are exact):`,
-          ...formatTable(
-            ['tensor', 'from', 'to', 'change', 'rms', 'largest'],
-            losses.map(({ tensor, from, to, relativeError, rmsError, largestError }) => [
+          {
+            header: ['tensor', 'from', 'to', 'change', 'rms', 'largest'],
+            rows: losses.map(({ tensor, from, to, relativeError, rmsError, largestError }) => [
               tensor,
               from,
               to,
@@ -69,8 +69,8 @@ function describeLosses(report: ConversionReport): string[] {
               rmsError.toExponential(2),
               largestError.toExponential(2),
             ]),
-            [3, 4, 5],
-          ),
+            right: [3, 4, 5],
+          },
           'change: root mean square, relative to that of the values',
         ]
   return [...quantized, ...rounded]

@@ -7,7 +7,7 @@ import { resolveModel } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { formatCount } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
-import { formatFacts, formatTable } from '../../console/table.ts'
+import type { Fact, ReportPart, Table } from '../../console/table.ts'
 import { shownNames } from './convert-report.ts'
 
 const AS_NEAR = 'as near as the types allow'
@@ -28,20 +28,20 @@ export async function verifyConversion(
   await context.print({ a, b, ...comparison }, () => describeComparison(a, b, comparison))
 }
 
-function describeComparison(a: string, b: string, found: ModelComparison): string[] {
+function describeComparison(a: string, b: string, found: ModelComparison): ReportPart[] {
   const { ternaryTensors, ternaryWeights, denseTensors, equalCodes, ternary, dense } = found
   const otherScales = ternary.filter(({ scales: [a, b] }) => a !== b).length
   // Rounding must not turn one different code in a billion into 100 %.
   const percent = equalCodes === 1 ? '100' : Math.min(99.999_999, 100 * equalCodes).toFixed(6)
-  const facts = formatFacts([
+  const facts: Fact[] = [
     ['compared', `${a} and ${b}`],
     ['codes', `${percent} % of ${formatCount(ternaryWeights)} equal`],
     ['scales', `${ternaryTensors - otherScales} of ${ternaryTensors} equal`],
     ['other tensors', `${denseTensors - dense.length} of ${denseTensors} equal`],
-  ])
+  ]
   const asNear = (isWithinBound: boolean): string => (isWithinBound ? 'yes' : 'no')
   return [
-    ...facts,
+    facts,
     ...section(
       ['ternary tensor', 'codes that differ', 'scales', AS_NEAR],
       ternary.map(({ tensor, codes, scales, isWithinBound }) => [
@@ -73,9 +73,12 @@ function describeComparison(a: string, b: string, found: ModelComparison): strin
 }
 
 /** A table behind a blank line; nothing where it has no rows. */
-function section(...table: Parameters<typeof formatTable>): string[] {
-  const [, rows] = table
-  return rows.length === 0 ? [] : ['', ...formatTable(...table)]
+function section(
+  header: readonly string[],
+  rows: Table['rows'],
+  right: readonly number[] = [],
+): ReportPart[] {
+  return rows.length === 0 ? [] : ['', { header, rows, right }]
 }
 
 function verdict({ isWithinBounds, ternary, dense, settings, leftOut }: ModelComparison): string {

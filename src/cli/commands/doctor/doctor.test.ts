@@ -6,7 +6,10 @@ import { mockSurroundings } from '../../../../test/support/mock-language-model.t
 import { expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
+import { formatReport } from '../../console/table.ts'
 import { command, type DoctorReport, describeMachine } from './doctor.ts'
+
+const linesOf = (report: DoctorReport) => formatReport(describeMachine(report))
 
 test('--json names the host, every backend, and a reason for each that does not run', async () => {
   const mock = mockSurroundings()
@@ -22,7 +25,7 @@ test('--json names the host, every backend, and a reason for each that does not 
     else expect(reason).toBeTruthy()
   }
 
-  const table = describeMachine(report).join('\n')
+  const table = linesOf(report).join('\n')
   expect(table).toMatch(/^node +v\d+/)
   expect(table).toMatch(/^reference +typescript +1 +2 bits +\d+ us/m)
   expect(table).toMatch(/^wasm +wasm-simd /m)
@@ -43,7 +46,7 @@ const NOTHING: DoctorReport = {
 
 test('what does not run has its reason in the table', () => {
   const reason = 'this machine has no such thing'
-  const lines = describeMachine({
+  const lines = linesOf({
     ...NOTHING,
     backends: [{ name: 'native', isa: 'x86-avx2', available: false, reason }],
     limits: [{ reason: 'not built' }],
@@ -54,7 +57,7 @@ test('what does not run has its reason in the table', () => {
 
 test('cores and quota are told', () => {
   const cores = { physicalCores: 4, logicalCpus: 8, quota: 1.5, threads: 1 }
-  const lines = describeMachine({ ...NOTHING, host: { ...NOTHING.host, cores } })
+  const lines = linesOf({ ...NOTHING, host: { ...NOTHING.host, cores } })
   expect(lines.join('\n')).toContain(
     '4 physical cores, 8 logical processors, a quota of 1.5 of them',
   )

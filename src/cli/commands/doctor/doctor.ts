@@ -7,13 +7,15 @@ import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { imageFolder, listImages } from '../../../node/images/image-folder.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
+import { cacheNote } from '../../console/measurement-facts.ts'
 import {
+  counted,
   formatByteRate,
   formatBytes,
   formatMacRate,
-  formatPercent,
+  formatShare,
 } from '../../console/quantities.ts'
-import { type Fact, formatFacts, formatTable, orBlank } from '../../console/table.ts'
+import { type Fact, orBlank, type ReportPart } from '../../console/table.ts'
 import { defineCommand, type JsonFlag } from '../../define-command.ts'
 import {
   type BackendDiagnosis,
@@ -72,7 +74,7 @@ function expect({ backends, chosenIsa, limits }: Diagnosis): Expectation | undef
   return expectationOf(shapeNamed('2b-4t'), rates, limit)
 }
 
-export function describeMachine(report: DoctorReport): string[] {
+export function describeMachine(report: DoctorReport): ReportPart[] {
   const { host, product, limits, expectation, images } = report
   const limit = limits.at(-1)
   const memory = limit && 'readBytesPerSecond' in limit ? limit.readBytesPerSecond : undefined
@@ -80,7 +82,7 @@ export function describeMachine(report: DoctorReport): string[] {
   const decode = ['1 token', 'reads', 'of memory']
   const prefill = [`${product.promptTokens} tokens`, 'multiply-adds', 'note']
   return [
-    ...formatFacts([
+    [
       ['node', host.node],
       ['system', `${host.platform} ${host.arch}, ${host.osRelease}`],
       ['processor', `${host.cpu}, ${describeCores(host)}`],
@@ -90,14 +92,15 @@ export function describeMachine(report: DoctorReport): string[] {
       ...limits.map(describeLimit),
       ['chosen', report.chosen],
       ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
-    ]),
+    ],
     '',
     `One ternary product, ${product.rows} x ${product.cols}:`,
-    ...formatTable(
-      [...header, ...decode, ...prefill],
-      report.backends.flatMap((backend) => describeBackend(backend, memory)),
-      [2, 4, 5, 6, 7, 8],
-    ),
+    {
+      header: [...header, ...decode, ...prefill],
+      rows: report.backends.flatMap((backend) => describeBackend(backend, memory)),
+      right: [2, 4, 5, 6, 7, 8],
+    },
+    ...cacheNote(report.backends.flatMap((backend) => sharesOf(backend, memory))),
     ...(expectation === undefined ? [] : ['', ...describeExpectation(expectation)]),
   ]
 }
@@ -105,8 +108,8 @@ export function describeMachine(report: DoctorReport): string[] {
 function describeCores({ cores }: HostFacts): string {
   const { physicalCores, logicalCpus, quota } = cores
   return [
-    ...(physicalCores === undefined ? [] : [`${physicalCores} physical cores`]),
-    `${logicalCpus} logical processors`,
+    ...(physicalCores === undefined ? [] : [counted(physicalCores, 'physical core')]),
+    counted(logicalCpus, 'logical processor'),
     ...(quota === undefined ? [] : [`a quota of ${quota} of them`]),
   ].join(', ')
 }
@@ -115,7 +118,7 @@ function describeLimit(limit: LimitDiagnosis): Fact {
   if ('reason' in limit) return ['limits', `not measured: ${limit.reason}`]
   const reads = formatByteRate(limit.readBytesPerSecond)
   return [
-    `${limit.threads} thread${limit.threads === 1 ? '' : 's'}`,
+    counted(limit.threads, 'thread'),
     `read ${reads} from memory, and do ${formatMacRate(limit.macsPerSecond)} of int8 in registers`,
   ]
 }
@@ -131,12 +134,19 @@ function describeBackend(backend: BackendDiagnosis, memory: number | undefined):
       packing === '2bit' ? '2 bits' : '1.6 bits',
       `${decode.microseconds.min.toFixed(0)} us`,
       formatByteRate(bytesPerSecond),
-      orBlank(memory, (limit) => formatPercent(bytesPerSecond / limit)),
+      orBlank(memory, (limit) => formatShare(bytesPerSecond / limit)),
       orBlank(prefill?.microseconds.min, (us) => `${us.toFixed(0)} us`),
       orBlank(prefill?.macsPerSecond, formatMacRate),
       reason,
     ]
   })
+}
+
+function sharesOf(
+  { products = [] }: BackendDiagnosis,
+  memory = Number.POSITIVE_INFINITY,
+): number[] {
+  return products.map(({ decode }) => (decode.bytesPerSecond ?? 0) / memory)
 }
 
 function describeExpectation(e: Expectation): string[] {

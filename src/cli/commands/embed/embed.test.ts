@@ -43,6 +43,22 @@ test('a long list of lines becomes a table of the nearest', async () => {
   }
 })
 
+test('a file of 150,000 lines is embedded, and a line that is too long costs itself alone', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bitnet-embed-'))
+  try {
+    const file = join(folder, 'lines.txt')
+    const lines = Array.from({ length: 150_000 }, () => 'a')
+    lines[1] = 'x'.repeat(200)
+    await writeFile(file, lines.join('\n'))
+    const mock = mockSurroundings()
+    expect(await command.run({ file, json: true }, mock)).toBe(1)
+    expect(JSON.parse(mock.out()).embeddings).toHaveLength(149_999)
+    expect(mock.err()).toContain('bitnet: Expected line 2 to fit a context of 100 tokens, got 200.')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
 test('nothing to embed is wrong usage', async () => {
   await expect(command.run({}, mockSurroundings())).rejects.toThrow(UsageError)
 })

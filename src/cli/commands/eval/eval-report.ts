@@ -1,12 +1,12 @@
 /** The table of `bitnet eval`: percent with standard errors, beside what guessing would give. */
 import type { TaskMetrics } from '../../../eval/metrics.ts'
 import type { EvaluationReport } from '../../../node/eval/evaluate-on-disk.ts'
-import { type Fact, formatReport, type TableStyle } from '../../console/table.ts'
+import type { Fact, ReportPart } from '../../console/table.ts'
 
 const HEADER = ['task', 'n', 'acc', 'acc_norm', 'acc_bytes', 'chance', 'majority', 'other']
 const NUMBERS = [1, 2, 3, 4, 5, 6]
 
-export function describeEvaluation(report: EvaluationReport, style: TableStyle): string[] {
+export function describeEvaluation(report: EvaluationReport): ReportPart[] {
   const tasks = Object.entries(report.results)
   const { config, model } = report
   const rows = tasks.map(([name, metrics]) => row(name, metrics))
@@ -21,16 +21,18 @@ export function describeEvaluation(report: EvaluationReport, style: TableStyle):
     ['tokenization', `${config.tokenization}, begin token ${config.bos}`],
     ['limit', config.limit === null ? undefined : `${config.limit} items a task`],
   ]
-  return formatReport([{ header: HEADER, rows, right: NUMBERS }, facts], style)
+  return [{ header: HEADER, rows, right: NUMBERS }, '', facts]
 }
 
 function row(name: string, metrics: TaskMetrics): string[] {
+  // One item has no spread.
+  const spread = (error: number | undefined) => (metrics.n > 1 ? error : undefined)
   return [
     name,
     String(metrics.n),
-    share(metrics.acc, metrics.stderr),
-    share(metrics.acc_norm, metrics.acc_norm_stderr),
-    share(metrics.acc_bytes, metrics.acc_bytes_stderr),
+    share(metrics.acc, spread(metrics.stderr)),
+    share(metrics.acc_norm, spread(metrics.acc_norm_stderr)),
+    share(metrics.acc_bytes, spread(metrics.acc_bytes_stderr)),
     share(metrics.chance),
     share(metrics.majority),
     other(metrics),
@@ -46,8 +48,8 @@ function share(value: number | undefined, error?: number): string {
 
 function other(metrics: TaskMetrics): string {
   if (metrics.perplexity !== undefined) {
-    const error = metrics.perplexity_stderr ?? 0
-    return `perplexity ${metrics.perplexity.toFixed(2)} ± ${error.toFixed(2)}`
+    const { perplexity, perplexity_stderr: error } = metrics
+    return `perplexity ${perplexity.toFixed(2)}${error === undefined ? '' : ` ± ${error.toFixed(2)}`}`
   }
   if (metrics.word_perplexity === undefined) return ''
   const { word_perplexity: word, byte_perplexity: byte = 0, bits_per_byte: bits = 0 } = metrics

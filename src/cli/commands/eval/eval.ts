@@ -2,9 +2,7 @@
  * `bitnet eval`: zero-shot and few-shot tasks, with a journal of finished items, so that a run that was
  * stopped goes on where it was.
  */
-
-import { once } from 'node:events'
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { UsageError } from '../../../errors.ts'
 import type { BosRule, TokenizationRule } from '../../../eval/encode-request.ts'
 import {
@@ -21,9 +19,9 @@ import { openCacheJournal, openJournal } from '../../../node/eval/journal.ts'
 import type { CommandContext } from '../../command-context.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { parseChoice, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { choiceFlag, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
-import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/shared-flags.ts'
+import { bosFlag, refuseNearHead } from '../../flags/shared-flags.ts'
 import { describeEvaluation } from './eval-report.ts'
 
 export interface EvalFlags extends ModelFlags, TableStyle {
@@ -48,14 +46,25 @@ export const command = defineCommand<EvalFlags>({
     const examples = wholeNumber({ min: 0, max: 100 })
     const seed = wholeNumber({ min: 0, max: MAX_SEED })
     command
-      .requiredOption('--tasks <names>', `bitnet7, all, or: ${evalTaskNames.join(',')}`, parseNames)
+      .requiredOption(
+        '--tasks <names>',
+        `bitnet7, all, or: ${evalTaskNames.join(', ')}; with commas between`,
+        parseNames,
+      )
       .option('--num-fewshot <count>', 'solved examples before each item (default: 0)', examples)
       .option('--seed <number>', 'draws the examples (default: 1234)', seed)
-      .option('--limit <count>', 'only the first items of each task', wholeNumber({ min: 1 }))
-      .option('--tokenization <rule>', 'harness or split (default: harness)', (text) =>
-        parseChoice(text, ['harness', 'split']),
+      .option(
+        '--limit <count>',
+        'only the first items of each task (default: all)',
+        wholeNumber({ min: 1 }),
       )
-      .option('--bos <rule>', BOS_HELP, parseBos)
+      .addOption(
+        choiceFlag('--tokenization <rule>', 'harness or split (default: harness)', [
+          'harness',
+          'split',
+        ]),
+      )
+      .addOption(bosFlag())
       .option('--data-dir <folder>', 'read datasets here (default: the Hugging Face hub)')
       .option(
         '--dataset <task=repo>',
@@ -95,13 +104,15 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
       ...{ settings, backend: model.backend, loading: flags, dataDir, datasets },
     })
     const journal = await openJournalOf(flags.resume, identity, context)
-    const report = await evaluate(model, flags.tasks, {
-      ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
-      onTask: (task) => status.show(`${task}: reading the dataset`),
-      onProgress: (progress) => status.show(progressText(progress)),
-      onSample: samples?.write,
-    })
-    await context.print(report, () => describeEvaluation(report, flags))
+    const report = await context.waitingFor('Reading the datasets', () =>
+      evaluate(model, flags.tasks, {
+        ...{ settings, dataDir, datasets, limit: flags.limit, journal, signal },
+        onTask: (task) => status.show(`${task}: reading the dataset`),
+        onProgress: (progress) => status.show(progressText(progress)),
+        onSample: samples?.write,
+      }),
+    )
+    await context.print(report, () => describeEvaluation(report))
   },
 })
 
@@ -136,16 +147,12 @@ interface SamplesFile extends AsyncDisposable {
 }
 
 async function openSamples(path: string): Promise<SamplesFile> {
-  const stream: WriteStream = createWriteStream(path)
-  await once(stream, 'open')
+  const handle = await open(path, 'w')
   return {
     async write(sample) {
-      if (!stream.write(`${JSON.stringify(sample)}\n`)) await once(stream, 'drain')
+      await handle.appendFile(`${JSON.stringify(sample)}\n`)
     },
-    async [Symbol.asyncDispose]() {
-      stream.end()
-      await once(stream, 'close')
-    },
+    [Symbol.asyncDispose]: () => handle.close(),
   }
 }
 

@@ -44,6 +44,60 @@ describe('text', () => {
   })
 })
 
+describe('where the prompt comes from', () => {
+  test('an argument, a file or a pipe without a flag', async () => {
+    const argument = mockSurroundings()
+    await command.run({}, argument, 'from here')
+    const file = mockSurroundings()
+    await command.run({ file: await fileWith('prompt.txt', '\ufefffrom a file\n') }, file)
+    const piped = mockSurroundings({ input: 'from a pipe\n' })
+    await command.run({}, piped)
+    const prompts = [argument, file, piped].flatMap(({ calls }) => calls.prompts)
+    expect(prompts).toEqual(['from here', 'from a file', 'from a pipe'])
+  })
+
+  test('a system message makes it a conversation', async () => {
+    const mock = mockSurroundings()
+    const systemFile = await fileWith('system.txt', 'Be brief.\n')
+    await command.run({ systemFile }, mock, 'why?')
+    expect(mock.calls.prompts).toEqual([
+      [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'why?' },
+      ],
+    ])
+  })
+
+  test('a batch may be piped', async () => {
+    const mock = mockSurroundings({ input: 'a\nb\n' })
+    await command.run({ batch: '-' }, mock)
+    expect(mock.out()).toBe('[1] a\na\n\n[2] b\nb\n\n')
+  })
+
+  test('two of them are refused, and so is a person who has typed none', async () => {
+    const mock = mockSurroundings()
+    await expect(command.run({ prompt: 'a' }, mock, 'b')).rejects.toThrow('Expected one prompt')
+    const stdin = Object.assign(mock.stdin, { isTTY: true })
+    await expect(command.run({}, { ...mock, stdin })).rejects.toThrow('Expected a prompt')
+    expect(mock.calls.loads).toEqual([])
+  })
+})
+
+test('one token is no plural, and has no speed of its own', async () => {
+  const mock = mockSurroundings()
+  await command.run({ prompt: 'one' }, mock)
+  expect(mock.err()).toMatch(/^1 token, .*prompt 1 token, /)
+})
+
+test('more threads than processors are one warning', async () => {
+  const mock = mockSurroundings()
+  await command.run({ prompt: 'a', threads: 4096, draft: 'small' }, mock)
+  expect(mock.err().match(/4096 threads are more than/g)).toHaveLength(1)
+  const usual = mockSurroundings()
+  await command.run({ prompt: 'a', threads: 1 }, usual)
+  expect(usual.err()).not.toContain('threads are more')
+})
+
 describe('--json', () => {
   test('prints the result as one JSON value and nothing else', async () => {
     const mock = mockSurroundings()
@@ -72,6 +126,34 @@ test('a batch is printed as prompts with their texts', async () => {
   await command.run({ batch: await fileWith('two.txt', 'x\ny\n') }, mock)
   expect(mock.out()).toBe('[1] x\nx\n\n[2] y\ny\n\n')
   expect(mock.err()).toMatch(/^2 prompts, 2 tokens in /)
+})
+
+describe('a line of a batch that cannot run', () => {
+  const bad = Buffer.concat([Buffer.from('ok い\n\nい'), Buffer.from([0xe3]), Buffer.from('x\n')])
+
+  test.each([
+    ['is too long', `first\n\n${'x'.repeat(200)}\nlast\n`, 'Expected line 3 and an answer to fit'],
+    ['is damaged', Buffer.concat([bad, Buffer.from('last')]), 'line 3 of'],
+  ])('%s: it costs itself alone, with its number', async (_, content, message) => {
+    const path = join(folder, 'bad.txt')
+    await writeFile(path, content)
+    const mock = mockSurroundings()
+    expect(await command.run({ batch: path, json: true }, mock)).toBe(1)
+    const { results } = JSON.parse(mock.out())
+    expect(results).toMatchObject([
+      { line: 1, finishReason: 'stop' },
+      { line: 3, error: { message: expect.stringContaining(message) } },
+      { line: 4, text: 'last' },
+    ])
+    expect(mock.err()).toMatch(new RegExp(`^bitnet: \\[2\\] .*${message}`))
+  })
+
+  test('leaves the numbers of the others as they are', async () => {
+    const mock = mockSurroundings()
+    const path = await fileWith('long.txt', `a\n${'x'.repeat(200)}\nb\n`)
+    expect(await command.run({ batch: path }, mock)).toBe(1)
+    expect(mock.out()).toBe('[1] a\na\n\n[3] b\nb\n\n')
+  })
 })
 
 describe('--messages', () => {
@@ -131,6 +213,7 @@ test('a reader that goes away ends the generation without a failure', async () =
 
 test('no prompt at all is a usage error, and no model is loaded for it', async () => {
   const mock = mockSurroundings()
+  mock.stdin.end()
   await expect(command.run({}, mock)).rejects.toThrow(UsageError)
   expect(mock.calls.loads).toEqual([])
 })

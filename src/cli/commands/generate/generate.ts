@@ -2,78 +2,126 @@
  * `bitnet generate`: continues a text, answers a conversation, or continues many texts together.
  * The text streams to standard output; speed and what really ran go to standard error.
  */
-import { Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
+import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
+import type { TextLine } from '../../../node/files/text-encoding.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { readAll, readLines, readTextFile } from '../../console/input.ts'
-import { batchSpeedLine, speedLine } from '../../console/speed-lines.ts'
-import { EXIT, type InputStream } from '../../console/surroundings.ts'
-import { isOpen, streamText, writeJson } from '../../console/terminal.ts'
+import { readLines, readTextFile } from '../../console/input.ts'
+import { speedLine } from '../../console/speed-lines.ts'
+import { EXIT } from '../../console/surroundings.ts'
+import { isOpen, streamText, writeJson, writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
+import { wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
 import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
+import {
+  addSystemFlags,
+  type PromptFlags,
+  promptOf,
+  readSystem,
+  readText,
+} from '../../flags/prompt-flags.ts'
 import {
   addSpeculationFlags,
   loadModels,
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
 import { parseMessages } from '../chat/conversation-file.ts'
+import { generateBatch } from './batch.ts'
+import { describeLogprobs } from './describe-logprobs.ts'
 
-export interface GenerateFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
-  readonly prompt?: string
+export interface GenerateFlags extends TextFlags {
   readonly messages?: string
   readonly batch?: string
-  readonly json?: boolean
 }
 
-type Request = { readonly prompt: Prompt } | { readonly batch: readonly string[] }
+type Request = { readonly prompt: Prompt } | { readonly batch: readonly TextLine[] }
 
-export const command = defineCommand<GenerateFlags>({
+export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   flags(command) {
     command
+      .argument('[prompt]', 'text to continue (default: standard input)')
       .addOption(
-        new Option('-p, --prompt <text>', 'text to continue; "-" reads standard input').conflicts([
+        new Option('-p, --prompt <text>', 'the same; "-" reads standard input').conflicts([
           'messages',
           'batch',
         ]),
       )
       .addOption(
+        new Option('-f, --file <path>', 'text to continue, from a file').conflicts([
+          'prompt',
+          'messages',
+          'batch',
+        ]),
+      )
+    addSystemFlags(command)
+      .addOption(
         new Option(
           '--messages <json|file>',
           'conversation: a JSON list of {role, content}, or a file that holds one',
-        ).conflicts(['prompt', 'batch']),
+        ).conflicts(['batch', 'system', 'systemFile']),
       )
-      .option('--batch <file>', 'prompts, one a line (blank lines are skipped), generated together')
-    addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
+      .option('--batch <file>', 'prompts, one a line, generated together; "-" reads standard input')
+    addTextFlags(addModelFlags(command))
   },
   examples: `\
-  $ bitnet generate -p "Once upon a time" -n 50
-  $ bitnet generate -p "むかしむかし" --temperature 0 --json
-  $ echo "The sea was" | bitnet generate -p - --stop "."
+  $ bitnet generate "Once upon a time" -n 50
+  $ bitnet generate "むかしむかし" --temperature 0 --json
+  $ echo "The sea was" | bitnet generate --stop "."
+  $ bitnet generate -f notes.txt --system "Answer in one sentence."
+  $ bitnet generate "The capital of Japan is" -n 3 --logprobs 5
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
   $ bitnet generate --batch prompts.txt --seed 1
-  $ bitnet generate -p - --speculate --temperature 0 < notes.txt`,
-  async run(context, flags) {
-    const { stdin, stdout, abort } = context
-    const request = await readRequest(flags, stdin)
-    stdout.once('close', abort)
-    try {
-      await using models = await loadModels(flags, context)
-      const { model } = models
-      const options = models.optionsWith(context.signal)
-      const results =
-        'batch' in request
-          ? await generateMany(model, request.batch, options, context)
-          : [await generateOne(model, request.prompt, options, context)]
-      const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')
-      if (cancelled && isOpen(stdout)) context.exitCode = EXIT.interrupted
-    } finally {
-      stdout.off('close', abort)
-    }
+  $ bitnet generate -f notes.txt --speculate --temperature 0`,
+  async run(context, flags, words) {
+    const request = await readRequest(words, flags, context)
+    await answer(flags, context, (model, options) =>
+      'batch' in request
+        ? generateBatch(model, request.batch, options, context)
+        : generateOne(model, request.prompt, options, context),
+    )
   },
 })
+
+/** Of the commands that generate, whatever they are given. */
+export interface TextFlags extends ModelFlags, SamplingFlags, SpeculationFlags, PromptFlags {
+  readonly logprobs?: number
+  readonly json?: boolean
+}
+
+export function addTextFlags(command: Command): Command {
+  const count = wholeNumber({ min: 0, max: MAX_LOGPROBS })
+  return addSpeculationFlags(
+    addSamplingFlags(command).option(
+      '--logprobs <count>',
+      `how likely each token was, and so many of the likeliest (0 to ${MAX_LOGPROBS})`,
+      count,
+    ),
+  )
+}
+
+/** Loads the model, and generates until it is done, stopped, or nobody reads any more. */
+export async function answer(
+  flags: TextFlags,
+  context: CommandContext,
+  generate: (model: LanguageModel, options: GenerateOptions) => Promise<readonly GenerateResult[]>,
+): Promise<void> {
+  const { stdout, abort } = context
+  stdout.once('close', abort)
+  try {
+    await using models = await loadModels(flags, context)
+    const { logprobs } = flags
+    const options = { ...models.optionsWith(context.signal), ...withoutUnset({ logprobs }) }
+    const results = await generate(models.model, options)
+    const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')
+    if (cancelled && isOpen(stdout)) context.exitCode = EXIT.interrupted
+  } finally {
+    stdout.off('close', abort)
+  }
+}
 
 /** Streams one generation to standard output, or prints its result as JSON. */
 export async function generateOne(
@@ -81,52 +129,50 @@ export async function generateOne(
   prompt: Prompt,
   options: GenerateOptions,
   context: CommandContext,
-): Promise<GenerateResult> {
+): Promise<readonly [GenerateResult]> {
   const { stdout, isJson } = context
-  const generation = model.generate(prompt, options)
+  const text = typeof prompt === 'string' ? prompt : prompt.map(({ content }) => content).join()
+  const generation = context.encoding(text, () => model.generate(prompt, options))
   if (!isJson) await streamText(generation, stdout)
   const result = await generation.result
   if (isJson) await writeJson(stdout, result)
+  else if (result.logprobs !== undefined) {
+    const lines = describeLogprobs(result.logprobs, context.style.width)
+    await writeLine(stdout, ['', ...lines].join('\n'))
+  }
   await context.remark(speedLine(result))
-  return result
+  return [result]
 }
 
-async function generateMany(
-  model: LanguageModel,
-  prompts: readonly string[],
-  options: GenerateOptions,
+/** @throws UsageError unless one kind of prompt was given and can be read */
+async function readRequest(
+  words: string | undefined,
+  flags: GenerateFlags,
   context: CommandContext,
-): Promise<readonly GenerateResult[]> {
-  const start = performance.now()
-  const results = await model.generateBatch(prompts, options)
-  const elapsedMs = performance.now() - start
-  await context.print({ results }, () =>
-    results.flatMap(({ text }, i) => [`[${i + 1}] ${prompts[i]}`, text.replace(/\n$/, ''), '']),
-  )
-  await context.remark(batchSpeedLine(results, elapsedMs, model.backend))
-  return results
-}
-
-/** @throws UsageError unless exactly one kind of prompt was given and can be read */
-async function readRequest(flags: GenerateFlags, stdin: InputStream): Promise<Request> {
-  // `echo` and editors put a line end last.
-  if (flags.prompt === '-') return { prompt: (await readAll(stdin)).replace(/\r?\n$/, '') }
-  if (flags.prompt !== undefined) return { prompt: flags.prompt }
-  if (flags.messages !== undefined) {
-    const isJson = /^\s*[[{]/.test(flags.messages)
+): Promise<Request> {
+  const { stdin } = context
+  const { messages, batch } = flags
+  if (words !== undefined && (messages ?? batch) !== undefined) {
+    throw new UsageError('Expected a prompt, --messages or --batch, got two of them.')
+  }
+  if (messages !== undefined) {
+    const isJson = /^\s*[[{]/.test(messages)
     return {
       prompt: isJson
-        ? parseMessages(flags.messages, '--messages')
-        : parseMessages(await readTextFile(flags.messages), flags.messages),
+        ? parseMessages(messages, '--messages')
+        : parseMessages(await readTextFile(messages, stdin), messages),
     }
   }
-  if (flags.batch !== undefined) {
-    const batch = await readLines(flags.batch)
-    if (batch.length === 0) throw new UsageError(`Expected a prompt a line in ${flags.batch}.`)
-    return { batch }
+  if (batch !== undefined) {
+    const lines = await readLines(batch, stdin)
+    if (lines.length === 0) throw new UsageError(`Expected a prompt a line in ${batch}.`)
+    return { batch: lines }
   }
+  const system = await readSystem(flags, stdin)
+  const text = await readText(words, flags, context)
+  if (text !== undefined) return { prompt: promptOf(text, system) }
   throw new UsageError(
-    'Expected a prompt: give -p TEXT, -p - for standard input, --messages or --batch. ' +
+    'Expected a prompt: give it as an argument, through a pipe, with -f FILE, --messages or --batch. ' +
       'See: bitnet generate --help',
   )
 }

@@ -3,8 +3,8 @@
  */
 import type { ModelConfig } from '../../../model/config/config.ts'
 import type { RemoteFacts } from '../../../node/hub/remote-model.ts'
-import { formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
-import { type Fact, formatFacts, formatTable, stackedBar } from '../../console/table.ts'
+import { counted, formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
+import { type Fact, type ReportPart, stackedBar, type Table } from '../../console/table.ts'
 import { BATCHES, type MemoryNeed } from './memory-need.ts'
 import type { ModelInspection } from './model-inspection.ts'
 
@@ -41,19 +41,17 @@ export interface ImageFact {
 const BAR_WIDTH = 40
 const TEMPLATE_CHARS = 160
 
-export function describeInspection({ model, tokenizer, remote }: Inspection): string[] {
-  const lines = [
-    ...(remote === null ? [] : [...formatFacts(remoteFacts(remote)), '']),
-    ...formatFacts(modelFacts(model)),
+export function describeInspection({ model, tokenizer, remote }: Inspection): ReportPart[] {
+  return [
+    ...(remote === null ? [] : [remoteFacts(remote), '']),
+    modelFacts(model),
     ...(model.layers.length > 0 ? ['', ...describeLayers(model)] : []),
     '',
-    ...formatFacts(tokenizerFacts(tokenizer)),
+    tokenizerFacts(tokenizer),
     ...(model.memory === null ? [] : ['', ...describeMemory(model.memory)]),
     '',
-    ...describeTensors(model),
+    describeTensors(model),
   ]
-  // Names come from the file; they must not steer the terminal.
-  return lines.map((line) => line.replace(/\p{Cc}/gu, ' '))
 }
 
 export function describeImages(images: readonly ImageFact[]): string {
@@ -70,7 +68,7 @@ function remoteFacts(remote: RemoteInspection): Fact[] {
   return [
     ['source', `${model}, which is not in the cache`],
     ['chosen', reason],
-    ['download', `${files === 1 ? '1 file' : `${files} files`}, ${formatBytes(totalBytes)}`],
+    ['download', `${counted(files, 'file')}, ${formatBytes(totalBytes)}`],
     ['revision', revision ?? undefined],
     ['licence', revision === null ? undefined : (licence ?? 'not stated')],
     ['gated', gated ? 'its owners hand it out to those who accepted their terms' : undefined],
@@ -117,35 +115,38 @@ function configFacts(config: ModelConfig): Fact[] {
     ],
     ['activation', config.activation + (config.subNorms ? ', with sub-norms' : '')],
     ['vocabulary', `${config.vocabSize}${config.tiedHead ? ', head tied to the embedding' : ''}`],
-    ['context', `${config.contextLength} tokens, rope theta ${config.ropeTheta}${scaling}`],
+    [
+      'context',
+      `${counted(config.contextLength, 'token')}, rope theta ${config.ropeTheta}${scaling}`,
+    ],
   ]
 }
 
-function describeLayers({ layers }: ModelInspection): string[] {
+function describeLayers({ layers }: ModelInspection): ReportPart[] {
   return [
     'Ternary weights by layer: - is -1, . is 0, + is +1',
-    ...formatTable(
-      ['layer', '-1', '0', '+1', ''],
-      layers.map(({ layer, minus, zero, plus }) => [
+    {
+      header: ['layer', '-1', '0', '+1', ''],
+      rows: layers.map(({ layer, minus, zero, plus }) => [
         String(layer),
         formatPercent(minus),
         formatPercent(zero),
         formatPercent(plus),
         stackedBar([minus, zero, plus], ['-', '.', '+'], BAR_WIDTH),
       ]),
-      [0, 1, 2, 3],
-    ),
+      right: [0, 1, 2, 3],
+    },
   ]
 }
 
-function describeTensors({ tensors }: ModelInspection): string[] {
-  return formatTable(
-    ['tensor', 'type', 'shape', 'bytes'],
-    tensors
+function describeTensors({ tensors }: ModelInspection): Table {
+  return {
+    header: ['tensor', 'type', 'shape', 'bytes'],
+    rows: tensors
       .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
       .map(({ name, type, shape, bytes }) => [name, type, shape.join(' x '), String(bytes)]),
-    [3],
-  )
+    right: [3],
+  }
 }
 
 function tokenizerFacts(tokenizer: TokenizerInspection): Fact[] {
@@ -173,7 +174,7 @@ function describeMemory({
   head,
   caches,
   totals,
-}: MemoryNeed): string[] {
+}: MemoryNeed): ReportPart[] {
   const bits = packing === 'base3' ? '1.6' : '2'
   const facts: Fact[] = [
     ['memory, weights', `${formatBytes(ternaryBytes)} ternary, packed at ${bits} bits`],
@@ -195,12 +196,13 @@ function describeMemory({
     }),
   ])
   return [
-    ...formatFacts(facts),
+    facts,
     '',
     'Memory by tokens of context, cache and sequences at once: weights and cache, without activations',
-    ...formatTable(['context', ...columns.map(({ kv, batch }) => `${kv}, ${batch} seq.`)], rows, [
-      0,
-      ...columns.map((_, i) => i + 1),
-    ]),
+    {
+      header: ['context', ...columns.map(({ kv, batch }) => `${kv}, ${batch} seq.`)],
+      rows,
+      right: [0, ...columns.map((_, i) => i + 1)],
+    },
   ]
 }

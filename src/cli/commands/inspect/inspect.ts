@@ -71,10 +71,8 @@ interface NamedModel extends AsyncDisposable {
 }
 
 /** On this machine if it is there, also in the cache; else where it is. */
-async function openNamed(
-  source: string | undefined,
-  { env, signal, status }: CommandContext,
-): Promise<NamedModel> {
+async function openNamed(source: string | undefined, context: CommandContext): Promise<NamedModel> {
+  const { env, signal, status } = context
   const resolved = await resolveName(source, env)
   if (resolved.kind === 'path') return openLocal(resolved.path)
   const { model, settings } = resolved
@@ -87,7 +85,9 @@ async function openNamed(
   ])
   if (settings.offline) throw notCached(model, settings)
   status.show('Reading the header')
-  const remote = await openRemoteModel(model, settings, { signal })
+  const remote = await context.waitingFor(`Waiting for ${source}`, () =>
+    openRemoteModel(model, settings, { signal }),
+  )
   return { opened: remote.opened, path: null, remote, [Symbol.asyncDispose]: remote.close }
 }
 

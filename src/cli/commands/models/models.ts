@@ -6,7 +6,6 @@ import { findCached } from '../../../node/hub/cached-model.ts'
 import { readHubSettings } from '../../../node/hub/hub-settings.ts'
 import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
 import { formatBytes } from '../../console/quantities.ts'
-import { formatTable } from '../../console/table.ts'
 import { defineCommand, type JsonFlag } from '../../define-command.ts'
 
 const HEADER = ['name', 'kind', 'size', 'context', 'licence', 'cached', 'repository']
@@ -34,7 +33,7 @@ export const command = defineCommand<JsonFlag>({
         repo,
       ])
       return [
-        ...formatTable(HEADER, rows, [2, 3]),
+        { header: HEADER, rows, right: [2, 3] },
         '',
         `Embedded: ${DEFAULT_MODEL}. Any other model by owner/name; sizes are about what is fetched.`,
       ]

@@ -1,16 +1,19 @@
 /**
  * `bitnet perplexity FILE`: how well a model predicts a text.
  */
-import { readFile } from 'node:fs/promises'
 import type { BosRule } from '../../../eval/encode-request.ts'
-import { type PerplexityReport, perplexity } from '../../../eval/perplexity.ts'
-import { readAll } from '../../console/input.ts'
-import { formatBytes, formatCount } from '../../console/quantities.ts'
-import { formatFacts } from '../../console/table.ts'
+import {
+  type PerplexityOptions,
+  type PerplexityReport,
+  perplexity,
+} from '../../../eval/perplexity.ts'
+import { readTextFile } from '../../console/input.ts'
+import { counted, formatBytes, formatCount } from '../../console/quantities.ts'
+import type { Fact } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { parseChoice, wholeNumber } from '../../flags/flag-values.ts'
+import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
-import { BOS_HELP, parseBos, refuseNearHead } from '../../flags/shared-flags.ts'
+import { bosFlag, refuseNearHead } from '../../flags/shared-flags.ts'
 
 export interface PerplexityFlags extends ModelFlags {
   readonly window?: number
@@ -32,12 +35,14 @@ export const command = defineCommand<PerplexityFlags, [file: string]>({
       .option('--window <tokens>', 'most tokens a token depends on (default: the context)', count)
       .option('--stride <tokens>', 'tokens scored a window (default: the window)', count)
       .option('--separator <text>', 'text between documents, e.g. "<|endoftext|>"')
-      .option('--bos <rule>', BOS_HELP, parseBos)
+      .addOption(bosFlag())
       .option('--score-end', 'score the end token after each document too')
       .option('--packed', 'documents one after the other, windows across their borders')
       .option('--chat', 'documents are conversations of lines such as "User: Hello"')
-      .option('--preset <name>', 'bitnet-paper: lines packed as its authors did', (text) =>
-        parseChoice(text, ['bitnet-paper']),
+      .addOption(
+        choiceFlag('--preset <name>', 'bitnet-paper: lines packed as its authors did', [
+          'bitnet-paper',
+        ]),
       )
     addModelFlags(command)
   },
@@ -51,36 +56,38 @@ export const command = defineCommand<PerplexityFlags, [file: string]>({
 Tokens are given, none is generated: --speculate and --draft play no part here (see bitnet compare).`,
   async run(context, flags, file) {
     refuseNearHead(flags)
-    const text = file === '-' ? await readAll(context.stdin) : await readFile(file, 'utf8')
+    const text = await readTextFile(file, context.stdin)
     await using model = await context.loadModel(flags)
     const { signal, status } = context
     const { window, stride, separator, bos, scoreEnd, packed, chat, preset } = flags
-    const report = await perplexity(model, text, {
+    const options: PerplexityOptions = {
       ...{ window, stride, separator, bos, scoreEnd, packed, chat, preset, signal },
       onProgress: ({ tokens, totalTokens }) =>
         status.show(`${formatCount(tokens)} of ${formatCount(totalTokens)} tokens`),
-    })
+    }
+    const report = await context.encoding(text, () => perplexity(model, text, options))
     const described = { model: model.name, backend: model.backend.description }
-    await context.print({ ...report, ...described }, () => reportLines(report, described))
+    await context.print({ ...report, ...described }, () => [reportFacts(report, described)])
   },
 })
 
-function reportLines(
+function reportFacts(
   report: PerplexityReport,
   { model, backend }: { readonly model: string; readonly backend: string },
-): string[] {
-  const skipped = report.skippedLines > 0 ? `, ${report.skippedLines} long lines left out` : ''
-  return formatFacts([
+): Fact[] {
+  const skipped =
+    report.skippedLines > 0 ? `, ${counted(report.skippedLines, 'long line')} left out` : ''
+  return [
     ['token perplexity', report.token_perplexity.toFixed(3)],
     ['word perplexity', report.word_perplexity.toFixed(3)],
     ['byte perplexity', report.byte_perplexity.toFixed(4)],
     ['bits per byte', report.bits_per_byte.toFixed(4)],
     [
       'text',
-      `${formatCount(report.tokens)} tokens, ${formatBytes(report.bytes)}, ` +
-        `${formatCount(report.documents)} documents${skipped}`,
+      `${counted(report.tokens, 'token')}, ${formatBytes(report.bytes)}, ` +
+        `${counted(report.documents, 'document')}${skipped}`,
     ],
-    ['window, stride', `${report.window}, ${report.stride} tokens`],
+    ['window, stride', `${report.window}, ${counted(report.stride, 'token')}`],
     ['model', `${model}, ${backend}`],
-  ])
+  ]
 }

@@ -2,9 +2,10 @@
  * `bitnet pull`: fetches a model by its name, so that it is there when the network is not.
  */
 import { UsageError } from '../../../errors.ts'
+import type { PullOptions } from '../../../node/hub/pull-files.ts'
 import { pullModel } from '../../../node/hub/pull-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
-import { formatBytes } from '../../console/quantities.ts'
+import { counted, formatBytes } from '../../console/quantities.ts'
 import { showDownloadProgress } from '../../console/terminal.ts'
 import { defineCommand, type JsonFlag } from '../../define-command.ts'
 
@@ -24,15 +25,19 @@ export const command = defineCommand<JsonFlag, [name: string]>({
           'For a model of the hub with the same name, write hf: before it.',
       )
     }
-    const pulled = await pullModel(resolved.model, resolved.settings, {
+    const options: PullOptions = {
       signal: context.signal,
       onDownload: showDownloadProgress(status),
       onChosen: ({ model, reason, files, totalBytes }) => {
-        const what = files === 1 ? '1 file' : `${files} files`
         status.clear()
-        stderr.write(`${model}: ${reason} (${what}, ${formatBytes(totalBytes)})\n`)
+        stderr.write(
+          `${model}: ${reason} (${counted(files, 'file')}, ${formatBytes(totalBytes)})\n`,
+        )
       },
-    })
+    }
+    const pulled = await context.waitingFor(`Waiting for ${name}`, () =>
+      pullModel(resolved.model, resolved.settings, options),
+    )
     await context.print(pulled, () => [pulled.path])
   },
 })

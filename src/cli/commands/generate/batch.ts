@@ -1,0 +1,68 @@
+/**
+ * `bitnet generate --batch`: a prompt a line, in shared passes. A line that cannot run costs itself alone.
+ */
+import type { BitnetError } from '../../../errors.ts'
+import type { LanguageModel } from '../../../generate/language-model.ts'
+import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
+import { checkRoom, encodePrompt } from '../../../generate/prompt.ts'
+import { inTurns } from '../../../generate/turns.ts'
+import type { TextLine } from '../../../node/files/text-encoding.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { whyRefused } from '../../console/failure.ts'
+import { batchSpeedLine } from '../../console/speed-lines.ts'
+import { writeJson, writeLine } from '../../console/terminal.ts'
+import { describeLogprobs } from './describe-logprobs.ts'
+
+/** An answer, or why there is none; `line` counts the file's lines from 1. */
+type LineResult =
+  | (GenerateResult & { readonly line: number })
+  | { readonly line: number; readonly error: { readonly code: string; readonly message: string } }
+
+export async function generateBatch(
+  model: LanguageModel,
+  lines: readonly TextLine[],
+  options: GenerateOptions,
+  context: CommandContext,
+): Promise<readonly GenerateResult[]> {
+  const start = performance.now()
+  const refusals = await inTurns(lines, (line) => refusalOf(line, model, context), context.signal)
+  const prompts = lines.flatMap(({ text }, i) => (refusals[i] === undefined ? [text] : []))
+  const answers = await model.generateBatch(prompts, options)
+  const elapsedMs = performance.now() - start
+  const left = answers.values()
+  const results = lines.map(({ number: line }, i): LineResult => {
+    const error = refusals[i]
+    return error === undefined
+      ? { line, ...(left.next().value as GenerateResult) }
+      : { line, error: { code: error.code, message: error.message } }
+  })
+  const shown = results.flatMap((result, i) => {
+    if ('error' in result) return []
+    const { text, logprobs } = result
+    const probabilities = logprobs && ['', ...describeLogprobs(logprobs, context.style.width)]
+    return [`[${i + 1}] ${lines[i].text}`, text.replace(/\n$/, ''), ...(probabilities ?? []), '']
+  })
+  // Not a report of ours: no space of an answer may be lost to a narrow terminal.
+  if (context.isJson) await writeJson(context.stdout, { results })
+  else if (shown.length > 0) await writeLine(context.stdout, shown.join('\n'))
+  for (const [i, error] of refusals.entries()) {
+    if (error !== undefined) await context.complain(`[${i + 1}] ${error.message}`)
+  }
+  if (answers.length > 0) await context.remark(batchSpeedLine(answers, elapsedMs, model.backend))
+  return answers
+}
+
+/** Why a line has no answer, before any other line is held up by it. */
+function refusalOf(
+  { number, text, error }: TextLine,
+  model: LanguageModel,
+  context: CommandContext,
+): BitnetError | undefined {
+  return (
+    error ??
+    whyRefused(() => {
+      const ids = context.encoding(text, () => encodePrompt(model.tokenizer, text))
+      checkRoom(`line ${number}`, ids, model.config.contextLength)
+    })
+  )
+}

@@ -1,0 +1,70 @@
+/**
+ * The frame of all commands, in this process: help at every width, the version, and one form of errors.
+ */
+import { describe, expect, test } from 'vitest'
+import { mockSurroundings } from '../../test/support/mock-language-model.ts'
+import { formatExamples } from './define-command.ts'
+import { runCli } from './program.ts'
+
+const COMMANDS = [
+  ...['generate', 'run', 'chat', 'bench', 'compare', 'embed', 'eval', 'perplexity', 'inspect'],
+  ...['pull', 'models', 'cache', 'doctor', 'convert', 'completion'],
+]
+
+async function outputOf(args: readonly string[], columns: number): Promise<string[]> {
+  const mock = mockSurroundings({ env: { COLUMNS: String(columns) } })
+  expect(await runCli(args, mock)).toBe(0)
+  return mock.out().split('\n')
+}
+
+/** Columns of a terminal; characters of Japanese take two. */
+function widthOf(line: string): number {
+  return [...line].length + (line.match(/[\u3040-\u30ff\u4e00-\u9fff、]/g)?.length ?? 0)
+}
+
+describe.each([40, 80])('help at %i columns', (columns) => {
+  test.each([[[]], ...COMMANDS.map((name) => [[name]])])('fits: %j', async (command) => {
+    const lines = await outputOf([...command, '--help'], columns)
+    // A word alone, such as an address, is not cut, and neither is what is typed after "Usage".
+    const tooWide = lines.filter(
+      (line) =>
+        widthOf(line) > columns && /\S +\S/.test(line.replace(/ \\$|^Usage: .*|^ +-\S.*/, '')),
+    )
+    expect(tooWide).toEqual([])
+  })
+})
+
+test('an example that is too long is cut where a shell takes it up again', () => {
+  const text = '  $ bitnet generate "a b c" --stop "." --seed 1      a comment'
+  expect(formatExamples(text, 80)).toBe(text)
+  expect(formatExamples(text, 34).split('\n')).toEqual([
+    '  $ bitnet generate "a b c" \\',
+    '      --stop "." --seed 1',
+    '      a comment',
+  ])
+})
+
+test('--version has the version alone on its first line, then Node and the kernels', async () => {
+  const [version, ...facts] = await outputOf(['--version'], 80)
+  expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+  expect(facts.join('\n')).toContain(process.version)
+  expect(facts.join('\n')).toMatch(/^wasm +wasm-simd|^wasm .*wasm-relaxed-simd/m)
+})
+
+test.each([
+  [['generate', '--frob']],
+  [['frobnicate']],
+  [['generate', 'a', 'b']],
+  [['generate', '-n', 'x', 'a']],
+  [['generate', '--batch', 'nowhere.txt']],
+  [['perplexity', 'nowhere.txt']],
+  [['generate', 'a', '--messages', '[]']],
+  [['generate', 'a', '-f', 'b']],
+  [['generate', 'a\ufffdb']],
+])('%j: exit 2, and the one prefix of all errors', async (args) => {
+  const mock = mockSurroundings()
+  expect(await runCli(args, mock)).toBe(2)
+  expect(mock.err()).toMatch(/^bitnet: \S/)
+  expect(mock.err()).not.toMatch(/error:/)
+  expect(mock.out()).toBe('')
+})
