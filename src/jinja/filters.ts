@@ -6,6 +6,7 @@ import type { Filter, Interpreter } from './interpreter.ts'
 import { toJson } from './json.ts'
 import { replaced, stripCharacters } from './methods.ts'
 import { fixedNumber } from './number-format.ts'
+import { escapeText } from './operators.ts'
 import { percentFormat } from './percent-format.ts'
 import { show } from './show.ts'
 import { capitalized, charactersOf, lengthOf, splitLines } from './text.ts'
@@ -36,16 +37,7 @@ function ofText(change: (text: string) => string, staysEscaped = true): Filter {
 
 const escaped: Filter = (value, args, { run }) => {
   bind('escape', [], args)
-  if (value instanceof Markup) return value
-  const text = show(value, run)
-  run.budget.make(text.length)
-  return new Markup(
-    text.replace(/[&<>'"]/g, (c) => {
-      const entity = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&#39;', '"': '&#34;' }[c] ?? c
-      run.budget.make(entity.length)
-      return entity
-    }),
-  )
+  return value instanceof Markup ? value : new Markup(escapeText(show(value, run), run.budget))
 }
 
 const fallback: Filter = (value, args) => {

@@ -12,8 +12,8 @@ export function operate(operator: Operator, a: Value, b: Value, run: Surrounding
   if (a instanceof Undefined) return a.fail()
   if (operator === '%' && typeof a === 'string') return percentFormat(a, b, run)
   if (b instanceof Undefined) return b.fail()
-  for (const value of [a, b]) {
-    if (value instanceof Markup) throw notSupported(`"${operator}" with escaped text`)
+  if (operator !== '+' && (a instanceof Markup || b instanceof Markup)) {
+    throw notSupported(`"${operator}" with escaped text`)
   }
   const [x, y] = [numberOf(a), numberOf(b)]
   if (x !== undefined && y !== undefined) {
@@ -29,7 +29,33 @@ export function operate(operator: Operator, a: Value, b: Value, run: Surrounding
   throw new TemplateError(`"${operator}" does not go with a ${typeName(a)} and a ${typeName(b)}`)
 }
 
+/** Text with entities for what HTML would read. */
+export function escapeText(text: string, budget: Budget): string {
+  budget.make(text.length)
+  const escaped = text.replace(/[&<>'"]/g, (character) => ENTITIES[character])
+  budget.make(escaped.length - text.length)
+  return escaped
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  "'": '&#39;',
+  '"': '&#34;',
+}
+
 function added(a: Value, b: Value, budget: Budget): Value | undefined {
+  if (a instanceof Markup || b instanceof Markup) {
+    const parts = [a, b].map((part) => {
+      if (part instanceof Markup) return part.text
+      return typeof part === 'string' ? escapeText(part, budget) : undefined
+    })
+    if (parts.includes(undefined)) return undefined
+    const text = parts.join('')
+    budget.make(text.length)
+    return new Markup(text)
+  }
   if (typeof a === 'string' && typeof b === 'string') {
     budget.make(a.length + b.length)
     return a + b

@@ -85,7 +85,7 @@ export class Iteration {
   }
 }
 
-/** Text that was escaped or is called safe. It escapes what is added to it, so that only some uses are known. */
+/** Text that was escaped or is called safe. What is added to it is escaped; of its methods none is known here. */
 export class Markup {
   readonly text: string
   constructor(text: string) {
