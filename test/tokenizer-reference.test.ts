@@ -2,9 +2,10 @@
  * Tokenizers of every accepted shape against the Rust library, over random texts: ids of texts, and texts
  * of ids, at once and as a stream.
  */
-import { Tokenizer } from '@anush008/tokenizers'
+import { type PreTokenizer, Tokenizer } from '@anush008/tokenizers'
 import { describe, expect, test } from 'vitest'
 import { tokenizerFromJson } from '../src/tokenizer/open-tokenizer.ts'
+import { preTokenizerOf } from '../src/tokenizer/pipeline/pre-tokenize.ts'
 import { randomFrom, randomTexts } from './support/random-texts.ts'
 import { SHAPES } from './support/tokenizer-shapes.ts'
 
@@ -22,6 +23,15 @@ const INTERESTING = [
   'Hello',
   'é',
 ]
+
+const EMPTY = {
+  version: '1.0',
+  added_tokens: [],
+  normalizer: null,
+  post_processor: null,
+  decoder: null,
+  model: { type: 'BPE', vocab: { a: 0 }, merges: [] },
+}
 
 const texts = randomTexts(1, TEXTS, INTERESTING)
 
@@ -74,4 +84,54 @@ describe.each(Object.entries(SHAPES))('%s', (_, json) => {
     }
     expect(differing(lists, streamed, shown)).toEqual([])
   })
+})
+
+/** Letters, repetitions of all kinds, groups, borders, looks ahead and behind, a few steps deep. */
+function randomExpression(random: () => number, depth = 3): string {
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]
+  const inner = () => randomExpression(random, depth - 1)
+  const kind = random()
+  if (depth === 0 || kind < 0.3) {
+    return pick(['a', 'b', '[ab]', '.', '[^a]', 'ab', '\\b', '^', '$', '\\s', '\\w'])
+  }
+  if (kind < 0.5) return inner() + inner()
+  if (kind < 0.65) return `(?:${inner()}|${inner()})`
+  if (kind < 0.72) return `(?${pick(['=', '!', '>'])}${inner()})${inner()}`
+  if (kind < 0.76) return `(?<${pick(['=', '!'])}${pick(['a', 'ab', '[ab]c'])})${inner()}`
+  const times = ['*', '+', '?', '{2}', '{1,2}', '{2,}', '*?', '+?', '??', '*+', '++', '{1,2}+']
+  return `(?:${inner()})${pick(times)}`
+}
+
+test('random expressions cut where the Rust library cuts', async () => {
+  const random = randomFrom(3)
+  const wrong: string[] = []
+  let compared = 0
+  for (let round = 0; round < 1500; round++) {
+    const expression = randomExpression(random)
+    const split = {
+      type: 'Split',
+      pattern: { Regex: expression },
+      behavior: 'Contiguous',
+      invert: false,
+    }
+    const json = { ...EMPTY, pre_tokenizer: split }
+    let cut: ReturnType<typeof preTokenizerOf>['cut']
+    let reference: PreTokenizer | null
+    try {
+      reference = Tokenizer.fromString(JSON.stringify(json)).getPreTokenizer()
+      cut = preTokenizerOf(split).cut
+    } catch {
+      continue
+    }
+    for (let i = 0; i < 4; i++) {
+      const length = 1 + Math.floor(random() * 12)
+      const text = Array.from({ length }, () => 'aabc\n '[Math.floor(random() * 6)]).join('')
+      const expected = (await reference?.preTokenizeString(text))?.map(([piece]) => piece)
+      const { list } = cut({ list: [text], startsText: true })
+      compared++
+      if (JSON.stringify(list) !== JSON.stringify(expected)) wrong.push(`${expression} in ${text}`)
+    }
+  }
+  expect(wrong).toEqual([])
+  expect(compared).toBeGreaterThan(4000)
 })

@@ -22,8 +22,6 @@ export type FindAll = (text: string) => readonly number[]
  * @throws FormatError if the expression is broken or cannot be matched in bounded time
  */
 export function findAll(expression: string, field: string): FindAll {
-  const quick = QUICK_EXPRESSIONS.get(expression)
-  if (quick !== undefined) return nativeMatcher(quick)
   const refuse = (cause: unknown) => {
     const shown = JSON.stringify(expression.slice(0, 120))
     return new FormatError(
@@ -32,8 +30,9 @@ export function findAll(expression: string, field: string): FindAll {
       { field, cause },
     )
   }
+  const quick = QUICK_EXPRESSIONS.get(expression)
   try {
-    const match = matcher(compile(expression))
+    const match = quick === undefined ? matcher(compile(expression)) : nativeMatcher(quick)
     return (text) => {
       try {
         return match(text)
@@ -51,9 +50,11 @@ function nativeMatcher(source: string): FindAll {
   const expression = new RegExp(source, 'gu')
   return (text) => {
     const found: number[] = []
-    for (const match of text.matchAll(expression)) {
-      found.push(match.index, match.index + match[0].length)
-    }
+    // Replacing is how the engine lists places fastest.
+    text.replaceAll(expression, (match, at: number) => {
+      found.push(at, at + match.length)
+      return ''
+    })
     return found
   }
 }

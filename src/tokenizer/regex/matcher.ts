@@ -8,69 +8,87 @@
 import type { Program, Step } from './program.ts'
 import { ExpressionError } from './unsupported.ts'
 
-/** Steps for a text: a few hundred milliseconds, and more for texts that are long. */
-const BASE_BUDGET = 20_000_000
-const BUDGET_PER_CHARACTER = 400
+/**
+ * Steps for a text. Expressions of published vocabularies take 10 to 40 a character; one whose every step is
+ * tried at every character takes as many as it has.
+ */
+const BASE_BUDGET = 1_000_000
+const BUDGET_PER_CHARACTER = 100
+const BUDGET_PER_STEP = 4
 /** Notes of one text: 64 MiB. */
 const MAX_NOTES = 1 << 24
 
-/** A way not tried yet: a step at one place, or at all of a run's shorter ends. */
+type Run = Extract<Step, { op: 'run' }>
+
+/** A way not tried yet: a step at one place, or a run's ends before those that were tried. */
 interface Choice {
   readonly step: number
-  readonly from: number
-  at: number
-  /** Of a run: the place where it began, and its end. */
-  readonly runStart: number
-  readonly runEnd: number
+  /** The place; of a run the least end that it may have. */
+  readonly at: number
+  readonly region: Region | undefined
 }
 
-/** What failed in one text. */
+/**
+ * Neighbouring characters that a run takes. Whichever of them it begins at, what follows an end is the same,
+ * so each end is tried once.
+ */
+interface Region {
+  readonly memo: number
+  from: number
+  readonly to: number
+  /** This end and all behind it were tried. */
+  tried: number
+}
+
+/** What was tried, and so has failed, in one text. */
 class Notes {
-  readonly words: Uint32Array
-  readonly width: number
-  /** By run without an upper bound: it fails wherever it starts from here to there. */
-  readonly failedFrom: Int32Array
-  readonly failedTo: Int32Array
+  readonly #words: Uint32Array
+  readonly #width: number
+  /** By run: where it was last. */
+  readonly regions: (Region | undefined)[]
   /** Notes made by an inner expression; they are taken back if it succeeds. */
   trail: number[] | undefined
-  budget: number
+  #budget: number
 
-  constructor(length: number, memos: number) {
-    this.width = Math.max(1, (memos + 31) >> 5)
-    if (this.width * (length + 1) > MAX_NOTES) {
+  constructor(length: number, { steps, memos }: Program) {
+    this.#width = Math.max(1, (memos + 31) >> 5)
+    if (this.#width * (length + 1) > MAX_NOTES) {
       throw new ExpressionError('the text is too long for it')
     }
-    this.words = new Uint32Array(this.width * (length + 1))
-    this.failedFrom = new Int32Array(memos).fill(-1)
-    this.failedTo = new Int32Array(memos).fill(-1)
-    this.budget = BASE_BUDGET + BUDGET_PER_CHARACTER * length
+    this.#words = new Uint32Array(this.#width * (length + 1))
+    this.regions = new Array(memos).fill(undefined)
+    this.#budget = BASE_BUDGET + (BUDGET_PER_CHARACTER + BUDGET_PER_STEP * steps.length) * length
   }
 
   /** Notes that a step is tried at a place; false if it was already. */
   first(memo: number, at: number): boolean {
-    const index = at * this.width + (memo >> 5)
+    const index = at * this.#width + (memo >> 5)
     const bit = 1 << (memo & 31)
-    if ((this.words[index] & bit) !== 0) return false
-    this.words[index] |= bit
+    if ((this.#words[index] & bit) !== 0) return false
+    this.#words[index] |= bit
     this.trail?.push(at, memo)
     return true
   }
 
-  /** Forgets what was noted at one place, or since `trail` began. */
+  /** Forgets what was noted at the place where a match ends: it may have led there. */
   forget(at: number): void {
-    this.words.fill(0, at * this.width, (at + 1) * this.width)
+    this.#words.fill(0, at * this.#width, (at + 1) * this.#width)
+    for (const region of this.regions) {
+      if (region !== undefined && region.tried <= at) region.tried = at + 1
+    }
   }
 
   forgetTrail(trail: readonly number[]): void {
     for (let i = 0; i < trail.length; i += 2) {
       const memo = trail[i + 1]
-      this.words[trail[i] * this.width + (memo >> 5)] &= ~(1 << (memo & 31))
+      this.#words[trail[i] * this.#width + (memo >> 5)] &= ~(1 << (memo & 31))
+      this.regions[memo] = undefined
     }
   }
 
   spend(steps: number): void {
-    this.budget -= steps
-    if (this.budget < 0) throw new ExpressionError('it takes too many steps on this text')
+    this.#budget -= steps
+    if (this.#budget < 0) throw new ExpressionError('it takes too many steps on this text')
   }
 }
 
@@ -80,9 +98,10 @@ class Notes {
  *
  * @throws {ExpressionError} when called, if the expression takes too long on the text
  */
-export function matcher({ steps, memos }: Program): (text: string) => number[] {
+export function matcher(program: Program): (text: string) => number[] {
+  const { steps } = program
   return (text) => {
-    const notes = new Notes(text.length, memos)
+    const notes = new Notes(text.length, program)
     const found: number[] = []
     let start = 0
     let lastEnd = -1
@@ -131,22 +150,17 @@ function run(
         }
         break
       }
-      case 'run':
-        ok = place < notes.failedFrom[step.memo] || place > notes.failedTo[step.memo]
-        if (ok) {
-          const { least, end } = measure(step, text, place, notes)
-          ok = least >= 0
-          if (ok && end > least && !step.possessive) {
-            choices.push({ step: index, from: least, at: end, runStart: place, runEnd: end })
-          }
-          place = end
-          index++
-        }
+      case 'run': {
+        const end = startRun(step, text, place, notes, choices, index)
+        ok = end >= 0
+        place = end
+        index++
         break
+      }
       case 'split':
         ok = notes.first(step.memo, place)
         if (ok) {
-          choices.push({ step: step.second, from: -1, at: place, runStart: -1, runEnd: -1 })
+          choices.push({ step: step.second, at: place, region: undefined })
           index = step.first
         }
         break
@@ -174,66 +188,106 @@ function run(
       }
     }
     if (ok) continue
-    const next = nextChoice(steps, choices, text, notes)
-    if (next === undefined) return -1
-    index = next.index
-    place = next.place
+    const choice = nextChoice(choices, text, notes)
+    if (choice === undefined) return -1
+    index = choice.step
+    place = choice.at
   }
 }
 
 /** The way to try now, from the last choice that has any left. */
-function nextChoice(
-  steps: readonly Step[],
-  choices: Choice[],
-  text: string,
-  notes: Notes,
-): { index: number; place: number } | undefined {
+function nextChoice(choices: Choice[], text: string, notes: Notes): Choice | undefined {
   for (let choice = choices.at(-1); choice !== undefined; choice = choices.at(-1)) {
-    if (choice.from < 0) {
-      choices.pop()
-      return { index: choice.step, place: choice.at }
-    }
-    const step = steps[choice.step] as Extract<Step, { op: 'run' }>
-    while (choice.at > choice.from) {
-      choice.at -= choice.at > 1 && isPairEnd(text, choice.at) ? 2 : 1
+    const { step, at, region } = choice
+    if (region === undefined) return choices.pop()
+    const end = region.tried - lengthBefore(text, region.tried)
+    if (end >= at) {
       notes.spend(1)
-      if (notes.first(step.memo, choice.at)) return { index: choice.step + 1, place: choice.at }
+      region.tried = end
+      notes.regions[region.memo] = region
+      return { step: step + 1, at: end, region }
     }
     choices.pop()
-    // All its ends failed, so whatever starts within it fails as well.
-    if (step.max === Number.POSITIVE_INFINITY) {
-      notes.failedFrom[step.memo] = choice.runStart
-      notes.failedTo[step.memo] = choice.runEnd
-    }
   }
   return undefined
 }
+
+/** The first end to try of a run that begins at `start`, -1 if there is none; adds the choice of others. */
+function startRun(
+  step: Run,
+  text: string,
+  start: number,
+  notes: Notes,
+  choices: Choice[],
+  index: number,
+): number {
+  const { isMember, min, max, possessive, memo } = step
+  let least = start
+  for (let count = 0; count < min; count++) {
+    least = afterMember(isMember, text, least)
+    if (least < 0) return -1
+  }
+  if (max !== Number.POSITIVE_INFINITY) {
+    let end = least
+    for (let count = min; count < max; count++) {
+      const next = afterMember(isMember, text, end)
+      if (next < 0) break
+      end = next
+    }
+    notes.spend(max)
+    if (possessive) return end
+    if (!notes.first(memo, start)) return -1
+    const region = { memo, from: start, to: end, tried: end }
+    if (end > least) choices.push({ step: index, at: least, region })
+    return end
+  }
+  const region = regionAt(isMember, text, start, notes, memo)
+  if (possessive) return region.to
+  const end = region.tried > region.to ? region.to : region.tried - lengthBefore(text, region.tried)
+  // All ends were tried after an earlier start.
+  if (end < least || !notes.first(memo, start)) return -1
+  region.tried = end
+  if (end > least) choices.push({ step: index, at: least, region })
+  return end
+}
+
+function regionAt(
+  isMember: Run['isMember'],
+  text: string,
+  start: number,
+  notes: Notes,
+  memo: number,
+): Region {
+  const known = notes.regions[memo]
+  let end = start
+  while (known === undefined || end < known.from || end > known.to) {
+    const next = afterMember(isMember, text, end)
+    if (next < 0) break
+    end = next
+    notes.spend(1)
+  }
+  if (known !== undefined && end >= known.from && end <= known.to) {
+    known.from = Math.min(known.from, start)
+    return known
+  }
+  const region = { memo, from: start, to: end, tried: end + 1 }
+  notes.regions[memo] = region
+  return region
+}
+
+/** The place behind a character of a set, -1 if there is none. */
+function afterMember(isMember: Run['isMember'], text: string, at: number): number {
+  const codePoint = text.codePointAt(at)
+  if (codePoint === undefined || !isMember(codePoint)) return -1
+  return at + (codePoint > 0xffff ? 2 : 1)
+}
+
+const lengthBefore = (text: string, at: number) => (at > 1 && isPairEnd(text, at) ? 2 : 1)
 
 function isPairEnd(text: string, end: number): boolean {
   return (
     (text.charCodeAt(end - 1) & 0xfc00) === 0xdc00 && (text.charCodeAt(end - 2) & 0xfc00) === 0xd800
   )
-}
-
-/** How far a run goes, and the least end it may have; -1 if it is too short. */
-function measure(
-  { isMember, min, max }: Extract<Step, { op: 'run' }>,
-  text: string,
-  start: number,
-  notes: Notes,
-): { least: number; end: number } {
-  let least = min === 0 ? start : -1
-  let at = start
-  let count = 0
-  while (count < max) {
-    const codePoint = text.codePointAt(at)
-    if (codePoint === undefined || !isMember(codePoint)) break
-    at += codePoint > 0xffff ? 2 : 1
-    count++
-    if (count === min) least = at
-  }
-  notes.spend(count)
-  return { least, end: at }
 }
 
 /** An inner expression; what it noted on its way to success is no failure. */
@@ -263,8 +317,7 @@ function isBehind(
 ): boolean {
   return step.inner.some(({ at, length }) => {
     let start = place
-    for (let i = 0; i < length && start >= 0; i++)
-      start -= start > 1 && isPairEnd(text, start) ? 2 : 1
+    for (let i = 0; i < length && start >= 0; i++) start -= lengthBefore(text, start)
     return start >= 0 && inner(steps, at, text, start, notes) === place
   })
 }

@@ -184,6 +184,9 @@ class Compiler {
     if (min > MAX_REPEATS || (isBounded && max > MAX_REPEATS)) {
       throw unsupported(`more than ${MAX_REPEATS} repetitions`)
     }
+    if (!isBounded && isOddlyEmpty(body)) {
+      throw unsupported('repeating for ever what may take nothing')
+    }
     if (isOne(body) && kind !== 'lazy') {
       const isMember = memberOf(body as One, flags)
       const possessive = kind === 'possessive'
@@ -235,6 +238,23 @@ function checkPairs(body: readonly AlternativeElementNode[]): void {
     }
     last = letter
   }
+}
+
+/**
+ * Whether something takes nothing by another way than by repeating greedily. Oniguruma ends a repetition of it
+ * by rules of its own.
+ */
+function isOddlyEmpty(node: AlternativeElementNode): boolean {
+  if (!mayBeEmpty(node)) return false
+  if (node.type === 'Quantifier') return node.kind === 'lazy' || isOddlyEmpty(node.body)
+  if (node.type !== 'Group' && node.type !== 'CapturingGroup') return true
+  return node.body.length > 1 || node.body[0].body.some(isOddlyEmpty)
+}
+
+function mayBeEmpty(node: AlternativeElementNode): boolean {
+  if (node.type === 'Quantifier') return node.min === 0 || mayBeEmpty(node.body)
+  if (node.type !== 'Group' && node.type !== 'CapturingGroup') return !isOne(node)
+  return node.body.some(({ body }) => body.every(mayBeEmpty))
 }
 
 /** How many characters an alternative takes, always. */
