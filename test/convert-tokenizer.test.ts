@@ -4,7 +4,9 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Tokenizer } from '@anush008/tokenizers'
 import { describe, expect, test } from 'vitest'
+import { beginTemplate } from '../src/convert/begin-token.ts'
 import { tokenizerFilesOf } from '../src/convert/checkpoint-tokenizer.ts'
 import { parseGguf } from '../src/formats/gguf/index.ts'
 import { memorySource } from '../src/formats/memory-source.ts'
@@ -88,6 +90,37 @@ describe('the embedded model', () => {
       expect(known.has(left) && known.has(right) && known.has(left + right), merge).toBe(true)
     }
   })
+
+  test.each([true, false])(
+    'the begin token is there in other programs too: %s',
+    async (isAdded) => {
+      const file = await embedded()
+      const metadata = new Map(file.metadata)
+      metadata.set('tokenizer.ggml.add_bos_token', isAdded)
+      const embeddedJson = JSON.parse(String(metadata.get('tokenizer.huggingface.json')))
+      const others = [
+        null,
+        { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true },
+      ]
+      const bos = Number(metadata.get('tokenizer.ggml.bos_token_id'))
+      const content = tokenizerFromGguf(metadata).tokenText(bos)
+      const ends = {
+        ...beginTemplate(content, bos),
+        single: [{ Sequence: { id: 'A', type_id: 0 } }],
+      }
+      const both = { type: 'Sequence', processors: [others[1], beginTemplate(content, bos)] }
+      for (const post_processor of [...others, beginTemplate(content, bos), ends, both]) {
+        const whole = JSON.stringify({ ...embeddedJson, post_processor })
+        metadata.set('tokenizer.huggingface.json', whole)
+        const { tokenizerJson } = filesOf(withMetadata(file, metadata), readConfig(file))
+        const reference = Tokenizer.fromString(JSON.stringify(tokenizerJson))
+        const encoding = await reference.encode('Hello', null, { addSpecialTokens: true })
+        const ids = Array.from(encoding.getIds())
+        expect(ids).toEqual(tokenizerFromGguf(metadata).encode('Hello'))
+        expect(ids[0] === bos).toBe(isAdded)
+      }
+    },
+  )
 
   test('a vocabulary of an unknown kind gives no tokenizer.json', async () => {
     const file = await embedded()

@@ -3,7 +3,7 @@
  * tokenizer_config.json and generation_config.json. A tokenizer.json that the file carries is taken as
  * it is; otherwise one is made of the vocabulary.
  */
-import { fromFloat32, type JsonObject } from '../checks.ts'
+import { fromFloat32, type JsonObject, parseObject } from '../checks.ts'
 import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
@@ -13,6 +13,7 @@ import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
 import { bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary, type WordModel } from '../tokenizer/vocabulary.ts'
 import { idsByPiece } from '../tokenizer/words.ts'
+import { beginTemplate, withBeginToken } from './begin-token.ts'
 import type { SideFile } from './conversion.ts'
 
 /** @throws FormatError naming the key that is damaged or not supported */
@@ -27,9 +28,24 @@ export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[
   files.push(
     whole === undefined
       ? jsonFile('tokenizer.json', tokenizerJson(vocabulary))
-      : { name: 'tokenizer.json', bytes: new TextEncoder().encode(whole) },
+      : embeddedJson(whole, vocabulary),
   )
   return files
+}
+
+/** As the file carries it, but with the begin token where the file's keys have it. */
+function embeddedJson(whole: string, { pieces, bosId, addBos }: Vocabulary): SideFile {
+  const name = 'tokenizer.json'
+  const begin = bosId === undefined ? undefined : pieces[bosId]
+  const json = parseObject(whole)
+  const changed =
+    json && begin !== undefined && bosId !== undefined
+      ? withBeginToken(json, begin, bosId, addBos)
+      : json
+  if (changed === json || changed === undefined) {
+    return { name, bytes: new TextEncoder().encode(whole) }
+  }
+  return jsonFile(name, changed)
 }
 
 function jsonFile(name: string, value: JsonObject): SideFile {
@@ -89,19 +105,8 @@ function tokenizerJson(vocabulary: Vocabulary): JsonObject {
       special,
     })),
     normalizer: null,
-    post_processor: bos === undefined ? null : withBos(bos, bosId),
+    post_processor: bos === undefined || bosId === undefined ? null : beginTemplate(bos, bosId),
     ...(model.kind === 'scores' ? scored(vocabulary, model) : byteLevel(vocabulary, model)),
-  }
-}
-
-function withBos(bos: string, id: number | undefined): JsonObject {
-  const token = { SpecialToken: { id: bos, type_id: 0 } }
-  const [first, second] = ['A', 'B'].map((name, i) => ({ Sequence: { id: name, type_id: i } }))
-  return {
-    type: 'TemplateProcessing',
-    single: [token, first],
-    pair: [token, first, { SpecialToken: { id: bos, type_id: 1 } }, second],
-    special_tokens: { [bos]: { id: bos, ids: [id], tokens: [bos] } },
   }
 }
 
