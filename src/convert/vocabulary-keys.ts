@@ -13,6 +13,7 @@ import { PRE_TOKENIZERS } from '../tokenizer/pre-tokenizers.ts'
 import { readJsonVocabulary } from '../tokenizer/read-json.ts'
 import { stepsOf } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE } from '../tokenizer/vocabulary.ts'
+import { withTokenizerJson } from '../tokenizer/vocabulary-files.ts'
 import { bool, type MetadataEntry, text, u32 } from './metadata-entry.ts'
 
 /** Given to pre-tokenizers without a name; other programs refuse it instead of guessing. */
@@ -35,10 +36,11 @@ interface VocabularyKeys {
  * @throws FormatError if tokenizer.json is damaged, of another kind than BPE, or larger than that
  */
 export function vocabularyKeys(
-  { tokenizerJson, ...beside }: TokenizerFiles,
+  files: TokenizerFiles,
   config: JsonObject,
   vocabSize: number,
 ): VocabularyKeys {
+  const { tokenizerJson, ...beside } = withTokenizerJson(files)
   if (tokenizerJson === undefined) {
     return {
       addBos: bool(ADD_BOS, false),

@@ -257,15 +257,36 @@ function twice(tensor: string, { name }: ByteSource): FormatError {
 }
 
 async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> {
-  const [tokenizerJson, tokenizerConfig, generationConfig, chatTemplate, tokenizerModel] =
-    await Promise.all([
-      readJson(folder, 'tokenizer.json'),
-      readJson(folder, 'tokenizer_config.json'),
-      readJson(folder, 'generation_config.json'),
-      readText(folder, 'chat_template.jinja'),
-      readSideFile(folder, 'tokenizer.model'),
-    ])
-  return { tokenizerJson, tokenizerConfig, generationConfig, chatTemplate, tokenizerModel }
+  const [
+    tokenizerJson,
+    tokenizerConfig,
+    generationConfig,
+    specialTokensMap,
+    chatTemplate,
+    tokenizerModel,
+  ] = await Promise.all([
+    readJson(folder, 'tokenizer.json'),
+    readJson(folder, 'tokenizer_config.json'),
+    readJson(folder, 'generation_config.json'),
+    readJson(folder, 'special_tokens_map.json'),
+    readText(folder, 'chat_template.jinja'),
+    readSideFile(folder, 'tokenizer.model'),
+  ])
+  const files = {
+    tokenizerConfig,
+    generationConfig,
+    specialTokensMap,
+    chatTemplate,
+    tokenizerModel,
+  }
+  if (tokenizerJson !== undefined) return { ...files, tokenizerJson }
+  if (tokenizerModel !== undefined) return files
+  const [vocabJson, mergesText, addedTokens] = await Promise.all([
+    readJson(folder, 'vocab.json'),
+    readText(folder, 'merges.txt'),
+    readJson(folder, 'added_tokens.json'),
+  ])
+  return { ...files, vocabJson, mergesText, addedTokens }
 }
 
 /** A JSON object, or undefined if there is no such file. */

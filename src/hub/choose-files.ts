@@ -29,8 +29,12 @@ const SIDE_FILES: readonly string[] = [
   'generation_config.json',
   'tokenizer_config.json',
   'chat_template.jinja',
+  'special_tokens_map.json',
   'tokenizer.json',
   'tokenizer.model',
+  'vocab.json',
+  'merges.txt',
+  'added_tokens.json',
 ]
 const WEIGHTS = 'model.safetensors'
 const SHARD_INDEX = 'model.safetensors.index.json'

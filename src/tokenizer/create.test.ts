@@ -1,7 +1,7 @@
 /** The assembled tokenizer on the project's own vocabulary: who may make special tokens, and streams. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { UsageError } from '../errors.ts'
+import { FormatError, UsageError } from '../errors.ts'
 import { tokenizerFromJson } from './open-tokenizer.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
 
@@ -211,5 +211,33 @@ describe('decoding', () => {
   test('a byte order mark is kept', () => {
     const text = '\ufeffhi'
     expect(tokenizer.decode(tokenizer.encode(text))).toBe(text)
+  })
+})
+
+describe('rows of the embedding', () => {
+  const extra = (id: number, special: boolean) => ({
+    ...tokenizerJson,
+    added_tokens: [...tokenizerJson.added_tokens, { id, content: '<image>', special }],
+  })
+  const rows = tokenizer.vocabSize
+
+  test('more tokens than rows are refused when the tokenizer is made', () => {
+    const load = () => tokenizerFromJson({ tokenizerJson, tokenizerConfig }, rows - 1)
+    expect(load).toThrow(FormatError)
+    expect(load).toThrow(`${rows - 1}, got ${rows} tokens`)
+    expect(() => tokenizerFromJson({ tokenizerJson: extra(rows, false) }, rows)).toThrow('<image>')
+  })
+
+  test('fewer are fine, and so are special tokens that nothing puts into a text', () => {
+    expect(tokenizerFromJson({ tokenizerJson }, rows + 1).vocabSize).toBe(rows)
+    const more = tokenizerFromJson({ tokenizerJson: extra(rows, true) }, rows)
+    expect(Math.max(...more.encode('<image>'))).toBeLessThan(rows)
+  })
+
+  test('a begin token without a row is refused', () => {
+    const config = { bos_token: '<image>' }
+    const load = () =>
+      tokenizerFromJson({ tokenizerJson: extra(rows, true), tokenizerConfig: config }, rows)
+    expect(load).toThrow('<image>')
   })
 })

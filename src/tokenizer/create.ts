@@ -4,23 +4,30 @@
  * Special tokens come from two places only: the begin token, and spellings that the caller
  * (`parseSpecial`) or the chat template put there. Text that people write never becomes one.
  */
-import { UsageError } from '../errors.ts'
+import { FormatError, UsageError } from '../errors.ts'
 import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
 import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
 import { type ChatMessage, hasContent, ROLES, type TextTokenizer } from './text-tokenizer.ts'
 import { shownStream } from './token-stream.ts'
-import type { Vocabulary } from './vocabulary.ts'
+import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkId } from './vocabulary-limits.ts'
 import { wordsOf } from './words.ts'
 
-/** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
-export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
+/**
+ * @param rows of the embedding that takes the ids; unset: any id will do
+ * @throws FormatError naming the part of the vocabulary that is damaged or not supported, or which tokens
+ *   have no row
+ */
+export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextTokenizer {
   const { pieces, addedTokens, bosId, unknownId, templateTokens } = vocabulary
   const vocabSize = pieces.length
+  if (rows !== undefined) checkRows(vocabulary, rows)
   if (bosId !== undefined) checkId(bosId, 'bos_token_id', vocabSize)
-  const stopIds = collectStopIds(vocabulary.endIds, addedTokens).filter((id) => id < vocabSize)
+  const stopIds = collectStopIds(vocabulary.endIds, addedTokens).filter(
+    (id) => id < (rows ?? vocabSize),
+  )
   const given = vocabulary.chatTemplate
   const isCorrected = given !== undefined && isBogusTemplate(given)
   const template = chooseTemplate(given, { isBitnet: vocabulary.isBitnet, vocabSize })
@@ -131,6 +138,24 @@ export function createTokenizer(vocabulary: Vocabulary): TextTokenizer {
       const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak, mask })
       return withBos(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), true)
     },
+  }
+}
+
+/**
+ * Tokens without a row must not come out of a text. Gemma 3's text models have one for images, which nothing
+ * puts there; what lies beyond the rows may be such special tokens and nothing else.
+ */
+function checkRows({ pieces, types, addedTokens, bosId }: Vocabulary, rows: number): void {
+  const idle = new Set(addedTokens.filter(({ special }) => special).map(({ id }) => id))
+  if (bosId !== undefined) idle.delete(bosId)
+  for (let id = rows; id < pieces.length; id++) {
+    if (pieces[id] === undefined || idle.has(id) || types[id] === TOKEN_TYPE.unused) continue
+    throw new FormatError(
+      `Expected a tokenizer with at most as many tokens as the embedding has rows, ${rows}, got ` +
+        `${pieces.length} tokens, among them ${JSON.stringify(pieces[id]?.slice(0, 60))} with id ${id}. ` +
+        'Take the tokenizer that belongs to these weights.',
+      { field: 'vocab_size' },
+    )
   }
 }
 

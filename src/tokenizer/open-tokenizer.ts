@@ -16,11 +16,12 @@ import { MAX_PIECES } from './vocabulary-limits.ts'
 /**
  * From a GGUF file's metadata; one without a vocabulary has numbers for tokens.
  *
+ * @param rows of the embedding, if it is to run: see createTokenizer
  * @throws FormatError naming the key that is damaged or not supported
  */
-export function tokenizerFromGguf(metadata: GgufMetadata): TextTokenizer {
+export function tokenizerFromGguf(metadata: GgufMetadata, rows?: number): TextTokenizer {
   const vocabulary = readGgufVocabulary(metadata)
-  if (vocabulary !== undefined) return createTokenizer(vocabulary)
+  if (vocabulary !== undefined) return createTokenizer(vocabulary, rows)
   const key = `${readText(metadata, 'general.architecture') ?? ''}.vocab_size`
   const size = metadata.get(key)
   if (isWhole(size, 1, MAX_PIECES)) return numericTokenizer(size)
@@ -36,8 +37,8 @@ export function tokenizerFromGguf(metadata: GgufMetadata): TextTokenizer {
  *
  * @throws FormatError naming the part that is damaged or not supported
  */
-export function tokenizerFromJson(files: JsonTokenizerFiles): TextTokenizer {
-  return createTokenizer(readJsonVocabulary(files))
+export function tokenizerFromJson(files: JsonTokenizerFiles, rows?: number): TextTokenizer {
+  return createTokenizer(readJsonVocabulary(files), rows)
 }
 
 /**
@@ -46,8 +47,12 @@ export function tokenizerFromJson(files: JsonTokenizerFiles): TextTokenizer {
  *
  * @throws FormatError naming the part that is damaged or not supported
  */
-export function tokenizerFromModelFile(file: Uint8Array, beside: FilesBeside): TextTokenizer {
+export function tokenizerFromModelFile(
+  file: Uint8Array,
+  beside: FilesBeside,
+  rows?: number,
+): TextTokenizer {
   // A protocol buffer begins with the tag of its first piece, a line feed; tiktoken with base64.
   const isProtocolBuffer = file[0] === 0x0a
-  return createTokenizer((isProtocolBuffer ? readSentencePiece : readTiktoken)(file, beside))
+  return createTokenizer((isProtocolBuffer ? readSentencePiece : readTiktoken)(file, beside), rows)
 }

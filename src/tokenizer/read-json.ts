@@ -19,7 +19,10 @@ import {
 
 /** What lies beside a tokenizer, each parsed. */
 export interface FilesBeside
-  extends Pick<TokenizerFiles, 'tokenizerConfig' | 'generationConfig' | 'chatTemplate'> {
+  extends Pick<
+    TokenizerFiles,
+    'tokenizerConfig' | 'generationConfig' | 'chatTemplate' | 'specialTokensMap'
+  > {
   /** The model's config.json. */
   readonly config?: JsonObject | undefined
 }
@@ -49,7 +52,9 @@ export function readJsonVocabulary(
   declared: DeclaredTokens = {},
   origin = 'tokenizer.json',
 ): Vocabulary {
-  const { tokenizerConfig = {}, generationConfig, config } = files
+  const { generationConfig, config, specialTokensMap } = files
+  // tokenizer_config.json goes before the older file.
+  const tokenizerConfig: JsonObject = { ...specialTokensMap, ...files.tokenizerConfig }
   const json = asObject(files.tokenizerJson, 'tokenizer.json')
   const model = typedModel(asObject(json.model, 'model'))
   const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)

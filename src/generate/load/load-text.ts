@@ -15,6 +15,7 @@ import {
   tokenizerFromModelFile,
 } from '../../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
+import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
 
 export interface ModelText extends StatedSampling {
   readonly tokenizer: TextTokenizer
@@ -22,23 +23,31 @@ export interface ModelText extends StatedSampling {
 
 /** @throws FormatError */
 export function loadText(opened: OpenedModel, { vocabSize }: ModelConfig): ModelText {
-  return { tokenizer: loadTokenizer(opened, vocabSize), ...statedSampling(opened) }
+  return { tokenizer: loadTokenizer(opened, vocabSize, vocabSize), ...statedSampling(opened) }
 }
 
-/** A file without a vocabulary, e.g. one of random weights, still runs: its tokens are numbers. */
-export function loadTokenizer(opened: OpenedModel, vocabSize: number): TextTokenizer {
+/**
+ * A file without a vocabulary, e.g. one of random weights, still runs: its tokens are numbers.
+ *
+ * @param rows of the embedding, for tokenizers that are to run; unset: it is only looked at
+ */
+export function loadTokenizer(
+  opened: OpenedModel,
+  vocabSize: number,
+  rows?: number,
+): TextTokenizer {
   const { file, tokenizerFiles } = opened
   if (file.format === 'gguf') {
     const hasVocabulary =
       file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
-    return hasVocabulary ? tokenizerFromGguf(file.metadata) : numericTokenizer(vocabSize)
+    return hasVocabulary ? tokenizerFromGguf(file.metadata, rows) : numericTokenizer(vocabSize)
   }
-  const { tokenizerJson, tokenizerModel, ...others } = tokenizerFiles
+  const { tokenizerJson, tokenizerModel, ...others } = withTokenizerJson(tokenizerFiles)
   if (tokenizerJson !== undefined) {
-    return tokenizerFromJson({ tokenizerJson, ...others, config: file.config })
+    return tokenizerFromJson({ tokenizerJson, ...others, config: file.config }, rows)
   }
   if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
-  return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config })
+  return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config }, rows)
 }
 
 function statedSampling({ file, tokenizerFiles }: OpenedModel): StatedSampling {

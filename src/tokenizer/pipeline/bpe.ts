@@ -53,7 +53,7 @@ function mergesById({ vocab, merges, prefix }: BpeOptions): [number, number, num
     const shown = JSON.stringify([left.slice(0, 40), right.slice(0, 40)])
     throw damaged(
       'model.merges',
-      `Expected model.merges to join pieces to pieces, got ${shown}, ` +
+      `Expected the tokenizer's merges to join pieces to pieces, got ${shown}, ` +
         `of which ${missing === 2 ? 'the whole' : 'one'} is not in the vocabulary.`,
     )
   })
