@@ -47,7 +47,7 @@ const BUDGETS = {
   ],
   'src/backends': [2300, 'the contract, and three backends with their memory and threads'],
   'src/hub': [2150, 'names, choices and downloads above a store, against servers nobody trusts'],
-  'src/convert': [1850, 'both directions, every tensor and vocabulary accounted for'],
+  'src/convert': [1950, 'both directions, every tensor and vocabulary accounted for'],
   'src/eval': [
     1600,
     'eleven tasks by their published rules, and perplexity; results and options checked',
