@@ -7,6 +7,7 @@ import type { LanguageModel } from '../generate/language-model.ts'
 import { type LoadOptions, pickLoadSettings } from '../generate/load/load-options.ts'
 import type { LoadedEngine } from '../generate/load/loading.ts'
 import { statOf } from '../node/files/system.ts'
+import { cleanText } from './console/clean-text.ts'
 import { ERROR_PREFIX } from './console/failure.ts'
 import { counted } from './console/quantities.ts'
 import { EXIT, type Surroundings, widthOf } from './console/surroundings.ts'
@@ -107,9 +108,13 @@ export class CommandContext {
     }
   }
 
-  /** Loads the model of the flags, with progress. The caller disposes of it. */
-  async loadModel(flags: ModelFlags): Promise<LanguageModel> {
-    const model = await this.#load(this.surroundings.loadModel, flags)
+  /**
+   * Loads the model of the flags, with progress. The caller disposes of it.
+   *
+   * @param signal unset: Ctrl-C's
+   */
+  async loadModel(flags: ModelFlags, signal?: AbortSignal): Promise<LanguageModel> {
+    const model = await this.#load(this.surroundings.loadModel, flags, signal)
     for (const warning of model.warnings) await this.remark(warning)
     return model
   }
@@ -123,6 +128,7 @@ export class CommandContext {
   async #load<T>(
     load: (source: string | undefined, options: LoadOptions) => Promise<T>,
     flags: ModelFlags,
+    signal = this.signal,
   ): Promise<T> {
     // A line of its own: in a log, what loads within ten seconds leaves no trace.
     const line = new StatusLine(this.stderr)
@@ -131,7 +137,7 @@ export class CommandContext {
         ...pickLoadSettings(flags),
         onProgress: showLoadProgress(line),
         onDownload: showDownloadProgress(line),
-        signal: this.signal,
+        signal,
       })
     try {
       const { model } = flags
@@ -174,7 +180,7 @@ export class CommandContext {
 
   /** A remark beside the result, on standard error. */
   async remark(text: string): Promise<void> {
-    await writeLine(this.stderr, dim(text, this.stderr, this.env))
+    await writeLine(this.stderr, dim(cleanText(text), this.stderr, this.env))
   }
 
   end(): void {

@@ -7,7 +7,7 @@ import type { DraftModel, GenerateOptions, SamplingOptions, SpeculationOptions }
 import { freshSeed } from './sample/random.ts'
 
 /** Tokens generated when the caller names no number. */
-const DEFAULT_MAX_TOKENS = 256
+export const DEFAULT_MAX_TOKENS = 256
 
 /** Tokens guessed at a time when the caller names no number; more are seldom all right. */
 const DEFAULT_GUESSES = 16

@@ -6,8 +6,16 @@
 import type { Readable, Writable } from 'node:stream'
 import type { loadEngine, loadModel } from '../../node/load-model.ts'
 
-export type InputStream = Readable & { readonly isTTY?: boolean }
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
+export type InputStream = Readable & {
+  readonly isTTY?: boolean
+  /** Of a terminal: keys come as they are pressed, and none is a signal. */
+  setRawMode?(isRaw: boolean): unknown
+}
+export type OutputStream = Writable & {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
 
 export interface Surroundings {
   readonly stdin: InputStream

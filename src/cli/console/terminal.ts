@@ -4,6 +4,7 @@
  */
 import { BitnetError } from '../../errors.ts'
 import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
+import { cleanText } from './clean-text.ts'
 import { isSystemError, reasonOf } from './failure.ts'
 import { formatByteRate, formatProgress } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
@@ -94,14 +95,15 @@ export async function writeLine(stream: OutputStream, line = ''): Promise<void> 
   await writeText(stream, `${line}\n`)
 }
 
-/** Writes the text as it comes, with one line end. */
+/** Writes the text as it comes, with one line end; on a terminal without what would steer it. */
 export async function streamText(
   pieces: AsyncIterable<string>,
   stdout: OutputStream,
 ): Promise<void> {
   let last = ''
   for await (const piece of pieces) {
-    if (!(await writeText(stdout, piece))) break
+    const shown = stdout.isTTY === true ? cleanText(piece, '\ufffd') : piece
+    if (!(await writeText(stdout, shown))) break
     if (piece !== '') last = piece
   }
   if (!last.endsWith('\n')) await writeLine(stdout)

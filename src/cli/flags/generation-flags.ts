@@ -1,5 +1,5 @@
 /**
- * Flags that say how tokens are drawn.
+ * Flags that say how tokens are drawn: a table, from which the flags of commands and the chat's /set come.
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { GenerateOptions } from '../../generate/options.ts'
@@ -8,31 +8,87 @@ import { decimalNumber, wholeNumber, withoutUnset } from './flag-values.ts'
 /** What the sampling flags mean; the other options have flags of their own, or none. */
 export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft' | 'logprobs'>
 
+export type SamplingName = keyof SamplingFlags
+
+interface SamplingOption {
+  readonly flag: string
+  readonly help: string
+  /** The value of a text, given what earlier flags of this name gave. */
+  readonly parse: (text: string, earlier: readonly string[] | undefined) => unknown
+}
+
+/** What sampling flags that are not given leave to the model. */
+const MODELS = "(default: the model's)"
+
+export const SAMPLING_OPTIONS: Readonly<Record<SamplingName, SamplingOption>> = {
+  maxTokens: {
+    flag: '-n, --max-tokens <count>',
+    help: 'most tokens to generate (default: 256)',
+    parse: wholeNumber({ min: 1 }),
+  },
+  temperature: {
+    flag: '--temperature <value>',
+    help: `0 takes the likeliest token ${MODELS}`,
+    parse: decimalNumber({ min: 0 }),
+  },
+  topK: {
+    flag: '--top-k <count>',
+    help: `draw from the k likeliest; 0: all ${MODELS}`,
+    parse: wholeNumber({ min: 0 }),
+  },
+  topP: {
+    flag: '--top-p <p>',
+    help: `draw from a share p; 1: all ${MODELS}`,
+    parse: decimalNumber({ above: 0, max: 1 }),
+  },
+  minP: {
+    flag: '--min-p <p>',
+    help: `at least p times the likeliest; 0: all ${MODELS}`,
+    parse: decimalNumber({ min: 0, below: 1 }),
+  },
+  repetitionPenalty: {
+    flag: '--repetition-penalty <value>',
+    help: `of tokens so far; 1: none ${MODELS}`,
+    parse: decimalNumber({ above: 0 }),
+  },
+  frequencyPenalty: {
+    flag: '--frequency-penalty <value>',
+    help: `per earlier occurrence; 0: none ${MODELS}`,
+    parse: decimalNumber({}),
+  },
+  presencePenalty: {
+    flag: '--presence-penalty <value>',
+    help: `if it occurred; 0: none ${MODELS}`,
+    parse: decimalNumber({}),
+  },
+  seed: {
+    flag: '--seed <number>',
+    help: 'repeats a text exactly (default: another one each time)',
+    parse: wholeNumber({ min: 0 }),
+  },
+  stop: {
+    flag: '--stop <text>',
+    help: 'ends before this text; may be given several times (default: none)',
+    parse: collectStop,
+  },
+}
+
 /** Adds --max-tokens, the sampling flags, --seed and --stop. */
 export function addSamplingFlags(command: Command): Command {
+  for (const { flag, help, parse } of Object.values(SAMPLING_OPTIONS)) {
+    command.option<unknown>(flag, help, parse as (text: string) => unknown)
+  }
   return command
-    .option(
-      '-n, --max-tokens <count>',
-      'most tokens to generate (default: 256)',
-      wholeNumber({ min: 1 }),
-    )
-    .option('--temperature <value>', '0 takes the likeliest token', decimalNumber({ min: 0 }))
-    .option('--top-k <count>', 'draw from the k likeliest; 0: all', wholeNumber({ min: 0 }))
-    .option('--top-p <p>', 'draw from a share p; 1: all', decimalNumber({ above: 0, max: 1 }))
-    .option('--min-p <p>', 'at least p times the likeliest', decimalNumber({ min: 0, below: 1 }))
-    .option('--repetition-penalty <value>', '1: none', decimalNumber({ above: 0 }))
-    .option('--frequency-penalty <value>', 'per earlier occurrence; 0: none', decimalNumber({}))
-    .option('--presence-penalty <value>', 'if it occurred; 0: none', decimalNumber({}))
-    .option('--seed <number>', 'repeats a text exactly', wholeNumber({ min: 0 }))
-    .option('--stop <text>', 'ends before this text; may be given several times', collectStop)
+}
+
+/** The sampling flags among others. */
+export function pickSettings(flags: SamplingFlags): SamplingFlags {
+  const names = Object.keys(SAMPLING_OPTIONS) as SamplingName[]
+  return withoutUnset(Object.fromEntries(names.map((name) => [name, flags[name]])))
 }
 
 export function generateOptions(flags: SamplingFlags, signal: AbortSignal): GenerateOptions {
-  const { maxTokens, temperature, topK, topP, minP, seed, stop } = flags
-  const { repetitionPenalty, frequencyPenalty, presencePenalty } = flags
-  const penalties = { repetitionPenalty, frequencyPenalty, presencePenalty }
-  const sampling = { maxTokens, temperature, topK, topP, minP, ...penalties, seed, stop }
-  return { ...withoutUnset(sampling), signal }
+  return { ...pickSettings(flags), signal }
 }
 
 function collectStop(text: string, earlier: readonly string[] = []): string[] {

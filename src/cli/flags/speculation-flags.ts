@@ -25,19 +25,25 @@ export function addSpeculationFlags(command: Command): Command {
 /** A model, the draft that guesses for it if one was asked for, and options that use it. */
 export interface LoadedModels extends AsyncDisposable {
   readonly model: LanguageModel
-  optionsWith(signal: AbortSignal): GenerateOptions
+  /** @param sampling unset: that of the flags */
+  optionsWith(signal: AbortSignal, sampling?: SamplingFlags): GenerateOptions
 }
 
-/** Loads the models of the flags; both run on the same kind of backend. */
+/**
+ * Loads the models of the flags; both run on the same kind of backend.
+ *
+ * @param signal unset: Ctrl-C's
+ */
 export async function loadModels(
   flags: ModelFlags & SamplingFlags & SpeculationFlags,
   context: CommandContext,
+  signal?: AbortSignal,
 ): Promise<LoadedModels> {
-  const model = await context.loadModel(flags)
+  const model = await context.loadModel(flags, signal)
   let draft: LanguageModel | undefined
   try {
     if (flags.draft !== undefined) {
-      draft = await context.loadModel({ ...flags, model: flags.draft })
+      draft = await context.loadModel({ ...flags, model: flags.draft }, signal)
     }
   } catch (error) {
     await model.dispose()
@@ -45,8 +51,8 @@ export async function loadModels(
   }
   return {
     model,
-    optionsWith: (signal) => ({
-      ...generateOptions(flags, signal),
+    optionsWith: (signal, sampling = flags) => ({
+      ...generateOptions(sampling, signal),
       ...(flags.speculate === undefined ? {} : { speculate: flags.speculate }),
       ...(draft === undefined ? {} : { draft }),
     }),

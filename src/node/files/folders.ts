@@ -1,5 +1,6 @@
 /**
- * Where this program keeps what it can make again: packed images, journals of evaluation.
+ * Where this program keeps what it can make again (packed images, journals of evaluation), and what it
+ * cannot: lines that were typed.
  *
  * Models that were fetched lie where Hugging Face's own tools look for them: node/hub/hub-settings.ts.
  */
@@ -15,10 +16,28 @@ export function cacheFolder(): string {
   if (env['BITNET_CACHE']) return expandPath(env['BITNET_CACHE'], env)
   if (env['XDG_CACHE_HOME']) return join(expandPath(env['XDG_CACHE_HOME'], env), 'bitnet-ts')
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'bitnet-ts')
-  if (process.platform === 'win32') {
-    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'bitnet-ts')
-  }
+  if (process.platform === 'win32') return windowsFolder()
   return join(homedir(), '.cache', 'bitnet-ts')
+}
+
+/**
+ * BITNET_STATE, else the system's place for what programs remember: XDG_STATE_HOME/bitnet-ts or
+ * ~/.local/state/bitnet-ts, ~/Library/Application Support/bitnet-ts, %LOCALAPPDATA%\bitnet-ts.
+ */
+export function stateFolder(): string {
+  const { env } = process
+  if (env['BITNET_STATE']) return expandPath(env['BITNET_STATE'], env)
+  if (env['XDG_STATE_HOME']) return join(expandPath(env['XDG_STATE_HOME'], env), 'bitnet-ts')
+  if (process.platform === 'darwin') {
+    return join(homedir(), 'Library', 'Application Support', 'bitnet-ts')
+  }
+  if (process.platform === 'win32') return windowsFolder()
+  return join(homedir(), '.local', 'state', 'bitnet-ts')
+}
+
+function windowsFolder(): string {
+  const { LOCALAPPDATA = join(homedir(), 'AppData', 'Local') } = process.env
+  return join(LOCALAPPDATA, 'bitnet-ts')
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>

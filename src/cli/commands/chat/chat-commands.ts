@@ -2,97 +2,214 @@
  * The lines of a chat that begin with "/". What was asked for goes to standard output, all else to
  * standard error, so that a pipe that reads answers gets nothing it did not ask for.
  */
-import { messageOf } from '../../../checks.ts'
-import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
-import type { GenerateResult } from '../../../generate/options.ts'
-import type { Surroundings } from '../../console/surroundings.ts'
-import { writeLine } from '../../console/terminal.ts'
-import type { ChatTexts } from './chat-texts.ts'
+import { MODEL_ALIASES } from '../../../hub/aliases.ts'
+import { expandPath } from '../../../node/files/folders.ts'
+import type { Completion } from '../../console/line-editor/completion.ts'
+import { formatBytes } from '../../console/quantities.ts'
+import type { LoadedModels } from '../../flags/speculation-flags.ts'
+import type { Conversation } from './conversation.ts'
 import { readConversation, writeConversation } from './conversation-file.ts'
+import { changeSetting, SETTING_NAMES, unquoted } from './sampling-settings.ts'
 
-/** Sums over the answers of a chat. */
-export class ChatTotals {
-  answers = 0
-  promptTokens = 0
-  cachedTokens = 0
-  answerTokens = 0
-  contextTokens = 0
-  #decodeMs = 0
-  #decodedTokens = 0
-
-  add({ usage, timings }: GenerateResult): void {
-    this.answers++
-    this.promptTokens += usage.promptTokens
-    this.cachedTokens += usage.cachedTokens
-    this.answerTokens += usage.completionTokens
-    this.contextTokens = usage.totalTokens
-    this.#decodeMs += timings.decodeMs
-    // The first token of an answer comes out of its prefill.
-    this.#decodedTokens += Math.max(0, usage.completionTokens - 1)
-  }
-
-  get tokensPerSecond(): string {
-    const rate = this.#decodeMs > 0 ? (1000 * this.#decodedTokens) / this.#decodeMs : 0
-    return rate.toFixed(1)
-  }
+/** What commands need besides the conversation. */
+export interface ChatTools {
+  /** Loads another model with the flags of this run. */
+  readonly load: (name: string, signal: AbortSignal) => Promise<LoadedModels>
+  /** Whether the flags ask for a draft model, which guesses for the first model alone. */
+  readonly hasDraft: boolean
 }
 
-export interface ChatState {
-  readonly model: LanguageModel
-  readonly session: ChatSession
-  readonly totals: ChatTotals
-  readonly texts: ChatTexts
+interface ChatCommand {
+  /** Whether something may follow it. */
+  readonly takes?: 'argument'
+  run(chat: Conversation, argument: string, tools: ChatTools): Promise<void>
+}
+
+const COMMANDS: Readonly<Record<string, ChatCommand>> = {
+  '/help': { run: (chat) => chat.show(chat.texts.help) },
+  '/stats': { run: (chat) => chat.show(describeStatistics(chat)) },
+  '/set': {
+    takes: 'argument',
+    async run(chat, argument) {
+      const { settings, said } = changeSetting(argument, chat.settings, chat.model, chat.texts)
+      chat.settings = settings
+      await (argument === '' ? chat.show(said) : chat.tell(said))
+    },
+  },
+  '/regen': { run: answerAgain },
+  '/undo': {
+    async run(chat) {
+      const { session, texts } = chat
+      const text = session.undo()
+      await chat.tell(text === undefined ? texts.nothingToUndo : texts.undone(beginningOf(text)))
+    },
+  },
+  '/system': {
+    takes: 'argument',
+    async run(chat, argument) {
+      const { texts, system } = chat
+      if (argument === '') {
+        return chat.show(system === undefined ? texts.noSystem : texts.system(system))
+      }
+      const text = OPENS.test(argument) ? messageOfLine(argument) : unquoted(argument)
+      chat.setSystem(text)
+      await chat.tell(text === '' ? texts.systemRemoved : texts.system(text))
+    },
+  },
+  '/model': { takes: 'argument', run: changeModel },
+  '/reset': {
+    async run(chat) {
+      chat.session.reset()
+      chat.totals.contextTokens = 0
+      await chat.tell(chat.texts.forgotten)
+    },
+  },
+  '/save': { takes: 'argument', run: save },
+  '/load': { takes: 'argument', run: load },
+}
+
+const FAREWELLS: readonly string[] = ['quit', 'exit', '終了', '/quit', '/exit', '/bye', '/終了']
+
+/** Whatever the case and the width: "QUIT", "ｑｕｉｔ", "／ｂｙｅ". */
+export function isFarewell(line: string): boolean {
+  return FAREWELLS.includes(plain(line))
+}
+
+/** A name behind "/", and nothing that a path or a fraction has. */
+const COMMAND_LINE = /^\s*([/／][\p{L}?？]*)(?=\s|$)\s*(.*?)\s*$/su
+
+export function isCommand(line: string): boolean {
+  return COMMAND_LINE.test(line)
 }
 
 /** Runs one "/" line. Mistakes in it are told on standard error and end nothing. */
 export async function runChatCommand(
   line: string,
-  state: ChatState,
-  { stdout, stderr }: Pick<Surroundings, 'stdout' | 'stderr'>,
+  chat: Conversation,
+  tools: ChatTools,
 ): Promise<void> {
-  const { session, totals, texts } = state
-  const [, name, argument] = /^(\S+)\s*(.*)$/su.exec(line) ?? ['', line, '']
-  switch (name) {
-    case '/help':
-      return writeLine(stdout, texts.help)
-    case '/stats':
-      return writeLine(stdout, describeStats(state))
-    case '/reset':
-      session.reset()
-      totals.contextTokens = 0
-      return writeLine(stderr, texts.forgotten)
-    case '/save':
-    case '/load':
-      if (argument === '') return writeLine(stderr, texts.needsFile(name))
-      try {
-        if (name === '/save') await writeConversation(argument, session.messages)
-        else {
-          session.restore(await readConversation(argument))
-          totals.contextTokens = 0
-        }
-      } catch (error) {
-        // Nothing that is wrong with a file ends a conversation.
-        return writeLine(stderr, messageOf(error))
-      }
-      return writeLine(
-        stderr,
-        (name === '/save' ? texts.saved : texts.loaded)(session.messages.length, argument),
-      )
-    default:
-      return writeLine(stderr, texts.unknown(name))
+  const { texts } = chat
+  const [, written, argument] = COMMAND_LINE.exec(line) as RegExpExecArray
+  const name = plain(written) === '/?' ? '/help' : plain(written)
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) await chat.tell(texts.unknown(name))
+  else if (argument !== '' && command.takes === undefined) {
+    await chat.tell(texts.takesNothing(name))
+  } else await command.run(chat, argument, tools)
+}
+
+/** What may stand at the end of a "/" line. */
+export function completeCommand(text: string): Completion {
+  const space = text.indexOf(' ')
+  if (!text.startsWith('/')) return { from: text.length, words: [] }
+  if (space < 0) return { from: 0, words: [...Object.keys(COMMANDS), '/bye'].sort() }
+  const words = { '/set': SETTING_NAMES, '/model': chatModels().map(({ name }) => name) }
+  const from = space + 1
+  return { from, words: words[text.slice(0, space) as keyof typeof words] ?? [] }
+}
+
+const QUOTES = '["＂“”]{3}'
+const OPENS = new RegExp(`^\\s*(?:[/／]\\p{L}+\\s+)?${QUOTES}`, 'u')
+
+/** Whether a message that """ opened is still open. */
+export function isOpenMessage(text: string): boolean {
+  return OPENS.test(text) && (text.match(new RegExp(QUOTES, 'g')) ?? []).length % 2 === 1
+}
+
+/** What is said by a line, or by several between """. */
+export function messageOfLine(text: string): string {
+  const quoted = new RegExp(`^\\s*${QUOTES}(.*?)(?:${QUOTES})?\\s*$`, 's').exec(text)
+  // Spaces at the beginning of quoted lines are meant.
+  return quoted === null ? text.trim() : quoted[1].replace(/^\s*\n|\s+$/g, '')
+}
+
+function plain(text: string): string {
+  return text.normalize('NFKC').trim().toLowerCase()
+}
+
+/** The first line, shortened: what is told of a message that is known. */
+function beginningOf(text: string): string {
+  const [first] = text.split('\n')
+  const letters = Array.from(first)
+  return letters.length < 40 && first === text ? text : `${letters.slice(0, 40).join('')}...`
+}
+
+async function answerAgain(chat: Conversation): Promise<void> {
+  const { session, texts, context } = chat
+  const before = session.messages
+  const text = session.undo()
+  if (text === undefined) return chat.tell(texts.nothingToRepeat)
+  const earlier = before.at(-1)
+  const result = await chat.answer(text, { isAgain: true })
+  // The old answer is better than none.
+  if (result === undefined || result.text === '') session.restore(before)
+  else if (result.text === earlier?.content && result.finishReason === 'stop') {
+    await context.remark(texts.sameAnswer)
   }
 }
 
-function describeStats({ model, session, totals, texts }: ChatState): string {
-  const names = texts.stats
-  return [
-    `${names.answers}: ${totals.answers}`,
-    `${names.promptTokens}: ${totals.promptTokens}`,
-    `${names.cachedTokens}: ${totals.cachedTokens}`,
-    `${names.answerTokens}: ${totals.answerTokens}`,
-    `${names.speed}: ${totals.tokensPerSecond}`,
-    `${names.messages}: ${session.messages.length}`,
-    `${names.context}: ${totals.contextTokens} / ${model.config.contextLength}`,
-    `${names.backend}: ${model.backend.description}`,
-  ].join('\n')
+async function changeModel(chat: Conversation, name: string, tools: ChatTools): Promise<void> {
+  const { texts } = chat
+  if (name === '') {
+    const lines = chatModels().map(({ name, bytes }) =>
+      texts.modelLine({ name, size: bytes === undefined ? '' : formatBytes(bytes) }),
+    )
+    return chat.show([texts.model(chat.model.name), ...lines].join('\n'))
+  }
+  try {
+    await chat.changeModel((signal) => tools.load(pathOf(name), signal))
+    await chat.tell(texts.modelChanged(chat.model.name))
+    if (tools.hasDraft) await chat.tell(texts.draftDropped)
+  } catch (error) {
+    const isStopped = error instanceof Error && error.name === 'AbortError'
+    const reason = isStopped ? texts.stopped : texts.reason(error)
+    await chat.tell(texts.modelKept(reason, chat.model.name))
+  }
+}
+
+function chatModels() {
+  return MODEL_ALIASES.filter(({ kind }) => kind === 'chat')
+}
+
+async function save(chat: Conversation, path: string): Promise<void> {
+  const { session, texts } = chat
+  if (path === '') return chat.tell(texts.needsFile('/save'))
+  const { messages } = session
+  try {
+    await writeConversation(pathOf(path), messages)
+    await chat.tell(texts.saved(messages.length, path))
+  } catch (error) {
+    await chat.tell(texts.cannotSave(path, texts.reason(error)))
+  }
+}
+
+async function load(chat: Conversation, path: string): Promise<void> {
+  const { texts } = chat
+  if (path === '') return chat.tell(texts.needsFile('/load'))
+  try {
+    const messages = await readConversation(pathOf(path))
+    chat.restore(messages)
+    await chat.tell(texts.loaded(messages.length, path))
+  } catch (error) {
+    await chat.tell(texts.cannotLoad(path, texts.reason(error)))
+  }
+}
+
+/** A path as people write it: in quotes, or below their home. */
+function pathOf(text: string): string {
+  return expandPath(/^(["'])(.*)\1$/s.exec(text)?.[2] ?? text, process.env)
+}
+
+function describeStatistics({ model, session, totals, texts }: Conversation): string {
+  return texts.stats({
+    answers: totals.answers,
+    promptTokens: totals.promptTokens,
+    cachedTokens: totals.cachedTokens,
+    answerTokens: totals.answerTokens,
+    tokensPerSecond: totals.tokensPerSecond,
+    messages: session.messages.length,
+    forgotten: session.forgotten,
+    context: `${totals.contextTokens} / ${model.config.contextLength}`,
+    backend: model.backend.description,
+  })
 }

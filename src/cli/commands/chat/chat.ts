@@ -1,149 +1,146 @@
 /**
- * `bitnet chat`: a conversation by lines, with history. On a terminal it prompts and edits lines;
- * over a pipe every input line is a turn, and standard output holds the answers alone.
+ * `bitnet chat`: a conversation, with history. On a terminal lines are edited and kept; over a pipe
+ * every input line is a turn, and standard output holds the answers alone.
  */
-import { createInterface, type Interface } from 'node:readline'
-import { ContextOverflowError, UsageError } from '../../../errors.ts'
-import type { GenerateOptions } from '../../../generate/options.ts'
+import type { Command } from 'commander'
+import { BitnetError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { turnSpeed } from '../../console/speed-lines.ts'
-import { isOpen, streamText, writeLine } from '../../console/terminal.ts'
+import { isSystemError } from '../../console/failure.ts'
+import { isOpen } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
+import { parseChoice } from '../../flags/flag-values.ts'
+import { addSamplingFlags, pickSettings, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {
   addSpeculationFlags,
-  type LoadedModels,
   loadModels,
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
-import { type ChatState, ChatTotals, runChatCommand } from './chat-commands.ts'
-import { chatTexts } from './chat-texts.ts'
+import { bannerOf, openingOf } from './banner.ts'
+import {
+  type ChatTools,
+  isCommand,
+  isFarewell,
+  messageOfLine,
+  runChatCommand,
+} from './chat-commands.ts'
+import { CHAT_LANGUAGES, type ChatLanguage, chatTexts } from './chat-texts.ts'
+import { Conversation } from './conversation.ts'
+import { historyPath, LineHistory } from './line-history.ts'
+import { isTerminal, type LineSource, openLines } from './line-source.ts'
+import type { ChatTexts } from './texts/english.ts'
 
 export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
   readonly system?: string
+  readonly lang?: ChatLanguage
+  /** False with --no-history. */
+  readonly history?: boolean
 }
 
-const FAREWELLS: readonly string[] = ['quit', 'exit', '終了', '/quit', '/exit']
+export function addChatFlags(command: Command): Command {
+  command
+    .option('--system <text>', 'system message that opens the conversation')
+    .option(
+      '--lang <language>',
+      `what the chat itself speaks: ${CHAT_LANGUAGES.join(', ')} (default: the locale's)`,
+      (text) => parseChoice(text, CHAT_LANGUAGES),
+    )
+    .option('--no-history', 'keep no typed lines for the next time')
+  return addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
+}
 
 export const command = defineCommand<ChatFlags>({
-  flags(command) {
-    command.option('--system <text>', 'system message that opens the conversation')
-    addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
-  },
+  flags: addChatFlags,
   json: false,
   examples: `\
   $ bitnet chat
+  $ bitnet chat --lang ja
   $ bitnet chat --system "Answer in one sentence." --temperature 0.5
   $ printf 'Hello!\\nquit\\n' | bitnet chat
 
-While it runs: /reset, /save FILE, /load FILE, /stats, /help; Ctrl-C stops an answer;
-quit, exit, 終了 or the end of the input leaves.`,
+While it runs: /set, /regen, /undo, /system, /model, /save, /load, /reset, /stats, /help. Ctrl-C stops an
+answer; at the prompt it clears the line, and twice leaves, as do quit, exit, 終了, /bye and Ctrl-D.
+""" opens and closes a message of several lines; what is pasted is one message.`,
   async run(context, flags) {
-    await using models = await loadModels(flags, context)
-    const { model } = models
-    if (model.tokenizer.chatTemplate === undefined) {
-      throw new UsageError(
-        `${model.name} has no chat template: it continues texts, but was not taught to talk. ` +
-          'Use: bitnet generate',
-      )
-    }
-    await converse(models, flags, context)
+    const texts = chatTexts(flags.lang, context.env)
+    const models = await loadModels(flags, context).catch((error: unknown) => {
+      throw inLanguage(error, texts)
+    })
+    const settings = pickSettings(flags)
+    await using chat = await Conversation.open({
+      models,
+      settings,
+      system: flags.system,
+      texts,
+      context,
+    })
+    await converse(chat, flags, context)
   },
 })
 
+/** The same error, so that the exit code stays, with the words of the chat's language. */
+function inLanguage(error: unknown, texts: ChatTexts): unknown {
+  if (error instanceof BitnetError || isSystemError(error)) error.message = texts.reason(error)
+  return error
+}
+
 async function converse(
-  { model, optionsWith }: LoadedModels,
+  chat: Conversation,
   flags: ChatFlags,
   context: CommandContext,
 ): Promise<void> {
-  const { stdout, stderr, env } = context
-  const session = model.chat(flags.system === undefined ? {} : { system: flags.system })
-  const texts = chatTexts(env)
-  const state: ChatState = { model, session, totals: new ChatTotals(), texts }
-  const lines = openLines(context)
-  const turns = new Turns(lines)
-  context.onInterrupt(() => turns.interrupt())
-  lines.on('SIGINT', () => turns.interrupt()) // a terminal in raw mode sends no signal
+  const { texts, totals } = chat
+  const { draft, ...others } = flags
+  const tools: ChatTools = {
+    load: (model, signal) => loadModels({ ...others, model }, context, signal),
+    hasDraft: draft !== undefined,
+  }
+  const keepsHistory = flags.history !== false && isTerminal(context)
+  const history = await LineHistory.open(keepsHistory ? historyPath() : undefined)
+  const lines = openLines(context, {
+    history: history.lines,
+    leaveHint: texts.leaveHint,
+    onInterrupt: () => chat.interrupt(),
+  })
+  // Where a terminal is in raw mode Ctrl-C is a key; this is the signal, of pipes and other programs.
+  context.onInterrupt(() => {
+    if (!chat.interrupt()) lines.close()
+  })
   try {
-    if (lines.terminal) await context.remark(texts.welcome(model.name))
-    if (lines.terminal) lines.prompt()
-    for await (const line of lines) {
-      const text = line.trim()
-      if (turns.isOver || FAREWELLS.includes(text)) break
-      if (text.startsWith('/')) await runChatCommand(text, state, context)
-      else if (text !== '') {
-        await answer(text, state, optionsWith(turns.begin()), context)
-        turns.end()
-      }
-      if (turns.isOver || !isOpen(stdout)) break
-      if (lines.terminal) lines.prompt()
-    }
-    if (lines.terminal && turns.isOver) await writeLine(stderr) // leaves the prompt's line
-    const { answers, answerTokens, tokensPerSecond } = state.totals
-    if (answers > 0) {
-      const { description } = model.backend
+    const banner = bannerOf(chat.model, flags.model, texts)
+    if (lines.isInteractive) await context.remark(`${banner.lines.join('\n')}\n`)
+    await takeTurns(chat, lines, lines.isInteractive ? banner.openings : [], history, tools)
+    if (totals.answers > 0) {
+      const { answers, answerTokens, tokensPerSecond } = totals
+      const { description } = chat.model.backend
       await context.remark(texts.closing(answers, answerTokens, tokensPerSecond, description))
     }
   } finally {
     lines.close()
-    session.dispose()
   }
 }
 
-async function answer(
-  text: string,
-  { session, totals, texts }: ChatState,
-  options: GenerateOptions,
-  context: CommandContext,
+async function takeTurns(
+  chat: Conversation,
+  lines: LineSource,
+  openings: readonly string[],
+  history: LineHistory,
+  tools: ChatTools,
 ): Promise<void> {
-  const { stdout, stderr } = context
-  try {
-    const generation = session.send(text, options)
-    await streamText(generation, stdout)
-    const result = await generation.result
-    totals.add(result)
-    if (result.finishReason === 'cancelled') await writeLine(stderr, texts.stopped)
-    if (stderr.isTTY === true) await context.remark(turnSpeed(result))
-  } catch (error) {
-    if (!(error instanceof ContextOverflowError)) throw error
-    await writeLine(stderr, `${error.message} ${texts.tooLong}`)
-  }
-}
-
-/** Lines of standard input; a prompt is shown only where a person sees and types. */
-function openLines({ stdin, stdout, stderr }: CommandContext): Interface {
-  const screen = stdout.isTTY === true ? stdout : stderr
-  return stdin.isTTY === true && screen.isTTY === true
-    ? createInterface({ input: stdin, output: screen, terminal: true, prompt: '> ' })
-    : createInterface({ input: stdin, terminal: false, prompt: '', crlfDelay: Infinity })
-}
-
-/** Ctrl-C stops the answer that is being written, or leaves while there is none. */
-class Turns {
-  readonly #lines: Interface
-  #answer: AbortController | undefined
-  isOver = false
-
-  constructor(lines: Interface) {
-    this.#lines = lines
-  }
-
-  begin(): AbortSignal {
-    this.#answer = new AbortController()
-    return this.#answer.signal
-  }
-
-  end(): void {
-    this.#answer = undefined
-  }
-
-  interrupt(): void {
-    if (this.#answer !== undefined && !this.#answer.signal.aborted) {
-      this.#answer.abort()
-    } else {
-      this.isOver = true
-      this.#lines.close()
+  const { texts, context, totals } = chat
+  while (isOpen(context.stdout)) {
+    const line = await lines.read()
+    if (line === undefined || isFarewell(line)) return
+    const problem = await history.keep(line)
+    if (problem !== undefined) await context.remark(texts.noHistory(texts.reason(problem)))
+    if (isCommand(line)) {
+      await runChatCommand(line, chat, tools)
+      continue
     }
+    const opening = totals.answers === 0 ? openingOf(line, openings) : undefined
+    // What a number stands for is shown, as if it had been typed.
+    if (opening !== undefined) await context.remark(`> ${opening}`)
+    const text = opening ?? messageOfLine(line)
+    if (text !== '') await chat.answer(text, { isInteractive: lines.isInteractive })
   }
 }
