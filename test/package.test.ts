@@ -62,6 +62,20 @@ test.each([
   expect('libc' in manifest).toBe('libc' in where)
 })
 
+test('the lock file has an entry for every platform, as npm ci asks, and no address', () => {
+  const text = readFileSync(join(ROOT, 'package-lock.json'), 'utf8')
+  const { packages } = JSON.parse(text) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>
+  }
+  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !(`${path}/node_modules/${name}` in packages || `node_modules/${name}` in packages),
+    ),
+  )
+  expect(missing).toEqual([])
+  expect(text).not.toContain('"resolved"')
+})
+
 describe('a page for a registry', () => {
   const facts = { repository: 'github:me/it', version: '1.2.3' }
   const page = (text: string) => pageForRegistry(text, facts, (path: string) => path === 'examples')

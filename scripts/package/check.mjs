@@ -10,12 +10,15 @@ import { has, Tools, tell } from './check-tools.mjs'
 import { startRegistry } from './local-registry.mjs'
 import { sha256 } from './sbom.mjs'
 
-/** What is installed besides what is checked. Node for Windows: the newest that Wine 8 runs. */
+/**
+ * What is installed besides what is checked. Node for Windows: the newest that Wine 8 runs (from 22 on V8
+ * reserves memory in a way that it has not). pnpm: the newest that is a program for Node.
+ */
 const VERSIONS = {
   node: ['20', '22', '24'],
   nodeOnWine: '20',
   verdaccio: '6.10.4',
-  pnpm: '12.21.0',
+  pnpm: '10.34.8',
   yarn: '1.22.22',
   '@yarnpkg/cli-dist': '4.18.1',
   bun: '1.4.5',
@@ -85,12 +88,13 @@ class Check {
     return { ...result, stderr: said }
   }
 
-  /** The program that npm links, as a user calls it. */
+  /** The program that npm links, as a user calls it. @returns as {@link ran} */
   async ranCommand(folder, command) {
     const flags = ['generate', '-p', 'Once upon a time', '-n', '4', '--temperature', '0', '--json']
     const { stdout } = await tell([...command, ...flags], { cwd: folder, env: this.env })
     const { backend } = JSON.parse(stdout)
     if (backend.name !== 'native') throw new Error(`bitnet ran on ${backend.description}.`)
+    return { backend, version: 'the command', arch: process.arch }
   }
 
   /** @param act returns what ran; or a string, why it cannot be tried here */
@@ -135,8 +139,7 @@ async function checkHost(check) {
   await check.row('npm --global', async () => {
     const folder = check.project('npm global')
     await check.npmInstall(folder, '--global', '--prefix', join(folder, 'global'), 'bitnet-ts')
-    await check.ranCommand(folder, [join(folder, 'global/bin/bitnet')])
-    return 'the command ran natively; a project does not see what is installed for the command line'
+    return check.ranCommand(folder, [node, join(folder, 'global/bin/bitnet')])
   })
   await check.row('npm --omit=optional, then the command that it is told', async () => {
     const folder = check.project('npm omit optional')
