@@ -17,6 +17,12 @@ describe('encodeRequest', () => {
     expect(scored('Answer: ', 'yes')).toBe('Answer:| yes')
   })
 
+  test('knows white space as Python does', () => {
+    // U+001C is white space there, U+FEFF is none; in JavaScript it is the other way round.
+    expect(scored('Answer:\x1c', 'yes')).toBe('Answer:|\x1cyes')
+    expect(scored('Answer:\ufeff', 'yes')).toBe('Answer:\ufeff|yes')
+  })
+
   test('encodes both as one text and scores what comes after the context by itself', () => {
     const { tokens, firstTarget } = encodeRequest(
       tokenizer,

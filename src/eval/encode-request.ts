@@ -11,6 +11,7 @@
  */
 import { describe } from '../checks.ts'
 import { FormatError, UsageError } from '../errors.ts'
+import { strip, stripEnd } from '../jinja/text.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { TokenSequence } from './score-plan.ts'
 
@@ -82,9 +83,9 @@ function encodeParts(
   const plain = (text: string) => tokenizer.encode(text, { addBos: false })
   if (context === '') return [[], plain(continuation)]
   if (tokenization === 'split') {
-    return [encodeWithBos(tokenizer, context.trim(), bos), plain(continuation.trim())]
+    return [encodeWithBos(tokenizer, strip(context), bos), plain(strip(continuation))]
   }
-  const kept = context.trimEnd()
+  const kept = stripEnd(context)
   const before = encodeWithBos(tokenizer, kept, bos)
   const scored = encodeWithBos(tokenizer, context + continuation, bos).slice(before.length)
   if (scored.length > 0) return [before, scored]

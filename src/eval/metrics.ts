@@ -3,6 +3,7 @@
  * wins, acc_norm divides by the characters (code points) of a choice, acc_bytes by its bytes of UTF-8,
  * and a standard error is the samples' deviation over the root of their number.
  */
+import { splitAtSpace } from '../jinja/text.ts'
 import type { SequenceScore } from './score-groups.ts'
 import type { TaskItem, TaskKind } from './task.ts'
 
@@ -113,7 +114,7 @@ function rollingMetrics(pairs: readonly Pair[]): TaskMetrics {
   for (const { item, scores } of pairs) {
     const text = item.original ?? item.choices[0]
     for (const score of scores) logLikelihood += score.logLikelihood
-    words += text.split(/\s+/).length
+    words += splitAtSpace(text).length
     bytes += utf8Length(text)
   }
   return {

@@ -3,9 +3,9 @@ import { notSupported, TemplateError } from './errors.ts'
 import { floatText } from './show.ts'
 
 /** Digits that a number may be asked for; also a bound of its memory. */
-export const MAX_DIGITS = 100
+const MAX_DIGITS = 100
 /** Columns that a field may be filled up to. */
-export const MAX_WIDTH = 10_000
+const MAX_WIDTH = 10_000
 
 /** A float without its sign, as %f, %e and %g write it. */
 export function floatDigits(

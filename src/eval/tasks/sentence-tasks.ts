@@ -2,6 +2,7 @@
  * Tasks that go on with a text: HellaSwag, WinoGrande and LAMBADA.
  */
 import { FormatError } from '../../errors.ts'
+import { capitalized, strip } from '../../jinja/text.ts'
 import {
   choiceItem,
   type DatasetRow,
@@ -62,17 +63,10 @@ function hellaswagRows(text: string, path: string): DatasetRow[] {
   })
 }
 
-/** As Python's str.capitalize: all but the first letter become small. */
-function capitalized(text: string): string {
-  const [first = '', ...rest] = text
-  return first.toUpperCase() + rest.join('').toLowerCase()
-}
-
 function withoutMarks(text: string): string {
-  return text
-    .trim()
+  return strip(text)
     .replaceAll(' [title]', '. ')
-    .replace(/\[.*?\]/g, '')
+    .replace(/\[[^\n]*?\]/g, '')
     .replaceAll('  ', ' ')
 }
 
@@ -106,7 +100,7 @@ export const winoGrande: EvalTask = {
     }
     const options = [textField(row, 'option1'), textField(row, 'option2')]
     const contexts = options.map((option) => sentence.slice(0, gap) + option)
-    return gapItem(contexts, sentence.slice(gap + 1).trim(), indexField(row, 'answer', 2, 1))
+    return gapItem(contexts, strip(sentence.slice(gap + 1)), indexField(row, 'answer', 2, 1))
   },
 }
 
