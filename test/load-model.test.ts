@@ -65,7 +65,7 @@ describe.skipIf(!existsSync(defaultModelPath()))('the embedded model', () => {
       topP: 0.9,
       repetitionPenalty: 1.05,
     })
-    for (const prompt of ['人工知能の未来について', 'The meaning of life is']) {
+    for (const prompt of ['人工知能の未来について', 'Once upon a time, there was a little girl']) {
       const { text, usage } = await model.generate(prompt, { maxTokens: 12, temperature: 0 }).result
       expect(text.length).toBeGreaterThan(5)
       expect(usage.completionTokens).toBe(12)
