@@ -104,7 +104,10 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
     },
 
     decode(ids, { skipSpecial = true } = {}) {
-      return words.decoder.decode(skipSpecial ? Array.from(ids).filter(isShown) : ids)
+      if (!skipSpecial) return words.decoder.decode(ids)
+      const shown: number[] = []
+      for (let i = 0; i < ids.length; i++) if (isShown(ids[i])) shown.push(ids[i])
+      return words.decoder.decode(shown)
     },
 
     tokenText(id) {

@@ -43,7 +43,9 @@ export function bytesDecoder(
       }
     },
     decode(ids) {
-      const bytes = joinBytes(Array.from(ids, bytesOf))
+      const parts: Uint8Array[] = []
+      for (let i = 0; i < ids.length; i++) parts.push(bytesOf(ids[i]))
+      const bytes = joinBytes(parts)
       const start = dropLeadingSpace && bytes[0] === SPACE ? 1 : 0
       return newDecoder().decode(bytes.subarray(start))
     },
