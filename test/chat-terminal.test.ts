@@ -51,7 +51,7 @@ describe.skipIf(!hasPseudoTerminals() || !hasEmbeddedModel())('a chat on a termi
     async (columns, lang, invitation, statistics, farewell) => {
       const terminal = chat(['--lang', lang, '--max-tokens', '24'], { columns })
       await terminal.see(/\n> ?$/)
-      expect(terminal.screen.text).toContain('bitnet-ja-en-58m: 58')
+      expect(terminal.screen.text).toContain('bitnet-ja-en-58m: 5')
       expect(terminal.screen.text).toContain('/model bitnet-2b')
       expect(joined(terminal)).toMatch(/1\.2GB.*1\.5GB/)
       expect(terminal.screen.text).toContain(invitation)
