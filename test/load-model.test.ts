@@ -7,6 +7,9 @@ import { loadModel, ModelNotFoundError } from '../src/index.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
 import { tinyModel } from './support/fixtures.ts'
 
+/** As the stored continuations are, which are longer than what is asked for here. */
+const GREEDY = { temperature: 0, repetitionPenalty: 1 } as const
+
 describe('a checkpoint folder', () => {
   test('loads, says what it is and generates', async () => {
     await using model = await loadModel(tinyModel('bitnet-packed'), { backend: 'reference' })
@@ -65,8 +68,11 @@ describe.skipIf(!existsSync(defaultModelPath()))('the embedded model', () => {
       topP: 0.9,
       repetitionPenalty: 1.05,
     })
-    for (const prompt of ['人工知能の未来について', 'Once upon a time, there was a little girl']) {
-      const { text, usage } = await model.generate(prompt, { maxTokens: 12, temperature: 0 }).result
+    for (const prompt of [
+      'むかしむかし、あるところに',
+      'Once upon a time, there was a little girl',
+    ]) {
+      const { text, usage } = await model.generate(prompt, { ...GREEDY, maxTokens: 12 }).result
       expect(text.length).toBeGreaterThan(5)
       expect(usage.completionTokens).toBe(12)
     }
