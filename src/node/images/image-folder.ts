@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { isAlive } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
@@ -64,7 +64,8 @@ export async function listImages(folder: string = imageFolder()): Promise<ImageE
   return entries.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
 }
 
-async function readManifest(path: string): Promise<ImageManifest> {
+/** What an image says of itself, whether or not it is whole. */
+export async function readManifest(path: string): Promise<ImageManifest> {
   const source = await openFileSource(path)
   try {
     return (await readStart(source)).manifest
@@ -93,9 +94,34 @@ export async function removeImages(
   return bytes + (paths === undefined ? await removePartials(folder, 0) : 0)
 }
 
+/** Where an image of this content lies. */
+export function contentPath(place: string, checksum: string): string {
+  return `${place}.${checksum}${IMAGE_SUFFIX}`
+}
+
+/** The images of a place, whatever their content: the newest, and older ones that could not be removed. */
+export async function imagesAt(folder: string, name: string): Promise<string[]> {
+  const names = (await namesIn(folder)).filter(
+    (one) => isOf(one, name) && one.endsWith(IMAGE_SUFFIX),
+  )
+  return names.map((one) => join(folder, one))
+}
+
+/** An older image of the same place is of no use any more. */
+export async function removeOthers(path: string, name: string): Promise<void> {
+  for (const other of await imagesAt(dirname(path), name)) {
+    // A mapped file cannot be removed on every system; then it goes with a later one.
+    if (other !== path) await rm(other, { force: true }).catch(() => {})
+  }
+}
+
+function isOf(file: string, name: string): boolean {
+  return file.startsWith(`${name}.`)
+}
+
 /** Where an image is written before it has its name: nobody else uses this one. */
-export function partialPath(path: string): string {
-  return `${path}${PARTIAL_MARK}${process.pid}-${randomUUID().slice(0, 8)}`
+export function partialPath(place: string): string {
+  return `${place}${IMAGE_SUFFIX}${PARTIAL_MARK}${process.pid}-${randomUUID().slice(0, 8)}`
 }
 
 /**
@@ -106,14 +132,14 @@ export function partialPath(path: string): string {
  */
 export async function makeRoom(
   folder: string,
-  path: string,
+  name: string,
   byteLength: number,
 ): Promise<string | undefined> {
   await mkdir(folder, { recursive: true })
   await removePartials(folder, ABANDONED_MS)
   const limit = imageLimitBytes()
   if (byteLength > limit) return `it would exceed the ${limit / 1e9} GB of BITNET_IMAGE_LIMIT`
-  const others = (await listImages(folder)).filter((entry) => entry.path !== path)
+  const others = (await listImages(folder)).filter(({ path }) => !isOf(basename(path), name))
   let total = byteLength + others.reduce((sum, entry) => sum + entry.byteLength, 0)
   for (const entry of others.reverse()) {
     if (total <= limit) break
@@ -125,12 +151,12 @@ export async function makeRoom(
   return `the disk of ${folder} would have less than ${SPARE_BYTES / 1e9} GB left`
 }
 
-/** Whether another load, of this process or of another one that still runs, is writing this image. */
+/** Whether another load, of this process or of another one that still runs, is writing an image of this name. */
 export async function isBeingWritten(folder: string, name: string): Promise<boolean> {
-  const start = join(folder, name + PARTIAL_MARK)
   for (const { path, ageMs } of await partials(folder)) {
-    if (!path.startsWith(start) || ageMs >= ABANDONED_MS) continue
-    if (isAlive(Number.parseInt(path.slice(start.length), 10))) return true
+    if (!isOf(basename(path), name) || ageMs >= ABANDONED_MS) continue
+    const writer = path.slice(path.lastIndexOf(PARTIAL_MARK) + PARTIAL_MARK.length)
+    if (isAlive(Number.parseInt(writer, 10))) return true
   }
   return false
 }

@@ -19,15 +19,17 @@ import type {
   WeightImages,
   WeightRequest,
 } from '../../model/weights/weight-images.ts'
-import { statOf } from '../files/system.ts'
 import { encodeStart, type ImageManifest, type PlacedBuffer, readStart } from './image-file.ts'
 import {
-  IMAGE_SUFFIX,
+  contentPath,
   type ImageEntry,
   imageFolder,
+  imagesAt,
   isBeingWritten,
   listImages,
   makeRoom,
+  readManifest,
+  removeOthers,
 } from './image-folder.ts'
 import { type ImageIdentity, imageIdentity } from './source-identity.ts'
 import { writeImage } from './write-image.ts'
@@ -57,10 +59,9 @@ export function weightImages(options: ImageOptions = {}): WeightImages | undefin
       if (identity === undefined) {
         return settled(await load(), none("the model's file cannot be told from others"))
       }
-      const path = join(folder, identity.name + IMAGE_SUFFIX)
-      const found = await restore(request, path, identity)
+      const found = await restore(request, folder, identity)
       if ('weights' in found) {
-        const { weights, byteLength } = found
+        const { weights, byteLength, path } = found
         return settled(weights, { state: 'mapped', path, byteLength })
       }
       request.meanwhile?.()
@@ -72,10 +73,10 @@ export function weightImages(options: ImageOptions = {}): WeightImages | undefin
         const small = none('the model is small enough to load as quickly without')
         return settled(weights, { ...unused, ...small })
       }
-      const kept = keep(backend, folder, path, identity, weights)
+      const kept = keep(backend, folder, identity, weights)
       return {
         weights,
-        image: { state: 'writing', path, ...unused },
+        image: { state: 'writing', ...unused },
         kept: kept.then((image) => ({ ...unused, ...image })),
       }
     },
@@ -86,12 +87,11 @@ export function weightImages(options: ImageOptions = {}): WeightImages | undefin
 async function keep(
   backend: Backend,
   folder: string,
-  path: string,
   { name, text, source, settings }: ImageIdentity,
   weights: LoadedWeights,
 ): Promise<ImageReport> {
   try {
-    if (await isBeingWritten(folder, name + IMAGE_SUFFIX)) {
+    if (await isBeingWritten(folder, name)) {
       return none('another process is writing it')
     }
     const { tree, buffers: described } = describeWeights(weights)
@@ -100,9 +100,10 @@ async function keep(
       return { label, byteLength, sparseBytes }
     })
     const image = encodeStart({ identity: text, source, settings, tree, buffers: sizes })
-    const noRoom = await makeRoom(folder, path, image.fileBytes)
+    const noRoom = await makeRoom(folder, name, image.fileBytes)
     if (noRoom !== undefined) return none(noRoom)
-    await writeImage(backend, path, image, buffers)
+    const path = await writeImage(backend, join(folder, name), image, buffers)
+    await removeOthers(path, name)
     if (sizes.some(({ sparseBytes }) => sparseBytes > 0)) {
       await leaveSparseEnds(backend, path, buffers)
     }
@@ -136,38 +137,51 @@ function settled(weights: LoadedWeights, image: ImageReport): KeptWeights {
   return { weights, image, kept: Promise.resolve(image) }
 }
 
+type Restored =
+  | { readonly weights: LoadedWeights; readonly byteLength: number; readonly path: string }
+  | { readonly reason?: string }
+
 /** @returns weights over a mapped image, or why there are none; no reason where there is no image */
 async function restore(
-  { backend, meanwhile }: WeightRequest,
-  path: string,
+  request: WeightRequest,
+  folder: string,
   identity: ImageIdentity,
-): Promise<{ weights: LoadedWeights; byteLength: number } | { reason?: string }> {
-  if ((await statOf(path)) === undefined) return {}
-  try {
-    const { mapped, manifest, ranges } = await readMappedImage(backend, path, meanwhile)
+): Promise<Restored> {
+  let last: Restored = {}
+  for (const path of await imagesAt(folder, identity.name)) {
     try {
-      if (manifest.identity !== identity.text) {
-        return { reason: "the model's file or this program changed since the image was made" }
+      const { identity: text } = await readManifest(path)
+      if (text !== identity.text) {
+        throw new Error("the model's file or this program changed since the image was made")
       }
-      const now = new Date()
-      // Only the order in which images are removed suffers where this is not allowed.
-      await utimes(path, now, now).catch(() => {})
-      const buffers = ranges.map((range) => mapped.buffer(range))
-      const dispose = () => {
-        for (const buffer of buffers.splice(0)) backend.free(buffer)
-      }
-      try {
-        const weights = rebuildWeights(manifest.tree, buffers, dispose)
-        return { weights, byteLength: mapped.bytes.length }
-      } catch (error) {
-        dispose()
-        throw error
-      }
-    } finally {
-      mapped.close()
+      return await mapWeights(request, path)
+    } catch (error) {
+      last = { reason: messageOf(error) }
     }
-  } catch (error) {
-    return { reason: messageOf(error) }
+  }
+  return last
+}
+
+/** @throws FormatError | BackendError if it is no image, or not whole */
+async function mapWeights({ backend, meanwhile }: WeightRequest, path: string) {
+  const { mapped, manifest, ranges } = await readMappedImage(backend, path, meanwhile)
+  try {
+    const now = new Date()
+    // Only the order in which images are removed suffers where this is not allowed.
+    await utimes(path, now, now).catch(() => {})
+    const buffers = ranges.map((range) => mapped.buffer(range))
+    const dispose = () => {
+      for (const buffer of buffers.splice(0)) backend.free(buffer)
+    }
+    try {
+      const weights = rebuildWeights(manifest.tree, buffers, dispose)
+      return { weights, byteLength: mapped.bytes.length, path }
+    } catch (error) {
+      dispose()
+      throw error
+    }
+  } finally {
+    mapped.close()
   }
 }
 
@@ -188,7 +202,7 @@ async function readMappedImage(
   if (mapped === undefined) throw new Error('The backend does not map files.')
   try {
     const { checksum, manifest, ranges } = await readStart(memorySource(mapped.bytes, path))
-    if (checksum !== mapped.checksum) {
+    if (checksum !== mapped.checksum || !path.endsWith(contentPath('', checksum))) {
       throw new FormatError(`The packed image ${path} is damaged: its checksum is another one.`, {
         field: 'checksum',
         path,

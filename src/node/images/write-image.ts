@@ -1,14 +1,14 @@
 /**
  * Writes a packed image, under another name first: what has the image's name is whole, however this
- * process ends. It is not forced to the disk, which would take seconds: after a power cut the checksum
+ * process ends, and never changes under those who have mapped it, as the name is that of the content. It is not forced to the disk, which would take seconds: after a power cut the checksum
  * finds what is missing.
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { Backend } from '../../backends/backend.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
-import { writeAside, writeFully } from '../files/write-file.ts'
+import { discardAside, openAside, putInPlace, writeFully } from '../files/write-file.ts'
 import { CHECKSUM_OFFSET, encodeChecksum, type encodeStart } from './image-file.ts'
-import { partialPath } from './image-folder.ts'
+import { contentPath, partialPath } from './image-folder.ts'
 
 /**
  * Pieces of whole large pages, 2 MiB: Linux then keeps the file in such pages and maps them as such,
@@ -17,22 +17,30 @@ import { partialPath } from './image-folder.ts'
 const PIECE_BYTES = 4 << 20
 
 /**
+ * @param place of the image: folder and name, to which its content adds the rest
  * @param buffers those of the image's ranges, in their order
+ * @returns its path, which no other content ever has
  * @throws Error of the system, and nothing is left then; BackendError
  */
 export async function writeImage(
   backend: Backend,
-  path: string,
+  place: string,
   image: ReturnType<typeof encodeStart>,
   buffers: readonly DeviceBuffer[],
-): Promise<void> {
-  const write = async (handle: FileHandle, partial: string): Promise<void> => {
-    await writePieces(handle, contents(backend, image, buffers))
-    const checksum = await backend.files?.checksum(partial)
+): Promise<string> {
+  const file = await openAside(place, partialPath)
+  try {
+    await writePieces(file.handle, contents(backend, image, buffers))
+    const checksum = await backend.files?.checksum(file.aside)
     if (checksum === undefined) throw new Error('The backend does not check files.')
-    await writeFully(handle, encodeChecksum(checksum), CHECKSUM_OFFSET)
+    await writeFully(file.handle, encodeChecksum(checksum), CHECKSUM_OFFSET)
+    const target = contentPath(place, checksum)
+    await putInPlace({ ...file, target })
+    return target
+  } catch (error) {
+    await discardAside(file)
+    throw error
   }
-  await writeAside(path, write, partialPath)
 }
 
 /** All bytes of an image in order. */
