@@ -179,23 +179,23 @@ function writeHeaders(folder, headers) {
 }
 
 function linkFlags({ platform }) {
-  if (platform === 'darwin') return ['-undefined', 'dynamic_lookup']
+  if (platform === 'darwin') {
+    // Without a name of its own a library has the path where it was built.
+    return ['-undefined', 'dynamic_lookup', '-Wl,-install_name,@rpath/bitnet.node']
+  }
   if (platform === 'win32') return []
   // Node's symbols come from the process that loads the addon.
   return ['-Wl,-z,lazy', '-lpthread']
 }
 
-/** Runs a compiler in the folder of the sources. */
+/** Runs a compiler in the folder of the sources. The same sources give the same bytes, at any time. */
 async function runIn({ command: [program, ...first] }, args) {
-  await run(program, [...first, ...args], { cwd: root })
+  const env = { ...process.env, SOURCE_DATE_EPOCH: '0' }
+  await run(program, [...first, ...args], { cwd: root, env })
 }
 
-/**
- * Compiles `sources` and the variants, whose own flags `variantFlags` replaces.
- *
- * @returns the object files
- */
-async function compileAll(compiler, target, build, sources, variantFlags) {
+/** Compiles `sources` and the variants. @returns the object files */
+async function compileAll(compiler, target, build, sources, variants = variantsOf(target.arch)) {
   const compile = async (source, extra) => {
     const object = join(build, `${source.replaceAll(/[/.]/g, '-')}.o`)
     const include = ['-I', build, '-I', nodeHeaders()]
@@ -205,11 +205,8 @@ async function compileAll(compiler, target, build, sources, variantFlags) {
     return object
   }
   const jobs = sources.map((source) => () => compile(source, []))
-  const variants =
-    variantFlags ??
-    Object.fromEntries(variantsOf(target.arch).map((isa) => [isa, compiler.variantFlags(isa)]))
-  for (const [isa, flags] of Object.entries(variants)) {
-    jobs.push(() => compile(`src/kernels/c/variants/${isa}.c`, flags))
+  for (const isa of variants) {
+    jobs.push(() => compile(`src/kernels/c/variants/${isa}.c`, compiler.variantFlags(isa)))
   }
   // The first one alone: it fills the compiler's cache of system libraries for the rest.
   const first = await jobs[0]()
@@ -224,14 +221,25 @@ function nodeHeaders() {
 export async function buildNative(target) {
   const build = join(root, 'native/build', target.name)
   const compilers = await compilersFor(target)
-  return unlessFresh(target.name, compilers, [join(build, 'bitnet.node')], async (compiler) => {
-    const sources = [...ADDON, CPU, ...SHARED]
-    await linkAddon(compiler, target, build, await compileAll(compiler, target, build, sources))
-  })
+  return unlessFresh(target.name, compilers, [join(build, 'bitnet.node')], (compiler) =>
+    makeAddon(compiler, target, build),
+  )
 }
 
-/** @returns the path of <build>/bitnet.node */
-async function linkAddon(compiler, target, build, objects) {
+/**
+ * This machine's addon with some variants, by a compiler of one's own choice.
+ *
+ * @param cpu the C file that names the variants, in place of native/cpu.c
+ * @returns the path of <build>/bitnet.node
+ */
+export async function buildAddon(compiler, build, variants, cpu) {
+  writeHeaders(build, await operationHeaders())
+  return makeAddon(compiler, hostTarget(), build, variants, cpu)
+}
+
+async function makeAddon(compiler, target, build, variants = variantsOf(target.arch), cpu = CPU) {
+  const sources = [...ADDON, cpu, ...SHARED]
+  const objects = await compileAll(compiler, target, build, sources, variants)
   const output = join(build, 'bitnet.node')
   await runIn(compiler, ['-shared', '-s', '-o', output, ...objects, ...linkFlags(target)])
   return output
@@ -247,13 +255,10 @@ async function linkAddon(compiler, target, build, objects) {
  * @returns the paths of both
  */
 export async function buildSmall(build, headers, cpu) {
-  const target = hostTarget()
-  const [compiler] = await compilersFor(target)
   writeHeaders(build, headers)
-  const sources = [...ADDON, cpu, ...SHARED]
-  const addon = compileAll(compiler, target, build, sources, { portable: ['-O1'] }).then(
-    (objects) => linkAddon(compiler, target, build, objects),
-  )
+  const [compiler] = await compilersFor(hostTarget())
+  const quick = { ...compiler, flags: [...compiler.flags, '-O1'] }
+  const addon = makeAddon(quick, hostTarget(), build, ['portable'], cpu)
   const module = join(build, 'bitnet-simd.wasm')
   const facts = { ...WASM_VARIANTS['wasm-simd'], build, name: 'bitnet-simd', output: module }
   await Promise.all([addon, buildWasmModule(zig(), { ...facts, extra: ['-O1'] })])

@@ -138,12 +138,17 @@ export async function compilersFor(target) {
   } catch (error) {
     if (!isHost) throw error
   }
+  return systemCompilers(target)
+}
+
+/** This machine's own compilers for itself. @throws Error where there is none */
+export async function systemCompilers(target = hostTarget()) {
   const programs = target.platform === 'win32' ? ['clang-cl', 'clang'] : ['cc', 'clang', 'gcc']
   if (process.env.CC) programs.unshift(process.env.CC)
   const found = await Promise.allSettled(programs.map((name) => systemCompiler(name, target)))
   const compilers = found.flatMap(({ value }) => value ?? [])
   if (compilers.length > 0) return compilers
   throw new Error(
-    `Expected a C compiler: npm has no Zig for ${host.name}, and none of ${programs.join(', ')} runs.`,
+    `Expected a C compiler: npm has no Zig for ${target.name}, and none of ${programs.join(', ')} runs.`,
   )
 }

@@ -118,7 +118,13 @@ INLINE f32x16 load_finite_f16(const uint16_t *p, u16x16 *seen) {
   (void)seen;
   return load_f16(p);
 #else
-  *seen = __builtin_elementwise_max(*(const u16x16_any *)p & 0x7fff, *seen);
+  const u16x16 magnitudes = *(const u16x16_any *)p & 0x7fff;
+#if __has_builtin(__builtin_elementwise_max)
+  *seen = __builtin_elementwise_max(magnitudes, *seen);
+#else
+  const u16x16 larger = (u16x16)(magnitudes > *seen);
+  *seen = (magnitudes & larger) | (*seen & ~larger);
+#endif
   const u32x16 h = (u32x16)__builtin_convertvector((i16x16) * (const u16x16_any *)p, i32x16);
   return (f32x16)(h << 13 & 0x8fffe000) * 0x1p112f;
 #endif
@@ -192,7 +198,7 @@ INLINE float short1(float x) { return short16(all16(x))[0]; }
 INLINE f32x16 add_exact(f32x16 sum, f32x16 a, f32x16 b) {
 #if defined(__AVX512F__)
   return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
-#elif defined(__FMA__) || defined(__aarch64__)
+#elif (defined(__FMA__) || defined(__aarch64__)) && __has_builtin(__builtin_elementwise_fma)
   return __builtin_elementwise_fma(a, b, sum);
 #elif defined(__wasm_relaxed_simd__)
   union {

@@ -70,8 +70,9 @@ INLINE void near_block(const head_matmul_command *c, const int32_t tokens, int32
     store_first(c->out + (size_t)(token + t) * rows + stripe * 16, y, n);
     i32x16 order = order_of(y);
     for (int32_t i = n; i < 16; i++) order[i] = order[0];
-    stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] =
-        __builtin_reduce_max(order);
+    int32_t largest = order[0];
+    for (int32_t i = 1; i < 16; i++) largest = order[i] > largest ? order[i] : largest;
+    stripe_maxima(c)[(size_t)(token + t) * padded_stripes(c) + stripe] = largest;
   }
 }
 
