@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    7900,
+    7950,
     'fifteen operations: a description, a reference and C for ten instruction sets each',
   ],
   'src/cli': [
