@@ -6,7 +6,8 @@ import { BackendError } from '../errors.ts'
 import { encodeProgram, scratchByteLength, type ValidCommand } from '../kernels/commands.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 import type { BufferUse, Program } from './backend.ts'
-import { type OwnBuffer, QueueBackend } from './queue-backend.ts'
+import type { OwnBuffer } from './checked-backend.ts'
+import { QueueBackend } from './queue-backend.ts'
 
 /** The same kernels for one instruction set. */
 export interface KernelVariant<Isa extends string = string> {

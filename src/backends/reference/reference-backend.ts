@@ -7,7 +7,8 @@ import { runReference, type ValidCommand } from '../../kernels/commands.ts'
 import type { Command } from '../../kernels/ops.ts'
 import { type BufferSlice, sliceBytes } from '../../kernels/slice.ts'
 import type { Backend, Program } from '../backend.ts'
-import { type OwnBuffer, QueueBackend } from '../queue-backend.ts'
+import type { OwnBuffer } from '../checked-backend.ts'
+import { QueueBackend } from '../queue-backend.ts'
 
 /** How long commands run before timers, signals and streams get their turn, in milliseconds. */
 const YIELD_AFTER_MS = 20

@@ -6,6 +6,7 @@ import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
+import type { OwnBuffer } from '../checked-backend.ts'
 import {
   type KernelVariant,
   ListBackend,
@@ -13,7 +14,6 @@ import {
   TAIL_BYTES,
   variantNamed,
 } from '../list-backend.ts'
-import type { OwnBuffer } from '../queue-backend.ts'
 import { nextTask, processorCount } from './host.ts'
 import {
   type AddressType,
