@@ -22,6 +22,7 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative, buildWasm } from './build-native.mjs'
+import { buildShaders } from './build-shaders.mjs'
 import { hostTarget } from './toolchain.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -55,7 +56,7 @@ function writeBuildFacts() {
   writeFileSync(`${root}/dist/build.json`, `${JSON.stringify({ commit, day, modified })}\n`)
 }
 
-/** What tsc leaves behind: the WebAssembly modules, and workers in plain JavaScript. */
+/** What tsc leaves behind: the WebAssembly modules, shaders, and workers in plain JavaScript. */
 function copyWorkers() {
   for (const file of readdirSync(`${root}/src`, { recursive: true })) {
     if (!/\.(wasm|js)$/.test(file)) continue
@@ -78,6 +79,7 @@ Try again with: npm run build\n${line}`)
 
 buildTypeScript()
 writeBuildFacts()
+buildShaders()
 if (!process.argv.includes('--no-native')) {
   const target = hostTarget()
   await attempt(

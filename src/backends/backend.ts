@@ -10,16 +10,19 @@
  * return at once; `read` and `done` wait. A backend may split a long program, and may run ahead or behind,
  * as long as nobody can tell from what is read.
  *
- * All float arithmetic is float32, in the order that each operation's reference spells out, and fused
- * only where that changes no bit. CPU backends therefore agree bit for bit; integers agree on every
- * backend.
+ * Integers agree on every backend, and no result depends on what else is in a pass. All float arithmetic
+ * is float32; on processors in the order that each operation's reference spells out, and fused only where
+ * that changes no bit, so that they agree bit for bit. A GPU's own order is within each operation's
+ * tolerance of it.
  */
+
+import type { Rounding } from '../kernels/define-op.ts'
 import type { IndexColumn } from '../kernels/index-buffer.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../kernels/slice.ts'
 
 /** All backends, in the order in which 'auto' tries them. */
-export const BACKENDS = ['native', 'wasm', 'reference'] as const
+export const BACKENDS = ['native', 'webgpu', 'wasm', 'reference'] as const
 
 export type BackendName = (typeof BACKENDS)[number]
 
@@ -66,6 +69,8 @@ export interface Backend {
   /** The kernel variant that runs: "typescript", "x86-avx512vnni", "x86-avx2", "portable". */
   readonly isa: string
   readonly threads: number
+  /** How floats are rounded. Integers are the same whatever it is. */
+  readonly rounding: Rounding
 
   /**
    * Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. Where there is no room, this

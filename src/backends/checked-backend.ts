@@ -5,6 +5,7 @@
 import { isWhole } from '../checks.ts'
 import { BackendError, ShapeError } from '../errors.ts'
 import { checkIndexInputs, type ValidCommand, validateCommand } from '../kernels/commands.ts'
+import type { Rounding } from '../kernels/define-op.ts'
 import { checkIndices, type IndexColumn, indexByteLength } from '../kernels/index-buffer.ts'
 import type { Command } from '../kernels/ops.ts'
 import { type BufferSlice, type DeviceBuffer, sliceOf, WholeBuffer } from '../kernels/slice.ts'
@@ -63,6 +64,7 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
   abstract readonly name: BackendName
   abstract readonly isa: string
   abstract readonly threads: number
+  readonly rounding: Rounding = 'reference'
   readonly fallbacks: readonly string[]
   readonly lost: Promise<BackendLoss>
   readonly #lose: (loss: BackendLoss) => void

@@ -9,8 +9,12 @@ import type { KernelVariant } from './list-backend.ts'
 import { createReferenceBackend } from './reference/index.ts'
 import { openWasmBackend, wasmVariants } from './wasm/wasm-backend.ts'
 
+const importWebGpu = () => import('./webgpu/webgpu-backend.ts')
+
 /** One backend, as it is chosen and opened. */
 export interface BackendKind {
+  /** Whether 'auto' passes over it. Unset: false. */
+  readonly byNameOnly?: boolean
   /** The names of its variants; who has other names is the first of all. */
   readonly isas: RegExp
   /**
@@ -26,10 +30,23 @@ export interface BackendKind {
   open(options: BackendOptions, fallbacks: readonly string[]): Promise<Backend>
 }
 
+/** WebGPU where it is the platform's own: browsers have it, and some servers. */
+const platformGpu = () => globalThis.navigator?.gpu
+
 /** The only variant of the reference backend. */
 const REFERENCE_ISA = 'typescript'
 
 export const PORTABLE: Readonly<Record<Exclude<BackendName, 'native'>, BackendKind>> = {
+  // Not chosen by itself while it has not been measured against the processor.
+  webgpu: {
+    byNameOnly: true,
+    isas: /^webgpu-/,
+    variants: async () => (await importWebGpu()).webGpuVariants(),
+    open: async (options, fallbacks) => {
+      const { openWebGpuBackend } = await importWebGpu()
+      return openWebGpuBackend(platformGpu(), options.isa, fallbacks)
+    },
+  },
   wasm: {
     isas: /^wasm(64)?-/,
     variants: async () => wasmVariants(),
@@ -81,7 +98,8 @@ export async function openOneOf(
     throw new UsageError(`Expected backend to be ${backendChoice(names)}, got "${asked}".`)
   }
   const fallbacks: string[] = []
-  for (const { name, open } of known.slice(0, -1)) {
+  const tried = known.filter(({ byNameOnly = false }) => !byNameOnly)
+  for (const { name, open } of tried.slice(0, -1)) {
     try {
       return await open(options, fallbacks)
     } catch (error) {
@@ -90,7 +108,7 @@ export async function openOneOf(
       fallbacks.push(`${name}: ${reasonOf(error)}`)
     }
   }
-  return known[known.length - 1].open(options, fallbacks)
+  return tried[tried.length - 1].open(options, fallbacks)
 }
 
 /** "auto, native, wasm or reference" */

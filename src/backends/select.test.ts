@@ -53,7 +53,9 @@ describe('openBackend', () => {
     vi.stubEnv('BITNET_ISA', 'wasm-simd')
     expect(await opened({ threads: 1 })).toMatchObject({ name: 'wasm', isa: 'wasm-simd' })
     vi.stubEnv('BITNET_BACKEND', 'gpu')
-    await expect(openBackend()).rejects.toThrow('auto, native, wasm or reference, got "gpu"')
+    await expect(openBackend()).rejects.toThrow(
+      'auto, native, webgpu, wasm or reference, got "gpu"',
+    )
   })
 
   test('refuses a count of threads that is none', async () => {

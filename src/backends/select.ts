@@ -3,10 +3,13 @@
  * reference; the description then says why. What is asked for by name is never replaced. Browsers have
  * open-portable.ts alone, so that nothing of the native backend is bundled for them.
  */
-import { UsageError } from '../errors.ts'
+/// <reference types="@webgpu/types" />
+import { messageOf } from '../checks.ts'
+import { BackendError, UsageError } from '../errors.ts'
 import { BACKENDS, type Backend, type BackendName, type BackendOptions } from './backend.ts'
 import { type BackendKind, backendChoice, openOneOf, PORTABLE } from './open-portable.ts'
 
+const importWebGpu = () => import('./webgpu/webgpu-backend.ts')
 const importNative = () => import('./native/native-backend.ts')
 
 /** All backends. */
@@ -17,6 +20,13 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
     open: async (options) => (await importNative()).openNativeBackend(options),
   },
   ...PORTABLE,
+  webgpu: {
+    ...PORTABLE.webgpu,
+    open: async ({ isa }, fallbacks) => {
+      const [{ openWebGpuBackend }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
+      return openWebGpuBackend(gpu, isa, fallbacks)
+    },
+  },
   wasm: {
     ...PORTABLE.wasm,
     open: async (options, fallbacks) => {
@@ -74,6 +84,23 @@ async function refuseManyThreads(threads: number | undefined): Promise<void> {
 
 function isBackend(name: string): name is 'auto' | BackendName {
   return name === 'auto' || BACKENDS.some((known) => known === name)
+}
+
+/**
+ * WebGPU from the package "webgpu", whose addon is Dawn, the one of Chromium.
+ *
+ * @throws BackendError if it is not installed, or does not load
+ */
+async function installedGpu(): Promise<GPU> {
+  try {
+    const { create } = await import('webgpu')
+    return create([])
+  } catch (cause) {
+    throw new BackendError(
+      `WebGPU in Node needs the package "webgpu": ${messageOf(cause)}. Install it with: npm install webgpu`,
+      { cause },
+    )
+  }
 }
 
 /** What the native backend would take; undefined leaves it to the WebAssembly backend. */

@@ -53,9 +53,22 @@ type Views<C, K extends Kinds<C>> = {
  * How near a result is to the reference's on every backend: the same bytes, or within a tolerance that
  * follows from the command's numbers.
  */
-export type Agreement<C> =
-  | 'exact'
-  | { within(command: C): { readonly absolute: number; readonly relative: number } }
+export type Agreement<C> = 'exact' | { within(command: C): Tolerance }
+
+/** What a difference may be: the sum of all three. */
+export interface Tolerance {
+  readonly absolute?: number
+  /** Of the expected element's magnitude. */
+  readonly relative?: number
+  /** Of the largest expected magnitude in the slice. */
+  readonly ofLargest?: number
+}
+
+/** Whether floats are rounded in the reference's order, which makes results equal, or in another. */
+export type Rounding = 'reference' | 'own'
+
+/** Workgroups of a dispatch. */
+export type Workgroups = readonly [x: number, y: number]
 
 /** What both sides know by one name. */
 export type Constant = number | readonly string[]
@@ -82,6 +95,16 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly reference: ((memory: Views<C, K>, command: C) => void) | undefined
   /** Of all results, or of some by their names; those not named are exact. */
   readonly agreement: Agreement<C> | { readonly [F in SliceField<C>]?: Agreement<C> }
+  /**
+   * The same on backends that do not round in the reference's order (see Backend.rounding). Unset: as
+   * `agreement`.
+   */
+  readonly nearly?: Agreement<C> | { readonly [F in SliceField<C>]?: Agreement<C> }
+  /**
+   * Of the shader base.wgsl in the operation's folder, whose entry point is `main`. Undefined where there
+   * is none.
+   */
+  readonly workgroups?: (command: C) => Workgroups
   /** Numbers that the C side knows too, by their names there, and names that stand for 0, 1, 2 ... */
   readonly constants?: Readonly<Record<string, Constant>>
 }
@@ -127,14 +150,18 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   validate(command: C): readonly MaybeOperand[]
   /** Runs the reference on a valid command. */
   run(command: C, memory: Memory): void
-  /** @param field a slice field of the command */
-  agreement(field: string): Agreement<C>
+  workgroups?(command: C): Workgroups
+  /**
+   * @param field a slice field of the command
+   * @param rounding the backend's
+   */
+  agreement(field: string, rounding?: Rounding): Agreement<C>
 }
 
 /** Describes the operation of one command: `defineOp<RmsNormCommand>()({ ... })`. */
 export function defineOp<C extends AnyCommand>() {
   return <K extends Kinds<C>>(description: Description<C, K>): Operation<C> => {
-    const { name, scratch, sparse, indices, reference, constants = {} } = description
+    const { name, scratch, sparse, indices, workgroups, reference, constants = {} } = description
     const fields = Object.entries(description.operands) as [keyof C & string, AnyKind<C>][]
     const places = fields.flatMap(([field, { parts, access }]) =>
       parts.map((part) => ({ field, name: joined(field, part.name), part, access })),
@@ -161,6 +188,7 @@ export function defineOp<C extends AnyCommand>() {
       ...(scratch && { scratch }),
       ...(sparse && { sparse }),
       ...(indices && { indices }),
+      ...(workgroups && { workgroups }),
       operands: (command) => operandsAt(places, command).filter((own) => own !== undefined),
       validate(command) {
         check.count('rows', command.rows)
@@ -184,8 +212,9 @@ export function defineOp<C extends AnyCommand>() {
         }
         reference?.(views as Views<C, K>, command)
       },
-      agreement(field) {
-        const { agreement } = description
+      agreement(field, rounding = 'reference') {
+        const { agreement: own, nearly = own } = description
+        const agreement = rounding === 'own' ? nearly : own
         if (typeof agreement === 'string' || 'within' in agreement) return agreement as Agreement<C>
         return (agreement as Readonly<Record<string, Agreement<C>>>)[field] ?? 'exact'
       },

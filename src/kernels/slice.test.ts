@@ -2,14 +2,14 @@
 
 import { afterAll, expect, test } from 'vitest'
 import { conformanceCases } from '../../test/support/all-cases.ts'
-import { testBackends } from '../../test/support/backends.ts'
+import { everyBackend } from '../../test/support/backends.ts'
 import { inArena, runCase } from '../../test/support/conformance.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { operationNames } from './commands.ts'
 
 const reference = createReferenceBackend()
 const backends = await Promise.all(
-  testBackends().map(async ({ title, open }) => ({ title, backend: await open?.() })),
+  everyBackend().map(async ({ title, open }) => ({ title, backend: await open?.() })),
 )
 
 afterAll(() => {

@@ -4,9 +4,12 @@
  * reason, and is skipped unless REQUIRE_BACKENDS (names with commas between, e.g. native-x86-avx2) says
  * that it must run.
  */
+/// <reference types="@webgpu/types" />
+import { existsSync } from 'node:fs'
 import type { Backend } from '../../src/backends/backend.ts'
 import { nativeVariants, openNativeBackend } from '../../src/backends/native/native-backend.ts'
 import { openWasmBackend, wasmVariants } from '../../src/backends/wasm/wasm-backend.ts'
+import { openWebGpuBackend } from '../../src/backends/webgpu/webgpu-backend.ts'
 import { BackendError } from '../../src/errors.ts'
 
 export interface TestBackend {
@@ -32,6 +35,9 @@ export function emulatedName(isa: string): string {
 /** What REQUIRE_BACKENDS calls the tests in test/browser. */
 export const BROWSER = 'browser'
 
+/** What it calls the GPU in software. */
+export const WEBGPU = 'webgpu-base'
+
 /** What REQUIRE_BACKENDS names. */
 export function requiredBackends(): Set<string> {
   return new Set((process.env['REQUIRE_BACKENDS'] ?? '').split(',').filter(Boolean))
@@ -42,7 +48,7 @@ export function requiredBackends(): Set<string> {
  */
 export function testBackends(): TestBackend[] {
   const required = requiredBackends()
-  const elsewhere = [...EMULATED, ...Object.keys(EMULATED_X86).map(emulatedName), BROWSER]
+  const elsewhere = [...EMULATED, ...Object.keys(EMULATED_X86).map(emulatedName), BROWSER, WEBGPU]
   for (const name of elsewhere) required.delete(name)
   const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
@@ -94,4 +100,40 @@ function wasmBackends(onMissing: (name: string, reason: string) => void): TestBa
       }))
     },
   )
+}
+
+/** Debian's Chromium brings a GPU in software, with its loader and its list of drivers. */
+const VULKAN_LOADER = '/usr/lib/x86_64-linux-gnu/libvulkan.so.1'
+export const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json'
+
+/**
+ * Those of {@link testBackends}, which give the reference's floats, and WebGPU through Dawn on the GPU in
+ * software, whose floats are near: slow, but with every rule of WebGPU checked.
+ */
+export function everyBackend(): TestBackend[] {
+  const missing = missingForGpu()
+  if (missing !== undefined && requiredBackends().has(WEBGPU)) {
+    throw new Error(`REQUIRE_BACKENDS names ${WEBGPU}, but ${missing}.`)
+  }
+  const gpu =
+    missing === undefined
+      ? { title: WEBGPU, open: async () => openWebGpuBackend(await softwareGpu()) }
+      : { title: `${WEBGPU} (${missing})`, open: undefined }
+  return [...testBackends(), gpu]
+}
+
+/** What the GPU in software lacks here; undefined where it runs. */
+export function missingForGpu(): string | undefined {
+  const file = [SWIFTSHADER, VULKAN_LOADER].find((path) => !existsSync(path))
+  return file && `there is no ${file}`
+}
+
+let software: GPU | undefined
+
+/** The same for all tests of a process: what it takes is never given back. */
+async function softwareGpu(): Promise<GPU> {
+  process.env['VK_ICD_FILENAMES'] = SWIFTSHADER
+  const { create } = await import('webgpu')
+  software ??= create([])
+  return software
 }

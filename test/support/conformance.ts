@@ -101,8 +101,10 @@ async function checkScratch(
   command: Command,
   scratch: readonly DeviceBuffer[],
 ): Promise<void> {
-  const needed =
-    backend.name === 'reference' ? 0 : Math.sign(scratchByteLength(validateCommand(command)))
+  // Backends in C have scratch memory; shaders and the reference have none.
+  const needed = !['native', 'wasm'].includes(backend.name)
+    ? 0
+    : Math.sign(scratchByteLength(validateCommand(command)))
   if (scratch.length !== needed) throw new Error(`Scratch buffers: ${scratch.length} of ${needed}.`)
   for (const buffer of scratch) {
     const at = buffer.byteLength - GUARD_BYTES

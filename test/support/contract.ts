@@ -7,7 +7,7 @@ import type { Backend } from '../../src/backends/backend.ts'
 import { createReferenceBackend } from '../../src/backends/reference/index.ts'
 import type { Command } from '../../src/kernels/ops.ts'
 import type { BufferSlice, DeviceBuffer } from '../../src/kernels/slice.ts'
-import { testBackends } from './backends.ts'
+import { everyBackend } from './backends.ts'
 
 /**
  * Runs a suite for every backend, on one for all its tests; `openAnother` is for those that end it. What
@@ -16,7 +16,7 @@ import { testBackends } from './backends.ts'
 export function describeBackends(
   suite: (backend: () => Backend, openAnother: () => Promise<Backend>) => void,
 ): void {
-  const all = [{ title: 'reference', open: createReferenceBackend }, ...testBackends()]
+  const all = [{ title: 'reference', open: createReferenceBackend }, ...everyBackend()]
   for (const { title, open } of all) {
     describe.skipIf(open === undefined)(title, () => {
       const openAnother = async () => {

@@ -53,5 +53,7 @@ export const attention = defineOp<AttentionCommand>()({
   scratch: (c) => partialChunks(c) * c.rows * c.nHeads * (padToTile(c.cache.headDim) + 16) * WORD,
   reference: (m, c) => reference(m.out, m.qkv, m.cache, m.step, c.rows, c.nHeads, c.window),
   agreement: 'exact',
+  nearly: { out: { within: () => ({ ofLargest: 1e-3 }) } },
+  workgroups: ({ rows, nHeads }) => [nHeads, rows],
   constants: { ATTENTION_CHUNK, INT4_GROUP, MAX_HEAD_DIM },
 })

@@ -1,4 +1,4 @@
-import { padToTile } from '../../ternary/index.ts'
+import { padToTile, TILE } from '../../ternary/index.ts'
 import { defineOp } from '../define-op.ts'
 import { type DenseMatrix, dense } from '../matrices.ts'
 import { added, floats, WORD } from '../operand-kinds.ts'
@@ -40,5 +40,12 @@ export const denseMatmul = defineOp<DenseMatmulCommand>()({
     rows * (weights.type === 'int8' ? splitByteLength(weights) : weights.cols * WORD),
   reference: (m, c) => reference(m.out, m.x, m.weights, c.rows, c),
   agreement: 'exact',
+  // The reference rounds x to 13 bits for f16, and to multiples of 3e-10 at least for int8.
+  nearly: {
+    out: {
+      within: ({ weights: { cols } }) => ({ absolute: 1.6e-10 * cols, ofLargest: 5e-4 }),
+    },
+  },
+  workgroups: ({ rows, weights }) => [Math.ceil(weights.rows / TILE), Math.ceil(rows / 4)],
   constants: { SPLIT_TOKEN_BYTES },
 })

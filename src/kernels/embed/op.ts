@@ -31,4 +31,5 @@ export const embed = defineOp<EmbedCommand>()({
   sparse: ({ table }) => (table.type === 'int4' ? table.data : undefined),
   reference: (m, c) => reference(m.out, m.step, m.table, c.rows, c.factor),
   agreement: 'exact',
+  workgroups: ({ rows, table }) => [Math.ceil(table.cols / 64), rows],
 })

@@ -28,4 +28,5 @@ export const gatherRows = defineOp<GatherRowsCommand>()({
   indices: ({ cols, x, index }) => [rowInput(x, cols, { slice: index, stride: 1 })],
   reference: (m, c) => reference(m.out, m.x, m.index, c.rows, c.cols),
   agreement: 'exact',
+  workgroups: ({ rows, cols }) => [Math.ceil(cols / 64), rows],
 })

@@ -1,3 +1,4 @@
+import { padToTile } from '../../ternary/index.ts'
 import { defineOp } from '../define-op.ts'
 import { type DenseMatrix, dense } from '../matrices.ts'
 import { bytes, WORD } from '../operand-kinds.ts'
@@ -37,4 +38,8 @@ export const packDense = defineOp<PackDenseCommand>()({
     packDenseRows(m.out, valuesAsFloats(m.values, valuesType, rows * out.cols), rows, firstRow)
   },
   agreement: 'exact',
+  workgroups: ({ rows, firstRow, out }) => [
+    firstRow + rows === out.rows ? padToTile(out.rows) - firstRow : rows,
+    1,
+  ],
 })

@@ -1,3 +1,4 @@
+import { BASE3_TILE, padToTile, TILE } from '../../ternary/index.ts'
 import { defineOp } from '../define-op.ts'
 import { type TernaryMatrix, ternaryCodes } from '../matrices.ts'
 import { bytes } from '../operand-kinds.ts'
@@ -50,4 +51,8 @@ export const packTernary = defineOp<PackTernaryCommand>()({
     pack(m.out, signed, c.rows, c.firstRow)
   },
   agreement: 'exact',
+  workgroups: ({ rows, firstRow, out }) => [
+    Math.ceil(out.cols / (out.packing === 'base3' ? BASE3_TILE : TILE) / 64),
+    firstRow + rows === out.rows ? padToTile(out.rows) - firstRow : rows,
+  ],
 })

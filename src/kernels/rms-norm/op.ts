@@ -31,4 +31,6 @@ export const rmsNorm = defineOp<RmsNormCommand>()({
   floats: { eps: (c) => c.eps },
   reference: (m, c) => reference(m.out, m.x, m.weight, c.rows, c.cols, c.eps, c.accumulate),
   agreement: 'exact',
+  nearly: { out: { within: () => ({ relative: 2e-6, ofLargest: 1e-6 }) } },
+  workgroups: ({ rows }) => [rows, 1],
 })

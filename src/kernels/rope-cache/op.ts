@@ -70,4 +70,12 @@ export const ropeCache = defineOp<RopeCacheCommand>()({
     reference(m.qkv, m.cache, m.step, m.rotations, c.rows, c.nHeads, m.headNorms)
   },
   agreement: 'exact',
+  nearly: {
+    qkv: { within: () => ({ ofLargest: 1e-6 }) },
+    // Codes, and halves by their bits, may be the next ones.
+    cache: {
+      within: ({ cache }) => (cache.type === 'f32' ? { ofLargest: 1e-6 } : { absolute: 1 }),
+    },
+  },
+  workgroups: ({ rows, nHeads, cache }) => [nHeads + 2 * cache.nKvHeads, rows],
 })

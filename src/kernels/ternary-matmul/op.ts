@@ -42,4 +42,12 @@ export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
   },
   reference: (m, c) => reference(m.out, m.x, m.weights, c.rows, c.accumulate, c.part),
   agreement: 'exact',
+  // A product and an addition may be one operation.
+  nearly: {
+    out: { within: ({ accumulate }) => (accumulate ? { ofLargest: 2e-7 } : {}) },
+  },
+  workgroups: ({ rows, weights, part }) => [
+    Math.ceil((part?.count ?? weights.rows) / TILE),
+    Math.ceil(rows / 4),
+  ],
 })

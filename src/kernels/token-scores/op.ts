@@ -35,5 +35,7 @@ export const tokenScores = defineOp<TokenScoresCommand>()({
   },
   reference: (m, c) => reference(m.out, m.logits, m.pairs, c.rows, c.cols),
   agreement: 'exact',
+  nearly: { out: { within: () => ({ absolute: 1e-6, relative: 2e-5 }) } },
+  workgroups: ({ rows }) => [rows, 1],
   constants: { PAIR_WORDS, SCORE_FLOATS },
 })

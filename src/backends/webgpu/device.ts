@@ -1,0 +1,99 @@
+/**
+ * The GPU: an adapter, a device with all that the adapter allows, and what went wrong on it since. All of
+ * WebGPU's errors come later than the call that made them; they are kept here for whoever waits.
+ */
+/// <reference types="@webgpu/types" />
+import { messageOf } from '../../checks.ts'
+import { BackendError } from '../../errors.ts'
+
+/** Limits of which more is better; devices have the least of them unless asked for. */
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+] as const
+
+/** What the shaders need: packed dot products of bytes. */
+const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
+
+export class GpuDevice {
+  readonly device: GPUDevice
+  /** Kept as long as the device: in Node what it belongs to is given up when nobody knows it any more. */
+  readonly gpu: GPU
+  /** "NVIDIA H200" or what the adapter says of itself. */
+  readonly title: string
+  #failure: BackendError | undefined
+
+  constructor(gpu: GPU, device: GPUDevice, title: string) {
+    this.gpu = gpu
+    this.device = device
+    this.title = title
+    device.addEventListener('uncapturederror', ({ error }) => {
+      this.fail(`The GPU refused a command: ${error.message}`)
+    })
+  }
+
+  /** Keeps what went wrong first. */
+  fail(message: string): void {
+    this.#failure ??= new BackendError(`${message} Load the model again.`)
+  }
+
+  /** @throws BackendError what went wrong first, if anything did */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Settles when all that was submitted has run. @throws BackendError */
+  async settle(): Promise<void> {
+    try {
+      await this.device.queue.onSubmittedWorkDone()
+    } catch (cause) {
+      this.fail(`The GPU did not finish: ${messageOf(cause)}.`)
+    }
+    this.check()
+  }
+
+  /** Settles when the device is lost, unless it was destroyed. */
+  async whenLost(): Promise<string> {
+    const { reason, message } = await this.device.lost
+    if (reason === 'destroyed') return new Promise(() => {})
+    this.fail(`The GPU was lost: ${message}.`)
+    return message
+  }
+}
+
+/**
+ * A device of the fastest adapter.
+ *
+ * @param gpu undefined where there is no WebGPU
+ * @throws BackendError if there is no adapter, or none that runs the shaders
+ */
+export async function openDevice(gpu: GPU | undefined): Promise<GpuDevice> {
+  if (gpu === undefined) {
+    throw new BackendError(
+      'There is no WebGPU here. Use a browser that has it over https or on localhost, or another backend.',
+    )
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+  if (adapter === null) {
+    throw new BackendError(
+      'WebGPU found no GPU. Install a driver with Vulkan (Metal and Direct3D 12 come with the system), or ' +
+        'use another backend.',
+    )
+  }
+  if (!gpu.wgslLanguageFeatures.has(LANGUAGE_FEATURE)) {
+    throw new BackendError(
+      `Expected WGSL with ${LANGUAGE_FEATURE}, which this WebGPU does not have. Update the browser or the ` +
+        'package "webgpu", or use another backend.',
+    )
+  }
+  const requiredLimits: Record<string, number> = {}
+  for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
+  const device = await adapter.requestDevice({ requiredLimits })
+  return new GpuDevice(gpu, device, titleOf(adapter))
+}
+
+function titleOf({ info }: GPUAdapter): string {
+  const { vendor, architecture, device, description } = info
+  return description || device || [vendor, architecture].filter(Boolean).join(' ') || 'unknown GPU'
+}

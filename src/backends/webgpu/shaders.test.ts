@@ -1,0 +1,56 @@
+/** Every shader declares what its operation describes: numbers and slices, in order, with their access. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Operation } from '../../kernels/define-op.ts'
+import { operations } from '../../kernels/ops.ts'
+import { shaders } from './shaders.js'
+
+const all: readonly Operation[] = operations
+const shaded = all.filter(({ workgroups }) => workgroups !== undefined)
+
+function fileOf(name: string): string {
+  return readFileSync(new URL(`../../kernels/${name}/base.wgsl`, import.meta.url), 'utf8')
+}
+
+/** "table.rows" as a name in WGSL. */
+function nameOf(name: string): string {
+  return name.replaceAll('.', '_')
+}
+
+test('every operation that results depend on has a shader', () => {
+  const lacking = all.filter(({ hasReference, workgroups }) => hasReference && !workgroups)
+  expect(lacking.map(({ name }) => name)).toEqual([])
+})
+
+describe.each(shaded.map((operation) => [operation.name, operation] as const))(
+  '%s',
+  (name, own) => {
+    const text = fileOf(name)
+
+    test('has its numbers in the order in which they are written', () => {
+      const struct = /struct Params \{([^}]*)\}/.exec(text)?.[1] ?? ''
+      const fields = [...struct.matchAll(/(\w+): (\w+),/g)].map(([, field, type]) => [field, type])
+      expect(fields).toEqual([
+        ...own.integers.map((number) => [nameOf(number.name), 'u32']),
+        ...own.floats.map((number) => [nameOf(number.name), 'f32']),
+        ...own.slices.map((slice) => [`${nameOf(slice.name)}_at`, 'u32']),
+      ])
+    })
+
+    test('binds its slices in their order, and may write to those that change', () => {
+      const bindings = [...text.matchAll(/@binding\((\d+)\) var<storage, (\w+)> (\w+)/g)]
+      expect(bindings.map(([, at, access, slice]) => [Number(at), access, slice])).toEqual(
+        own.slices.map(({ name, isConst }, i) => [
+          i + 1,
+          isConst ? 'read' : 'read_write',
+          nameOf(name),
+        ]),
+      )
+    })
+
+    test('is in the module of shaders as it is in its folder', () => {
+      const bare = (shader: string) => shader.replaceAll(/\/\/.*|\s+/g, '')
+      expect(bare(shaders[name])).toBe(bare(text))
+    })
+  },
+)

@@ -1,0 +1,48 @@
+/** A whole model on WebGPU, on the GPU in software: the reference's words, whatever else is in the batch. */
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type LanguageModel, loadModel } from '../src/index.ts'
+import { missingForGpu, requiredBackends, SWIFTSHADER, WEBGPU } from './support/backends.ts'
+
+const tiny = fileURLToPath(new URL('fixtures/tiny/bitnet-packed', import.meta.url))
+const prompts = ['a', 'some more words', 'of three lengths, and this one is the longest']
+const options = { maxTokens: 8, temperature: 0 }
+const missing = missingForGpu()
+
+test.skipIf(missing === undefined)(`${WEBGPU} is not needed (${missing})`, () => {
+  expect(requiredBackends()).not.toContain(WEBGPU)
+})
+
+describe.skipIf(missing !== undefined)(WEBGPU, () => {
+  let gpu: LanguageModel
+  let reference: LanguageModel
+
+  beforeAll(async () => {
+    vi.stubEnv('VK_ICD_FILENAMES', SWIFTSHADER)
+    gpu = await loadModel(tiny, { backend: 'webgpu' })
+    reference = await loadModel(tiny, { backend: 'reference' })
+  })
+
+  afterAll(async () => {
+    await gpu?.dispose()
+    await reference?.dispose()
+    vi.unstubAllEnvs()
+  })
+
+  test('says what runs', () => {
+    expect(gpu.backend).toMatchObject({ name: 'webgpu', isa: 'webgpu-base' })
+    expect(gpu.backend.description).toContain('SwiftShader')
+  })
+
+  test.each(prompts)('goes on from %j as the reference does', async (prompt) => {
+    const [own, wanted] = [gpu, reference].map((model) => model.generate(prompt, options).result)
+    expect((await own).tokenIds).toEqual((await wanted).tokenIds)
+  })
+
+  test('gives in a batch what it gives alone', async () => {
+    const alone = []
+    for (const prompt of prompts) alone.push((await gpu.generate(prompt, options).result).tokenIds)
+    const batch = await gpu.generateBatch(prompts, options)
+    expect(batch.map(({ tokenIds }) => tokenIds)).toEqual(alone)
+  })
+})
