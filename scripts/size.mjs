@@ -2,7 +2,7 @@
  * Prints the lines of each room and fails over a budget or over the length of a file. Size is a decision:
  * a budget has its reason beside it, and raising one is a commit of its own.
  *
- * Counted are all lines of TypeScript and C, comments included, without test material: tests, the cases of
+ * Counted are all lines of TypeScript, C and WGSL, comments included, without test material: tests, the cases of
  * operations, and what only tests import.
  */
 import { execFileSync } from 'node:child_process'
@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    7950,
-    'fifteen operations: a description, a reference and C for ten instruction sets each',
+    9500,
+    'fifteen operations: a description, a reference, C for ten instruction sets and a shader each',
   ],
   'src/cli': [
     8250,
@@ -45,7 +45,7 @@ const BUDGETS = {
     4800,
     'four vocabularies on disk, one in memory, templates; tokenizer.json and its expressions, all of it ours',
   ],
-  'src/backends': [2300, 'the contract, and three backends with their memory and threads'],
+  'src/backends': [2950, 'the contract, and four backends with their memory, queues and threads'],
   'src/hub': [2150, 'names, choices and downloads above a store, against servers nobody trusts'],
   'src/convert': [1950, 'both directions, every tensor and vocabulary accounted for'],
   'src/eval': [
@@ -76,7 +76,7 @@ const tracked = execFileSync('git', ['ls-files', 'src', 'native', 'test', 'scrip
 const lines = { tests: 0, scripts: 0, loose: 0 }
 const problems = []
 for (const file of tracked.trim().split('\n')) {
-  if (!/\.(ts|mjs|js|c|h)$/.test(file)) continue
+  if (!/\.(ts|mjs|js|c|h|wgsl)$/.test(file)) continue
   const count = readFileSync(`${root}/${file}`, 'utf8').split('\n').length - 1
   if (count > FILE_LIMIT) problems.push(`${file}: ${count} lines, more than ${FILE_LIMIT}`)
   const room = Object.keys(BUDGETS).find((name) => file.startsWith(`${name}/`))

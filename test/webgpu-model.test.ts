@@ -6,7 +6,7 @@ import { missingForGpu, requiredBackends, SWIFTSHADER, WEBGPU } from './support/
 
 const tiny = fileURLToPath(new URL('fixtures/tiny/bitnet-packed', import.meta.url))
 const prompts = ['a', 'some more words', 'of three lengths, and this one is the longest']
-const options = { maxTokens: 8, temperature: 0 }
+const options = { maxTokens: 4, temperature: 0 }
 const missing = missingForGpu()
 
 test.skipIf(missing === undefined)(`${WEBGPU} is not needed (${missing})`, () => {
