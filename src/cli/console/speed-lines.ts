@@ -19,7 +19,7 @@ export function speedLine(result: GenerateResult): string {
 }
 
 /** "48 tokens, 61.2 tokens/s", and what guessing did where there was any. */
-export function turnSpeed({ usage, timings, speculation }: GenerateResult): string {
+function turnSpeed({ usage, timings, speculation }: GenerateResult): string {
   const tokens = counted(usage.completionTokens, 'token')
   const rate = timings.decodeTokensPerSecond
   // The first token is the prompt's work: of one there is no speed.

@@ -20,7 +20,7 @@ export function dim(text: string, stream: OutputStream, env: Surroundings['env']
 }
 
 /** A stream cannot be written: its disk is full, or it is closed. */
-export class OutputError extends BitnetError {
+class OutputError extends BitnetError {
   constructor(reason: string) {
     super('OUTPUT', `Cannot write standard output: ${reason}.`)
   }

@@ -12,7 +12,7 @@ import { freeBytes } from '../files/free-space.ts'
 import { namesIn, statOf } from '../files/system.ts'
 import { type ImageManifest, readStart } from './image-file.ts'
 
-export const IMAGE_SUFFIX = '.image'
+const IMAGE_SUFFIX = '.image'
 const PARTIAL_MARK = '.partial-'
 
 /** Images of a dozen models of 2 billion parameters. */
