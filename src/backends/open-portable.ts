@@ -86,6 +86,7 @@ export async function openOneOf(
 ): Promise<Backend> {
   const { backend: asked = 'auto', isa, threads } = options
   if (threads !== undefined) checkCounting('threads', threads)
+  checkBackend(kinds, asked)
   const known = BACKENDS.flatMap((name) => {
     const kind = kinds[name]
     return kind === undefined ? [] : [{ name, ...kind }]
@@ -93,10 +94,6 @@ export async function openOneOf(
   const named = isa === undefined ? undefined : (known.find((k) => k.isas.test(isa)) ?? known[0])
   const wanted = asked === 'auto' ? named : known.find(({ name }) => name === asked)
   if (wanted !== undefined) return wanted.open(options, [])
-  if (asked !== 'auto') {
-    const names = known.map(({ name }) => name)
-    throw new UsageError(`Expected backend to be ${backendChoice(names)}, got "${asked}".`)
-  }
   const fallbacks: string[] = []
   const tried = known.filter(({ byNameOnly = false }) => !byNameOnly)
   for (const { name, open } of tried.slice(0, -1)) {
@@ -109,6 +106,16 @@ export async function openOneOf(
     }
   }
   return tried[tried.length - 1].open(options, fallbacks)
+}
+
+/** @throws UsageError if there is no such backend here */
+export function checkBackend(
+  kinds: Readonly<Partial<Record<BackendName, BackendKind>>>,
+  asked: string = 'auto',
+): void {
+  const names = BACKENDS.filter((name) => kinds[name] !== undefined)
+  if (asked === 'auto' || names.some((name) => name === asked)) return
+  throw new UsageError(`Expected backend to be ${backendChoice(names)}, got "${asked}".`)
 }
 
 /** "auto, native, wasm or reference" */

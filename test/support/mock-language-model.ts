@@ -5,7 +5,7 @@
 import { PassThrough } from 'node:stream'
 import type { Surroundings } from '../../src/cli/console/surroundings.ts'
 import type { ChatSession, LanguageModel, Prompt } from '../../src/generate/language-model.ts'
-import type { LoadOptions } from '../../src/generate/load/load-options.ts'
+import type { LoadOptions, ModelSource } from '../../src/generate/load/load-options.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../../src/generate/options.ts'
 import type { ChatMessage, TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
 import { MOCK_CONFIG } from './mock-engine.ts'
@@ -26,7 +26,7 @@ const TOKENIZER: TextTokenizer = {
 }
 
 export interface MockCalls {
-  readonly loads: { source: string | undefined; options: LoadOptions | undefined }[]
+  readonly loads: { source: ModelSource | undefined; options: LoadOptions | undefined }[]
   readonly prompts: Prompt[]
   readonly options: GenerateOptions[]
   disposed: number

@@ -149,6 +149,13 @@ export interface LoadOptions extends LoadSettings {
   readonly signal?: AbortSignal
 }
 
+/**
+ * A path (in Node) or an address (in browsers, relative to the page); a model's name, as an alias,
+ * "owner/name" or "hf:owner/name:file@revision"; a URL; the bytes of a GGUF file; or a File or other Blob
+ * with such bytes.
+ */
+export type ModelSource = string | URL | Blob | Uint8Array | ArrayBuffer
+
 export interface LoadProgress {
   readonly loadedBytes: number
   readonly totalBytes: number

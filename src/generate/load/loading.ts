@@ -21,7 +21,7 @@ export interface LoadingPlace<Source> {
   open(source: Source, options: LoadOptions): Promise<OpenedModel>
   openBackend(options: BackendOptions): Promise<Backend>
   /** What keeps packed weights between two starts; absent, or giving nothing: nothing does. */
-  images?(): WeightImages | undefined
+  images?(source: Source): WeightImages | undefined
 }
 
 export interface LoadedEngine {
@@ -96,7 +96,7 @@ async function load<Source, Rest, Loaded>(
         rest()
         return loadWeights(backend, file, config, options)
       }
-      const images = options.image === false ? undefined : place.images?.()
+      const images = options.image === false ? undefined : place.images?.(source)
       const request = { backend, file, config, options, meanwhile }
       const found = await images?.load(request, fromFile)
       kept = found?.kept

@@ -8,6 +8,7 @@ import { downloadFile } from '../../hub/download/download-file.ts'
 import { unfinishedNames } from '../../hub/download/piece-journal.ts'
 import type { DownloadStore } from '../../hub/download/store.ts'
 import { transferMeter } from '../../hub/download/transfer-meter.ts'
+import type { ModelChoice } from '../../hub/remote-model.ts'
 import { type RepoFile, type Repository, repoPath, resolvePath } from '../../hub/repo-file.ts'
 import { statOf } from '../files/system.ts'
 import {
@@ -26,17 +27,10 @@ import { NodeClient } from './node-client.ts'
 export interface PullOptions {
   readonly onDownload?: ((progress: DownloadProgress) => void) | undefined
   /** Told once it is clear what will be fetched, and why. */
-  readonly onChosen?: ((choice: PullChoice) => void) | undefined
+  readonly onChosen?: ((choice: ModelChoice) => void) | undefined
   readonly signal?: AbortSignal | undefined
   /** For tests: waits, piece sizes, free space. */
   readonly tuning?: DiskTuning | undefined
-}
-
-export interface PullChoice {
-  readonly model: string
-  readonly reason: string
-  readonly files: number
-  readonly totalBytes: number
 }
 
 export interface FilesToPull {

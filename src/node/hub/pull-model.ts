@@ -8,12 +8,11 @@ import { isObject, parseObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
-import { RefusedError } from '../../hub/download/hub-client.ts'
 import type { ContentIdentity } from '../../hub/download/piece-journal.ts'
 import { transferMeter } from '../../hub/download/transfer-meter.ts'
-import { explainRefusal, explainStatus } from '../../hub/explain-answer.ts'
 import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
+import { inPlainWords } from '../../hub/remote-model.ts'
 import { fileSize, textOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
@@ -60,17 +59,6 @@ export function notCached(model: HubModel | UrlModel, settings: HubSettings): Mo
       `is not there as a whole. Unset HF_HUB_OFFLINE and run "bitnet pull ${name}" once.`,
     { source: name },
   )
-}
-
-/** Turns a refusal into a message for people; leaves other errors alone. */
-export function inPlainWords(
-  error: unknown,
-  model: HubModel | UrlModel,
-  { endpoint, token }: HubSettings,
-): unknown {
-  if (!(error instanceof RefusedError)) return error
-  if (model.kind === 'url') return explainStatus(error.refusal)
-  return explainRefusal(error.refusal, model, endpoint, token !== undefined)
 }
 
 async function pullRepository(

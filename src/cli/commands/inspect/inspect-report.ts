@@ -1,8 +1,8 @@
 /**
  * What `bitnet inspect` writes for people.
  */
+import type { RemoteFacts } from '../../../hub/remote-model.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import type { RemoteFacts } from '../../../node/hub/remote-model.ts'
 import { counted, formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
 import { type Fact, type ReportPart, stackedBar, type Table } from '../../console/table.ts'
 import { BATCHES, type MemoryNeed } from './memory-need.ts'

@@ -6,8 +6,9 @@ import { resolve } from 'node:path'
 import { BitnetError } from '../../../errors.ts'
 import type { OpenedModel } from '../../../formats/model-file.ts'
 import { loadTokenizer } from '../../../generate/load/load-text.ts'
+import { USUAL_PACE } from '../../../hub/download/patience.ts'
+import type { RemoteModel } from '../../../hub/remote-model.ts'
 import { findCached } from '../../../node/hub/cached-model.ts'
-import type { RemoteModel } from '../../../node/hub/remote-model.ts'
 import { listImages } from '../../../node/images/image-folder.ts'
 import { openModelFile } from '../../../node/open-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
@@ -79,16 +80,27 @@ async function openNamed(source: string | undefined, context: CommandContext): P
   const cached = await findCached(settings.cacheFolder, model)
   if (cached !== undefined) return openLocal(cached)
   // What is on this machine need not wait for what speaks HTTP.
-  const [{ notCached }, { openRemoteModel }] = await Promise.all([
+  const [{ notCached }, { NodeClient }, { openRemoteModel }] = await Promise.all([
     import('../../../node/hub/pull-model.ts'),
-    import('../../../node/hub/remote-model.ts'),
+    import('../../../node/hub/node-client.ts'),
+    import('../../../hub/remote-model.ts'),
   ])
   if (settings.offline) throw notCached(model, settings)
   status.show('Reading the header')
-  const remote = await context.waitingFor(`Waiting for ${source}`, () =>
-    openRemoteModel(model, settings, { signal }),
-  )
-  return { opened: remote.opened, path: null, remote, [Symbol.asyncDispose]: remote.close }
+  const client = new NodeClient(settings, USUAL_PACE)
+  try {
+    const remote = await context.waitingFor(`Waiting for ${source}`, () =>
+      openRemoteModel(model, client, { signal }),
+    )
+    const close = async () => {
+      await remote.opened.file.close()
+      await client.close()
+    }
+    return { opened: remote.opened, path: null, remote, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await client.close()
+    throw error
+  }
 }
 
 async function openLocal(path: string): Promise<NamedModel> {

@@ -1,30 +1,35 @@
 /**
  * Opens a named model where it is, at the hub or on another server: headers, and the small files beside
- * a checkpoint, are read with range requests; weights only as far as somebody reads them.
+ * a checkpoint, are read with range requests; weights only as far as somebody reads them. Browsers load
+ * models of the hub so, and `bitnet inspect` looks at them.
  */
-import { ModelNotFoundError } from '../../errors.ts'
-import type { ByteSource, OpenedModel } from '../../formats/model-file.ts'
+import { ModelNotFoundError } from '../errors.ts'
+import type { ByteSource, OpenedModel } from '../formats/model-file.ts'
 import {
   checkSideFileSize,
   type ModelFolder,
   openGgufIn,
   openModelFolder,
   openShardIn,
-} from '../../formats/model-folder.ts'
-import { readBounded } from '../../hub/download/hub-client.ts'
-import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
-import { listModel } from '../../hub/list-repository.ts'
-import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
-import { openRangeSource, type RangeFetch } from '../../hub/range-source.ts'
-import { resolvePath } from '../../hub/repo-file.ts'
-import { partUrls, urlFolder } from '../../hub/url-folder.ts'
-import type { HubSettings } from './hub-settings.ts'
-import { NodeClient } from './node-client.ts'
-import type { PullChoice } from './pull-files.ts'
-import { inPlainWords } from './pull-model.ts'
+} from '../formats/model-folder.ts'
+import { type HubAccess, type HubClient, RefusedError, readBounded } from './download/hub-client.ts'
+import { explainRefusal, explainStatus } from './explain-answer.ts'
+import { listModel } from './list-repository.ts'
+import { formatModelName, type HubModel, type UrlModel } from './model-name.ts'
+import { openRangeSource, RANGE_BYTES, type RangeFetch } from './range-source.ts'
+import { resolvePath } from './repo-file.ts'
+import { partUrls, urlFolder } from './url-folder.ts'
+
+/** What is fetched of a model, and why. */
+export interface ModelChoice {
+  readonly model: string
+  readonly reason: string
+  readonly files: number
+  readonly totalBytes: number
+}
 
 /** What a server tells about a model. */
-export interface RemoteFacts extends PullChoice {
+export interface RemoteFacts extends ModelChoice {
   /** The commit; null for an address. */
   readonly revision: string | null
   /** As the hub states it; null where it does not. */
@@ -38,24 +43,22 @@ export interface RemoteModel {
   readonly facts: RemoteFacts
   /** Bytes of files that were read so far. */
   readonly readBytes: () => number
-  /** Closes the file and all connections. */
-  readonly close: () => Promise<void>
 }
 
 /** A header is read from its start, and twice as much each time; a block is its first piece. */
 const BLOCK_BYTES = 1 << 20
 
 /**
+ * @param readsAll whether weights will be read too: then in larger pieces, the next one ahead
  * @throws ModelNotFoundError | DownloadError | FormatError, or the signal's reason
  */
 export async function openRemoteModel(
   model: HubModel | UrlModel,
-  settings: HubSettings,
-  { signal, pace = USUAL_PACE }: { readonly signal?: AbortSignal; readonly pace?: Pace } = {},
+  client: HubClient,
+  { signal, readsAll = false }: { readonly signal?: AbortSignal; readonly readsAll?: boolean } = {},
 ): Promise<RemoteModel> {
-  const client = new NodeClient(settings, pace)
   let readBytes = 0
-  const open: Open = (url, blockBytes = BLOCK_BYTES) => {
+  const open: Open = (url, blockBytes = readsAll ? RANGE_BYTES : BLOCK_BYTES) => {
     // Requests of the client's, tried again; a server that sends a whole model instead is not heard out.
     const fetch: RangeFetch = async ({ href }, init) => {
       try {
@@ -67,25 +70,31 @@ export async function openRemoteModel(
           return new Response(body, { status, headers: new Headers([...response.headers]) })
         })
       } catch (error) {
-        throw inPlainWords(error, model, settings)
+        throw inPlainWords(error, model, client.access)
       }
     }
-    return openRangeSource(new URL(url), { fetch, blockBytes, signal })
+    return openRangeSource(new URL(url), { fetch, blockBytes, readAhead: readsAll, signal })
   }
   try {
     const { opened, facts } =
       model.kind === 'url'
         ? await openAddress(model, open)
         : await openRepository(client, model, open, signal)
-    const close = async (): Promise<void> => {
-      await opened.file.close()
-      await client.close()
-    }
-    return { opened, facts, readBytes: () => readBytes, close }
+    return { opened, facts, readBytes: () => readBytes }
   } catch (error) {
-    await client.close()
-    throw inPlainWords(error, model, settings)
+    throw inPlainWords(error, model, client.access)
   }
+}
+
+/** Turns a refusal into a message for people; leaves other errors alone. */
+export function inPlainWords(
+  error: unknown,
+  model: HubModel | UrlModel,
+  { endpoint, token }: HubAccess,
+): unknown {
+  if (!(error instanceof RefusedError)) return error
+  if (model.kind === 'url') return explainStatus(error.refusal)
+  return explainRefusal(error.refusal, model, endpoint, token !== undefined)
 }
 
 type Open = (url: string, blockBytes?: number) => Promise<ByteSource>
@@ -119,7 +128,7 @@ async function openAddress({ url }: UrlModel, open: Open): Promise<Opened> {
 }
 
 async function openRepository(
-  client: NodeClient,
+  client: HubClient,
   model: HubModel,
   open: Open,
   signal: AbortSignal | undefined,
