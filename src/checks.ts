@@ -40,6 +40,22 @@ export function checkCounting(name: string, value: unknown, max?: number): void 
   throw new UsageError(`Expected ${name} to be a whole number ${range}, got ${value}.`)
 }
 
+/** By its tag: frames and test environments have classes of their own. */
+export function isA<T>(tag: string, value: unknown): value is T {
+  return Object.prototype.toString.call(value) === `[object ${tag}]`
+}
+
+/** The same memory as bytes; undefined for what is no memory. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(value)) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  }
+  const isBuffer = isA<ArrayBuffer>('ArrayBuffer', value)
+  return isBuffer || isA<ArrayBuffer>('SharedArrayBuffer', value)
+    ? new Uint8Array(value)
+    : undefined
+}
+
 /** An optional field is absent when it is missing or null. */
 export function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null

@@ -33,10 +33,6 @@ vi.mock(import('../src/kernels/ops.ts'), async (original) => {
 vi.mock(import('../src/backends/native/addon.ts'), () => ({
   loadAddon: () => createRequire(import.meta.url)(built.addon),
 }))
-vi.mock(import('../src/backends/wasm/module.ts'), async (original) => ({
-  ...(await original()),
-  compileModule: () => WebAssembly.compile(readFileSync(built.module)),
-}))
 
 const script = join(ROOT, 'scripts/build-native.mjs')
 const { buildSmall, headersOf } = await import(pathToFileURL(script).href)
@@ -59,10 +55,11 @@ async function openBackends() {
   const header = operationsHeader(operations)
   const cpu = 'test/fixtures/operation/cpu.c'
   Object.assign(built, await buildSmall(folder, headersOf(header, sources), cpu))
+  const wasm = readFileSync(built.module)
   return [
     { title: 'native-portable, threads: 1', backend: openNativeBackend({ threads: 1 }) },
     { title: 'native-portable, threads: 2', backend: openNativeBackend({ threads: 2 }) },
-    { title: 'wasm-simd', backend: await openWasmBackend({ isa: 'wasm-simd', threads: 1 }) },
+    { title: 'wasm-simd', backend: await openWasmBackend({ wasm, threads: 1 }) },
   ]
 }
 

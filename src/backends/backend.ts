@@ -26,12 +26,17 @@ export const BACKENDS = ['native', 'webgpu', 'wasm', 'reference'] as const
 
 export type BackendName = (typeof BACKENDS)[number]
 
+/** The address of a folder, which ends in "/", or of one module; or a module's bytes. */
+export type WasmSource = string | URL | Uint8Array | ArrayBuffer
+
 export interface BackendOptions {
   readonly backend?: 'auto' | BackendName | undefined
   /** Forces a kernel variant, e.g. 'x86-avx2' or 'wasm-simd'. */
   readonly isa?: string | undefined
   /** Threads; unset: the physical cores, or in a browser what it reports. */
   readonly threads?: number | undefined
+  /** Where the WebAssembly backend finds its modules; unset: beside its own code. */
+  readonly wasm?: WasmSource | undefined
   /** What will be allocated, as far as is known: more than 4 GiB need another WebAssembly module. */
   readonly expectedBytes?: number | undefined
 }

@@ -65,8 +65,12 @@ export const PORTABLE: Readonly<Record<Exclude<BackendName, 'native'>, BackendKi
   },
 }
 
+/** Whether it has been said that nothing fast runs. */
+let hasWarned = false
+
 /**
- * 'auto' takes WebAssembly where it runs and otherwise the reference, whose description then says why.
+ * 'auto' takes WebAssembly where it runs and otherwise the reference; its description says why then, and
+ * the console once.
  *
  * @throws BackendError if what was asked for by name cannot run here
  * @throws UsageError if an option is none of its values
@@ -102,10 +106,24 @@ export async function openOneOf(
     } catch (error) {
       // What is asked for wrongly is wrong on all of them.
       if (error instanceof UsageError) throw error
+      if (name === 'wasm' && options.wasm !== undefined && (await runsWasm(kinds))) throw error
       fallbacks.push(`${name}: ${reasonOf(error)}`)
     }
   }
+  if (!hasWarned) {
+    hasWarned = true
+    console.warn(
+      `bitnet-ts runs on TypeScript alone, many times slower than on WebAssembly. ${fallbacks.join('; ')}. ` +
+        "If the modules were not copied by a bundler, name them: loadModel(source, { wasm: '/bitnet/' }), " +
+        'as docs/browser.md shows.',
+    )
+  }
   return tried[tried.length - 1].open(options, fallbacks)
+}
+
+/** Whether the engine could run modules, if they were found. */
+async function runsWasm({ wasm }: Parameters<typeof openOneOf>[0]): Promise<boolean> {
+  return (await wasm?.variants())?.some(({ supported }) => supported) ?? false
 }
 
 /** @throws UsageError if there is no such backend here */

@@ -1,6 +1,7 @@
 /**
  * What a caller gives as a model, told apart: a text, an address, or bytes that are there already.
  */
+import { bytesOf, isA } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { memorySource } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
@@ -28,22 +29,6 @@ export function givenSource(source: ModelSource, advice = ''): GivenSource {
   throw new UsageError(
     `Expected a model as a path, a name, a URL, bytes, a File or a Blob, got ${got}.${advice}`,
   )
-}
-
-/** The same memory; undefined for what is no memory. */
-export function bytesOf(value: unknown): Uint8Array | undefined {
-  if (ArrayBuffer.isView(value)) {
-    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-  }
-  const isBuffer = isA<ArrayBuffer>('ArrayBuffer', value)
-  return isBuffer || isA<ArrayBuffer>('SharedArrayBuffer', value)
-    ? new Uint8Array(value)
-    : undefined
-}
-
-/** By its tag: frames and test environments have classes of their own. */
-function isA<T>(tag: string, value: unknown): value is T {
-  return Object.prototype.toString.call(value) === `[object ${tag}]`
 }
 
 function nameOf(value: unknown): string {

@@ -1,10 +1,7 @@
 /**
- * Finds and compiles the WebAssembly module that this engine can run: relaxed SIMD or plain SIMD, with
- * shared memory for threads or without, with addresses of 32 bits or of 64. In Node and in browsers alike.
+ * The variants of the WebAssembly modules, and which of them this engine can run: relaxed SIMD or plain
+ * SIMD, with shared memory for threads or without, with addresses of 32 bits or of 64.
  */
-import { messageOf } from '../../checks.ts'
-import { BackendError } from '../../errors.ts'
-import { nodeProcess } from './host.ts'
 import type { AddressType } from './instance.ts'
 
 export type WasmIsa = 'wasm-relaxed-simd' | 'wasm-simd' | typeof WIDE_ISA
@@ -58,43 +55,4 @@ function whyNoSharedMemory(): string | undefined {
     return 'the page is not cross-origin isolated; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
   }
   return undefined
-}
-
-/** The modules' places, written so that bundlers see each file. */
-const MODULES: Record<WasmIsa, { alone: URL; threads: URL }> = {
-  'wasm-simd': {
-    alone: new URL('./bitnet-simd.wasm', import.meta.url),
-    threads: new URL('./bitnet-simd-threads.wasm', import.meta.url),
-  },
-  'wasm-relaxed-simd': {
-    alone: new URL('./bitnet-relaxed-simd.wasm', import.meta.url),
-    threads: new URL('./bitnet-relaxed-simd-threads.wasm', import.meta.url),
-  },
-  [WIDE_ISA]: {
-    alone: new URL('./bitnet64-relaxed-simd.wasm', import.meta.url),
-    threads: new URL('./bitnet64-relaxed-simd-threads.wasm', import.meta.url),
-  },
-}
-
-/** @throws BackendError if the module's file cannot be read */
-export async function compileModule(isa: WasmIsa, threaded: boolean): Promise<WebAssembly.Module> {
-  const url = MODULES[isa][threaded ? 'threads' : 'alone']
-  try {
-    return await WebAssembly.compile(await readBytes(url))
-  } catch (cause) {
-    const reason = messageOf(cause)
-    throw new BackendError(`The WebAssembly module ${url.href} does not load: ${reason}`, { cause })
-  }
-}
-
-async function readBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  if (url.protocol === 'file:') {
-    // Node's fetch does not read files; neither does a page that was opened from a disk.
-    const node = nodeProcess()
-    if (!node) throw new Error('a page opened from a disk cannot fetch it; use a server')
-    return new Uint8Array(await node.getBuiltinModule('node:fs/promises').readFile(url))
-  }
-  const response = await fetch(url)
-  if (!response.ok) throw new Error(`HTTP status ${response.status}`)
-  return new Uint8Array(await response.arrayBuffer())
 }

@@ -3,11 +3,11 @@
  */
 import { expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
-import { compileModule } from './module.ts'
+import { openModules } from './module-source.ts'
 import { WorkerThreads } from './threads.ts'
 
 const memory = () => new WebAssembly.Memory({ initial: 64, maximum: 65535, shared: true })
-const module = await compileModule('wasm-simd', true)
+const module = await (await openModules()).compile({ isa: 'wasm-simd', threaded: true })
 
 test('a worker that does not start is a BackendError', async () => {
   // Memory that is not shared cannot be sent.

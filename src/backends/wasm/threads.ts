@@ -29,9 +29,9 @@ interface Thread {
   terminate(): void
 }
 
-function openThread(listeners: Listeners): Thread {
+function openThread(listeners: Listeners, script: URL | undefined): Thread {
   const node = nodeProcess()
-  return node ? openNodeThread(node, listeners) : openBrowserThread(listeners)
+  return node ? openNodeThread(node, listeners) : openBrowserThread(listeners, script)
 }
 
 function openNodeThread(node: NodeJS.Process, { onMessage, onError }: Listeners): Thread {
@@ -51,9 +51,10 @@ function openNodeThread(node: NodeJS.Process, { onMessage, onError }: Listeners)
   }
 }
 
-function openBrowserThread({ onMessage, onError }: Listeners): Thread {
+function openBrowserThread({ onMessage, onError }: Listeners, script: URL | undefined): Thread {
   // Written out in one expression: this is the form that bundlers look for.
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+  const openOwn = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+  const worker = script === undefined ? openOwn() : new Worker(script, { type: 'module' })
   worker.onmessage = ({ data }) => onMessage(data)
   // A script that the page may not run gives an event without a message.
   worker.onerror = ({ message }) => onError(message || 'its script does not load or run')
@@ -80,15 +81,17 @@ export class WorkerThreads {
    * Starts all workers and settles when each has its instance.
    *
    * @param onLoss told why no list will ever run again
+   * @param script unset: the one beside this file
    * @throws BackendError if one of them does not start; none is left running then
    */
   static async start(
     starts: readonly WorkerStart[],
     onLoss: (reason: string) => void = () => {},
+    script?: URL,
   ): Promise<WorkerThreads> {
     const pool = new WorkerThreads(onLoss)
     try {
-      await Promise.all(starts.map((start) => pool.#startThread(start)))
+      await Promise.all(starts.map((start) => pool.#startThread(start, script)))
     } catch (error) {
       pool.#terminate()
       throw error
@@ -96,9 +99,9 @@ export class WorkerThreads {
     return pool
   }
 
-  #startThread(start: WorkerStart): Promise<void> {
+  #startThread(start: WorkerStart, script: URL | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const thread = openThread({
+      const listeners: Listeners = {
         onMessage: (message) => {
           if (message !== 'ready') return this.#done()
           thread.keepAlive(false)
@@ -109,7 +112,8 @@ export class WorkerThreads {
           reject(failure)
           this.#fail(failure)
         },
-      })
+      }
+      const thread = openThread(listeners, script)
       this.#threads.push(thread)
       thread.keepAlive(true)
       thread.post(start)

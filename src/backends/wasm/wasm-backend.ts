@@ -25,7 +25,8 @@ import {
   type WasmExports,
 } from './instance.ts'
 import { LinearMemory } from './linear-memory.ts'
-import { addressTypeOf, compileModule, type WasmIsa, WIDE_ISA, wasmFeatures } from './module.ts'
+import { addressTypeOf, type WasmIsa, WIDE_ISA, wasmFeatures } from './module.ts'
+import { type ModuleFacts, openModules, type WasmModules } from './module-source.ts'
 import { WorkerThreads } from './threads.ts'
 
 /** Addresses of a list's commands and of its progress. */
@@ -68,7 +69,8 @@ export function wasmVariants(): KernelVariant<WasmIsa>[] {
 
 /**
  * Opens the WebAssembly backend. Unset, `isa` is relaxed SIMD where the engine has it, and `threads` the
- * cores that the engine reports, one where memory cannot be shared.
+ * cores that the engine reports, one where memory cannot be shared. Where one module is given, both are what
+ * it was built for.
  *
  * @param options `threads`, if set, is a whole number from 1 on
  * @param fallbacks why faster backends were passed over
@@ -82,30 +84,61 @@ export async function openWasmBackend(
   const isWide = (options.expectedBytes ?? 0) + SPARE_BYTES > MAX_PAGES.i32 * PAGE
   const supported = variants.filter((v) => v.supported)
   const best = supported.find((v) => isWide === (v.isa === WIDE_ISA)) ?? supported[0]
-  const isa = variantNamed(variants, options.isa ?? best?.isa, 'WebAssembly')
-  const threads = Math.min(MAX_THREADS, options.threads ?? processorCount())
-  if (threads === 1) return open(isa, 1, fallbacks)
+  const modules = await openModules(options.wasm)
+  const { only } = modules
   const { sharedMemoryReason } = wasmFeatures()
-  if (sharedMemoryReason !== undefined) return open(isa, 1, [sharedMemoryReason, ...fallbacks])
+  checkOnly(only, options.isa, sharedMemoryReason)
+  const isa = variantNamed(variants, only?.isa ?? options.isa ?? best?.isa, 'WebAssembly')
+  const asked = Math.min(MAX_THREADS, options.threads ?? processorCount())
+  const alone = (reasons: readonly string[]) =>
+    open(modules, { isa, threaded: only?.threaded ?? false }, 1, [...reasons, ...fallbacks])
+  if (asked === 1) return alone([])
+  if (only?.threaded === false) return alone(['the WebAssembly module given has no threads'])
+  if (sharedMemoryReason !== undefined) return alone([sharedMemoryReason])
   try {
-    return await open(isa, threads, fallbacks)
+    return await open(modules, { isa, threaded: true }, asked, fallbacks)
   } catch (error) {
-    return open(isa, 1, [messageOf(error), ...fallbacks])
+    return alone([messageOf(error)])
   }
 }
 
-async function open(isa: WasmIsa, threads: number, fallbacks: readonly string[]): Promise<Backend> {
-  const module = await compileModule(isa, threads > 1)
+/** @throws BackendError if the only module that there is cannot do what is asked for, or not here */
+function checkOnly(
+  only: ModuleFacts | undefined,
+  isa: string | undefined,
+  sharedMemoryReason: string | undefined,
+): void {
+  if (only === undefined) return
+  if (isa !== undefined && isa !== only.isa) {
+    throw new BackendError(
+      `Expected a WebAssembly module for ${isa}, but the one given is for ${only.isa}. Leave isa out, or ` +
+        'name the folder that has all modules.',
+    )
+  }
+  if (!only.threaded || sharedMemoryReason === undefined) return
+  throw new BackendError(
+    `The WebAssembly module given is the one for threads, but ${sharedMemoryReason}; or give the module ` +
+      'without threads, or the folder that has both.',
+  )
+}
+
+async function open(
+  modules: WasmModules,
+  facts: ModuleFacts,
+  threads: number,
+  fallbacks: readonly string[],
+): Promise<Backend> {
+  const module = await modules.compile(facts)
+  const { isa } = facts
   const type = addressTypeOf(isa)
-  const { memory, maxPages } =
-    threads > 1
-      ? sharedMemory(type)
-      : { memory: createMemory(type, { initial: INITIAL_PAGES }), maxPages: MAX_PAGES[type] }
+  const { memory, maxPages } = facts.threaded
+    ? sharedMemory(type)
+    : { memory: createMemory(type, { initial: INITIAL_PAGES }), maxPages: MAX_PAGES[type] }
   const exports = await instantiate(module, memory, type)
   const linear = new LinearMemory(memory, exports.heapBase, maxPages, type)
   const control = linear.allocate(exports.controlBytes, 'control')
   const backend = new WasmBackend(isa, threads, { exports, memory: linear, control }, fallbacks)
-  if (threads > 1) await backend.startWorkers(module)
+  if (threads > 1) await backend.startWorkers(module, modules.worker)
   return backend
 }
 
@@ -157,7 +190,7 @@ class WasmBackend extends ListBackend<Place, WasmList> {
   }
 
   /** @throws BackendError if one does not start */
-  async startWorkers(module: WebAssembly.Module): Promise<void> {
+  async startWorkers(module: WebAssembly.Module, script: URL | undefined): Promise<void> {
     const { memory, control } = this.#open
     const address = (value: number) => moduleAddress(addressTypeOf(this.isa), value)
     const starts = Array.from({ length: this.threads }, (_, thread) => ({
@@ -167,7 +200,7 @@ class WasmBackend extends ListBackend<Place, WasmList> {
       thread,
       stackTop: address(memory.allocate(STACK_BYTES, 'stack') + STACK_BYTES),
     }))
-    this.#workers = await WorkerThreads.start(starts, (reason) => this.lose(reason))
+    this.#workers = await WorkerThreads.start(starts, (reason) => this.lose(reason), script)
   }
 
   protected override reserve(byteLength: number, label: string): Place {

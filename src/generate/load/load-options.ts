@@ -4,7 +4,8 @@
  * it in the options that reach it (openBackend, loadWeights, Decoder).
  */
 
-import { BACKENDS } from '../../backends/backend.ts'
+import { BACKENDS, type WasmSource } from '../../backends/backend.ts'
+import { bytesOf, isA } from '../../checks.ts'
 import { CACHE_TYPES } from '../../kernels/storage.ts'
 import { MATMUL_PRECISIONS } from '../../model/forward.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
@@ -119,14 +120,6 @@ export const LOAD_OPTIONS = {
 
 type LoadOptionName = keyof typeof LOAD_OPTIONS
 
-type ValueOf<Takes> = Takes extends readonly (infer Name)[]
-  ? Name
-  : Takes extends 'count'
-    ? number
-    : Takes extends 'switch'
-      ? boolean
-      : string
-
 /** The options that change how much memory a model takes. */
 export type MemoryOptionName = {
   [Name in LoadOptionName]: (typeof LOAD_OPTIONS)[Name] extends { memoryHelp: string }
@@ -136,13 +129,30 @@ export type MemoryOptionName = {
 
 /** What {@link LOAD_OPTIONS} describes. */
 export type LoadSettings = {
-  readonly [Name in LoadOptionName]?: ValueOf<(typeof LOAD_OPTIONS)[Name]['takes']>
+  readonly [Name in keyof typeof LOAD_OPTIONS]?: (typeof LOAD_OPTIONS)[Name]['takes'] extends infer Takes
+    ? Takes extends readonly (infer Value)[]
+      ? Value
+      : Takes extends 'count'
+        ? number
+        : Takes extends 'switch'
+          ? boolean
+          : string
+    : never
 }
 
 /** The same where undefined counts as unset. */
-export type OpenSettings = { readonly [Name in LoadOptionName]?: LoadSettings[Name] | undefined }
+export type OpenSettings = {
+  readonly [Name in keyof LoadSettings]?: LoadSettings[Name] | undefined
+}
 
 export interface LoadOptions extends LoadSettings {
+  /**
+   * Where the WebAssembly modules are if a bundler has not copied them: the address of the folder
+   * `dist/backends/wasm` of this package, or of its copy, with a "/" at the end; or one of its modules, by
+   * address or as bytes, which is then the one that runs. Only for the WebAssembly backend; what is named
+   * here is never passed over for a slower one.
+   */
+  readonly wasm?: WasmSource
   readonly onProgress?: (progress: LoadProgress) => void
   /** Told while a model that is not in the cache is fetched. Browsers, which keep none, never call it. */
   readonly onDownload?: (progress: DownloadProgress) => void
@@ -192,6 +202,15 @@ function ruleOf(takes: LoadOption['takes']): OptionRule {
 
 const LOAD: OptionRules<LoadOptions> = {
   ...LOAD_SETTINGS,
+  wasm: {
+    expected: 'the address of a folder or a WebAssembly module, or bytes of one',
+    holds: (value) =>
+      (typeof value === 'string' && value !== '') ||
+      isA('URL', value) ||
+      bytesOf(value) !== undefined,
+    takesText: true,
+    also: ['wasm_url', 'wasm_path', 'wasm_paths', 'wasm_binary', 'wasm_module', 'locate_file'],
+  },
   onProgress: { ...FUNCTION, also: ['progress', 'progress_callback', 'on_load'] },
   onDownload: { ...FUNCTION, also: ['download_progress'] },
   signal: SIGNAL,
