@@ -23,6 +23,7 @@ const LAYERS = [
   'generate',
   'convert',
   'hub',
+  'portable.ts',
   'browser',
   'browser.ts',
   'bench',

@@ -1,23 +1,40 @@
 /**
  * The public API of bitnet-ts: re-exports only. Inside the package, import from the modules.
  */
-export type { Backend, BackendName } from './backends/backend.ts'
+export type { ArithmeticEnergy, Technology } from './bench/energy.ts'
+export type { MeterOptions } from './bench/pass-runner.ts'
+export type { ShapeName } from './bench/shapes.ts'
+export type { Summary } from './bench/statistics.ts'
+export type { JsonObject } from './checks.ts'
+export type { ColumnName, MemoryShares } from './compare/columns.ts'
+export type { ComparedGroup, ContenderResult, ShapeOptions } from './compare/compare-contenders.ts'
+export type { Latency, MeasureOptions, Throughput } from './compare/measure.ts'
+export type { SpeculationGain } from './compare/speculation-gain.ts'
+export type { LinearClass } from './convert/checkpoint-config.ts'
 export type {
+  DenseDifference,
+  SettingDifference,
+  TernaryDifference,
+} from './convert/compare-weights.ts'
+export type {
+  CommonOptions,
+  QuantizationSummary,
+  TernarySummary,
+  TypeSummary,
+} from './convert/conversion.ts'
+export type { CheckpointEmbedding } from './convert/convert-to-checkpoint.ts'
+export type { GgufEmbedding } from './convert/convert-to-gguf.ts'
+export type { WeightStorage } from './convert/gguf-metadata.ts'
+export type {
+  CheckpointConversionOptions,
+  ComparisonOptions,
   ConversionLoss,
   ConversionProgress,
   ConversionReport,
+  GgufConversionOptions,
   ModelComparison,
 } from './convert/index.ts'
-export {
-  BackendError,
-  BitnetError,
-  ContextOverflowError,
-  DownloadError,
-  FormatError,
-  ModelNotFoundError,
-  ShapeError,
-  UsageError,
-} from './errors.ts'
+export type { BosRule, EncodingRules, TokenizationRule } from './eval/encode-request.ts'
 export type {
   EvalJournal,
   EvalProgress,
@@ -25,44 +42,34 @@ export type {
   EvalSettings,
   TaskRunOptions,
 } from './eval/evaluate.ts'
+export type { FewShotSettings } from './eval/few-shot.ts'
 export type { ItemResult, TaskMetrics } from './eval/metrics.ts'
 export { type PerplexityOptions, type PerplexityReport, perplexity } from './eval/perplexity.ts'
+export type { SequenceScore } from './eval/score-groups.ts'
+export type { HubDataset } from './eval/task.ts'
 export { evalTaskNames } from './eval/tasks/all-tasks.ts'
+export type { DocumentRules } from './eval/text-documents.ts'
 export type {
   ByteSource,
+  GgufArray,
+  GgufFile,
+  GgufValue,
   ModelFile,
   OpenedModel,
+  SafetensorsFile,
   TensorInfo,
+  TensorType,
   TernaryTensor,
+  TokenizerFiles,
+  UnreadTensor,
 } from './formats/model-file.ts'
-export { type OpenTernaryOptions, openTernary } from './formats/ternary/index.ts'
-export type {
-  ChatOptions,
-  ChatSession,
-  EmbedOptions,
-  LanguageModel,
-  ModelMemory,
-  Prompt,
-} from './generate/language-model.ts'
-export type { DownloadProgress, LoadOptions, LoadProgress } from './generate/load/load-options.ts'
-export type {
-  BackendReport,
-  DraftModel,
-  FinishReason,
-  GenerateOptions,
-  GenerateResult,
-  Generation,
-  SamplingOptions,
-  SpeculationOptions,
-  SpeculationReport,
-  Timings,
-  TokenLogprobs,
-  TokenProbability,
-  Usage,
-} from './generate/options.ts'
-export type { ModelConfig } from './model/config/config.ts'
+export {
+  type OpenTernaryOptions,
+  openTernary,
+  type ScaleConvention,
+} from './formats/ternary/index.ts'
+export type { OpenSettings } from './generate/load/load-options.ts'
 export { readConfig } from './model/config/read-config.ts'
-export type { ImageReport } from './model/weights/weight-images.ts'
 export {
   type CompareShapesOptions,
   compareShapes,
@@ -70,6 +77,8 @@ export {
 } from './node/compare/compare-shapes.ts'
 export { compareFiles } from './node/convert/compare-files.ts'
 export { type ConversionOptions, convertFile } from './node/convert/convert-file.ts'
+export type { EnergyMeter, EnergySource } from './node/energy/energy-meter.ts'
+export type { DatasetChoice, FetchDatasetFile } from './node/eval/datasets.ts'
 export {
   type EvaluateOptions,
   type EvaluationReport,
@@ -85,5 +94,4 @@ export { type ImageVerdict, verifyImages } from './node/images/image-store.ts'
 export { loadModel } from './node/load-model.ts'
 export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL } from './node/resolve-model.ts'
-export * from './ternary/index.ts'
-export type { ChatMessage, TextTokenizer, ToolCall } from './tokenizer/text-tokenizer.ts'
+export * from './portable.ts'

@@ -1,5 +1,7 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
- * The model as a program sees it: text in, text out. Made by `loadModel`.
+ * The model as a program sees it: text in, text out. Made by `loadModel`. Projects whose target is older than
+ * `using` get its types by the reference above.
  */
 import type { ModelConfig } from '../model/config/config.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'

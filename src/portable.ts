@@ -1,0 +1,58 @@
+/**
+ * What both public entries have, in Node and in browsers: re-exports only.
+ */
+export type { BackendName, WasmSource } from './backends/backend.ts'
+export {
+  BackendError,
+  BitnetError,
+  ContextOverflowError,
+  DownloadError,
+  FormatError,
+  ModelNotFoundError,
+  ShapeError,
+  UsageError,
+} from './errors.ts'
+export type {
+  BatchOptions,
+  ChatOptions,
+  ChatSession,
+  EmbedOptions,
+  LanguageModel,
+  ModelFacts,
+  ModelMemory,
+  Prompt,
+} from './generate/language-model.ts'
+export type {
+  DownloadProgress,
+  LoadOptions,
+  LoadProgress,
+  LoadSettings,
+  ModelSource,
+} from './generate/load/load-options.ts'
+export type {
+  BackendReport,
+  DraftModel,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  SamplingOptions,
+  SpeculationOptions,
+  SpeculationReport,
+  Timings,
+  TokenLogprobs,
+  TokenProbability,
+  Usage,
+} from './generate/options.ts'
+export type { Activation } from './kernels/gated-activation/reference.ts'
+export type { LocalAttention, ModelConfig } from './model/config/config.ts'
+export type { RopeScaling } from './model/config/rope-scaling.ts'
+export type { ImageReport } from './model/weights/weight-images.ts'
+export * from './ternary/index.ts'
+export type {
+  ChatMessage,
+  EncodeOptions,
+  TextTokenizer,
+  TokenStream,
+  ToolCall,
+} from './tokenizer/text-tokenizer.ts'
