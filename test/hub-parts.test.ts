@@ -9,12 +9,14 @@ import { memorySink } from '../src/formats/byte-sink.ts'
 import { writeGguf } from '../src/formats/gguf/index.ts'
 import type { ModelFile } from '../src/formats/model-file.ts'
 import { writeSafetensors } from '../src/formats/safetensors/index.ts'
+import { USUAL_PACE } from '../src/hub/download/patience.ts'
 import { parseModelName } from '../src/hub/model-name.ts'
+import { openRemoteModel } from '../src/hub/remote-model.ts'
 import { listCache } from '../src/node/hub/cache-inventory.ts'
 import { findCached } from '../src/node/hub/cached-model.ts'
 import type { HubSettings } from '../src/node/hub/hub-settings.ts'
+import { NodeClient } from '../src/node/hub/node-client.ts'
 import { pullModel } from '../src/node/hub/pull-model.ts'
-import { openRemoteModel } from '../src/node/hub/remote-model.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 import { FakeHub } from './support/fake-hub.ts'
 
@@ -88,9 +90,11 @@ async function expectEverywhere(name: string): Promise<void> {
   root = await mkdtemp(join(base, 'cache-'))
   const model = parseModelName(name, hub.endpoint)
   if (model === undefined) throw new Error(`${name} is no model`)
-  const remote = await openRemoteModel(model, settings())
+  const client = new NodeClient(settings(), USUAL_PACE)
+  const remote = await openRemoteModel(model, client)
   await expectWhole(remote.opened.file)
-  await remote.close()
+  await remote.opened.file.close()
+  await client.close()
   expect(await readdir(root)).toEqual([])
   expect(await findCached(root, model)).toBeUndefined()
   const { path, files } = await pullModel(model, settings())
