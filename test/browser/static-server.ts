@@ -38,6 +38,8 @@ export interface ServeOptions {
   readonly isolated: boolean
   /** What else is served: addresses, each with its file. `/page.js` replaces the page's script. */
   readonly files?: Readonly<Record<string, string>>
+  /** A built page: a folder that is served in place of the library, the embedded model beside it. */
+  readonly folder?: string
 }
 
 export interface StaticServer {
@@ -45,13 +47,18 @@ export interface StaticServer {
   close(): Promise<void>
 }
 
-export async function serve({ isolated, files = {} }: ServeOptions): Promise<StaticServer> {
+export async function serve({ isolated, files = {}, folder }: ServeOptions): Promise<StaticServer> {
   const server = createServer((request, response) => {
     if (isolated) {
       for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value)
     }
     const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname)
-    if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
+    // Asked for by the browser, not by the page.
+    if (path === '/favicon.ico') response.writeHead(204).end()
+    else if (folder !== undefined && !path.startsWith('/models/')) {
+      // The path is an address's, in which no ".." is left.
+      sendFile(response, join(folder, path === '/' ? 'index.html' : path), request.headers.range)
+    } else if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
     else sendFile(response, files[path] ?? placeOf(path), request.headers.range)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

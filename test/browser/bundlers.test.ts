@@ -1,0 +1,120 @@
+/**
+ * The pages of docs/browser.md, taken from the document, built with the packed package and run in Chromium:
+ * with threads, on WebAssembly, to the tokens that Node gives.
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, readFileSync } from 'node:fs'
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Browser } from 'playwright-core'
+import { build as viteBuild } from 'vite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import webpack from 'webpack'
+import { loadModel } from '../../src/node/load-model.ts'
+import { hasEmbeddedModel, ROOT } from '../support/built-program.ts'
+import { type PackedProject, packedProject } from '../support/packed-package.ts'
+import { findChromium, launchChromium } from './chromium.ts'
+import { serve } from './static-server.ts'
+
+const executable = findChromium()
+const missing = executable === undefined ? 'no Chromium' : hasEmbeddedModel() ? '' : 'no model'
+
+/** The document's files, by the headings that they stand under. */
+const pages = readPages(readFileSync(join(ROOT, 'docs', 'browser.md'), 'utf8'))
+
+function readPages(document: string): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  const section = document.slice(document.indexOf('## Bundlers'), document.indexOf('## Tests'))
+  const parts = section.split(/^##+ (.*)\n/m).slice(1)
+  const found: Record<string, Record<string, string>> = {}
+  for (let i = 0; i < parts.length; i += 2) {
+    const blocks = parts[i + 1].matchAll(/^```\w+\n(?:\/\/|<!--) (\S+)(?: -->)?\n([^`]*)^```/gm)
+    found[parts[i]] = Object.fromEntries([...blocks].map(([, name, text]) => [name, text]))
+  }
+  return found
+}
+
+/** How each is built, in its project; the folder with the page. */
+const BUILDS: Readonly<Record<string, (folder: string) => Promise<string>>> = {
+  async Vite(folder) {
+    const configFile = join(folder, 'vite.config.js')
+    await viteBuild({ root: folder, configFile, logLevel: 'error' })
+    return join(folder, 'dist')
+  },
+  async webpack(folder) {
+    const { default: config } = await import(pathToFileURL(join(folder, 'webpack.config.js')).href)
+    const output = { ...config.output, path: join(folder, 'dist') }
+    // Its advice on sizes is for pages that have no model to fetch.
+    const stats = await new Promise<webpack.Stats | undefined>((resolve, reject) => {
+      webpack({ ...config, context: folder, output, performance: false }, (error, done) =>
+        error ? reject(error) : resolve(done),
+      )
+    })
+    expect(stats?.toJson({ all: false, errors: true, warnings: true })).toMatchObject({
+      errors: [],
+      warnings: [],
+    })
+    cpSync(join(folder, 'index.html'), join(folder, 'dist', 'index.html'))
+    return join(folder, 'dist')
+  },
+  async esbuild(folder) {
+    execFileSync(process.execPath, ['build.js'], { cwd: folder })
+    return join(folder, 'dist')
+  },
+  'No bundler': async (folder) => folder,
+}
+
+test('the document has a page for each way', () => {
+  expect(Object.keys(pages)).toEqual(['Bundlers', ...Object.keys(BUILDS)])
+  expect(Object.values(pages).map((files) => Object.keys(files))).toEqual([
+    ['index.html', 'app.js'],
+    ['vite.config.js'],
+    ['webpack.config.js'],
+    ['build.js', 'app.js'],
+    ['index.html'],
+  ])
+})
+
+describe.skipIf(missing !== '')(`in Chromium${missing && ` (${missing})`}`, () => {
+  let browser: Browser
+  let project: PackedProject
+  let expected: string
+
+  beforeAll(async () => {
+    project = await packedProject(['esbuild'])
+    browser = await launchChromium(executable ?? '')
+    await using model = await loadModel()
+    const options = { maxTokens: 20, temperature: 0 }
+    expected = (await model.generate('Once upon a time', options).result).text
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await project?.[Symbol.asyncDispose]()
+  })
+
+  test.each(Object.keys(BUILDS))('%s gives a page that runs', async (way) => {
+    const place = way.replaceAll(' ', '-')
+    const files = Object.entries({ ...pages['Bundlers'], ...pages[way] })
+    await project.write(Object.fromEntries(files.map(([name, text]) => [`${place}/${name}`, text])))
+    const root = join(project.folder, place)
+    await symlink(join(project.folder, 'node_modules'), join(root, 'node_modules'), 'junction')
+    const folder = await BUILDS[way](root)
+    const server = await serve({ isolated: true, folder })
+    const page = await browser.newPage()
+    try {
+      const problems: string[] = []
+      page.on('pageerror', (error) => problems.push(error.message))
+      page.on('console', (message) => problems.push(message.text()))
+      await page.goto(server.url)
+      const isDone = `${expected.length} <= document.body.innerText.trim().length`
+      // A page that never gets there has said why.
+      await page.waitForFunction(isDone).catch((error) => problems.push(error.message))
+      expect(problems).toEqual([])
+      expect(await page.evaluate('document.body.innerText.trim()')).toBe(expected.trim())
+      expect(await page.title()).toMatch(/^wasm wasm-\S+, [2-9]\d* threads$/)
+    } finally {
+      await page.close()
+      await server.close()
+    }
+  })
+})
