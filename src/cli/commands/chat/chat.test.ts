@@ -41,6 +41,16 @@ describe('a conversation', () => {
     ])
   })
 
+  test('takes the system message from a file, but not from where its turns come', async () => {
+    const path = join(folder, 'role.txt')
+    await writeFile(path, 'Be brief.\n')
+    const mock = mockSurroundings({ input: 'a\n' })
+    expect(await command.run({ systemFile: path }, mock)).toBe(0)
+    expect(mock.calls.prompts[0][0]).toEqual({ role: 'system', content: 'Be brief.' })
+    const fromInput = command.run({ systemFile: '-' }, mockSurroundings({ input: 'a\n' }))
+    await expect(fromInput).rejects.toThrow('standard input holds the conversation')
+  })
+
   test('begins with the system message', async () => {
     const mock = mockSurroundings({ input: 'a\n' })
     await command.run({ system: 'Be kind.' }, mock)

@@ -3,7 +3,7 @@
  * every input line is a turn, and standard output holds the answers alone.
  */
 import type { Command } from 'commander'
-import { BitnetError } from '../../../errors.ts'
+import { BitnetError, UsageError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { isSystemError } from '../../console/failure.ts'
 import { isOpen } from '../../console/terminal.ts'
@@ -11,6 +11,7 @@ import { defineCommand } from '../../define-command.ts'
 import { parseChoice } from '../../flags/flag-values.ts'
 import { addSamplingFlags, pickSettings, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
+import { addSystemFlags, readSystem, type SystemFlags } from '../../flags/prompt-flags.ts'
 import {
   addSpeculationFlags,
   loadModels,
@@ -30,16 +31,14 @@ import { historyPath, LineHistory } from './line-history.ts'
 import { isTerminal, type LineSource, openLines } from './line-source.ts'
 import type { ChatTexts } from './texts/english.ts'
 
-export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags {
-  readonly system?: string
+export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags, SystemFlags {
   readonly lang?: ChatLanguage
   /** False with --no-history. */
   readonly history?: boolean
 }
 
 export function addChatFlags(command: Command): Command {
-  command
-    .option('--system <text>', 'system message that opens the conversation')
+  addSystemFlags(command)
     .option(
       '--lang <language>',
       `what the chat itself speaks: ${CHAT_LANGUAGES.join(', ')} (default: the locale's)`,
@@ -63,6 +62,7 @@ answer; at the prompt it clears the line, and twice leaves, as do quit, exit, çµ
 """ opens and closes a message of several lines; what is pasted is one message.`,
   async run(context, flags) {
     const texts = chatTexts(flags.lang, context.env)
+    const system = await readChatSystem(flags, context)
     const models = await loadModels(flags, context).catch((error: unknown) => {
       throw inLanguage(error, texts)
     })
@@ -70,13 +70,19 @@ answer; at the prompt it clears the line, and twice leaves, as do quit, exit, çµ
     await using chat = await Conversation.open({
       models,
       settings,
-      system: flags.system,
+      system,
       texts,
       context,
     })
     await converse(chat, flags, context)
   },
 })
+
+/** @throws UsageError for standard input, which has the turns; UsageError | FormatError as readSystem */
+function readChatSystem(flags: ChatFlags, { stdin }: CommandContext): Promise<string | undefined> {
+  if (flags.systemFile !== '-') return readSystem(flags, stdin)
+  throw new UsageError('Expected a file for --system-file: standard input holds the conversation.')
+}
 
 /** The same error, so that the exit code stays, with the words of the chat's language. */
 function inLanguage(error: unknown, texts: ChatTexts): unknown {
