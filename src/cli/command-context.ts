@@ -7,18 +7,17 @@ import type { LanguageModel } from '../generate/language-model.ts'
 import { type LoadOptions, pickLoadSettings } from '../generate/load/load-options.ts'
 import type { LoadedEngine } from '../generate/load/loading.ts'
 import { statOf } from '../node/files/system.ts'
-import { cleanText } from './console/clean-text.ts'
 import { ERROR_PREFIX } from './console/failure.ts'
 import { counted } from './console/quantities.ts'
 import { EXIT, type Surroundings, widthOf } from './console/surroundings.ts'
 import { formatReport, type ReportPart, type TableStyle } from './console/table.ts'
 import {
-  dim,
   StatusLine,
   showDownloadProgress,
   showLoadProgress,
   writeJson,
   writeLine,
+  writeRemark,
 } from './console/terminal.ts'
 import type { ModelFlags } from './flags/load-flags.ts'
 
@@ -180,7 +179,7 @@ export class CommandContext {
 
   /** A remark beside the result, on standard error. */
   async remark(text: string): Promise<void> {
-    await writeLine(this.stderr, dim(cleanText(text), this.stderr, this.env))
+    await writeRemark(this.stderr, text, this.env)
   }
 
   end(): void {

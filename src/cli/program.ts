@@ -3,6 +3,7 @@
  * never ends the process itself.
  */
 import { Command, Help } from 'commander'
+import { cleanText } from './console/clean-text.ts'
 import { ERROR_PREFIX, reportFailure } from './console/failure.ts'
 import { EXIT, type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
 import { wrapText } from './console/table.ts'
@@ -144,7 +145,7 @@ function createProgram(surroundings: Surroundings): Command {
       getOutHelpWidth: () => width,
       getErrHelpWidth: () => width,
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
+      writeErr: (text) => stderr.write(cleanText(text)),
       outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
     })
     .configureHelp({

@@ -5,6 +5,7 @@
 import { CommanderError } from 'commander'
 import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
+import { cleanText } from './clean-text.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 
 /** What every error on standard error begins with. */
@@ -27,7 +28,7 @@ export function reportFailure(error: unknown, { stderr, env }: Surroundings): nu
   if (isAbort(error)) return EXIT.interrupted
   // Commander has written its own message (or the help text) by now.
   if (!(error instanceof CommanderError)) {
-    const message = messageFor(error)
+    const message = cleanText(messageFor(error))
     const isOurs = error instanceof BitnetError || isSystemError(error) || isOutOfMemory(error)
     stderr.write(`${ERROR_PREFIX}${isOurs ? '' : 'unexpected error: '}${message}\n`)
     if (env['DEBUG'] && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`)

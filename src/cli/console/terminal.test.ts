@@ -3,7 +3,10 @@
  */
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { StatusLine } from './terminal.ts'
+import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
+import { UsageError } from '../../errors.ts'
+import { reportFailure } from './failure.ts'
+import { StatusLine, streamText, writeLine, writeRemark } from './terminal.ts'
 
 function progress({ isTTY }: { readonly isTTY: boolean }) {
   const stream = Object.assign(new PassThrough(), { isTTY })
@@ -63,4 +66,42 @@ test('progress on a terminal rewrites its line and leaves it empty', () => {
   showAt(0, 'two')
   line.clear()
   expect(written()).toBe('\r\u001b[Kone\r\u001b[Ktwo\r\u001b[K')
+})
+
+describe('what would steer a terminal', () => {
+  /** Sets the window's title, colours, clears, turns the direction, and a C1 control. */
+  const hostile = 'a\u001b]0;title\u0007b\u001b[31m\u009b2J\u202ec'
+
+  function stream(isTTY: boolean) {
+    return Object.assign(new PassThrough(), { isTTY })
+  }
+
+  async function* pieces() {
+    yield hostile
+  }
+
+  test('is left out of lines, remarks, answers and progress on a terminal', async () => {
+    const env = { NO_COLOR: '1' }
+    const terminal = stream(true)
+    await writeLine(terminal, hostile)
+    await writeRemark(terminal, hostile, env)
+    await streamText(pieces(), terminal)
+    new StatusLine(terminal).show(hostile)
+    const written = terminal.read().toString()
+    const own = written.replace('\r\u001b[K', '').replaceAll('\n', '')
+    expect([...own].filter((c) => /[\p{Cc}\u202e]/u.test(c))).toEqual([])
+    expect(written).toMatch(/^a\]0;titleb\[31m2Jc\n/)
+  })
+
+  test('stays in a pipe, where texts may be wanted whole', async () => {
+    const pipe = stream(false)
+    await writeLine(pipe, hostile)
+    expect(pipe.read().toString()).toBe(`${hostile}\n`)
+  })
+
+  test('is left out of errors wherever they go', () => {
+    const mock = mockSurroundings()
+    reportFailure(new UsageError(`Expected a name, got ${hostile}.`), mock)
+    expect(mock.err()).toBe('bitnet: Expected a name, got a]0;titleb[31m2Jc.\n')
+  })
 })

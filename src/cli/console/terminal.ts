@@ -1,6 +1,6 @@
 /**
  * Writing to a person or to a pipe: text that waits for a slow reader and ends quietly when the
- * reader is gone (`| head`), progress for terminals and for logs, and dim text where colour is wanted.
+ * reader is gone (`| head`), progress for terminals and for logs, and remarks, dim where colour is wanted.
  */
 import { BitnetError } from '../../errors.ts'
 import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
@@ -12,11 +12,6 @@ import type { OutputStream, Surroundings } from './surroundings.ts'
 /** True if escape sequences may be written to `stream`: see no-color.org. */
 function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
   return stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
-}
-
-/** `text` in a weaker colour where the stream shows colours. */
-export function dim(text: string, stream: OutputStream, env: Surroundings['env']): string {
-  return hasColor(stream, env) ? `\u001b[2m${text}\u001b[22m` : text
 }
 
 /** A stream cannot be written: its disk is full, or it is closed. */
@@ -91,8 +86,24 @@ function checkEnding(stream: OutputStream): void {
   )
 }
 
+/** On a terminal without what would steer it. */
 export async function writeLine(stream: OutputStream, line = ''): Promise<void> {
-  await writeText(stream, `${line}\n`)
+  await writeText(stream, `${shown(line, stream)}\n`)
+}
+
+/** A line in a weaker colour where the stream shows colours. */
+export async function writeRemark(
+  stream: OutputStream,
+  line: string,
+  env: Surroundings['env'],
+): Promise<void> {
+  const clean = shown(line, stream)
+  await writeText(stream, hasColor(stream, env) ? `\u001b[2m${clean}\u001b[22m\n` : `${clean}\n`)
+}
+
+/** What a stream is shown of a text: a pipe all of it, as it may be wanted whole. */
+function shown(text: string, stream: OutputStream, instead?: string): string {
+  return stream.isTTY === true ? cleanText(text, instead) : text
 }
 
 /** Writes the text as it comes, with one line end; on a terminal without what would steer it. */
@@ -102,8 +113,7 @@ export async function streamText(
 ): Promise<void> {
   let last = ''
   for await (const piece of pieces) {
-    const shown = stdout.isTTY === true ? cleanText(piece, '\ufffd') : piece
-    if (!(await writeText(stdout, shown))) break
+    if (!(await writeText(stdout, shown(piece, stdout, '\ufffd')))) break
     if (piece !== '') last = piece
   }
   if (!last.endsWith('\n')) await writeLine(stdout)
@@ -163,7 +173,8 @@ export class StatusLine {
     this.#nextLog = now() + LOG_INTERVAL_MS
   }
 
-  show(text: string): void {
+  show(status: string): void {
+    const text = shown(status, this.#stream)
     if (text === this.#shown) return
     this.#shown = text
     if (this.#stream.isTTY === true) this.#stream.write(`\r\u001b[K${text}`)

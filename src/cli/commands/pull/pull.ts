@@ -5,6 +5,7 @@ import { UsageError } from '../../../errors.ts'
 import type { PullOptions } from '../../../node/hub/pull-files.ts'
 import { pullModel } from '../../../node/hub/pull-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
+import { cleanText } from '../../console/clean-text.ts'
 import { counted, formatBytes } from '../../console/quantities.ts'
 import { showDownloadProgress } from '../../console/terminal.ts'
 import { defineCommand, type JsonFlag } from '../../define-command.ts'
@@ -30,9 +31,8 @@ export const command = defineCommand<JsonFlag, [name: string]>({
       onDownload: showDownloadProgress(status),
       onChosen: ({ model, reason, files, totalBytes }) => {
         status.clear()
-        stderr.write(
-          `${model}: ${reason} (${counted(files, 'file')}, ${formatBytes(totalBytes)})\n`,
-        )
+        const line = `${model}: ${reason} (${counted(files, 'file')}, ${formatBytes(totalBytes)})`
+        stderr.write(`${cleanText(line)}\n`)
       },
     }
     const pulled = await context.waitingFor(`Waiting for ${name}`, () =>
