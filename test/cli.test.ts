@@ -83,7 +83,7 @@ describe('without a model', () => {
     [['generate', '-p', 'a', '--stop', ''], 'at least one character'],
     [['generate', '-p', 'a', '--head', 'q4'], 'Expected one of f16, int8'],
     [['generate', '-p', 'a', '--kv', 'q8'], 'Expected one of f32, f16, int8, int4'],
-    [['generate', '-p', 'a', '--backend', 'gpu'], 'auto, native, wasm, reference'],
+    [['generate', '-p', 'a', '--backend', 'gpu'], 'auto, native, webgpu, wasm, reference'],
     [['generate', '--messages', '[{"role":"x"}]'], 'Expected message 1'],
     [['generate', '--messages', 'missing.json'], 'Cannot read missing.json'],
     [['generate', '--batch', 'missing.txt'], 'Cannot read missing.txt'],

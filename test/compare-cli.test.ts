@@ -88,7 +88,15 @@ describe.skipIf(!hasEmbeddedModel())('compare with models', () => {
 
   test('shows what other settings and guesses change of one model', async () => {
     const model = 'bitnet-ja-en-58m'
-    const guesses = ['--speculate', '--draft', model, '-p', 'one two one two one', '-n', '12']
+    const guesses = [
+      '--speculate',
+      '--draft',
+      model,
+      '-p',
+      'Once upon a time, there was a little girl',
+      '-n',
+      '12',
+    ]
     const flags = ['--also', 'kv=int8,head=int8', ...guesses, '--json']
     const { code, out, err } = await bitnet(['compare', model, ...flags, ...SMALL])
     expect(code, err).toBe(0)

@@ -27,7 +27,9 @@ test.each(operationNames)('%s gives the same in an arena as in buffers of its ow
     for (const { title, backend } of [{ title: 'reference', backend: reference }, ...backends]) {
       if (backend === undefined) continue
       const got = await runCase(backend, data, inArena)
-      const differing = [...expected].filter(([key, bytes]) => !isEqual(bytes, got.get(key)))
+      // Where floats are only near the reference's they are still the same in both places.
+      const wanted = backend.rounding === 'own' ? await runCase(backend, data) : expected
+      const differing = [...wanted].filter(([key, bytes]) => !isEqual(bytes, got.get(key)))
       expect(
         differing.map(([key]) => key),
         `${name} on ${title}`,
