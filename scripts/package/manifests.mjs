@@ -73,7 +73,7 @@ export function platformReadme(target) {
   const name = platformPackage(target)
   return `# ${name}
 
-The native kernels of [bitnet-ts](https://www.npmjs.com/package/bitnet-ts) for ${systemOf(target)}. It is an
+The native kernels of the package bitnet-ts for ${systemOf(target)}. It is an
 optional dependency of bitnet-ts, of the same version, and is no use alone.
 `
 }
