@@ -96,7 +96,6 @@ class ProgramWriter {
   }
 
   add({ command, operation, operands }: ValidCommand, { pipeline, layout }: Pipeline): void {
-    const at = this.#steps.length
     const places = this.#placesOf(operands)
     const bindings = places.map((place) => place && this.#bindingOf(place))
     const firstNumber = this.#written * this.#stride
@@ -131,7 +130,7 @@ class ProgramWriter {
     this.#written++
     const dispatch = { pipeline, bindGroup, workgroups }
     const [into, back] = this.#copies
-    this.#steps.splice(at, 0, ...into, dispatch, ...back)
+    this.#steps.push(...into, dispatch, ...back)
     this.#copies = [[], []]
   }
 

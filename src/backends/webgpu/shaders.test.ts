@@ -54,3 +54,15 @@ describe.each(shaded.map((operation) => [operation.name, operation] as const))(
     })
   },
 )
+
+/** Shaders are valid each on its own, so that what several need stands in each of them. */
+test.each(['half', 'halfBits', 'quotient', 'sumOf', 'placeOf', 'codeAt'])(
+  'what is called %s is the same wherever it stands',
+  (name) => {
+    const bodies = shaded.flatMap((operation) => {
+      return new RegExp(`fn ${name}\\([\\s\\S]*?\\n}\\n`).exec(fileOf(operation.name))?.[0] ?? []
+    })
+    expect(bodies.length).toBeGreaterThan(1)
+    expect(new Set(bodies).size).toBe(1)
+  },
+)

@@ -21,13 +21,15 @@ struct Params {
 const THREADS = 256u;
 const ABSENT = 0xffffffffu;
 const SCALE_FLOOR = 1e-5;
-var<workgroup> floats: array<f32, THREADS>;
+var<workgroup> lanes: array<f32, THREADS>;
 var<workgroup> integers: array<i32, THREADS>;
 
-/// a / b rounded to nearest, half to even, of positive normal numbers whose quotient is one: WGSL's own
-/// division may be 2.5 units of the last place away.
+/// a / b rounded to nearest, half to even, for results that are normal; 0 where a or b is not, or infinite.
 fn quotient(a: f32, b: f32) -> f32 {
-  let bits = vec2u(bitcast<u32>(a), bitcast<u32>(b));
+  let bits = vec2u(bitcast<u32>(a), bitcast<u32>(b)) & vec2u(0x7fffffffu);
+  if (bits.x < 0x800000u || bits.y < 0x800000u || bits.y >= 0x7f800000u) {
+    return 0.0;
+  }
   let mantissas = (bits & vec2u(0x7fffffu)) | vec2u(0x800000u);
   var exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u);
   var rest = mantissas.x;
@@ -47,20 +49,20 @@ fn quotient(a: f32, b: f32) -> f32 {
   }
   let kept = digits >> 1u;
   let isUp = (digits & 1u) != 0u && (rest != 0u || (kept & 1u) != 0u);
-  // A carry out of the mantissa adds one to the exponent by itself.
   return bitcast<f32>((u32(exponent + 127) << 23u) + (kept - 0x800000u) + u32(isUp));
 }
 
+/// The sum over the workgroup.
 fn sumOf(own: u32, value: f32) -> f32 {
-  floats[own] = value;
+  lanes[own] = value;
   workgroupBarrier();
   for (var width = THREADS / 2u; width > 0u; width /= 2u) {
     if (own < width) {
-      floats[own] += floats[own + width];
+      lanes[own] += lanes[own + width];
     }
     workgroupBarrier();
   }
-  let sum = floats[0];
+  let sum = lanes[0];
   workgroupBarrier();
   return sum;
 }
@@ -89,15 +91,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   for (var i = own; i < params.cols; i += THREADS) {
     largest = max(largest, abs(value(row, i, inverse)));
   }
-  floats[own] = largest;
+  lanes[own] = largest;
   workgroupBarrier();
   for (var width = THREADS / 2u; width > 0u; width /= 2u) {
     if (own < width) {
-      floats[own] = max(floats[own], floats[own + width]);
+      lanes[own] = max(lanes[own], lanes[own + width]);
     }
     workgroupBarrier();
   }
-  largest = floats[0];
+  largest = lanes[0];
   let factor = quotient(127.0, largest);
   let words = ((params.cols + 15u) >> 4u) * 4u;
   var sum = 0;
