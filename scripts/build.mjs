@@ -11,7 +11,6 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -28,21 +27,36 @@ import { hostTarget } from './toolchain.mjs'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
 
-/** Into a folder beside dist/, which takes its place only if all of it compiled. */
+/** Of this process alone: several may build at once. */
+const work = `${root}/dist.next-${process.pid}`
+const next = `${work}/dist`
+
 function buildTypeScript() {
-  const [dist, next] = [`${root}/dist`, `${root}/dist.next`]
-  rmSync(next, { recursive: true, force: true })
   const tsc = require.resolve('typescript/bin/tsc')
   const args = [tsc, '-p', `${root}/tsconfig.build.json`, '--outDir', next]
   if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) {
-    rmSync(next, { recursive: true, force: true })
     console.error('TypeScript did not compile; dist/ is as it was.')
     process.exit(1)
   }
-  rmSync(dist, { recursive: true, force: true })
-  renameSync(next, dist)
-  const bin = `${root}/dist/cli/main.js`
-  if (existsSync(bin)) chmodSync(bin, 0o755)
+  chmodSync(`${next}/cli/main.js`, 0o755)
+}
+
+/** What was made takes the place of dist/ at once and whole: who runs it meanwhile misses no file. */
+function replaceDist() {
+  const dist = `${root}/dist`
+  const moved = (from, to) => {
+    try {
+      renameSync(from, to)
+      return true
+    } catch (error) {
+      if (['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EPERM'].includes(error.code)) return false
+      throw error
+    }
+  }
+  for (let turn = 0; !moved(next, dist); turn++) {
+    if (turn === 100) throw new Error(`${dist} cannot be replaced.`)
+    moved(dist, `${work}/last-${turn}`)
+  }
 }
 
 /** Which source was built, for `bitnet --version`; absent outside of a checkout. */
@@ -53,15 +67,15 @@ function writeBuildFacts() {
   const [commit, day] = stdout.trim().split(' ')
   const modified = git('status', '--porcelain', '--untracked-files=no').stdout !== ''
   // The commit's day and not today's: the same source gives the same bytes.
-  writeFileSync(`${root}/dist/build.json`, `${JSON.stringify({ commit, day, modified })}\n`)
+  writeFileSync(`${next}/build.json`, `${JSON.stringify({ commit, day, modified })}\n`)
 }
 
 /** What tsc leaves behind: the WebAssembly modules, shaders, and workers in plain JavaScript. */
 function copyWorkers() {
   for (const file of readdirSync(`${root}/src`, { recursive: true })) {
     if (!/\.(wasm|js)$/.test(file)) continue
-    mkdirSync(dirname(`${root}/dist/${file}`), { recursive: true })
-    copyFileSync(`${root}/src/${file}`, `${root}/dist/${file}`)
+    mkdirSync(dirname(`${next}/${file}`), { recursive: true })
+    copyFileSync(`${root}/src/${file}`, `${next}/${file}`)
   }
 }
 
@@ -77,6 +91,8 @@ Try again with: npm run build\n${line}`)
   }
 }
 
+process.on('exit', () => rmSync(work, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 buildTypeScript()
 writeBuildFacts()
 buildShaders()
@@ -95,3 +111,4 @@ if (!process.argv.includes('--no-native')) {
 }
 // Without a build, what an earlier one left.
 copyWorkers()
+replaceDist()

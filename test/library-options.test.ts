@@ -13,13 +13,17 @@ import {
   type TensorInfo,
   UsageError,
 } from '../src/index.ts'
+import { numericTokenizer } from '../src/tokenizer/numeric.ts'
+import { tokenizerFromGguf } from '../src/tokenizer/open-tokenizer.ts'
 import { MockEngine } from './support/mock-engine.ts'
 import { mockModel } from './support/mock-model.ts'
+import { BYTE_LEVEL, tokenizerMetadata } from './support/vocabularies.ts'
 
 /** Called with options of any kind, as from JavaScript. */
 type Call = (options: never) => unknown
 
 const model = mockModel(new MockEngine())
+const tokenizers = [tokenizerFromGguf(tokenizerMetadata(BYTE_LEVEL)), numericTokenizer(8)]
 
 /** By the owner that messages name. */
 const CALLS: Readonly<Record<string, readonly Call[]>> = {
@@ -40,6 +44,10 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
   convertFile: [(options) => convertFile('nowhere', 'nowhere.gguf', options)],
   compareFiles: [(options) => compareFiles('nowhere', 'nowhere', options)],
   openTernary: [(options) => openTernary({} as ModelFile, {} as TensorInfo, options)],
+  'tokenizer.encode': tokenizers.map((each) => (options) => each.encode('a', options)),
+  'tokenizer.decode': tokenizers.map((each) => (options) => each.decode([1], options)),
+  'tokenizer.stream': tokenizers.map((each) => (options) => each.stream(options)),
+  'tokenizer.encodeChat': [(options) => tokenizers[0].encodeChat([], options)],
 }
 
 /** What a call throws or rejects with. */
@@ -94,6 +102,10 @@ test.each([
   ['compareShapes', 'prompt_tokens', 'promptTokens'],
   ['convertFile', 'outtype', 'weights'],
   ['openTernary', 'weight_scale', 'weightScale'],
+  ['tokenizer.encode', 'add_special_tokens', 'addBos'],
+  ['tokenizer.encode', 'parseSpecials', 'parseSpecial'],
+  ['tokenizer.decode', 'skip_special_tokens', 'skipSpecial'],
+  ['tokenizer.encodeChat', 'add_generation_prompt', 'addGenerationPrompt'],
 ])('%s leads from %s to %s', async (owner, wrong, right) => {
   for (const call of CALLS[owner]) {
     const { message } = await failure(call, { [wrong]: 1 })
@@ -124,6 +136,7 @@ test.each([
   ['compareShapes', { energy: 'sun' }, 'Expected energy to be cpu, gpu, all, got "sun".'],
   ['convertFile', { weights: 'Q4' }, 'Expected weights to be I2_S, TQ1_0, TQ2_0, got "Q4".'],
   ['openTernary', { scaleConvention: 'times' }, 'to be multiply, divide, got "times".'],
+  ['tokenizer.encode', { addBos: 'no' }, 'Expected addBos to be true or false, got "no" (string).'],
 ])('%s refuses %o', async (owner, options, message) => {
   for (const call of CALLS[owner]) {
     const error = await failure(call, options)

@@ -11,6 +11,7 @@ import { chatTemplate } from './chat-template.ts'
 import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
 import { type ChatMessage, hasContent, ROLES, type TextTokenizer } from './text-tokenizer.ts'
 import { shownStream } from './token-stream.ts'
+import { checkCall } from './tokenizer-options.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkId } from './vocabulary-limits.ts'
 import { wordsOf } from './words.ts'
@@ -96,15 +97,18 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       (isCorrected ? '; chat template corrected' : ''),
     chatTemplate: template,
 
-    encode(text, { parseSpecial = false, addBos = true } = {}) {
+    encode(text, options = {}) {
+      checkCall('encode', options)
+      const { parseSpecial = false, addBos = true } = options
       const ids: number[] = []
       // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
       encodeSections(added.split(text.toWellFormed(), parseSpecial), ids)
       return withBos(ids, addBos)
     },
 
-    decode(ids, { skipSpecial = true } = {}) {
-      if (!skipSpecial) return words.decoder.decode(ids)
+    decode(ids, options = {}) {
+      checkCall('decode', options)
+      if (options.skipSpecial === false) return words.decoder.decode(ids)
       const shown: number[] = []
       for (let i = 0; i < ids.length; i++) if (isShown(ids[i])) shown.push(ids[i])
       return words.decoder.decode(shown)
@@ -115,9 +119,14 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       return alone.push(id) + alone.end()
     },
 
-    stream: ({ continues = false } = {}) => shownStream(words.decoder, continues, isShown),
+    stream(options = {}) {
+      checkCall('stream', options)
+      return shownStream(words.decoder, options.continues === true, isShown)
+    },
 
-    encodeChat(messages, { addGenerationPrompt = true } = {}) {
+    encodeChat(messages, options = {}) {
+      checkCall('encodeChat', options)
+      const { addGenerationPrompt = true } = options
       if (template === undefined || render === undefined) {
         throw new UsageError(
           'Expected a model with a chat template, but this is a base model without one. ' +

@@ -5,6 +5,7 @@
 import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
+import { checkCall } from './tokenizer-options.ts'
 
 const DECIMAL_IDS = /^\s*\d+(?:\s+\d+)*\s*$/
 
@@ -16,7 +17,8 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
   if (!isWhole(vocabSize, 1)) {
     throw new UsageError(`Expected a vocabulary of at least one token, got ${vocabSize}.`)
   }
-  const encode = (text: string): number[] => {
+  const encode: TextTokenizer['encode'] = (text, options = {}) => {
+    checkCall('encode', options)
     if (!DECIMAL_IDS.test(text)) {
       return Array.from(new TextEncoder().encode(text), (byte) => byte % vocabSize)
     }
@@ -36,9 +38,13 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
     description: `no vocabulary: the ${vocabSize} tokens are read and written as numbers`,
     chatTemplate: undefined,
     encode,
-    decode: (ids) => Array.from(ids).join(' '),
+    decode(ids, options = {}) {
+      checkCall('decode', options)
+      return Array.from(ids).join(' ')
+    },
     tokenText: String,
-    stream() {
+    stream(options = {}) {
+      checkCall('stream', options)
       let isFirst = true
       return {
         push(id) {

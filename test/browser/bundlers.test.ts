@@ -7,6 +7,7 @@ import { cpSync, readFileSync } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { build as viteBuild } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -92,13 +93,8 @@ describe.skipIf(missing !== '')(`in Chromium${missing && ` (${missing})`}`, () =
     await project?.[Symbol.asyncDispose]()
   })
 
-  test.each(Object.keys(BUILDS))('%s gives a page that runs', async (way) => {
-    const place = way.replaceAll(' ', '-')
-    const files = Object.entries({ ...pages['Bundlers'], ...pages[way] })
-    await project.write(Object.fromEntries(files.map(([name, text]) => [`${place}/${name}`, text])))
-    const root = join(project.folder, place)
-    await symlink(join(project.folder, 'node_modules'), join(root, 'node_modules'), 'junction')
-    const folder = await BUILDS[way](root)
+  /** The page in `folder` writes what Node wrote, and says nothing else. @returns its title */
+  async function titleOf(folder: string): Promise<string> {
     const server = await serve({ isolated: true, folder })
     const page = await browser.newPage()
     try {
@@ -111,10 +107,48 @@ describe.skipIf(missing !== '')(`in Chromium${missing && ` (${missing})`}`, () =
       await page.waitForFunction(isDone).catch((error) => problems.push(error.message))
       expect(problems).toEqual([])
       expect(await page.evaluate('document.body.innerText.trim()')).toBe(expected.trim())
-      expect(await page.title()).toMatch(/^wasm wasm-\S+, [2-9]\d* threads$/)
+      return await page.title()
     } finally {
       await page.close()
       await server.close()
     }
+  }
+
+  async function projectIn(
+    place: string,
+    files: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const named = Object.entries(files).map(([name, text]) => [`${place}/${name}`, text])
+    await project.write(Object.fromEntries(named))
+    const root = join(project.folder, place)
+    await symlink(join(project.folder, 'node_modules'), join(root, 'node_modules'), 'junction')
+    return root
+  }
+
+  test.each(Object.keys(BUILDS))('%s gives a page that runs', async (way) => {
+    const root = await projectIn(way.replaceAll(' ', '-'), { ...pages['Bundlers'], ...pages[way] })
+    expect(await titleOf(await BUILDS[way](root))).toMatch(/^wasm wasm-\S+, [2-9]\d* threads$/)
+  })
+
+  test.each([
+    ['esbuild', ''],
+    ['Vite', '?url'],
+  ])('%s puts one module, by its exported name, beside a page', async (way, query) => {
+    const app = (pages['Bundlers']['app.js'] ?? '').replace(".gguf')", ".gguf', { wasm })")
+    const root = await projectIn(`one-module-${way}`, {
+      ...pages['Bundlers'],
+      ...pages[way],
+      'app.js': `import wasm from 'bitnet-ts/wasm/bitnet-simd.wasm${query}'\n${app}`,
+    })
+    if (way === 'esbuild') {
+      await build({
+        entryPoints: [join(root, 'app.js')],
+        ...{ bundle: true, format: 'esm', loader: { '.wasm': 'file' } },
+        outdir: join(root, 'dist'),
+        logLevel: 'silent',
+      })
+      cpSync(join(root, 'index.html'), join(root, 'dist', 'index.html'))
+    } else await BUILDS[way](root)
+    expect(await titleOf(join(root, 'dist'))).toMatch(/^wasm wasm-simd, 1 thread/)
   })
 })
