@@ -7,17 +7,24 @@ import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { randomFrom } from '../../../test/support/random-texts.ts'
 import { acquireLock } from './file-lock.ts'
 
-/** What happens in the moment before a file is renamed. */
-let beforeRename: (() => Promise<unknown>) | undefined
+/** What happens before a file is looked at, written, renamed or removed. */
+let before:
+  | ((call: 'readFile' | 'writeFile' | 'rename' | 'rm', path: string) => Promise<unknown>)
+  | undefined
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>()
-  const rename: typeof real.rename = async (from, to) => {
-    await beforeRename?.()
-    await real.rename(from, to)
-  }
-  return { ...real, rename }
+  const watched = (['readFile', 'writeFile', 'rename', 'rm'] as const).map((call) => {
+    const run = real[call] as (path: string, ...rest: unknown[]) => Promise<unknown>
+    const late = async (path: string, ...rest: unknown[]) => {
+      await before?.(call, path)
+      return run(path, ...rest)
+    }
+    return [call, late]
+  })
+  return { ...real, ...Object.fromEntries(watched) }
 })
 
 let folder = ''
@@ -27,7 +34,7 @@ beforeEach(async () => {
   path = join(folder, 'a', 'model.lock')
 })
 afterEach(() => {
-  beforeRename = undefined
+  before = undefined
   return rm(folder, { recursive: true, force: true })
 })
 
@@ -149,17 +156,46 @@ describe('a lock that was left', () => {
   )
 })
 
-test('a lock that changes hands while it is taken away is put back', async () => {
+test('a lock that changes hands while it is taken away stays', async () => {
   const owner = await ownerOfNow()
   await leave(JSON.stringify({ ...owner, id: 'left', pid: endedProcess() }), 0)
   // Somebody else sees the dead owner too, and is quicker.
   const theirs = JSON.stringify({ ...owner, id: 'quicker' })
-  beforeRename = async () => {
-    beforeRename = undefined
+  let looks = 0
+  before = async (call, file) => {
+    if (call !== 'readFile' || file !== path || ++looks !== 2) return
+    before = undefined
     await leave(theirs, 0)
   }
   expect(await isTakenOver()).toBe(false)
+  expect(looks).toBe(2)
   expect(await readFile(path, 'utf8')).toBe(theirs)
+})
+
+test('many who find a dead owner never have its lock together, in whatever order they come', async () => {
+  const owner = await ownerOfNow()
+  const dead = JSON.stringify({ ...owner, id: 'left', pid: endedProcess() })
+  const random = randomFrom(5)
+  // Each look and each change takes a while of its own, so that all come between all.
+  before = async () => {
+    for (let n = Math.floor(random() * 6); n > 0; n--) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  for (let round = 0; round < 60; round++) {
+    await leave(dead, 0)
+    let holders = 0
+    let most = 0
+    const turns = Array.from({ length: 4 }, async () => {
+      const release = await acquireLock(path, POLL)
+      most = Math.max(most, ++holders)
+      for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+      holders--
+      await release()
+    })
+    await Promise.all(turns)
+    expect(most).toBe(1)
+  }
 })
 
 test('who lost a lock to somebody else leaves it alone', async () => {

@@ -6,13 +6,14 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isWhole, parseObject } from '../../checks.ts'
+import { isWhole } from '../../checks.ts'
+import { parseObject } from '../../formats/json-text.ts'
 import type { LockWaiting } from '../../hub/download/store.ts'
-import { errorCode, textOf } from './system.ts'
+import { errorCode } from './system.ts'
 
 interface LockOptions extends LockWaiting {
   /** How often a held lock is looked at; unset: 250 ms. */
@@ -39,8 +40,9 @@ const MAX_LOCK_CHARS = 2_000
 /** Waits until the lock is this process's, and returns the function that gives it back. */
 export async function acquireLock(
   path: string,
-  { signal, onWait, pollMs = 250 }: LockOptions = {},
+  options: LockOptions = {},
 ): Promise<() => Promise<void>> {
+  const { signal, onWait, pollMs = 250 } = options
   await mkdir(dirname(path), { recursive: true })
   const owner: Owner = {
     id: randomUUID(),
@@ -53,7 +55,7 @@ export async function acquireLock(
     if (await create(path, owner)) return hold(path, owner)
     const held = await readLock(path)
     if (held !== undefined && isStale(held)) {
-      await takeAway(path, held)
+      await takeAway(path, held, options)
       continue
     }
     if (!waited) onWait?.()
@@ -122,20 +124,18 @@ function isStale({ owner, silentMs }: HeldLock): boolean {
 }
 
 /**
- * Removes a lock that was found stale. Between the look and now another process may have done the
- * same and made its own; renaming shows which one it is, and a living one is put back.
+ * Removes a lock that was found stale. Between the look and now somebody else may have done the same and made
+ * a lock of their own, which must not go: so whoever removes one has a lock for that, and looks again. Moving it
+ * aside and putting back a living one would leave a moment without any, in which a third one comes in.
  */
-async function takeAway(path: string, held: HeldLock): Promise<void> {
-  const aside = `${path}.${randomUUID()}`
+async function takeAway(path: string, held: HeldLock, options: LockOptions): Promise<void> {
+  const release = await acquireLock(`${path}.stale`, { ...options, onWait: undefined })
   try {
-    await rename(path, aside)
-  } catch {
-    return
+    const now = await readLock(path)
+    if (now?.text === held.text && isStale(now)) await rm(path, { force: true })
+  } finally {
+    await release()
   }
-  const text = await textOf(aside)
-  const owner = parseOwner(text)
-  if (text !== held.text && owner !== undefined) await create(path, owner)
-  await rm(aside, { force: true })
 }
 
 /** Whether there is a process of this number. */
