@@ -53,4 +53,17 @@ describe('metrics', () => {
     expect(metrics.word_perplexity).toBeCloseTo(Math.exp(6), 9)
     expect(metrics.bits_per_byte).toBeCloseTo(1 / Math.LN2, 12)
   })
+
+  test('beyond float64 are left out, with the reason, as JSON has no infinity', () => {
+    // A page of Japanese is one word.
+    const page: TaskItem = item(['東京は日本の首都です。'], 0)
+    const metrics = metricsOf('rolling', [page], [{ index: 0, scores: scores(-900) }])
+    expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics)
+    expect(metrics).not.toHaveProperty('word_perplexity')
+    expect(metrics.left_out?.['word_perplexity']).toContain('too few: 1')
+    expect(metrics.byte_perplexity).toBeGreaterThan(1)
+    const cloze = metricsOf('cloze', [item(['a'], 0)], [{ index: 0, scores: scores(-900) }])
+    expect(JSON.parse(JSON.stringify(cloze))).toEqual(cloze)
+    expect(cloze.left_out).toHaveProperty('perplexity')
+  })
 })

@@ -7,6 +7,9 @@ import { splitAtSpace } from '../jinja/text.ts'
 import type { SequenceScore } from './score-groups.ts'
 import type { TaskItem, TaskKind } from './task.ts'
 
+/** Why perplexities that should be there are not, by their names. */
+export type LeftOut = Readonly<Record<string, string>>
+
 /** What one item came to; one line of `--samples`. */
 export interface ItemResult {
   /** Place in the dataset, from 0. */
@@ -31,6 +34,7 @@ export interface TaskMetrics {
   readonly word_perplexity?: number
   readonly byte_perplexity?: number
   readonly bits_per_byte?: number
+  readonly left_out?: LeftOut
   /** Accuracy of guessing among the choices. */
   readonly chance?: number
   /** Accuracy of always taking the place that is right most often. */
@@ -104,8 +108,10 @@ function clozeMetrics(pairs: readonly Pair[]): TaskMetrics {
     n: pairs.length,
     acc: hits.mean,
     stderr: hits.error,
-    perplexity,
-    perplexity_stderr: perplexity * error,
+    ...finiteOnly(
+      { perplexity, perplexity_stderr: perplexity * error },
+      'the words are so unlikely to the model',
+    ),
   }
 }
 
@@ -126,10 +132,22 @@ function rollingMetrics(pairs: readonly Pair[]): TaskMetrics {
 /** Of a text of so many words and bytes, whatever tokens it became. */
 export function textPerplexity(logLikelihood: number, words: number, bytes: number) {
   return {
-    word_perplexity: Math.exp(-logLikelihood / words),
+    ...finiteOnly(
+      { word_perplexity: Math.exp(-logLikelihood / words) },
+      `the words that spaces make of the text are too few: ${words}`,
+    ),
     byte_perplexity: Math.exp(-logLikelihood / bytes),
     bits_per_byte: -logLikelihood / bytes / Math.LN2,
   }
+}
+
+/** JSON would make nothing of Infinity. A page of Japanese, which has no spaces, is one word. */
+function finiteOnly<T extends Readonly<Record<string, number>>>(values: T, why: string) {
+  const infinite = Object.keys(values).filter((name) => !Number.isFinite(values[name]))
+  if (infinite.length === 0) return values
+  const reasons = infinite.map((name) => [name, `beyond the largest float64, as ${why}`])
+  const left_out: LeftOut = Object.fromEntries(reasons)
+  return { left_out } as Partial<T> & { readonly left_out: LeftOut }
 }
 
 function firstLargest(values: readonly number[]): number {

@@ -16,7 +16,7 @@ import {
   TEXT,
 } from '../option-checks.ts'
 import { BOS_RULES } from './encode-request.ts'
-import { textPerplexity, utf8Length } from './metrics.ts'
+import { type LeftOut, textPerplexity, utf8Length } from './metrics.ts'
 import { scoreGroups, withScoringModel } from './score-groups.ts'
 import { type DocumentRules, documentsOf, paperDocuments } from './text-documents.ts'
 
@@ -43,9 +43,12 @@ export interface PerplexityReport {
   /** Lines that the preset left out. */
   readonly skippedLines: number
   readonly token_perplexity: number
-  readonly word_perplexity: number
+  /** Absent where it is beyond a float64: see `left_out`. */
+  readonly word_perplexity?: number
   readonly byte_perplexity: number
   readonly bits_per_byte: number
+  /** Why a perplexity is absent, by its name. */
+  readonly left_out?: LeftOut
   readonly window: number
   readonly stride: number
 }

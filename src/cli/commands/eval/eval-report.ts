@@ -51,7 +51,9 @@ function other(metrics: TaskMetrics): string {
     const { perplexity, perplexity_stderr: error } = metrics
     return `perplexity ${perplexity.toFixed(2)}${error === undefined ? '' : ` ± ${error.toFixed(2)}`}`
   }
-  if (metrics.word_perplexity === undefined) return ''
-  const { word_perplexity: word, byte_perplexity: byte = 0, bits_per_byte: bits = 0 } = metrics
-  return `word ppl ${word.toFixed(2)}, byte ppl ${byte.toFixed(4)}, bits/byte ${bits.toFixed(4)}`
+  const { word_perplexity: word, byte_perplexity: byte, bits_per_byte: bits = 0 } = metrics
+  const leftOut = Object.values(metrics.left_out ?? {}).join(', ')
+  if (byte === undefined) return leftOut && `no perplexity: ${leftOut}`
+  const words = word === undefined ? 'no word ppl' : `word ppl ${word.toFixed(2)}`
+  return `${words}, byte ppl ${byte.toFixed(4)}, bits/byte ${bits.toFixed(4)}`
 }

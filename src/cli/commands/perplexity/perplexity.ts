@@ -79,7 +79,7 @@ function reportFacts(
     report.skippedLines > 0 ? `, ${counted(report.skippedLines, 'long line')} left out` : ''
   return [
     ['token perplexity', report.token_perplexity.toFixed(3)],
-    ['word perplexity', report.word_perplexity.toFixed(3)],
+    ['word perplexity', wordPerplexity(report)],
     ['byte perplexity', report.byte_perplexity.toFixed(4)],
     ['bits per byte', report.bits_per_byte.toFixed(4)],
     [
@@ -90,4 +90,8 @@ function reportFacts(
     ['window, stride', `${report.window}, ${counted(report.stride, 'token')}`],
     ['model', `${model}, ${backend}`],
   ]
+}
+
+function wordPerplexity({ word_perplexity: value, left_out }: PerplexityReport): string {
+  return value?.toFixed(3) ?? `none: ${left_out?.['word_perplexity']}`
 }
