@@ -56,10 +56,11 @@ async function load(
   weights: WeightOptions = {},
   images: ImageOptions = {},
   backend: Backend = openNativeBackend({ threads: 2 }),
+  configOf: typeof readConfig = readConfig,
 ): Promise<Loaded> {
   const { file } = await openModelFile(model)
   try {
-    const config = readConfig(file)
+    const config = configOf(file)
     const store = weightImages({ folder, minLoadMs: 0, minBytes: 0, ...images })
     if (store === undefined) throw new Error('Images are turned off in the environment.')
     const loadNormally = () => loadWeights(backend, file, config, weights)
@@ -127,6 +128,16 @@ describe('a packed image', () => {
       expect.stringContaining('head f16'),
       expect.stringContaining('head int8'),
     ])
+  })
+
+  test('is the same in whatever order the fields of the configuration were set', async () => {
+    await load()
+    const backwards: typeof readConfig = (file) => {
+      const fields = Object.entries(readConfig(file)).reverse()
+      return Object.fromEntries(fields) as ReturnType<typeof readConfig>
+    }
+    const again = await load({}, {}, openNativeBackend({ threads: 2 }), backwards)
+    expect(again.image.state).toBe('mapped')
   })
 
   test('is not used, and made again, when the model file was written to', async () => {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { isObject } from '../../checks.ts'
 import type { ByteSource, ModelFile } from '../../formats/model-file.ts'
 import { BASE3_ISAS } from '../../model/weights/ternary-packing.ts'
 import type { WeightRequest } from '../../model/weights/weight-images.ts'
@@ -74,12 +75,22 @@ function settingsOf({ backend, options }: WeightRequest): string {
   return `head ${head}, weights ${choice === 'auto' ? '2bit' : choice}`
 }
 
-/** Of what is read from the file: another reading of the same file must not find the old image. */
+/**
+ * Of what is read from the file: another reading of the same file must not find the old image. In which order
+ * fields were set is nothing that was read.
+ */
 function planDigest({ file, config }: WeightRequest): string {
   const plan = planWeights(file, config)
   return digest(
-    JSON.stringify([config, plan], (key, value) => (key === 'source' ? undefined : value)),
+    JSON.stringify([config, plan], (key, value: unknown) => {
+      if (key === 'source') return undefined
+      return isObject(value) ? Object.fromEntries(Object.entries(value).sort(byName)) : value
+    }),
   )
+}
+
+function byName([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1
 }
 
 function digest(text: string): string {
