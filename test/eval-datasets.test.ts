@@ -89,6 +89,8 @@ describe('a folder', () => {
       'Expected "gold" of a dataset\'s row to be a number from 0 to 0',
     )
     await expect(fromFolder('boolq', 'boolq.jsonl', '{}\nno json')).rejects.toThrow('line 2')
+    const many = `{"a":[${'{},'.repeat(1 << 20)}{}]}`
+    await expect(fromFolder('boolq', 'boolq.jsonl', many)).rejects.toThrow('line 1')
     await expect(fromFolder('boolq', 'boolq.parquet', 'PAR1')).rejects.toThrow()
   })
 

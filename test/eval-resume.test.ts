@@ -2,7 +2,8 @@
  * Evaluation on a mock engine: what is computed for shared contexts, that batching changes nothing, and
  * that a run which was killed goes on without asking for an item again.
  */
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { appendFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -233,6 +234,18 @@ describe('a journal', () => {
     await expect(openJournal(path, 'model A')).rejects.toThrow('got another file')
     expect(await readFile(path, 'utf8')).toBe('Dear diary,\n')
   })
+
+  test.skipIf(process.platform === 'win32')(
+    'is no pipe, which would be waited for, and no giant (needs mkfifo)',
+    async () => {
+      const pipe = `${path}.pipe`
+      execFileSync('mkfifo', [pipe])
+      await expect(openJournal(pipe, 'model A')).rejects.toThrow('got another file')
+      await writeFile(path, '')
+      await truncate(path, 3 * 2 ** 30)
+      await expect(openJournal(path, 'model A')).rejects.toThrow('got another file')
+    },
+  )
 })
 
 describe('perplexity', () => {

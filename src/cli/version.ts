@@ -3,7 +3,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { KINDS } from '../backends/select.ts'
-import { messageOf, parseObject } from '../checks.ts'
+import { messageOf } from '../checks.ts'
+import { parseObject } from '../formats/json-text.ts'
 import { formatFacts } from './console/table.ts'
 
 /** The version alone on the first line, for scripts; then the build, Node, and the kernels. */

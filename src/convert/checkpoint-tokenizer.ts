@@ -3,7 +3,8 @@
  * tokenizer_config.json and generation_config.json. A tokenizer.json that the file carries is taken as
  * it is; otherwise one is made of the vocabulary.
  */
-import { fromFloat32, type JsonObject, parseObject } from '../checks.ts'
+import { fromFloat32, type JsonObject } from '../checks.ts'
+import { MAX_VOCABULARY_MARKS, parseObject } from '../formats/json-text.ts'
 import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
@@ -37,7 +38,7 @@ export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[
 function embeddedJson(whole: string, { pieces, bosId, addBos }: Vocabulary): SideFile {
   const name = 'tokenizer.json'
   const begin = bosId === undefined ? undefined : pieces[bosId]
-  const json = parseObject(whole)
+  const json = parseObject(whole, MAX_VOCABULARY_MARKS)
   const changed =
     json && begin !== undefined && bosId !== undefined
       ? withBeginToken(json, begin, bosId, addBos)

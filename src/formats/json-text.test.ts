@@ -1,7 +1,7 @@
 /** JSON as files have it: of bounded memory, and with the numbers that Python writes. */
 import { describe, expect, test } from 'vitest'
 import { Seeded } from '../kernels/testing/conformance-cases.ts'
-import { parseJson } from './json-text.ts'
+import { parseJson, parseJsonText, parseObject } from './json-text.ts'
 
 const parse = (text: string, marks = 1000) => parseJson(new TextEncoder().encode(text), marks)
 
@@ -69,4 +69,15 @@ describe('memory', () => {
       expect(() => parse(`[${unit.repeat(200_000)}`)).toThrow('at most 1000 values and names')
     },
   )
+
+  test('of texts and of objects is bounded as that of files is', () => {
+    const many = `{"a":[${'{},'.repeat(400)}{}]}`
+    expect(() => parseJsonText(many, 400)).toThrow('at most 400 values and names')
+    expect(parseObject(many, 400)).toBeUndefined()
+    expect(parseObject(many)).toHaveProperty('a')
+    expect(parseObject(`{"a":[${'[],'.repeat(1 << 20)}[]]}`)).toBeUndefined()
+    expect(parseObject('[]')).toBeUndefined()
+    // Longer than it has marks.
+    expect(parseJsonText(`"${'a,'.repeat(400)}"`, 1)).toHaveLength(800)
+  })
 })

@@ -3,6 +3,13 @@
  * `Infinity` and `NaN`, which Python writes, are read as what they are.
  */
 
+import { isObject, type JsonObject } from '../checks.ts'
+
+/** Gemma's 262,144 pieces and 514,906 merges have 2.2 million marks of JSON: see parseJson. */
+export const MAX_VOCABULARY_MARKS: number = 3 << 20
+/** Of everything else: a tensor takes four in an index, about fifteen in a header of safetensors. */
+export const MAX_JSON_MARKS: number = 1 << 20
+
 /** Braces, brackets, colons and commas outside of texts: each stands for at most one value or name. */
 const [QUOTE, BACKSLASH] = [0x22, 0x5c]
 const MARKS: readonly boolean[] = Array.from({ length: 256 }, (_, byte) => {
@@ -27,6 +34,30 @@ export function parseJson(bytes: Uint8Array, maxMarks: number): unknown {
   } catch (cause) {
     throw new Error('UTF-8 text, got something else', { cause })
   }
+  return parseText(text)
+}
+
+/** The same for a text. */
+export function parseJsonText(text: string, maxMarks: number): unknown {
+  // Each mark is a character.
+  if (text.length <= maxMarks) return parseText(text)
+  return parseJson(new TextEncoder().encode(text), maxMarks)
+}
+
+/** The object of a JSON text; undefined for any other text, and for one of too many values. */
+export function parseObject(
+  text: string,
+  maxMarks: number = MAX_JSON_MARKS,
+): JsonObject | undefined {
+  try {
+    const value = parseJsonText(text, maxMarks)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function parseText(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {

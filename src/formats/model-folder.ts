@@ -7,7 +7,7 @@ import { isObject, type JsonObject, messageOf } from '../checks.ts'
 import { FormatError, ModelNotFoundError } from '../errors.ts'
 import { foreignContent } from './foreign-content.ts'
 import { joinParts, parseGguf, partCount, partNames } from './gguf/index.ts'
-import { parseJson } from './json-text.ts'
+import { MAX_JSON_MARKS, MAX_VOCABULARY_MARKS, parseJson } from './json-text.ts'
 import type {
   ByteSource,
   GgufFile,
@@ -31,9 +31,6 @@ const VOCABULARIES: readonly string[] = [
   'vocab.json',
   'merges.txt',
 ]
-/** Gemma's 262,144 pieces and 514,906 merges have 2.2 million marks of JSON (see parseJson). */
-const MAX_VOCABULARY_MARKS = 3 << 20
-const MAX_MARKS = 1 << 20
 /** The largest models come in under 200 shards. */
 const MAX_SHARDS = 1024
 
@@ -293,7 +290,7 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
 async function readJson(folder: ModelFolder, file: string): Promise<JsonObject | undefined> {
   const bytes = await readSideFile(folder, file)
   if (bytes === undefined) return undefined
-  const marks = VOCABULARIES.includes(file) ? MAX_VOCABULARY_MARKS : MAX_MARKS
+  const marks = VOCABULARIES.includes(file) ? MAX_VOCABULARY_MARKS : MAX_JSON_MARKS
   let value: unknown
   try {
     value = parseJson(bytes, marks)

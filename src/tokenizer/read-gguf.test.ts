@@ -163,6 +163,11 @@ describe('damaged files', () => {
     ['chat_template', 'a template that is a number', { chat_template: 1 }],
     ['chat_template', 'a giant template', { chat_template: 'x'.repeat(1 << 19) }],
     ['huggingface.json', 'an embedded file that is no JSON', { 'huggingface.json': '{' }],
+    [
+      'huggingface.json',
+      'an embedded file of four million values',
+      { 'huggingface.json': `[${'{},'.repeat(2 << 20)}{}]` },
+    ],
   ])('%s: %s is an error that names the key', (key, _, change) => {
     const load = () => tokenizerFromGguf(metadata({ ...BYTE_LEVEL, ...change }))
     expect(load).toThrow(FormatError)

@@ -6,7 +6,9 @@
  * vocabulary is Llama 3's, so its rule is too. And token types may be missing, in which case Llama 3's
  * 256 special tokens are known by their place.
  */
+import { messageOf } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import { MAX_VOCABULARY_MARKS, parseJsonText } from '../formats/json-text.ts'
 import { LLAMA3_BASE_SIZE, LLAMA3_VOCAB_SIZE } from './chat-format.ts'
 import {
   type GgufMetadata,
@@ -66,9 +68,9 @@ function readEmbedded(text: string, metadata: GgufMetadata): Vocabulary {
   const field = 'tokenizer.huggingface.json'
   let tokenizerJson: unknown
   try {
-    tokenizerJson = JSON.parse(text)
+    tokenizerJson = parseJsonText(text, MAX_VOCABULARY_MARKS)
   } catch (cause) {
-    throw damaged(field, `Expected ${field} to be JSON, but it cannot be parsed.`, cause)
+    throw damaged(field, `Expected ${field} to be ${messageOf(cause)}.`, cause)
   }
   const declared = {
     ...readSpecialIds(metadata, MAX_PIECES),

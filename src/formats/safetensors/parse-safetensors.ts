@@ -5,7 +5,7 @@
 import { isObject, isWhole, type JsonObject, messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { foreignContent, TELLING_BYTES } from '../foreign-content.ts'
-import { parseJson } from '../json-text.ts'
+import { MAX_JSON_MARKS, parseJson } from '../json-text.ts'
 import type {
   ByteSource,
   SafetensorsFile,
@@ -16,8 +16,6 @@ import type {
 
 /** The limit of the format's own library. */
 const MAX_HEADER_BYTES = 100_000_000
-/** A tensor takes about fifteen; models have up to some ten thousand in a file. */
-const MAX_HEADER_MARKS = 1 << 20
 /** No framework goes further. */
 const MAX_DIMENSIONS = 8
 
@@ -110,7 +108,7 @@ async function readHeader(source: ByteSource): Promise<{ length: number; json: J
   const bytes = await source.read(8, length)
   let json: unknown
   try {
-    json = parseJson(bytes, MAX_HEADER_MARKS)
+    json = parseJson(bytes, MAX_JSON_MARKS)
   } catch (cause) {
     refuseForeign(source, await startOf(source))
     throw fail(source, 'header', `Expected ${messageOf(cause)}.`, cause)

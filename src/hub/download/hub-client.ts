@@ -5,6 +5,7 @@
  */
 import { BitnetError, DownloadError } from '../../errors.ts'
 import { memorySink } from '../../formats/byte-sink.ts'
+import { MAX_JSON_MARKS, parseJson } from '../../formats/json-text.ts'
 import { explainStatus, type Refusal } from '../explain-answer.ts'
 import { isPassing, type Pace, readRetryAfter, sleep, waitMs } from './patience.ts'
 
@@ -112,7 +113,7 @@ export class HubClient<Access extends HubAccess = HubAccess> {
       const { response } = await this.request(address, signal)
       const bytes = await readBounded(response, address, MAX_JSON_BYTES)
       return {
-        value: parseJson(new TextDecoder().decode(bytes), address),
+        value: jsonFrom(bytes, address),
         link: response.headers.get('Link'),
       }
     })
@@ -222,9 +223,9 @@ export async function readBounded(
   return sink.bytes()
 }
 
-function parseJson(text: string, address: string): unknown {
+function jsonFrom(bytes: Uint8Array, address: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(bytes, MAX_JSON_MARKS)
   } catch (cause) {
     throw new DownloadError(
       `Expected JSON from ${address}, got something else. Something other than the hub may be ` +

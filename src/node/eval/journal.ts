@@ -4,16 +4,21 @@
  * checksum. The last line may be cut off; that item, and any whose line is damaged, is computed again.
  */
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { isWhole, messageOf, parseObject } from '../../checks.ts'
+import { isWhole, messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { EvalJournal } from '../../eval/evaluate.ts'
 import type { ItemResult } from '../../eval/metrics.ts'
 import type { SequenceScore } from '../../eval/score-groups.ts'
+import { parseObject } from '../../formats/json-text.ts'
+import { errorCode } from '../files/system.ts'
 
 /** The words of the first line that tell a journal from any other file. */
 const KIND = 'bitnet evaluation journal 1'
+
+/** Ten times what all tasks together leave behind. */
+const MAX_BYTES = 256 << 20
 
 /**
  * Opens a journal, or begins one.
@@ -22,10 +27,13 @@ const KIND = 'bitnet evaluation journal 1'
  * @throws UsageError if the file is another journal's, or no journal at all
  */
 export async function openJournal(path: string, identity: string): Promise<EvalJournal> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return Buffer.alloc(0)
+  const found = await stat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   })
+  // A pipe would be waited for, and what is larger is no journal.
+  if (found && (!found.isFile() || found.size > MAX_BYTES)) throw foreign(path)
+  const bytes = found === undefined ? Buffer.alloc(0) : await readFile(path)
   // What comes after the last line end was cut off when the run was killed.
   const kept = bytes.subarray(0, bytes.lastIndexOf(10) + 1)
   const [first = '', ...lines] = kept.toString('utf8').split('\n')

@@ -4,7 +4,7 @@
  */
 import { readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { parseObject } from '../../checks.ts'
+import { parseObject } from '../../formats/json-text.ts'
 import { hasContent, hashOfBlobName } from '../../hub/download/content-check.ts'
 import { fileSize, filesBelow, namesIn, statOf, textOf } from '../files/system.ts'
 import { repoOfFolder, SOURCE_FILE, URL_FOLDER } from './cache-layout.ts'

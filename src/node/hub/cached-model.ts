@@ -3,8 +3,8 @@
  * not there as a whole.
  */
 import { join } from 'node:path'
-import { parseObject } from '../../checks.ts'
 import { ModelNotFoundError } from '../../errors.ts'
+import { parseObject } from '../../formats/json-text.ts'
 import { type ChosenFiles, chooseFiles, withShards } from '../../hub/choose-files.ts'
 import type { HubModel, UrlModel } from '../../hub/model-name.ts'
 import { fileSize, filesBelow, textOf } from '../files/system.ts'

@@ -4,8 +4,9 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { isObject, parseObject } from '../../checks.ts'
+import { isObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
+import { parseObject } from '../../formats/json-text.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
 import type { ContentIdentity } from '../../hub/download/piece-journal.ts'

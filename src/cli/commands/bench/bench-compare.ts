@@ -8,6 +8,7 @@ import {
   measurementsOf,
 } from '../../../bench/result-comparison.ts'
 import { FormatError, UsageError } from '../../../errors.ts'
+import { MAX_JSON_MARKS, parseJsonText } from '../../../formats/json-text.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readable } from '../../console/input.ts'
 import { formatSpread } from '../../console/quantities.ts'
@@ -42,13 +43,14 @@ async function read(path: string): Promise<ReturnType<typeof measurementsOf>> {
     })
   }
   const text = await readFile(path, 'utf8')
+  let value: unknown
   try {
-    return measurementsOf(JSON.parse(text), path)
+    value = parseJsonText(text, MAX_JSON_MARKS)
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause
     const message = `Expected ${path} to be the output of bitnet bench --json, got other text.`
     throw new FormatError(message, { field: 'first value', path, cause })
   }
+  return measurementsOf(value, path)
 }
 
 function describeReport(

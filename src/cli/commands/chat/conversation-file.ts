@@ -4,8 +4,9 @@
  */
 import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
-import { isObject } from '../../../checks.ts'
+import { isObject, messageOf } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
+import { MAX_JSON_MARKS, parseJsonText } from '../../../formats/json-text.ts'
 import { errorCode } from '../../../node/files/system.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
@@ -33,9 +34,9 @@ export class ConversationFileError extends UsageError {
 export function parseMessages(text: string, origin: string, least = 1): ChatMessage[] {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJsonText(text, MAX_JSON_MARKS)
   } catch (error) {
-    throw new UsageError(`Expected JSON in ${origin}: ${(error as Error).message}.`)
+    throw new UsageError(`Expected JSON in ${origin}: ${messageOf(error)}.`)
   }
   const list = isObject(value) ? value['messages'] : value
   if (!Array.isArray(list) || list.length < least) {
