@@ -34,23 +34,24 @@ describe('where both layouts can be had', () => {
   afterEach(() => vi.restoreAllMocks())
 
   /** A processor on which passes take the given times; their median is what counts. */
-  async function chosen(msOf: (packing: TernaryPacking, pass: number) => number) {
+  async function chosen(msOf: (packing: TernaryPacking, pass: number, rows: number) => number) {
     let now = 0
     vi.spyOn(performance, 'now').mockImplementation(() => now)
     const backend = createReferenceBackend()
     Object.defineProperty(backend, 'isa', { value: 'x86-amx' })
-    const timed = new Map<Program, { packing: TernaryPacking; passes: number }>()
+    const timed = new Map<Program, { packing: TernaryPacking; rows: number; passes: number }>()
     const record = backend.record.bind(backend)
     vi.spyOn(backend, 'record').mockImplementation(async ([command]) => {
       const program = await record([])
       if (command?.op === 'ternary-matmul') {
-        timed.set(program, { packing: command.weights.packing ?? '2bit', passes: 0 })
+        const packing = command.weights.packing ?? '2bit'
+        timed.set(program, { packing, rows: command.rows, passes: 0 })
       }
       return program
     })
     vi.spyOn(backend, 'submit').mockImplementation((program) => {
       const pass = timed.get(program)
-      if (pass !== undefined) now += msOf(pass.packing, pass.passes++)
+      if (pass !== undefined) now += msOf(pass.packing, pass.passes++, pass.rows)
     })
     return choosePacking(backend, 'auto', 2 ** 30)
   }
@@ -58,6 +59,15 @@ describe('where both layouts can be had', () => {
   test('1.6 bits are taken up to a twentieth slower than 2', async () => {
     expect(await chosen((packing) => (packing === '2bit' ? 1000 : 1050))).toBe('base3')
     expect(await chosen((packing) => (packing === '2bit' ? 1000 : 1051))).toBe('2bit')
+  })
+
+  test('they are not taken where prompts pay for it, or where tokens do', async () => {
+    const slowFor =
+      (rowsOf: (rows: number) => boolean) => (packing: TernaryPacking, _: number, rows: number) =>
+        packing === 'base3' && rowsOf(rows) ? 2300 : 1000
+    expect(await chosen(slowFor((rows) => rows > 1))).toBe('2bit')
+    expect(await chosen(slowFor((rows) => rows === 1))).toBe('2bit')
+    expect(await chosen(slowFor(() => false))).toBe('base3')
   })
 
   test('the first pass and a few slow ones change nothing', async () => {
