@@ -5,7 +5,7 @@
 import type { Backend } from '../backends/backend.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
 
-const PIECE_WORDS = 1 << 18
+const PIECE_BYTES = 1 << 20
 
 /** A byte, or the word to store for a random one. */
 export type Fill = number | ((random: number) => number)
@@ -27,25 +27,50 @@ export const RANDOM = {
     ((((r & 0xff00ff) * 243) >>> 8) & 0xff00ff) | ((((r >>> 8) & 0xff00ff) * 243) & 0xff00ff00),
 } as const
 
+/** Pieces by what they were made with, so that copies of an operand need not make them again. */
+export type Pieces = Map<Fill, { state: number; readonly made: Uint8Array[] }>
+
+/** 16 MiB; what is longer has them again from the start. */
+const MOST_PIECES = 16
+
 /**
  * A page that was never written may be a shared page of zeros, which is not read from memory: what is
  * timed must be filled first.
+ *
+ * @param pieces what earlier calls made, if there are any
  */
-export function fillBuffer(backend: Backend, slice: BufferSlice, fill: Fill): void {
-  const words = new Uint32Array(Math.min(PIECE_WORDS, Math.ceil(slice.byteLength / 4)))
-  const piece = new Uint8Array(words.buffer)
-  if (typeof fill === 'number') piece.fill(fill)
-  let state = 1
-  for (let at = 0; at < slice.byteLength; at += piece.length) {
-    if (typeof fill === 'function') {
-      for (let i = 0; i < words.length; i++) {
-        // xorshift32 (Marsaglia 2003)
-        state ^= state << 13
-        state ^= state >>> 17
-        state ^= state << 5
-        words[i] = fill(state)
-      }
-    }
-    backend.write(slice, at, piece.subarray(0, Math.min(piece.length, slice.byteLength - at)))
+export function fillBuffer(
+  backend: Backend,
+  slice: BufferSlice,
+  fill: Fill,
+  pieces: Pieces = new Map(),
+): void {
+  for (let i = 0, at = 0; at < slice.byteLength; i++, at += PIECE_BYTES) {
+    const piece = pieceOf(pieces, fill, i % MOST_PIECES)
+    backend.write(slice, at, piece.subarray(0, Math.min(PIECE_BYTES, slice.byteLength - at)))
   }
+}
+
+function pieceOf(pieces: Pieces, fill: Fill, index: number): Uint8Array {
+  const own = pieces.get(fill) ?? { state: 1, made: [] }
+  pieces.set(fill, own)
+  if (own.made.length <= index) {
+    const piece = new Uint8Array(PIECE_BYTES)
+    if (typeof fill === 'number') piece.fill(fill)
+    else own.state = randomWords(new Uint32Array(piece.buffer), fill, own.state)
+    own.made.push(piece)
+  }
+  return own.made[index]
+}
+
+/** xorshift32 (Marsaglia 2003). @returns the state behind the last word */
+function randomWords(words: Uint32Array, fill: (random: number) => number, first: number): number {
+  let state = first
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[i] = fill(state)
+  }
+  return state
 }

@@ -81,6 +81,17 @@ describe('timing operations', () => {
     backend.dispose()
   })
 
+  test('there are as many copies as the bytes ask for', async () => {
+    const backend = createReferenceBackend()
+    const [kernel] = kernelCases(TINY, { kv: 'f16', packings: ['2bit'] })
+    let time = 0
+    const now = () => (time += 6)
+    const options = { budgetMs: 0, now, copiesBytes: 2 * kernel.bytes + 1 }
+    const timing = await timeKernel(backend, kernel, options)
+    expect(timing.microseconds.min).toBe(2000)
+    backend.dispose()
+  })
+
   test('a case names its operation, shape and tokens', () => {
     const names = kernelCases(shapeNamed('2b-4t'), { kv: 'int8', packings: ['base3'] }).map(
       ({ name }) => name,

@@ -42,9 +42,11 @@ const HEAD_TOKEN_COUNTS = [1, 8] as const
 const DEPTHS = [256, 2048] as const
 const PROMPT_ROWS = 256
 
-/** More than the caches of a processor hold, little on any machine of today. */
+/** Little on any machine of today, and more than the caches of most processors hold. */
 const COPIES_BYTES = 128 << 20
-const MAX_COPIES = 64
+/** As many as are worth the time that filling them takes. */
+export const MOST_COPIES_BYTES: number = 512 << 20
+const MAX_COPIES = 256
 /** One pass should not take seconds on a slow variant. */
 const MAX_PASS_MACS = 4e9
 
@@ -66,13 +68,23 @@ export function kernelCases(shape: ModelShape, { kv, packings }: KernelCaseOptio
   ]
 }
 
+export interface KernelTimingOptions extends PassOptions {
+  /**
+   * Bytes that the copies have together, above what the caches hold; unset: 128 MiB. No
+   * more than {@link MOST_COPIES_BYTES} is worth it.
+   */
+  readonly copiesBytes?: number | undefined
+  /** Unset: 256. */
+  readonly maxCopies?: number
+}
+
 /** Times one case and frees all that it allocated. */
 export async function timeKernel(
   backend: Backend,
   kernel: KernelCase,
-  options: PassOptions & { readonly maxCopies?: number },
+  options: KernelTimingOptions,
 ): Promise<KernelTiming> {
-  const copies = Math.min(copiesOf(kernel), options.maxCopies ?? MAX_COPIES)
+  const copies = copiesOf(kernel, options)
   const make = (allocate: Allocate) => Array.from({ length: copies }, kernel.prepare(allocate))
   const passes = await timeCommands(backend, make, options)
   const { name, bytes, macs, isTernary = false } = kernel
@@ -87,8 +99,9 @@ export async function timeKernel(
   }
 }
 
-function copiesOf({ bytes, macs }: KernelCase): number {
-  const forMemory = Math.ceil(COPIES_BYTES / bytes)
+function copiesOf({ bytes, macs }: KernelCase, options: KernelTimingOptions): number {
+  const { copiesBytes = COPIES_BYTES, maxCopies = MAX_COPIES } = options
+  const forMemory = Math.ceil(copiesBytes / bytes)
   const forTime = Math.ceil(MAX_PASS_MACS / Math.max(1, macs))
-  return Math.min(MAX_COPIES, forMemory, forTime)
+  return Math.min(maxCopies, forMemory, forTime)
 }

@@ -5,7 +5,7 @@ import type { Backend, BufferUse } from '../backends/backend.ts'
 import type { IndexColumn } from '../kernels/index-buffer.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
-import { type Fill, fillBuffer } from './fill-buffer.ts'
+import { type Fill, fillBuffer, type Pieces } from './fill-buffer.ts'
 
 export interface PassOptions {
   /** Milliseconds to go on for. */
@@ -42,6 +42,7 @@ export async function timeCommands(
   options: PassOptions,
 ): Promise<number[]> {
   const buffers: DeviceBuffer[] = []
+  const pieces: Pieces = new Map()
   const allocate: Allocate = (byteLength, label, fill, use = 'state') => {
     const buffer =
       typeof fill === 'object'
@@ -49,7 +50,7 @@ export async function timeCommands(
         : backend.allocate(byteLength, label, use)
     buffers.push(buffer)
     if (typeof fill === 'object') backend.write(buffer, 0, new Uint8Array(fill.values.buffer))
-    else fillBuffer(backend, buffer, fill)
+    else fillBuffer(backend, buffer, fill, pieces)
     return buffer
   }
   try {

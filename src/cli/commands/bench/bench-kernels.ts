@@ -6,13 +6,18 @@
 import { loadavg } from 'node:os'
 import type { Backend } from '../../../backends/backend.ts'
 import { openBackend } from '../../../backends/select.ts'
-import { type KernelTiming, kernelCases, timeKernel } from '../../../bench/kernel-timing.ts'
+import {
+  type KernelTiming,
+  kernelCases,
+  MOST_COPIES_BYTES,
+  timeKernel,
+} from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { UsageError } from '../../../errors.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { hostFacts } from '../../console/host-facts.ts'
+import { bytesBeyondCaches, hostFacts } from '../../console/host-facts.ts'
 import {
   cacheNote,
   limitFacts,
@@ -69,11 +74,12 @@ export async function benchKernels(
       )
     }
     status.show('Measuring memory and arithmetic')
-    const limits = await measureLimits(backend)
+    const limits = await measureLimits(backend, { readBytes: bytesBeyondCaches() })
+    const copiesBytes = bytesBeyondCaches(MOST_COPIES_BYTES)
     const kernels: KernelTiming[] = []
     for (const kernel of cases) {
       status.show(`Timing ${kernel.name}`)
-      kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, signal }))
+      kernels.push(await timeKernel(backend, kernel, { budgetMs: BUDGET_MS, copiesBytes, signal }))
     }
     const { description } = backend
     const report: KernelReport = {

@@ -21,7 +21,7 @@ import {
 import { openWeightReader } from '../../../bench/weight-reads.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { hostFacts } from '../../console/host-facts.ts'
+import { bytesBeyondCaches, hostFacts } from '../../console/host-facts.ts'
 import {
   cacheNote,
   energyFact,
@@ -104,7 +104,7 @@ async function measure(flags: SpeedBenchFlags, context: CommandContext) {
   // Before the limits are measured: their memory is not the model's.
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
   status.show('Measuring memory and arithmetic')
-  const limits = await measureLimits(backend)
+  const limits = await measureLimits(backend, { readBytes: bytesBeyondCaches() })
   const costs = costsOf(decoder.config, weights, decoder.cacheBytesPerToken)
   const linear = weights.layers.at(0)?.qkv
   const { name, isa, threads, description } = backend

@@ -8,12 +8,13 @@ import { BACKENDS, type Backend, type BackendName } from '../../../backends/back
 import { readCpuCores } from '../../../backends/native/cpu-cores.ts'
 import { KINDS, openBackend } from '../../../backends/select.ts'
 import { ternaryCase } from '../../../bench/kernel-cases.ts'
-import { type KernelTiming, timeKernel } from '../../../bench/kernel-timing.ts'
+import { type KernelTiming, MOST_COPIES_BYTES, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { layerProducts, shapeNamed } from '../../../bench/shapes.ts'
 import { messageOf } from '../../../checks.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
+import { bytesBeyondCaches } from '../../console/host-facts.ts'
 
 export interface BackendDiagnosis {
   readonly name: BackendName
@@ -64,7 +65,7 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
   const chosen = await describeChosen()
   const { threads } = chosen
   const backends: BackendDiagnosis[] = []
-  for (const name of BACKENDS) backends.push(...(await diagnoseKind(name, threads, onStep)))
+  for (const name of BACKENDS) backends.push(...(await diagnoseKind(name, chosen, onStep)))
   const limits: LimitDiagnosis[] = []
   for (const count of new Set([1, threads])) {
     onStep(`memory and arithmetic, threads: ${count}`)
@@ -76,17 +77,21 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
 /** All variants of a backend, or why it does not load. */
 async function diagnoseKind(
   name: BackendName,
-  threads: number,
+  chosen: { readonly isa: string; readonly threads: number },
   onStep: (what: string) => void,
 ): Promise<BackendDiagnosis[]> {
   const kind = KINDS[name]
+  const { threads } = chosen
+  // What is promised comes from the chosen one; for the others, large caches may flatter a little.
+  const copiesOf = (isa: string) =>
+    isa === chosen.isa ? bytesBeyondCaches(MOST_COPIES_BYTES) : undefined
   const diagnoses: BackendDiagnosis[] = []
   try {
     for (const { isa, supported, reason = 'it does not run here' } of await kind.variants()) {
       onStep(isa.startsWith(name) ? isa : `${name} ${isa}`)
       diagnoses.push(
         supported
-          ? await diagnose(name, isa, () => kind.open({ isa, threads }, []))
+          ? await diagnose(name, isa, () => kind.open({ isa, threads }, []), copiesOf(isa))
           : { name, isa, available: false, reason },
       )
     }
@@ -125,11 +130,12 @@ async function diagnose(
   name: BackendName,
   isa: string,
   open: () => Promise<Backend>,
+  copiesBytes: number | undefined,
 ): Promise<BackendDiagnosis> {
   const found = await withBackend(open, async (backend) => {
     const products: ProductDiagnosis[] = []
     for (const packing of packingsOf({ isa })) {
-      products.push(await diagnoseProduct(backend, packing))
+      products.push(await diagnoseProduct(backend, packing, copiesBytes))
     }
     return { threads: backend.threads, products }
   })
@@ -139,6 +145,7 @@ async function diagnose(
 async function diagnoseProduct(
   backend: Backend,
   packing: TernaryPacking,
+  copiesBytes: number | undefined,
 ): Promise<ProductDiagnosis> {
   const one = ternaryCase(PRODUCT, 1, packing)
   // Plain TypeScript takes tens of milliseconds a product, whatever cache it reads from.
@@ -148,7 +155,10 @@ async function diagnoseProduct(
   const many = ternaryCase(PRODUCT, PROMPT_TOKENS, packing)
   return {
     packing,
-    decode: await timeKernel(backend, one, { budgetMs: BUDGET_MS }),
+    decode: await timeKernel(backend, one, {
+      budgetMs: BUDGET_MS,
+      copiesBytes,
+    }),
     prefill: await timeKernel(backend, many, { budgetMs: BUDGET_MS, maxCopies: 1 }),
   }
 }
@@ -158,7 +168,7 @@ function diagnoseLimits(threads: number): Promise<LimitDiagnosis> {
   return withBackend(
     () => openBackend({ threads }),
     async (backend) => {
-      const limits = await measureLimits(backend)
+      const limits = await measureLimits(backend, { readBytes: bytesBeyondCaches() })
       if (limits === undefined) return { reason: `${backend.name} is not compiled code` }
       return { threads: backend.threads, ...limits }
     },
