@@ -37,6 +37,22 @@ describe('compare with random weights', () => {
     expect(page).not.toContain('<script')
     expect(page).not.toMatch(/(src|href)="/)
     expect(page).toContain('lang="ja"')
+    const less = (bytes: number, by: number) => (bytes / by).toFixed(1)
+    const all = ({ memory, cacheBytes }: typeof fp16) =>
+      memory.layerBytes + memory.tableBytes + cacheBytes
+    const [title] = /<h1>[^<]*/.exec(page) ?? []
+    expect(title).toMatch(
+      new RegExp(
+        `b1.58 beside fp16, at 125m: .*, ${less(all(fp16), all(ternary))} times less memory`,
+      ),
+    )
+    expect(page).toContain(`<dd>${report.date.slice(0, 10)}`)
+    expect(page).toContain(`<dd>bitnet-ts ${report.version}</dd>`)
+    expect(report.command).toMatch(/^bitnet compare --size 125m --columns fp16,b1\.58 /)
+    expect(page).toContain(`<dd>${report.command}</dd>`)
+    expect(page).toMatch(/[\d.]+ [µm]J/)
+    // What this machine could not run is in no legend.
+    expect(page).not.toContain('>int8<')
     const names = await readdir(charts)
     expect(names).toContain('decode-latency.svg')
     const png = await readFile(join(charts, 'decode-latency.png'))
@@ -70,11 +86,30 @@ describe('compare with random weights', () => {
     [['a.gguf', 'b.gguf', '--tasks', 'piqa', '--head', 'int4'], /logits are all exact/],
     [['a.gguf', 'b.gguf', '--size', '3b'], /without models/],
     [['--charts', 'x', '--font', 'no-such.ttf'], /font file .* no-such.ttf/],
+    [['--html', 'no-such-folder/report.html'], /--html to name a file in a folder that is there/],
+    [['--html', 'docs'], /--html to name a file .* got docs/],
+    [['--lang', 'fr'], /one of en, ja/],
   ])('refuses %j with exit code 2', async (flags, message) => {
     const { code, err } = await bitnet(['compare', ...flags])
     expect(code).toBe(2)
     expect(err).toMatch(message)
   })
+})
+
+test('a report in Japanese has Japanese headings, columns and facts, in the terminal and as a page', async () => {
+  const html = join(folder, 'ja.html')
+  const sizes = ['--size', '125m', '--columns', 'fp16,b1.58', '--memory-limit', '200MB']
+  const flags = ['--lang', 'ja', '--html', html]
+  const { code, out, err } = await bitnet(['compare', ...sizes, ...SMALL, ...flags])
+  expect(code, err).toBe(0)
+  expect(out).toMatch(/^b1\.58はfp16に比べて速さは未測定、メモリは[\d.]+分の1（サイズ125m）$/m)
+  expect(out).toMatch(/^サイズ +重み +層 +埋め込みとヘッド +KVキャッシュ +合計/m)
+  expect(out).toMatch(/^未実行 +125m fp16/m)
+  expect(out).not.toMatch(/^(date|machine|runs|load) /m)
+  const page = await readFile(html, 'utf8')
+  expect(page).toContain('<html lang="ja">')
+  expect(page).toContain('>サイズ</th>')
+  expect(page).toContain('<dt>コマンド</dt><dd>bitnet compare')
 })
 
 describe.skipIf(!hasEmbeddedModel())('compare with models', () => {

@@ -8,7 +8,8 @@ import { type LoadOptions, pickLoadSettings } from '../generate/load/load-option
 import type { LoadedEngine } from '../generate/load/loading.ts'
 import { statOf } from '../node/files/system.ts'
 import { ERROR_PREFIX } from './console/failure.ts'
-import { counted } from './console/quantities.ts'
+import { FRAME_TEXTS, type FrameTexts } from './console/frame-texts.ts'
+import type { Language } from './console/language.ts'
 import { EXIT, type Surroundings, widthOf } from './console/surroundings.ts'
 import { formatReport, type ReportPart, type TableStyle } from './console/table.ts'
 import {
@@ -17,6 +18,7 @@ import {
   showLoadProgress,
   writeJson,
   writeLine,
+  writeProse,
   writeRemark,
 } from './console/terminal.ts'
 import type { ModelFlags } from './flags/load-flags.ts'
@@ -41,6 +43,10 @@ export class CommandContext {
   readonly status: StatusLine
   /** How reports are printed. */
   readonly style: TableStyle
+  /** What a command with --lang speaks; the others English. */
+  readonly language: Language
+  /** What all commands say, in that language. */
+  readonly texts: FrameTexts
   /** Whether `--json` is given. */
   readonly isJson: boolean
   /** How the command ends, unless it throws. */
@@ -51,7 +57,13 @@ export class CommandContext {
   #release: (() => void) | undefined
   #hasWarned = false
 
-  constructor(surroundings: Surroundings, { json, markdown }: FormatFlags) {
+  constructor(
+    surroundings: Surroundings,
+    { json, markdown }: FormatFlags,
+    language: Language = 'en',
+  ) {
+    this.language = language
+    this.texts = FRAME_TEXTS[language]
     this.stdin = surroundings.stdin
     this.stdout = surroundings.stdout
     this.stderr = surroundings.stderr
@@ -60,6 +72,15 @@ export class CommandContext {
     this.isJson = json === true
     this.style = { markdown, width: widthOf(surroundings) }
     this.surroundings = surroundings
+  }
+
+  /** What was typed, as a shell reads it again. */
+  get commandLine(): string {
+    const { args = [] } = this.surroundings
+    const quoted = args.map((arg) =>
+      /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
+    )
+    return ['bitnet', ...quoted].join(' ')
   }
 
   /**
@@ -134,15 +155,15 @@ export class CommandContext {
     const begin = () =>
       load(flags.model, {
         ...pickLoadSettings(flags),
-        onProgress: showLoadProgress(line),
-        onDownload: showDownloadProgress(line),
+        onProgress: showLoadProgress(line, this.texts),
+        onDownload: showDownloadProgress(line, this.texts),
         signal,
       })
     try {
       const { model } = flags
       // What lies on this machine shows its progress at once.
       const isHere = model === undefined || (await statOf(model)) !== undefined
-      const waiting = `Waiting for ${model}`
+      const waiting = this.texts.waitingFor(String(model))
       const loaded = await (isHere ? begin() : this.waitingFor(waiting, begin, line))
       line.clear()
       await this.warnOfThreads(flags.threads)
@@ -157,10 +178,7 @@ export class CommandContext {
     const { logicalCpus } = readCpuCores()
     if (threads <= logicalCpus || this.#hasWarned) return
     this.#hasWarned = true
-    await this.remark(
-      `${threads} threads are more than the ${counted(logicalCpus, 'processor')} of this machine, ` +
-        'and slower.',
-    )
+    await this.remark(this.texts.threads(threads, logicalCpus))
   }
 
   /** The result: with `--json` one object and nothing else on standard output, otherwise lines. */
@@ -174,7 +192,7 @@ export class CommandContext {
   async complain(text: string): Promise<void> {
     this.status.clear()
     this.exitCode = EXIT.failure
-    await writeLine(this.stderr, `${ERROR_PREFIX}${text}`)
+    await writeProse(this.stderr, `${ERROR_PREFIX}${text}`, this.env)
   }
 
   /** A remark beside the result, on standard error. */

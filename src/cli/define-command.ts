@@ -3,8 +3,12 @@
  */
 import type { Command } from 'commander'
 import { CommandContext } from './command-context.ts'
+import { ERROR_PREFIX } from './console/failure.ts'
+import { FRAME_TEXTS } from './console/frame-texts.ts'
+import { LANGUAGES, type LanguageFlag, languageIn, languageOf } from './console/language.ts'
 import { type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
-import { columnsOf, wrapText, wrapWords } from './console/table.ts'
+import { columnsOf, wrapText, wrapWords } from './console/wrap.ts'
+import { parseChoice } from './flags/flag-values.ts'
 
 export const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
 
@@ -16,6 +20,8 @@ export interface JsonFlag {
 interface CommandParts<F, A extends unknown[]> {
   /** Adds arguments and flags; `--json` comes behind them. */
   readonly flags?: (command: Command) => unknown
+  /** Adds --lang for what speaks several languages: "what the chat itself". Unset: all is in English. */
+  readonly speaks?: string
   /** What help says of `--json`; false where the command has none, or defines it itself. */
   readonly json?: string | false
   /** Help behind the flags: a line each, then what else there is to say. */
@@ -37,11 +43,14 @@ export interface RunnableCommand<F, A extends unknown[]> extends CommandDefiniti
 export function defineCommand<F extends object, A extends unknown[] = []>({
   flags: addFlags,
   json = JSON_HELP,
+  speaks,
   examples,
   run: runIn,
 }: CommandParts<F, A>): RunnableCommand<F, A> {
   const run = async (flags: F, surroundings: Surroundings, ...args: A): Promise<number> => {
-    const context = new CommandContext(surroundings, flags)
+    const { lang } = flags as LanguageFlag
+    const language = speaks === undefined ? 'en' : languageOf(lang, surroundings.env)
+    const context = new CommandContext(surroundings, flags, language)
     try {
       await runIn(context, flags, ...args)
       return context.exitCode
@@ -54,6 +63,7 @@ export function defineCommand<F extends object, A extends unknown[] = []>({
     run,
     addTo(command, surroundings, onExit) {
       addFlags?.(command)
+      if (speaks !== undefined) addLanguage(command, speaks, surroundings)
       if (json !== false) command.option('--json', json)
       if (examples !== undefined) addExamples(command, examples, surroundings)
       // Commander passes the arguments, then the flags, then itself.
@@ -78,6 +88,20 @@ export function defineGroup(
       }
     },
   }
+}
+
+/** --lang, and wrong usage told in that language although the flags could not be read. */
+function addLanguage(command: Command, what: string, surroundings: Surroundings): void {
+  command.option(
+    '--lang <language>',
+    `${what} speaks: ${LANGUAGES.join(', ')} (default: the locale's)`,
+    (text) => parseChoice(text, LANGUAGES),
+  )
+  const { helpHint, usage } =
+    FRAME_TEXTS[languageOf(languageIn(surroundings.args), surroundings.env)]
+  command.showHelpAfterError(helpHint).configureOutput({
+    outputError: (text, write) => write(ERROR_PREFIX + usage(text.replace(/^error: /, ''))),
+  })
 }
 
 function addExamples(command: Command, examples: string, surroundings: Surroundings): void {

@@ -5,9 +5,10 @@
 import { Command, Help } from 'commander'
 import { cleanText } from './console/clean-text.ts'
 import { ERROR_PREFIX, reportFailure } from './console/failure.ts'
+import { FRAME_TEXTS } from './console/frame-texts.ts'
 import { EXIT, type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
-import { wrapText } from './console/table.ts'
 import { writeLine } from './console/terminal.ts'
+import { proseFor, wrapText } from './console/wrap.ts'
 import { type CommandDefinition, formatExamples } from './define-command.ts'
 
 type CommandEntry = readonly [
@@ -84,7 +85,8 @@ Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colou
 DEBUG=1 shows where an error came from.`
 
 /** Runs one command line, without the program's name, and returns the exit code. */
-export async function runCli(args: readonly string[], surroundings: Surroundings): Promise<number> {
+export async function runCli(args: readonly string[], around: Surroundings): Promise<number> {
+  const surroundings = { ...around, args }
   let exitCode: number = EXIT.ok
   const onExit = (code: number): void => {
     exitCode = code
@@ -135,17 +137,23 @@ function wantedCommand(args: readonly string[]): string | undefined {
 }
 
 function createProgram(surroundings: Surroundings): Command {
-  const { stdout, stderr } = surroundings
   const width = widthOf(surroundings) ?? USUAL_COLUMNS
-  return new Command('bitnet')
+  return framed('bitnet', surroundings)
     .description('The 1-bit LLM for TypeScript: run, chat with and measure BitNet b1.58 models.')
     .option('-V, --version', 'print version, build and kernels')
     .addHelpText('after', formatExamples(EXAMPLES, width))
+}
+
+/** A program of that name whose help and errors are those of all. */
+export function framed(name: string, surroundings: Surroundings): Command {
+  const { stdout, stderr, env } = surroundings
+  const width = widthOf(surroundings) ?? USUAL_COLUMNS
+  return new Command(name)
     .configureOutput({
       getOutHelpWidth: () => width,
       getErrHelpWidth: () => width,
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(cleanText(text)),
+      writeErr: (text) => stderr.write(proseFor(stderr, cleanText(text), env)),
       outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
     })
     .configureHelp({
@@ -156,7 +164,7 @@ function createProgram(surroundings: Surroundings): Command {
       argumentDescription: ({ description }) => description,
       formatItem,
     })
-    .showHelpAfterError('(add --help for the flags and examples)')
+    .showHelpAfterError(FRAME_TEXTS.en.helpHint)
     .exitOverride()
 }
 

@@ -1,27 +1,27 @@
 /**
  * What `npm start` runs, with the flags of `bitnet chat`. With a terminal: the chat. Without one: the
- * chat's openings with their answers, and a text with its continuation, each with its speed.
+ * chat's openings with their answers, each with its speed; of a model that was not taught to answer, a text
+ * and its continuation.
  */
-import { Command } from 'commander'
 import type { LanguageModel, Prompt } from '../generate/language-model.ts'
 import type { CommandContext } from './command-context.ts'
-import { addChatFlags, type ChatFlags } from './commands/chat/chat.ts'
+import { addChatFlags, CHAT_SPEAKS, type ChatFlags } from './commands/chat/chat.ts'
 import { CHAT_TEXTS } from './commands/chat/chat-texts.ts'
 import type { ChatTexts } from './commands/chat/texts/english.ts'
 import { reportFailure } from './console/failure.ts'
 import { runInProcess } from './console/process.ts'
-import { speedLine } from './console/speed-lines.ts'
 import { EXIT, type Surroundings } from './console/surroundings.ts'
 import { streamText, writeLine } from './console/terminal.ts'
 import { defineCommand } from './define-command.ts'
 import { generateOptions } from './flags/generation-flags.ts'
-import { runCli } from './program.ts'
+import { framed, runCli } from './program.ts'
 
 /** Tokens of a sample unless a flag says otherwise: some sentences, a second or two. */
 const SAMPLE_TOKENS = 60
 
 const samples = defineCommand<ChatFlags>({
   flags: addChatFlags,
+  speaks: CHAT_SPEAKS,
   json: false,
   async run(context, flags) {
     await using model = await context.loadModel(flags)
@@ -29,7 +29,7 @@ const samples = defineCommand<ChatFlags>({
       flags.lang === undefined ? Object.values(CHAT_TEXTS) : [CHAT_TEXTS[flags.lang]]
     for (const texts of languages) {
       for (const [shown, prompt] of samplesOf(model, texts, flags.system)) {
-        if (!(await showSample(model, shown, prompt, flags, context))) return
+        if (!(await showSample(model, { shown, prompt, texts }, flags, context))) return
       }
     }
   },
@@ -42,22 +42,25 @@ function samplesOf(
   system: string | undefined,
 ): (readonly [shown: string, prompt: Prompt])[] {
   const opening = system === undefined ? [] : [{ role: 'system', content: system } as const]
-  const talks =
-    tokenizer.chatTemplate === undefined
-      ? []
-      : openings.map((content) => {
-          const prompt: Prompt = [...opening, { role: 'user', content }]
-          return [`> ${content}\n`, prompt] as const
-        })
   // A continuation stands right behind what it continues.
-  return [...talks, [beginning, beginning]]
+  if (tokenizer.chatTemplate === undefined) return [[beginning, beginning]]
+  return openings.map((content) => {
+    const prompt: Prompt = [...opening, { role: 'user', content }]
+    return [`> ${content}\n`, prompt]
+  })
+}
+
+interface Sample {
+  /** Before the answer. */
+  readonly shown: string
+  readonly prompt: Prompt
+  readonly texts: ChatTexts
 }
 
 /** @returns false if it was stopped */
 async function showSample(
   model: LanguageModel,
-  shown: string,
-  prompt: Prompt,
+  { shown, prompt, texts }: Sample,
   flags: ChatFlags,
   context: CommandContext,
 ): Promise<boolean> {
@@ -67,7 +70,9 @@ async function showSample(
   const generation = model.generate(prompt, options)
   await streamText(startingWith(shown, generation), stdout)
   const result = await generation.result
-  await context.remark(speedLine(result))
+  const { usage, timings, backend } = result
+  const speed = texts.speed(usage.completionTokens, timings.decodeTokensPerSecond.toFixed(1))
+  await context.remark(`${speed} · ${backend.description}`)
   await writeLine(stdout)
   if (result.finishReason === 'cancelled') context.exitCode = EXIT.interrupted
   return result.finishReason !== 'cancelled'
@@ -78,9 +83,10 @@ async function* startingWith(text: string, rest: AsyncIterable<string>): AsyncIt
   yield* rest
 }
 
-async function runSamples(args: readonly string[], surroundings: Surroundings): Promise<number> {
+async function runSamples(args: readonly string[], around: Surroundings): Promise<number> {
+  const surroundings = { ...around, args }
   let exitCode: number = EXIT.ok
-  const program = new Command('npm start --').exitOverride()
+  const program = framed('npm start --', surroundings)
   samples.addTo(program, surroundings, (code) => {
     exitCode = code
   })

@@ -9,13 +9,11 @@ import { formatFacts } from './console/table.ts'
 
 /** The version alone on the first line, for scripts; then the build, Node, and the kernels. */
 export async function versionLines(): Promise<string[]> {
-  // Two folders up both from src/cli/ and from dist/cli/.
-  const { version } = readFacts('../../package.json')
   // Beside cli/ in dist/; sources that are run as they are have no build.
   const { commit, day, modified } = readFacts('../build.json')
   const build = commit === undefined ? undefined : `commit ${commit} of ${day}`
   return [
-    String(version),
+    packageVersion(),
     ...formatFacts([
       ['build', build && build + (modified === true ? ', modified' : '')],
       ['node', `${process.version} on ${process.platform} ${process.arch}`],
@@ -23,6 +21,11 @@ export async function versionLines(): Promise<string[]> {
       ['wasm', await kernelsOf('wasm')],
     ]),
   ]
+}
+
+export function packageVersion(): string {
+  // Two folders up both from src/cli/ and from dist/cli/.
+  return String(readFacts('../../package.json')['version'])
 }
 
 /** The variants that run here, fastest first, or why none does. */

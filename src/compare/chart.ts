@@ -57,6 +57,8 @@ const LABEL = 56
 /** Room for a value behind the longest bar. */
 const VALUE = 92
 const PLOT_HEIGHT = 180
+/** Width of a letter of a legend, on average. */
+const LETTER = 6.2
 
 /** Colours of series in turn; told apart by people who see no red or green, on white and on black. */
 export const SERIES_COLOURS = ['#5b6b8c', '#d08a1d', '#1b87c9', '#8a5fc0'] as const
@@ -68,18 +70,30 @@ const FILE_COLOURS: Readonly<Record<string, string>> = {
 }
 
 /** For SVG files: dark on white. */
-export const filePaint: Paint = (ink) =>
-  FILE_COLOURS[ink] ?? SERIES_COLOURS[Number(ink.slice(6)) % SERIES_COLOURS.length]
+export const filePaint: Paint = (ink) => FILE_COLOURS[ink] ?? SERIES_COLOURS[Number(ink.slice(6))]
 
-/** @param withTitle draws the English title too, for a file that stands alone */
-export function drawChart(chart: Chart, paint: Paint, withTitle: boolean): string {
+export interface DrawOptions {
+  /** Draws the title too, for a file that stands alone. */
+  readonly withTitle?: boolean
+  readonly language?: keyof Bilingual
+}
+
+export function drawChart(
+  chart: Chart,
+  paint: Paint,
+  { withTitle = false, language = 'en' }: DrawOptions = {},
+): string {
+  const title = chart.title[language]
+  const note = chart.note[language]
   const top = withTitle ? 44 : 4
-  const legend = drawLegend(chart.series, paint, top + 12)
+  const legend = drawLegend(chart, paint, top + 12)
   const body =
-    chart.kind === 'bars' ? drawBars(chart, paint, top + 28) : drawCurves(chart, paint, top + 40)
-  const title = withTitle
-    ? text(8, 18, chart.title.en, paint('text'), 'font-size="14" font-weight="600"') +
-      text(8, 35, chart.note.en, paint('text'), 'font-size="10"')
+    chart.kind === 'bars'
+      ? drawBars(chart, paint, legend.end + 16)
+      : drawCurves(chart, paint, legend.end + 28)
+  const heading = withTitle
+    ? text(8, 18, title, paint('text'), 'font-size="14" font-weight="600"') +
+      text(8, 35, note, paint('text'), 'font-size="10"')
     : ''
   const background = withTitle
     ? `<rect width="${WIDTH}" height="${body.end}" fill="${paint('paper')}"/>`
@@ -87,9 +101,9 @@ export function drawChart(chart: Chart, paint: Paint, withTitle: boolean): strin
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${body.end}" role="img" ` +
     `aria-labelledby="${chart.id}-t ${chart.id}-d" font-family="system-ui, sans-serif" ` +
-    `font-size="11"><title id="${chart.id}-t">${escapeXml(chart.title.en)}</title>` +
-    `<desc id="${chart.id}-d">${escapeXml(inWords(chart))}</desc>` +
-    `${background}${title}${legend}${body.svg}</svg>`
+    `font-size="11"><title id="${chart.id}-t">${escapeXml(title)}</title>` +
+    `<desc id="${chart.id}-d">${escapeXml(`${note} ${inWords(chart)}`)}</desc>` +
+    `${background}${heading}${legend.svg}${body.svg}</svg>`
   )
 }
 
@@ -107,7 +121,7 @@ function inWords(chart: Chart): string {
           )
           return `${series}: ${points.join(', ')}`
         })
-  return `${chart.note.en} ${lines.join('. ')}.`
+  return `${lines.join('. ')}.`
 }
 
 interface Drawn {
@@ -162,19 +176,33 @@ function drawCurves(chart: CurveChart, paint: Paint, top: number): Drawn {
   return { svg, end: bottom + 26 }
 }
 
-function drawLegend(series: readonly string[], paint: Paint, y: number): string {
-  let x = 8
-  let svg = ''
-  for (const name of series) {
-    svg += `<rect x="${x}" y="${y - 9}" width="10" height="10" rx="2" fill="${paint(inkOf(series, name))}"/>`
-    svg += text(x + 14, y, name, paint('text'))
-    x += 30 + name.length * 6.2
+/** What the chart shows, in its colours; on as many lines as the names take. */
+function drawLegend(chart: Chart, paint: Paint, start: number): Drawn {
+  const shown =
+    chart.kind === 'bars'
+      ? chart.groups.flatMap(({ bars }) => bars.map(({ series }) => series))
+      : chart.curves
+          .filter(({ values }) => values.some((value) => value !== undefined))
+          .map(({ series }) => series)
+  let [x, y, svg] = [8, start, '']
+  for (const name of chart.series.filter((one) => shown.includes(one))) {
+    const width = 30 + name.length * LETTER
+    if (x > 8 && x + width > WIDTH) [x, y] = [8, y + ROW]
+    svg += `<rect x="${x}" y="${y - 9}" width="10" height="10" rx="2" fill="${paint(inkOf(chart.series, name))}"/>`
+    svg += text(x + 14, y, shortened(name), paint('text'))
+    x += width
   }
-  return svg
+  return { svg, end: y }
+}
+
+/** Names of models may be paths; their end tells more than their beginning. */
+function shortened(name: string): string {
+  const most = Math.floor((WIDTH - 30) / LETTER)
+  return name.length <= most ? name : `…${name.slice(1 - most)}`
 }
 
 function inkOf(series: readonly string[], name: string): Ink {
-  return `series${Math.max(0, series.indexOf(name))}`
+  return `series${Math.max(0, series.indexOf(name)) % SERIES_COLOURS.length}`
 }
 
 function text(x: number, y: number, content: string, fill: string, more = ''): string {

@@ -7,6 +7,7 @@ import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
 import { cleanText } from './clean-text.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
+import { proseFor } from './wrap.ts'
 
 /** What every error on standard error begins with. */
 export const ERROR_PREFIX = 'bitnet: '
@@ -30,7 +31,8 @@ export function reportFailure(error: unknown, { stderr, env }: Surroundings): nu
   if (!(error instanceof CommanderError)) {
     const message = cleanText(messageFor(error))
     const isOurs = error instanceof BitnetError || isSystemError(error) || isOutOfMemory(error)
-    stderr.write(`${ERROR_PREFIX}${isOurs ? '' : 'unexpected error: '}${message}\n`)
+    const told = `${ERROR_PREFIX}${isOurs ? '' : 'unexpected error: '}${message}`
+    stderr.write(`${proseFor(stderr, told, env)}\n`)
     if (env['DEBUG'] && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`)
     else if (!isOurs) stderr.write('Set DEBUG=1 to see where it came from.\n')
   }

@@ -5,6 +5,7 @@ import type { MachineLimits } from '../../bench/machine-limits.ts'
 import type { ImageReport } from '../../model/weights/weight-images.ts'
 import type { EnergyMeter } from '../../node/energy/energy-meter.ts'
 import type { HostFacts } from './host-facts.ts'
+import type { Language } from './language.ts'
 import { formatByteRate, formatBytes, formatMacRate, formatMilliseconds } from './quantities.ts'
 import type { Fact } from './table.ts'
 
@@ -16,17 +17,27 @@ export interface MeasuredOn {
 }
 
 /** Whether other work has made the figures lower. */
-export function machineLoad({ host, loadAverageAfter }: MeasuredOn): Fact {
-  return ['load', `${host.loadAverage.toFixed(2)} before, ${loadAverageAfter.toFixed(2)} after`]
+export function machineLoad(
+  { host, loadAverageAfter }: MeasuredOn,
+  language: Language = 'en',
+): Fact {
+  const [before, after] = [host.loadAverage, loadAverageAfter].map((load) => load.toFixed(2))
+  return language === 'ja'
+    ? ['負荷', `測定前 ${before}、測定後 ${after}`]
+    : ['load', `${before} before, ${after} after`]
 }
 
-export function energyFact(counted: EnergyMeter['counted']): Fact {
-  return [
-    'energy',
-    'reason' in counted
-      ? `not measured: ${counted.reason}`
-      : `measured: ${counted.counters}, whatever else runs included`,
-  ]
+export function energyFact(counted: EnergyMeter['counted'], language: Language = 'en'): Fact {
+  const isMeasured = 'counters' in counted
+  const what = isMeasured ? counted.counters : counted.reason
+  if (language === 'ja') {
+    const how = isMeasured ? `実測（同時に動くものをすべて含む）: ${what}` : `実測なし: ${what}`
+    return ['エネルギー', how]
+  }
+  const how = isMeasured
+    ? `measured: ${what}, whatever else runs included`
+    : `not measured: ${what}`
+  return ['energy', how]
 }
 
 /** What shares are of. */

@@ -74,5 +74,5 @@ export function formatSpread({
 /** "4.1 mJ" */
 export function formatJoules(joules: number): string {
   if (joules >= 1) return `${joules.toFixed(2)} J`
-  return joules >= 1e-3 ? `${(joules * 1e3).toFixed(1)} mJ` : `${(joules * 1e6).toFixed(1)} uJ`
+  return joules >= 1e-3 ? `${(joules * 1e3).toFixed(1)} mJ` : `${(joules * 1e6).toFixed(1)} µJ`
 }

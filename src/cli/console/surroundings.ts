@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
+  /** What was typed behind the program's name, for reports that tell how they were made. */
+  readonly args?: readonly string[]
   readonly loadModel: typeof loadModel
   /** For speed tests, which need no text. */
   readonly loadEngine: typeof loadEngine

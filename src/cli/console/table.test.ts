@@ -60,7 +60,7 @@ test('rates, spreads and energies carry their units', () => {
   expect(formatMacRate(463.54e9)).toBe('463.5 GMAC/s')
   expect(formatSpread({ mean: 53.24, standardDeviation: 0.37 })).toBe('53.2 ± 0.4')
   expect(formatSpread({ mean: 1.234, standardDeviation: 0.05 })).toBe('1.23 ± 0.05')
-  expect([2.5, 0.0041, 0.0000123].map(formatJoules)).toEqual(['2.50 J', '4.1 mJ', '12.3 uJ'])
+  expect([2.5, 0.0041, 0.0000123].map(formatJoules)).toEqual(['2.50 J', '4.1 mJ', '12.3 µJ'])
 })
 
 test('a Markdown table aligns its numbers and keeps bars out of the way', () => {

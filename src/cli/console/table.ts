@@ -1,14 +1,7 @@
 /**
- * Text tables and bars of fixed width. Characters of Chinese, Japanese and Korean take two columns.
+ * Text tables and bars of fixed width.
  */
-
-const WIDE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60]/gu
-
-/** Columns of a terminal that a text takes. */
-export function columnsOf(text: string): number {
-  return [...text].length + (text.match(WIDE)?.length ?? 0)
-}
+import { columnsOf, wrapText, wrapWords } from './wrap.ts'
 
 /** How results are printed: for people, or to be pasted into a Markdown document. */
 export interface TableStyle {
@@ -47,7 +40,7 @@ export function formatTable({ header, rows, right }: Table, style: TableStyle = 
   )
   const gaps = SPACE.length * (widths.length - 1)
   if (widths.reduce((sum, wide) => sum + wide, gaps) > width) {
-    return stacked(header, rows, width)
+    return stacked(header, rows, width, namesOf(rows, right, width))
   }
   const line = (row: readonly string[]): string =>
     row
@@ -62,17 +55,29 @@ export function formatTable({ header, rows, right }: Table, style: TableStyle = 
 
 const SPACE = '  '
 
-/** Each row as its first cell, and below it the others with their titles. */
+/** Columns at the beginning that name a row together: those that are no numbers, if they fit a line. */
+function namesOf(
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+  width: number,
+): number {
+  const names = right.length === 0 ? 1 : Math.max(1, Math.min(...right))
+  const doFit = rows.every((row) => columnsOf(row.slice(0, names).join(SPACE)) <= width)
+  return doFit ? names : 1
+}
+
+/** Each row as its names, and below them the other cells with their titles. */
 function stacked(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   width: number,
+  names: number,
 ): string[] {
-  return rows.flatMap(([first, ...others]) => {
-    const named = others.flatMap((cell, i) =>
-      cell === '' ? [] : [`${header[i + 1]} ${cell}`.trim()],
+  return rows.flatMap((row) => {
+    const named = row.flatMap((cell, i) =>
+      cell === '' || i < names ? [] : [`${header[i]} ${cell}`.trim()],
     )
-    return [first, ...wrapItems(named, width)]
+    return [row.slice(0, names).join(SPACE), ...wrapItems(named, width)]
   })
 }
 
@@ -137,27 +142,9 @@ export function formatFacts(
   const room = width - names - SPACE.length
   return facts.flatMap(([name, value]) => {
     const lead = name + ' '.repeat(names - columnsOf(name)) + SPACE
-    return wrapText(value, room).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line)
+    const indent = ' '.repeat(columnsOf(lead))
+    return wrapText(value, room).map((line, i) => (i === 0 ? lead : indent) + line)
   })
-}
-
-/** A text on lines of at most `width` columns, broken at spaces; a longer word has a line of its own. */
-export function wrapText(text: string, width = Number.POSITIVE_INFINITY): string[] {
-  if (columnsOf(text) <= width) return [text]
-  const [indent] = text.match(/^ */) ?? ['']
-  const lines = wrapWords(text.trim().split(/ +/), width - indent.length)
-  return lines.map((line) => indent + line)
-}
-
-/** Words with a space between, on as few lines of at most `width` columns as hold them. */
-export function wrapWords(words: readonly string[], width: number): string[] {
-  const lines: string[] = []
-  for (const word of words) {
-    const last = lines.at(-1)
-    if (last === undefined || columnsOf(last) + 1 + columnsOf(word) > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
 }
 
 /** A bar of `width` characters, split in proportion to the shares, one letter a share. */

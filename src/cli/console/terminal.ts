@@ -6,8 +6,10 @@ import { BitnetError } from '../../errors.ts'
 import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
 import { cleanText } from './clean-text.ts'
 import { isSystemError, reasonOf } from './failure.ts'
-import { formatByteRate, formatProgress } from './quantities.ts'
+import type { FrameTexts } from './frame-texts.ts'
+import { formatByteRate } from './quantities.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
+import { proseFor, WordFlow } from './wrap.ts'
 
 /** True if escape sequences may be written to `stream`: see no-color.org. */
 function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
@@ -91,14 +93,27 @@ export async function writeLine(stream: OutputStream, line = ''): Promise<void> 
   await writeText(stream, `${shown(line, stream)}\n`)
 }
 
-/** A line in a weaker colour where the stream shows colours. */
+/** What is said to a person: on a terminal no word is cut at its edge. */
+export async function writeProse(
+  stream: OutputStream,
+  text: string,
+  env: Surroundings['env'],
+): Promise<void> {
+  await writeText(stream, `${prose(text, stream, env)}\n`)
+}
+
+/** The same in a weaker colour where the stream shows colours. */
 export async function writeRemark(
   stream: OutputStream,
   line: string,
   env: Surroundings['env'],
 ): Promise<void> {
-  const clean = shown(line, stream)
+  const clean = prose(line, stream, env)
   await writeText(stream, hasColor(stream, env) ? `\u001b[2m${clean}\u001b[22m\n` : `${clean}\n`)
+}
+
+function prose(text: string, stream: OutputStream, env: Surroundings['env']): string {
+  return proseFor(stream, shown(text, stream), env)
 }
 
 /** What a stream is shown of a text: a pipe all of it, as it may be wanted whole. */
@@ -106,16 +121,21 @@ function shown(text: string, stream: OutputStream, instead?: string): string {
   return stream.isTTY === true ? cleanText(text, instead) : text
 }
 
-/** Writes the text as it comes, with one line end; on a terminal without what would steer it. */
+/**
+ * Writes the text as it comes, with one line end; on a terminal without what would steer it, and with words
+ * that are whole.
+ */
 export async function streamText(
   pieces: AsyncIterable<string>,
   stdout: OutputStream,
 ): Promise<void> {
+  const flow = new WordFlow(stdout.isTTY === true ? stdout.columns : undefined)
   let last = ''
   for await (const piece of pieces) {
-    if (!(await writeText(stdout, shown(piece, stdout, '\ufffd')))) break
+    if (!(await writeText(stdout, flow.push(shown(piece, stdout, '\ufffd'))))) break
     if (piece !== '') last = piece
   }
+  await writeText(stdout, flow.end())
   if (!last.endsWith('\n')) await writeLine(stdout)
 }
 
@@ -206,25 +226,30 @@ export class StatusLine {
 }
 
 /** For `LoadOptions.onProgress`: percent and bytes on the status line. */
-export function showLoadProgress(line: StatusLine): (progress: LoadProgress) => void {
-  return ({ loadedBytes, totalBytes }) =>
-    line.show(`Loading the model: ${formatProgress(loadedBytes, totalBytes)}`)
+export function showLoadProgress(
+  line: StatusLine,
+  texts: FrameTexts,
+): (progress: LoadProgress) => void {
+  return ({ loadedBytes, totalBytes }) => line.show(texts.loading(loadedBytes, totalBytes))
 }
 
 /** For `onDownload`: how much, how fast and how long yet on the status line. */
-export function showDownloadProgress(line: StatusLine): (progress: DownloadProgress) => void {
+export function showDownloadProgress(
+  line: StatusLine,
+  texts: FrameTexts,
+): (progress: DownloadProgress) => void {
   return ({ state, file, doneBytes, totalBytes, bytesPerSecond, secondsLeft }) => {
     if (state === 'waiting') {
-      line.show(`Waiting for another process that is fetching ${file}`)
+      line.show(texts.waitingForOther(file))
       return
     }
     if (state === 'verifying') {
-      line.show(`Checking ${file}`)
+      line.show(texts.checking(file))
       return
     }
     const speed = bytesPerSecond > 0 ? `, ${formatByteRate(Math.round(bytesPerSecond))}` : ''
-    const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
-    line.show(`Fetching ${file}: ${formatProgress(doneBytes, totalBytes)}${speed}${left}`)
+    const left = secondsLeft === undefined ? '' : texts.left(formatDuration(secondsLeft))
+    line.show(`${texts.fetching(file, doneBytes, totalBytes)}${speed}${left}`)
   }
 }
 

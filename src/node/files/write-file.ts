@@ -62,9 +62,9 @@ export function asideOf(path: string): string {
 }
 
 /** Puts a small file in place of another, or of none, once it is on the disk. */
-export function writeWhole(path: string, text: string): Promise<void> {
+export function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   return writeAside(path, async (handle) => {
-    await handle.writeFile(text)
+    await handle.writeFile(content)
     await handle.sync()
   })
 }

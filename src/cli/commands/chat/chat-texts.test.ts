@@ -5,8 +5,9 @@ import { InvalidArgumentError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { ContextOverflowError, DownloadError, ModelNotFoundError } from '../../../errors.ts'
 import { findAlias } from '../../../hub/aliases.ts'
+import { LANGUAGES, languageOf } from '../../console/language.ts'
 import { decimalNumber, wholeNumber } from '../../flags/flag-values.ts'
-import { CHAT_LANGUAGES, CHAT_TEXTS, chatTexts } from './chat-texts.ts'
+import { CHAT_TEXTS } from './chat-texts.ts'
 import { ConversationFileError } from './conversation-file.ts'
 
 const JAPANESE = /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u
@@ -45,7 +46,7 @@ function textsOf(texts: object): Map<string, string> {
   return all
 }
 
-describe.each(CHAT_LANGUAGES)('in %s', (language) => {
+describe.each(LANGUAGES)('in %s', (language) => {
   const texts = textsOf(CHAT_TEXTS[language])
 
   test('there are all texts, and none is empty', () => {
@@ -117,5 +118,5 @@ test.each([
   ['ja', { LANG: 'en_US.UTF-8' }, 'ja'],
   ['en', { LC_ALL: 'ja_JP.UTF-8' }, 'en'],
 ] as const)('the language asked for, else the locale: %s, %o', (language, env, expected) => {
-  expect(chatTexts(language, env)).toBe(CHAT_TEXTS[expected])
+  expect(languageOf(language, env)).toBe(expected)
 })

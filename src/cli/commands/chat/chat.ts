@@ -6,9 +6,9 @@ import type { Command } from 'commander'
 import { BitnetError, UsageError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { isSystemError } from '../../console/failure.ts'
+import type { LanguageFlag } from '../../console/language.ts'
 import { isOpen } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { parseChoice } from '../../flags/flag-values.ts'
 import { addSamplingFlags, pickSettings, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import { addSystemFlags, readSystem, type SystemFlags } from '../../flags/prompt-flags.ts'
@@ -25,31 +25,32 @@ import {
   messageOfLine,
   runChatCommand,
 } from './chat-commands.ts'
-import { CHAT_LANGUAGES, type ChatLanguage, chatTexts } from './chat-texts.ts'
+import { CHAT_TEXTS } from './chat-texts.ts'
 import { Conversation } from './conversation.ts'
 import { historyPath, LineHistory } from './line-history.ts'
 import { isTerminal, type LineSource, openLines } from './line-source.ts'
 import type { ChatTexts } from './texts/english.ts'
 
-export interface ChatFlags extends ModelFlags, SamplingFlags, SpeculationFlags, SystemFlags {
-  readonly lang?: ChatLanguage
+export interface ChatFlags
+  extends ModelFlags,
+    SamplingFlags,
+    SpeculationFlags,
+    SystemFlags,
+    LanguageFlag {
   /** False with --no-history. */
   readonly history?: boolean
 }
 
 export function addChatFlags(command: Command): Command {
-  addSystemFlags(command)
-    .option(
-      '--lang <language>',
-      `what the chat itself speaks: ${CHAT_LANGUAGES.join(', ')} (default: the locale's)`,
-      (text) => parseChoice(text, CHAT_LANGUAGES),
-    )
-    .option('--no-history', 'keep no typed lines for the next time')
+  addSystemFlags(command).option('--no-history', 'keep no typed lines for the next time')
   return addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
 }
 
+export const CHAT_SPEAKS = 'what the chat itself'
+
 export const command = defineCommand<ChatFlags>({
   flags: addChatFlags,
+  speaks: CHAT_SPEAKS,
   json: false,
   examples: `\
   $ bitnet chat
@@ -61,20 +62,16 @@ While it runs: /set, /regen, /undo, /system, /model, /save, /load, /reset, /stat
 answer; at the prompt it clears the line, and twice leaves, as do quit, exit, 終了, /bye and Ctrl-D.
 """ opens and closes a message of several lines; what is pasted is one message.`,
   async run(context, flags) {
-    const texts = chatTexts(flags.lang, context.env)
-    const system = await readChatSystem(flags, context)
-    const models = await loadModels(flags, context).catch((error: unknown) => {
+    const texts = CHAT_TEXTS[context.language]
+    try {
+      const system = await readChatSystem(flags, context)
+      const models = await loadModels(flags, context)
+      const settings = pickSettings(flags)
+      await using chat = await Conversation.open({ models, settings, system, texts, context })
+      await converse(chat, flags, context)
+    } catch (error) {
       throw inLanguage(error, texts)
-    })
-    const settings = pickSettings(flags)
-    await using chat = await Conversation.open({
-      models,
-      settings,
-      system,
-      texts,
-      context,
-    })
-    await converse(chat, flags, context)
+    }
   },
 })
 
@@ -86,8 +83,10 @@ function readChatSystem(flags: ChatFlags, { stdin }: CommandContext): Promise<st
 
 /** The same error, so that the exit code stays, with the words of the chat's language. */
 function inLanguage(error: unknown, texts: ChatTexts): unknown {
-  if (error instanceof BitnetError || isSystemError(error)) error.message = texts.reason(error)
-  return error
+  if (error instanceof BitnetError) error.message = texts.reason(error)
+  if (!isSystemError(error)) return error
+  const { path, code = 'SYSTEM' } = error
+  return new BitnetError(code, `${path === undefined ? '' : `${path}: `}${texts.reason(error)}`)
 }
 
 async function converse(

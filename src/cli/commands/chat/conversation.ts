@@ -8,7 +8,7 @@ import type { GenerateResult } from '../../../generate/options.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { cleanText } from '../../console/clean-text.ts'
-import { streamText, writeLine } from '../../console/terminal.ts'
+import { streamText, writeProse } from '../../console/terminal.ts'
 import type { SamplingFlags } from '../../flags/generation-flags.ts'
 import type { LoadedModels } from '../../flags/speculation-flags.ts'
 import type { ChatTexts } from './texts/english.ts'
@@ -98,12 +98,12 @@ export class Conversation implements AsyncDisposable {
 
   /** What was asked for. Names and messages in it may come from files. */
   show(text: string): Promise<void> {
-    return writeLine(this.context.stdout, cleanText(text))
+    return writeProse(this.context.stdout, cleanText(text), this.context.env)
   }
 
   /** Everything else that is to be known. */
   tell(text: string): Promise<void> {
-    return writeLine(this.context.stderr, cleanText(text))
+    return writeProse(this.context.stderr, cleanText(text), this.context.env)
   }
 
   /** Stops what is going on; false if nothing is. */

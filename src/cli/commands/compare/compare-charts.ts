@@ -5,7 +5,8 @@ import type { Bilingual, Chart } from '../../../compare/chart.ts'
 import type { ContenderResult } from '../../../compare/compare-contenders.ts'
 import { allBytes, measuredRatios, paperRatios } from '../../../compare/paper-figures.ts'
 import { formatBytes, formatJoules, formatMilliseconds } from '../../console/quantities.ts'
-import { type ComparisonReport, formatTimes } from './compare-report.ts'
+import type { ComparisonReport } from './compare-report.ts'
+import { formatTimes } from './compare-tables.ts'
 
 const BAR_CHARTS: readonly (Pick<Chart, 'id' | 'title' | 'note'> & {
   readonly value: (result: ContenderResult) => number | undefined

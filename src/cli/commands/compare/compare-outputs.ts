@@ -1,13 +1,18 @@
 /**
  * Files of a comparison: the HTML report, and each chart as SVG and PNG.
  */
-import { mkdir, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type Chart, drawChart, filePaint } from '../../../compare/chart.ts'
 import { htmlReport } from '../../../compare/html-report.ts'
 import { UsageError } from '../../../errors.ts'
+import { statOf } from '../../../node/files/system.ts'
+import { writeWhole } from '../../../node/files/write-file.ts'
+import type { Language } from '../../console/language.ts'
 import { reportCharts } from './compare-charts.ts'
-import { type ComparisonReport, reportFacts, reportTables } from './compare-report.ts'
+import { headlineOf } from './compare-headline.ts'
+import { type ComparisonReport, reportFacts } from './compare-report.ts'
+import { reportTables } from './compare-tables.ts'
 
 export interface ReportFileFlags {
   readonly html?: string
@@ -28,8 +33,14 @@ interface Resvg {
  *
  * @throws UsageError
  */
-export async function checkReportFiles({ charts, font }: ReportFileFlags): Promise<void> {
-  if (font !== undefined && !(await stat(font).catch(() => undefined))?.isFile()) {
+export async function checkReportFiles({ html, charts, font }: ReportFileFlags): Promise<void> {
+  if (html !== undefined) {
+    const [folder, file] = await Promise.all([statOf(dirname(html)), statOf(html)])
+    if (folder?.isDirectory() !== true || file?.isFile() === false) {
+      throw new UsageError(`Expected --html to name a file in a folder that is there, got ${html}.`)
+    }
+  }
+  if (font !== undefined && (await statOf(font))?.isFile() !== true) {
     throw new UsageError(`Expected a font file (.ttf or .otf) at ${font}, but there is none.`)
   }
   if (charts !== undefined) await loadResvg()
@@ -39,31 +50,35 @@ export async function checkReportFiles({ charts, font }: ReportFileFlags): Promi
 export async function writeReportFiles(
   report: ComparisonReport,
   { html, charts, font }: ReportFileFlags,
+  language: Language,
 ): Promise<string[]> {
   const drawn = reportCharts(report)
   const written: string[] = []
   if (html !== undefined) {
-    await writeFile(html, page(report, drawn))
+    await writeWhole(html, page(report, drawn, language))
     written.push(html)
   }
   if (charts !== undefined) {
     const { Resvg } = await loadResvg()
     await mkdir(charts, { recursive: true })
     for (const chart of drawn) {
-      const svg = drawChart(chart, filePaint, true)
+      const svg = drawChart(chart, filePaint, { withTitle: true })
       const path = join(charts, chart.id)
       const png = new Resvg(svg, pngOptions(font)).render().asPng()
-      await writeFile(`${path}.svg`, svg)
-      await writeFile(`${path}.png`, png)
+      await writeWhole(`${path}.svg`, svg)
+      await writeWhole(`${path}.png`, png)
       written.push(`${path}.svg`, `${path}.png`)
     }
   }
   return written
 }
 
-function page(report: ComparisonReport, charts: readonly Chart[]): string {
+const TITLE = { en: 'Models side by side on this machine', ja: 'このマシンでのモデル比較' }
+
+function page(report: ComparisonReport, charts: readonly Chart[], language: Language): string {
   return htmlReport({
-    title: { en: 'Models side by side on this machine', ja: 'このマシンでのモデル比較' },
+    language,
+    title: headlineOf(report.groups) ?? TITLE,
     lead: {
       en:
         'Models or precisions, measured in turns on one machine by bitnet compare. Energy is measured ' +
@@ -72,9 +87,9 @@ function page(report: ComparisonReport, charts: readonly Chart[]): string {
         'bitnet compareが、複数のモデルまたは精度を、1台のマシンで交互に測った結果です。' +
         'エネルギーは、実測と書かれたもの以外は推定値です。',
     },
-    facts: reportFacts(report),
+    facts: reportFacts(report, language),
     charts,
-    tables: reportTables(report),
+    tables: reportTables(report, language),
   })
 }
 

@@ -11,6 +11,7 @@ import { UsageError } from '../../../errors.ts'
 import { pickLoadSettings } from '../../../generate/load/load-options.ts'
 import { compareShapes, comparisonDefaults } from '../../../node/compare/compare-shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
+import type { LanguageFlag } from '../../console/language.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
@@ -18,6 +19,7 @@ import { wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
 import { addLoadFlags, type ModelFlags, parseSettings } from '../../flags/load-flags.ts'
 import { energyFlag } from '../../flags/shared-flags.ts'
 import { addSpeculationFlags } from '../../flags/speculation-flags.ts'
+import { packageVersion } from '../../version.ts'
 import { compareGivenModels, type ModelComparisonFlags } from './compare-models.ts'
 import { checkReportFiles, type ReportFileFlags, writeReportFiles } from './compare-outputs.ts'
 import { type ComparisonReport, describeComparison } from './compare-report.ts'
@@ -26,6 +28,7 @@ export interface CompareFlags
   extends ModelFlags,
     ModelComparisonFlags,
     ReportFileFlags,
+    LanguageFlag,
     TableStyle {
   readonly size?: readonly ShapeName[]
   readonly columns?: readonly ColumnName[]
@@ -77,8 +80,10 @@ export const command = defineCommand<CompareFlags, [models: readonly string[]]>(
       .option('--font <file>', 'font of the PNG files (default: the fonts of this system)')
       .option('--markdown', 'tables for a Markdown document')
   },
+  speaks: 'what the report',
   examples: `\
   $ bitnet compare --size 700m,1.3b,3b --html report.html
+  $ bitnet compare --size 3b --html report.html --lang ja
   $ bitnet compare --size 3b --columns fp16,b1.58 --kv int8 --memory-limit 8GB
   $ bitnet compare fp16-folder/ ternary.gguf --tasks arc_easy,piqa
   $ bitnet compare bitnet-2b --also kv=int8 --also head=int4
@@ -105,9 +110,17 @@ counted all the same.`,
         ? await compareShapes({ ...options, ...run })
         : await compareGivenModels(models, flags, options, context)
     status.clear()
-    const report: ComparisonReport = { host, ...compared, loadAverageAfter: loadavg()[0] }
-    const written = await writeReportFiles(report, flags)
-    await context.print(report, () => describeComparison(report))
+    const report: ComparisonReport = {
+      date: new Date().toISOString(),
+      version: packageVersion(),
+      command: context.commandLine,
+      host,
+      ...compared,
+      loadAverageAfter: loadavg()[0],
+    }
+    const { language } = context
+    const written = await writeReportFiles(report, flags, language)
+    await context.print(report, () => describeComparison(report, language))
     for (const path of written) await writeLine(context.stderr, `Wrote ${path}`)
   },
 })

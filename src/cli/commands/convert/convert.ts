@@ -64,7 +64,10 @@ export const command = defineCommand<ConvertFlags, [source: string, target: stri
       throw new UsageError(`${target} exists. Choose another name, or add --overwrite.`)
     }
     const { signal, status } = context
-    const path = await resolveModel(source, { signal, onDownload: showDownloadProgress(status) })
+    const path = await resolveModel(source, {
+      signal,
+      onDownload: showDownloadProgress(status, context.texts),
+    })
     const report = await convertFile(path, target, {
       ...optionsOf(flags),
       signal,

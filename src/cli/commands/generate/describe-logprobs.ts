@@ -3,7 +3,8 @@
  */
 import type { TokenLogprobs, TokenProbability } from '../../../generate/options.ts'
 import { formatPercent } from '../../console/quantities.ts'
-import { columnsOf, wrapItems } from '../../console/table.ts'
+import { wrapItems } from '../../console/table.ts'
+import { columnsOf } from '../../console/wrap.ts'
 
 export function describeLogprobs(tokens: readonly TokenLogprobs[], width = 80): string[] {
   const names = tokens.map(({ token }) => quoted(token))

@@ -28,7 +28,7 @@ export const command = defineCommand<JsonFlag, [name: string]>({
     }
     const options: PullOptions = {
       signal: context.signal,
-      onDownload: showDownloadProgress(status),
+      onDownload: showDownloadProgress(status, context.texts),
       onChosen: ({ model, reason, files, totalBytes }) => {
         status.clear()
         const line = `${model}: ${reason} (${counted(files, 'file')}, ${formatBytes(totalBytes)})`

@@ -3,6 +3,7 @@
  */
 import { UsageError } from '../../../errors.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
+import type { LanguageFlag } from '../../console/language.ts'
 import { counted } from '../../console/quantities.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addLoadFlags } from '../../flags/load-flags.ts'
@@ -14,17 +15,24 @@ import {
   readSystem,
   readText,
 } from '../../flags/prompt-flags.ts'
-import { command as chat } from '../chat/chat.ts'
+import { CHAT_SPEAKS, command as chat } from '../chat/chat.ts'
 import { addTextFlags, answer, generateOne, type TextFlags } from '../generate/generate.ts'
 
-export const command = defineCommand<TextFlags, [model: string, words: readonly string[]]>({
+interface RunFlags extends TextFlags, LanguageFlag {
+  /** Of a conversation; false with --no-history. */
+  readonly history?: boolean
+}
+
+export const command = defineCommand<RunFlags, [model: string, words: readonly string[]]>({
   flags(command) {
     command
       .argument('<model>', 'name (see bitnet models), owner/name, .gguf, .safetensors or folder')
       .argument('[prompt...]', 'what to answer (default: standard input, or a conversation)')
       .option('-f, --file <path>', 'what to answer, from a file')
+      .option('--no-history', 'keep no typed lines of a conversation for the next time')
     addTextFlags(addLoadFlags(addSystemFlags(command)))
   },
+  speaks: CHAT_SPEAKS,
   examples: `\
   $ bitnet run bitnet-2b                       a conversation
   $ bitnet run bitnet-2b "Why is the sky blue?"

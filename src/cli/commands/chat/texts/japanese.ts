@@ -11,6 +11,7 @@ import {
   ModelNotFoundError,
 } from '../../../../errors.ts'
 import { errorCode } from '../../../../node/files/system.ts'
+import { expectedInJapanese } from '../../../console/frame-texts.ts'
 import { ConversationFileError } from '../conversation-file.ts'
 import type { ChatTexts } from './english.ts'
 
@@ -21,7 +22,7 @@ export const japanese: ChatTexts = {
   beginning: 'むかしむかし、あるところに、',
   embedded: (name) =>
     `${name}: 5,880 万パラメータ、23 MB、日本語と英語\n` +
-    '重みは -1、0、+1 だけ。BitNet の説明、雑談、ごく短いお話が得意です。\n' +
+    '重みは -1、0、+1 だけ。BitNet の説明、雑談、ごく短いお話が得意です。' +
     '事実の知識は当てにならず、計算は苦手です。',
   other: (name, bytes, context) => `${name}: 重み ${bytes}、文脈長 ${number(context)} トークン。`,
   capable: ({ name }, download, memory) =>
@@ -149,7 +150,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof ContextOverflowError) {
     return japanese.tooLong(error.needed, error.available)
   }
-  if (error instanceof InvalidArgumentError) return rangeOf(error.message)
+  if (error instanceof InvalidArgumentError) return expectedInJapanese(error.message)
   return `${kindOf(error)}: ${messageOf(error)}`
 }
 
@@ -158,18 +159,4 @@ function kindOf(error: unknown): string {
   if (error instanceof FormatError) return 'ファイルの内容に問題があります'
   if (error instanceof BackendError) return '実行環境の問題です'
   return 'エラー'
-}
-
-/** "Expected a number >= 0 and < 1." of flag-values.ts */
-function rangeOf(message: string): string {
-  const bounds = [...message.matchAll(/(>=|<=|>|<) (-?\d+(?:\.\d+)?)/g)].map(
-    ([, sign, bound]) =>
-      `${bound} ${{ '>=': '以上', '<=': '以下', '>': 'より大きい', '<': '未満' }[sign]}`,
-  )
-  const what = message.includes('whole number')
-    ? '整数'
-    : message.includes('number')
-      ? '数'
-      : '1 文字以上の文字列'
-  return `${bounds.length === 0 ? '' : `${bounds.join('、')}の`}${what}を指定してください。`
 }
