@@ -18,8 +18,8 @@ const BUDGETS = {
     'fifteen operations: a description, a reference, C for ten instruction sets and a shader each',
   ],
   'src/cli': [
-    8250,
-    'sixteen commands, each with its report for people and for programs; completion for three shells; a line editor; a chat in two languages',
+    8800,
+    'sixteen commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
     3950,
