@@ -41,6 +41,7 @@ class FakeMachine {
     },
     vectors: () => Promise.reject(new Error('Speed tests want no vectors.')),
     score: () => Promise.reject(new Error('Speed tests score nothing.')),
+    step: () => Promise.reject(new Error('Speed tests want nothing else.')),
   }
 
   run(tests: readonly SpeedTest[], options: Partial<RunOptions> = {}): Promise<MeasuredTest[]> {

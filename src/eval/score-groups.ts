@@ -1,19 +1,16 @@
 /**
- * Runs score plans side by side, each group of sequences in a slot of one cache: every pass is filled
- * with the next rows of all slots.
+ * Scores groups of sequences, each group as a job that runs its plan beside whatever else the model does.
  */
 import { checkFinite } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import type { Job, JobResults } from '../generate/schedule/job.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
-import { type Placed, runByLength, type SlotWork } from '../generate/schedule/slots.ts'
 import { inTurns } from '../generate/turns.ts'
-import type { KvCache, ScoreTargets } from '../model/engine.ts'
-import { PassRows } from '../model/pass-rows.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
 
 /** What an evaluation needs of a model. */
-export type ScoringModel = Pick<Runtime, 'engine' | 'tokenizer' | 'facts' | 'exclusively'>
+export type ScoringModel = Pick<Runtime, 'engine' | 'tokenizer' | 'facts' | 'scheduler'>
 
 /**
  * Lends the engine of a model to `work`. Disposing of the model aborts it.
@@ -57,24 +54,10 @@ export interface ScoreOptions<K> {
   readonly onRows?: ((done: number, total: number) => void) | undefined
 }
 
-/** Most sequences side by side: enough for short answers to fill a pass. */
-const MAX_SLOTS = 64
-/** Bytes of keys and values that evaluation takes at most, where one sequence fits into that. */
-const CACHE_BYTES = 512 << 20
-/** Bytes of logits in one pass. */
-const LOGIT_BYTES = 64 << 20
+/** Most groups side by side: enough for short answers to fill a pass. */
+const MAX_PARALLEL = 64
 
-interface PlannedGroup<K> extends SlotWork {
-  readonly key: K
-  readonly steps: readonly ScoreStep[]
-  /** Positions that the steps reach. */
-  readonly positions: number
-  readonly scores: { logLikelihood: number; tokens: number; isGreedy: boolean }[]
-  /** The next row: of which step, and which of its rows. */
-  step: number
-  row: number
-  finished: boolean
-}
+const NOTHING: readonly number[] = []
 
 /**
  * Scores all groups; each is handed to `onGroup` once.
@@ -86,68 +69,105 @@ export async function scoreGroups<K>(
   groups: readonly ScoreGroup<K>[],
   { signal, onGroup, onRows }: ScoreOptions<K>,
 ): Promise<void> {
-  const plan = ({ key, sequences }: ScoreGroup<K>): PlannedGroup<K> => {
-    const steps = planSteps(sequences)
-    const scores = sequences.map(() => ({ logLikelihood: 0, tokens: 0, isGreedy: true }))
-    const finished = steps.length === 0
-    return { key, steps, positions: positionsOf(steps), scores, step: 0, row: 0, finished }
-  }
-  const planned = await inTurns(groups, plan, signal)
-  const total = planned.reduce((sum, { steps }) => sum + rowsOf(steps), 0)
-  const { engine, facts } = model
-  const maxLogitRows = Math.max(1, Math.floor(LOGIT_BYTES / (engine.config.vocabSize * 4)))
-  const limits = { slots: MAX_SLOTS, positions: CACHE_BYTES / facts.memory.cacheBytesPerToken }
+  const plan = ({ key, sequences }: ScoreGroup<K>) => new ScoreJob(key, sequences)
+  const jobs = await inTurns(groups, plan, signal)
+  const total = jobs.reduce((sum, { rows }) => sum + rows, 0)
   let done = 0
-  const pass = async (cache: KvCache, live: readonly Placed<PlannedGroup<K>>[]): Promise<void> => {
-    const { rows, targets, scores } = planPass(live, engine.maxRows, maxLogitRows)
-    await model.exclusively(signal, async () => {
-      if (scores.length === 0) {
-        await engine.forward(cache, rows)
-        return
-      }
-      const { logProbs, isBest } = await engine.score(cache, rows, targets)
-      checkFinite('log-likelihoods', logProbs)
-      for (const [i, score] of scores.entries()) {
-        score.logLikelihood += logProbs[i]
-        score.tokens++
-        if (isBest[i] === 0) score.isGreedy = false
-      }
-    })
-    done += rows.tokens.length
-    onRows?.(done, total)
+  const onPass = () => {
+    const before = done
+    done = jobs.reduce((sum, { rowsDone }) => sum + rowsDone, 0)
+    if (done > before) onRows?.(done, total)
   }
-  await runByLength(engine, planned, limits, pass, ({ key, scores }) => onGroup(key, scores))
+  // Long ones go first: what is left for the end is short, and few passes are nearly empty.
+  const order = jobs.toSorted((a, b) => b.positions - a.positions)
+  await model.scheduler.run(order, {
+    signal,
+    limit: MAX_PARALLEL,
+    onDone: ({ key, scores }) => onGroup(key, scores),
+    onPass,
+  })
+  signal.throwIfAborted()
 }
 
-/** The next rows of the groups, at most one step of each, and what their logits are asked for. */
-function planPass<K>(
-  live: readonly Placed<PlannedGroup<K>>[],
-  maxRows: number,
-  maxLogitRows: number,
-) {
-  const rows = new PassRows(maxRows)
-  const targets = { rows: [] as number[], tokens: [] as number[] } satisfies ScoreTargets
-  const scores: PlannedGroup<K>['scores'] = []
-  for (const { slot, work: group } of live) {
-    const { from, tokens, wants } = group.steps[group.step]
-    let next = wants.findIndex(({ row }) => row >= group.row)
-    while (group.row < tokens.length && rows.room > 0) {
-      const isWanted = next >= 0 && wants[next]?.row === group.row
-      if (isWanted && rows.logitRows.length === maxLogitRows) break
-      rows.add(slot, from + group.row, tokens[group.row])
-      if (isWanted) rows.want()
-      for (; next >= 0 && wants[next]?.row === group.row; next++) {
-        targets.rows.push(rows.logitRows.length - 1)
-        targets.tokens.push(wants[next].token)
-        scores.push(group.scores[wants[next].sequence])
-      }
-      group.row++
+/** Runs the steps of a group one after another, and adds up what its sequences are given. */
+class ScoreJob<K> implements Job {
+  readonly kind = 'scores'
+  readonly key: K
+  readonly scores: { logLikelihood: number; tokens: number; isGreedy: boolean }[]
+  readonly positions: number
+  /** Rows of all steps. */
+  readonly rows: number
+  readonly isReady = true
+  /** Of the step that runs, with what earlier steps left in front of it. */
+  tokens: readonly number[] = []
+  fed = 0
+  readonly #steps: readonly ScoreStep[]
+  #step = -1
+  /** The tokens that rows of the step score, by position. */
+  #targets = new Map<number, readonly number[]>()
+  /** How many of the step's wants are scored. */
+  #scored = 0
+  /** Rows of the steps before this one. */
+  #rowsBefore = 0
+
+  constructor(key: K, sequences: readonly TokenSequence[]) {
+    this.key = key
+    this.scores = sequences.map(() => ({ logLikelihood: 0, tokens: 0, isGreedy: true }))
+    this.#steps = planSteps(sequences)
+    this.positions = positionsOf(this.#steps)
+    this.rows = rowsOf(this.#steps)
+    this.#nextStep()
+  }
+
+  get finished(): boolean {
+    return this.#step === this.#steps.length
+  }
+
+  get rowsDone(): number {
+    if (this.finished) return this.rows
+    return this.#rowsBefore + Math.max(0, this.fed - this.#steps[this.#step].from)
+  }
+
+  /** Rows are computed once more where what they score is not known yet. */
+  begin(cached: number): void {
+    const { from, wants } = this.#steps[this.#step]
+    this.fed = Math.min(cached, from + wants[this.#scored].row)
+  }
+
+  wants(position: number): boolean {
+    return this.targetsAt(position).length > 0
+  }
+
+  targetsAt(position: number): readonly number[] {
+    const { from, wants } = this.#steps[this.#step]
+    if (position < from + wants[this.#scored].row) return NOTHING
+    return this.#targets.get(position) ?? NOTHING
+  }
+
+  accept({ scores: { logProbs, isBest } }: JobResults): void {
+    checkFinite('log-likelihoods', logProbs)
+    const { wants } = this.#steps[this.#step]
+    for (const [i, logProb] of logProbs.entries()) {
+      const score = this.scores[wants[this.#scored++].sequence]
+      score.logLikelihood += logProb
+      score.tokens++
+      if (isBest[i] === 0) score.isGreedy = false
     }
-    if (group.row === tokens.length) {
-      group.step++
-      group.row = 0
-      group.finished = group.step === group.steps.length
+    if (this.fed === this.tokens.length) this.#nextStep()
+  }
+
+  #nextStep(): void {
+    if (this.#step >= 0) this.#rowsBefore += this.#steps[this.#step].tokens.length
+    this.#step++
+    this.#scored = 0
+    if (this.finished) return
+    const { from, tokens, wants } = this.#steps[this.#step]
+    this.tokens = [...this.tokens.slice(0, from), ...tokens]
+    this.fed = from
+    this.#targets = new Map()
+    for (const { row, token } of wants) {
+      const others = this.#targets.get(from + row) ?? []
+      this.#targets.set(from + row, [...others, token])
     }
   }
-  return { rows, targets, scores }
 }

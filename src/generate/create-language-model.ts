@@ -8,7 +8,6 @@ import type { LanguageModel, ModelFacts, Prompt } from './language-model.ts'
 import type { GenerateOptions, Generation } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
 import { generateBatch } from './schedule/batch.ts'
-import { runSequences } from './schedule/run-sequences.ts'
 import { Runtime } from './schedule/runtime.ts'
 import { openGuesser } from './speculate/open-guesser.ts'
 import { resolveOptions } from './validate-options.ts'
@@ -38,6 +37,7 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
       runtime.assertUsable()
       return new CachedChatSession(runtime, options)
     },
+    stats: () => runtime.scheduler.stats,
     dispose,
     [Symbol.asyncDispose]: dispose,
   }
@@ -54,12 +54,9 @@ function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): G
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     const guesser = openGuesser(runtime, resolved.speculation, positions)
     try {
-      const facts = { promptIds, options: resolved, positions, guesser, emit }
-      const sequence = runtime.newSequence(facts)
-      await runtime.withCache(1, positions, (cache) =>
-        runSequences(runtime, cache, [sequence], signal),
-      )
-      return runtime.resultOf(sequence)
+      const facts = { promptIds, options: resolved, positions, guesser, emit, signal }
+      const [result] = await runtime.generate([runtime.newSequence(facts)], { signal })
+      return result
     } finally {
       guesser?.dispose()
     }

@@ -27,10 +27,12 @@ describe('embed', () => {
     }
   })
 
-  test('lets texts share passes and frees the caches', async () => {
+  test('lets texts share passes', async () => {
     const engine = new MockEngine({ maxRows: 64 })
-    await mockModel(engine).embed(['ac', 'dc', 'cc'])
+    const model = mockModel(engine)
+    await model.embed(['ac', 'dc', 'cc'])
     expect(engine.passes).toEqual([{ rows: 9, slots: [0, 1, 2] }])
+    await model.dispose()
     expect(engine.liveCaches).toBe(0)
   })
 
@@ -59,15 +61,18 @@ describe('embed', () => {
     expect(String(error)).toContain('text 2')
   })
 
-  test('ends with the reason of its signal and frees its cache', async () => {
+  test('ends with the reason of its signal and holds nothing', async () => {
     const engine = new MockEngine({ maxRows: 1 })
     const controller = new AbortController()
     engine.beforePass = (pass) => {
       if (pass === 2) controller.abort(new Error('enough'))
     }
     const { signal } = controller
-    await expect(mockModel(engine).embed(TEXTS, { signal })).rejects.toThrow('enough')
+    const model = mockModel(engine)
+    await expect(model.embed(TEXTS, { signal })).rejects.toThrow('enough')
     expect(engine.passes).toHaveLength(3)
+    expect(model.stats()).toMatchObject({ waiting: 0, running: 0 })
+    await model.dispose()
     expect(engine.liveCaches).toBe(0)
   })
 

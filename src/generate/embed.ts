@@ -1,30 +1,19 @@
 /**
  * Vectors of texts: each text passes the model once, and the vector of its last token, after the final
- * norm, stands for the whole. Texts run side by side, each in a slot of one cache.
+ * norm, stands for the whole.
  */
 import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { PassRows } from '../model/pass-rows.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { EmbedOptions } from './language-model.ts'
+import type { Job, JobResults } from './schedule/job.ts'
 import type { Runtime } from './schedule/runtime.ts'
-import { type Placed, runByLength, type SlotWork } from './schedule/slots.ts'
 import { inTurns } from './turns.ts'
 
-/** A text on its way: where its vector goes, and its tokens. */
-interface Item extends SlotWork {
-  readonly at: number
-  readonly ids: readonly number[]
-  readonly positions: number
-  /** Tokens that are in a pass already. */
-  fed: number
-  finished: boolean
-}
-
-/** Texts that run side by side, and positions that their cache has together, unless one needs more. */
-const LIMITS = { slots: 32, positions: 8192 }
+/** Texts that run side by side. */
+const MAX_PARALLEL = 32
 
 const EMBED_OPTIONS: OptionRules<EmbedOptions> = {
   dimensions: {
@@ -65,40 +54,59 @@ export async function embedTexts(
   const { dim } = engine.config
   validateEmbedding(texts, options, dim)
   options.signal?.throwIfAborted()
-  const toItem = (text: string, at: number): Item => {
-    const ids = encodeToEmbed(runtime.tokenizer, text, engine.config, `text ${at + 1}`)
-    return { at, ids, positions: ids.length, fed: 0, finished: false }
+  const dimensions = options.dimensions ?? dim
+  const jobOf = (text: string, at: number): EmbedJob => {
+    const what = `text ${at + 1}`
+    return new EmbedJob(
+      encodeToEmbed(runtime.tokenizer, text, engine.config, what),
+      what,
+      dimensions,
+    )
   }
-  const items = await inTurns(texts, toItem, options.signal)
-  const vectors: Float32Array[] = texts.map(() => new Float32Array(0))
-  await runtime.run(options.signal, (signal) =>
-    runByLength(engine, items, LIMITS, async (cache, live) => {
-      const { rows, ended } = planPass(live, engine.maxRows)
-      await runtime.exclusively(signal, async () => {
-        const found = await engine.vectors(cache, rows)
-        for (const [i, { at }] of ended.entries()) {
-          const vector = found.subarray(i * dim, i * dim + (options.dimensions ?? dim))
-          vectors[at] = normalized(vector, at)
-        }
-      })
-    }),
-  )
-  return vectors
+  const jobs = await inTurns(texts, jobOf, options.signal)
+  await runtime.run(options.signal, async (signal) => {
+    // Long texts first: what is left for the end is short, and few passes are nearly empty.
+    const order = jobs.toSorted((a, b) => b.positions - a.positions)
+    await runtime.scheduler.run(order, { signal, limit: MAX_PARALLEL })
+    signal.throwIfAborted()
+  })
+  return jobs.map(({ vector }) => vector)
 }
 
-/** The next rows of the texts, and those texts that end with them, whose vectors are asked for. */
-function planPass(live: readonly Placed<Item>[], maxRows: number) {
-  const rows = new PassRows(maxRows)
-  const ended: Item[] = []
-  for (const { slot, work: item } of live) {
-    if (rows.room === 0) break
-    item.fed = rows.fill(slot, item.ids, item.fed)
-    item.finished = item.fed === item.ids.length
-    if (!item.finished) continue
-    rows.want()
-    ended.push(item)
+/** A text on its way to its vector. */
+class EmbedJob implements Job {
+  readonly kind = 'vectors'
+  readonly tokens: readonly number[]
+  readonly positions: number
+  readonly isReady = true
+  fed = 0
+  vector = new Float32Array(0)
+  readonly #what: string
+  readonly #dimensions: number
+
+  constructor(tokens: readonly number[], what: string, dimensions: number) {
+    this.tokens = tokens
+    this.positions = tokens.length
+    this.#what = what
+    this.#dimensions = dimensions
   }
-  return { rows, ended }
+
+  get finished(): boolean {
+    return this.vector.length > 0
+  }
+
+  begin(cached: number): void {
+    this.fed = Math.min(cached, this.tokens.length - 1)
+  }
+
+  wants(position: number): boolean {
+    return position === this.tokens.length - 1
+  }
+
+  accept({ vectors }: JobResults): void {
+    if (vectors.length === 0) return
+    this.vector = normalized(vectors.subarray(0, this.#dimensions), this.#what)
+  }
 }
 
 /**
@@ -128,9 +136,9 @@ export function encodeToEmbed(
 }
 
 /** A copy of length one. @throws BackendError for NaN, and for zeros, which have no direction */
-function normalized(vector: Float32Array, at: number): Float32Array {
-  checkFinite(`numbers in the vector of text ${at + 1}`, vector)
+function normalized(vector: Float32Array, what: string): Float32Array<ArrayBuffer> {
+  checkFinite(`numbers in the vector of ${what}`, vector)
   const length = Math.sqrt(vector.reduce((sum, v) => sum + v * v, 0))
-  if (length === 0) throw notComputed(`a vector of text ${at + 1} with a direction`, 'only zeros')
-  return vector.map((v) => v / length)
+  if (length === 0) throw notComputed(`a vector of ${what} with a direction`, 'only zeros')
+  return Float32Array.from(vector, (v) => v / length)
 }

@@ -13,6 +13,7 @@ import type {
   Generation,
   SamplingOptions,
 } from './options.ts'
+import type { SchedulerStats } from './schedule/schedule-statistics.ts'
 
 /** Text to continue, or a conversation to put through the model's chat template. */
 export type Prompt = string | readonly ChatMessage[]
@@ -127,6 +128,8 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
    * @throws UsageError | ContextOverflowError, or the signal's reason
    */
   embed(texts: readonly string[], options?: EmbedOptions): Promise<readonly Float32Array[]>
+  /** How busy the model is, and how its passes were filled. */
+  stats(): SchedulerStats
   /** Frees the weights; running generations end as cancelled. */
   dispose(): Promise<void>
 }

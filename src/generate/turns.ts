@@ -1,8 +1,6 @@
 /**
  * Many small steps on one thread, with room between them for timers, signals and other requests.
  */
-import { turnOfTheLoop } from './schedule/pass-lock.ts'
-
 /** Nobody notices a program that is busy for so long. */
 const TURN_MS = 40
 
@@ -26,4 +24,13 @@ export async function inTurns<T, R>(
     turnEnd = performance.now() + TURN_MS
   }
   return results
+}
+
+/** Lets timers, input and signals have their turn. */
+export function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    // setImmediate costs microseconds where it exists; a browser's timer may wait for 4 ms.
+    if (typeof setImmediate === 'function') setImmediate(resolve)
+    else setTimeout(resolve)
+  })
 }

@@ -20,7 +20,15 @@ import {
   DecoderCache,
 } from './cache/kv-cache.ts'
 import type { ModelConfig } from './config/config.ts'
-import type { DecodeEngine, KvCache, RowBatch, ScoreTargets, TokenScores } from './engine.ts'
+import type {
+  DecodeEngine,
+  KvCache,
+  PassResults,
+  PassWants,
+  RowBatch,
+  ScoreTargets,
+  TokenScores,
+} from './engine.ts'
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
 import { type PassShape, ProgramCache } from './program-cache.ts'
 import { growingRotations } from './rotations.ts'
@@ -134,13 +142,34 @@ export class Decoder implements DecodeEngine {
   }
 
   async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
-    if (this.#weights.head.type === 'int4') {
-      throw new UsageError(
-        'Expected a head whose logits are all exact to score tokens with, got int4, which computes only ' +
-          'the largest exactly. Load the model with an f16 or int8 head.',
-      )
-    }
+    this.#checkScoring()
     return this.#run(cache, batch, targets, () => this.#readScores(targets.tokens.length))
+  }
+
+  async step(
+    cache: KvCache,
+    batch: Omit<RowBatch, 'logitRows'>,
+    { logits, scores, vectors }: PassWants,
+  ): Promise<PassResults> {
+    if (scores.tokens.length > 0) this.#checkScoring()
+    const { vocabSize, dim } = this.config
+    const scored = logits.length + scores.rows.length
+    const targets = { rows: scores.targets.map((i) => logits.length + i), tokens: scores.tokens }
+    const logitRows = [...logits, ...scores.rows, ...vectors]
+    const read = async (): Promise<PassResults> => ({
+      logits: await this.#readFloats(this.#activations.logits, logits.length * vocabSize),
+      scores: await this.#readScores(targets.tokens.length),
+      vectors: await this.#readFloats(this.#activations.normed, vectors.length * dim, scored * dim),
+    })
+    return this.#run(cache, { ...batch, logitRows }, targets, read, scored > 0)
+  }
+
+  #checkScoring(): void {
+    if (this.#weights.head.type !== 'int4') return
+    throw new UsageError(
+      'Expected a head whose logits are all exact to score tokens with, got int4, which computes only ' +
+        'the largest exactly. Load the model with an f16 or int8 head.',
+    )
   }
 
   async #run<T>(
@@ -293,11 +322,13 @@ export class Decoder implements DecodeEngine {
     return scores
   }
 
-  async #readFloats(buffer: DeviceBuffer, count: number): Promise<Float32Array> {
+  /** @param from floats of the buffer before those that are read */
+  async #readFloats(buffer: DeviceBuffer, count: number, from = 0): Promise<Float32Array> {
     const backend = this.#backend
     if (count === 0 || backend.map) await backend.done()
     if (count === 0) return new Float32Array(0)
-    const bytes = backend.map?.(buffer) ?? (await backend.read(sliceOf(buffer, 0, count * 4)))
+    const slice = sliceOf(buffer, from * 4, count * 4)
+    const bytes = backend.map?.(slice) ?? (await backend.read(slice))
     return new Float32Array(bytes.buffer, bytes.byteOffset, count)
   }
 }

@@ -39,6 +39,29 @@ export interface TokenScores {
   readonly isBest: Uint8Array
 }
 
+/** What a pass is asked for, by rows of its batch; no row is named twice. */
+export interface PassWants {
+  /** Rows whose logits are wanted. */
+  readonly logits: readonly number[]
+  /** Rows whose logits score tokens: `tokens[i]` by those of entry `targets[i]` of `rows`. */
+  readonly scores: {
+    readonly rows: readonly number[]
+    readonly targets: readonly number[]
+    readonly tokens: readonly number[]
+  }
+  /** Rows whose vectors after the final norm are wanted. */
+  readonly vectors: readonly number[]
+}
+
+/** What a pass gives, each in the order in which it was asked for; valid until the next pass. */
+export interface PassResults {
+  /** (logits, vocabSize) */
+  readonly logits: Float32Array
+  readonly scores: TokenScores
+  /** (vectors, dim) */
+  readonly vectors: Float32Array
+}
+
 export interface DecodeEngine {
   readonly config: ModelConfig
   /** Most rows in one pass; longer prompts are fed in pieces. */
@@ -63,4 +86,10 @@ export interface DecodeEngine {
    * @throws ContextOverflowError when a position is outside the cache
    */
   score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
+  /**
+   * One pass for whoever wants something of its rows: logits, scores and vectors at once.
+   *
+   * @throws ContextOverflowError when a position is outside the cache
+   */
+  step(cache: KvCache, batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults>
 }

@@ -8,6 +8,8 @@ import type { ModelConfig } from '../../src/model/config/config.ts'
 import type {
   DecodeEngine,
   KvCache,
+  PassResults,
+  PassWants,
   RowBatch,
   ScoreTargets,
   TokenScores,
@@ -93,6 +95,26 @@ export class MockEngine implements DecodeEngine {
     return cache
   }
 
+  /** One pass, whose logits are all computed. */
+  async step(
+    cache: KvCache,
+    batch: Omit<RowBatch, 'logitRows'>,
+    { logits, scores, vectors }: PassWants,
+  ): Promise<PassResults> {
+    const scored = logits.length + scores.rows.length
+    const logitRows = [...logits, ...scores.rows, ...vectors]
+    const all = await this.forward(cache, { ...batch, logitRows })
+    const rowsOf = (from: number, to: number) => all.subarray(from * VOCAB_SIZE, to * VOCAB_SIZE)
+    return {
+      logits: rowsOf(0, logits.length),
+      scores: scoresOf(rowsOf(logits.length, scored), {
+        rows: scores.targets,
+        tokens: scores.tokens,
+      }),
+      vectors: vectorsOf(rowsOf(scored, logitRows.length), this.config.dim),
+    }
+  }
+
   async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
     if (!(cache instanceof MockCache) || cache.disposed) throw new UsageError('A dead cache.')
     if (this.#inPass) throw new UsageError('Two passes at a time.')
@@ -116,27 +138,12 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
-  /** Vectors of the first logits. */
   async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
-    const logits = await this.forward(cache, batch)
-    const { dim } = this.config
-    return logits.filter((_, i) => i % VOCAB_SIZE < dim)
+    return vectorsOf(await this.forward(cache, batch), this.config.dim)
   }
 
   async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
-    const logits = await this.forward(cache, batch)
-    const count = targets.tokens.length
-    const pairs = Int32Array.from({ length: 2 * count }, (_, i) =>
-      i % 2 === 0 ? targets.rows[i >> 1] : targets.tokens[i >> 1],
-    )
-    const scores = new Float32Array(3 * count)
-    tokenScores(scores, logits, pairs, count, VOCAB_SIZE)
-    const column = (at: number) => Array.from({ length: count }, (_, i) => scores[3 * i + at])
-    const sums = column(1)
-    return {
-      logProbs: Float64Array.from(column(0), (shifted, i) => shifted - Math.log(sums[i])),
-      isBest: Uint8Array.from(column(2)),
-    }
+    return scoresOf(await this.forward(cache, batch), targets)
   }
 
   #append(cache: MockCache, batch: RowBatch, row: number): readonly number[] {
@@ -163,6 +170,26 @@ export class MockEngine implements DecodeEngine {
     }
     const preferred = this.#script(tokens)
     if (preferred !== undefined) logits[preferred] = 1000
+  }
+}
+
+/** The first logits of each row. */
+function vectorsOf(logits: Float32Array, dim: number): Float32Array {
+  return logits.filter((_, i) => i % VOCAB_SIZE < dim)
+}
+
+function scoresOf(logits: Float32Array, targets: ScoreTargets): TokenScores {
+  const count = targets.tokens.length
+  const pairs = Int32Array.from({ length: 2 * count }, (_, i) =>
+    i % 2 === 0 ? targets.rows[i >> 1] : targets.tokens[i >> 1],
+  )
+  const scores = new Float32Array(3 * count)
+  tokenScores(scores, logits, pairs, count, VOCAB_SIZE)
+  const column = (at: number) => Array.from({ length: count }, (_, i) => scores[3 * i + at])
+  const sums = column(1)
+  return {
+    logProbs: Float64Array.from(column(0), (shifted, i) => shifted - Math.log(sums[i])),
+    isBest: Uint8Array.from(column(2)),
   }
 }
 

@@ -120,6 +120,9 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
       Promise.all(prompts.map((prompt) => generate(prompt, options).result)),
     embed: async (texts, options) => texts.map((text) => mockVector(text, options?.dimensions)),
     chat: (options) => mockChat(generate, options),
+    stats: () => {
+      throw new Error('This mock counts nothing.')
+    },
     dispose,
     [Symbol.asyncDispose]: dispose,
   }

@@ -1,22 +1,18 @@
 /**
- * A conversation with a cache of its own: each turn computes only what the cache does not hold yet.
+ * A conversation: each turn computes only what is not computed yet.
  */
 import { UsageError } from '../../errors.ts'
-import type { KvCache } from '../../model/engine.ts'
 import { checkOptions, fail, type OptionRules, oneOf } from '../../option-checks.ts'
-import { padToTile } from '../../ternary/index.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
 import type { GenerationScope } from '../generation-stream.ts'
 import type { ChatOptions, ChatSession } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../options.ts'
 import { checkRoom, validateMessages } from '../prompt.ts'
-import { runSequences } from '../schedule/run-sequences.ts'
 import type { Runtime } from '../schedule/runtime.ts'
 import type { Sequence } from '../schedule/sequence.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
-import type { Guesser } from '../speculate/speculation.ts'
 import { resolveOptions } from '../validate-options.ts'
-import { commonLength, nextTurn, type Transcript } from './chat-prompt.ts'
+import { nextTurn, type Transcript } from './chat-prompt.ts'
 import { forgettable, openingOf } from './chat-window.ts'
 
 /**
@@ -43,12 +39,6 @@ export class CachedChatSession implements ChatSession {
   #messages: readonly ChatMessage[]
   /** Messages behind the opening that the model is not shown any more. */
   #forgotten = 0
-  /** Made for the first turn. */
-  #cache: KvCache | undefined
-  /** The tokens whose keys and values lie at the cache's first positions. */
-  #cachedIds: readonly number[] = []
-  /** The one of the last turn: a draft model's cache serves the next turn too. */
-  #guesser: Guesser | undefined
   /** Set if the last message is an answer of this session. */
   #transcript: Transcript | undefined
   #running: GenerationScope | undefined
@@ -90,13 +80,10 @@ export class CachedChatSession implements ChatSession {
         )
       }
       this.#running = scope
-      this.#runtime.idleChats.delete(this)
       try {
         return await this.#answer(text, options, scope)
       } finally {
         this.#running = undefined
-        if (this.#disposed) this.releaseCache()
-        else this.#runtime.idleChats.add(this)
       }
     })
   }
@@ -128,19 +115,8 @@ export class CachedChatSession implements ChatSession {
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
-    this.#runtime.idleChats.delete(this)
     this.#disown()
-    if (this.#running === undefined) this.releaseCache()
-    else this.#running.cancel() // the turn frees the cache when no pass uses it any more
-  }
-
-  /** Frees what is computed, of a session that runs no turn; the next one computes it anew. */
-  releaseCache(): void {
-    this.#guesser?.dispose()
-    this.#guesser = undefined
-    this.#cache?.dispose()
-    this.#cache = undefined
-    this.#cachedIds = []
+    this.#running?.cancel()
   }
 
   /** A history that is not the one before with a turn more. */
@@ -194,24 +170,21 @@ export class CachedChatSession implements ChatSession {
     const { rendered, ids } = this.#promptOf(user, resolved.maxTokens)
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
-    this.#cache ??= runtime.engine.createCache({ slots: 1, capacity: padToTile(positions) })
-    this.#guesser = openGuesser(runtime, resolved.speculation, positions, this.#guesser)
+    const guesser = openGuesser(runtime, resolved.speculation, positions)
     const sequence = runtime.newSequence({
       promptIds: ids,
-      // The last token is always computed: its logits give the first token of the answer.
-      cachedTokens: Math.min(commonLength(this.#cachedIds, ids), ids.length - 1),
       options: resolved,
       positions,
-      guesser: this.#guesser,
+      guesser,
       emit,
+      signal,
     })
     this.#messages = [...history, user]
     let result: GenerateResult | undefined
     try {
-      await runSequences(runtime, this.#cache, [sequence], signal)
-      result = runtime.resultOf(sequence)
+      ;[result] = await runtime.generate([sequence], { signal })
     } finally {
-      this.#cachedIds = sequence.tokens.slice(0, sequence.fed)
+      guesser?.dispose()
       this.#messages = history
     }
     if (result.finishReason === 'cancelled' && result.tokenIds.length === 0) return result

@@ -12,7 +12,6 @@ import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
 import { inTurns } from '../turns.ts'
 import { checkGeneration, GENERATE_OPTIONS, resolveOptions } from '../validate-options.ts'
-import { runSequences } from './run-sequences.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -58,28 +57,20 @@ export async function generateBatch(
 
   const resolved = resolveOptions(options, runtime.facts.defaults)
   const { contextLength } = runtime.engine.config
-  let capacity = 0
-  const begin = (prompt: Prompt, i: number): Sequence => {
-    const promptIds = encodePrompt(runtime.tokenizer, prompt)
-    checkRoom(`prompts[${i}]`, promptIds, contextLength)
-    const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
-    capacity = Math.max(capacity, positions)
-    return runtime.newSequence({
-      promptIds,
-      options: { ...resolved, seed: seedAt(resolved.seed, i) },
-      positions,
-      guesser: openGuesser(runtime, resolved.speculation, positions),
-    })
-  }
-  const sequences = await inTurns(prompts, begin, options.signal)
-
-  const slots = Math.min(
-    options.parallel ?? DEFAULT_PARALLEL,
-    prompts.length,
-    runtime.engine.maxRows,
-  )
-  await runtime.run(options.signal, (signal) =>
-    runtime.withCache(slots, capacity, (cache) => runSequences(runtime, cache, sequences, signal)),
-  )
-  return sequences.map((sequence) => runtime.resultOf(sequence))
+  return runtime.run(options.signal, async (signal) => {
+    const begin = (prompt: Prompt, i: number): Sequence => {
+      const promptIds = encodePrompt(runtime.tokenizer, prompt)
+      checkRoom(`prompts[${i}]`, promptIds, contextLength)
+      const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
+      return runtime.newSequence({
+        promptIds,
+        options: { ...resolved, seed: seedAt(resolved.seed, i) },
+        positions,
+        guesser: openGuesser(runtime, resolved.speculation, positions),
+        signal,
+      })
+    }
+    const sequences = await inTurns(prompts, begin, options.signal)
+    return runtime.generate(sequences, { signal, limit: options.parallel ?? DEFAULT_PARALLEL })
+  })
 }

@@ -3,56 +3,35 @@
  * used again, and the list of those that run, so that disposing of the model can end them.
  */
 import { UsageError } from '../../errors.ts'
-import type { DecodeEngine, KvCache } from '../../model/engine.ts'
-import { padToTile } from '../../ternary/index.ts'
+import type { DecodeEngine } from '../../model/engine.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { GenerationStream, type GenerationWork } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { SamplerWorkspace } from '../sample/token-filters.ts'
-import { PassLock } from './pass-lock.ts'
+import type { CallOptions } from './call.ts'
+import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
+import { SequenceRoom } from './sequence-room.ts'
 
 /** The runtimes of models, for a model that another one uses as its draft. */
 const runtimes = new WeakMap<object, Runtime>()
 
-/** Idle chats that keep their caches; each may hold as much memory as a whole context. */
-const MAX_IDLE_CHATS = 4
-
-/** Chats that nobody disposed of hold no memory that others need: the longest idle one gives way. */
-class IdleChats {
-  readonly #chats = new Set<{ releaseCache(): void }>()
-
-  add(chat: { releaseCache(): void }): void {
-    this.#chats.add(chat)
-    for (const oldest of this.#chats) {
-      if (this.#chats.size <= MAX_IDLE_CHATS) return
-      this.#chats.delete(oldest)
-      oldest.releaseCache()
-    }
-  }
-
-  delete(chat: { releaseCache(): void }): void {
-    this.#chats.delete(chat)
-  }
-}
-
 export class Runtime {
   readonly engine: DecodeEngine
   readonly facts: ModelFacts
-  readonly lock = new PassLock()
   readonly #workspace = new SamplerWorkspace()
   readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
-  /** Chats that run no turn and hold a cache. */
-  readonly idleChats = new IdleChats()
-  /** The cache of the last single generation, for the next one that fits into it. */
-  #idleCache: KvCache | undefined
+  readonly #room: SequenceRoom
+  readonly scheduler: Scheduler
   #disposed = false
 
   constructor(engine: DecodeEngine, facts: ModelFacts) {
     this.engine = engine
     this.facts = facts
+    this.#room = new SequenceRoom(engine, facts.memory.cacheBytesPerToken)
+    this.scheduler = new Scheduler(engine, this.#room)
   }
 
   /** The runtime of a model that {@link serve} was called with. */
@@ -104,62 +83,40 @@ export class Runtime {
     }
   }
 
-  /**
-   * Runs a pass alone, in turn with whatever else the model does.
-   *
-   * @throws the signal's reason once it is aborted
-   */
-  async exclusively(signal: AbortSignal, pass: () => Promise<void>): Promise<void> {
-    if (!(await this.lock.run(signal, pass))) signal.throwIfAborted()
-  }
-
   /** Makes {@link dispose} dispose of `resource` too; returns what takes it off the list. */
   own(resource: { dispose(): void }): () => void {
     this.#owned.add(resource)
     return () => this.#owned.delete(resource)
   }
 
-  newSequence(facts: Omit<SequenceFacts, 'tokenizer' | 'workspace'>): Sequence {
-    return new Sequence({ ...facts, tokenizer: this.tokenizer, workspace: this.#workspace })
+  newSequence(
+    facts: Omit<SequenceFacts, 'tokenizer' | 'workspace' | 'maxGuesses' | 'wake'>,
+  ): Sequence {
+    return new Sequence({
+      ...facts,
+      tokenizer: this.tokenizer,
+      workspace: this.#workspace,
+      maxGuesses: this.engine.maxRows - 1,
+      wake: () => this.scheduler.wake(),
+    })
   }
 
-  resultOf(sequence: Sequence): GenerateResult {
-    return sequence.result(this.facts.backend, this.facts.loadMs)
-  }
-
-  /** Lends a cache with at least `positions` positions a slot. */
-  async withCache<T>(
-    slots: number,
-    positions: number,
-    work: (cache: KvCache) => Promise<T>,
-  ): Promise<T> {
-    const cache = this.#takeCache(slots, positions)
-    try {
-      return await work(cache)
-    } finally {
-      this.#giveCacheBack(cache)
-    }
-  }
-
-  #takeCache(slots: number, positions: number): KvCache {
-    const capacity = padToTile(positions)
-    if (slots > 1) return this.engine.createCache({ slots, capacity })
-    const idle = this.#idleCache
-    this.#idleCache = undefined
-    if (idle !== undefined && idle.capacity >= positions) return idle
-    idle?.dispose()
-    return this.engine.createCache({ slots, capacity })
-  }
-
-  /** Of generations side by side each has its own cache; the largest is kept for the next one. */
-  #giveCacheBack(cache: KvCache): void {
-    const idle = this.#idleCache
-    if (cache.slots > 1 || (idle !== undefined && idle.capacity >= cache.capacity)) {
-      cache.dispose()
-      return
-    }
-    idle?.dispose()
-    this.#idleCache = cache
+  /**
+   * Runs sequences to their end, beside whatever else the model does; those that have not ended when the
+   * signal aborts are cancelled.
+   *
+   * @throws whatever a pass or a sampler throws
+   */
+  async generate(
+    sequences: readonly Sequence[],
+    options: CallOptions<Sequence>,
+  ): Promise<readonly GenerateResult[]> {
+    await this.scheduler.run(sequences, options)
+    const { backend, loadMs } = this.facts
+    return sequences.map((sequence) => {
+      sequence.finish('cancelled')
+      return sequence.result(backend, loadMs)
+    })
   }
 
   /** @throws UsageError after {@link dispose} */
@@ -176,7 +133,6 @@ export class Runtime {
     for (const entry of running) entry.abort()
     await Promise.all(running.map((entry) => entry.settled))
     for (const resource of [...this.#owned]) resource.dispose()
-    this.#idleCache?.dispose()
-    this.#idleCache = undefined
+    this.#room.dispose()
   }
 }

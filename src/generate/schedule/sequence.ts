@@ -1,7 +1,7 @@
 /**
  * One sequence on its way: its tokens, how many of them are in the cache, what may follow them, the
- * text they make, and why it ended. It knows nothing of engines; a loop (run-sequences.ts) feeds its tokens
- * and guesses, and hands it logits.
+ * text they make, and why it ended. It knows nothing of engines; the scheduler feeds its tokens and guesses,
+ * and hands it logits.
  */
 import type { TextTokenizer, TokenStream } from '../../tokenizer/text-tokenizer.ts'
 import type {
@@ -15,30 +15,37 @@ import { logprobsOf } from '../sample/logprobs.ts'
 import { createSampler, type Sampler } from '../sample/sampler.ts'
 import type { SamplerWorkspace } from '../sample/token-filters.ts'
 import type { Guess } from '../speculate/guess-check.ts'
-import type { GuessCost, Guesser } from '../speculate/speculation.ts'
+import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
+import { type Job, type JobResults, pendingOf } from './job.ts'
 
 export interface SequenceFacts {
   readonly promptIds: readonly number[]
-  /** The first so many prompt tokens are in the cache already; fewer than all. */
-  readonly cachedTokens?: number
   readonly options: ResolvedOptions
   /** Positions there are for prompt and answer together; more than the prompt has. */
   readonly positions: number
   readonly tokenizer: TextTokenizer
   readonly workspace: SamplerWorkspace
   readonly guesser?: Guesser | undefined
-  readonly emit?: (text: string) => void
+  /** Most guesses that a pass can check. */
+  readonly maxGuesses: number
+  /** Told when the sequence is ready again after it was not. */
+  readonly wake: () => void
+  /** Aborts when the sequence is to end. */
+  readonly signal: AbortSignal
+  readonly emit?: ((text: string) => void) | undefined
 }
 
-export class Sequence {
+export class Sequence implements Job {
+  readonly kind = 'logits'
   /** The prompt, then what was drawn, an end token included. */
   readonly tokens: number[]
   /** How many of `tokens`, from the first, are in the cache. */
-  fed: number
+  fed = 0
   /** What may follow `tokens`; the next pass checks it. Empty while more than one token is pending. */
   guesses: readonly Guess[] = []
+  readonly positions: number
   readonly #facts: SequenceFacts
   readonly #maxTokens: number
   readonly #sampler: Sampler
@@ -55,15 +62,23 @@ export class Sequence {
   #passes = 0
   #text = ''
   #finishReason: FinishReason | undefined
+  /** Prompt tokens that were computed before. */
+  #cachedTokens: number | undefined
+  /** Settles when the guesser knows the prompt. */
+  #prepared: Promise<void> | undefined
+  #isGuessing = false
+  /** Whether `guesses` are those for the end of `tokens`. */
+  #hasGuessed = false
+  #guessFailure: { readonly error: unknown } | undefined
   #beganAt: number | undefined
   #firstAt: number | undefined
   #lastAt: number | undefined
 
   constructor(facts: SequenceFacts) {
-    const { promptIds, cachedTokens = 0, options, tokenizer } = facts
+    const { promptIds, options, tokenizer } = facts
     this.#facts = facts
+    this.positions = facts.positions
     this.tokens = [...promptIds]
-    this.fed = cachedTokens
     this.#maxTokens = Math.min(options.maxTokens, facts.positions - promptIds.length)
     this.#sampler = createSampler(options.sampling, options.seed, facts.workspace)
     this.#sampler.addPrompt(promptIds)
@@ -86,45 +101,73 @@ export class Sequence {
     return this.#stops.stopped
   }
 
-  /** Tokens that are not in the cache yet; all of them fed, the last one's logits give the next. */
-  get pending(): number {
-    return this.tokens.length - this.fed
+  get isReady(): boolean {
+    return !this.#isGuessing
   }
 
-  /** Called before the sequence's first pass. */
-  begin(): void {
+  /** The last token is always computed: its logits give the next one. */
+  begin(cached: number): void {
+    this.fed = Math.min(cached, this.tokens.length - 1)
     this.#beganAt ??= performance.now()
+    this.#cachedTokens ??= this.fed
+    const { guesser, signal } = this.#facts
+    this.#prepared ??= guesser?.prepare(this.tokens, signal)
+    this.#prepared?.catch(() => undefined) // told when guesses are asked for
+  }
+
+  wants(position: number): boolean {
+    return position === this.tokens.length - 1
   }
 
   /**
-   * Asks for guesses before a pass.
-   *
-   * @param room rows that guesses may take
-   * @returns how many there are
+   * Guesses with chance in them must not depend on who else is in the pass, or the text would: they are as
+   * many as if the sequence were alone.
    */
-  async guess(room: number, cost: GuessCost, signal: AbortSignal): Promise<number> {
-    this.guesses = []
-    const { guesser } = this.#facts
-    if (guesser === undefined) return 0
-    const { tokens } = this
-    if (this.pending > 1) {
-      this.begin()
-      await guesser.prepare(tokens, signal)
-      return 0
-    }
+  guess(room: number, cost: GuessCost): void {
+    const { guesser, maxGuesses, signal } = this.#facts
+    if (guesser === undefined || this.#hasGuessed) return
+    this.#hasGuessed = true
     // A pass gives one token more than it has right guesses.
-    const limit = Math.min(room, this.#maxTokens - this.#answer.length - 1)
-    if (limit < 1) return 0
-    this.guesses = await guesser.guess({ tokens, limit, cost, sampler: this.#sampler, signal })
-    return this.guesses.length
+    const needed = this.#maxTokens - this.#answer.length - 1
+    const limit = Math.min(guesser.isDrawn ? maxGuesses : room, needed)
+    if (limit < 1) return
+    const { tokens } = this
+    const request = { tokens, limit, sampler: this.#sampler, signal }
+    if (guesser.isDrawn) {
+      this.#isGuessing = true
+      void this.#takeGuesses(async () => {
+        await this.#prepared
+        return guesser.guess({ ...request, cost: guessCost(1) })
+      })
+    } else this.guesses = guesser.guess({ ...request, cost })
+  }
+
+  async #takeGuesses(guess: () => Promise<readonly Guess[]>): Promise<void> {
+    try {
+      this.guesses = await guess()
+    } catch (error) {
+      this.#guessFailure = { error }
+    } finally {
+      this.#isGuessing = false
+      this.#facts.wake()
+    }
   }
 
   /**
    * Draws the token after the last one, and those after the guesses as far as they are right.
    *
-   * @param logits of the last token and each guess, (1 + guesses.length, vocabSize)
+   * @param results logits of the last token and each guess, (1 + guesses.length, vocabSize); none while
+   *   the prompt is computed
    */
-  accept(logits: Float32Array): void {
+  accept({ logits }: JobResults): void {
+    if (this.#guessFailure !== undefined) throw this.#guessFailure.error
+    if (pendingOf(this) > 0) return
+    this.#check(logits)
+    this.guesses = []
+    this.#hasGuessed = false
+  }
+
+  #check(logits: Float32Array): void {
     const rows = 1 + this.guesses.length
     const vocabSize = logits.length / rows
     this.#passes++
@@ -173,7 +216,8 @@ export class Sequence {
   }
 
   result(backend: BackendReport, loadMs: number): GenerateResult {
-    const { promptIds, cachedTokens = 0, options, guesser } = this.#facts
+    const { promptIds, options, guesser } = this.#facts
+    const cachedTokens = this.#cachedTokens ?? 0
     const prompt = promptIds.length
     const completion = this.#answer.length
     const prefillMs = spanMs(this.#beganAt, this.#firstAt)

@@ -22,7 +22,7 @@ describe('a draft model', () => {
       expect(result.text).toBe(expected.text)
       expect(result.finishReason).toBe(expected.finishReason)
     }
-    expect(engine.liveCaches).toBe(0)
+    expect(draft.stats()).toMatchObject({ waiting: 0, running: 0 })
   })
 
   test('that is always right saves passes; one that is never right is soon left in peace', async () => {
@@ -71,19 +71,19 @@ describe('a draft model', () => {
     expect(other.text).not.toBe(first.text)
   })
 
-  test('keeps its cache from turn to turn of a chat, and gives it back at the end', async () => {
+  test('goes on from turn to turn of a chat where it was, and gives its room back', async () => {
     const script = answers('one two three', 'four five six')
     const engine = new MockEngine({ script })
     const session = mockModel(new MockEngine({ script })).chat()
-    const options = { draft: mockModel(engine) }
+    const draft = mockModel(engine)
+    const options = { draft }
     expect((await session.send('count', options).result).text).toBe('one two three')
     const before = engine.passes.length
     expect((await session.send('go on', options).result).text).toBe('four five six')
     // EOT, the user's turn, and the beginning of the answer; at most one token of the answer before.
     expect(engine.passes[before].rows).toBeLessThanOrEqual(10)
     expect(engine.caches).toHaveLength(1)
-    session.dispose()
-    expect(engine.liveCaches).toBe(0)
+    expect(draft.stats()).toMatchObject({ waiting: 0, running: 0 })
   })
 
   test('that is disposed of in the middle stops guessing, and the text goes on', async () => {
@@ -104,11 +104,12 @@ describe('a draft model', () => {
     const engine = new MockEngine()
     const controller = new AbortController()
     engine.beforePass = (pass) => (pass === 4 ? controller.abort() : undefined)
-    const options = { draft: mockModel(engine), signal: controller.signal, maxTokens: 100 }
+    const draft = mockModel(engine)
+    const options = { draft, signal: controller.signal, maxTokens: 100 }
     const result = await mockModel(new MockEngine()).generate('x', options).result
     expect(result.finishReason).toBe('cancelled')
     expect(engine.passes).toHaveLength(5)
-    expect(engine.liveCaches).toBe(0)
+    expect(draft.stats()).toMatchObject({ waiting: 0, running: 0 })
   })
 
   test('is not used if speculation is off', async () => {

@@ -1,15 +1,16 @@
 /**
- * Guesses with a smaller model of the same vocabulary. The draft has a cache of its own, which follows
- * the text: what both have in common stays, and a wrong guess is written over.
+ * Guesses with a smaller model of the same vocabulary. The draft follows the text in a job of its own: what
+ * both have in common stays computed, and a wrong guess is written over.
  */
-import type { KvCache } from '../../model/engine.ts'
-import { passesOf } from '../../model/pass-rows.ts'
-import { padToTile } from '../../ternary/index.ts'
-import { commonLength } from '../chat/chat-prompt.ts'
-import { Runtime } from '../schedule/runtime.ts'
-import type { ResolvedSpeculation } from '../validate-options.ts'
+import type { Runtime } from '../schedule/runtime.ts'
+import { FollowJob } from './follow-job.ts'
 import type { Guess } from './guess-check.ts'
-import { bestLength, type GuessCost, type Guesser, type GuessRequest } from './speculation.ts'
+import {
+  bestLength,
+  type DrawingGuesser,
+  type GuessCost,
+  type GuessRequest,
+} from './speculation.ts'
 
 /** The chance of a guess to be right, before any has been checked. */
 const FIRST_CHANCE = 0.7
@@ -28,22 +29,20 @@ const NO_GUESSES: PlacedGuesses = { at: 0, ids: [] }
 const TRIAL_PAUSE = 32
 
 /** Guesses for one sequence; {@link Runtime.dispose} of the draft ends it. */
-export class DraftGuesser implements Guesser {
+export class DraftGuesser implements DrawingGuesser {
+  readonly isDrawn = true
   readonly #runtime: Runtime
   readonly #maxTokens: number
   readonly #capacity: number
   /** Time of one pass of the draft, as a part of one of the target: both read all their weights. */
   readonly #passCost: number
-  readonly #disown: () => void
+  readonly #ending = new AbortController()
   /** Made for the first pass. */
-  #cache: KvCache | undefined
-  /** The tokens whose keys and values lie at the cache's first positions. */
-  #cachedIds: number[] = []
+  #job: FollowJob | undefined
   /** The last guesses, and where in the text they stand. */
   #last = NO_GUESSES
   #chance = FIRST_CHANCE
   #pause = 0
-  #disposed = false
 
   /**
    * @param runtime of the draft model, whose vocabulary is that of `target`
@@ -55,7 +54,6 @@ export class DraftGuesser implements Guesser {
     this.#maxTokens = maxTokens
     this.#capacity = Math.min(positions, runtime.engine.config.contextLength)
     this.#passCost = weightBytes(runtime) / Math.max(1, weightBytes(target))
-    this.#disown = runtime.own(this)
   }
 
   async prepare(tokens: readonly number[], signal: AbortSignal): Promise<void> {
@@ -82,21 +80,8 @@ export class DraftGuesser implements Guesser {
     return guesses
   }
 
-  /** What was learned is forgotten: a seed gives the same text whatever was said before. */
-  restart({ draft, maxTokens }: ResolvedSpeculation): boolean {
-    this.#chance = FIRST_CHANCE
-    this.#pause = 0
-    this.#last = NO_GUESSES
-    if (this.#disposed || draft === undefined) return false
-    return Runtime.of(draft) === this.#runtime && maxTokens === this.#maxTokens
-  }
-
   dispose(): void {
-    this.#disposed = true
-    this.#disown()
-    this.#cache?.dispose()
-    this.#cache = undefined
-    this.#cachedIds = []
+    this.#ending.abort()
   }
 
   #learn(tokens: readonly number[]): void {
@@ -128,25 +113,22 @@ export class DraftGuesser implements Guesser {
     signal: AbortSignal,
     read?: (logits: Float32Array) => void,
   ): Promise<boolean> {
-    const { engine, lock } = this.#runtime
-    const known = commonLength(this.#cachedIds, text)
-    const from = read === undefined ? known : Math.min(known, text.length - 1)
-    this.#cachedIds.length = from
-    for (const rows of passesOf(engine.maxRows, 0, text, from, read !== undefined)) {
-      let isFed = false
-      const work = async () => {
-        if (this.#disposed || this.#runtime.isDisposed) return
-        this.#cache ??= engine.createCache({ slots: 1, capacity: padToTile(this.#capacity) })
-        const logits = await engine.forward(this.#cache, rows)
-        if (rows.logitRows.length > 0) read?.(logits)
-        this.#cachedIds.push(...rows.tokens)
-        isFed = true
-      }
-      // Disposing of the draft model waits for the pass that runs, and then frees the cache.
-      await this.#runtime.run(signal, (ended) => lock.run(ended, work))
-      if (!isFed) return false
-    }
-    return true
+    this.#job ??= this.#start()
+    return this.#job.feed(text, signal, read)
+  }
+
+  #start(): FollowJob {
+    const { scheduler } = this.#runtime
+    const job = new FollowJob(this.#capacity, () => scheduler.wake())
+    // Disposing of the draft model ends it, too, and the text goes on without guesses.
+    const running = this.#runtime.run(this.#ending.signal, (signal) =>
+      scheduler.run([job], { signal }),
+    )
+    void running.then(
+      () => job.end(),
+      (error: unknown) => job.end({ error }),
+    )
+    return job
   }
 }
 

@@ -14,17 +14,13 @@ const PROBE = 'The 3 birds sang, didn’t they?\n\tむかしむかし、 été x
 /**
  * A guesser for one sequence of `positions` positions; its owner disposes of it.
  *
- * @param earlier the one of the answer before in the same conversation: goes on, or is disposed of
  * @throws UsageError if the draft was disposed of, or its vocabulary is not that of `target`
  */
 export function openGuesser(
   target: Runtime,
   speculation: ResolvedSpeculation | undefined,
   positions: number,
-  earlier?: Guesser,
 ): Guesser | undefined {
-  if (speculation !== undefined && earlier?.restart(speculation)) return earlier
-  earlier?.dispose()
   if (speculation === undefined) return undefined
   const { draft, maxTokens } = speculation
   if (draft === undefined) return new PromptLookup(maxTokens)

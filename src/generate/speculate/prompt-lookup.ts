@@ -7,7 +7,7 @@
  * soon costs nothing, and a passage that repeats is noticed without a trial.
  */
 import type { Guess } from './guess-check.ts'
-import { bestLength, type Guesser, type GuessRequest } from './speculation.ts'
+import { bestLength, type GuessRequest, type LookupGuesser } from './speculation.ts'
 
 /** Shorter matches are not looked for: a single token is followed by the same one too seldom. */
 const MIN_MATCH = 2
@@ -33,7 +33,8 @@ interface Match {
   readonly length: number
 }
 
-export class PromptLookup implements Guesser {
+export class PromptLookup implements LookupGuesser {
+  readonly isDrawn = false
   /** The text as far as it is indexed. */
   #tokens: readonly number[] = []
   #indexed = 0
@@ -54,7 +55,7 @@ export class PromptLookup implements Guesser {
     while (this.#indexed < tokens.length) this.#index()
   }
 
-  async guess({ tokens, limit, cost }: GuessRequest): Promise<readonly Guess[]> {
+  guess({ tokens, limit, cost }: GuessRequest): readonly Guess[] {
     this.#tokens = tokens
     while (this.#indexed < tokens.length) {
       this.#learn()
@@ -65,11 +66,6 @@ export class PromptLookup implements Guesser {
     const most = Math.min(limit, this.#maxTokens)
     const length = bestLength(most, cost, (i) => this.#chances[classOf(match.length + i)])
     return this.#continuation(match.next, length).map((id) => ({ id }))
-  }
-
-  /** Always false: looking through a text anew takes milliseconds. */
-  restart(): boolean {
-    return false
   }
 
   dispose(): void {}

@@ -6,7 +6,6 @@
  */
 
 import type { Sampler } from '../sample/sampler.ts'
-import type { ResolvedSpeculation } from '../validate-options.ts'
 import type { Guess } from './guess-check.ts'
 
 /** Time that guesses add to a pass, as parts of the time of a pass without. */
@@ -32,18 +31,26 @@ export interface GuessRequest {
  * Guesses for one sequence. Whether and how much it guesses may depend on the tokens so far, but never
  * on the guess itself: to hold back unlikely guesses would make likely tokens more likely.
  */
-export interface Guesser {
+export type Guesser = LookupGuesser | DrawingGuesser
+
+interface AnyGuesser {
   /** Called while the prompt is being computed, so that the first guess comes quickly. */
   prepare(tokens: readonly number[], signal: AbortSignal): Promise<void>
+  dispose(): void
+}
+
+/** Guesses in no time, and without chance: whatever it guesses, the text is the same. */
+export interface LookupGuesser extends AnyGuesser {
+  readonly isDrawn: false
+  /** Tokens that may follow, in their order; none if it does not pay. */
+  guess(request: GuessRequest): readonly Guess[]
+}
+
+/** Draws its guesses, which takes passes of its own: how many it is asked for may change a text. */
+export interface DrawingGuesser extends AnyGuesser {
+  readonly isDrawn: true
   /** Tokens that may follow, in their order; none if it does not pay or the signal aborts. */
   guess(request: GuessRequest): Promise<readonly Guess[]>
-  /**
-   * Gets ready for the next answer of a conversation.
-   *
-   * @returns false if a new guesser is needed for that
-   */
-  restart(speculation: ResolvedSpeculation): boolean
-  dispose(): void
 }
 
 /**

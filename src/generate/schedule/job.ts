@@ -1,0 +1,55 @@
+/**
+ * What the scheduler runs: one sequence of tokens that has to pass the model, and something that is wanted
+ * of some of its rows. A job knows nothing of its neighbours, and they change nothing of what it is given.
+ */
+import type { TokenScores } from '../../model/engine.ts'
+import type { GuessCost } from '../speculate/speculation.ts'
+
+/** What a pass gave for the rows that a job wanted something of, in their order. */
+export interface JobResults {
+  /** (rows, vocabSize); valid until {@link Job.accept} returns, as are the others. */
+  readonly logits: Float32Array
+  /** One entry a target. */
+  readonly scores: TokenScores
+  /** (rows, dim) */
+  readonly vectors: Float32Array
+}
+
+export interface Job {
+  /** What is wanted of rows. */
+  readonly kind: 'logits' | 'scores' | 'vectors'
+  /** The sequence by position: what is computed, then what comes next. */
+  readonly tokens: readonly number[]
+  /** How many of `tokens`, from the first, are computed. The scheduler moves it on. */
+  fed: number
+  /** Positions that it may reach: what memory is kept for. */
+  readonly positions: number
+  readonly finished: boolean
+  /** False while it waits for something else than a pass: a reader, a guess, more tokens. */
+  readonly isReady: boolean
+  /** Told, whenever it gets memory, how many of its tokens are computed already. */
+  begin(cached: number): void
+  /**
+   * Asks for guesses, before a pass that could check them.
+   *
+   * @param room rows that guesses may take
+   */
+  guess?(room: number, cost: GuessCost): void
+  /** Tokens that may follow `tokens`, checked by the pass that feeds the last of these. */
+  readonly guesses?: readonly { readonly id: number }[]
+  /** Whether something is wanted of the row of the token at this position. */
+  wants(position: number): boolean
+  /** The tokens that the row at this position scores, of a job of scores. */
+  targetsAt?(position: number): readonly number[]
+  /**
+   * Takes what a pass gave, after `fed` was moved on.
+   *
+   * @throws what ends the call that the job belongs to
+   */
+  accept(results: JobResults): void
+}
+
+/** Tokens that the next passes have to feed, guesses not counted. */
+export function pendingOf(job: Job): number {
+  return job.tokens.length - job.fed
+}

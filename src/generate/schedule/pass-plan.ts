@@ -1,0 +1,178 @@
+/**
+ * Which rows the next pass has: one of every sequence that waits for its next token, with its guesses, then
+ * as much of prompts as those can wait for.
+ */
+import type { PassResults, PassWants } from '../../model/engine.ts'
+import { PassRows } from '../../model/pass-rows.ts'
+import { guessCost } from '../speculate/speculation.ts'
+import { type Call, compareCalls } from './call.ts'
+import { type Job, type JobResults, pendingOf } from './job.ts'
+
+/** A job that holds memory. */
+export interface Running {
+  readonly job: Job
+  readonly call: Call
+  readonly slot: number
+  /** The pass that it was in last. */
+  lastPass: number
+}
+
+/** A job's part of a pass. */
+export interface Share<R extends Running> {
+  readonly running: R
+  /** How many of its tokens are computed after the pass, guesses not counted. */
+  readonly fed: number
+  readonly rows: number
+  /** How many entries of {@link PassWants} of its kind are its own, and how many targets. */
+  readonly wanted: number
+  readonly targets: number
+}
+
+export interface PassPlan<R extends Running> {
+  readonly rows: PassRows
+  readonly wants: PassWants
+  readonly shares: readonly Share<R>[]
+}
+
+export interface PassLimits {
+  readonly maxRows: number
+  /** Most rows whose tokens are scored: each takes a row of logits. */
+  readonly maxScored: number
+}
+
+/** Most guesses in one pass of all sequences: each has a row of logits of its own. */
+const MAX_GUESSES = 64
+
+/**
+ * Rows of prompts beside sequences that wait for their next token: so many, or so many for each of these.
+ * Every row makes all of them wait.
+ */
+const PROMPT_ROWS = 16
+const PROMPT_ROWS_EACH = 3
+
+/** @returns undefined if no job is ready */
+export function planPass<R extends Running>(
+  running: readonly R[],
+  limits: PassLimits,
+): PassPlan<R> | undefined {
+  const pass = new PassBuilder<R>(limits)
+  const ready = running.filter(({ job }) => job.isReady)
+  const waiting = ready.filter(({ job }) => pendingOf(job) === 1).sort(longestAgo)
+  const cost = guessCost(ready.length)
+  let room = Math.min(MAX_GUESSES, limits.maxRows - ready.length)
+  for (const one of waiting) {
+    one.job.guess?.(Math.max(0, room), cost)
+    if (!one.job.isReady) continue // its guesses take their time
+    room -= one.job.guesses?.length ?? 0
+    pass.add(one, limits.maxRows)
+  }
+  const beside = Math.max(PROMPT_ROWS, PROMPT_ROWS_EACH * pass.shares.length)
+  let left = pass.shares.length === 0 ? limits.maxRows : beside
+  const prompts = ready.filter(({ job }) => pendingOf(job) > 1)
+  for (const one of prompts.sort((a, b) => compareCalls(a.call, b.call) || longestAgo(a, b))) {
+    if (one.job.isReady) left -= pass.add(one, left)
+  }
+  return pass.shares.length === 0 ? undefined : pass
+}
+
+function longestAgo(a: Running, b: Running): number {
+  return a.lastPass - b.lastPass
+}
+
+class PassBuilder<R extends Running> implements PassPlan<R> {
+  readonly rows: PassRows
+  readonly shares: Share<R>[] = []
+  readonly wants = {
+    logits: [] as number[],
+    scores: { rows: [] as number[], targets: [] as number[], tokens: [] as number[] },
+    vectors: [] as number[],
+  }
+  readonly #limits: PassLimits
+
+  constructor(limits: PassLimits) {
+    this.#limits = limits
+    this.rows = new PassRows(limits.maxRows)
+  }
+
+  /**
+   * Adds the next tokens of a job, and its guesses behind the last one.
+   *
+   * @param most rows for tokens
+   * @returns rows that were added
+   */
+  add(running: R, most: number): number {
+    const { job, slot } = running
+    const { rows } = this
+    const guesses = job.guesses ?? []
+    const from = rows.tokens.length
+    const targetsBefore = this.wants.scores.tokens.length
+    let wanted = 0
+    let position = job.fed
+    // A pass has the last token and all guesses behind it, or none of them.
+    const end = Math.min(job.tokens.length, job.fed + Math.min(most, rows.room - guesses.length))
+    for (; position < end; position++) {
+      const isWanted = job.wants(position)
+      if (isWanted && !this.#want(job, position)) break
+      if (isWanted) wanted++
+      rows.add(slot, position, job.tokens[position])
+    }
+    const isWhole = position === job.tokens.length
+    if (isWhole) {
+      for (const [i, { id }] of guesses.entries()) {
+        this.wants.logits.push(rows.tokens.length)
+        rows.add(slot, position + i, id)
+        wanted++
+      }
+    }
+    const added = rows.tokens.length - from
+    const targets = this.wants.scores.tokens.length - targetsBefore
+    if (added > 0) this.shares.push({ running, fed: position, rows: added, wanted, targets })
+    return added
+  }
+
+  /** Asks for what a job wants of the row that comes next. @returns false if the pass has no room for it */
+  #want(job: Job, position: number): boolean {
+    const row = this.rows.tokens.length
+    const { scores } = this.wants
+    if (job.kind !== 'scores') {
+      this.wants[job.kind].push(row)
+      return true
+    }
+    if (scores.rows.length === this.#limits.maxScored) return false
+    for (const token of job.targetsAt?.(position) ?? []) {
+      scores.targets.push(scores.rows.length)
+      scores.tokens.push(token)
+    }
+    scores.rows.push(row)
+    return true
+  }
+}
+
+/** Hands each share what the pass gave for it. */
+export function* resultsOf<R extends Running>(
+  { shares }: PassPlan<R>,
+  { logits, scores, vectors }: PassResults,
+  { vocabSize, dim }: { readonly vocabSize: number; readonly dim: number },
+): Generator<readonly [Share<R>, JobResults]> {
+  const at = { logits: 0, targets: 0, vectors: 0 }
+  for (const share of shares) {
+    const { kind } = share.running.job
+    const rowsFrom = kind === 'scores' ? 0 : at[kind]
+    const rowsOf = (of: typeof kind, all: Float32Array, cols: number) =>
+      all.subarray(rowsFrom * cols, (rowsFrom + (kind === of ? share.wanted : 0)) * cols)
+    const targetsEnd = at.targets + share.targets
+    yield [
+      share,
+      {
+        logits: rowsOf('logits', logits, vocabSize),
+        vectors: rowsOf('vectors', vectors, dim),
+        scores: {
+          logProbs: scores.logProbs.subarray(at.targets, targetsEnd),
+          isBest: scores.isBest.subarray(at.targets, targetsEnd),
+        },
+      },
+    ]
+    if (kind !== 'scores') at[kind] += share.wanted
+    at.targets = targetsEnd
+  }
+}

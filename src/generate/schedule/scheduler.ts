@@ -1,0 +1,266 @@
+/**
+ * The one loop that runs a model. Whoever wants something of it hands in jobs; the loop lets them begin as
+ * memory and fairness allow, puts the next rows of all that run into a pass, and hands out what it gave.
+ * What a job is given does not depend on which others there are: the rows of a pass do not change each other.
+ */
+import { ContextOverflowError } from '../../errors.ts'
+import type { DecodeEngine, KvCache } from '../../model/engine.ts'
+import { turnOfTheLoop } from '../turns.ts'
+import { Call, type CallOptions, compareCalls } from './call.ts'
+import type { Job } from './job.ts'
+import { type PassLimits, type PassPlan, planPass, type Running, resultsOf } from './pass-plan.ts'
+import { type SchedulerStats, ScheduleStatistics } from './schedule-statistics.ts'
+import type { Place, SequenceRoom } from './sequence-room.ts'
+
+/** A pause of the loop at least this often keeps timers, sockets and abort signals alive. */
+const BREATH_MS = 16
+
+/** Bytes of logits in one pass that tokens are scored by. */
+const SCORED_BYTES = 64 << 20
+
+interface Placed extends Running {
+  readonly place: Place
+  /** Whether a pass with others failed, so that the next one is its own. */
+  isSuspect: boolean
+}
+
+export class Scheduler {
+  readonly #engine: DecodeEngine
+  readonly #room: SequenceRoom
+  readonly #limits: PassLimits
+  readonly #statistics = new ScheduleStatistics()
+  /** In the order in which they came. */
+  readonly #calls = new Set<Call>()
+  #running: Placed[] = []
+  /** The jobs of the pass that runs now. */
+  #inPass: ReadonlySet<Placed> = new Set()
+  #isLooping = false
+  #lastBreath = performance.now()
+
+  constructor(engine: DecodeEngine, room: SequenceRoom) {
+    this.#engine = engine
+    this.#room = room
+    const rowBytes = engine.config.vocabSize * 4
+    this.#limits = {
+      maxRows: engine.maxRows,
+      maxScored: Math.max(1, Math.floor(SCORED_BYTES / rowBytes)),
+    }
+  }
+
+  get stats(): SchedulerStats {
+    const waiting = [...this.#calls].reduce((sum, call) => sum + call.waiting, 0)
+    const paused = this.#running.filter(({ job }) => !job.isReady).length
+    return this.#statistics.report({ waiting, running: this.#running.length, paused })
+  }
+
+  /**
+   * Runs jobs to their end. When the signal aborts, those that have not finished are left as the last pass
+   * left them.
+   *
+   * @throws what a pass of theirs, a job or `onDone` throws; the others of the call are left then
+   */
+  async run<J extends Job>(jobs: readonly J[], options: CallOptions<J>): Promise<void> {
+    if (options.signal.aborted || jobs.length === 0) return
+    const served = Math.min(...[...this.#calls].map((call) => call.served))
+    const call = new Call(jobs, options as CallOptions, Number.isFinite(served) ? served : 0)
+    this.#calls.add(call)
+    const end = () => this.#end(call)
+    options.signal.addEventListener('abort', end, { once: true })
+    try {
+      this.wake()
+      await call.settled
+    } finally {
+      options.signal.removeEventListener('abort', end)
+    }
+  }
+
+  /** Looks whether there is something to do: a job that was not ready is. */
+  wake(): void {
+    if (this.#isLooping) return
+    this.#isLooping = true
+    // In a moment, so that all that is handed in now shares the first pass.
+    queueMicrotask(() => void this.#loop())
+  }
+
+  async #loop(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#breathe()
+        this.#admit()
+        const cache = this.#nextCache()
+        const ours = this.#running.filter(({ place }) => place.cache === cache)
+        const suspect = ours.find(({ isSuspect, job }) => isSuspect && job.isReady)
+        const plan = planPass(suspect === undefined ? ours : [suspect], this.#limits)
+        if (cache === undefined || plan === undefined) break
+        await this.#pass(cache, plan)
+      }
+    } catch (error) {
+      for (const call of [...this.#calls]) this.#end(call, { error })
+    } finally {
+      this.#isLooping = false
+    }
+  }
+
+  /** The cache of the job that was in a pass longest ago. */
+  #nextCache(): KvCache | undefined {
+    const ready = this.#running.filter(({ job }) => job.isReady)
+    return ready.sort((a, b) => a.lastPass - b.lastPass)[0]?.place.cache
+  }
+
+  async #pass(cache: KvCache, plan: PassPlan<Placed>): Promise<void> {
+    this.#inPass = new Set(plan.shares.map(({ running }) => running))
+    const began = performance.now()
+    try {
+      const results = await this.#engine.step(cache, plan.rows, plan.wants)
+      this.#statistics.passed(plan.rows.tokens.length, performance.now() - began)
+      this.#handOut(plan, results)
+    } catch (error) {
+      this.#blame(plan, error)
+    } finally {
+      this.#inPass = new Set()
+    }
+    for (const { running } of plan.shares) {
+      if (running.job.finished || running.call.isEnding) this.#leave(running)
+    }
+    for (const call of new Set(plan.shares.map(({ running }) => running.call))) call.onPass?.()
+  }
+
+  #handOut(plan: PassPlan<Placed>, results: Awaited<ReturnType<DecodeEngine['step']>>): void {
+    for (const [{ running, fed, rows }, given] of resultsOf(plan, results, this.#engine.config)) {
+      const { job, call } = running
+      running.lastPass = this.#statistics.passes
+      running.isSuspect = false
+      job.fed = fed
+      call.served += rows
+      try {
+        job.accept(given)
+      } catch (error) {
+        this.#end(call, { error })
+      }
+    }
+  }
+
+  /** A pass failed: whose fault it is shows when each of its jobs has one of its own. */
+  #blame({ shares }: PassPlan<Placed>, error: unknown): void {
+    if (shares.length === 1) this.#end(shares[0].running.call, { error })
+    else for (const { running } of shares) running.isSuspect = true
+  }
+
+  /** Lets waiting jobs begin while there is room. */
+  #admit(): void {
+    while (this.#running.length < this.#limits.maxRows) {
+      const call = [...this.#calls].filter(({ next }) => next !== undefined).sort(compareCalls)[0]
+      const job = call?.next
+      if (call === undefined || job === undefined) return
+      if (job.finished) {
+        call.shift()
+        this.#tell(call, job)
+        continue
+      }
+      let place: Place | undefined
+      try {
+        place = this.#room.open(job.tokens, job.positions, this.#demand())
+      } catch (error) {
+        this.#end(call, { error })
+        continue
+      }
+      if (place === undefined) {
+        if (this.#makeRoomFor(call)) continue
+        if (this.#running.length > 0) return
+        this.#end(call, { error: tooLong(job) })
+        continue
+      }
+      call.shift()
+      call.running++
+      job.fed = 0
+      job.begin(place.cached)
+      this.#statistics.began(call, job)
+      this.#running.push({ job, call, place, slot: place.slot, lastPass: 0, isSuspect: false })
+    }
+  }
+
+  #demand(): { sequences: number; positions: number } {
+    const calls = [...this.#calls].filter(({ next }) => next !== undefined)
+    const wanted = calls.reduce(
+      (sum, { limit, running, waiting }) => sum + Math.min(limit - running, waiting),
+      0,
+    )
+    return {
+      sequences: Math.min(wanted, this.#limits.maxRows),
+      positions: Math.max(...calls.map((call) => call.positions)),
+    }
+  }
+
+  /**
+   * Takes its memory from a job of less priority, or from one that waits for something else than a pass: it
+   * begins again later, and what it had computed and lost by then is computed again.
+   */
+  #makeRoomFor(call: Call): boolean {
+    const victim = this.#running
+      .filter((one) => one.call.priority < call.priority || (!one.job.isReady && one.call !== call))
+      .sort(
+        (a, b) =>
+          a.call.priority - b.call.priority || Number(a.job.isReady) - Number(b.job.isReady),
+      )
+      .at(0)
+    if (victim === undefined) return false
+    this.#release(victim)
+    victim.call.putBack(victim.job)
+    this.#statistics.preempted()
+    return true
+  }
+
+  /** Takes a job out that has finished, or whose call ends. */
+  #leave(running: Placed): void {
+    if (!this.#running.includes(running)) return
+    this.#release(running)
+    const { call, job } = running
+    if (job.finished && !call.isEnding) this.#tell(call, job)
+    else this.#settle(call)
+  }
+
+  #tell(call: Call, job: Job): void {
+    void call.tell(job, () => {
+      this.#settle(call)
+      this.wake()
+    })
+  }
+
+  #release(running: Placed): void {
+    const { place, job, call } = running
+    this.#running = this.#running.filter((one) => one !== running)
+    this.#room.close(place, job.tokens.slice(0, job.fed))
+    call.running--
+  }
+
+  /** Drops what a call has in queue and, but for a pass that runs, in memory. */
+  #end(call: Call, failure?: { readonly error: unknown }): void {
+    call.end(failure)
+    for (const running of this.#running.filter((one) => one.call === call)) {
+      if (!this.#inPass.has(running)) this.#leave(running)
+    }
+    this.#settle(call)
+  }
+
+  #settle(call: Call): void {
+    if (call.settleIfDone()) this.#calls.delete(call)
+  }
+
+  /**
+   * Lets the event loop turn, from time to time. An engine that computes on this thread settles its promises
+   * without ever doing so, and then no timer could abort a generation.
+   */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#lastBreath < BREATH_MS) return
+    await turnOfTheLoop()
+    this.#lastBreath = performance.now()
+  }
+}
+
+function tooLong(job: Job): ContextOverflowError {
+  return new ContextOverflowError(
+    `Expected ${job.positions} positions to fit the memory of the KV cache, got less. Ask for fewer tokens, ` +
+      'shorten the prompt, or give the cache more memory.',
+    { needed: job.positions, available: 0 },
+  )
+}
