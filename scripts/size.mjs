@@ -34,8 +34,8 @@ const BUDGETS = {
     'files, encodings, locks, caches, images, energy: what disks and processes can do wrong',
   ],
   'src/generate': [
-    3550,
-    'one road of loading, sampling and its probabilities, speculation, batches, chats and embeddings; tables of their options',
+    4700,
+    'one road of loading, one scheduler for all that runs, sampling and its probabilities, speculation, batches, chats and embeddings; tables of their options',
   ],
   'src/jinja': [
     4600,
