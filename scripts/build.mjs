@@ -70,10 +70,10 @@ function writeBuildFacts() {
   writeFileSync(`${next}/build.json`, `${JSON.stringify({ commit, day, modified })}\n`)
 }
 
-/** What tsc leaves behind: the WebAssembly modules, shaders, and workers in plain JavaScript. */
+/** What tsc leaves behind: the WebAssembly modules, shaders, workers in plain JavaScript, the server's page. */
 function copyWorkers() {
   for (const file of readdirSync(`${root}/src`, { recursive: true })) {
-    if (!/\.(wasm|js)$/.test(file)) continue
+    if (!/\.(wasm|js|html)$/.test(file)) continue
     mkdirSync(dirname(`${next}/${file}`), { recursive: true })
     copyFileSync(`${root}/src/${file}`, `${next}/${file}`)
   }

@@ -21,6 +21,7 @@ const LAYERS = [
   'tokenizer',
   'model',
   'generate',
+  'server',
   'convert',
   'hub',
   'portable.ts',

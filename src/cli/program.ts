@@ -29,6 +29,11 @@ const COMMANDS: readonly CommandEntry[] = [
   ],
   ['run', 'answer a prompt with a model, or talk with it', () => import('./commands/run/run.ts')],
   ['chat', 'talk with the model', () => import('./commands/chat/chat.ts')],
+  [
+    'serve',
+    'serve models to clients of OpenAI and Ollama',
+    () => import('./commands/serve/serve.ts'),
+  ],
   ['bench', 'measure speed and memory', () => import('./commands/bench/bench.ts')],
   [
     'compare',

@@ -21,8 +21,10 @@ export async function runInProcess(
     loadEngine: async (source, options) =>
       (await import('../../node/load-model.ts')).loadEngine(source, options),
     onInterrupt: (handler) => {
-      process.on('SIGINT', handler)
-      return () => process.off('SIGINT', handler)
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, handler)
+      return () => {
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, handler)
+      }
     },
   }
   const exitCode = await command(surroundings)

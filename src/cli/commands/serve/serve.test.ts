@@ -1,0 +1,77 @@
+/** `serve` with a model that echoes: where it listens, whom it refuses to listen for, how it ends. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
+import { command, type ServeFlags } from './serve.ts'
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+async function begin(flags: ServeFlags) {
+  const mock = mockSurroundings()
+  const ended = command.run({ port: 0, json: true, ...flags }, mock)
+  await expect.poll(() => mock.out()).toContain('url')
+  const { url, models } = JSON.parse(mock.out())
+  return { mock, ended, url, models }
+}
+
+test('listens, answers, and ends at Ctrl-C', async () => {
+  const { mock, ended, url, models } = await begin({ log: 'info' })
+  expect(models).toEqual(['embedded'])
+  const body = JSON.stringify({ messages: [{ role: 'user', content: 'one two' }] })
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body })
+  expect((await response.json()).choices[0].message.content).toContain('one')
+  expect(await (await fetch(url)).text()).toContain('<title>bitnet-ts</title>')
+  mock.interrupt()
+  expect(await ended).toBe(0)
+  expect(mock.calls.disposed).toBe(1)
+  const [line] = mock.err().split('\n')
+  expect(JSON.parse(line)).toMatchObject({
+    msg: 'request',
+    route: '/v1/chat/completions',
+    status: 200,
+  })
+  await expect(fetch(url)).rejects.toThrow()
+})
+
+test('others reach it only with keys, or when that is meant', async () => {
+  const refused = command.run({ host: '0.0.0.0', port: 0 }, mockSurroundings())
+  await expect(refused).rejects.toThrow('Expected keys for 0.0.0.0')
+  const { mock, ended } = await begin({ host: '0.0.0.0', public: true })
+  mock.interrupt()
+  expect(await ended).toBe(0)
+})
+
+test('keys come from a file, with their names', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bitnet-serve-'))
+  folders.push(folder)
+  const keys = join(folder, 'keys.txt')
+  await writeFile(keys, '# who may\nsomebody 0123456789abcdef # a comment\n\nfedcba9876543210\n')
+  const { mock, ended, url } = await begin({ keys })
+  const statusOf = async (key: string) =>
+    (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })).status
+  expect(await statusOf('0123456789abcdef')).toBe(200)
+  expect(await statusOf('fedcba9876543210')).toBe(200)
+  expect(await statusOf('somebody')).toBe(401)
+  mock.interrupt()
+  await ended
+  await writeFile(keys, 'short\n')
+  const refused = command.run({ keys, port: 0 }, mockSurroundings())
+  await expect(refused).rejects.toThrow('Expected a key of at least 16 characters')
+})
+
+test('a port that is taken is named, and models of one name are refused', async () => {
+  const { mock, ended, url } = await begin({})
+  const port = Number(new URL(url).port)
+  const taken = command.run({ port }, mockSurroundings())
+  await expect(taken).rejects.toThrow(`Expected to listen on 127.0.0.1 port ${port}`)
+  mock.interrupt()
+  await ended
+  const twice = command.run({ model: ['a/x.gguf', 'b/x.gguf'], port: 0 }, mockSurroundings())
+  await expect(twice).rejects.toThrow('Expected models of different names, got "x" twice.')
+})

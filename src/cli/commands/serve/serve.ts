@@ -1,0 +1,201 @@
+/**
+ * `bitnet serve`: models for whoever speaks OpenAI's or Ollama's dialect.
+ */
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { pino } from 'pino'
+import { UsageError } from '../../../errors.ts'
+import { readKeys } from '../../../node/server/key-file.ts'
+import { isLoopback, listen } from '../../../node/server/listen.ts'
+import { createBitnetServer } from '../../../server/app.ts'
+import {
+  type ApiKey,
+  DEFAULT_LIMITS,
+  type LogEntry,
+  type ServedModel,
+  type ServerLimits,
+} from '../../../server/options.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { defineCommand } from '../../define-command.ts'
+import { choiceFlag, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { addLoadFlags, type ModelFlags } from '../../flags/load-flags.ts'
+
+export interface ServeFlags extends Omit<ModelFlags, 'model'> {
+  readonly model?: readonly string[]
+  readonly host?: string
+  readonly port?: number
+  readonly keys?: string
+  readonly public?: boolean
+  readonly allowHost?: readonly string[]
+  readonly cors?: readonly string[]
+  readonly maxTokens?: number
+  readonly timeout?: number
+  readonly active?: number
+  readonly waiting?: number
+  readonly keyActive?: number
+  readonly keyPerMinute?: number
+  readonly loadedModels?: number
+  readonly log?: (typeof LEVELS)[number]
+  readonly json?: boolean
+}
+
+const LEVELS = ['info', 'warn', 'error', 'silent'] as const
+const HOST = '127.0.0.1'
+const PORT = 8080
+const EMBEDDED = 'embedded'
+/** What still runs at the end has so long to finish. */
+const PATIENCE_MS = 30_000
+
+export const command = defineCommand<ServeFlags>({
+  flags(command) {
+    command.option(
+      '-m, --model <model...>',
+      'models, by any name that -m takes (default: embedded)',
+    )
+    const atLeastOne = wholeNumber({ min: 1 })
+    addLoadFlags(command)
+      .option('--host <address>', `where to listen (default: ${HOST}, this machine alone)`)
+      .option(
+        '--port <port>',
+        `0 takes a free one (default: ${PORT})`,
+        wholeNumber({ min: 0, max: 65535 }),
+      )
+      .option('--keys <file>', 'API keys, "name KEY" a line; also BITNET_API_KEYS, with commas')
+      .option('--public', 'listen beyond this machine without any key')
+      .option('--allow-host <name...>', 'names to be called by, beside localhost; "*" is any')
+      .option('--cors <origin...>', 'pages of these origins may ask; "*" is any')
+      .option('--max-tokens <count>', 'most tokens of an answer', atLeastOne)
+      .option(
+        '--timeout <seconds>',
+        `most seconds of an answer (default: ${DEFAULT_LIMITS.seconds})`,
+        atLeastOne,
+      )
+      .option(
+        '--active <count>',
+        `requests at a time (default: ${DEFAULT_LIMITS.active})`,
+        atLeastOne,
+      )
+      .option(
+        '--waiting <count>',
+        `requests that wait (default: ${DEFAULT_LIMITS.waiting})`,
+        atLeastOne,
+      )
+      .option('--key-active <count>', 'requests at a time of one key (default: all)', atLeastOne)
+      .option('--key-per-minute <count>', 'requests a minute of one key (default: any)', atLeastOne)
+      .option('--loaded-models <count>', 'models in memory at a time (default: 1)', atLeastOne)
+      .addOption(
+        choiceFlag(
+          '--log <level>',
+          'info (each request), warn, error or silent (default: warn)',
+          LEVELS,
+        ),
+      )
+  },
+  examples: `\
+  $ bitnet serve                               the embedded model, on http://127.0.0.1:8080
+  $ bitnet serve -m bitnet-2b --keys keys.txt --host 0.0.0.0
+  $ curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
+      -d '{"messages":[{"role":"user","content":"Hello"}]}'
+
+Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one stops at once.`,
+  async run(context, flags) {
+    const keys = await readKeys(flags.keys, context.env)
+    const host = flags.host ?? HOST
+    checkExposure(host, keys, flags)
+    const models = servedModels(context, flags)
+    // The first one is loaded before anybody is told where to ask.
+    const first = await models[0].load()
+    const served = [{ ...models[0], load: once(first, models[0].load) }, ...models.slice(1)]
+    const app = createBitnetServer({
+      models: served,
+      keys,
+      limits: limitsOf(flags),
+      origins: flags.cors ?? [],
+      ...(flags.allowHost
+        ? { hosts: ['localhost', '127.0.0.1', '[::1]', ...flags.allowHost] }
+        : {}),
+      page: await readFile(new URL('../../../server/page.html', import.meta.url), 'utf8'),
+      log: logTo(context, flags.log ?? 'warn'),
+    })
+    const { url, stop } = await listen(app, { host, port: flags.port ?? PORT })
+    await context.print({ url, models: served.map(({ id }) => id) }, () => [
+      [
+        ['serving', `${served.map(({ id }) => id).join(', ')} on ${first.backend.description}`],
+        ['page', url],
+        ['OpenAI', `${url}/v1`],
+        ['Ollama', url],
+      ],
+    ])
+    await untilInterrupted(context, () => stop(PATIENCE_MS))
+  },
+})
+
+/** @throws UsageError where strangers could use the server */
+function checkExposure(host: string, keys: readonly ApiKey[], flags: ServeFlags): void {
+  if (isLoopback(host) || keys.length > 0 || flags.public === true) return
+  throw new UsageError(
+    `Expected keys for ${host}, which others can reach: give --keys FILE or BITNET_API_KEYS, or --public to ` +
+      'serve everybody.',
+  )
+}
+
+function servedModels(context: CommandContext, flags: ServeFlags): [ServedModel, ...ServedModel[]] {
+  const [first, ...others] = (flags.model ?? [undefined]).map((source): ServedModel => {
+    const id =
+      source === undefined ? EMBEDDED : basename(source).replace(/\.(gguf|safetensors)$/, '')
+    const { model: _, ...load } = flags
+    return { id, load: () => context.loadModel({ ...load, ...(source ? { model: source } : {}) }) }
+  })
+  const ids = [first, ...others].map(({ id }) => id)
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i)
+  if (twice !== undefined) {
+    throw new UsageError(`Expected models of different names, got "${twice}" twice.`)
+  }
+  return [first, ...others]
+}
+
+/** Gives what is loaded already, the first time. */
+function once<T>(value: T, then: () => Promise<T>): () => Promise<T> {
+  let given = false
+  return async () => {
+    if (given) return then()
+    given = true
+    return value
+  }
+}
+
+function limitsOf(flags: ServeFlags): ServerLimits {
+  const { maxTokens, timeout, active, waiting, keyActive, keyPerMinute, loadedModels } = flags
+  const seconds = timeout
+  return withoutUnset({
+    maxTokens,
+    seconds,
+    active,
+    waiting,
+    keyActive,
+    keyPerMinute,
+    loadedModels,
+  })
+}
+
+/** A JSON object a line on standard error. */
+function logTo({ stderr }: CommandContext, level: (typeof LEVELS)[number]) {
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)
+  return ({ level: own, event, ...facts }: LogEntry): void => logger[own](facts, event)
+}
+
+/** Waits for Ctrl-C, then for `stop`, or for a second one. */
+function untilInterrupted(context: CommandContext, stop: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isStopping = false
+    context.onInterrupt(() => {
+      if (isStopping) {
+        resolve()
+        return
+      }
+      isStopping = true
+      context.status.show('Finishing what runs; once more to stop at once')
+      stop().then(resolve, reject)
+    })
+  })
+}

@@ -1,0 +1,75 @@
+/**
+ * The server on a port: connections with limits of time, and an end that lets requests finish.
+ */
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { messageOf } from '../../checks.ts'
+import { UsageError } from '../../errors.ts'
+import type { BitnetServer } from '../../server/app.ts'
+
+export interface ListenOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+export interface Listening {
+  /** Where it can be reached, e.g. "http://127.0.0.1:8080". */
+  readonly url: string
+  /**
+   * Takes no more requests, waits for those that run, and frees everything.
+   *
+   * @param patienceMs after which those that still run are cut off
+   */
+  stop(patienceMs: number): Promise<void>
+}
+
+/** A client has so long to send its headers, and its whole request. */
+const HEADERS_MS = 10_000
+const REQUEST_MS = 60_000
+const IDLE_MS = 5_000
+const MOST_CONNECTIONS = 2048
+/** How often it is looked whether the last request has ended. */
+const POLL_MS = 50
+
+/** @throws UsageError if it cannot listen there */
+export async function listen(app: BitnetServer, { host, port }: ListenOptions): Promise<Listening> {
+  const server = createAdaptorServer({ fetch: (request) => app.fetch(request) }) as Server
+  server.headersTimeout = HEADERS_MS
+  server.requestTimeout = REQUEST_MS
+  server.keepAliveTimeout = IDLE_MS
+  server.maxConnections = MOST_CONNECTIONS
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      const where = `${host} port ${port}`
+      reject(
+        new UsageError(
+          `Expected to listen on ${where}: ${messageOf(error)}. Try --port or --host.`,
+        ),
+      )
+    })
+    server.listen(port, host, resolve)
+  })
+  const { address, family, port: own } = server.address() as AddressInfo
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${own}`,
+    async stop(patienceMs) {
+      app.drain()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const until = performance.now() + patienceMs
+      while (app.busy > 0 && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+      // Connections that wait for a next request, and those whose time is up.
+      server.closeAllConnections()
+      await closed
+      await app.close()
+    },
+  }
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}

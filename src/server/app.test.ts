@@ -1,0 +1,388 @@
+/** The routes, with models whose answers are known: shapes, refusals, limits and ends. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { answers, MockEngine } from '../../test/support/mock-engine.ts'
+import { mockModel } from '../../test/support/mock-model.ts'
+import { type BitnetServer, createBitnetServer } from './app.ts'
+import type { LogEntry, ServerOptions } from './options.ts'
+
+const HOST = 'http://localhost:8080'
+const ANSWER = 'a short answer'
+const ASSISTANT = 259
+/** Answers conversations; goes on with every other text in the same letter. */
+const script = (tokens: readonly number[]) =>
+  tokens.includes(ASSISTANT) ? answers(ANSWER)(tokens) : 97
+
+const servers: BitnetServer[] = []
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close()
+})
+
+function serve(
+  options: Partial<ServerOptions> = {},
+  engine = new MockEngine({ script, contextLength: 256 }),
+) {
+  const model = () => Promise.resolve(mockModel(engine, { defaults: { temperature: 0 } }))
+  const server = createBitnetServer({ models: [{ id: 'mock', load: model }], ...options })
+  servers.push(server)
+  const ask = (path: string, body?: unknown, init: RequestInit = {}) => {
+    const headers = { host: 'localhost:8080', 'content-type': 'application/json', ...init.headers }
+    const sent =
+      body === undefined
+        ? {}
+        : { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }
+    return server.fetch(new Request(HOST + path, { ...sent, ...init, headers }))
+  }
+  return { server, ask }
+}
+
+const hello = { model: 'mock', messages: [{ role: 'user', content: 'hi' }] }
+
+/** The data of a stream of events. */
+async function eventsOf(response: Response): Promise<string[]> {
+  const text = await response.text()
+  return text.split('\n\n').flatMap((event) => /^data: (.*)$/m.exec(event)?.[1] ?? [])
+}
+
+describe('OpenAI', () => {
+  test('answers a conversation', async () => {
+    const { ask } = serve()
+    const response = await ask('/v1/chat/completions', hello)
+    expect(response.status).toBe(200)
+    expect(response.headers.get('x-request-id')).toMatch(/^req-/)
+    expect(await response.json()).toMatchObject({
+      object: 'chat.completion',
+      model: 'mock',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: ANSWER },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
+      usage: { completion_tokens: ANSWER.length },
+    })
+  })
+
+  test('streams the same, with its usage at the end where that is asked for', async () => {
+    const { ask } = serve()
+    const body = { ...hello, stream: true, stream_options: { include_usage: true } }
+    const response = await ask('/v1/chat/completions', body)
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    const events = await eventsOf(response)
+    expect(events.at(-1)).toBe('[DONE]')
+    const chunks = events.slice(0, -1).map((data) => JSON.parse(data))
+    expect(chunks[0].choices[0].delta).toEqual({ role: 'assistant', content: '' })
+    expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe(ANSWER)
+    expect(chunks.at(-2).choices[0].finish_reason).toBe('stop')
+    expect(chunks.at(-1)).toMatchObject({
+      choices: [],
+      usage: { completion_tokens: ANSWER.length },
+    })
+    expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true)
+  })
+
+  test('ends at a stop string or the length, and gives several answers', async () => {
+    const { ask } = serve()
+    const answerTo = async (fields: object) =>
+      (await (await ask('/v1/chat/completions', { ...hello, ...fields })).json()).choices
+    expect(await answerTo({ stop: ' answer' })).toMatchObject([
+      { message: { content: 'a short' }, finish_reason: 'stop' },
+    ])
+    expect(await answerTo({ max_tokens: 3 })).toMatchObject([
+      { message: { content: 'a s' }, finish_reason: 'length' },
+    ])
+    expect(await answerTo({ n: 3, max_completion_tokens: 1 })).toMatchObject([
+      { index: 0 },
+      { index: 1 },
+      { index: 2 },
+    ])
+  })
+
+  test('says how likely tokens were', async () => {
+    const { ask } = serve()
+    const body = { ...hello, logprobs: true, top_logprobs: 2, max_tokens: 2 }
+    const { choices } = await (await ask('/v1/chat/completions', body)).json()
+    expect(choices[0].logprobs.content).toHaveLength(2)
+    expect(choices[0].logprobs.content[0]).toMatchObject({ token: 'a', bytes: [97] })
+    expect(choices[0].logprobs.content[0].top_logprobs).toHaveLength(2)
+  })
+
+  test('continues a text, several at a time', async () => {
+    const { ask } = serve()
+    const body = { prompt: ['one', 'two'], max_tokens: 4, echo: true }
+    const { choices, usage } = await (await ask('/v1/completions', body)).json()
+    expect(choices).toMatchObject([
+      { index: 0, text: 'oneaaaa', finish_reason: 'length' },
+      { index: 1, text: 'twoaaaa' },
+    ])
+    expect(usage.completion_tokens).toBe(8)
+    const events = await eventsOf(
+      await ask('/v1/completions', { prompt: 'one', stream: true, max_tokens: 4 }),
+    )
+    const texts = events.slice(0, -1).map((data) => JSON.parse(data).choices[0].text)
+    expect(texts.join('')).toBe('aaaa')
+  })
+
+  test('answers an input, at once and in events', async () => {
+    const { ask } = serve()
+    const whole = await (
+      await ask('/v1/responses', { input: 'hi', instructions: 'be brief' })
+    ).json()
+    expect(whole).toMatchObject({ object: 'response', status: 'completed' })
+    expect(whole.output[0].content[0]).toMatchObject({ type: 'output_text', text: ANSWER })
+    const events = await eventsOf(await ask('/v1/responses', { input: 'hi', stream: true }))
+    const parsed = events.map((data) => JSON.parse(data))
+    expect(parsed.map(({ sequence_number }) => sequence_number)).toEqual(parsed.map((_, i) => i))
+    expect(parsed.map(({ delta }) => delta ?? '').join('')).toBe(ANSWER)
+    expect(parsed.at(-1)).toMatchObject({ type: 'response.completed' })
+  })
+
+  test('gives vectors as numbers or as bytes', async () => {
+    const { ask } = serve()
+    const input = ['one', 'two']
+    const numbers = await (await ask('/v1/embeddings', { input })).json()
+    const bytes = await (await ask('/v1/embeddings', { input, encoding_format: 'base64' })).json()
+    expect(numbers.data).toHaveLength(2)
+    const decoded = new Float32Array(
+      Uint8Array.from(atob(bytes.data[1].embedding), (c) => c.charCodeAt(0)).buffer,
+    )
+    expect([...decoded]).toEqual(numbers.data[1].embedding)
+  })
+
+  test('lists its models, and describes its routes', async () => {
+    const { ask } = serve()
+    expect(await (await ask('/v1/models')).json()).toMatchObject({ data: [{ id: 'mock' }] })
+    expect(await (await ask('/v1/models/mock')).json()).toMatchObject({ id: 'mock' })
+    const { paths } = await (await ask('/openapi.json')).json()
+    expect(Object.keys(paths)).toContain('/v1/chat/completions')
+    const schema = paths['/v1/chat/completions'].post.requestBody.content['application/json'].schema
+    expect(schema.required).toContain('messages')
+  })
+})
+
+describe('Ollama', () => {
+  test('answers line by line, or at once', async () => {
+    const { ask } = serve()
+    const lines = (await (await ask('/api/chat', hello)).text()).trim().split('\n')
+    const parsed = lines.map((line) => JSON.parse(line))
+    expect(parsed.map(({ message }) => message.content).join('')).toBe(ANSWER)
+    expect(parsed.at(-1)).toMatchObject({
+      done: true,
+      done_reason: 'stop',
+      eval_count: ANSWER.length,
+    })
+    const once = await (
+      await ask('/api/generate', { model: 'mock:latest', prompt: 'hi', stream: false })
+    ).json()
+    expect(once).toMatchObject({ response: ANSWER, done: true, model: 'mock' })
+  })
+
+  test('reads its own names of options', async () => {
+    const { ask } = serve()
+    const options = { num_predict: 3, temperature: 0, repeat_penalty: 1, stop: ['zzz'] }
+    const cut = await (await ask('/api/chat', { ...hello, stream: false, options })).json()
+    expect(cut).toMatchObject({ message: { content: 'a s' }, done_reason: 'length' })
+    const endless = { ...hello, stream: false, options: { num_predict: -1 } }
+    expect(await (await ask('/api/chat', endless)).json()).toMatchObject({
+      message: { content: ANSWER },
+    })
+  })
+
+  test('lists and embeds', async () => {
+    const { ask } = serve()
+    expect(await (await ask('/api/tags')).json()).toMatchObject({ models: [{ name: 'mock' }] })
+    const { embeddings } = await (await ask('/api/embed', { input: 'one' })).json()
+    expect(embeddings).toHaveLength(1)
+  })
+})
+
+describe('what is refused', () => {
+  test.each([
+    [
+      'no model of that name',
+      '/v1/chat/completions',
+      { ...hello, model: 'x' },
+      404,
+      'model_not_found',
+    ],
+    ['no messages', '/v1/chat/completions', { messages: [] }, 400, 'invalid_value'],
+    [
+      'a temperature out of range',
+      '/v1/chat/completions',
+      { ...hello, temperature: 3 },
+      400,
+      'invalid_value',
+    ],
+    ['no JSON', '/v1/chat/completions', '{', 400, 'invalid_json'],
+    [
+      'a schema that nothing holds the answer to',
+      '/v1/chat/completions',
+      { ...hello, response_format: { type: 'json_object' } },
+      400,
+      'invalid_value',
+    ],
+    ['tools', '/v1/chat/completions', { ...hello, tools: [{}] }, 400, 'invalid_value'],
+    [
+      'a prompt beyond the context',
+      '/v1/completions',
+      { prompt: 'x'.repeat(500) },
+      400,
+      'context_length_exceeded',
+    ],
+    [
+      'a body that is too long',
+      '/v1/completions',
+      { prompt: 'x'.repeat(5000) },
+      413,
+      'body_too_long',
+    ],
+    ['a path that is none', '/v1/other', hello, 404, 'not_found'],
+  ])('%s', async (_, path, body, status, code) => {
+    const { ask } = serve({ limits: { bodyBytes: 4000 } })
+    const response = await ask(path, body)
+    expect(response.status).toBe(status)
+    expect((await response.json()).error).toMatchObject({
+      code,
+      message: expect.stringMatching(/^Expected/),
+    })
+  })
+
+  test('the same in a stream, before anything is said', async () => {
+    const { ask } = serve()
+    const response = await ask('/v1/completions', { prompt: 'x'.repeat(500), stream: true })
+    expect(response.status).toBe(400)
+  })
+
+  test('bytes that are no UTF-8', async () => {
+    const { ask } = serve()
+    const body = Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)
+    const response = await ask('/v1/chat/completions', undefined, { method: 'POST', body })
+    expect(response.status).toBe(400)
+  })
+
+  test('another method than POST', async () => {
+    const { ask } = serve()
+    expect((await ask('/v1/chat/completions')).status).toBe(405)
+  })
+
+  test('whoever has no key, where there are keys', async () => {
+    const { ask } = serve({ keys: [{ key: 'secret-of-somebody', name: 'somebody' }] })
+    const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
+    expect((await ask('/v1/models')).status).toBe(401)
+    expect((await ask('/v1/models', undefined, bearer('secret-of-nobody!'))).status).toBe(401)
+    expect((await ask('/v1/models', undefined, bearer('secret-of-somebody'))).status).toBe(200)
+    expect((await ask('/healthz')).status).toBe(200)
+    expect((await ask('/metrics')).status).toBe(401)
+  })
+
+  test('a name that is not the server’s, where there are no keys', async () => {
+    const { ask } = serve()
+    expect((await ask('/v1/models', undefined, { headers: { host: 'evil.example' } })).status).toBe(
+      403,
+    )
+    expect((await ask('/v1/models', undefined, { headers: { host: '127.0.0.1:9' } })).status).toBe(
+      200,
+    )
+  })
+
+  test('pages of other origins read nothing unless they may', async () => {
+    const origin = { headers: { origin: 'https://a.example' } }
+    const closed = await serve().ask('/v1/models', undefined, origin)
+    expect(closed.headers.get('access-control-allow-origin')).toBeNull()
+    const open = await serve({ origins: ['https://a.example'] }).ask(
+      '/v1/models',
+      undefined,
+      origin,
+    )
+    expect(open.headers.get('access-control-allow-origin')).toBe('https://a.example')
+  })
+})
+
+describe('ends', () => {
+  test('a client that goes away in a stream ends its generation', async () => {
+    const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
+    const { server, ask } = serve({}, engine)
+    const response = await ask('/v1/chat/completions', { ...hello, stream: true })
+    const reader = response.body?.getReader()
+    await reader?.read()
+    expect(server.busy).toBe(1)
+    await reader?.cancel()
+    await expect.poll(() => server.busy).toBe(0)
+    const passes = engine.passes.length
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(engine.passes.length - passes).toBeLessThan(3)
+  })
+
+  test('a reader that takes nothing is given up', async () => {
+    const entries: LogEntry[] = []
+    const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
+    const log = (entry: LogEntry) => entries.push(entry)
+    const { server, ask } = serve({ limits: { stallSeconds: 0.05 }, log }, engine)
+    const response = await ask('/v1/chat/completions', { ...hello, stream: true })
+    await expect.poll(() => server.busy).toBe(0)
+    await expect(response.text()).rejects.toThrow()
+    expect(entries.map(({ event }) => event)).toContain('stalled')
+  })
+
+  test('draining refuses what is new', async () => {
+    const { server, ask } = serve()
+    expect((await ask('/readyz')).status).toBe(200)
+    server.drain()
+    expect((await ask('/readyz')).status).toBe(503)
+    const refused = await ask('/v1/chat/completions', hello)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '10'])
+  })
+
+  test('figures and log tell of it, without a word of what was said', async () => {
+    const entries: LogEntry[] = []
+    const { ask } = serve({ log: (entry) => entries.push(entry) })
+    await ask('/v1/chat/completions', {
+      ...hello,
+      messages: [{ role: 'user', content: 'a secret' }],
+    })
+    await ask(`/v1/${'x'.repeat(50)}`)
+    const text = await (await ask('/metrics')).text()
+    expect(text).toContain(`bitnet_tokens_total{model="mock",kind="answer"} ${ANSWER.length}`)
+    expect(text).toContain('bitnet_requests_total{route="other",status="404"} 1')
+    expect(entries[0]).toMatchObject({
+      event: 'request',
+      route: '/v1/chat/completions',
+      status: 200,
+    })
+    expect(JSON.stringify(entries)).not.toContain('secret')
+  })
+})
+
+describe('several models', () => {
+  test('the one used longest ago makes room', async () => {
+    const events: string[] = []
+    const modelOf = (id: string) => ({
+      id,
+      load: async () => {
+        events.push(`load ${id}`)
+        const engine = new MockEngine({ script: answers(id) })
+        return mockModel(engine, { dispose: () => void events.push(`free ${id}`) })
+      },
+    })
+    const { ask } = serve({ models: ['a', 'b', 'c'].map(modelOf), limits: { loadedModels: 2 } })
+    for (const model of ['a', 'b', 'a', 'c', 'a']) {
+      const answer = await (await ask('/v1/chat/completions', { ...hello, model })).json()
+      expect(answer.choices[0].message.content).toBe(model)
+    }
+    expect(events).toEqual(['load a', 'load b', 'free b', 'load c'])
+  })
+
+  test('a model that does not load is tried again', async () => {
+    let tries = 0
+    const load = async () => {
+      if (tries++ === 0) throw new Error('/secret/path is broken')
+      return mockModel(new MockEngine({ script: answers(ANSWER) }))
+    }
+    const { ask } = serve({ models: [{ id: 'a', load }] })
+    const failed = await ask('/v1/chat/completions', { messages: hello.messages })
+    expect(failed.status).toBe(500)
+    expect(await failed.text()).not.toContain('secret')
+    expect((await ask('/v1/chat/completions', { messages: hello.messages })).status).toBe(200)
+  })
+})

@@ -1,0 +1,6 @@
+/**
+ * The server as a library: a function from Request to Response, for Node, Deno, Bun and whatever else speaks
+ * fetch. `bitnet serve` is this on a port.
+ */
+export { type BitnetServer, createBitnetServer } from './app.ts'
+export type { ApiKey, LogEntry, ServedModel, ServerLimits, ServerOptions } from './options.ts'

@@ -1,0 +1,149 @@
+/**
+ * The models of a server: loaded when a request first names them, and no more in memory at a time than there
+ * is room for. The one used longest ago makes room when nobody uses it any more.
+ */
+import type { LanguageModel } from '../generate/language-model.ts'
+import type { ServedModel } from './options.ts'
+import { Refusal } from './refusal.ts'
+
+interface Place {
+  readonly model: Promise<LanguageModel>
+  users: number
+  usedAt: number
+}
+
+export class ModelShelf {
+  readonly #served: ReadonlyMap<string, ServedModel>
+  readonly #first: ServedModel
+  readonly #room: number
+  readonly #places = new Map<string, Place>()
+  readonly #waiting: (() => void)[] = []
+  #clock = 0
+  #isClosed = false
+
+  /** @param room models in memory at a time, at least 1 */
+  constructor(served: readonly ServedModel[], room: number) {
+    const [first] = served
+    if (first === undefined) throw new Error('A server needs a model.')
+    this.#first = first
+    this.#served = new Map(served.map((one) => [one.id, one]))
+    this.#room = room
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#served.keys()]
+  }
+
+  /** The models that are in memory now, or on their way. */
+  get loaded(): readonly string[] {
+    return [...this.#places.keys()]
+  }
+
+  /**
+   * The name under which a request's model is served. A request without one means the first.
+   *
+   * @throws Refusal (404) if there is no such model
+   */
+  idOf(asked: string | undefined): string {
+    if (asked === undefined || asked === '') return this.#first.id
+    // Ollama's clients add ":latest" to names without a tag.
+    const id = [asked, asked.replace(/:latest$/, '')].find((name) => this.#served.has(name))
+    if (id !== undefined) return id
+    throw new Refusal(
+      404,
+      'model_not_found',
+      `Expected one of the models ${this.ids.join(', ')}, got "${asked.slice(0, 100)}".`,
+      { param: 'model' },
+    )
+  }
+
+  /** Has a model, loaded if need be, for as long as `use` takes. */
+  async use<T>(
+    id: string,
+    signal: AbortSignal,
+    use: (model: LanguageModel) => Promise<T>,
+  ): Promise<T> {
+    const place = await this.#placeFor(id, signal)
+    place.users++
+    place.usedAt = ++this.#clock
+    try {
+      return await use(await place.model)
+    } finally {
+      place.users--
+      this.#wake()
+    }
+  }
+
+  /** Frees all models. Requests that still use one end as cancelled. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const places = [...this.#places.values()]
+    this.#places.clear()
+    this.#wake()
+    for (const { model } of places) {
+      await model.then(
+        (loaded) => loaded.dispose(),
+        () => undefined,
+      )
+    }
+  }
+
+  async #placeFor(id: string, signal: AbortSignal): Promise<Place> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#isClosed) throw stopping()
+      const there = this.#places.get(id)
+      if (there !== undefined) return there
+      if (this.#places.size < this.#room) return this.#load(id)
+      const idle = [...this.#places].filter(([, { users }]) => users === 0)
+      if (idle.length === 0) {
+        await this.#change(signal)
+        continue
+      }
+      const [oldest, { model }] = idle.reduce((a, b) => (b[1].usedAt < a[1].usedAt ? b : a))
+      this.#places.delete(oldest)
+      // Its memory is free before the next one's is taken; meanwhile its place is held.
+      const place = this.#load(
+        id,
+        model.then(
+          (loaded) => loaded.dispose(),
+          () => undefined,
+        ),
+      )
+      return place
+    }
+  }
+
+  #load(id: string, before: Promise<void> = Promise.resolve()): Place {
+    const served = this.#served.get(id) ?? this.#first
+    const model = before.then(() => served.load())
+    const place: Place = { model, users: 0, usedAt: ++this.#clock }
+    this.#places.set(id, place)
+    model.catch(() => {
+      // The next request tries again.
+      if (this.#places.get(id) === place) this.#places.delete(id)
+      this.#wake()
+    })
+    return place
+  }
+
+  /** Settles when a model is put down or gone. */
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.push(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+}
+
+function stopping(): Refusal {
+  return new Refusal(503, 'stopping', 'The server is about to stop. Try again.', { retryAfter: 10 })
+}

@@ -1,0 +1,121 @@
+/**
+ * Fields that OpenAI's requests have in common, and what they mean for a generation. Fields that nobody knows are
+ * left alone, as clients send many; those that would change the answer and cannot be had are refused.
+ */
+import { z } from 'zod'
+import type { GenerateOptions } from '../../generate/options.ts'
+import type { ChatMessage, ToolCall } from '../../tokenizer/text-tokenizer.ts'
+import { badRequest, Refusal } from '../refusal.ts'
+
+/** More answers of one request than this are somebody's mistake. */
+const MOST_ANSWERS = 16
+const MOST_STOPS = 16
+
+const nullish = <T extends z.ZodType>(type: T) =>
+  type.nullish().transform((value) => value ?? undefined)
+
+export const count = nullish(z.int().min(1))
+
+/** What all of them say of sampling; ours beside OpenAI's own. */
+export const samplingFields = {
+  temperature: nullish(z.number().min(0).max(2)),
+  top_p: nullish(z.number().gt(0).max(1)),
+  top_k: nullish(z.int().min(0)),
+  min_p: nullish(z.number().min(0).lt(1)),
+  frequency_penalty: nullish(z.number().min(-2).max(2)),
+  presence_penalty: nullish(z.number().min(-2).max(2)),
+  repetition_penalty: nullish(z.number().gt(0)),
+  seed: nullish(z.int()),
+  stop: nullish(z.union([z.string(), z.array(z.string()).max(MOST_STOPS)])),
+  logit_bias: nullish(z.record(z.string(), z.number())),
+  n: nullish(z.int().min(1).max(MOST_ANSWERS)),
+  stream: nullish(z.boolean()),
+  stream_options: nullish(z.object({ include_usage: nullish(z.boolean()) })),
+  user: nullish(z.string()),
+}
+const sampling = z.object(samplingFields)
+export type Sampling = z.output<typeof sampling>
+
+const textPart = z.object({ type: z.enum(['text', 'input_text', 'output_text']), text: z.string() })
+const content = z.union([z.string(), z.array(textPart)])
+const toolCall = z.object({
+  id: z.string().optional(),
+  type: z.string().optional(),
+  function: z.object({ name: z.string(), arguments: z.unknown() }),
+})
+
+export const message = z.object({
+  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+  content: content.nullish(),
+  name: z.string().optional(),
+  tool_calls: z.array(toolCall).optional(),
+  tool_call_id: z.string().optional(),
+})
+
+/** A message as chat templates know it: one text, and no "developer", which is OpenAI's later word for system. */
+export function toChatMessage(given: z.output<typeof message>): ChatMessage {
+  const { role, content: said, name, tool_calls, tool_call_id } = given
+  return {
+    role: role === 'developer' ? 'system' : role,
+    content: textOf(said ?? ''),
+    ...(name === undefined ? {} : { name }),
+    ...(tool_calls === undefined ? {} : { tool_calls: tool_calls as readonly ToolCall[] }),
+    ...(tool_call_id === undefined ? {} : { tool_call_id }),
+  }
+}
+
+function textOf(said: z.output<typeof content>): string {
+  return typeof said === 'string' ? said : said.map(({ text }) => text).join('')
+}
+
+/** Seeds of ours are 32 bits. */
+export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
+  if (Object.keys(fields.logit_bias ?? {}).length > 0) {
+    throw badRequest('logit_bias', 'Expected no logit_bias, which this server does not apply.')
+  }
+  const { stop, seed } = fields
+  const options = {
+    temperature: fields.temperature,
+    topP: fields.top_p,
+    topK: fields.top_k,
+    minP: fields.min_p,
+    frequencyPenalty: fields.frequency_penalty,
+    presencePenalty: fields.presence_penalty,
+    repetitionPenalty: fields.repetition_penalty,
+    seed: seed === undefined ? undefined : seed >>> 0,
+    stop: typeof stop === 'string' ? [stop] : stop,
+  }
+  return withoutUnset(options)
+}
+
+export function withoutUnset<T extends object>(
+  fields: T,
+): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const set = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(set) as { [K in keyof T]: Exclude<T[K], undefined> }
+}
+
+/**
+ * A request's body by its schema.
+ *
+ * @throws Refusal (400) naming the first field at fault
+ */
+export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const param = issue.path.map(String).join('.')
+  const where = param === '' ? 'the body' : param
+  const detail = `Expected ${where} to be as the API has it: ${issue.message}.`
+  throw new Refusal(400, 'invalid_value', detail, { param: param === '' ? undefined : param })
+}
+
+/** Ids of answers, of the kind that clients expect. */
+export function newId(prefix: string): string {
+  return `${prefix}-${crypto.randomUUID().replaceAll('-', '')}`
+}
+
+/** Seconds since 1970. */
+export function createdNow(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,34 @@
+/** Several answers as they come, told apart by their numbers. */
+import type { GenerateResult } from '../../generate/options.ts'
+
+export interface Piece {
+  readonly index: number
+  readonly text?: string
+  /** With the last piece of an answer. */
+  readonly result?: GenerateResult
+}
+
+/** Ends all answers when it is ended. */
+export async function* merged(
+  answers: readonly AsyncGenerator<string, GenerateResult>[],
+): AsyncGenerator<Piece, void> {
+  const next = async (index: number) => ({ index, ...(await answers[index].next()) })
+  const pending = new Map(answers.map((_, index) => [index, next(index)]))
+  try {
+    while (pending.size > 0) {
+      const { index, done, value } = await Promise.race(pending.values())
+      if (done === true) {
+        pending.delete(index)
+        yield { index, result: value }
+      } else {
+        pending.set(index, next(index))
+        yield { index, text: value }
+      }
+    }
+  } finally {
+    for (const one of pending.values()) one.catch(() => undefined)
+    await Promise.all(
+      answers.map((answer) => answer.return(undefined as never).catch(() => undefined)),
+    )
+  }
+}

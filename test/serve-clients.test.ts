@@ -1,0 +1,113 @@
+/** Clients that people have, unchanged, against the server on a port; and what happens to connections at its end. */
+import { request } from 'node:http'
+import { Ollama } from 'ollama'
+import OpenAI from 'openai'
+import { afterEach, expect, test } from 'vitest'
+import { type Listening, listen } from '../src/node/server/listen.ts'
+import { type BitnetServer, createBitnetServer } from '../src/server/app.ts'
+import { answers, MockEngine } from './support/mock-engine.ts'
+import { mockModel } from './support/mock-model.ts'
+
+const ANSWER = 'a short answer'
+const running: Listening[] = []
+afterEach(async () => {
+  for (const one of running.splice(0)) await one.stop(0)
+})
+
+async function open(script = answers(ANSWER)): Promise<{ app: BitnetServer; url: string }> {
+  const engine = new MockEngine({ script, contextLength: 100_000 })
+  const app = createBitnetServer({
+    models: [{ id: 'mock', load: async () => mockModel(engine, { defaults: { temperature: 0 } }) }],
+    keys: [{ key: 'a-key-of-the-tests', name: 'tests' }],
+  })
+  const listening = await listen(app, { host: '127.0.0.1', port: 0 })
+  running.push(listening)
+  return { app, url: listening.url }
+}
+
+const messages = [{ role: 'user' as const, content: 'hi' }]
+
+test('the openai package', async () => {
+  const { url } = await open()
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'a-key-of-the-tests', maxRetries: 0 })
+  const answer = await client.chat.completions.create({ model: 'mock', messages })
+  expect(answer.choices[0].message.content).toBe(ANSWER)
+
+  const stream = await client.chat.completions.create({ model: 'mock', messages, stream: true })
+  let text = ''
+  for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+  expect(text).toBe(ANSWER)
+
+  const response = await client.responses.create({ model: 'mock', input: 'hi' })
+  expect(response.output_text).toBe(ANSWER)
+  const events = client.responses.stream({ model: 'mock', input: 'hi' })
+  expect((await events.finalResponse()).output_text).toBe(ANSWER)
+
+  expect((await client.models.list()).data.map(({ id }) => id)).toEqual(['mock'])
+  const wrong = client.chat.completions.create({ model: 'other', messages })
+  await expect(wrong).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
+  const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'another', maxRetries: 0 })
+  await expect(stranger.models.list()).rejects.toMatchObject({ status: 401 })
+})
+
+test('the ollama package', async () => {
+  const { url } = await open()
+  const headers = { authorization: 'Bearer a-key-of-the-tests' }
+  const client = new Ollama({ host: url, headers })
+  const answer = await client.chat({ model: 'mock', messages })
+  expect(answer.message.content).toBe(ANSWER)
+  let text = ''
+  for await (const part of await client.chat({ model: 'mock', messages, stream: true })) {
+    text += part.message.content
+  }
+  expect(text).toBe(ANSWER)
+  expect((await client.list()).models.map(({ name }) => name)).toEqual(['mock'])
+})
+
+/** Begins to read a stream, and gives what ends the connection. */
+function beginStream(
+  url: string,
+): Promise<{ status: number | undefined; drop(): void; ended: Promise<string> }> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: 'Bearer a-key-of-the-tests',
+    }
+    const asked = request(`${url}/v1/chat/completions`, { method: 'POST', headers }, (response) => {
+      let text = ''
+      const ended = new Promise<string>((end) => {
+        response.on('data', (chunk) => (text += chunk))
+        response.on('close', () => end(text))
+        response.on('error', () => end(text))
+      })
+      response.once('data', () =>
+        resolve({ status: response.statusCode, drop: () => asked.destroy(), ended }),
+      )
+    })
+    asked.on('error', reject)
+    asked.end(JSON.stringify({ messages, stream: true }))
+  })
+}
+
+test('a connection that breaks ends its generation', async () => {
+  const { app, url } = await open(() => 97)
+  const { drop, status } = await beginStream(url)
+  expect([status, app.busy]).toEqual([200, 1])
+  drop()
+  await expect.poll(() => app.busy).toBe(0)
+})
+
+test('what runs is finished before the server ends', async () => {
+  let isOver = false
+  const { url } = await open((tokens) => (isOver ? answers('')(tokens) : 97))
+  const { ended } = await beginStream(url)
+  const stopping = running.splice(0)[0].stop(60_000)
+  const late = await fetch(`${url}/readyz`).then(
+    ({ status }) => status,
+    () => 'refused',
+  )
+  expect([503, 'refused']).toContain(late)
+  isOver = true
+  await stopping
+  expect(await ended).toContain('data: [DONE]')
+})
