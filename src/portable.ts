@@ -40,6 +40,7 @@ export type {
   SpeculationOptions,
   SpeculationReport,
   Timings,
+  TokenEvent,
   TokenLogprobs,
   TokenProbability,
   Usage,

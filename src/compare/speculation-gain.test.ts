@@ -28,7 +28,8 @@ function scripted({ tokenIds, guessedIds = tokenIds }: Script) {
       timings: { decodeTokensPerSecond: rate },
       ...(isGuessing ? { speculation: report } : {}),
     } as unknown as GenerateResult
-    return { result: Promise.resolve(result), async *[Symbol.asyncIterator]() {} }
+    const tokens = () => ({ async *[Symbol.asyncIterator]() {} })
+    return { result: Promise.resolve(result), tokens, ...tokens() }
   }
   return { model: { generate } as unknown as LanguageModel, asked }
 }

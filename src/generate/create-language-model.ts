@@ -46,7 +46,7 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
 }
 
 function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): Generation {
-  return runtime.start(options, async ({ signal, emit }) => {
+  return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
     const promptIds = encodePrompt(runtime.tokenizer, prompt)
     const { contextLength } = runtime.engine.config
@@ -54,8 +54,8 @@ function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): G
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     const guesser = openGuesser(runtime, resolved.speculation, positions)
     try {
-      const facts = { promptIds, options: resolved, positions, guesser, emit, signal }
-      const [result] = await runtime.generate([runtime.newSequence(facts)], { signal })
+      const facts = { promptIds, options: resolved, positions, guesser, emit, isBehind, signal }
+      const [result] = await runtime.generate([runtime.newSequence(facts)], options, signal)
       return result
     } finally {
       guesser?.dispose()

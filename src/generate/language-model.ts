@@ -24,6 +24,8 @@ export interface BatchOptions extends GenerateOptions {
    * At least 1; unset: 8.
    */
   readonly parallel?: number
+  /** Answers to each prompt, 1 to 64, which compute it once; unset: 1. */
+  readonly n?: number
 }
 
 export interface EmbedOptions {
@@ -112,7 +114,7 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
   generate(prompt: Prompt, options?: GenerateOptions): Generation
   /**
    * All prompts in shared passes; each result equals what `generate` gives alone with its seed, which
-   * is `seed` plus the prompt's place in the list.
+   * is `seed` plus the result's place in the list. With `n` answers each, those of a prompt stand together.
    */
   generateBatch(
     prompts: readonly Prompt[],

@@ -43,6 +43,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number
   /** Generation ends before any of these strings; names of special tokens in them count, though no text has them. */
   readonly stop?: readonly string[]
+  /** Generation ends at any of these tokens, too, which are then no part of the answer. */
+  readonly stopTokens?: readonly number[]
+  /** Added to the logits of tokens, by their ids; -Infinity forbids one. */
+  readonly logitBias?: Readonly<Record<number, number>>
   /**
    * Guesses the next tokens from repetitions in the text so far and checks them all in one pass
    * (prompt lookup). The text is the same as without, and comes faster where it repeats itself.
@@ -60,6 +64,15 @@ export interface GenerateOptions extends SamplingOptions {
    * its place; 0 to 20. Unset: none of it.
    */
   readonly logprobs?: number
+  /** Among all that the model does at once, higher goes first; a whole number, unset: 0. */
+  readonly priority?: number
+  /**
+   * Milliseconds from the call on after which the answer is of no use: it is cancelled then, as far as it
+   * came. Of equal priority what has to be done sooner goes first.
+   */
+  readonly deadline?: number
+  /** Calls that name the same client share its part of the model; unset: each call has a part of its own. */
+  readonly client?: string
   readonly signal?: AbortSignal
 }
 
@@ -139,7 +152,22 @@ export interface GenerateResult {
   readonly speculation?: SpeculationReport
 }
 
-/** Text pieces as they come; `result` settles when the last one has come. */
+/** A token of an answer as it comes. */
+export interface TokenEvent {
+  /** Absent where text comes alone that was held back until the answer ended. */
+  readonly id?: number
+  /** What the answer grew by: nothing where a character is not whole yet, or may belong to a stop string. */
+  readonly text: string
+  /** How likely the token was, and what was likeliest in its place, where that was asked for. */
+  readonly logprobs?: TokenLogprobs
+}
+
+/**
+ * Text pieces as they come; `result` settles when the last one has come. Whoever reads slowly slows the
+ * generation down: it waits while much is unread, unless `result` is waited for as well.
+ */
 export interface Generation extends AsyncIterable<string> {
+  /** The same reading by tokens. A generation is read once, by texts or by tokens. */
+  tokens(): AsyncIterable<TokenEvent>
   readonly result: Promise<GenerateResult>
 }

@@ -26,6 +26,9 @@ export interface ResolvedOptions {
   readonly seed: number
   readonly maxTokens: number
   readonly stop: readonly string[]
+  readonly stopTokens: readonly number[]
+  /** Ids of tokens, and what is added to their logits. */
+  readonly logitBias: readonly (readonly [id: number, bias: number])[]
   readonly logprobs: number | undefined
   readonly speculation: ResolvedSpeculation | undefined
 }
@@ -72,6 +75,16 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
     holds: Array.isArray,
     also: ['stop_strings', 'stop_sequences', 'stop_words', 'until', 'antiprompt'],
   },
+  stopTokens: {
+    expected: 'an array of token ids',
+    holds: (value) => Array.isArray(value) && value.every((id) => isWhole(id)),
+    also: ['stop_token_ids', 'eos_token_id', 'stop_ids'],
+  },
+  logitBias: {
+    expected: 'an object of token ids with finite numbers or -Infinity',
+    holds: isLogitBias,
+    also: ['logit_bias', 'bias', 'sequence_bias'],
+  },
   speculate: {
     expected: 'true, false or an object',
     holds: (value) => typeof value === 'boolean' || isObject(value),
@@ -90,7 +103,27 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
   logprobs: number(`an integer from 0 to ${MAX_LOGPROBS}`, (v) => isWhole(v, 0, MAX_LOGPROBS), {
     also: ['top_logprobs', 'n_probs'],
   }),
+  priority: number('an integer', Number.isSafeInteger),
+  deadline: number('a finite number > 0', (v) => Number.isFinite(v) && v > 0, {
+    also: ['timeout', 'timeout_ms', 'max_time'],
+    hint: 'milliseconds from the call on',
+  }),
+  client: {
+    expected: 'a string that is not empty',
+    holds: (value) => typeof value === 'string' && value !== '',
+    also: ['user', 'user_id', 'tenant'],
+  },
   signal: SIGNAL,
+}
+
+function isLogitBias(value: unknown): boolean {
+  if (!isObject(value)) return false
+  return Object.entries(value).every(
+    ([id, bias]) =>
+      /^(0|[1-9]\d{0,9})$/.test(id) &&
+      typeof bias === 'number' &&
+      (Number.isFinite(bias) || bias === Number.NEGATIVE_INFINITY),
+  )
 }
 
 /** @throws UsageError as {@link checkOptions} does */
@@ -121,6 +154,8 @@ export function resolveOptions(
     seed: options.seed ?? freshSeed(),
     maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
     stop: options.stop ?? [],
+    stopTokens: options.stopTokens ?? [],
+    logitBias: Object.entries(options.logitBias ?? {}).map(([id, bias]) => [Number(id), bias]),
     logprobs: options.logprobs,
     speculation: resolveSpeculation(options),
   }

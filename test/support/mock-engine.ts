@@ -76,7 +76,9 @@ export class MockEngine implements DecodeEngine {
   readonly #script: Script
   #inPass = false
 
-  constructor(options: { maxRows?: number; contextLength?: number; script?: Script } = {}) {
+  constructor(
+    options: { maxRows?: number; contextLength?: number; blocks?: number; script?: Script } = {},
+  ) {
     this.maxRows = options.maxRows ?? 16
     this.#script = options.script ?? (() => undefined)
     const contextLength = options.contextLength ?? 512

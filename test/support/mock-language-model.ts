@@ -197,6 +197,9 @@ function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Gene
   pump.catch(() => {})
   return {
     result: promise,
+    tokens: () => {
+      throw new Error('This mock has no tokens.')
+    },
     async *[Symbol.asyncIterator]() {
       let at = 0
       let isDone = false

@@ -6,7 +6,18 @@ import type { GenerateOptions } from '../../generate/options.ts'
 import { decimalNumber, wholeNumber, withoutUnset } from './flag-values.ts'
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
-export type SamplingFlags = Omit<GenerateOptions, 'signal' | 'speculate' | 'draft' | 'logprobs'>
+export type SamplingFlags = Omit<
+  GenerateOptions,
+  | 'signal'
+  | 'speculate'
+  | 'draft'
+  | 'logprobs'
+  | 'stopTokens'
+  | 'logitBias'
+  | 'priority'
+  | 'deadline'
+  | 'client'
+>
 
 export type SamplingName = keyof SamplingFlags
 

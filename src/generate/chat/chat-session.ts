@@ -159,7 +159,7 @@ export class CachedChatSession implements ChatSession {
   async #answer(
     text: string,
     options: GenerateOptions,
-    { signal, emit }: GenerationScope,
+    { signal, emit, isBehind }: GenerationScope,
   ): Promise<GenerateResult> {
     if (typeof text !== 'string') fail('text', 'a string', text)
     const runtime = this.#runtime
@@ -177,12 +177,13 @@ export class CachedChatSession implements ChatSession {
       positions,
       guesser,
       emit,
+      isBehind,
       signal,
     })
     this.#messages = [...history, user]
     let result: GenerateResult | undefined
     try {
-      ;[result] = await runtime.generate([sequence], { signal })
+      ;[result] = await runtime.generate([sequence], options, signal)
     } finally {
       guesser?.dispose()
       this.#messages = history

@@ -18,12 +18,20 @@ import type { Sequence } from './sequence.ts'
 /** Sequences that run side by side when the caller names no number. */
 const DEFAULT_PARALLEL = 8
 
+/** Answers to one prompt that can be asked for. */
+export const MAX_ANSWERS = 64
+
 const BATCH_OPTIONS: OptionRules<BatchOptions> = {
   ...GENERATE_OPTIONS,
   parallel: {
     expected: 'an integer >= 1',
     holds: (value) => isWhole(value, 1),
     also: ['batch_size', 'num_parallel', 'n_parallel', 'concurrency'],
+  },
+  n: {
+    expected: `an integer from 1 to ${MAX_ANSWERS}`,
+    holds: (value) => isWhole(value, 1, MAX_ANSWERS),
+    also: ['num_return_sequences', 'best_of', 'num_answers', 'candidate_count'],
   },
 }
 
@@ -57,20 +65,24 @@ export async function generateBatch(
 
   const resolved = resolveOptions(options, runtime.facts.defaults)
   const { contextLength } = runtime.engine.config
-  return runtime.run(options.signal, async (signal) => {
-    const begin = (prompt: Prompt, i: number): Sequence => {
+  const { n = 1, parallel = DEFAULT_PARALLEL, deadline } = options
+  const work = async (signal: AbortSignal): Promise<readonly GenerateResult[]> => {
+    const begin = (prompt: Prompt, i: number): Sequence[] => {
       const promptIds = encodePrompt(runtime.tokenizer, prompt)
       checkRoom(`prompts[${i}]`, promptIds, contextLength)
       const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
-      return runtime.newSequence({
-        promptIds,
-        options: { ...resolved, seed: seedAt(resolved.seed, i) },
-        positions,
-        guesser: openGuesser(runtime, resolved.speculation, positions),
-        signal,
-      })
+      return Array.from({ length: n }, (_, answer) =>
+        runtime.newSequence({
+          promptIds,
+          options: { ...resolved, seed: seedAt(resolved.seed, i * n + answer) },
+          positions,
+          guesser: openGuesser(runtime, resolved.speculation, positions),
+          signal,
+        }),
+      )
     }
-    const sequences = await inTurns(prompts, begin, options.signal)
-    return runtime.generate(sequences, { signal, limit: options.parallel ?? DEFAULT_PARALLEL })
-  })
+    const sequences = (await inTurns(prompts, begin, options.signal)).flat()
+    return runtime.generate(sequences, options, signal, parallel)
+  }
+  return runtime.run(options.signal, work, deadline)
 }

@@ -6,6 +6,8 @@ import type { Job } from './job.ts'
 export interface CallOptions<J extends Job = Job> {
   /** Ends what is left, between two passes. */
   readonly signal: AbortSignal
+  /** Calls of the same client share what is fair for one. */
+  readonly client?: string | undefined
   /** Higher goes first; unset: 0. */
   readonly priority?: number | undefined
   /** When the results are of no use any more, as `performance.now()` counts: of equals the sooner goes first. */
@@ -18,7 +20,15 @@ export interface CallOptions<J extends Job = Job> {
   readonly onPass?: (() => void) | undefined
 }
 
+/** What a client has had. */
+export interface ClientShare {
+  /** Rows that passes computed for it, and those of others before it came: what fairness goes by. */
+  served: number
+}
+
 export class Call {
+  readonly client: string | undefined
+  readonly share: ClientShare
   readonly priority: number
   readonly deadline: number
   readonly limit: number
@@ -27,8 +37,6 @@ export class Call {
   readonly settled: Promise<void>
   /** Jobs that hold memory. */
   running = 0
-  /** Rows that passes computed for it, and those of others before it came: what fairness goes by. */
-  served: number
   /** Set once nothing of it shall begin any more. */
   isEnding = false
   readonly #waiting: Job[]
@@ -40,11 +48,12 @@ export class Call {
   #failure: { readonly error: unknown } | undefined
   #settle: () => void = () => {}
 
-  constructor(jobs: readonly Job[], options: CallOptions, served: number) {
+  constructor(jobs: readonly Job[], options: CallOptions, share: ClientShare) {
+    this.client = options.client
+    this.share = share
     this.priority = options.priority ?? 0
     this.deadline = options.deadline ?? Number.POSITIVE_INFINITY
     this.limit = options.limit ?? Number.POSITIVE_INFINITY
-    this.served = served
     this.onPass = options.onPass
     this.#onDone = options.onDone
     this.#waiting = [...jobs].reverse()
@@ -114,5 +123,5 @@ export class Call {
 export function compareCalls(a: Call, b: Call): number {
   if (a.priority !== b.priority) return b.priority - a.priority
   if (a.deadline !== b.deadline) return a.deadline - b.deadline
-  return a.served - b.served
+  return a.share.served - b.share.served
 }

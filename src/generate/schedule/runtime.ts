@@ -9,13 +9,15 @@ import { GenerationStream, type GenerationWork } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { SamplerWorkspace } from '../sample/token-filters.ts'
-import type { CallOptions } from './call.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 import { SequenceRoom } from './sequence-room.ts'
 
 /** The runtimes of models, for a model that another one uses as its draft. */
 const runtimes = new WeakMap<object, Runtime>()
+
+/** The longest time that timers know. */
+const LONGEST_MS = 2 ** 31 - 1
 
 export class Runtime {
   readonly engine: DecodeEngine
@@ -53,22 +55,26 @@ export class Runtime {
 
   /** Starts a generation that {@link dispose} ends. */
   start(options: GenerateOptions, work: GenerationWork): GenerationStream {
-    return new GenerationStream(options, async (scope) => {
+    const generate: GenerationWork = async (scope) => {
       this.assertUsable()
-      return this.run(scope.signal, (signal) => work({ ...scope, signal }))
-    })
+      return this.run(scope.signal, (signal) => work({ ...scope, signal }), options.deadline)
+    }
+    return new GenerationStream(options, generate, () => this.scheduler.wake())
   }
 
   /**
    * Runs `work` with a signal that the caller's aborts, and {@link dispose}, which then waits for it.
    *
    * @param caller unset: nothing else aborts
+   * @param deadline milliseconds after which it aborts in any case
    */
   async run<T>(
     caller: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
+    deadline?: number,
   ): Promise<T> {
     const controller = new AbortController()
+    const timer = deadline && setTimeout(() => controller.abort(), Math.min(deadline, LONGEST_MS))
     const abort = () => controller.abort(caller?.reason)
     if (caller?.aborted) abort()
     caller?.addEventListener('abort', abort, { once: true })
@@ -80,6 +86,7 @@ export class Runtime {
     } finally {
       this.#running.delete(entry)
       caller?.removeEventListener('abort', abort)
+      clearTimeout(timer)
     }
   }
 
@@ -92,6 +99,9 @@ export class Runtime {
   newSequence(
     facts: Omit<SequenceFacts, 'tokenizer' | 'workspace' | 'maxGuesses' | 'wake'>,
   ): Sequence {
+    for (const id of [...facts.options.stopTokens, ...facts.options.logitBias.map(([id]) => id)]) {
+      checkToken(id, this.engine.config.vocabSize)
+    }
     return new Sequence({
       ...facts,
       tokenizer: this.tokenizer,
@@ -105,13 +115,17 @@ export class Runtime {
    * Runs sequences to their end, beside whatever else the model does; those that have not ended when the
    * signal aborts are cancelled.
    *
+   * @param limit most that run side by side
    * @throws whatever a pass or a sampler throws
    */
   async generate(
     sequences: readonly Sequence[],
-    options: CallOptions<Sequence>,
+    { priority, deadline, client }: GenerateOptions,
+    signal: AbortSignal,
+    limit?: number,
   ): Promise<readonly GenerateResult[]> {
-    await this.scheduler.run(sequences, options)
+    const dueAt = deadline && performance.now() + deadline
+    await this.scheduler.run(sequences, { signal, priority, deadline: dueAt, client, limit })
     const { backend, loadMs } = this.facts
     return sequences.map((sequence) => {
       sequence.finish('cancelled')
@@ -135,4 +149,10 @@ export class Runtime {
     for (const resource of [...this.#owned]) resource.dispose()
     this.#room.dispose()
   }
+}
+
+/** @throws UsageError */
+function checkToken(id: number, vocabSize: number): void {
+  if (id < vocabSize) return
+  throw new UsageError(`Expected token ids from 0 to ${vocabSize - 1}, got ${id}.`)
 }

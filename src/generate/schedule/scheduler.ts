@@ -6,7 +6,7 @@
 import { ContextOverflowError } from '../../errors.ts'
 import type { DecodeEngine, KvCache } from '../../model/engine.ts'
 import { turnOfTheLoop } from '../turns.ts'
-import { Call, type CallOptions, compareCalls } from './call.ts'
+import { Call, type CallOptions, type ClientShare, compareCalls } from './call.ts'
 import type { Job } from './job.ts'
 import { type PassLimits, type PassPlan, planPass, type Running, resultsOf } from './pass-plan.ts'
 import { type SchedulerStats, ScheduleStatistics } from './schedule-statistics.ts'
@@ -61,8 +61,7 @@ export class Scheduler {
    */
   async run<J extends Job>(jobs: readonly J[], options: CallOptions<J>): Promise<void> {
     if (options.signal.aborted || jobs.length === 0) return
-    const served = Math.min(...[...this.#calls].map((call) => call.served))
-    const call = new Call(jobs, options as CallOptions, Number.isFinite(served) ? served : 0)
+    const call = new Call(jobs, options as CallOptions, this.#shareOf(options.client))
     this.#calls.add(call)
     const end = () => this.#end(call)
     options.signal.addEventListener('abort', end, { once: true })
@@ -72,6 +71,14 @@ export class Scheduler {
     } finally {
       options.signal.removeEventListener('abort', end)
     }
+  }
+
+  /** Whoever comes new has had no less than the others, or they would wait for it to catch up. */
+  #shareOf(client: string | undefined): ClientShare {
+    const calls = [...this.#calls]
+    const known = calls.find((call) => client !== undefined && call.client === client)
+    if (known !== undefined) return known.share
+    return { served: calls.length === 0 ? 0 : Math.min(...calls.map(({ share }) => share.served)) }
   }
 
   /** Looks whether there is something to do: a job that was not ready is. */
@@ -131,7 +138,7 @@ export class Scheduler {
       running.lastPass = this.#statistics.passes
       running.isSuspect = false
       job.fed = fed
-      call.served += rows
+      call.share.served += rows
       try {
         job.accept(given)
       } catch (error) {

@@ -9,6 +9,7 @@ import type {
   FinishReason,
   GenerateResult,
   SpeculationReport,
+  TokenEvent,
   TokenLogprobs,
 } from '../options.ts'
 import { logprobsOf } from '../sample/logprobs.ts'
@@ -34,7 +35,10 @@ export interface SequenceFacts {
   readonly wake: () => void
   /** Aborts when the sequence is to end. */
   readonly signal: AbortSignal
-  readonly emit?: ((text: string) => void) | undefined
+  /** Told of each token, and of text that the answer grows by. */
+  readonly emit?: ((text: string, token?: Omit<TokenEvent, 'text'>) => void) | undefined
+  /** Whether so much is unread that the sequence had better wait. */
+  readonly isBehind?: (() => boolean) | undefined
 }
 
 export class Sequence implements Job {
@@ -102,7 +106,7 @@ export class Sequence implements Job {
   }
 
   get isReady(): boolean {
-    return !this.#isGuessing
+    return !this.#isGuessing && this.#facts.isBehind?.() !== true
   }
 
   /** The last token is always computed: its logits give the next one. */
@@ -184,24 +188,28 @@ export class Sequence implements Job {
 
   /** Draws one token and adds it to the answer, unless it ends the answer. */
   #draw(logits: Float32Array, guess: Guess | undefined): number {
-    const id = this.#sampler.sample(logits, guess)
+    const id = this.#sampler.sample(this.#biased(logits), guess)
     this.tokens.push(id)
     this.#lastAt = performance.now()
     this.#firstAt ??= this.#lastAt
-    if (this.#facts.tokenizer.stopIds.includes(id)) {
+    const { tokenizer, options } = this.#facts
+    if (tokenizer.stopIds.includes(id) || options.stopTokens.includes(id)) {
       this.finish('stop')
       return id
     }
     this.#answer.push(id)
-    const { logprobs } = this.#facts.options
-    if (logprobs !== undefined) {
-      const { tokenizer } = this.#facts
+    let logprobs: TokenLogprobs | undefined
+    if (options.logprobs !== undefined) {
       const textOf = (token: number): string => tokenizer.tokenText(token)
-      this.#logprobs.push(logprobsOf(logits, id, logprobs, textOf))
+      logprobs = logprobsOf(logits, id, options.logprobs, textOf)
+      this.#logprobs.push(logprobs)
     }
-    this.#add(this.#stops.push(this.#stream.push(id)))
     const special = this.#specials.get(id)
-    if (special !== undefined) this.#add(this.#stops.push(special, true))
+    const text = this.#stops.push(this.#stream.push(id))
+    this.#add(special === undefined ? text : text + this.#stops.push(special, true), {
+      id,
+      ...(logprobs && { logprobs }),
+    })
     if (this.#stops.stopped) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
     return id
@@ -256,10 +264,18 @@ export class Sequence implements Job {
     return { proposed, accepted, acceptanceRate, passes: this.#passes }
   }
 
-  #add(text: string): void {
-    if (text === '') return
+  #add(text: string, token?: Omit<TokenEvent, 'text'>): void {
     this.#text += text
-    this.#facts.emit?.(text)
+    this.#facts.emit?.(text, token)
+  }
+
+  /** Biases are no part of what the model holds likely: log-probabilities are without. */
+  #biased(logits: Float32Array): Float32Array {
+    const { logitBias } = this.#facts.options
+    if (logitBias.length === 0) return logits
+    const biased = logits.slice()
+    for (const [id, bias] of logitBias) biased[id] += bias
+    return biased
   }
 }
 

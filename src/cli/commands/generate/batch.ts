@@ -2,7 +2,7 @@
  * `bitnet generate --batch`: a prompt a line, in shared passes. A line that cannot run costs itself alone.
  */
 import type { BitnetError } from '../../../errors.ts'
-import type { LanguageModel } from '../../../generate/language-model.ts'
+import type { BatchOptions, LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import { checkRoom, encodePrompt } from '../../../generate/prompt.ts'
 import { inTurns } from '../../../generate/turns.ts'
@@ -38,9 +38,7 @@ export async function generateBatch(
   })
   const shown = results.flatMap((result, i) => {
     if ('error' in result) return []
-    const { text, logprobs } = result
-    const probabilities = logprobs && ['', ...describeLogprobs(logprobs, context.style.width)]
-    return [`[${i + 1}] ${lines[i].text}`, text.replace(/\n$/, ''), ...(probabilities ?? []), '']
+    return [`[${i + 1}] ${lines[i].text}`, ...answerLines(result, context), '']
   })
   // Not a report of ours: no space of an answer may be lost to a narrow terminal.
   if (context.isJson) await writeJson(context.stdout, { results })
@@ -50,6 +48,35 @@ export async function generateBatch(
   }
   if (answers.length > 0) await context.remark(batchSpeedLine(answers, elapsedMs, model.backend))
   return answers
+}
+
+/** Several answers to one prompt, one after another, or as JSON. */
+export async function generateAnswers(
+  model: LanguageModel,
+  prompt: Prompt,
+  options: BatchOptions,
+  context: CommandContext,
+): Promise<readonly GenerateResult[]> {
+  const start = performance.now()
+  const results = await model.generateBatch([prompt], options)
+  const elapsedMs = performance.now() - start
+  if (context.isJson) await writeJson(context.stdout, { results })
+  else {
+    const shown = results.flatMap((result, i) => [
+      `[${i + 1}]`,
+      ...answerLines(result, context),
+      '',
+    ])
+    await writeLine(context.stdout, shown.join('\n'))
+  }
+  await context.remark(batchSpeedLine(results, elapsedMs, model.backend))
+  return results
+}
+
+/** An answer, and how likely it was where that was asked for. */
+function answerLines({ text, logprobs }: GenerateResult, context: CommandContext): string[] {
+  const probabilities = logprobs && ['', ...describeLogprobs(logprobs, context.style.width)]
+  return [text.replace(/\n$/, ''), ...(probabilities ?? [])]
 }
 
 /** Why a line has no answer, before any other line is held up by it. */

@@ -2,10 +2,11 @@
  * `bitnet generate`: continues a text, answers a conversation, or continues many texts together.
  * The text streams to standard output; speed and what really ran go to standard error.
  */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from '../../../errors.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
+import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
 import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
 import type { CommandContext } from '../../command-context.ts'
@@ -14,7 +15,7 @@ import { speedLine } from '../../console/speed-lines.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { isOpen, streamText, writeJson, writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { decimalNumber, wholeNumber, wholeNumbers, withoutUnset } from '../../flags/flag-values.ts'
 import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {
@@ -30,12 +31,13 @@ import {
   type SpeculationFlags,
 } from '../../flags/speculation-flags.ts'
 import { parseMessages } from '../chat/conversation-file.ts'
-import { generateBatch } from './batch.ts'
+import { generateAnswers, generateBatch } from './batch.ts'
 import { describeLogprobs } from './describe-logprobs.ts'
 
 export interface GenerateFlags extends TextFlags {
   readonly messages?: string
   readonly batch?: string
+  readonly answers?: number
 }
 
 type Request = { readonly prompt: Prompt } | { readonly batch: readonly TextLine[] }
@@ -65,6 +67,11 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
         ).conflicts(['batch', 'system', 'systemFile']),
       )
       .option('--batch <file>', 'prompts, one a line, generated together; "-" reads standard input')
+      .addOption(
+        new Option('--answers <count>', 'so many answers to the prompt (default: 1)')
+          .argParser(wholeNumber({ min: 1, max: MAX_ANSWERS }))
+          .conflicts(['batch']),
+      )
     addTextFlags(addModelFlags(command))
   },
   examples: `\
@@ -81,7 +88,9 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
     await answer(flags, context, (model, options) =>
       'batch' in request
         ? generateBatch(model, request.batch, options, context)
-        : generateOne(model, request.prompt, options, context),
+        : flags.answers === undefined
+          ? generateOne(model, request.prompt, options, context)
+          : generateAnswers(model, request.prompt, { ...options, n: flags.answers }, context),
     )
   },
 })
@@ -89,18 +98,51 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
 /** Of the commands that generate, whatever they are given. */
 export interface TextFlags extends ModelFlags, SamplingFlags, SpeculationFlags, PromptFlags {
   readonly logprobs?: number
+  readonly stopToken?: readonly number[]
+  readonly logitBias?: Readonly<Record<number, number>>
+  readonly deadline?: number
   readonly json?: boolean
 }
 
 export function addTextFlags(command: Command): Command {
   const count = wholeNumber({ min: 0, max: MAX_LOGPROBS })
   return addSpeculationFlags(
-    addSamplingFlags(command).option(
-      '--logprobs <count>',
-      `how likely each token was, and so many of the likeliest (0 to ${MAX_LOGPROBS})`,
-      count,
-    ),
+    addSamplingFlags(command)
+      .option(
+        '--logprobs <count>',
+        `how likely each token was, and so many of the likeliest (0 to ${MAX_LOGPROBS})`,
+        count,
+      )
+      .option(
+        '--stop-token <ids>',
+        "ends at these tokens, too, with commas between (default: the model's end tokens)",
+        wholeNumbers({ min: 0 }),
+      )
+      .option(
+        '--logit-bias <id=value>',
+        'added to the logit of a token; may be given several times (default: none)',
+        collectBias,
+      )
+      .option(
+        '--deadline <seconds>',
+        'ends the answer as far as it came by then (default: none)',
+        decimalNumber({ above: 0 }),
+      ),
   )
+}
+
+function collectBias(text: string, earlier: Readonly<Record<number, number>> = {}) {
+  const [, id, bias] = /^(\d{1,10})=([+-]?\S+)$/.exec(text) ?? []
+  if (id === undefined) {
+    throw new InvalidArgumentError(
+      "Expected a token's id, =, and a number, such as 42=-5 or 42=-inf.",
+    )
+  }
+  const isForbidden = bias.toLowerCase() === '-inf'
+  return {
+    ...earlier,
+    [Number(id)]: isForbidden ? Number.NEGATIVE_INFINITY : decimalNumber({})(bias),
+  }
 }
 
 /** Loads the model, and generates until it is done, stopped, or nobody reads any more. */
@@ -113,8 +155,12 @@ export async function answer(
   stdout.once('close', abort)
   try {
     await using models = await loadModels(flags, context)
-    const { logprobs } = flags
-    const options = { ...models.optionsWith(context.signal), ...withoutUnset({ logprobs }) }
+    const { logprobs, stopToken: stopTokens, logitBias } = flags
+    const deadline = flags.deadline && flags.deadline * 1000
+    const options = {
+      ...models.optionsWith(context.signal),
+      ...withoutUnset({ logprobs, stopTokens, logitBias, deadline }),
+    }
     const results = await generate(models.model, options)
     const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')
     if (cancelled && isOpen(stdout)) context.exitCode = EXIT.interrupted
