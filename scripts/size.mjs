@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    9500,
-    'fifteen operations: a description, a reference, C for ten instruction sets and a shader each',
+    11600,
+    'fifteen operations of inference: a description, a reference, C for ten instruction sets and a shader each; fourteen of training',
   ],
   'src/cli': [
     9050,
