@@ -1,7 +1,7 @@
 /** The shared float32 pieces against float64. */
 import { describe, expect, test } from 'vitest'
 import { float16Table } from './float16.ts'
-import { exp32, shortFloat, sumLanes } from './float32.ts'
+import { exp32, log32, shortFloat, sumLanes } from './float32.ts'
 
 describe('exp32', () => {
   test('stays within a relative error of 2e-7 over its whole range', () => {
@@ -25,6 +25,18 @@ describe('exp32', () => {
     expect(exp32(-Infinity)).toBeGreaterThan(0)
     expect(exp32(Infinity)).toBeLessThan(Infinity)
   })
+})
+
+test('log32 stays within 2e-7 of the logarithm, and is 0 at 1', () => {
+  for (let i = -126; i < 127; i++) {
+    for (const part of [1, 1.25, 1.41421354, 1.41421366, 1.75, 1.9999999]) {
+      const x = Math.fround(part * 2 ** i)
+      expect(Math.abs(log32(x) - Math.log(x))).toBeLessThan(
+        2e-7 * Math.max(1, Math.abs(Math.log(x))),
+      )
+    }
+  }
+  expect(log32(1)).toBe(0)
 })
 
 describe('shortFloat', () => {

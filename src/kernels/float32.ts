@@ -70,3 +70,27 @@ export function exp32(x: number): number {
   for (let i = 1; i < 8; i++) p = f(f(p * r) + COEFFICIENTS[i])
   return f(p * POWERS[n + 126])
 }
+
+/** Bits of the float32 next to sqrt(1/2), and of the places below the exponent. */
+const ROOT_HALF_BITS = 0x3f3504f3
+const FRACTION_BITS = 23
+/** 1 / (2 i + 1), of the series of atanh. */
+const ATANH = [1 / 9, 1 / 7, 1 / 5, 1 / 3, 1].map(f)
+
+/**
+ * ln x as e ln 2 + ln m, m in [sqrt(1/2), sqrt(2)), and ln m = 2 atanh((m - 1) / (m + 1)); error below 1e-7 or
+ * 2e-7 of the result.
+ *
+ * @param x a normal, positive float32 value
+ */
+export function log32(x: number): number {
+  scratch[0] = x
+  const exponent = (scratchBits[0] - ROOT_HALF_BITS) >> FRACTION_BITS
+  scratchBits[0] -= exponent << FRACTION_BITS
+  const m = scratch[0]
+  const s = f(f(m - 1) / f(m + 1))
+  const z = f(s * s)
+  let p = ATANH[0]
+  for (let i = 1; i < ATANH.length; i++) p = f(f(p * z) + ATANH[i])
+  return f(f(exponent * LN2_HIGH) + f(f(exponent * LN2_LOW) + f(f(2 * s) * p)))
+}

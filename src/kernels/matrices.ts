@@ -160,8 +160,8 @@ export function ternaryCodes<C>(
   }
 }
 
-export function ternary<C>(): OperandKind<C, TernaryMatrix, TernaryWeights> {
-  const codes = ternaryCodes<C>()
+export function ternary<C>(access: Access = 'read'): OperandKind<C, TernaryMatrix, TernaryWeights> {
+  const codes = ternaryCodes<C>(access)
   const scales: Part<C, TernaryMatrix> = {
     name: 'scales',
     element: 'float',

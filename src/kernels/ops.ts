@@ -1,20 +1,35 @@
-/** Every operation, a line each: those of a decoder's pass in order, of loading, and of measuring. */
+/** Every operation, a line each: those of a decoder's pass in order, of loading, of training, and of
+ * measuring. */
+import { adamw } from './adamw/op.ts'
 import { attention } from './attention/op.ts'
+import { axpy } from './axpy/op.ts'
+import { causalAttention } from './causal-attention/op.ts'
+import { causalAttentionBackward } from './causal-attention-backward/op.ts'
+import { crossEntropy } from './cross-entropy/op.ts'
 import type { Operation } from './define-op.ts'
 import { denseMatmul } from './dense-matmul/op.ts'
+import { dequantize } from './dequantize/op.ts'
 import { embed } from './embed/op.ts'
 import { gatedActivation } from './gated-activation/op.ts'
+import { gatedActivationBackward } from './gated-activation-backward/op.ts'
 import { gatherRows } from './gather-rows/op.ts'
 import { headMatmul } from './head-matmul/op.ts'
+import { matmul } from './matmul/op.ts'
 import { packDense } from './pack-dense/op.ts'
 import { packTernary } from './pack-ternary/op.ts'
 import { peakDot } from './peak-dot/op.ts'
 import { quantize } from './quantize/op.ts'
+import { quantizeWeights } from './quantize-weights/op.ts'
 import { readBytes } from './read-bytes/op.ts'
 import { rmsNorm } from './rms-norm/op.ts'
+import { rmsNormBackward } from './rms-norm-backward/op.ts'
+import { rope } from './rope/op.ts'
 import { ropeCache } from './rope-cache/op.ts'
+import { scatterAdd } from './scatter-add/op.ts'
+import { squareSum } from './square-sum/op.ts'
 import { ternaryMatmul } from './ternary-matmul/op.ts'
 import { tokenScores } from './token-scores/op.ts'
+import { unpackTernary } from './unpack-ternary/op.ts'
 
 /** The native side knows them by their places here. */
 export const operations = [
@@ -31,6 +46,20 @@ export const operations = [
   tokenScores,
   packTernary,
   packDense,
+  matmul,
+  quantizeWeights,
+  unpackTernary,
+  dequantize,
+  rmsNormBackward,
+  axpy,
+  squareSum,
+  gatedActivationBackward,
+  crossEntropy,
+  scatterAdd,
+  adamw,
+  rope,
+  causalAttention,
+  causalAttentionBackward,
   readBytes,
   peakDot,
 ] as const

@@ -5,9 +5,9 @@
 
 import type { Backend } from '../../src/backends/backend.ts'
 import { operationOf, scratchByteLength, validateCommand } from '../../src/kernels/commands.ts'
-import type { AnyCommand } from '../../src/kernels/define-op.ts'
+import type { AnyCommand, Operation } from '../../src/kernels/define-op.ts'
 import type { IndexColumn } from '../../src/kernels/index-buffer.ts'
-import type { Command } from '../../src/kernels/ops.ts'
+import { type Command, operations } from '../../src/kernels/ops.ts'
 import {
   type BufferSlice,
   type DeviceBuffer,
@@ -20,6 +20,24 @@ import type { CaseArray, CaseData } from '../../src/kernels/testing/conformance-
 /** Bytes after the end of every buffer that nothing may write to. */
 const GUARD_BYTES = 64
 export const GUARD = 0xa5
+
+/** Operations of training that have no shader yet. */
+const shadeless = new Set<string>(
+  (operations as readonly Operation[]).filter((own) => !own.workgroups).map(({ name }) => name),
+)
+
+/** Whether the backend cannot run an operation. */
+export function lacksShader(backend: Backend, op: string): boolean {
+  return backend.name === 'webgpu' && shadeless.has(op)
+}
+
+/** Whether all results of an operation are the reference's bytes on every processor. */
+export function isExact(op: string): boolean {
+  const operation = (operations as readonly Operation[]).find(({ name }) => name === op)
+  return (
+    operation?.slices.every((s) => operation.agreement(s.name.split('.')[0]) === 'exact') === true
+  )
+}
 
 /** The bytes of an array and its guard. */
 export function withGuard(array: CaseArray): Uint8Array {

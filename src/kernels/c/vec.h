@@ -214,6 +214,9 @@ INLINE f32x16 add_exact(f32x16 sum, f32x16 a, f32x16 b) {
 #endif
 }
 
+// The same of products that are not exact: where the order of sums is all that is specified.
+INLINE f32x16 add_fused(f32x16 sum, f32x16 a, f32x16 b) { return add_exact(sum, a, b); }
+
 // e^x for x clamped to [-87, 88]; see src/kernels/float32.ts for the method.
 INLINE f32x16 exp16(f32x16 x) {
   x = min16(max16(x, all16(-87.0f)), all16(88.0f));
@@ -232,5 +235,22 @@ INLINE f32x16 exp16(f32x16 x) {
 }
 
 INLINE float exp1(float x) { return exp16(all16(x))[0]; }
+
+// ln x of a normal, positive number; see src/kernels/float32.ts for the method.
+INLINE float log1(float x) {
+  union {
+    float f;
+    int32_t i;
+  } v = {x};
+  const int32_t exponent = (v.i - 0x3f3504f3) >> 23;
+  v.i -= exponent * (1 << 23);
+  const float s = (v.f - 1.0f) / (v.f + 1.0f), z = s * s;
+  float p = 1.0f / 9.0f;
+  p = p * z + 1.0f / 7.0f;
+  p = p * z + 1.0f / 5.0f;
+  p = p * z + 1.0f / 3.0f;
+  p = p * z + 1.0f;
+  return (float)exponent * 0.693359375f + ((float)exponent * -2.12194440e-4f + 2.0f * s * p);
+}
 
 #endif

@@ -12,8 +12,8 @@ import { exp32 } from '../float32.ts'
 const f = Math.fround
 
 /** 2 sqrt(2 / pi), and 0.044715 times it. */
-const GELU_LINEAR = f(1.5957691216)
-const GELU_CUBIC = f(0.07135481627)
+export const GELU_LINEAR: number = f(1.5957691216)
+export const GELU_CUBIC: number = f(0.07135481627)
 
 /** All of them; native code knows them by their place here. */
 export const ACTIVATIONS = ['relu2', 'silu', 'gelu'] as const

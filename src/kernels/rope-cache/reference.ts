@@ -19,13 +19,14 @@ export interface HeadNormWeights {
   readonly eps: number
 }
 
-/** Rotates one head, which begins at v[first], by the angles of one position. */
-function rotate(
+/** Rotates one head, which begins at v[first], by the angles of one position, or back by them (-1). */
+export function rotate(
   v: Float32Array,
   first: number,
   rotations: Float32Array,
   position: number,
   headDim: number,
+  direction: 1 | -1 = 1,
 ): void {
   const half = headDim / 2
   const cosines = position * headDim
@@ -34,7 +35,7 @@ function rotate(
     const a = v[first + i]
     const b = v[first + i + half]
     const cos = rotations[cosines + i]
-    const sin = rotations[sines + i]
+    const sin = rotations[sines + i] * direction
     v[first + i] = f(a * cos) - f(b * sin)
     v[first + i + half] = f(b * cos) + f(a * sin)
   }

@@ -3,22 +3,13 @@
 #include "../c/kernel.h"
 #include "../attention/cache.h"
 #include "../rms-norm/rms-norm.h"
+#include "rotate.h"
 
 enum { rope_cache_phases = 1 };
 
 static work_plan rope_cache_plan(const rope_cache_command *c, int32_t phase, int32_t threads) {
   (void)phase;
   return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
-}
-
-INLINE void rotate_half(float *v, const float *rotation, int32_t half) {
-  for (int32_t i = 0; i < half; i += LANES) {
-    const int32_t n = half - i;
-    const f32x16 a = load_first(v + i, n), b = load_first(v + half + i, n);
-    const f32x16 cosine = load_first(rotation + i, n), sine = load_first(rotation + half + i, n);
-    store_first(v + i, a * cosine - b * sine, n);
-    store_first(v + half + i, b * cosine + a * sine, n);
-  }
 }
 
 // RMSNorm of one head in place, where there is a weight.
@@ -149,11 +140,11 @@ static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t f
     float *v = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
     for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
       norm_head(v, c->head_norms_query, head_dim, c->head_norms_eps);
-      rotate_half(v, rotation, half);
+      rotate_half(v, rotation, half, 1.0f);
     }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
       norm_head(v, c->head_norms_key, head_dim, c->head_norms_eps);
-      rotate_half(v, rotation, half);
+      rotate_half(v, rotation, half, 1.0f);
       uint8_t *keys = c->cache_keys + (slot * n_kv + head) * capacity * key_bytes;
       write_vector(type, keys, &layout, 0, position, capacity, v, head_dim);
     }

@@ -24,7 +24,8 @@ const f = Math.fround
 const largest = new Float32Array(LANES)
 const sums = new Float64Array(LANES)
 
-function largestOf(logits: Float32Array): number {
+/** The largest logit of a row. */
+export function largestOf(logits: Float32Array): number {
   largest.fill(-Infinity)
   for (let i = 0; i < logits.length; i++) {
     if (logits[i] > largest[i & 15]) largest[i & 15] = logits[i]
@@ -32,6 +33,13 @@ function largestOf(logits: Float32Array): number {
   let max = largest[0]
   for (let lane = 1; lane < LANES; lane++) if (largest[lane] > max) max = largest[lane]
   return max
+}
+
+/** The sum of e^(logit - max) over a row. */
+export function sumOfExponentials(logits: Float32Array, max: number): number {
+  sums.fill(0)
+  for (let i = 0; i < logits.length; i++) sums[i & 15] += exp32(f(logits[i] - max))
+  return f(sumLanes(sums))
 }
 
 /**
@@ -51,11 +59,9 @@ export function tokenScores(
     const token = pairs[row * PAIR_WORDS + 1]
     const x = logits.subarray(first, first + cols)
     const max = largestOf(x)
-    sums.fill(0)
-    for (let i = 0; i < cols; i++) sums[i & 15] += exp32(f(x[i] - max))
     const at = row * SCORE_FLOATS
     out[at] = x[token] - max
-    out[at + 1] = sumLanes(sums)
+    out[at + 1] = sumOfExponentials(x, max)
     out[at + 2] = x.indexOf(max) === token ? 1 : 0
   }
 }

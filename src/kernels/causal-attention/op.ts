@@ -1,0 +1,42 @@
+import { defineOp } from '../define-op.ts'
+import { floats } from '../operand-kinds.ts'
+import {
+  attendedOf,
+  checkSequences,
+  qkvOf,
+  type SequenceHeads,
+  sequenceIntegers,
+} from '../sequences.ts'
+import type { BufferSlice } from '../slice.ts'
+import { ATTEND_KEYS, causalAttention as reference } from './reference.ts'
+
+/**
+ * Causal attention of whole sequences, as training runs it: out (rows, nHeads * headDim) from rotated qkv
+ * (rows, (nHeads + 2 nKvHeads) * headDim), with what its backward needs of the softmax.
+ */
+export interface CausalAttentionCommand extends SequenceHeads {
+  readonly op: 'causal-attention'
+  readonly qkv: BufferSlice
+  readonly out: BufferSlice
+  /** (rows, nHeads, 2): the largest score, and the sum of exponentials above it. */
+  readonly softmax: BufferSlice
+}
+
+export const causalAttention = defineOp<CausalAttentionCommand>()({
+  name: 'causal-attention',
+  operands: {
+    qkv: floats(qkvOf),
+    out: floats(attendedOf, 'write'),
+    softmax: floats((c) => c.rows * c.nHeads * 2, 'write'),
+  },
+  check: checkSequences,
+  integers: sequenceIntegers,
+  floats: { scale: (c) => 1 / Math.sqrt(c.headDim) },
+  reference: (m, c) => reference(m, c),
+  // Processors multiply and add at once where they can.
+  agreement: {
+    out: { within: () => ({ ofLargest: 4e-6 }) },
+    softmax: { within: () => ({ ofLargest: 4e-6 }) },
+  },
+  constants: { ATTEND_KEYS },
+})

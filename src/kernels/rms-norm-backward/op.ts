@@ -1,0 +1,43 @@
+import { MAX_COLS } from '../checker.ts'
+import { defineOp } from '../define-op.ts'
+import { added, floats, WORD } from '../operand-kinds.ts'
+import type { BufferSlice } from '../slice.ts'
+import { rmsNormBackward as reference } from './reference.ts'
+
+/**
+ * The gradients of an RMSNorm: that of x replaces what is in `dx`, or is added to it if `accumulate`; that of
+ * the weight is always added to `dWeight`.
+ */
+export interface RmsNormBackwardCommand {
+  readonly op: 'rms-norm-backward'
+  readonly rows: number
+  readonly cols: number
+  readonly eps: number
+  readonly x: BufferSlice
+  readonly weight: BufferSlice
+  /** Of the norm's result, (rows, cols). */
+  readonly dOut: BufferSlice
+  readonly dx: BufferSlice
+  readonly dWeight: BufferSlice
+  readonly accumulate?: boolean | undefined
+}
+
+const all = ({ rows, cols }: RmsNormBackwardCommand) => rows * cols
+
+export const rmsNormBackward = defineOp<RmsNormBackwardCommand>()({
+  name: 'rms-norm-backward',
+  operands: {
+    x: floats(all),
+    weight: floats((c) => c.cols),
+    dOut: floats(all),
+    dx: floats(all, added),
+    dWeight: floats((c) => c.cols, 'update'),
+  },
+  counts: { cols: MAX_COLS },
+  check: (check, c) => check.eps('eps', c.eps),
+  integers: { cols: (c) => c.cols, accumulate: (c) => Number(c.accumulate ?? false) },
+  floats: { eps: (c) => c.eps },
+  scratch: (c) => c.rows * WORD,
+  reference: (m, c) => reference(m, c),
+  agreement: 'exact',
+})
