@@ -25,6 +25,10 @@ const BUDGETS = {
     4000,
     'configurations of seven families, weights from every format, all of a file accounted for, one pass for many wants',
   ],
+  'src/train': [
+    2200,
+    'both passes, BitLinear and its estimator, memory and optimiser, data and its order, the loop and its checkpoints',
+  ],
   'src/formats': [
     3800,
     'two containers, split or whole, some thirty codecs, every length checked, JSON bounded',
