@@ -20,6 +20,7 @@ const LAYERS = [
   'jinja',
   'tokenizer',
   'model',
+  'train',
   'generate',
   'server',
   'convert',

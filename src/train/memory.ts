@@ -1,0 +1,212 @@
+/** The buffers of a run on a backend, as its plan says. */
+import type { Backend } from '../backends/backend.ts'
+import { ADAMW_NUMBERS } from '../kernels/adamw/reference.ts'
+import { type QuantizedBuffer, type TernaryMatrix, ternaryByteLength } from '../kernels/matrices.ts'
+import { WORD } from '../kernels/operand-kinds.ts'
+import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
+import { rowColumns } from '../kernels/step-inputs.ts'
+import { BufferOwner, bytesOf } from '../model/buffer-owner.ts'
+import { STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
+import { rotationTable } from '../model/rotations.ts'
+import { padToTile } from '../ternary/index.ts'
+import {
+  type PlannedPart,
+  partAt,
+  savedPerToken,
+  scratchPerToken,
+  stackAt,
+  type TrainingPlan,
+} from './plan.ts'
+import { rowsOf } from './shape.ts'
+
+/** A parameter's place in the arenas that a pass works on. */
+export interface Parameter {
+  readonly weights: BufferSlice
+  readonly gradient: BufferSlice
+}
+
+/** The matrices of a stack as one, (rows, cols), with the codes of each if they are quantised. */
+export interface TrainedLinear extends Parameter {
+  readonly rows: number
+  readonly cols: number
+  readonly codes: TernaryMatrix | undefined
+  /** What is quantised with a scale of its own. */
+  readonly matrices: readonly { readonly latents: BufferSlice; readonly codes: TernaryMatrix }[]
+}
+
+export interface TrainedLayer {
+  readonly linears: Readonly<Record<Stack, TrainedLinear>>
+  readonly attentionNorm: Parameter
+  readonly attentionSubNorm: Parameter | undefined
+  readonly ffnNorm: Parameter
+  readonly ffnSubNorm: Parameter | undefined
+}
+
+/** What a layer keeps for its backward; with `recompute` layers share all but `input`. */
+export type SavedLayer = Readonly<Record<keyof ReturnType<typeof savedPerToken>, BufferSlice>>
+
+/** Memory whose content lasts a few commands. */
+export interface Scratch {
+  /** Inputs of a product; gradients of them; the widest gradients. */
+  readonly inputs: BufferSlice
+  readonly gradients: BufferSlice
+  readonly wide: BufferSlice
+  readonly quantized: QuantizedBuffer
+  /** The values of one matrix. */
+  readonly values: BufferSlice
+  readonly logits: BufferSlice
+}
+
+export interface TrainingMemory {
+  readonly owner: BufferOwner
+  readonly arenas: Readonly<Record<'weights' | 'gradients' | 'means' | 'squares', DeviceBuffer>>
+  readonly layers: readonly TrainedLayer[]
+  readonly saved: readonly SavedLayer[]
+  readonly embedding: Parameter
+  readonly finalNorm: Parameter
+  /** The embedding itself where they are tied. */
+  readonly head: Parameter
+  readonly rotations: DeviceBuffer
+  /** The residual stream behind the last layer, after the final norm, and the gradient of the stream. */
+  readonly last: DeviceBuffer
+  readonly normed: DeviceBuffer
+  readonly dStream: DeviceBuffer
+  readonly scratch: Scratch
+  /** What changes with every pass: (rows) each. */
+  readonly tokens: DeviceBuffer
+  readonly targets: DeviceBuffer
+  readonly lossWeights: DeviceBuffer
+  readonly losses: DeviceBuffer
+  readonly squareSum: DeviceBuffer
+  /** Numbers of the optimiser for each group of the plan. */
+  readonly numbers: readonly DeviceBuffer[]
+}
+
+/** @throws BackendError where there is no room */
+export function allocateTraining(backend: Backend, plan: TrainingPlan): TrainingMemory {
+  const owner = new BufferOwner(backend)
+  try {
+    return allocate(owner, plan)
+  } catch (error) {
+    owner.dispose()
+    throw error
+  }
+}
+
+function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
+  const { shape, arenaFloats, chunkRows } = plan
+  const { model, quant, length, recompute } = shape
+  const rows = rowsOf(shape)
+  const floats = (count: number, label: string) => owner.allocate(count * WORD, label)
+  const arenas = {
+    weights: floats(arenaFloats, 'weights'),
+    gradients: floats(arenaFloats, 'gradients'),
+    means: floats(arenaFloats, 'means'),
+    squares: floats(arenaFloats, 'squares'),
+  }
+  const parameter = (parts: readonly PlannedPart[]): Parameter => {
+    const label = parts[0].role
+    const first = parts[0].first * WORD
+    const count = parts.reduce((sum, part) => sum + part.count, 0) * WORD
+    return {
+      weights: sliceOf(arenas.weights, first, count, label),
+      gradient: sliceOf(arenas.gradients, first, count, `gradient of ${label}`),
+    }
+  }
+  const linearOf = (stack: Stack, layer: number): TrainedLinear => {
+    const parts = stackAt(plan, stack, layer)
+    const whole = { ...stackShape(parts), ...parameter(parts) }
+    if (quant === 'none') return { ...whole, codes: undefined, matrices: [] }
+    const title = `${STACK_TITLES[stack]} of layer ${layer}`
+    const data = owner.allocate(ternaryByteLength(whole), title)
+    const scales = floats(padToTile(whole.rows), `scales of ${title}`)
+    let row = 0
+    const matrices = parts.map((part) => {
+      const own = { rows: part.rows, cols: part.cols }
+      const first = row
+      row += part.rows
+      return {
+        latents: parameter([part]).weights,
+        codes: {
+          ...own,
+          data: sliceOf(
+            data,
+            ternaryByteLength({ ...own, rows: first }),
+            ternaryByteLength(own),
+            title,
+          ),
+          scales: sliceOf(scales, first * WORD, padToTile(part.rows) * WORD, title),
+        },
+      }
+    })
+    return { ...whole, codes: { rows: whole.rows, cols: whole.cols, data, scales }, matrices }
+  }
+  const ofRole = (role: PlannedPart['role'], layer?: number) => {
+    const part = partAt(plan, role, layer)
+    return part && parameter([part])
+  }
+  const needed = (role: PlannedPart['role'], layer?: number) => {
+    const own = ofRole(role, layer)
+    if (own === undefined) throw new TypeError(`The plan has no ${role}.`)
+    return own
+  }
+  const layers = Array.from({ length: model.nLayers }, (_, layer): TrainedLayer => {
+    const linears = Object.fromEntries(STACKS.map((stack) => [stack, linearOf(stack, layer)]))
+    return {
+      linears: linears as Record<Stack, TrainedLinear>,
+      attentionNorm: needed('attentionNorm', layer),
+      attentionSubNorm: ofRole('attentionSubNorm', layer),
+      ffnNorm: needed('ffnNorm', layer),
+      ffnSubNorm: ofRole('ffnSubNorm', layer),
+    }
+  })
+  const { input, ...kept } = savedPerToken(shape)
+  const keep = () =>
+    Object.fromEntries(
+      Object.entries(kept).map(([name, count]) => [name, floats(rows * count, name)]),
+    ) as Omit<SavedLayer, 'input'>
+  const shared = recompute === 'layer' ? keep() : undefined
+  const saved = layers.map(() => ({
+    input: floats(rows * input, 'input'),
+    ...(shared ?? keep()),
+  }))
+  const widths = scratchPerToken(shape)
+  const widest = padToTile(widths.inputs)
+  const largest = Math.max(
+    ...layers.flatMap(({ linears }) => STACKS.map((s) => linears[s].rows * linears[s].cols)),
+  )
+  const rotations = rotationTable(length, model.headDim, model.ropeTheta)
+  const memory: TrainingMemory = {
+    owner,
+    arenas,
+    layers,
+    saved,
+    embedding: needed('embedding'),
+    finalNorm: needed('finalNorm'),
+    head: ofRole('head') ?? needed('embedding'),
+    rotations: owner.allocate(rotations.byteLength, 'rotations'),
+    last: floats(rows * model.dim, 'stream'),
+    normed: floats(rows * model.dim, 'normed stream'),
+    dStream: floats(rows * model.dim, 'gradient of the stream'),
+    scratch: {
+      inputs: floats(rows * widths.inputs, 'inputs'),
+      gradients: floats(rows * widths.gradients, 'gradients of inputs'),
+      wide: floats(rows * widths.wide, 'wide gradients'),
+      quantized: {
+        q: owner.allocate(rows * widest, 'int8 inputs'),
+        scales: floats(rows, 'scales of inputs'),
+        sums: floats(rows, 'sums of inputs'),
+      },
+      values: floats(largest, 'values of a matrix'),
+      logits: floats(chunkRows * model.vocabSize, 'logits'),
+    },
+    tokens: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'tokens'),
+    targets: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'targets'),
+    lossWeights: floats(rows, 'weights of tokens'),
+    losses: floats(rows, 'losses'),
+    squareSum: floats(1, 'norm of the gradient'),
+    numbers: plan.groups.map(() => floats(ADAMW_NUMBERS.length, 'numbers of the optimiser')),
+  }
+  owner.backend.write(memory.rotations, 0, bytesOf(rotations))
+  return memory
+}

@@ -1,0 +1,138 @@
+/**
+ * Where everything of a run lies, planned before the first step. Parameters, their gradients and both moments
+ * are arenas of one layout: first what weight decay is for (matrices of the layers, which are quantised, and a
+ * separate head), then the rest (embedding, norms). Activations are buffers of their own: WebGPU lets no
+ * command read and write parts of one.
+ */
+import { ternaryByteLength } from '../kernels/matrices.ts'
+import { WORD } from '../kernels/operand-kinds.ts'
+import { type Part, partsOf, type Role, type Stack } from '../model/layers.ts'
+import { rowsOf, type TrainingShape } from './shape.ts'
+
+/** Optimiser commands go through an arena in rows of so many floats; groups are padded to them. */
+export const ARENA_COLS = 1024
+
+/** Logits that are there at the same time, at most about so many floats (32 MB). */
+const LOGITS_FLOATS = 8 << 20
+/** Rows of a chunk come in such pieces, so that slices of them are aligned. */
+const CHUNK_ROWS = 16
+
+/** A tensor of the model in the arenas. */
+export interface PlannedPart extends Part {
+  /** Floats before it. */
+  readonly first: number
+  readonly count: number
+}
+
+/** What follows each other in the arenas: [first, first + rows * ARENA_COLS) floats. */
+export interface PlannedGroup {
+  readonly decays: boolean
+  readonly first: number
+  readonly rows: number
+}
+
+export interface TrainingPlan {
+  readonly shape: TrainingShape
+  readonly parts: readonly PlannedPart[]
+  readonly groups: readonly PlannedGroup[]
+  /** Floats of each arena. */
+  readonly arenaFloats: number
+  /** Rows of logits at a time. */
+  readonly chunkRows: number
+  readonly bytes: PlannedBytes
+}
+
+/** Bytes by what they are for. */
+export interface PlannedBytes {
+  readonly weights: number
+  readonly gradients: number
+  readonly moments: number
+  /** Ternary codes and scales. */
+  readonly quantized: number
+  /** What the forward pass keeps for the backward. */
+  readonly saved: number
+  readonly scratch: number
+}
+
+/** Floats of each thing that a layer keeps, for each token. */
+export function savedPerToken({ model }: TrainingShape) {
+  const { dim, ffnDim, nHeads, nKvHeads, headDim } = model
+  return {
+    input: dim,
+    qkv: (nHeads + 2 * nKvHeads) * headDim,
+    attended: nHeads * headDim,
+    softmax: 2 * nHeads,
+    middle: dim,
+    gateUp: 2 * ffnDim,
+  }
+}
+
+/** The widest of what the backward pass has at the same time, for each token. */
+export function scratchPerToken({ model }: TrainingShape) {
+  const { dim, ffnDim, nHeads, headDim } = model
+  const saved = savedPerToken({ model } as TrainingShape)
+  const narrow = Math.max(dim, ffnDim, nHeads * headDim)
+  return { inputs: narrow, gradients: narrow, wide: Math.max(saved.gateUp, saved.qkv), dim }
+}
+
+export function planTraining(shape: TrainingShape): TrainingPlan {
+  const { model, quant, recompute } = shape
+  const parts: PlannedPart[] = []
+  const groups: PlannedGroup[] = []
+  let at = 0
+  for (const decays of [true, false]) {
+    const first = at
+    for (const part of partsOf(model).filter((own) => decaysOf(own) === decays)) {
+      const count = part.rows * part.cols
+      parts.push({ ...part, first: at, count })
+      at += Math.ceil(count / 16) * 16
+    }
+    const rows = Math.ceil((at - first) / ARENA_COLS)
+    groups.push({ decays, first, rows })
+    at = first + rows * ARENA_COLS
+  }
+  const rows = rowsOf(shape)
+  const chunk = Math.ceil(LOGITS_FLOATS / model.vocabSize / CHUNK_ROWS) * CHUNK_ROWS
+  const chunkRows = Math.min(chunk, rows)
+  const arena = at * WORD
+  const linears = parts.filter(({ kind }) => kind === 'linear')
+  const quantized =
+    quant === 'none'
+      ? 0
+      : linears.reduce((sum, part) => sum + ternaryByteLength(part) + part.rows * WORD, 0)
+  const { input, ...others } = savedPerToken(shape)
+  const layer = Object.values(others).reduce((sum, floats) => sum + floats, 0)
+  const kept = (model.nLayers + 1) * input + layer * (recompute === 'layer' ? 1 : model.nLayers)
+  const scratch = Object.values(scratchPerToken(shape)).reduce((sum, floats) => sum + floats, 0)
+  const largest = Math.max(...linears.map((part) => part.count))
+  return {
+    shape,
+    parts,
+    groups,
+    arenaFloats: at,
+    chunkRows,
+    bytes: {
+      weights: arena,
+      gradients: arena,
+      moments: 2 * arena,
+      quantized,
+      saved: rows * kept * WORD,
+      scratch:
+        (rows * (scratch + 2 * model.dim) + chunkRows * model.vocabSize + largest * 2) * WORD,
+    },
+  }
+}
+
+function decaysOf({ kind, role }: Part): boolean {
+  return kind === 'linear' || role === 'head'
+}
+
+/** The parts of a model and of its layers, by their roles. */
+export function partAt(plan: TrainingPlan, role: Role, layer?: number): PlannedPart | undefined {
+  return plan.parts.find((part) => part.role === role && part.layer === layer)
+}
+
+/** The matrices of a layer's stack, which follow each other. */
+export function stackAt(plan: TrainingPlan, stack: Stack, layer: number): PlannedPart[] {
+  return plan.parts.filter((part) => part.stack === stack && part.layer === layer)
+}

@@ -1,0 +1,71 @@
+/** What is trained, and how its steps are cut. */
+import { isWhole } from '../checks.ts'
+import { UsageError } from '../errors.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+
+/** How the matrices of a layer are quantised in training: ternary, binary, or not at all. */
+export const QUANT_MODES = ['b158', 'b1', 'none'] as const
+export type QuantMode = (typeof QUANT_MODES)[number]
+
+/** What of a layer is computed again in the backward pass: its cheap parts, or all but its input. */
+export const RECOMPUTE_MODES = ['none', 'layer'] as const
+export type RecomputeMode = (typeof RECOMPUTE_MODES)[number]
+
+export interface TrainingShape {
+  /** Its `linear` must be that of `quant`. */
+  readonly model: ModelConfig
+  readonly quant: QuantMode
+  /** Sequences in a pass. */
+  readonly batch: number
+  /** Tokens of a sequence. */
+  readonly length: number
+  readonly recompute: RecomputeMode
+}
+
+/** Tokens of a pass. */
+export function rowsOf({ batch, length }: TrainingShape): number {
+  return batch * length
+}
+
+/** Matrices lie in tiles of 16 rows and columns, one below the other. */
+const UNIT = 16
+
+/** @throws UsageError naming what the trainer has no graph for, or a size that it cannot lay out */
+export function checkShape({ model, quant, batch, length }: TrainingShape): void {
+  const { dim, ffnDim, nHeads, nKvHeads, headDim, contextLength } = model
+  const sizes = { dim, ffnDim, queryDim: nHeads * headDim, keyDim: nKvHeads * headDim }
+  for (const [name, size] of Object.entries(sizes)) {
+    if (isWhole(size, 1) && size % UNIT === 0) continue
+    throw new UsageError(`Expected ${name} to be a multiple of ${UNIT} for training, got ${size}.`)
+  }
+  if (headDim > 128 || headDim % 2 !== 0) {
+    throw new UsageError(
+      `Expected headDim to be even and at most 128 for training, got ${headDim}.`,
+    )
+  }
+  if (nHeads % nKvHeads !== 0) {
+    throw new UsageError(
+      `Expected nHeads to be a multiple of nKvHeads, got ${nHeads} and ${nKvHeads}.`,
+    )
+  }
+  if (length > contextLength || length < 2) {
+    throw new UsageError(
+      `Expected sequences of 2 to ${contextLength} tokens, the model's context, got ${length}.`,
+    )
+  }
+  if (!isWhole(batch, 1)) throw new UsageError(`Expected a batch of at least 1, got ${batch}.`)
+  if ((model.linear === 'dense') !== (quant === 'none')) {
+    throw new UsageError(
+      `Expected ${quant === 'none' ? 'dense' : 'ternary'} matrices for ${quant}.`,
+    )
+  }
+  const { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling } = model
+  const others = { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling }
+  const unknown = Object.entries(others).find(([, value]) => value !== undefined && value !== false)
+  if (unknown || (model.embeddingFactor ?? 1) !== 1) {
+    throw new UsageError(
+      `Expected a plain BitNet or LLaMA body, got one with ${unknown?.[0] ?? 'embeddingFactor'}, which ` +
+        'the trainer has no gradient for.',
+    )
+  }
+}

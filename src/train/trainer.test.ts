@@ -1,0 +1,194 @@
+/** Gradients of whole models: against finite differences, and the straight-through estimator by its definition. */
+import { afterAll, describe, expect, test } from 'vitest'
+import { openNativeBackend } from '../backends/native/native-backend.ts'
+import { createReferenceBackend } from '../backends/reference/index.ts'
+import { UsageError } from '../errors.ts'
+import { Seeded } from '../kernels/testing/conformance-cases.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import { absmaxQuantize, absmeanQuantize, signQuantize } from '../ternary/index.ts'
+import { linearBackward, linearForward, quantizeLinear } from './bit-linear.ts'
+import { allocateTraining } from './memory.ts'
+import { planTraining } from './plan.ts'
+import type { TrainingShape } from './shape.ts'
+import { Trainer } from './trainer.ts'
+
+const reference = createReferenceBackend()
+const native = [1, 2].map((threads) => openNativeBackend({ threads }))
+
+afterAll(() => {
+  for (const backend of [reference, ...native]) backend.dispose()
+})
+
+const model: ModelConfig = {
+  architecture: 'bitnet',
+  name: 'made up',
+  dim: 32,
+  nLayers: 2,
+  nHeads: 2,
+  nKvHeads: 1,
+  headDim: 16,
+  ffnDim: 48,
+  vocabSize: 40,
+  contextLength: 20,
+  ropeTheta: 100,
+  normEps: 1e-5,
+  activation: 'relu2',
+  subNorms: true,
+  tiedHead: true,
+  linear: 'ternary',
+}
+
+function shapeOf(quant: TrainingShape['quant'], changes: Partial<ModelConfig> = {}): TrainingShape {
+  const linear = quant === 'none' ? 'dense' : 'ternary'
+  const own = { ...model, linear, ...changes } as const
+  return { model: own, quant, batch: 2, length: 7, recompute: 'none' }
+}
+
+async function filled(trainer: Trainer, seed = 3): Promise<Trainer> {
+  const seeded = new Seeded(seed)
+  for (const part of trainer.plan.parts) {
+    const values = seeded.floats(part.count, part.kind === 'table' ? 1 : 0.4)
+    if (part.kind === 'norm') for (let i = 0; i < values.length; i++) values[i] += 1
+    trainer.write('weights', part, values)
+  }
+  return trainer
+}
+
+function batchOf(seed: number) {
+  const seeded = new Seeded(seed)
+  const ids = () => Int32Array.from({ length: 14 }, () => seeded.below(model.vocabSize))
+  const weights = seeded.positive(14, 0.1)
+  weights[4] = 0
+  return { tokens: ids(), targets: ids(), weights }
+}
+
+describe('gradients of a model without quantisers are its slopes', () => {
+  test.each([
+    ['sub-norms, relu2, tied', {}],
+    [
+      'silu, no sub-norms, a head of its own',
+      { activation: 'silu', subNorms: false, tiedHead: false },
+    ],
+  ] as const)('%s', async (_, changes) => {
+    const trainer = await filled(await Trainer.open(reference, shapeOf('none', changes)))
+    const batches = [batchOf(1), batchOf(2)]
+    trainer.gradients(batches)
+    const gradients = await Promise.all(trainer.plan.parts.map((p) => trainer.read('gradients', p)))
+    for (const [i, part] of trainer.plan.parts.entries()) {
+      const values = await trainer.read('weights', part)
+      const largest = Math.max(...gradients[i].map(Math.abs))
+      // Three of each: the largest, and two others.
+      const places = [gradients[i].findIndex((g) => Math.abs(g) === largest), 1, part.count - 2]
+      for (const at of places) {
+        const losses: number[] = []
+        for (const sign of [1, -1]) {
+          const moved = values.slice()
+          moved[at] += sign * 2 ** -8
+          trainer.write('weights', part, moved)
+          trainer.score(batches)
+          losses.push(await trainer.loss())
+        }
+        const slope = (losses[0] - losses[1]) * 2 ** 7
+        const what = `${part.role} ${part.layer}, element ${at}`
+        expect(Math.abs(slope - gradients[i][at]), what).toBeLessThan(0.02 * largest + 2e-4)
+      }
+      trainer.write('weights', part, values)
+    }
+    trainer.dispose()
+  })
+})
+
+test.each([
+  ['b158', absmeanQuantize, 'absmean'],
+  ['b1', signQuantize, 'sign'],
+] as const)(
+  'the estimator of %s takes its quantisers for the identity',
+  async (quant, quantize, mode) => {
+    const plan = planTraining(shapeOf(quant))
+    const memory = allocateTraining(reference, plan)
+    const { scratch, dStream, saved, layers } = memory
+    const linear = layers[0].linears.output
+    const [rows, size] = [14, 32]
+    const seeded = new Seeded(8)
+    const [x, w, dy] = [rows, size, rows].map((n) => seeded.floats(n * size))
+    const write = (slice: Parameters<typeof reference.write>[0], values: Float32Array) =>
+      reference.write(slice, 0, new Uint8Array(values.buffer))
+    const read = async (slice: Parameters<typeof reference.read>[0]) =>
+      new Float32Array((await reference.read(slice)).buffer)
+    write(saved[0].attended, x)
+    write(linear.weights, w)
+    write(dStream, dy)
+    const input = { x: saved[0].attended, norm: undefined, eps: 1e-5 }
+    const out = saved[0].middle
+    const program = await reference.record([
+      ...quantizeLinear(linear, mode),
+      ...linearForward(linear, input, scratch, { rows, out, accumulate: false }),
+      ...linearBackward(linear, input, scratch, {
+        rows,
+        dOut: dStream,
+        dx: saved[0].input,
+        accumulate: false,
+      }),
+    ])
+    reference.submit(program)
+    const { codes, scale } = quantize(w)
+    const wq = Float32Array.from(codes, (code) => code * scale)
+    const xq = Array.from({ length: rows }, (_, row) => {
+      const own = absmaxQuantize(x.subarray(row * size, (row + 1) * size))
+      return Float32Array.from(own.q, (q) => q * own.scale)
+    })
+    const [y, dx, dw] = await Promise.all([out, saved[0].input, linear.gradient].map(read))
+    const sum = (count: number, term: (k: number) => number) =>
+      Array.from({ length: count }, (_, k) => term(k)).reduce((total, value) => total + value, 0)
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < rows; j++) {
+        expect(y[j * size + i]).toBeCloseTo(
+          sum(size, (k) => xq[j][k] * wq[i * size + k]),
+          4,
+        )
+        expect(dx[j * size + i]).toBeCloseTo(
+          sum(size, (k) => dy[j * size + k] * wq[k * size + i]),
+          4,
+        )
+      }
+      for (let j = 0; j < size; j++) {
+        expect(dw[i * size + j]).toBeCloseTo(
+          sum(rows, (k) => dy[k * size + i] * xq[k][j]),
+          4,
+        )
+      }
+    }
+    memory.owner.dispose()
+  },
+)
+
+const STEP = { rate: 1e-2, decay: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1 }
+
+/** All weights and losses of three steps of two batches each. */
+async function shortRun(backend: Parameters<typeof Trainer.open>[0], shape: TrainingShape) {
+  const trainer = await filled(await Trainer.open(backend, shape))
+  const losses: number[] = []
+  for (let step = 0; step < 3; step++) {
+    trainer.step([batchOf(2 * step), batchOf(2 * step + 1)], { ...STEP, step })
+    losses.push(await trainer.loss())
+  }
+  const weights = await Promise.all(trainer.plan.parts.map((p) => trainer.read('weights', p)))
+  trainer.dispose()
+  return { losses, weights }
+}
+
+test('steps give the same bits with any number of threads, and when layers are computed again', async () => {
+  const [one, two] = await Promise.all(native.map((own) => shortRun(own, shapeOf('b158'))))
+  expect(two).toEqual(one)
+  expect(await shortRun(native[1], { ...shapeOf('b158'), recompute: 'layer' })).toEqual(one)
+  expect(one.losses[2]).toBeLessThan(one.losses[0] + 1)
+})
+
+test('what the trainer has no graph for is refused by name', async () => {
+  const open = (changes: Partial<ModelConfig>) => Trainer.open(reference, shapeOf('b158', changes))
+  await expect(open({ ffnDim: 40 })).rejects.toThrow(UsageError)
+  await expect(open({ ffnDim: 40 })).rejects.toThrow('ffnDim to be a multiple of 16')
+  await expect(open({ headNorms: true })).rejects.toThrow('headNorms')
+  await expect(open({ contextLength: 5 })).rejects.toThrow('2 to 5 tokens')
+  await expect(open({ embeddingFactor: 3 })).rejects.toThrow('embeddingFactor')
+})

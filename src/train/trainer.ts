@@ -1,0 +1,184 @@
+/**
+ * A model in training on a backend: its parameters, and programs that are recorded once and run for every step.
+ * Nothing is read back but losses and the gradient's norm, when they are asked for.
+ */
+import type { Backend, Program } from '../backends/backend.ts'
+import { ShapeError } from '../errors.ts'
+import { WORD } from '../kernels/operand-kinds.ts'
+import type { Command } from '../kernels/ops.ts'
+import { type BufferSlice, sliceOf } from '../kernels/slice.ts'
+import { bytesOf } from '../model/buffer-owner.ts'
+import { type AdamwSettings, clearCommands, stepNumbers, updateCommands } from './adamw.ts'
+import { backwardCommands, headCommands } from './backward.ts'
+import { forwardCommands, quantizeCommands } from './forward.ts'
+import { allocateTraining, type TrainingMemory } from './memory.ts'
+import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
+import { checkShape, rowsOf, type TrainingShape } from './shape.ts'
+
+/** Sequences of a pass, (batch * length) each. */
+export interface TrainingBatch {
+  readonly tokens: Int32Array
+  /** What should follow each token. */
+  readonly targets: Int32Array
+  /** What each counts in the loss: 1 over the tokens of the step, 0 for what is not learnt from. */
+  readonly weights: Float32Array
+}
+
+/** What changes from step to step. */
+export interface StepSettings extends AdamwSettings {
+  /** Steps done before. */
+  readonly step: number
+  readonly rate: number
+  readonly decay: number
+}
+
+const PROGRAMS = ['clear', 'quantize', 'learn', 'score', 'update'] as const
+type Programs = Readonly<Record<(typeof PROGRAMS)[number], Program>>
+
+/** The arenas that are kept of a run. */
+export const KEPT_ARENAS = ['weights', 'means', 'squares'] as const
+export type KeptArena = (typeof KEPT_ARENAS)[number]
+
+export class Trainer {
+  readonly plan: TrainingPlan
+  readonly #memory: TrainingMemory
+  readonly #programs: Programs
+
+  private constructor(plan: TrainingPlan, memory: TrainingMemory, programs: Programs) {
+    this.plan = plan
+    this.#memory = memory
+    this.#programs = programs
+  }
+
+  /**
+   * Parameters are zero until they are written.
+   *
+   * @throws UsageError for a shape that there is no graph for; BackendError where there is no room
+   */
+  static async open(backend: Backend, shape: TrainingShape): Promise<Trainer> {
+    checkShape(shape)
+    const plan = planTraining(shape)
+    const memory = allocateTraining(backend, plan)
+    try {
+      await backend.ready()
+      const forward = forwardCommands(memory, shape)
+      const head = (learns: boolean) => headCommands(memory, shape, plan.chunkRows, learns)
+      const lists: Readonly<Record<keyof Programs, Command[]>> = {
+        clear: clearCommands(memory, plan),
+        quantize: quantizeCommands(memory, shape),
+        learn: [...forward, ...head(true), ...backwardCommands(memory, shape)],
+        score: [...forward, ...head(false)],
+        update: updateCommands(memory, plan),
+      }
+      const programs = await Promise.all(PROGRAMS.map((name) => backend.record(lists[name])))
+      const named = Object.fromEntries(PROGRAMS.map((name, i) => [name, programs[i]]))
+      return new Trainer(plan, memory, named as unknown as Programs)
+    } catch (error) {
+      memory.owner.dispose()
+      throw error
+    }
+  }
+
+  get #backend(): Backend {
+    return this.#memory.owner.backend
+  }
+
+  /** Adds up the gradients of some batches and takes a step. Returns at once. */
+  step(batches: Iterable<TrainingBatch>, settings: StepSettings): void {
+    this.gradients(batches)
+    const { step, rate } = settings
+    for (const [i, { decays }] of this.plan.groups.entries()) {
+      const numbers = stepNumbers(settings, step, rate, decays ? settings.decay : 0)
+      this.#backend.write(this.#memory.numbers[i], 0, bytesOf(numbers))
+    }
+    this.#backend.submit(this.#programs.update)
+  }
+
+  /** The gradients of some batches, without a step. */
+  gradients(batches: Iterable<TrainingBatch>): void {
+    this.#run(batches, this.#programs.learn)
+  }
+
+  /** The losses of some batches, which nothing is learnt from. */
+  score(batches: Iterable<TrainingBatch>): void {
+    this.#run(batches, this.#programs.score)
+  }
+
+  #run(batches: Iterable<TrainingBatch>, program: Program): void {
+    this.#backend.submit(this.#programs.clear)
+    this.#backend.submit(this.#programs.quantize)
+    for (const batch of batches) {
+      this.#write(batch)
+      this.#backend.submit(program)
+    }
+  }
+
+  #write({ tokens, targets, weights }: TrainingBatch): void {
+    const rows = rowsOf(this.plan.shape)
+    for (const array of [tokens, targets, weights]) {
+      if (array.length === rows) continue
+      throw new ShapeError(`Expected a batch of ${rows} tokens, got ${array.length}.`)
+    }
+    this.#backend.write(this.#memory.tokens, 0, bytesOf(tokens))
+    this.#backend.write(this.#memory.targets, 0, bytesOf(targets))
+    this.#backend.write(this.#memory.lossWeights, 0, bytesOf(weights))
+  }
+
+  /** The loss of what ran last: the sum over its batches. */
+  async loss(): Promise<number> {
+    const losses = floatsOf(await this.#backend.read(this.#memory.losses))
+    return losses.reduce((sum, loss) => sum + loss, 0)
+  }
+
+  /** The norm of the gradient of the last step, before it was clipped. */
+  async gradientNorm(): Promise<number> {
+    return Math.sqrt(floatsOf(await this.#backend.read(this.#memory.squareSum))[0])
+  }
+
+  /** The logits of a batch, (rows, vocabSize); only where all of them are computed at once. */
+  async logits(batch: TrainingBatch): Promise<Float32Array> {
+    const { shape, chunkRows } = this.plan
+    if (chunkRows < rowsOf(shape))
+      throw new ShapeError('Expected a batch whose logits are one chunk.')
+    const forward = forwardCommands(this.#memory, shape)
+    const head = headCommands(this.#memory, shape, chunkRows, false)
+    const program = await this.#backend.record([...forward, ...head.slice(0, -1)])
+    this.#run([batch], program)
+    try {
+      return floatsOf(await this.#backend.read(this.#memory.scratch.logits))
+    } finally {
+      program.dispose()
+    }
+  }
+
+  #slice(arena: keyof TrainingMemory['arenas'], { first, count }: PlannedPart): BufferSlice {
+    return sliceOf(this.#memory.arenas[arena], first * WORD, count * WORD)
+  }
+
+  /** A parameter, one of its moments or its gradient. */
+  async read(arena: keyof TrainingMemory['arenas'], part: PlannedPart): Promise<Float32Array> {
+    return floatsOf(await this.#backend.read(this.#slice(arena, part)))
+  }
+
+  /** @throws ShapeError if there are not as many values as the part has */
+  write(arena: KeptArena, part: PlannedPart, values: Float32Array): void {
+    if (values.length !== part.count) {
+      throw new ShapeError(`Expected ${part.count} values of ${part.role}, got ${values.length}.`)
+    }
+    this.#backend.write(this.#slice(arena, part), 0, bytesOf(values))
+  }
+
+  /** Settles when all steps so far are done. */
+  done(): Promise<void> {
+    return this.#backend.done()
+  }
+
+  dispose(): void {
+    for (const program of Object.values(this.#programs)) program.dispose()
+    this.#memory.owner.dispose()
+  }
+}
+
+function floatsOf(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / WORD)
+}
