@@ -6,8 +6,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { hostTarget } from '../toolchain.mjs'
 import { has, Tools, tell } from './check-tools.mjs'
 import { startRegistry } from './local-registry.mjs'
+import { bunOnMusl } from './musl.mjs'
 import { sha256 } from './sbom.mjs'
 
 /**
@@ -59,6 +62,14 @@ class Check {
     }
     for (const [file, text] of Object.entries(own)) writeFileSync(join(folder, file), text)
     return folder
+  }
+
+  /** The same bytes have the same speed. @throws Error for an addon of other sources */
+  isOfThisCheckout(folder) {
+    const { name } = hostTarget()
+    const installed = sha256(join(folder, `node_modules/@bitnet-ts/native-${name}/bitnet.node`))
+    const built = fileURLToPath(new URL(`../../native/build/${name}/bitnet.node`, import.meta.url))
+    if (installed !== sha256(built)) throw new Error(`The addon is not ${built}: npm run package`)
   }
 
   npmInstall(folder, ...args) {
@@ -124,6 +135,7 @@ async function checkHost(check) {
       const node = await tools.node('linux-x64', version)
       const folder = check.project(`npm node ${version}`)
       await check.npmInstall(folder, 'bitnet-ts')
+      check.isOfThisCheckout(folder)
       await check.ranCommand(folder, [node, 'node_modules/.bin/bitnet'])
       await check.ran(folder, [node, 'run.mjs'])
       // The second time weights are mapped from the image that the first one kept.
@@ -219,6 +231,12 @@ async function checkForeign(check) {
     const node = await tools.node('linux-arm64', VERSIONS.node.at(-1))
     const folder = await foreignProject(check, 'arm64', 'linux', 'arm64', ['--libc=glibc'])
     return check.ran(folder, ['qemu-aarch64-static', '-L', libraries, node, 'run.mjs'])
+  })
+  await check.row('musl on x64, in Bun', async () => {
+    const bun = await bunOnMusl(tools, VERSIONS.bun, join(check.work, 'musl-library'))
+    if (typeof bun === 'string') return bun
+    const folder = await foreignProject(check, 'musl', 'linux', 'x64', ['--libc=musl'])
+    return check.ran(folder, [bun.command, 'run.mjs'], { env: bun.env })
   })
   await check.row('Windows on x64, in Wine', async () => {
     if (!(await has('wine'))) return 'Debian: wine wine64'

@@ -28,6 +28,8 @@ export class PseudoTerminal {
   /** Settles with the exit code when the program has ended and all of it is on the screen. */
   readonly ended: Promise<number | null>
   #hasEnded = false
+  /** All that the program has written, sequences for the terminal included. */
+  raw = ''
 
   constructor(
     program: string,
@@ -42,6 +44,7 @@ export class PseudoTerminal {
     })
     let written = Promise.resolve()
     this.#child.stdout?.on('data', (data: Buffer) => {
+      this.raw += data.toString('latin1')
       written = this.screen.write(data)
     })
     this.#child.stdin?.on('error', () => {}) // of a program that has ended

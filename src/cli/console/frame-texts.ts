@@ -20,12 +20,17 @@ const english = {
 
 export type FrameTexts = typeof english
 
+/** "117.6 MB の 41 %" */
+function progress(done: number, all: number): string {
+  return formatProgress(done, all).replace(/^(.*) of (.*)$/, '$2 の $1')
+}
+
 const japanese: FrameTexts = {
-  loading: (done, all) => `モデルを読み込んでいます: ${formatProgress(done, all)}`,
+  loading: (done, all) => `モデルを読み込んでいます: ${progress(done, all)}`,
   waitingFor: (model) => `${model} の応答を待っています`,
   waitingForOther: (file) => `別のプロセスが ${file} を取得しています。終わるのを待っています`,
   checking: (file) => `${file} を確かめています`,
-  fetching: (file, done, all) => `${file} を取得しています: ${formatProgress(done, all)}`,
+  fetching: (file, done, all) => `${file} を取得しています: ${progress(done, all)}`,
   left: (time) => `、残り ${time}`,
   threads: (threads, processors) =>
     `スレッド ${threads} 本は、このマシンのプロセッサー ${processors} 個より多く、かえって遅くなります。`,

@@ -24,7 +24,9 @@ export type ReportPart = string | Table | readonly Fact[] | { readonly heading: 
 export function formatReport(parts: readonly ReportPart[], style: TableStyle = {}): string[] {
   const lines = parts.flatMap((part) => {
     if (typeof part === 'string') return style.markdown ? [part] : wrapText(part, style.width)
-    if ('heading' in part) return [style.markdown ? `**${part.heading}**` : part.heading]
+    if ('heading' in part) {
+      return style.markdown ? [`**${part.heading}**`] : wrapText(part.heading, style.width)
+    }
     return 'rows' in part ? formatTable(part, style) : formatFacts(part, style)
   })
   // Names come from files; they must not steer the terminal.

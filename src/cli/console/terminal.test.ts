@@ -68,6 +68,12 @@ test('progress on a terminal rewrites its line and leaves it empty', () => {
   expect(written()).toBe('\r\u001b[Kone\r\u001b[Ktwo\r\u001b[K')
 })
 
+test('progress on a narrow terminal stays on its line', () => {
+  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 20 })
+  new StatusLine(stream).show('モデルを読み込んでいます: 21.7 MB')
+  expect(stream.read().toString()).toBe('\r\u001b[Kモデルを読み込んで…')
+})
+
 describe('what would steer a terminal', () => {
   /** Sets the window's title, colours, clears, turns the direction, and a C1 control. */
   const hostile = 'a\u001b]0;title\u0007b\u001b[31m\u009b2J\u202ec'

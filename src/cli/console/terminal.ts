@@ -8,8 +8,8 @@ import { cleanText } from './clean-text.ts'
 import { isSystemError, reasonOf } from './failure.ts'
 import type { FrameTexts } from './frame-texts.ts'
 import { formatByteRate } from './quantities.ts'
-import type { OutputStream, Surroundings } from './surroundings.ts'
-import { proseFor, WordFlow } from './wrap.ts'
+import { type OutputStream, type Surroundings, USUAL_COLUMNS } from './surroundings.ts'
+import { proseFor, shortened, WordFlow } from './wrap.ts'
 
 /** True if escape sequences may be written to `stream`: see no-color.org. */
 function hasColor(stream: OutputStream, env: Surroundings['env']): boolean {
@@ -194,7 +194,10 @@ export class StatusLine {
   }
 
   show(status: string): void {
-    const text = shown(status, this.#stream)
+    const { isTTY, columns = USUAL_COLUMNS } = this.#stream
+    const whole = shown(status, this.#stream)
+    // A line that goes on in the next one cannot be rewritten.
+    const text = isTTY === true ? shortened(whole, columns - 1) : whole
     if (text === this.#shown) return
     this.#shown = text
     if (this.#stream.isTTY === true) this.#stream.write(`\r\u001b[K${text}`)

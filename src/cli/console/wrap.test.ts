@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
 import { formatFacts } from './table.ts'
-import { columnsOf, proseFor, WordFlow, wrapProse, wrapText } from './wrap.ts'
+import { columnsOf, proseFor, shortened, WordFlow, wrapProse, wrapText } from './wrap.ts'
 
 test('lines are broken between words, and between the characters of Japanese', () => {
   expect(wrapText('one two three', 8)).toEqual(['one two', 'three'])
@@ -40,6 +40,12 @@ test('of several lines each is wrapped by itself, and lists keep their columns',
       .split('\n')
       .every((line) => line.length <= 80),
   ).toBe(true)
+})
+
+test('a text is shortened to whole characters', () => {
+  expect(shortened('abcdef', 6)).toBe('abcdef')
+  expect(shortened('abcdef', 5)).toBe('abcd…')
+  expect(shortened('日本語の文', 6)).toBe('日本…')
 })
 
 test('a pipe gets lines as they are', () => {

@@ -23,6 +23,18 @@ const WORDS = new RegExp(`(${WORD})([^\\S\\n]*)`, 'gu')
 /** Spaces and the word behind them, a line end, or spaces that nothing follows. */
 const FLOW = new RegExp(`\\n|[^\\S\\n]*${WORD}|[^\\S\\n]+`, 'gu')
 
+/** A text of at most `width` columns; of a longer one the beginning, and a mark. */
+export function shortened(text: string, width: number): string {
+  if (columnsOf(text) <= width) return text
+  let [kept, columns] = ['', 1]
+  for (const character of text) {
+    columns += columnsOf(character)
+    if (columns > width) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
 /** A text on lines of at most `width` columns; what is longer has a line of its own. */
 export function wrapText(text: string, width = Number.POSITIVE_INFINITY): string[] {
   if (columnsOf(text) <= width) return [text]

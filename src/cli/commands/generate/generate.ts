@@ -79,7 +79,7 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   $ bitnet generate "むかしむかし" --temperature 0 --json
   $ echo "The sea was" | bitnet generate --stop "."
   $ bitnet generate -f notes.txt --system "Answer in one sentence."
-  $ bitnet generate "The capital of Japan is" -n 3 --logprobs 5
+  $ bitnet generate "The capital of Japan is" -n 4 --logprobs 5
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
   $ bitnet generate --batch prompts.txt --seed 1
   $ bitnet generate -f notes.txt --speculate --temperature 0`,
