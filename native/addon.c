@@ -7,6 +7,7 @@
 
 #include "addon-image.h"
 #include "cpu.h"
+#include "image-fault.h"
 #include "list.h"
 #include "node-call.h"
 #include "pool.h"
@@ -46,6 +47,8 @@ static napi_value list_variants(napi_env env, napi_callback_info info) {
 
 static void release_pages(napi_env env, void *data, void *hint) {
   (void)env;
+  // Parts of it may have become a file's.
+  image_unwatch(data, (size_t)(uintptr_t)hint);
   pages_release(data, (size_t)(uintptr_t)hint);
 }
 

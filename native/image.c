@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image-fault.h"
 #include "threads.h"
 
 #ifndef _WIN32
@@ -111,7 +112,9 @@ int image_replace(void *data, size_t bytes, const image_file *image, size_t at) 
   bytes = whole_pages(&first, bytes);
   at += (size_t)((char *)first - (char *)data);
   if (bytes == 0 || at % (size_t)sysconf(_SC_PAGESIZE) != 0) return 0;
-  return mmap(first, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, (int)image->file, (off_t)at) == first;
+  if (mmap(first, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, (int)image->file, (off_t)at) != first) return 0;
+  image_watch(first, bytes);
+  return 1;
 }
 #endif
 
@@ -219,6 +222,7 @@ const char *image_open(const char *path, int32_t threads, int map, image_file *o
   }
   if (out->data) {
     out->file = (intptr_t)file;
+    image_watch(out->data, out->bytes);
   } else {
     file_close(file);
   }
@@ -227,6 +231,7 @@ const char *image_open(const char *path, int32_t threads, int map, image_file *o
 
 void image_close(image_file *image) {
   if (!image->data) return;
+  image_unwatch(image->data, image->bytes);
   file_unmap(image->data, image->bytes);
   file_close((file_handle)image->file);
   image->data = NULL;
