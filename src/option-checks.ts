@@ -47,6 +47,13 @@ export const SIGNAL: OptionRule = {
   also: ['abortSignal', 'abort', 'controller', 'abortController'],
 }
 
+/** Descriptions of tools, as chat templates take them. */
+export const TOOLS: OptionRule = {
+  expected: 'an array of descriptions of tools, an object each',
+  holds: (value) => Array.isArray(value) && value.every(isObject),
+  also: ['functions', 'tool_definitions'],
+}
+
 export function oneOf(names: readonly string[]): OptionRule {
   const holds = (value: unknown) => names.some((name) => name === value)
   return { expected: names.join(', '), holds, takesText: true }

@@ -1,7 +1,9 @@
 /**
  * What both public entries have, in Node and in browsers: re-exports only.
  */
+
 export type { BackendName, WasmSource } from './backends/backend.ts'
+export type { JsonObject } from './checks.ts'
 export {
   BackendError,
   BitnetError,
@@ -52,9 +54,11 @@ export type { RopeScaling } from './model/config/rope-scaling.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'
 export * from './ternary/index.ts'
 export type {
+  ChatFormatOptions,
   ChatMessage,
   EncodeOptions,
   TextTokenizer,
   TokenStream,
   ToolCall,
+  ToolDescription,
 } from './tokenizer/text-tokenizer.ts'

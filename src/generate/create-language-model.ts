@@ -48,7 +48,7 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
 function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): Generation {
   return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
-    const promptIds = encodePrompt(runtime.tokenizer, prompt)
+    const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
     const { contextLength } = runtime.engine.config
     checkRoom('the prompt', promptIds, contextLength)
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)

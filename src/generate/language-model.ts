@@ -5,7 +5,7 @@
  */
 import type { ModelConfig } from '../model/config/config.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'
-import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import type { ChatMessage, TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
 import type {
   BackendReport,
   GenerateOptions,
@@ -42,6 +42,8 @@ export interface ChatOptions {
   readonly system?: string
   /** What was said before. */
   readonly messages?: readonly ChatMessage[]
+  /** Tools that the model may call: see GenerateOptions. A turn may have others. Unset: none. */
+  readonly tools?: readonly ToolDescription[]
   /**
    * What happens when the conversation outgrows the context: `fail` throws a ContextOverflowError;
    * `forget` leaves the oldest exchanges out of what the model is shown, down to half of the context,

@@ -4,7 +4,7 @@
  */
 
 import type { ModelConfig } from '../model/config/config.ts'
-import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import type { TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
 
 /** How the next token is drawn. Unset fields take the model's own defaults. */
 export interface SamplingOptions {
@@ -73,6 +73,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly deadline?: number
   /** Calls that name the same client share its part of the model; unset: each call has a part of its own. */
   readonly client?: string
+  /**
+   * Tools that the model may call, for the chat template of a conversation, as transformers and OpenAI describe
+   * them. A call is text of the answer, in the model's own form. Unset: those of the chat, or none.
+   */
+  readonly tools?: readonly ToolDescription[]
   readonly signal?: AbortSignal
 }
 

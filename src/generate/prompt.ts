@@ -8,6 +8,7 @@ import {
   hasContent,
   ROLES,
   type TextTokenizer,
+  type ToolDescription,
 } from '../tokenizer/text-tokenizer.ts'
 import type { Prompt } from './language-model.ts'
 
@@ -15,13 +16,20 @@ import type { Prompt } from './language-model.ts'
  * Ids of a text with the model's begin token, or of a conversation in its chat format with the
  * beginning of an answer.
  *
- * @throws UsageError if the prompt is of another type or has no tokens
+ * @throws UsageError if the prompt is of another type or has no tokens, or if it is a text with tools
  */
-export function encodePrompt(tokenizer: TextTokenizer, prompt: Prompt): readonly number[] {
+export function encodePrompt(
+  tokenizer: TextTokenizer,
+  prompt: Prompt,
+  tools?: readonly ToolDescription[],
+): readonly number[] {
   if (typeof prompt !== 'string') {
     validateMessages('prompt', prompt)
     if (prompt.length === 0) throw new UsageError('Expected at least one message, got none.')
-    return tokenizer.encodeChat(prompt, { addGenerationPrompt: true })
+    return tokenizer.encodeChat(prompt, { addGenerationPrompt: true, tools })
+  }
+  if (tools !== undefined) {
+    throw new UsageError('Expected messages beside tools, got a text, which no chat template sees.')
   }
   const ids = tokenizer.encode(prompt)
   if (ids.length === 0) {

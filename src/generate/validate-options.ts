@@ -2,7 +2,14 @@
  * Checks what a caller asks of a generation, and fills in what the caller left to the model.
  */
 import { isObject, isWhole } from '../checks.ts'
-import { checkOptions, fail, type OptionRule, type OptionRules, SIGNAL } from '../option-checks.ts'
+import {
+  checkOptions,
+  fail,
+  type OptionRule,
+  type OptionRules,
+  SIGNAL,
+  TOOLS,
+} from '../option-checks.ts'
 import type { DraftModel, GenerateOptions, SamplingOptions, SpeculationOptions } from './options.ts'
 import { freshSeed } from './sample/random.ts'
 
@@ -113,6 +120,7 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
     holds: (value) => typeof value === 'string' && value !== '',
     also: ['user', 'user_id', 'tenant'],
   },
+  tools: TOOLS,
   signal: SIGNAL,
 }
 

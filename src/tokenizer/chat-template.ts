@@ -5,13 +5,15 @@
 import { messageOf } from '../checks.ts'
 import { FormatError, UsageError } from '../errors.ts'
 import { compileTemplate, TemplateRefusal } from '../jinja/index.ts'
-import type { ChatMessage } from './text-tokenizer.ts'
+import type { ChatMessage, ToolDescription } from './text-tokenizer.ts'
 
 /** Texts of named tokens, as templates know them: bos_token, eos_token and so on. */
 export type TemplateTokens = Readonly<Record<string, string>>
 
 interface RenderRequest {
   readonly messages: readonly ChatMessage[]
+  /** Unset: none. */
+  readonly tools?: readonly ToolDescription[] | undefined
   readonly addGenerationPrompt: boolean
   /** What the variable `token_break` means: see chat-format.ts. */
   readonly tokenBreak: string
@@ -26,7 +28,13 @@ interface RenderRequest {
  */
 export function chatTemplate(source: string, tokens: TemplateTokens) {
   let render: ReturnType<typeof compileTemplate> | undefined
-  return ({ messages, addGenerationPrompt, tokenBreak, mask = '' }: RenderRequest): string => {
+  return ({
+    messages,
+    tools,
+    addGenerationPrompt,
+    tokenBreak,
+    mask = '',
+  }: RenderRequest): string => {
     try {
       render ??= compileTemplate(source)
       const variables = {
@@ -34,7 +42,7 @@ export function chatTemplate(source: string, tokens: TemplateTokens) {
         messages,
         add_generation_prompt: addGenerationPrompt,
         token_break: tokenBreak,
-        tools: null,
+        tools: tools ?? null,
         documents: null,
       }
       return render(variables, { shown: mask + tokenBreak })

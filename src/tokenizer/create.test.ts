@@ -134,6 +134,26 @@ describe('encodeChat', () => {
     expect(specials(ids).filter((id) => id !== tokenizer.bosId)).toEqual([user, user])
   })
 
+  test('tools are handed to the template, and hold no special tokens', () => {
+    const source = '{% if tools %}{{ tools | tojson }}{% endif %}{{ messages[0].content }}'
+    const hello = [{ role: 'user', content: 'Hi' }] as const
+    const description = 'Tells<|eot_id|> the weather'
+    const parameters = { type: 'object', properties: { '<|system|>': { type: 'string' } } }
+    const tools = [{ type: 'function', function: { name: 'weather', description, parameters } }]
+    const ids = withTemplate(source).encodeChat(hello, { tools })
+    expect(tokenizer.decode(ids)).toBe(
+      '[{"type": "function", "function": {"name": "weather", "description": "Tells<|eot_id|> the weather", ' +
+        '"parameters": {"type": "object", "properties": {"<|system|>": {"type": "string"}}}}}]Hi',
+    )
+    expect(specials(ids)).toEqual([tokenizer.bosId])
+    expect(withTemplate(source).encodeChat(hello)).toEqual(tokenizer.encode('Hi'))
+    expect(withTemplate('{{ tools is none }}').encodeChat(hello)).toEqual(tokenizer.encode('True'))
+    // Most templates never look at them.
+    const deaf = () => withTemplate('{{ messages[0].content }}').encodeChat(hello, { tools })
+    expect(deaf).toThrow('a model whose chat template takes tools')
+    expect(() => tokenizer.encodeChat(hello, { tools: {} as never })).toThrow(UsageError)
+  })
+
   test('a message with tool calls needs no content, and the template is told that there is none', () => {
     const template = withTemplate(
       '{% for m in messages %}{{ m.content is none }}{{ m }}{% endfor %}',

@@ -9,7 +9,13 @@ import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
 import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
-import { type ChatMessage, hasContent, ROLES, type TextTokenizer } from './text-tokenizer.ts'
+import {
+  type ChatMessage,
+  hasContent,
+  ROLES,
+  type TextTokenizer,
+  type ToolDescription,
+} from './text-tokenizer.ts'
 import { shownStream } from './token-stream.ts'
 import { checkCall } from './tokenizer-options.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
@@ -25,6 +31,8 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
   const { pieces, addedTokens, bosId, unknownId, templateTokens } = vocabulary
   const vocabSize = pieces.length
   if (rows !== undefined) checkRows(vocabulary, rows)
+  const front = vocabulary.frontIds ?? (vocabulary.addBos && bosId !== undefined ? [bosId] : [])
+  for (const id of front) checkId(id, 'post_processor special_tokens', vocabSize)
   if (bosId !== undefined) checkId(bosId, 'bos_token_id', vocabSize)
   const stopIds = collectStopIds(vocabulary.endIds, addedTokens).filter(
     (id) => id < (rows ?? vocabSize),
@@ -79,9 +87,9 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
     return ids
   }
 
-  /** The begin token once, also where a template or the text wrote it already. */
-  const withBos = (ids: number[], addBos: boolean): number[] => {
-    if (addBos && vocabulary.addBos && bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId)
+  /** What goes in front once, also where a template or the text wrote it already. */
+  const withFront = (ids: number[], isWanted: boolean): number[] => {
+    if (isWanted && !front.every((id, i) => ids[i] === id)) ids.unshift(...front)
     return ids
   }
 
@@ -99,11 +107,13 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
 
     encode(text, options = {}) {
       checkCall('encode', options)
-      const { parseSpecial = false, addBos = true } = options
+      const { parseSpecial = false, addBos = true, addEnd = false } = options
       const ids: number[] = []
       // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
       encodeSections(added.split(text.toWellFormed(), parseSpecial), ids)
-      return withBos(ids, addBos)
+      const { appendedId } = vocabulary
+      if (addEnd && appendedId !== undefined) ids.push(appendedId)
+      return withFront(ids, addBos)
     },
 
     decode(ids, options = {}) {
@@ -126,7 +136,7 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
 
     encodeChat(messages, options = {}) {
       checkCall('encodeChat', options)
-      const { addGenerationPrompt = true } = options
+      const { addGenerationPrompt = true, tools } = options
       if (template === undefined || render === undefined) {
         throw new UsageError(
           'Expected a model with a chat template, but this is a base model without one. ' +
@@ -134,8 +144,14 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
         )
       }
       messages.forEach(checkMessage)
+      if (tools !== undefined && !/\btools\b/.test(template)) {
+        throw new UsageError(
+          "Expected a model whose chat template takes tools, but this one's never looks at them. " +
+            'Leave them out, or describe them in the system message.',
+        )
+      }
       const texts: string[] = []
-      mapTexts(messages, (text) => {
+      mapTexts([messages, tools ?? []], (text) => {
         texts.push(text)
         return text
       })
@@ -147,8 +163,12 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
         const hidden = given.map(([name, value]) => [name, mapTexts(value, hide)])
         return { role, ...Object.fromEntries(hidden) }
       })
-      const rendered = render({ messages: masked, addGenerationPrompt, tokenBreak, mask })
-      return withBos(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), true)
+      const maskedTools = tools && (mapTexts(tools, hide) as ToolDescription[])
+      const request = { messages: masked, tools: maskedTools, addGenerationPrompt }
+      const rendered = render({ ...request, tokenBreak, mask })
+      // A template writes the tokens of its model, the begin token not always among them.
+      const isAlone = front.length === 1 && front[0] === bosId
+      return withFront(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), isAlone)
     },
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The tokenizer as the rest of the library sees it, wherever its vocabulary came from.
  */
+import type { JsonObject } from '../checks.ts'
 
 /**
  * One message of a conversation, as chat templates know it. Fields beyond these, as JSON has them, are handed
@@ -25,6 +26,12 @@ export interface ToolCall {
   readonly function: { readonly name: string; readonly arguments: unknown }
 }
 
+/**
+ * A tool that a model may call, as transformers and OpenAI write it: {type: "function", function: {name,
+ * description, parameters}}. It is handed to the template as it is.
+ */
+export type ToolDescription = JsonObject
+
 /** Roles that a message may have. */
 export const ROLES: readonly ChatMessage['role'][] = ['system', 'user', 'assistant', 'tool']
 
@@ -36,13 +43,23 @@ export function hasContent(message: Partial<ChatMessage>): boolean {
 
 /** How a text is encoded. */
 export interface EncodeOptions {
-  /** Put the model's begin token in front, if the model wants one. Default true. */
+  /** Put in front what the model wants there: the begin token, mostly. Default true. */
   readonly addBos?: boolean
+  /** Put behind the text what belongs there when it is whole, as for embedding. Default false: it goes on. */
+  readonly addEnd?: boolean
   /**
    * Read special tokens' names in the text as these tokens. Default false: in a user's text
    * "<|eot_id|>" is nine characters, not a command.
    */
   readonly parseSpecial?: boolean
+}
+
+/** How a conversation is written in a model's chat format. */
+export interface ChatFormatOptions {
+  /** Begin an answer behind it. Unset: true. */
+  readonly addGenerationPrompt?: boolean
+  /** Tools that the model may call. Unset: none. */
+  readonly tools?: readonly ToolDescription[] | undefined
 }
 
 /** Texts to ids and back. */
@@ -74,12 +91,9 @@ export interface TextTokenizer {
    * Ids of a conversation in the model's chat format, special tokens only where the template puts
    * them.
    *
-   * @throws UsageError if the model has no chat template
+   * @throws UsageError if the model has no chat template, or none that takes the tools
    */
-  encodeChat(
-    messages: readonly ChatMessage[],
-    options?: { addGenerationPrompt?: boolean },
-  ): number[]
+  encodeChat(messages: readonly ChatMessage[], options?: ChatFormatOptions): number[]
 }
 
 /** Ids to text, one at a time. */

@@ -14,7 +14,12 @@ import type {
   ScoreTargets,
   TokenScores,
 } from '../../src/model/engine.ts'
-import type { ChatMessage, TextTokenizer, TokenStream } from '../../src/tokenizer/text-tokenizer.ts'
+import type {
+  ChatFormatOptions,
+  ChatMessage,
+  TextTokenizer,
+  TokenStream,
+} from '../../src/tokenizer/text-tokenizer.ts'
 
 export const BOS = 256
 export const EOT = 257
@@ -247,11 +252,14 @@ export class ByteTokenizer implements TextTokenizer {
 
   encodeChat(
     messages: readonly ChatMessage[],
-    options: { addGenerationPrompt?: boolean } = {},
+    { tools, ...options }: ChatFormatOptions = {},
   ): number[] {
-    const ids = [BOS]
+    const shown = tools === undefined ? '' : JSON.stringify(tools)
+    const ids = this.encode(shown)
     for (const { role, content } of messages) {
-      ids.push(ROLE_IDS[role], ...this.encode(content.trim(), { addBos: false }), EOT)
+      // Null beside calls of tools.
+      const text = content ?? ''
+      ids.push(ROLE_IDS[role], ...this.encode(text.trim(), { addBos: false }), EOT)
     }
     if (options.addGenerationPrompt === true) ids.push(ROLE_IDS.assistant)
     return ids

@@ -2,7 +2,9 @@
  * Texts that a command is given: files and standard input.
  */
 import { createReadStream } from 'node:fs'
+import { messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
+import { MAX_JSON_MARKS, parseJsonText } from '../../formats/json-text.ts'
 import {
   checkTextSize,
   decodeLines,
@@ -32,6 +34,15 @@ export async function readPrompt(path: string, stdin: InputStream): Promise<stri
 /** Its lines, blank ones left out. Throws as {@link readTextFile}. */
 export async function readLines(path: string, stdin: InputStream): Promise<TextLine[]> {
   return decodeLines(await readBytes(path, stdin), nameOf(path))
+}
+
+/** A JSON text's value. @throws UsageError naming where the text is from */
+export function jsonOf(text: string, origin: string): unknown {
+  try {
+    return parseJsonText(text, MAX_JSON_MARKS)
+  } catch (error) {
+    throw new UsageError(`Expected JSON in ${origin}: ${messageOf(error)}.`)
+  }
 }
 
 function nameOf(path: string): string {

@@ -17,6 +17,7 @@ export type SamplingFlags = Omit<
   | 'priority'
   | 'deadline'
   | 'client'
+  | 'tools'
 >
 
 export type SamplingName = keyof SamplingFlags

@@ -4,15 +4,18 @@
  */
 import { fstatSync } from 'node:fs'
 import { type Command, Option } from 'commander'
+import { isObject } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import type { Prompt } from '../../generate/language-model.ts'
+import type { ToolDescription } from '../../tokenizer/text-tokenizer.ts'
 import type { CommandContext } from '../command-context.ts'
-import { readPrompt } from '../console/input.ts'
+import { jsonOf, readPrompt, readTextFile } from '../console/input.ts'
 import type { InputStream } from '../console/surroundings.ts'
 
 export interface SystemFlags {
   readonly system?: string
   readonly systemFile?: string
+  readonly tools?: string
 }
 
 export interface PromptFlags extends SystemFlags {
@@ -20,7 +23,7 @@ export interface PromptFlags extends SystemFlags {
   readonly file?: string
 }
 
-/** Adds --system and --system-file. */
+/** Adds --system, --system-file and --tools. */
 export function addSystemFlags(command: Command): Command {
   return command
     .option('--system <text>', 'system message that opens the conversation (default: none)')
@@ -30,6 +33,43 @@ export function addSystemFlags(command: Command): Command {
         'the same from a file; "-" reads standard input',
       ).conflicts('system'),
     )
+    .option(
+      '--tools <json|file>',
+      'tools that the model may call, for its chat template: a JSON list, or a file that holds one',
+    )
+}
+
+/**
+ * The tools of --tools, as an option of generations.
+ *
+ * @throws UsageError | FormatError if they cannot be read
+ */
+export async function readTools({
+  tools,
+}: SystemFlags): Promise<{ readonly tools?: readonly ToolDescription[] }> {
+  if (tools === undefined) return {}
+  const { text, origin } = await jsonOrFile(tools, '--tools')
+  const value = jsonOf(text, origin)
+  const list = isObject(value) ? value['tools'] : value
+  if (Array.isArray(list) && list.length > 0 && list.every(isObject)) return { tools: list }
+  throw new UsageError(
+    `Expected a list of tools in ${origin}, alone or under "tools": [{"type": "function", "function": ` +
+      '{"name", "description", "parameters"}}].',
+  )
+}
+
+/**
+ * What a flag holds, or the file that it names, "-" being standard input.
+ *
+ * @throws UsageError | FormatError if the file cannot be read
+ */
+export async function jsonOrFile(
+  value: string,
+  flag: string,
+  stdin?: InputStream,
+): Promise<{ readonly text: string; readonly origin: string }> {
+  if (/^\s*[[{]/.test(value)) return { text: value, origin: flag }
+  return { text: await readTextFile(value, stdin), origin: value }
 }
 
 /** @throws UsageError | FormatError if the file cannot be read */
@@ -70,13 +110,15 @@ export function readPiped(context: CommandContext): Promise<string> {
   return context.waitingFor('Reading standard input', () => readPrompt('-', context.stdin))
 }
 
-/** A text as it is, or as the question of a conversation with a system message. */
-export function promptOf(text: string, system: string | undefined): Prompt {
-  if (system === undefined) return text
-  return [
-    { role: 'system', content: system },
-    { role: 'user', content: text },
-  ]
+/** A text as it is, or as the question of a conversation, which a system message makes of it too. */
+export function promptOf(
+  text: string,
+  system: string | undefined,
+  isConversation: boolean,
+): Prompt {
+  const question = { role: 'user', content: text } as const
+  if (system !== undefined) return [{ role: 'system', content: system }, question]
+  return isConversation ? [question] : text
 }
 
 /** Whether somebody has put a pipe or a file there, and not only left a terminal or a socket open. */

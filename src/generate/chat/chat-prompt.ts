@@ -5,7 +5,7 @@
  * may cut its text into other tokens than the model chose. So the ids that were really computed are
  * kept, and only what the template puts after an answer is taken from a new rendering.
  */
-import type { ChatMessage, TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
+import type { ChatMessage, TextTokenizer, ToolDescription } from '../../tokenizer/text-tokenizer.ts'
 
 /** A conversation up to and including an answer, as ids. */
 export interface Transcript {
@@ -25,16 +25,18 @@ export interface Transcript {
  *
  * @param history messages so far; if there is a transcript, the last one is its answer
  * @param user the new message
+ * @param tools those of this turn
  */
 export function nextTurn(
   tokenizer: TextTokenizer,
   history: readonly ChatMessage[],
   transcript: Transcript | undefined,
   user: ChatMessage,
+  tools?: readonly ToolDescription[],
 ): Transcript {
-  const rendered = tokenizer.encodeChat([...history, user], { addGenerationPrompt: true })
+  const rendered = tokenizer.encodeChat([...history, user], { addGenerationPrompt: true, tools })
   if (transcript === undefined) return { rendered, ids: rendered }
-  const closed = tokenizer.encodeChat(history, { addGenerationPrompt: false })
+  const closed = tokenizer.encodeChat(history, { addGenerationPrompt: false, tools })
   const { length } = transcript.rendered
   if (commonLength(closed, transcript.rendered) < length) return { rendered, ids: rendered }
   if (commonLength(rendered, closed) < closed.length) return { rendered, ids: rendered }

@@ -34,6 +34,30 @@ describe('a chat session', () => {
     ])
   })
 
+  test('shows its tools, or those of a turn, to the template', async () => {
+    const tools = [{ type: 'function', function: { name: 'weather' } }]
+    const others = [{ type: 'function', function: { name: 'clock' } }]
+    const session = modelOf(new MockEngine({ script: answers('a', 'b', 'c') })).chat({ tools })
+    const render = (messages: readonly ChatMessage[], shown: typeof tools) =>
+      new ByteTokenizer().encodeChat(messages, { addGenerationPrompt: true, tools: shown })
+    const first = await session.send('x').result
+    expect(first.promptTokenIds).toEqual(render([{ role: 'user', content: 'x' }], tools))
+    const second = await session.send('y').result
+    expect(second.promptTokenIds).toEqual(render(session.messages.slice(0, 3), tools))
+    expect(second.usage.cachedTokens).toBeGreaterThan(first.promptTokenIds.length)
+    const third = await session.send('z', { tools: others }).result
+    expect(third.promptTokenIds).toEqual(render(session.messages.slice(0, 5), others))
+    const alone = modelOf(new MockEngine())
+    const asked = [{ role: 'user', content: 'x' }] as const
+    const one = await alone.generate(asked, { tools, maxTokens: 1 }).result
+    expect(one.promptTokenIds).toEqual(render(asked, tools))
+    const [batched] = await alone.generateBatch([asked], { tools, maxTokens: 1 })
+    expect(batched.promptTokenIds).toEqual(render(asked, tools))
+    await expect(alone.generate('x', { tools }).result).rejects.toThrow('Expected messages beside')
+    const wrong = alone.generate(asked, { tools: ['weather'] as never }).result
+    await expect(wrong).rejects.toThrow('Expected tools to be an array of descriptions')
+  })
+
   test('says what a model without a session says to the same messages', async () => {
     const session = modelOf(new MockEngine()).chat()
     const options = { maxTokens: 12 }
@@ -292,6 +316,20 @@ describe('a chat that may forget', () => {
     await session.send('hm').result
     expect(session.forgotten).toBeGreaterThan(150)
     expect(session.messages).toHaveLength(202)
+  })
+
+  test('takes a history of calls of tools, which have no content', async () => {
+    const { session } = forgetful(64)
+    const call = { function: { name: 'weather', arguments: {} } }
+    const turns = [
+      { role: 'user', content: 'weather?' },
+      { role: 'assistant', content: null, tool_calls: [call] },
+      { role: 'tool', content: '21' },
+      { role: 'assistant', content: 'It is 21.' },
+    ]
+    session.restore(Array.from({ length: 10 }, () => turns).flat() as ChatMessage[])
+    await session.send('hm').result
+    expect(session.forgotten).toBeGreaterThan(20)
   })
 
   test('still refuses a message that does not fit alone', async () => {

@@ -2,8 +2,8 @@
  * A conversation: each turn computes only what is not computed yet.
  */
 import { UsageError } from '../../errors.ts'
-import { checkOptions, fail, type OptionRules, oneOf } from '../../option-checks.ts'
-import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
+import { checkOptions, fail, type OptionRules, oneOf, TOOLS } from '../../option-checks.ts'
+import type { ChatMessage, ToolDescription } from '../../tokenizer/text-tokenizer.ts'
 import type { GenerationScope } from '../generation-stream.ts'
 import type { ChatOptions, ChatSession } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../options.ts'
@@ -28,6 +28,7 @@ const CHAT_OPTIONS: OptionRules<ChatOptions> = {
     also: ['system_prompt', 'system_message', 'instructions'],
   },
   messages: { expected: 'an array of messages', holds: Array.isArray, also: ['history'] },
+  tools: TOOLS,
   overflow: { ...oneOf(['fail', 'forget']), also: ['truncation', 'on_overflow'] },
 }
 
@@ -36,6 +37,7 @@ export class CachedChatSession implements ChatSession {
   readonly #disown: () => void
   readonly #positions: number
   readonly #forgets: boolean
+  readonly #tools: readonly ToolDescription[] | undefined
   #messages: readonly ChatMessage[]
   /** Messages behind the opening that the model is not shown any more. */
   #forgotten = 0
@@ -47,7 +49,7 @@ export class CachedChatSession implements ChatSession {
   /** @throws UsageError for a wrong option, and for a system message in `messages` beside `system` */
   constructor(runtime: Runtime, options: ChatOptions) {
     checkOptions('chat', options, CHAT_OPTIONS)
-    const { system, messages = [], overflow = 'fail' } = options
+    const { system, messages = [], tools, overflow = 'fail' } = options
     validateMessages('messages', messages)
     if (system !== undefined && messages.some((message) => message.role === 'system')) {
       throw new UsageError(
@@ -58,6 +60,7 @@ export class CachedChatSession implements ChatSession {
     this.#messages = [...opening, ...messages]
     this.#runtime = runtime
     this.#forgets = overflow === 'forget'
+    this.#tools = tools
     this.#positions = Math.min(runtime.engine.config.contextLength, MAX_POSITIONS)
     this.#disown = runtime.own(this)
   }
@@ -133,7 +136,11 @@ export class CachedChatSession implements ChatSession {
   }
 
   /** The prompt of a turn; leaves out the oldest exchanges where that is asked for and needed. */
-  #promptOf(user: ChatMessage, maxTokens: number): Transcript {
+  #promptOf(
+    user: ChatMessage,
+    maxTokens: number,
+    tools: readonly ToolDescription[] | undefined,
+  ): Transcript {
     const { tokenizer } = this.#runtime
     const positions = this.#positions
     const opening = openingOf(this.#messages)
@@ -141,7 +148,7 @@ export class CachedChatSession implements ChatSession {
     let transcript = this.#transcript
     if (this.#forgets) {
       const tokensOf = (shown: readonly ChatMessage[]): number =>
-        tokenizer.encodeChat([...opening, ...shown, user], { addGenerationPrompt: true }).length
+        tokenizer.encodeChat([...opening, ...shown, user], { tools }).length
       const room = Math.min(maxTokens, positions >> 2)
       const needed = forgettable(rest.slice(this.#forgotten), positions - room, tokensOf)
       if (needed > 0) {
@@ -150,7 +157,7 @@ export class CachedChatSession implements ChatSession {
         this.#transcript = transcript = undefined
       }
     }
-    const turn = nextTurn(tokenizer, this.#shown(), transcript, user)
+    const turn = nextTurn(tokenizer, this.#shown(), transcript, user, tools)
     // The model may have cut its answers into more tokens than their rendering has.
     const isTooLong = this.#forgets && turn.ids.length >= positions
     return isTooLong ? { rendered: turn.rendered, ids: turn.rendered } : turn
@@ -167,7 +174,7 @@ export class CachedChatSession implements ChatSession {
     const user: ChatMessage = { role: 'user', content: text }
     const positions = this.#positions
     const resolved = resolveOptions(options, runtime.facts.defaults)
-    const { rendered, ids } = this.#promptOf(user, resolved.maxTokens)
+    const { rendered, ids } = this.#promptOf(user, resolved.maxTokens, options.tools ?? this.#tools)
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
     const guesser = openGuesser(runtime, resolved.speculation, positions)

@@ -46,9 +46,14 @@ export function forgettable(
 function firstOfLength(rest: readonly ChatMessage[], limit: number): number {
   let left = limit * MAX_CHARACTERS_PER_TOKEN
   let first = rest.length
-  while (first > 0 && left >= rest[first - 1].content.length) {
+  while (first > 0 && left >= lengthOf(rest[first - 1])) {
     first--
-    left -= rest[first].content.length
+    left -= lengthOf(rest[first])
   }
   return first
+}
+
+/** A message that calls tools may have no content. */
+function lengthOf({ content }: Partial<ChatMessage>): number {
+  return content?.length ?? 0
 }

@@ -68,7 +68,7 @@ export async function generateBatch(
   const { n = 1, parallel = DEFAULT_PARALLEL, deadline } = options
   const work = async (signal: AbortSignal): Promise<readonly GenerateResult[]> => {
     const begin = (prompt: Prompt, i: number): Sequence[] => {
-      const promptIds = encodePrompt(runtime.tokenizer, prompt)
+      const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
       checkRoom(`prompts[${i}]`, promptIds, contextLength)
       const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
       return Array.from({ length: n }, (_, answer) =>

@@ -11,7 +11,12 @@ import { isOpen } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addSamplingFlags, pickSettings, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
-import { addSystemFlags, readSystem, type SystemFlags } from '../../flags/prompt-flags.ts'
+import {
+  addSystemFlags,
+  readSystem,
+  readTools,
+  type SystemFlags,
+} from '../../flags/prompt-flags.ts'
 import {
   addSpeculationFlags,
   loadModels,
@@ -65,9 +70,12 @@ answer; at the prompt it clears the line, and twice leaves, as do quit, exit, çµ
     const texts = CHAT_TEXTS[context.language]
     try {
       const system = await readChatSystem(flags, context)
+      const tools = await readTools(flags)
       const models = await loadModels(flags, context)
       const settings = pickSettings(flags)
-      await using chat = await Conversation.open({ models, settings, system, texts, context })
+      await using chat = await Conversation.open({
+        ...{ models, settings, system, tools, texts, context },
+      })
       await converse(chat, flags, context)
     } catch (error) {
       throw inLanguage(error, texts)

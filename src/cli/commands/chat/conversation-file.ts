@@ -4,14 +4,12 @@
  */
 import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
-import { isObject, messageOf } from '../../../checks.ts'
+import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { MAX_JSON_MARKS, parseJsonText } from '../../../formats/json-text.ts'
 import { errorCode } from '../../../node/files/system.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
-import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
-
-const ROLES: readonly string[] = ['system', 'user', 'assistant']
+import { type ChatMessage, hasContent, ROLES } from '../../../tokenizer/text-tokenizer.ts'
+import { jsonOf } from '../../console/input.ts'
 
 /** Years of talking; what is longer is another file. */
 const MAX_BYTES = 64 * 2 ** 20
@@ -32,12 +30,7 @@ export class ConversationFileError extends UsageError {
  * @throws UsageError unless it is a list of messages
  */
 export function parseMessages(text: string, origin: string, least = 1): ChatMessage[] {
-  let value: unknown
-  try {
-    value = parseJsonText(text, MAX_JSON_MARKS)
-  } catch (error) {
-    throw new UsageError(`Expected JSON in ${origin}: ${messageOf(error)}.`)
-  }
+  const value = jsonOf(text, origin)
   const list = isObject(value) ? value['messages'] : value
   if (!Array.isArray(list) || list.length < least) {
     throw new UsageError(
@@ -45,16 +38,17 @@ export function parseMessages(text: string, origin: string, least = 1): ChatMess
     )
   }
   return list.map((entry: unknown, i) => {
-    const role = isObject(entry) ? entry['role'] : undefined
-    const content = isObject(entry) ? entry['content'] : undefined
-    if (typeof role !== 'string' || !ROLES.includes(role) || typeof content !== 'string') {
-      throw new UsageError(
-        `Expected message ${i + 1} of ${origin} to have a "role" of ${ROLES.join(', ')} ` +
-          'and a text as "content".',
-      )
-    }
-    return { role: role as ChatMessage['role'], content }
+    if (isMessage(entry)) return entry
+    throw new UsageError(
+      `Expected message ${i + 1} of ${origin} to have a "role" of ${ROLES.join(', ')} ` +
+        'and a text as "content", or "tool_calls".',
+    )
   })
+}
+
+/** Fields of its own go to the chat template as they are. */
+function isMessage(entry: unknown): entry is ChatMessage {
+  return isObject(entry) && ROLES.some((role) => role === entry['role']) && hasContent(entry)
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { ContextOverflowError, UsageError } from '../../../errors.ts'
 import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
-import type { GenerateResult } from '../../../generate/options.ts'
+import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { cleanText } from '../../console/clean-text.ts'
@@ -44,6 +44,8 @@ export interface ConversationParts {
   readonly models: LoadedModels
   readonly settings: SamplingFlags
   readonly system: string | undefined
+  /** Beside the sampling of each turn. */
+  readonly tools: Pick<GenerateOptions, 'tools'>
   readonly texts: ChatTexts
   readonly context: CommandContext
 }
@@ -60,6 +62,7 @@ export class Conversation implements AsyncDisposable {
   readonly context: CommandContext
   readonly totals = new ChatTotals()
   settings: SamplingFlags
+  readonly #tools: Pick<GenerateOptions, 'tools'>
   #models: LoadedModels
   #session: ChatSession
   /** How often the last message was sent before. */
@@ -67,10 +70,11 @@ export class Conversation implements AsyncDisposable {
   /** Of what is going on, for Ctrl-C. */
   #activity: AbortController | undefined
 
-  private constructor({ models, settings, system, texts, context }: ConversationParts) {
+  private constructor({ models, settings, system, tools, texts, context }: ConversationParts) {
     this.texts = texts
     this.context = context
     this.settings = settings
+    this.#tools = tools
     this.#models = models
     this.#session = this.#sessionOf(
       models.model,
@@ -143,7 +147,10 @@ export class Conversation implements AsyncDisposable {
       seed === undefined ? this.settings : { ...this.settings, seed: seed + this.#attempt }
     try {
       const result = await this.interruptibly(async (signal) => {
-        const generation = session.send(text, this.#models.optionsWith(signal, sampling))
+        const generation = session.send(text, {
+          ...this.#models.optionsWith(signal, sampling),
+          ...this.#tools,
+        })
         await streamText(generation, stdout)
         return generation.result
       })

@@ -172,12 +172,52 @@ describe('--messages', () => {
     expect(mock.calls.prompts).toEqual([list])
   })
 
-  test.each(['[]', '[1]', '[{"role":"tool","content":"x"}]', '[{"role":"user"}]', '{"a":1}', '[{'])(
-    'refuses %s',
-    async (messages) => {
-      await expect(command.run({ messages }, mockSurroundings())).rejects.toThrow(UsageError)
+  test.each([
+    '[]',
+    '[1]',
+    '[{"role":"robot","content":"x"}]',
+    '[{"role":"tool"}]',
+    '[{"role":"user"}]',
+    '{"a":1}',
+    '[{',
+  ])('refuses %s', async (messages) => {
+    await expect(command.run({ messages }, mockSurroundings())).rejects.toThrow(UsageError)
+  })
+})
+
+test('--messages hands calls of tools, their answers and fields of its own to the template', async () => {
+  const list = [
+    { role: 'user', content: 'weather?', mood: 'curious' },
+    {
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ function: { name: 'weather', arguments: { at: 'Kyoto' } } }],
     },
-  )
+    { role: 'tool', name: 'weather', content: '21' },
+  ]
+  const mock = mockSurroundings()
+  await command.run({ messages: JSON.stringify(list) }, mock)
+  expect(mock.calls.prompts).toEqual([list])
+})
+
+describe('--tools', () => {
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: {} } }]
+
+  test('takes JSON text or a file, alone or under "tools", and makes the prompt a message', async () => {
+    const mock = mockSurroundings()
+    await command.run({ tools: JSON.stringify(tools) }, mock, 'hello')
+    await command.run({ tools: await fileWith('t.json', JSON.stringify({ tools })) }, mock, 'hello')
+    expect(mock.calls.prompts).toEqual([
+      [{ role: 'user', content: 'hello' }],
+      [{ role: 'user', content: 'hello' }],
+    ])
+    for (const options of mock.calls.options) expect(options.tools).toEqual(tools)
+  })
+
+  test.each(['[]', '[1]', '{"a":1}', '[{'])('refuses %s', async (tools) => {
+    const run = command.run({ tools }, mockSurroundings(), 'hello')
+    await expect(run).rejects.toThrow(UsageError)
+  })
 })
 
 test('flags reach the loader and the generation; unset ones stay unset', async () => {

@@ -10,7 +10,7 @@ import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
 import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { readLines, readTextFile } from '../../console/input.ts'
+import { readLines } from '../../console/input.ts'
 import { speedLine } from '../../console/speed-lines.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { isOpen, streamText, writeJson, writeLine } from '../../console/terminal.ts'
@@ -20,10 +20,12 @@ import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-fla
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {
   addSystemFlags,
+  jsonOrFile,
   type PromptFlags,
   promptOf,
   readSystem,
   readText,
+  readTools,
 } from '../../flags/prompt-flags.ts'
 import {
   addSpeculationFlags,
@@ -66,7 +68,12 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
           'conversation: a JSON list of {role, content}, or a file that holds one',
         ).conflicts(['batch', 'system', 'systemFile']),
       )
-      .option('--batch <file>', 'prompts, one a line, generated together; "-" reads standard input')
+      .addOption(
+        new Option(
+          '--batch <file>',
+          'prompts, one a line, generated together; "-" reads standard input',
+        ).conflicts('tools'),
+      )
       .addOption(
         new Option('--answers <count>', 'so many answers to the prompt (default: 1)')
           .argParser(wholeNumber({ min: 1, max: MAX_ANSWERS }))
@@ -81,16 +88,23 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   $ bitnet generate -f notes.txt --system "Answer in one sentence."
   $ bitnet generate "The capital of Japan is" -n 4 --logprobs 5
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
+  $ bitnet generate "What is the weather in Kyoto?" --tools tools.json
   $ bitnet generate --batch prompts.txt --seed 1
   $ bitnet generate -f notes.txt --speculate --temperature 0`,
   async run(context, flags, words) {
+    const tools = await readTools(flags)
     const request = await readRequest(words, flags, context)
     await answer(flags, context, (model, options) =>
       'batch' in request
         ? generateBatch(model, request.batch, options, context)
         : flags.answers === undefined
-          ? generateOne(model, request.prompt, options, context)
-          : generateAnswers(model, request.prompt, { ...options, n: flags.answers }, context),
+          ? generateOne(model, request.prompt, { ...options, ...tools }, context)
+          : generateAnswers(
+              model,
+              request.prompt,
+              { ...options, ...tools, n: flags.answers },
+              context,
+            ),
     )
   },
 })
@@ -202,12 +216,8 @@ async function readRequest(
     throw new UsageError('Expected a prompt, --messages or --batch, got two of them.')
   }
   if (messages !== undefined) {
-    const isJson = /^\s*[[{]/.test(messages)
-    return {
-      prompt: isJson
-        ? parseMessages(messages, '--messages')
-        : parseMessages(await readTextFile(messages, stdin), messages),
-    }
+    const { text, origin } = await jsonOrFile(messages, '--messages', stdin)
+    return { prompt: parseMessages(text, origin) }
   }
   if (batch !== undefined) {
     const lines = await readLines(batch, stdin)
@@ -216,7 +226,7 @@ async function readRequest(
   }
   const system = await readSystem(flags, stdin)
   const text = await readText(words, flags, context)
-  if (text !== undefined) return { prompt: promptOf(text, system) }
+  if (text !== undefined) return { prompt: promptOf(text, system, flags.tools !== undefined) }
   throw new UsageError(
     'Expected a prompt: give it as an argument, through a pipe, with -f FILE, --messages or --batch. ' +
       'See: bitnet generate --help',

@@ -14,6 +14,7 @@ import {
   readPiped,
   readSystem,
   readText,
+  readTools,
 } from '../../flags/prompt-flags.ts'
 import { CHAT_SPEAKS, command as chat } from '../chat/chat.ts'
 import { addTextFlags, answer, generateOne, type TextFlags } from '../generate/generate.ts'
@@ -59,17 +60,25 @@ export const command = defineCommand<RunFlags, [model: string, words: readonly s
       )
     }
     const system = await readSystem(flags, stdin)
+    const tools = await readTools(flags)
     const whole = piped === '' ? text : `${piped}\n\n${text}`
     await answer(flags, context, (model, options) =>
-      generateOne(model, messageTo(model, whole, system), options, context),
+      generateOne(
+        model,
+        messageTo(model, whole, system, flags.tools !== undefined),
+        { ...options, ...tools },
+        context,
+      ),
     )
   },
 })
 
 /** A question to a model that was taught to answer; a beginning to one that was not. */
-function messageTo(model: LanguageModel, text: string, system: string | undefined): Prompt {
-  if (system !== undefined || model.tokenizer.chatTemplate === undefined) {
-    return promptOf(text, system)
-  }
-  return [{ role: 'user', content: text }]
+function messageTo(
+  model: LanguageModel,
+  text: string,
+  system: string | undefined,
+  hasTools: boolean,
+): Prompt {
+  return promptOf(text, system, hasTools || model.tokenizer.chatTemplate !== undefined)
 }
