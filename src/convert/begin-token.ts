@@ -3,7 +3,7 @@
  * tokenizer_config.json says of it.
  */
 import { isObject, type JsonObject } from '../checks.ts'
-import { readFirstSpecials } from '../tokenizer/tokenizer-json.ts'
+import { readSurroundings } from '../tokenizer/tokenizer-json.ts'
 
 /** A post_processor that puts the begin token in front of a text. */
 export function beginTemplate(token: string, id: number): JsonObject {
@@ -30,7 +30,7 @@ export function withBeginToken(
   isWanted: boolean,
 ): JsonObject {
   const post = json.post_processor
-  if (readFirstSpecials(post).includes(id) === isWanted) return json
+  if (readSurroundings(post).front.includes(id) === isWanted) return json
   return {
     ...json,
     post_processor: isWanted ? withToken(post, token, id) : withoutToken(post, token),

@@ -11,11 +11,10 @@ import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readText } from '../tokenizer/gguf-keys.ts'
 import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
-import { bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
-import { TOKEN_TYPE, type Vocabulary, type WordModel } from '../tokenizer/vocabulary.ts'
-import { idsByPiece } from '../tokenizer/words.ts'
-import { beginTemplate, withBeginToken } from './begin-token.ts'
+import type { Vocabulary } from '../tokenizer/vocabulary.ts'
+import { withBeginToken } from './begin-token.ts'
 import type { SideFile } from './conversion.ts'
+import { madeTokenizer } from './made-tokenizer.ts'
 
 /** @throws FormatError naming the key that is damaged or not supported */
 export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[] {
@@ -28,7 +27,7 @@ export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[
   files.push(jsonFile('tokenizer_config.json', tokenizerConfig(vocabulary, config)))
   files.push(
     whole === undefined
-      ? jsonFile('tokenizer.json', tokenizerJson(vocabulary))
+      ? jsonFile('tokenizer.json', madeTokenizer(vocabulary))
       : embeddedJson(whole, vocabulary),
   )
   return files
@@ -86,83 +85,4 @@ function tokenizerConfig(vocabulary: Vocabulary, config: ModelConfig): JsonObjec
 
 function withoutAbsent(fields: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-}
-
-/** A tokenizer.json that gives the ids that the GGUF vocabulary gives. */
-function tokenizerJson(vocabulary: Vocabulary): JsonObject {
-  const { pieces, addedTokens, model, bosId, addBos } = vocabulary
-  const bos = bosId === undefined || !addBos ? undefined : pieces[bosId]
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: addedTokens.map(({ id, content, special }) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special,
-    })),
-    normalizer: null,
-    post_processor: bos === undefined || bosId === undefined ? null : beginTemplate(bos, bosId),
-    ...(model.kind === 'scores' ? scored(vocabulary, model) : byteLevel(vocabulary, model)),
-  }
-}
-
-function byteLevel(vocabulary: Vocabulary, model: WordModel): JsonObject {
-  if (model.kind !== 'merges') throw new Error(`no tokenizer.json is made of ${model.kind}`)
-  const { unknown, control, userDefined, unused } = TOKEN_TYPE
-  const others = [unknown, control, userDefined, unused]
-  const vocab = idsByPiece(vocabulary, (type) => !others.includes(type))
-  const decoder = { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true }
-  return { ...byteLevelParts(Object.fromEntries(vocab), model.merges, model.pre), decoder }
-}
-
-function scored(
-  vocabulary: Vocabulary,
-  { scores, addSpacePrefix }: Extract<WordModel, { kind: 'scores' }>,
-): JsonObject {
-  const { pieces, unknownId = 0 } = vocabulary
-  // SentencePiece models keep their control tokens in the vocabulary too.
-  const { userDefined, unused } = TOKEN_TYPE
-  const vocab = idsByPiece(vocabulary, (type) => type !== userDefined && type !== unused)
-  const space = { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' }
-  const prefix = { type: 'Prepend', prepend: '\u2581' }
-  const decoders = [
-    { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
-    { type: 'ByteFallback' },
-    { type: 'Fuse' },
-  ]
-  const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 }
-  return {
-    normalizer: { type: 'Sequence', normalizers: addSpacePrefix ? [prefix, space] : [space] },
-    pre_tokenizer: null,
-    decoder: { type: 'Sequence', decoders: addSpacePrefix ? [...decoders, strip] : decoders },
-    model: bpeModel(pieces[unknownId], true, {
-      vocab: Object.fromEntries(vocab),
-      merges: mergesByScore(vocabulary, scores),
-    }),
-  }
-}
-
-/**
- * SentencePiece BPE, which ranks pieces by scores, as the list of merges that tokenizer.json wants: each
- * way to make a piece of two others, in the order in which they are to be tried. Both sides and the
- * join are pieces of text.
- */
-function mergesByScore(vocabulary: Vocabulary, scores: ArrayLike<number>): [string, string][] {
-  const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
-  const merges: { pair: [string, string]; id: number }[] = []
-  for (const [piece, id] of ids) {
-    const characters = [...piece]
-    for (let cut = 1; cut < characters.length; cut++) {
-      const left = characters.slice(0, cut).join('')
-      const right = characters.slice(cut).join('')
-      if (ids.has(left) && ids.has(right)) merges.push({ pair: [left, right], id })
-    }
-  }
-  merges.sort((a, b) => scores[b.id] - scores[a.id] || a.id - b.id)
-  return merges.map(({ pair }) => pair)
 }

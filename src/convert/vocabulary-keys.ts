@@ -13,7 +13,7 @@ import { PRE_TOKENIZERS } from '../tokenizer/pre-tokenizers.ts'
 import { readJsonVocabulary } from '../tokenizer/read-json.ts'
 import { stepsOf } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE } from '../tokenizer/vocabulary.ts'
-import { withTokenizerJson } from '../tokenizer/vocabulary-files.ts'
+import { withMadeTokenizer } from './made-tokenizer.ts'
 import { bool, type MetadataEntry, text, u32 } from './metadata-entry.ts'
 
 /** Given to pre-tokenizers without a name; other programs refuse it instead of guessing. */
@@ -33,14 +33,14 @@ interface VocabularyKeys {
 /**
  * @param config config.json, which may name the ids that the tokenizer's own files leave open
  * @param vocabSize rows of the embedding; pieces are filled up to it
- * @throws FormatError if tokenizer.json is damaged, of another kind than BPE, or larger than that
+ * @throws FormatError if the tokenizer is damaged, of another kind than BPE, or larger than that
  */
 export function vocabularyKeys(
   files: TokenizerFiles,
   config: JsonObject,
   vocabSize: number,
 ): VocabularyKeys {
-  const { tokenizerJson, ...beside } = withTokenizerJson(files)
+  const { tokenizerJson, ...beside } = withMadeTokenizer(files, config)
   if (tokenizerJson === undefined) {
     return {
       addBos: bool(ADD_BOS, false),

@@ -11,6 +11,7 @@ import { type FilesBeside, type JsonTokenizerFiles, readJsonVocabulary } from '.
 import { readSentencePiece } from './read-sentencepiece.ts'
 import { readTiktoken } from './read-tiktoken.ts'
 import type { TextTokenizer } from './text-tokenizer.ts'
+import type { Vocabulary } from './vocabulary.ts'
 import { MAX_PIECES } from './vocabulary-limits.ts'
 
 /**
@@ -52,7 +53,12 @@ export function tokenizerFromModelFile(
   beside: FilesBeside,
   rows?: number,
 ): TextTokenizer {
+  return createTokenizer(readModelFile(file, beside), rows)
+}
+
+/** The vocabulary of a `tokenizer.model`. @throws FormatError as {@link tokenizerFromModelFile} does */
+export function readModelFile(file: Uint8Array, beside: FilesBeside): Vocabulary {
   // A protocol buffer begins with the tag of its first piece, a line feed; tiktoken with base64.
   const isProtocolBuffer = file[0] === 0x0a
-  return createTokenizer((isProtocolBuffer ? readSentencePiece : readTiktoken)(file, beside), rows)
+  return (isProtocolBuffer ? readSentencePiece : readTiktoken)(file, beside)
 }

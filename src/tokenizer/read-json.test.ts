@@ -46,6 +46,9 @@ function metaspace() {
   }
 }
 
+const BEGIN = { SpecialToken: { id: '<s>', type_id: 0 } }
+const TEXT = { Sequence: { id: 'A', type_id: 0 } }
+
 describe('tokenizerFromJson', () => {
   test('reads a vocabulary, its merges and its size', () => {
     const tokenizer = tokenizerFromJson({ tokenizerJson: tiny() })
@@ -63,10 +66,59 @@ describe('tokenizerFromJson', () => {
     }
     expect(endOf([text, end])).toBe(5)
     expect(endOf([text])).toBeUndefined()
-    // A begin token, with the text added by another step.
-    expect(endOf([end])).toBeUndefined()
+    // The Rust library would leave the text out.
+    expect(() => endOf([end])).toThrow('to be the text once')
     const tokenizerConfig = { add_eos_token: true, eos_token: '</s>' }
     expect(tokenizerFromJson({ tokenizerJson: tiny(), tokenizerConfig }).endId).toBe(5)
+  })
+
+  test.each<[string, unknown]>([
+    ['the text twice', { type: 'TemplateProcessing', single: [TEXT, TEXT], special_tokens: {} }],
+    ['another text', { type: 'TemplateProcessing', single: [{ Sequence: { id: 'B' } }] }],
+    ['no name', { type: 'TemplateProcessing', single: [{}], special_tokens: {} }],
+    [
+      'an unlisted token',
+      { type: 'TemplateProcessing', single: [BEGIN, TEXT], special_tokens: {} },
+    ],
+    [
+      'an id beyond the vocabulary',
+      {
+        type: 'TemplateProcessing',
+        single: [BEGIN, TEXT],
+        special_tokens: { '<s>': { id: '<s>', ids: [700], tokens: ['<s>'] } },
+      },
+    ],
+    [
+      'two tokens behind the text',
+      {
+        type: 'TemplateProcessing',
+        single: [TEXT, BEGIN, BEGIN],
+        special_tokens: { '<s>': { id: '<s>', ids: [4], tokens: ['<s>'] } },
+      },
+    ],
+    ['BERT without a token', { type: 'BertProcessing', sep: ['</s>', 5] }],
+    [
+      'two steps that add tokens',
+      {
+        type: 'Sequence',
+        processors: Array.from({ length: 2 }, () => {
+          return { type: 'BertProcessing', sep: ['</s>', 5], cls: ['<s>', 4] }
+        }),
+      },
+    ],
+    ['another kind', { type: 'PairProcessing' }],
+    ['no kind', {}],
+    ['a Sequence without steps', { type: 'Sequence' }],
+    [
+      'Sequences without end',
+      Array.from({ length: 5000 }).reduce((inner) => {
+        return { type: 'Sequence', processors: [inner] }
+      }, null),
+    ],
+  ])('a post-processor with %s is refused', (_, post_processor) => {
+    const load = () => tokenizerFromJson({ tokenizerJson: tiny({ post_processor }) })
+    expect(load).toThrow(FormatError)
+    expect(load).toThrow('post_processor')
   })
 
   test('the begin token is wanted if the post-processor or the configuration puts it there', () => {

@@ -6,7 +6,7 @@ import { describe, isAbsent, isObject, isWhole, type JsonObject } from '../check
 import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
 import type { AddedToken } from './added-tokens.ts'
-import { asList, asObject, readFirstSpecials, readLastSpecial } from './tokenizer-json.ts'
+import { asList, asObject, readSurroundings } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import {
   checkCount,
@@ -72,8 +72,14 @@ export function readJsonVocabulary(
     const added = addedTokens.find(({ content }) => content === text)
     return added?.id ?? (text === undefined ? undefined : ids.get(text))
   }
-  const firstIds = readFirstSpecials(json.post_processor)
-  const bosId = declared.bosId ?? named('bos_token') ?? idIn(config?.bos_token_id ?? firstIds[0])
+  const { front, back } = readSurroundings(json.post_processor)
+  const bosId = declared.bosId ?? named('bos_token') ?? idIn(config?.bos_token_id ?? front[0])
+  const addBos =
+    declared.addBos ??
+    asBoolean(tokenizerConfig.add_bos_token) ??
+    (bosId !== undefined && front.includes(bosId))
+  // The post_processor has it mostly, with other tokens or alone.
+  const begins = bosId !== undefined && !front.includes(bosId)
   const eosId = named('eos_token')
   const ends = [...eosIds(config, 'config.json')]
   if (eosId !== undefined && ends.length === 0) ends.push(eosId)
@@ -87,22 +93,32 @@ export function readJsonVocabulary(
     addedTokens,
     model: { kind: 'tokenizer.json', json, model, ids },
     bosId,
-    addBos:
-      declared.addBos ??
-      asBoolean(tokenizerConfig.add_bos_token) ??
-      (bosId !== undefined && firstIds.includes(bosId)),
+    addBos,
+    frontIds: [
+      ...(begins && addBos ? [bosId] : []),
+      ...front.filter((id) => addBos || id !== bosId),
+    ],
     eosId: declared.eosId ?? eosId,
     padId:
       declared.padId ?? (isWhole(config?.pad_token_id) ? config.pad_token_id : named('pad_token')),
     unknownId: idIn(unknown),
     endIds: [...new Set([...(declared.endIds ?? []), ...ends])],
     appendedId:
-      declared.appendedId ??
-      (tokenizerConfig.add_eos_token === true ? eosId : readLastSpecial(json.post_processor)),
+      declared.appendedId ?? (tokenizerConfig.add_eos_token === true ? eosId : onlyOne(back)),
     chatTemplate: readTemplate(files),
     isBitnet: config?.model_type === 'bitnet',
     templateTokens: templateTokens(tokenizerConfig),
   }
+}
+
+/** @throws FormatError if there are several: what is embedded ends in one */
+function onlyOne(back: readonly number[]): number | undefined {
+  if (back.length <= 1) return back[0]
+  throw new FormatError(
+    `Expected a post_processor that puts at most one token behind a text, got ${back.length}. ` +
+      'Models of this library use one or none.',
+    { field: 'post_processor' },
+  )
 }
 
 /** The model with its type, which older files leave out. */

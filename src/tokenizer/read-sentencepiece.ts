@@ -5,6 +5,7 @@
  */
 import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import { type CharsMap, readCharsMap } from './pipeline/chars-map.ts'
 import { eosIds, type FilesBeside, readTemplate } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkCount, checkId, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
@@ -20,7 +21,9 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
   // The proto's defaults, of which the first is Unigram.
   let modelType = 1
   let [unknownId, bosId, eosId] = [0, 1, 2]
-  let addSpacePrefix = true
+  // What a file leaves out is on.
+  let [addSpacePrefix, removesSpaces, escapesSpaces] = [true, true, true]
+  let charsMap: CharsMap | undefined
   for (const field of fieldsOf(file)) {
     if (field.number === 1) {
       const piece = readPiece(field.bytes)
@@ -34,14 +37,23 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
         else if (number === 40) unknownId = value
         else if (number === 41) bosId = value
         else if (number === 42) eosId = value
+        else if (number === 24 && value !== 0) throw unequal('treat_whitespace_as_suffix')
       }
     } else if (field.number === 3) {
-      for (const { number, value } of fieldsOf(field.bytes)) {
-        if (number === 3) addSpacePrefix = value !== 0
+      for (const { number, value, bytes } of fieldsOf(field.bytes)) {
+        if (number === 2) charsMap = tableOf(bytes)
+        else if (number === 3) addSpacePrefix = value !== 0
+        else if (number === 4) removesSpaces = value !== 0
+        else if (number === 5) escapesSpaces = value !== 0
+      }
+    } else if (field.number === 5) {
+      for (const { number, bytes } of fieldsOf(field.bytes)) {
+        if (number === 2 && bytes.length > 0) throw unequal('denormalizer_spec')
       }
     }
   }
   if (pieces.length === 0) throw broken('it has no pieces')
+  if (!escapesSpaces) throw unequal('escape_whitespaces: false')
   if (modelType !== BPE) {
     throw new FormatError(
       `Expected tokenizer.model to be a BPE model (type ${BPE}), got type ${modelType}. ` +
@@ -73,7 +85,10 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
     pieces,
     types,
     addedTokens: addedByType(pieces, types, 'tokenizer.model'),
-    model: { kind: 'scores', scores, addSpacePrefix },
+    model: {
+      ...{ kind: 'scores', scores, addSpacePrefix, removesSpaces },
+      ...(charsMap && { charsMap }),
+    },
     bosId: known(bosId, 'bos'),
     addBos: typeof addBos === 'boolean' ? addBos : true,
     eosId: end,
@@ -96,6 +111,20 @@ function addedTokens(config: JsonObject | undefined): { id: number; content: str
     const id = checkId(Number(key), 'added_tokens_decoder', MAX_PIECES)
     return [{ id, content: value.content }]
   })
+}
+
+/** A setting whose effect is known and not given here. */
+function unequal(setting: string): FormatError {
+  return new FormatError(
+    `Expected tokenizer.model without ${setting}, as a text would become other tokens than in training. ` +
+      'Use the tokenizer.json of the same model.',
+    { field: setting },
+  )
+}
+
+/** Models whose normalisation is "identity" have an empty one. */
+function tableOf(bytes: Uint8Array): CharsMap | undefined {
+  return bytes.length === 0 ? undefined : readCharsMap(bytes, 'precompiled_charsmap')
 }
 
 function readPiece(bytes: Uint8Array): { text: string; score: number; type: number } {

@@ -4,7 +4,14 @@
  */
 import { isObject, type JsonObject } from '../checks.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
-import { checkCount, checkPiece, MAX_MERGES, wrongType } from './vocabulary-limits.ts'
+import {
+  checkCount,
+  checkId,
+  checkPiece,
+  MAX_MERGES,
+  MAX_PIECES,
+  wrongType,
+} from './vocabulary-limits.ts'
 
 /** @throws FormatError naming `field` unless the value is an object */
 export function asObject(value: unknown, field: string): JsonObject {
@@ -50,37 +57,78 @@ export function readMerges(model: JsonObject): (readonly [string, string])[] {
   return pairs
 }
 
-/** Ids of the special tokens in front of the text in a TemplateProcessing. */
-export function readFirstSpecials(value: unknown): number[] {
-  const ids: number[] = []
-  for (const step of stepsOf(value, 'processors')) {
-    if (step.type !== 'TemplateProcessing' || !Array.isArray(step.single)) continue
-    for (const item of step.single) {
-      const name = item?.SpecialToken?.id
-      if (typeof name !== 'string') break
-      const id = specialId(step, name)
-      if (id !== undefined) ids.push(id)
-    }
-  }
-  return ids
+/** Tokens that a post_processor puts around a text. */
+export interface Surroundings {
+  readonly front: readonly number[]
+  readonly back: readonly number[]
 }
 
-/** The special token at the end of a template that begins with, or has before it, the text. */
-export function readLastSpecial(value: unknown): number | undefined {
-  for (const step of stepsOf(value, 'processors')) {
-    if (step.type !== 'TemplateProcessing' || !Array.isArray(step.single)) continue
-    const hasText = step.single.some((item) => item?.SpecialToken === undefined)
-    const name = step.single.at(-1)?.SpecialToken?.id
-    if (hasText && typeof name === 'string') return specialId(step, name)
-  }
-  return undefined
+/**
+ * What a post_processor makes of one text. The Rust library takes what one step has put there for texts of
+ * their own in the next one; that is refused.
+ *
+ * @throws FormatError naming the step that does something else, or is damaged
+ */
+export function readSurroundings(value: unknown, depth = 0): Surroundings {
+  if (depth > MAX_DEPTH) throw wrongType('post_processor', 'steps not far inside each other', value)
+  const found = stepsOf(value, 'processors')
+    .map((step) => surroundingsOf(step, depth))
+    .filter(({ front, back }) => front.length + back.length > 0)
+  if (found.length > 1) throw wrongType('post_processor', 'one step that adds tokens', 'several')
+  return found[0] ?? { front: [], back: [] }
 }
 
-function specialId(step: JsonObject, name: string): number | undefined {
-  const special = (step.special_tokens as JsonObject | undefined)?.[name]
-  const id = (special as { ids?: unknown[] } | undefined)?.ids?.[0]
-  return typeof id === 'number' ? id : undefined
+function surroundingsOf(step: JsonObject, depth: number): Surroundings {
+  switch (step.type) {
+    // It is about places of tokens in the text.
+    case 'ByteLevel':
+      return { front: [], back: [] }
+    case 'Sequence':
+      return readSurroundings(step, depth + 1)
+    case 'BertProcessing':
+    case 'RobertaProcessing':
+      return { front: [pairedId(step, 'cls')], back: [pairedId(step, 'sep')] }
+    case 'TemplateProcessing':
+      return templateOf(step)
+    default:
+      throw wrongType('post_processor', 'a TemplateProcessing or another known kind', step.type)
+  }
 }
+
+/** ["[CLS]", 101] */
+function pairedId(step: JsonObject, name: string): number {
+  return checkId(asList(step[name], `post_processor ${name}`)[1], 'post_processor', MAX_PIECES)
+}
+
+function templateOf(step: JsonObject): Surroundings {
+  const field = 'post_processor single'
+  const ids = asList(step.single, field).map((item) => {
+    const { SpecialToken: special, Sequence: sequence } = asObject(item, field)
+    if (special !== undefined) return specialIds(step, asObject(special, field).id)
+    if (asObject(sequence, field).id === 'A') return undefined
+    throw wrongType(field, 'the text as Sequence A', 'another sequence')
+  })
+  const text = ids.indexOf(undefined)
+  if (text < 0 || text !== ids.lastIndexOf(undefined)) {
+    throw wrongType(field, 'the text once', text < 0 ? undefined : 'several')
+  }
+  const flat = (part: typeof ids) => part.flatMap((some) => some ?? [])
+  return { front: flat(ids.slice(0, text)), back: flat(ids.slice(text + 1)) }
+}
+
+function specialIds(step: JsonObject, name: unknown): readonly number[] {
+  const field = 'post_processor special_tokens'
+  const all = asObject(step.special_tokens, field)
+  const special = typeof name === 'string' && Object.hasOwn(all, name) ? all[name] : undefined
+  const ids = asList(asObject(special, field).ids, field)
+  checkCount(ids.length, field, MAX_SPECIALS)
+  return ids.map((id) => checkId(id, field, MAX_PIECES))
+}
+
+/** Ids that one name in a template stands for. */
+const MAX_SPECIALS = 16
+/** Of Sequences within Sequences. */
+const MAX_DEPTH = 8
 
 /** Cuts by an expression in Oniguruma's syntax; matches and what is between become pieces. */
 function splitStep(expression: string): JsonObject {

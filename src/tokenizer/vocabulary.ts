@@ -6,6 +6,7 @@
 import type { JsonObject } from '../checks.ts'
 import type { AddedToken } from './added-tokens.ts'
 import type { TemplateTokens } from './chat-template.ts'
+import type { CharsMap } from './pipeline/chars-map.ts'
 import type { PreTokenizer } from './pre-tokenizers.ts'
 import { checkCount, MAX_ADDED_TOKENS } from './vocabulary-limits.ts'
 
@@ -22,6 +23,10 @@ export type WordModel =
       readonly scores: ArrayLike<number>
       /** Put a space in front of each stretch of text, as in training. */
       readonly addSpacePrefix: boolean
+      /** Spaces at both ends of a stretch are left out, and several in a row are one. Unset: no. */
+      readonly removesSpaces?: boolean
+      /** SentencePiece's compiled table of characters, which comes first. Unset: none. */
+      readonly charsMap?: CharsMap
     }
   /** Byte-level BPE in which a piece's id is its rank, cut as Llama 3 does. */
   | { readonly kind: 'ranks' }
@@ -47,6 +52,8 @@ export interface Vocabulary {
   readonly bosId: number | undefined
   /** Put the begin token in front unless a caller says otherwise. */
   readonly addBos: boolean
+  /** All that goes in front then, with or without the begin token. Unset: the begin token alone. */
+  readonly frontIds?: readonly number[]
   readonly eosId: number | undefined
   readonly padId: number | undefined
   /** Stands for characters the vocabulary lacks; plain text may turn into it. */

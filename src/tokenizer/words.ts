@@ -6,6 +6,7 @@ import { isWhole } from '../checks.ts'
 import { mergeEncoder } from './merge-encoder.ts'
 import { BYTE_LEVEL, BYTE_PIECE, bytesOfPieces, type Decoding } from './piece-bytes.ts'
 import { bpeEncoder, type EncodeWord } from './pipeline/bpe.ts'
+import { longestPieces } from './pipeline/chars-map.ts'
 import { decoderOf } from './pipeline/decoders.ts'
 import { type EncodeNormal, jsonEncoder, wordsEncoder } from './pipeline/json-model.ts'
 import { type Normalize, normalizerOf } from './pipeline/normalizers.ts'
@@ -25,6 +26,8 @@ export interface Words {
 }
 
 const bytesOf = new TextEncoder()
+/** How SentencePiece writes a space. */
+const MARK = '\u2581'
 
 /** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
 export function wordsOf(vocabulary: Vocabulary): Words {
@@ -40,9 +43,8 @@ export function wordsOf(vocabulary: Vocabulary): Words {
         decoder: decoderByBytes(vocabulary, BYTE_LEVEL),
       }
     case 'scores': {
-      const prefix = model.addSpacePrefix ? '\u2581' : ''
       return {
-        normalize: (text) => ({ text: prefix + text.replaceAll(' ', '\u2581'), keepsStart: true }),
+        normalize: scoreNormalizer(model),
         encode: scoreEncoder(vocabulary, model.scores),
         decoder: decoderByBytes(vocabulary, {
           notation: 'metaspace',
@@ -52,6 +54,49 @@ export function wordsOf(vocabulary: Vocabulary): Words {
       }
     }
   }
+}
+
+/** As SentencePiece does: its table, spaces that are too many, the space in front, and how spaces are written. */
+function scoreNormalizer({
+  addSpacePrefix,
+  removesSpaces = false,
+  charsMap,
+}: Extract<WordModel, { kind: 'scores' }>): Normalize {
+  const piecesOf =
+    charsMap === undefined ? (text: string) => [{ text, isMapped: false }] : longestPieces(charsMap)
+  const prefix = addSpacePrefix ? MARK : ''
+  const written = (text: string) => text.replaceAll(' ', MARK)
+  if (!removesSpaces) {
+    return (text) => {
+      const mapped = Array.from(piecesOf(text), (piece) => written(piece.text)).join('')
+      return { text: prefix + mapped, keepsStart: true }
+    }
+  }
+  return (given) => {
+    let text = ''
+    let isBehindSpace = true
+    for (const { text: piece, isMapped } of piecesOf(given)) {
+      if (piece === '') continue
+      // What the table gives for one character keeps its own spaces, but for those behind another one.
+      const single = isMapped ? piece : piece.replaceAll(/ +/g, ' ')
+      text += isBehindSpace ? withoutSpacesAtStart(single) : single
+      isBehindSpace = piece.endsWith(' ')
+    }
+    let end = text.length
+    // Marks that were in the text look like spaces by then.
+    while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === MARK)) end--
+    const isEmpty = end === 0
+    return {
+      text: isEmpty ? '' : prefix + written(text.slice(0, end)),
+      keepsStart: !given.startsWith(' '),
+    }
+  }
+}
+
+function withoutSpacesAtStart(text: string): string {
+  let start = 0
+  while (text[start] === ' ') start++
+  return text.slice(start)
 }
 
 function jsonWords(

@@ -1,10 +1,12 @@
 /**
  * Tokenizers of every shape that is accepted: each normalizer, pre-tokenizer, model option, decoder,
- * post-processor and option of added tokens in at least one of them.
+
  */
 import { readFileSync } from 'node:fs'
 import { learnMerges } from './learn-merges.ts'
 import { randomTexts } from './random-texts.ts'
+import { GOLDENS } from './sentencepiece-goldens.ts'
+import { DEEPSEEK, GPT4O, KIMI, LLAMA3, ODD_EXPRESSIONS } from './split-expressions.ts'
 
 type Json = Record<string, unknown>
 
@@ -151,25 +153,6 @@ const metaspace = (prepend_scheme: string, split = true): Json => ({
 })
 const strip: Json = { type: 'Strip', content: ' ', start: 1, stop: 0 }
 
-const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-const LLAMA3 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-const GPT4O = `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${CONTRACTIONS}?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${CONTRACTIONS}?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-/** DeepSeek V3's, and Kimi's with an intersection: neither is among those that run natively. */
-const DEEPSEEK = `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-const KIMI = `[\\p{Han}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]+${CONTRACTIONS}?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-/** Anchors, borders, lazy and possessive repetition, looking behind, groups. */
-const ODD_EXPRESSIONS = [
-  '\\b',
-  '(?<=\\p{L})(?=\\p{N})|(?<=\\p{N})(?=\\p{L})',
-  '(?:ab|a|b)+?c?',
-  '^.|.$|\\A\\w|\\w\\z',
-  '\\p{L}++|(?>\\d+)\\.',
-  '[[:punct:]]+|[[:^space:]&&[^a-z]]',
-  '\\w*\\d|\\s{2,}',
-  '(a*)*|\\h{2,3}+',
-  '(?i)the|[^\\w]{2}',
-]
-
 const template = (before: string[], after: string[] = []): Json => {
   const ids: Record<string, number> = { '<unk>': 0, '<s>': 1, '</s>': 2 }
   const special = (id: string) => ({ SpecialToken: { id, type_id: 0 } })
@@ -207,6 +190,8 @@ const onSpaces = (normalizer: Json): Json =>
     pre_tokenizer: { type: 'WhitespaceSplit' },
     decoder: { type: 'Fuse' },
   })
+
+const precompiled: Json = { type: 'Precompiled', precompiled_charsmap: GOLDENS.charsmap }
 
 /** Shapes by name. */
 export const SHAPES: Readonly<Record<string, Json>> = {
@@ -384,4 +369,33 @@ export const SHAPES: Readonly<Record<string, Json>> = {
       Hello: { normalized: true, special: false, single_word: true },
     },
   ),
+  'Unigram behind a compiled table of characters, as T5': base(
+    unigram({ byte_fallback: true }, BYTES),
+    {
+      normalizer: normalizers(precompiled, {
+        type: 'Replace',
+        pattern: { Regex: ' {2,}' },
+        content: ' ',
+      }),
+      pre_tokenizer: metaspace('always'),
+      decoder: decoders({ type: 'ByteFallback' }, metaspace('always')),
+      post_processor: template([], ['</s>']),
+    },
+  ),
+  'a compiled table of characters alone': base(bpe(plain), {
+    normalizer: precompiled,
+    decoder: { type: 'Fuse' },
+  }),
+  'several special tokens in front, one behind': byteLevel({
+    post_processor: template(['<unk>', '<s>'], ['</s>']),
+  }),
+  'special tokens as BERT': byteLevel({
+    post_processor: { type: 'BertProcessing', sep: ['</s>', 2], cls: ['<s>', 1] },
+  }),
+  'special tokens as RoBERTa': byteLevel({
+    post_processor: {
+      ...{ type: 'RobertaProcessing', trim_offsets: true, add_prefix_space: false },
+      ...{ sep: ['</s>', 2], cls: ['<s>', 1] },
+    },
+  }),
 }

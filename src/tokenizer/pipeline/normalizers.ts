@@ -6,7 +6,10 @@
  */
 import { textToAlphabet } from '../byte-alphabet.ts'
 import { type FindAll, findAll, findText } from '../regex/expression.ts'
+import { clusterMapper, readCharsMap } from './chars-map.ts'
 import { chainOf, type Part } from './parts.ts'
+
+const CHARS_MAP = 'precompiled_charsmap'
 
 /** Normal text. */
 export interface Normal {
@@ -91,6 +94,8 @@ function stepOf(part: Part): Step {
       }
     case 'ByteLevel':
       return { apply: textToAlphabet }
+    case 'Precompiled':
+      return { apply: clusterMapper(readCharsMap(part.base64(CHARS_MAP), CHARS_MAP)) }
     default:
       throw part.refuse(
         'it is not one of those that give the same text here as in the Rust library',

@@ -62,6 +62,17 @@ export class Part {
     throw this.#wrong(name, `a text of at most ${MAX_PIECE_CHARS} characters`)
   }
 
+  /** Bytes that are written as base64. */
+  base64(name: string): Uint8Array {
+    const value = this.#json[name]
+    try {
+      if (typeof value === 'string') return Uint8Array.from(atob(value), (c) => c.charCodeAt(0))
+    } catch {
+      // Said below.
+    }
+    throw this.#wrong(name, 'bytes in base64')
+  }
+
   /** A text of exactly one character. */
   character(name: string): string {
     const value = this.text(name)
