@@ -38,7 +38,9 @@ const FLAGS = [
   '-Wno-psabi',
 ]
 
-const ADDON = ['addon', 'addon-image', 'image', 'node-imports'].map((name) => `native/${name}.c`)
+const ADDON = ['addon', 'addon-image', 'image', 'image-fault', 'node-imports'].map(
+  (name) => `native/${name}.c`,
+)
 /** The replay program executes instructions in software that an x86 processor lacks. */
 const EMULATION = [
   'emulate-instructions',
@@ -273,14 +275,48 @@ async function buildReplay(target) {
   const name = `replay-${target.name}`
   const build = join(root, 'native/build', name)
   const output = join(build, 'conformance-replay')
-  return unlessFresh(name, await compilersFor(target), [output], async (compiler) => {
-    const sources = ['conformance-replay', ...(target.arch === 'x64' ? EMULATION : [])]
-    const paths = sources.map((source) => `native/test/${source}.c`)
-    const objects = await compileAll(compiler, target, build, [...paths, CPU, ...SHARED])
-    const link = ['-s', '-o', output, ...objects, '-lpthread']
-    if (target.libc === 'musl') link.push('-static')
-    await runIn(compiler, link)
+  const link = target.libc === 'musl' ? ['-s', '-static'] : ['-s']
+  return unlessFresh(name, await compilersFor(target), [output], (compiler) =>
+    makeReplay(compiler, target, build, link),
+  )
+}
+
+async function makeReplay(compiler, target, build, link, variants, cpu = CPU) {
+  const sources = ['conformance-replay', ...(target.arch === 'x64' ? EMULATION : [])]
+  const paths = [...sources.map((source) => `native/test/${source}.c`), cpu, ...SHARED]
+  const objects = await compileAll(compiler, target, build, paths, variants)
+  const output = join(build, 'conformance-replay')
+  await runIn(compiler, ['-o', output, ...objects, '-lpthread', ...link])
+  return output
+}
+
+/**
+ * This machine's replay program, and its addon where `hasAddon` is set, with a compiler's sanitizers.
+ *
+ * @param checks what -fsanitize takes
+ * @param variants unset: all
+ * @param cpu the C file that names the variants, in place of native/cpu.c
+ * @returns the paths of both; the addon asks its process for the sanitizers' library
+ */
+export async function buildChecked(compiler, folder, { checks, variants, cpu = CPU, hasAddon }) {
+  const build = join(root, 'native/build', folder)
+  const target = hostTarget()
+  const [replay, addon] = [join(build, 'conformance-replay'), join(build, 'bitnet.node')]
+  const flags = [`-fsanitize=${checks}`, '-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
+  const checked = { ...compiler, flags: [...compiler.flags, '-O1', '-g', ...flags] }
+  const outputs = hasAddon ? [replay, addon] : [replay]
+  await unlessFresh(folder, [checked], outputs, async () => {
+    await makeReplay(checked, target, build, [`-fsanitize=${checks}`], variants, cpu)
+    if (!hasAddon) return
+    // The variants' objects are there already.
+    const objects = await compileAll(checked, target, build, [...ADDON, cpu, ...SHARED], [])
+    const kernels = variantsOf(target.arch).map((isa) =>
+      join(build, `src-kernels-c-variants-${isa}-c.o`),
+    )
+    const link = [`-fsanitize=${checks}`, '-shared-libsan', ...linkFlags(target)]
+    await runIn(checked, ['-shared', '-o', addon, ...objects, ...kernels, ...link])
   })
+  return { replay, addon }
 }
 
 /** Where the WebAssembly modules lie beside the code that loads them. */

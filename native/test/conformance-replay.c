@@ -10,6 +10,7 @@
 // Prints the variants and the cases that differ. Exit status: 0 all agree, 1 not, 2 a broken file.
 //
 //   conformance-replay FILE                  every variant
+//   conformance-replay --threads N FILE      the same, by a pool of N threads
 //   conformance-replay --emulate ISA FILE    one variant, with instructions that this processor lacks
 //                                            executed in software; see emulate-instructions.h
 //   conformance-replay --check-emulation [FAULT]
@@ -23,8 +24,9 @@
 #include "../threads.h"
 #include "emulate-instructions.h"
 
-// Two, so that tasks are claimed in pieces and phases wait for each other.
+// Unless told otherwise: two, so that tasks are claimed in pieces and phases wait for each other.
 #define THREADS 2
+#define MAX_THREADS 64
 #define MAX_VARIANTS 8
 #define MAX_BUFFERS 16
 #define MAX_SLOTS 64
@@ -164,7 +166,10 @@ static int fate_of(const variant *v, const char *emulated) {
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--check-emulation") == 0) return check_emulation(argv[2]);
   const char *emulated = argc == 4 && strcmp(argv[1], "--emulate") == 0 ? argv[2] : NULL;
-  input = argc == (emulated ? 4 : 2) ? fopen(argv[argc - 1], "rb") : NULL;
+  const char *wanted = argc == 4 && strcmp(argv[1], "--threads") == 0 ? argv[2] : NULL;
+  const int count = wanted ? atoi(wanted) : THREADS;
+  if (count < 1 || count > MAX_THREADS) broken("expected 1 to 64 threads");
+  input = argc == (emulated || wanted ? 4 : 2) ? fopen(argv[argc - 1], "rb") : NULL;
   if (!input) broken("expected the path of a readable file as the last argument");
   if (emulated) emulate_instructions();
   const kernel_table *tables[MAX_VARIANTS];
@@ -176,7 +181,7 @@ int main(int argc, char **argv) {
     if (fate != LEFT_OUT) printf("%s: %s\n", variants[v].table->isa, words[fate]);
     if (fate <= EMULATED) tables[running++] = variants[v].table;
   }
-  pool *threads = pool_create(THREADS);
+  pool *threads = pool_create(count);
   if (!threads) broken("no memory for threads");
   const uint32_t cases = read_u32(1u << 20);
   int failed = 0;

@@ -1,6 +1,5 @@
 /**
- * Tokenizers of every shape that is accepted: each normalizer, pre-tokenizer, model option, decoder,
-
+ * Tokenizers of every shape that is accepted: each part and each option in at least one of them.
  */
 import { readFileSync } from 'node:fs'
 import { learnMerges } from './learn-merges.ts'
