@@ -6,7 +6,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { BackendError, ShapeError } from '../src/errors.ts'
+import type { AttentionCommand } from '../src/kernels/attention/op.ts'
+import { blockColumns } from '../src/kernels/matrices.ts'
 import type { Command } from '../src/kernels/ops.ts'
+import type { RopeCacheCommand } from '../src/kernels/rope-cache/op.ts'
 import type { BufferSlice, DeviceBuffer } from '../src/kernels/slice.ts'
 import { sliceOf } from '../src/kernels/slice.ts'
 import { stepColumns } from '../src/kernels/step.ts'
@@ -15,7 +18,7 @@ import { describeBackends, filled, floats, readFloats, words } from './support/c
 
 const TOKENS = 3
 const SLOTS = 2
-const CAPACITY = 16
+const BLOCKS = 3
 /** Fewer than the cache has, as a command reads both. */
 const ROTATED = 4
 
@@ -23,29 +26,52 @@ const ROTATED = 4
 function takers(backend: Backend) {
   const buffer = (count: number, label: string) => backend.allocate(count * 4, label)
   const cache = {
-    keys: buffer(SLOTS * CAPACITY, 'keys'),
-    values: buffer(SLOTS * CAPACITY * 8, 'values'),
-    slots: SLOTS,
-    capacity: CAPACITY,
+    keys: buffer(BLOCKS * 256, 'keys'),
+    values: buffer(BLOCKS * 256 * 8, 'values'),
+    blocks: BLOCKS,
     nKvHeads: 1,
     headDim: 2,
   }
   const data = filled(backend, 'table', floats(...Array(32).fill(5)))
-  const table = { type: 'f32', rows: TOKENS, cols: 2, data, scales: undefined } as const
+  const embedding = { type: 'f32', rows: TOKENS, cols: 2, data, scales: undefined } as const
+  const tableOf = (data: BufferSlice) => ({ data, slots: SLOTS, columns: 1 })
+  const blocks = backend.allocateIndices(SLOTS, blockColumns(BLOCKS), 'blocks')
+  const table = tableOf(blocks)
   const qkv = filled(backend, 'qkv', floats(...Array(6).fill(1)))
   const rotations = buffer(ROTATED * 2, 'rotations')
   const out = buffer(8, 'out')
   const rows = 1
   const nHeads = 1
   const x = filled(backend, 'x', floats(1, 2, 3, 4))
+  const step = backend.allocateIndices(rows, stepColumns(LIMITS), 'step')
+  const ropeCache: RopeCacheCommand = {
+    op: 'rope-cache',
+    rows,
+    nHeads,
+    step,
+    qkv,
+    rotations,
+    cache,
+    table,
+  }
+  const attention: AttentionCommand = {
+    op: 'attention',
+    rows,
+    nHeads,
+    step,
+    qkv,
+    cache,
+    table,
+    out,
+  }
   const commands = {
-    embed: (step) => ({ op: 'embed', rows, step, table, out }),
-    ropeCache: (step) => ({ op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache }),
-    attention: (step) => ({ op: 'attention', rows, nHeads, step, qkv, cache, out }),
+    embed: (step) => ({ op: 'embed', rows, step, table: embedding, out }),
+    ropeCache: (step) => ({ ...ropeCache, step }),
+    attention: (step) => ({ ...attention, step }),
     gather: (index) => ({ op: 'gather-rows', rows, cols: 2, x, index, out }),
     scores: (pairs) => ({ op: 'token-scores', rows, cols: 2, logits: x, pairs, out }),
   } satisfies Record<string, (indices: BufferSlice) => Command>
-  return { commands, out, cache, x }
+  return { commands, out, cache, x, tableOf }
 }
 
 const LIMITS = { tokens: TOKENS, slots: SLOTS, positions: ROTATED }
@@ -173,7 +199,7 @@ describeBackends((open) => {
       ['ropeCache', 'slot', { ...LIMITS, slots: SLOTS + 1 }],
       ['ropeCache', 'position', { ...LIMITS, positions: ROTATED + 1 }],
       ['attention', 'slot', { ...LIMITS, slots: SLOTS + 1 }],
-      ['attention', 'position', { ...LIMITS, positions: CAPACITY + 1 }],
+      ['attention', 'position', { ...LIMITS, positions: 256 + 1 }],
     ] as const)(
       '%s is refused where the limit of a %s is above its own',
       async (op, name, limits) => {
@@ -181,6 +207,26 @@ describeBackends((open) => {
         const { commands } = takers(backend)
         const step = backend.allocateIndices(1, stepColumns(limits), 'step')
         await expectRefusal(backend, commands[op](step), name)
+      },
+    )
+
+    test.each(['ropeCache', 'attention'] as const)(
+      '%s is refused where a block may be none of the cache',
+      async (op) => {
+        const backend = open()
+        const { commands, tableOf } = takers(backend)
+        const command = commands[op](backend.allocateIndices(1, stepColumns(LIMITS), 'step'))
+        const blocks = (limit: number) =>
+          backend.allocateIndices(SLOTS, blockColumns(limit), 'table')
+        await backend.record([{ ...command, table: tableOf(blocks(BLOCKS)) }])
+        await expectRefusal(backend, { ...command, table: tableOf(blocks(BLOCKS + 1)) }, 'block')
+        const short = backend.allocateIndices(SLOTS - 1, blockColumns(BLOCKS), 'short')
+        await expectRefusal(backend, { ...command, table: tableOf(short) }, 'table.data')
+        await expectRefusal(
+          backend,
+          { ...command, table: tableOf(backend.allocate(64, 'plain')) },
+          'indices',
+        )
       },
     )
 

@@ -9,11 +9,12 @@ import type { Backend, Program } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
 import { keyCacheByteLength, valueCacheByteLength } from '../src/kernels/attention/layout.ts'
 import { packDense } from '../src/kernels/dense-matmul/layout.ts'
-import type { TernaryMatrix } from '../src/kernels/matrices.ts'
+import { blockColumns, type TernaryMatrix } from '../src/kernels/matrices.ts'
 import type { Command } from '../src/kernels/ops.ts'
 import type { DeviceBuffer } from '../src/kernels/slice.ts'
 import { stepColumns } from '../src/kernels/step.ts'
 import { rotationTable, Seeded, stepWords } from '../src/kernels/testing/conformance-cases.ts'
+import { bytesOf } from '../src/model/buffer-owner.ts'
 import { padToTile } from '../src/ternary/index.ts'
 import { testBackends } from './support/backends.ts'
 
@@ -21,7 +22,10 @@ const dim = 160
 const ffnDim = 440
 const vocab = 203
 const heads = { nHeads: 5, nKvHeads: 1, headDim: 32 }
-const cacheShape = { slots: 2, capacity: 288, nKvHeads: heads.nKvHeads, headDim: heads.headDim }
+const slots = 2
+const positions = 288
+const columns = 2
+const cacheShape = { blocks: 5, nKvHeads: heads.nKvHeads, headDim: heads.headDim }
 const qkvDim = (heads.nHeads + 2 * heads.nKvHeads) * heads.headDim
 const eps = 1e-5
 /** Beyond ATTENTION_CHUNK, so that merging chunks is part of it. */
@@ -39,14 +43,21 @@ class Layer {
   constructor(backend: Backend) {
     this.#backend = backend
     const rows = 2
+    const { nHeads } = heads
     const floats = (count: number, label: string) => backend.allocate(count * 4, label)
     const keys = backend.allocate(keyCacheByteLength(cacheShape), 'keys')
     const values = backend.allocate(valueCacheByteLength(cacheShape), 'values')
     const cache = { ...cacheShape, keys, values }
+    const blocks = backend.allocateIndices(
+      slots * columns,
+      blockColumns(cacheShape.blocks),
+      'blocks',
+    )
+    backend.write(blocks, 0, bytesOf(Int32Array.of(3, 0, 4, 1)))
+    const blockTable = { data: blocks, slots, columns }
     const table = packDense('f16', this.#seeded.floats(vocab * dim), vocab, dim)
     const headWeights = packDense('int8', this.#seeded.floats(vocab * dim), vocab, dim)
     const data = this.#filled('table', table.data)
-    const { slots, capacity: positions } = cacheShape
     const step = backend.allocateIndices(
       rows,
       stepColumns({ tokens: vocab, slots, positions }),
@@ -79,15 +90,15 @@ class Layer {
       data: this.#filled('head', headWeights.data),
       scales: this.#filled('head scales', headWeights.scales ?? new Float32Array(0)),
     } as const
-    const angles = rotationTable(cacheShape.capacity, heads.headDim, 10_000)
+    const angles = rotationTable(positions, heads.headDim, 10_000)
     const rotations = this.#filled('rotations', angles)
     const norm = this.#filled('norm', this.#seeded.floats(dim, 2))
     this.#program = backend.record([
       { op: 'embed', rows, step, table: embedding, out: x },
       quantize(x, dim),
       product(qkvDim, dim, qkv),
-      { op: 'rope-cache', rows, nHeads: heads.nHeads, step, qkv, rotations, cache },
-      { op: 'attention', rows, nHeads: heads.nHeads, step, qkv, cache, out: mixed },
+      { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, table: blockTable },
+      { op: 'attention', rows, nHeads, step, qkv, cache, table: blockTable, out: mixed },
       quantize(mixed, dim),
       product(dim, dim, x, true),
       quantize(x, dim),

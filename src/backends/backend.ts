@@ -77,6 +77,9 @@ export interface Backend {
   /** How floats are rounded. Integers are the same whatever it is. */
   readonly rounding: Rounding
 
+  /** Memory takes room only where it was written to, so that much of it may be allocated and little used. */
+  readonly commitsOnUse: boolean
+
   /**
    * Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. Where there is no room, this
    * throws a BackendError, or `ready` rejects with it later.

@@ -65,6 +65,7 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
   abstract readonly isa: string
   abstract readonly threads: number
   readonly rounding: Rounding = 'reference'
+  readonly commitsOnUse: boolean = false
   readonly fallbacks: readonly string[]
   readonly lost: Promise<BackendLoss>
   readonly #lose: (loss: BackendLoss) => void

@@ -3,9 +3,13 @@
  * step would read from memory, so that none of it comes from a cache.
  */
 
-import { keyCacheByteLength, valueCacheByteLength } from '../kernels/attention/layout.ts'
+import {
+  ATTENTION_CHUNK,
+  keyCacheByteLength,
+  valueCacheByteLength,
+} from '../kernels/attention/layout.ts'
 import { denseByteLength, hasRowScales } from '../kernels/dense-matmul/layout.ts'
-import { type QuantizedBuffer, ternaryByteLength } from '../kernels/matrices.ts'
+import { blockColumns, type QuantizedBuffer, ternaryByteLength } from '../kernels/matrices.ts'
 import type { Command } from '../kernels/ops.ts'
 import { STEP_WORDS, stepColumns } from '../kernels/step.ts'
 import type { CacheType, DenseType, TernaryPacking } from '../kernels/storage.ts'
@@ -106,8 +110,9 @@ export function attentionCase(
   rows: number,
   type: CacheType,
 ): KernelCase {
-  const capacity = padToTile(positions)
-  const shape = { type, slots: 1, capacity, nKvHeads, headDim }
+  const blocks = Math.ceil(positions / ATTENTION_CHUNK)
+  const capacity = blocks * ATTENTION_CHUNK
+  const shape = { type, blocks, nKvHeads, headDim }
   const keyBytes = keyCacheByteLength(shape)
   const valueBytes = valueCacheByteLength(shape)
   const attended = rows * (positions - (rows - 1) / 2)
@@ -124,7 +129,9 @@ export function attentionCase(
         const keys = allocate(keyBytes, 'keys', fill)
         const values = allocate(valueBytes, 'values', fill)
         const cache = { ...shape, keys, values }
-        return { op: 'attention', rows, nHeads, step, qkv, cache, out }
+        const data = allocate(blocks * WORD, 'block table', inOrder(blocks))
+        const table = { data, slots: 1, columns: blocks }
+        return { op: 'attention', rows, nHeads, step, qkv, cache, table, out }
       }
     },
   }
@@ -135,6 +142,11 @@ function lastSteps(positions: number, rows: number, capacity: number): IndexFill
   const values = new Int32Array(rows * STEP_WORDS)
   for (let row = 0; row < rows; row++) values[row * STEP_WORDS + 2] = positions - rows + row
   return { columns: stepColumns({ tokens: 1, slots: 1, positions: capacity }), values }
+}
+
+/** The blocks of one sequence. */
+function inOrder(blocks: number): IndexFill {
+  return { columns: blockColumns(blocks), values: Int32Array.from({ length: blocks }, (_, i) => i) }
 }
 
 /** RMSNorm and int8 of a layer's input. */

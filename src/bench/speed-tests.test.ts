@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { MOCK_CONFIG } from '../../test/support/mock-engine.ts'
 import { UsageError } from '../errors.ts'
+import { SequenceBook } from '../model/cache/sequence-book.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine, RowBatch } from '../model/engine.ts'
 import {
@@ -29,6 +30,12 @@ class FakeMachine {
   readonly engine: DecodeEngine = {
     config: CONFIG,
     maxRows: 8,
+    cache: new SequenceBook({
+      contextLength: CONFIG.contextLength,
+      maxRows: 8,
+      maxSequences: 1,
+      groups: [{ blocks: 1 }],
+    }),
     createCache: ({ slots, capacity }) => {
       const cache = { slots, capacity, isDisposed: false }
       this.caches.push(cache)

@@ -94,10 +94,10 @@ export async function measureThroughput(
 ): Promise<Throughput> {
   const cache = decoder.createCache({ slots: batch, capacity: promptTokens + decodeTokens })
   try {
-    for (const buffer of cache.layers.flatMap(({ keys, values }) => [keys, values])) {
+    for (const buffer of cache.buffers.layers.flatMap(({ keys, values }) => [keys, values])) {
       fillBuffer(backend, buffer, CACHE_BYTE)
     }
-    cache.assumeComputed(promptTokens)
+    for (let slot = 0; slot < batch; slot++) cache.assumeComputed(slot, promptTokens)
     const runner = new PassRunner(decoder, cache, signal)
     const step = () => runner.decode(batch, promptTokens, promptTokens + 1)
     const passes = { budgetMs: THROUGHPUT_MS, least: 1, most: runs, now, signal }

@@ -5,12 +5,18 @@ import {
   packedByteLength,
   padToTile,
 } from '../ternary/index.ts'
-import type { CacheMemory } from './attention/cache-codec.ts'
-import { keyCacheByteLength, MAX_HEAD_DIM, valueCacheByteLength } from './attention/layout.ts'
+import type { CacheMemory, TableMemory } from './attention/cache-codec.ts'
+import {
+  ATTENTION_CHUNK,
+  keyCacheByteLength,
+  MAX_HEAD_DIM,
+  valueCacheByteLength,
+} from './attention/layout.ts'
 import { type Checker, MAX_COLS } from './checker.ts'
 import { denseByteLength, hasRowScales, type PackedDense } from './dense-matmul/layout.ts'
 import { MAX_INT8_COLS } from './dense-matmul/reference.ts'
 import { MAX_HEAD_COLS } from './head-matmul/reference.ts'
+import type { IndexColumn } from './index-buffer.ts'
 import {
   type Access,
   floatsOf,
@@ -21,6 +27,8 @@ import {
 } from './operand-kinds.ts'
 import type { QuantizedRows } from './quantize/reference.ts'
 import type { BufferSlice } from './slice.ts'
+import { stepInput } from './step.ts'
+import type { StepInput } from './step-inputs.ts'
 import {
   CACHE_TYPES,
   type CacheType,
@@ -58,17 +66,27 @@ export interface QuantizedBuffer {
   readonly sums: BufferSlice
 }
 
-/** The KV cache of one layer; see attention/layout.ts. */
+/** The KV cache of one layer, blocks of 256 positions; see attention/layout.ts. */
 export interface LayerCache {
   /** Unset: f16. */
   readonly type?: CacheType
   readonly keys: BufferSlice
   readonly values: BufferSlice
-  readonly slots: number
-  /** Positions a slot holds, a multiple of 16. */
-  readonly capacity: number
+  readonly blocks: number
   readonly nKvHeads: number
   readonly headDim: number
+}
+
+/**
+ * Where sequences are in a cache: (slots, columns) numbers of blocks, in a buffer of indices. Block i of a
+ * sequence has its positions from 256 i on. Several sequences may share a block that none of them writes to.
+ */
+export interface BlockTable {
+  readonly data: BufferSlice
+  /** Sequences. */
+  readonly slots: number
+  /** Blocks that a sequence may have. */
+  readonly columns: number
 }
 
 /** Integer sums of a row must stay within int32. */
@@ -223,16 +241,13 @@ export function layerCache<C>(access: Access): OperandKind<C, LayerCache, CacheM
     ],
     integers: {
       type: ({ type = 'f16' }) => CACHE_TYPES.indexOf(type),
-      capacity: ({ capacity }) => capacity,
       nKvHeads: ({ nKvHeads }) => nKvHeads,
       headDim: ({ headDim }) => headDim,
     },
-    check(check, name, { type = 'f16', slots, nKvHeads, capacity, headDim }) {
+    check(check, name, { type = 'f16', blocks, nKvHeads, headDim }) {
       check.oneOf(`${name}.type`, type, CACHE_TYPES)
-      check.count(`${name}.slots`, slots)
+      check.count(`${name}.blocks`, blocks)
       check.count(`${name}.nKvHeads`, nKvHeads)
-      check.count(`${name}.capacity`, capacity)
-      if (capacity % 16 !== 0) check.fail(`${name}.capacity`, 'a multiple of 16', capacity)
       check.count(`${name}.headDim`, headDim, MAX_HEAD_DIM)
       if (headDim % 2 !== 0) check.fail(`${name}.headDim`, 'even', headDim)
     },
@@ -244,19 +259,62 @@ export function layerCache<C>(access: Access): OperandKind<C, LayerCache, CacheM
   }
 }
 
+/** Positions are int32 in the kernels. */
+const MAX_COLUMNS = 2 ** 31 / ATTENTION_CHUNK
+
+export function blockTable<C>(): OperandKind<C, BlockTable, TableMemory> {
+  return {
+    access: 'read',
+    parts: [
+      {
+        name: 'data',
+        element: 'int32_t',
+        byteLength: ({ slots, columns }) => slots * columns * WORD,
+      },
+    ],
+    integers: { columns: ({ columns }) => columns },
+    check(check, name, { slots, columns }) {
+      check.count(`${name}.slots`, slots)
+      check.count(`${name}.columns`, columns, MAX_COLUMNS)
+    },
+    view: ({ data, columns }, memory) => ({ blocks: wordsOf(data, memory), columns }),
+  }
+}
+
+/** The columns of a table's buffer, which has a row for each block of each sequence. */
+export function blockColumns(blocks: number): IndexColumn[] {
+  return [{ name: 'block', limit: blocks }]
+}
+
 /** Operations with queries beside a cache: each key head serves as many query heads. */
 interface WithHeads {
   readonly rows: number
   readonly nHeads: number
+  readonly step: BufferSlice
   readonly cache: LayerCache
+  readonly table: BlockTable
+}
+
+/** What picks places in the cache: a row's sequence and its position, below `limit`, and blocks. */
+export function cacheInputs(command: WithHeads, limit = Infinity): StepInput[] {
+  const { cache, table } = command
+  const positions = Math.min(table.columns * ATTENTION_CHUNK, limit)
+  return [
+    stepInput('slot', command, table.slots),
+    stepInput('position', command, positions),
+    { slice: table.data, name: 'block', stride: 1, offset: 0, limit: cache.blocks },
+  ]
 }
 
 /** Elements of qkv (rows, (nHeads + 2 nKvHeads) * headDim). */
-export function qkvCount({ rows, nHeads, cache }: WithHeads): number {
+export function qkvCount({ rows, nHeads, cache }: Omit<WithHeads, 'step' | 'table'>): number {
   return rows * (nHeads + 2 * cache.nKvHeads) * cache.headDim
 }
 
-export function checkHeads(check: Checker, { nHeads, cache }: WithHeads): void {
+export function checkHeads(
+  check: Checker,
+  { nHeads, cache }: Pick<WithHeads, 'nHeads' | 'cache'>,
+): void {
   check.count('nHeads', nHeads)
   if (nHeads % cache.nKvHeads !== 0) {
     check.fail('nHeads', `a multiple of nKvHeads (${cache.nKvHeads})`, nHeads)

@@ -5,6 +5,7 @@ import { attention } from './attention/op.ts'
 import { axpy } from './axpy/op.ts'
 import { causalAttention } from './causal-attention/op.ts'
 import { causalAttentionBackward } from './causal-attention-backward/op.ts'
+import { copyBlocks } from './copy-blocks/op.ts'
 import { crossEntropy } from './cross-entropy/op.ts'
 import type { Operation } from './define-op.ts'
 import { denseMatmul } from './dense-matmul/op.ts'
@@ -44,6 +45,7 @@ export const operations = [
   gatedActivation,
   gatherRows,
   tokenScores,
+  copyBlocks,
   packTernary,
   packDense,
   matmul,

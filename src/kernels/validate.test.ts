@@ -27,13 +27,13 @@ const attention: Extract<Command, { op: 'attention' }> = {
   step: buffer('step', 16),
   qkv: buffer('qkv', 8 * 8 * 4),
   cache: {
-    keys: buffer('keys', 2 * 16 * 8 * 2),
-    values: buffer('values', 2 * 16 * 16 * 2),
-    slots: 1,
-    capacity: 16,
+    keys: buffer('keys', 2 * 256 * 8 * 2),
+    values: buffer('values', 2 * 256 * 16 * 2),
+    blocks: 1,
     nKvHeads: 2,
     headDim: 8,
   },
+  table: { data: buffer('table', 3 * 2 * 4), slots: 3, columns: 2 },
   out: buffer('out', 4 * 8 * 4),
 }
 
@@ -140,7 +140,7 @@ describe('slices of one arena', () => {
 
 describe('refused with a ShapeError that names the operand', () => {
   const { weights } = product
-  const { cache } = attention
+  const { cache, table } = attention
   test.each<[string, Command]>([
     ['rows', { ...norm, rows: 0 }],
     ['rows', { ...norm, rows: 1.5 }],
@@ -151,10 +151,13 @@ describe('refused with a ShapeError that names the operand', () => {
     ['x', { ...norm, x: buffer('x', 63) }],
     ['out', { ...norm, out: norm.weight }],
     ['nHeads', { ...attention, nHeads: 3 }],
-    ['cache.capacity', { ...attention, cache: { ...cache, capacity: 15 } }],
+    ['cache.blocks', { ...attention, cache: { ...cache, blocks: 0 } }],
+    ['table.slots', { ...attention, table: { ...table, slots: 0 } }],
+    ['table.columns', { ...attention, table: { ...table, columns: 2 ** 23 + 1 } }],
+    ['table.data', { ...attention, table: { ...table, slots: 4 } }],
     ['cache.headDim', { ...attention, cache: { ...cache, headDim: 7 } }],
     ['cache.headDim', { ...attention, cache: { ...cache, headDim: 258 } }],
-    ['cache.values', { ...attention, cache: { ...cache, values: buffer('v', 2 * 16 * 8 * 2) } }],
+    ['cache.values', { ...attention, cache: { ...cache, values: buffer('v', 2 * 256 * 8 * 2) } }],
     ['out', { ...attention, out: attention.qkv }],
     ['weights.scales', { ...product, weights: { ...weights, scales: undefined } }],
     ['weights.scales', { ...product, weights: { ...weights, scales: buffer('s', 68) } }],

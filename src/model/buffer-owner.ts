@@ -34,6 +34,17 @@ export class BufferOwner {
     return buffer
   }
 
+  /** Frees what was allocated by `make` if that throws. */
+  allTogether(make: () => void): void {
+    const before = new Set(this.#buffers)
+    try {
+      make()
+    } catch (error) {
+      for (const buffer of [...this.#buffers]) if (!before.has(buffer)) this.free(buffer)
+      throw error
+    }
+  }
+
   free(buffer: DeviceBuffer): void {
     if (!this.#buffers.delete(buffer)) return
     this.#byteLength -= buffer.byteLength

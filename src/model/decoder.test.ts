@@ -161,7 +161,7 @@ describe('memory', () => {
     expect(before - held).toBe(decoder.activationBytes)
     const cache = decoder.createCache({ slots: 2, capacity: 30 })
     expect(cache.capacity).toBe(32)
-    expect(cache.byteLength).toBe(2 * 32 * decoder.cacheBytesPerToken)
+    expect(cache.byteLength).toBe(2 * 256 * decoder.cacheBytesPerToken)
     await run(decoder, cache, batch(IDS, 0))
     cache.dispose()
     cache.dispose()
@@ -185,7 +185,7 @@ describe('a pass is refused', () => {
     ['a token outside the vocabulary', batch([VOCAB], 0), `0 to ${VOCAB - 1}, got ${VOCAB}`],
     ['a negative token', batch([-1], 0), 'got -1'],
     ['a token that is no whole number', batch([1.5], 0), 'got 1.5'],
-    ['a slot the cache lacks', batch([1], 0, 2), 'slot from 0 to 1, got 2'],
+    ['a slot the cache lacks', batch([1], 0, 2), 'slot of an open sequence, got 2'],
     ['a negative position', batch([1], -1), 'position from 0 on, got -1'],
     ['a first position after a gap', batch([1], 1), 'at most 0 for the next row of slot 0, got 1'],
     ['logits of a row that is not there', batch([1], 0, 0, [1]), 'a row of the batch from 0 to 0'],

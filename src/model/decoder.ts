@@ -8,12 +8,15 @@ import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import { STEP, STEP_WORDS } from '../kernels/step.ts'
-import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import type { CacheType } from '../kernels/storage.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
+import { allocateActivations, targetBuffers } from './activations.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
+import type { Rotations } from './cache/cache-memory.ts'
 import {
+  type CacheBytes,
+  type CacheFacts,
   cacheBytesPerToken,
   checkCacheOptions,
   checkIndex,
@@ -21,8 +24,8 @@ import {
 } from './cache/kv-cache.ts'
 import type { ModelConfig } from './config/config.ts'
 import type {
+  AnyCache,
   DecodeEngine,
-  KvCache,
   PassResults,
   PassWants,
   RowBatch,
@@ -48,6 +51,13 @@ export interface DecoderOptions {
    * long contexts.
    */
   readonly cacheType?: CacheType | undefined
+  /**
+   * Bytes that the cache may take. Unset: 1 GiB, or a quarter of the machine's memory where memory takes room
+   * only when it is used; or what one sequence as long as the context takes, where that is more.
+   */
+  readonly cacheMemory?: number | undefined
+  /** Bytes of the machine's memory, where that is known. */
+  readonly machineMemory?: number | undefined
   /** Of dense products' inputs; unset: 'high'. */
   readonly matmulPrecision?: MatmulPrecision | undefined
 }
@@ -62,9 +72,11 @@ export class Decoder implements DecodeEngine {
   readonly #weights: DecoderWeights
   readonly #matmulPrecision: MatmulPrecision
   readonly #owner: BufferOwner
-  readonly #rotations: ReturnType<typeof growingRotations>
+  readonly #rotations: Rotations
   /** For layers with a window. */
-  readonly #localRotations: ReturnType<typeof growingRotations> | undefined
+  readonly #localRotations: Rotations | undefined
+  readonly #cacheBytes: CacheBytes
+  #cache: DecoderCache | undefined
   readonly #programs = new ProgramCache()
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
@@ -86,6 +98,8 @@ export class Decoder implements DecodeEngine {
     this.maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
     checkCounting('maxRows', this.maxRows)
     this.cacheType = options.cacheType ?? 'f16'
+    const { cacheMemory: most, machineMemory } = options
+    this.#cacheBytes = { most, machineMemory }
     this.#matmulPrecision = options.matmulPrecision ?? 'high'
     this.#backend = backend
     this.#weights = weights
@@ -116,38 +130,46 @@ export class Decoder implements DecodeEngine {
 
   createCache(options: { slots: number; capacity: number }): DecoderCache {
     checkCacheOptions(this.config, options)
-    const positions = padToTile(options.capacity)
-    return new DecoderCache({
+    return DecoderCache.of(this.#cacheFacts, options.slots, options.capacity)
+  }
+
+  get cache(): DecoderCache {
+    this.#cache ??= DecoderCache.shared(this.#cacheFacts, this.#cacheBytes)
+    return this.#cache
+  }
+
+  get #cacheFacts(): CacheFacts {
+    return {
       backend: this.#backend,
       config: this.config,
       type: this.cacheType,
-      ...options,
-      rotations: this.#rotations(positions),
-      localRotations: this.#localRotations?.(positions),
-      onDispose: (cache) => this.#programs.clear(cache),
-    })
+      maxRows: this.maxRows,
+      rotations: this.#rotations,
+      localRotations: this.#localRotations,
+      onChange: (cache) => this.#programs.clear(cache),
+    }
   }
 
-  forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+  forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
     const count = batch.logitRows.length * this.config.vocabSize
     return this.#run(cache, batch, NO_TARGETS, () =>
       this.#readFloats(this.#activations.logits, count),
     )
   }
 
-  vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+  vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
     const count = batch.logitRows.length * this.config.dim
     const read = () => this.#readFloats(this.#activations.normed, count)
     return this.#run(cache, batch, NO_TARGETS, read, false)
   }
 
-  async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+  async score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
     this.#checkScoring()
     return this.#run(cache, batch, targets, () => this.#readScores(targets.tokens.length))
   }
 
   async step(
-    cache: KvCache,
+    cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
     { logits, scores, vectors }: PassWants,
   ): Promise<PassResults> {
@@ -173,7 +195,7 @@ export class Decoder implements DecodeEngine {
   }
 
   async #run<T>(
-    cache: KvCache,
+    cache: AnyCache,
     batch: RowBatch,
     targets: ScoreTargets,
     read: () => Promise<T>,
@@ -192,6 +214,7 @@ export class Decoder implements DecodeEngine {
       const logitRows = batch.logitRows.length
       const shape = { rows, logitRows, head, targets: targets.tokens.length }
       this.#makeRoom(head ? logitRows : 0, shape.targets)
+      await cache.ready(batch)
       const program = this.#programs.find(cache, shape) ?? (await this.#record(cache, shape))
       this.#writeBatch(cache, batch)
       this.#writeTargets(targets)
@@ -204,14 +227,16 @@ export class Decoder implements DecodeEngine {
   }
 
   async #record(cache: DecoderCache, shape: PassShape): Promise<Program> {
+    const { layers, tables, step, rotations, localRotations } = cache.buffers
     const pass = {
       config: this.config,
       weights: this.#weights,
       activations: this.#activations,
-      step: cache.step(this.maxRows),
-      cache: cache.layers,
-      rotations: cache.rotations,
-      localRotations: cache.localRotations,
+      step,
+      cache: layers,
+      tables,
+      rotations,
+      localRotations,
       matmulPrecision: this.#matmulPrecision,
     }
     await this.#backend.ready()
@@ -223,6 +248,7 @@ export class Decoder implements DecodeEngine {
   /** Frees activations and recordings; weights and backend are the caller's. */
   dispose(): void {
     this.#programs.clear()
+    this.#cache?.dispose()
     this.#owner.dispose()
   }
 
@@ -259,7 +285,7 @@ export class Decoder implements DecodeEngine {
       this.#stepEntries[at + STEP.position] = batch.positions[i]
     }
     const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
-    this.#backend.write(cache.step(this.maxRows), 0, step)
+    this.#backend.write(cache.buffers.step, 0, step)
     const wanted = batch.logitRows.length
     if (wanted === 0) return
     for (let i = 0; i < wanted; i++) this.#logitIndices[i] = batch.logitRows[i]
@@ -330,47 +356,5 @@ export class Decoder implements DecodeEngine {
     const slice = sliceOf(buffer, from * 4, count * 4)
     const bytes = backend.map?.(slice) ?? (await backend.read(slice))
     return new Float32Array(bytes.buffer, bytes.byteOffset, count)
-  }
-}
-
-function targetBuffers(
-  owner: BufferOwner,
-  logitRows: number,
-  vocabSize: number,
-  count: number,
-): Pick<Activations, 'pairs' | 'scores'> {
-  return {
-    pairs: owner.allocateIndices(count, pairColumns(logitRows, vocabSize), 'pairs to score'),
-    scores: owner.allocate(count * SCORE_FLOATS * 4, 'scores'),
-  }
-}
-
-/** Room for `rows` tokens; shapes are with the fields of {@link Activations}. */
-function allocateActivations(
-  owner: BufferOwner,
-  config: ModelConfig,
-  rows: number,
-  logitRows: number,
-): Activations {
-  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
-  const mixedDim = nHeads * headDim
-  const widest = Math.max(dim, mixedDim, ffnDim)
-  const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label)
-  return {
-    logitRows: owner.allocateIndices(rows, rowColumns(rows), 'logit rows'),
-    x: floats(dim, 'x'),
-    normed: floats(widest, 'normed'),
-    quantized: {
-      q: owner.allocate(rows * padToTile(widest), 'quantized'),
-      scales: floats(1, 'quantized scales'),
-      sums: floats(1, 'quantized sums'),
-    },
-    qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv'),
-    mixed: floats(mixedDim, 'mixed'),
-    gateUp: floats(2 * ffnDim, 'gate and up'),
-    hidden: floats(ffnDim, 'hidden'),
-    last: floats(dim, 'last'),
-    logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
-    ...targetBuffers(owner, logitRows, vocabSize, 1),
   }
 }

@@ -11,6 +11,73 @@ export interface KvCache {
   dispose(): void
 }
 
+/** A sequence that was opened. */
+export interface OpenedSequence {
+  /** Its name in passes. */
+  readonly slot: number
+  /** Tokens, from the first on, whose keys and values are there: passes go on behind them. */
+  readonly cached: number
+}
+
+/** How an engine's cache is used. Blocks are of 256 positions in all layers. */
+export interface CacheStats {
+  /** Sequences that are open. */
+  readonly sequences: number
+  readonly blocks: number
+  readonly free: number
+  /** Blocks of what was computed, kept for whoever begins in the same way; the rest are free or in use. */
+  readonly kept: number
+  /** Blocks that several open sequences have. */
+  readonly shared: number
+  /** Sequences opened so far, those of them that found a beginning, and the tokens of these beginnings. */
+  readonly opened: number
+  readonly hits: number
+  readonly hitTokens: number
+  /** Blocks copied, because a shared beginning ended within them. */
+  readonly copied: number
+  /** Blocks of what was kept, given up because others were wanted. */
+  readonly evicted: number
+}
+
+/**
+ * The cache of an engine, for all its sequences: keys and values lie in blocks of 256 positions, which
+ * sequences take as they grow. What one has computed the next one that begins with the same tokens finds.
+ * That changes no bit of a result.
+ */
+export interface SequenceCache {
+  /** Positions that one sequence may have: the context's, or fewer where memory for caches is less. */
+  readonly capacity: number
+  /**
+   * Opens a sequence that begins with `tokens` and may reach `reserve` positions. What of the tokens is
+   * computed already it shares, but for the last one at least, which is to be computed for what follows it.
+   *
+   * @returns undefined where there is no room now, because other sequences are open
+   * @throws ContextOverflowError if there never is
+   */
+  open(tokens: ArrayLike<number>, reserve: number): OpenedSequence | undefined
+  /**
+   * Lets a sequence reach so many positions.
+   *
+   * @returns false where there is no room now; it stays as it was
+   * @throws ContextOverflowError if there never is
+   */
+  extend(slot: number, positions: number): boolean
+  /**
+   * Opens a sequence that goes on from the first `positions` of an open one, and may reach `reserve`. Both
+   * share what came before.
+   *
+   * @returns its slot; undefined where there is no room now
+   * @throws ContextOverflowError if there never is
+   */
+  fork(slot: number, positions: number, reserve: number): number | undefined
+  /**
+   * Ends a sequence. What was computed of `tokens`, which it consists of, can be found by the next one until
+   * the memory is wanted for others.
+   */
+  close(slot: number, tokens: ArrayLike<number>): void
+  readonly stats: CacheStats
+}
+
 /**
  * One pass over tokens of one or several sequences. Row i is `tokens[i]` of the sequence in
  * `slots[i]` at `positions[i]`; the rows of a sequence come in the order of their positions, and all
@@ -62,34 +129,39 @@ export interface PassResults {
   readonly vectors: Float32Array
 }
 
+/** What passes go over. */
+export type AnyCache = KvCache | SequenceCache
+
 export interface DecodeEngine {
   readonly config: ModelConfig
   /** Most rows in one pass; longer prompts are fed in pieces. */
   readonly maxRows: number
+  /** Of all sequences. */
+  readonly cache: SequenceCache
   createCache(options: { slots: number; capacity: number }): KvCache
   /**
    * @returns logits (logitRows.length, vocabSize), valid until the next call
    * @throws ContextOverflowError when a position is outside the cache
    */
-  forward(cache: KvCache, batch: RowBatch): Promise<Float32Array>
+  forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array>
   /**
    * The same pass without the head: the vectors that it would turn into logits, after the final norm.
    *
    * @returns (logitRows.length, dim), valid until the next call
    * @throws ContextOverflowError when a position is outside the cache
    */
-  vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array>
+  vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array>
   /**
    * The same pass, of whose logits only what they say of given tokens is handed out. Several targets
    * may share a row.
    *
    * @throws ContextOverflowError when a position is outside the cache
    */
-  score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
+  score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
   /**
    * One pass for whoever wants something of its rows: logits, scores and vectors at once.
    *
    * @throws ContextOverflowError when a position is outside the cache
    */
-  step(cache: KvCache, batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults>
+  step(cache: AnyCache, batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults>
 }

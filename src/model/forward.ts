@@ -15,6 +15,7 @@
 
 import type { AttentionCommand } from '../kernels/attention/op.ts'
 import type {
+  BlockTable,
   DenseMatrix,
   LayerCache,
   QuantizedBuffer,
@@ -79,6 +80,8 @@ export interface Pass {
   readonly step: DeviceBuffer
   /** One per layer. */
   readonly cache: readonly LayerCache[]
+  /** Where sequences are in it, one per layer. */
+  readonly tables: readonly BlockTable[]
   /** cos and sin, (positions, 2, headDim / 2). */
   readonly rotations: DeviceBuffer
   /** The same for layers with a window, where there are any. */
@@ -117,6 +120,7 @@ export function forward(pass: Pass): Command[] {
   commands.push({ op: 'embed', rows, step, table: weights.embedding, factor, out: x })
   for (const [i, w] of weights.layers.entries()) {
     const cache = pass.cache[i]
+    const table = pass.tables[i]
     const { rotations, window } = reachOf(pass, i)
     const headNorms = headNormsOf(w, config)
     commands.push(
@@ -125,8 +129,8 @@ export function forward(pass: Pass): Command[] {
         w.keyInputNorm,
         w.valueInputNorm,
       ]),
-      { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, headNorms },
-      { op: 'attention', rows, nHeads, step, qkv, cache, out: mixed, window },
+      { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, table, headNorms },
+      { op: 'attention', rows, nHeads, step, qkv, cache, table, out: mixed, window },
       ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
 
       ...stacked(pass, w, 'gateUp', w.ffnNorm, [w.gateInputNorm, w.upInputNorm]),

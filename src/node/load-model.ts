@@ -2,6 +2,7 @@
  * From a name, path, address or bytes to a model, in Node: from disk, memory or the hub, onto the backend
  * that suits, with packed weights kept between two starts.
  */
+import { totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { openBackend } from '../backends/select.ts'
 import { messageOf } from '../checks.ts'
@@ -38,6 +39,8 @@ const NODE: LoadingPlace<ModelSource | undefined> = {
     return { file: await openGguf(bytes), tokenizerFiles: {} }
   },
   openBackend,
+  // A container may have less than the machine.
+  memoryBytes: () => Math.min(totalmem(), process.constrainedMemory() || Infinity),
   // An image is told by the file that it was made of.
   images: (source) => (isOnDisk(source) ? weightImages() : undefined),
 }

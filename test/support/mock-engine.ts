@@ -4,8 +4,10 @@
  */
 import { ContextOverflowError, UsageError } from '../../src/errors.ts'
 import { tokenScores } from '../../src/kernels/token-scores/reference.ts'
+import { SequenceBook } from '../../src/model/cache/sequence-book.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
 import type {
+  AnyCache,
   DecodeEngine,
   KvCache,
   PassResults,
@@ -76,6 +78,7 @@ export class MockEngine implements DecodeEngine {
   /** All passes so far: how many rows each had, and for which slots. */
   readonly passes: { rows: number; slots: readonly number[] }[] = []
   readonly caches: MockCache[] = []
+  readonly cache: SequenceBook
   /** Awaited in each pass, before anything is computed. */
   beforePass: (pass: number) => void | Promise<void> = () => undefined
   readonly #script: Script
@@ -88,6 +91,13 @@ export class MockEngine implements DecodeEngine {
     this.#script = options.script ?? (() => undefined)
     const contextLength = options.contextLength ?? 512
     this.config = { ...MOCK_CONFIG, vocabSize: VOCAB_SIZE, contextLength }
+    const groups = [{ blocks: options.blocks ?? 64 }]
+    this.cache = new SequenceBook({
+      contextLength,
+      maxRows: this.maxRows,
+      maxSequences: 64,
+      groups,
+    })
   }
 
   /** Caches that are not disposed of. */
@@ -104,7 +114,7 @@ export class MockEngine implements DecodeEngine {
 
   /** One pass, whose logits are all computed. */
   async step(
-    cache: KvCache,
+    cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
     { logits, scores, vectors }: PassWants,
   ): Promise<PassResults> {
@@ -122,8 +132,10 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
-  async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
-    if (!(cache instanceof MockCache) || cache.disposed) throw new UsageError('A dead cache.')
+  async forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
+    if (cache !== this.cache && (!(cache instanceof MockCache) || cache.disposed)) {
+      throw new UsageError('A dead cache.')
+    }
     if (this.#inPass) throw new UsageError('Two passes at a time.')
     const rows = batch.tokens.length
     if (rows < 1 || rows > this.maxRows) throw new UsageError(`A pass of ${rows} rows.`)
@@ -132,8 +144,17 @@ export class MockEngine implements DecodeEngine {
       await this.beforePass(this.passes.length)
       this.passes.push({ rows, slots: [...new Set(Array.from(batch.slots))] })
       const logits = new Float32Array(batch.logitRows.length * VOCAB_SIZE)
+      if (!(cache instanceof MockCache)) {
+        this.cache.check(batch)
+        this.cache.prepare(batch)
+        this.cache.settle()
+        this.cache.advance(batch)
+      }
       for (let row = 0; row < rows; row++) {
-        const history = this.#append(cache, batch, row)
+        const history =
+          cache instanceof MockCache
+            ? this.#append(cache, batch, row)
+            : this.cache.computed(batch.slots[row]).slice(0, batch.positions[row] + 1)
         const wanted = Array.from(batch.logitRows).indexOf(row)
         if (wanted >= 0) {
           this.#fill(logits.subarray(wanted * VOCAB_SIZE, (wanted + 1) * VOCAB_SIZE), history)
@@ -145,11 +166,11 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
-  async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+  async vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
     return vectorsOf(await this.forward(cache, batch), this.config.dim)
   }
 
-  async score(cache: KvCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+  async score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
     return scoresOf(await this.forward(cache, batch), targets)
   }
 

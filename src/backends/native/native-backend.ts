@@ -69,6 +69,7 @@ function fromAddon<T>(what: string, ask: () => T): T {
 class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
+  override readonly commitsOnUse = true
   readonly threads: number
   readonly files: BackendFiles = {
     map: (path) => this.#mapFile(path),

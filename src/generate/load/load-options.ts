@@ -99,6 +99,16 @@ export const LOAD_OPTIONS = {
     help: 'products with f16 weights: {names} (default: high)',
     resultsOf: 'high',
   },
+  /**
+   * MiB that keys and values of all sequences together may take. Unset: a quarter of the machine's memory with the
+   * native backend, 1024 with others, or what one sequence as long as the context takes where that is more.
+   */
+  cacheMemory: {
+    takes: 'count',
+    flag: '--cache-memory <MiB>',
+    help: "memory for the KV cache of all sequences, in MiB (default: a quarter of the machine's)",
+    also: ['cache_size', 'kv_cache_memory', 'kv_cache_size', 'max_cache_memory'],
+  },
   /** Threads; unset: the physical cores. */
   threads: {
     takes: 'count',

@@ -20,6 +20,8 @@ export interface LoadingPlace<Source> {
   /** Finds and opens a model. Its file is closed when its weights are in the backend's memory. */
   open(source: Source, options: LoadOptions): Promise<OpenedModel>
   openBackend(options: BackendOptions): Promise<Backend>
+  /** The machine's memory; absent where nobody tells. */
+  memoryBytes?(): number
   /** What keeps packed weights between two starts; absent, or giving nothing: nothing does. */
   images?(source: Source): WeightImages | undefined
 }
@@ -101,7 +103,11 @@ async function load<Source, Rest, Loaded>(
       const found = await images?.load(request, fromFile)
       kept = found?.kept
       const weights = found?.weights ?? (await fromFile())
-      const decoder = new Decoder(backend, config, weights, { ...options, cacheType: options.kv })
+      const { kv: cacheType, cacheMemory: mebibytes } = options
+      const cacheMemory = mebibytes && mebibytes * 2 ** 20
+      const { memoryBytes } = place
+      const cache = { cacheType, cacheMemory, machineMemory: memoryBytes?.() }
+      const decoder = new Decoder(backend, config, weights, { ...options, ...cache })
       const engine: LoadedEngine = {
         backend,
         weights,

@@ -47,7 +47,7 @@ INLINE void prefetch(const uint8_t *p, size_t bytes) {
 INLINE void key_products(const int32_t group, const int32_t type, const int32_t side,
                          const head_group *h, const uint8_t *keys, const uint8_t *ahead,
                          f32x16 total[MAX_SIDE][HEAD_GROUP]) {
-  const size_t stride = (h->layout.header + h->layout.key) * BLOCK;
+  const size_t stride = (h->layout.header + h->layout.key) * KEY_BLOCK;
   if (type == CACHE_INT8 || type == CACHE_INT4) {
     for (int32_t s = 0; s < side; s++) {
       prefetch(ahead + s * stride, stride);
@@ -88,7 +88,7 @@ INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t 
   const size_t bytes = h->layout.header + h->layout.key;
   key_products(group, type, side, h, keys + block * bytes, ahead, total);
   for (int32_t s = 0; s < side; s++) {
-    const int32_t first = block + s * BLOCK;
+    const int32_t first = block + s * KEY_BLOCK;
     for (int32_t g = 0; g < group; g++) {
       // Positions after the row's own and before its window.
       const i32x16 hidden = (lane >= h->count[g] - first) | (lane < h->skipped - first);
@@ -102,7 +102,7 @@ INLINE void score_blocks(const int32_t group, const int32_t type, const int32_t 
 // Scores to weights, short floats for halves; returns the sum.
 INLINE float exponentials(const int32_t type, float *weight, int32_t count, float max) {
   f32x16 sums = all16(0.0f);
-  for (int32_t block = 0; block < count; block += BLOCK) {
+  for (int32_t block = 0; block < count; block += KEY_BLOCK) {
     const f32x16 score = load16(weight + block);
     const i32x16 hidden = (i32x16)(score == all16(-__builtin_inff()));
     f32x16 e = (f32x16)((i32x16)exp16(score - max) & ~hidden);
@@ -202,10 +202,10 @@ INLINE const uint8_t *ahead_of(const head_group *h, const uint8_t *keys, const u
   return values + beyond * (h->layout.header + h->layout.value);
 }
 
-// The weighted values into o (group, value_dim), and each query's maximum and sum. The chunk has room
-// for `room` positions.
+// The weighted values into o (group, value_dim), and each query's maximum and sum. `next` has the keys that
+// are wanted after these values.
 INLINE void attend_chunk(const int32_t group, const int32_t type, const head_group *h,
-                         const uint8_t *keys, const uint8_t *values, int32_t room,
+                         const uint8_t *keys, const uint8_t *values, const uint8_t *next,
                          softmax_state *state, float *o) {
   const int32_t is_codes = type == CACHE_INT8 || type == CACHE_INT4;
   const int32_t side = is_codes || group > KEY_SUMS ? 1 : KEY_SUMS / group;
@@ -213,20 +213,17 @@ INLINE void attend_chunk(const int32_t group, const int32_t type, const head_gro
   f32x16 peak[HEAD_GROUP];
   for (int32_t g = 0; g < group; g++) peak[g] = all16(-__builtin_inff());
   int32_t block = 0;
-  // Keys, then values, then the next chunk's keys.
-  const size_t key_bytes = h->layout.header + h->layout.key;
-  const uint8_t *next = keys + ATTENTION_CHUNK * key_bytes;
-  for (; block + (side - 1) * BLOCK < h->most; block += side * BLOCK) {
+  for (; block + (side - 1) * KEY_BLOCK < h->most; block += side * KEY_BLOCK) {
     score_blocks(group, type, side, h, keys, ahead_of(h, keys, values, block), block, weight, peak);
   }
-  for (; side > 1 && block < h->most; block += BLOCK) {
+  for (; side > 1 && block < h->most; block += KEY_BLOCK) {
     score_blocks(group, type, 1, h, keys, ahead_of(h, keys, values, block), block, weight, peak);
   }
   for (int32_t g = 0; g < group; g++) {
     const float max = max_lanes(peak[g]);
     state[g] = (softmax_state){max, exponentials(type, weight[g], h->count[g], max)};
   }
-  if (is_codes) weigh_codes(group, type, h, values, room, weight, o);
+  if (is_codes) weigh_codes(group, type, h, values, weight, o);
   else weigh_floats(group, type, h, values, next, weight, o);
 }
 

@@ -76,7 +76,7 @@ INLINE void code_products(const int32_t group, const int32_t type, const head_gr
   const int32_t head_dim = h->head_dim;
   const size_t plane = plane_bytes(head_dim), stride = split_stride(head_dim);
   const split_group *s = h->split;
-  const uint8_t *codes = block + h->layout.header * BLOCK;
+  const uint8_t *codes = block + h->layout.header * KEY_BLOCK;
   i32x16 H[HEAD_GROUP], L[HEAD_GROUP];
   if (type == CACHE_INT8) {
     const f32x16 scale = load_f16((const uint16_t *)block);
@@ -92,11 +92,11 @@ INLINE void code_products(const int32_t group, const int32_t type, const head_gr
   for (int32_t from = 0; from < head_dim; from += INT4_GROUP) {
     const int32_t n = head_dim - from < INT4_GROUP ? head_dim - from : INT4_GROUP;
     const int32_t i = from / INT4_GROUP;
-    uint8_t stripe[INT4_GROUP * BLOCK];
-    unpack_codes(stripe, stripe + sizeof stripe / 2, codes + (size_t)i * 16 * BLOCK, 16 * BLOCK);
+    uint8_t stripe[INT4_GROUP * KEY_BLOCK];
+    unpack_codes(stripe, stripe + sizeof stripe / 2, codes + (size_t)i * 16 * KEY_BLOCK, 16 * KEY_BLOCK);
     group_sums(group, stripe, (n + 3) / 4, s->planes + from, stride, plane, H, L);
-    const uint16_t *header = (const uint16_t *)block + i * 2 * BLOCK;
-    const f32x16 scale = load_f16(header), offset = load_f16(header + BLOCK);
+    const uint16_t *header = (const uint16_t *)block + i * 2 * KEY_BLOCK;
+    const f32x16 scale = load_f16(header), offset = load_f16(header + KEY_BLOCK);
     for (int32_t g = 0; g < group; g++) {
       const split_token *token = (const split_token *)(s->planes + g * stride + 2 * plane);
       const f32x16 dot = joined_sums(H[g], L[g], s->of_high[g][i], s->of_low[g][i]);
@@ -138,14 +138,14 @@ INLINE void weigh_stripe(const int32_t group, const uint8_t *stripe, int32_t cou
   }
 }
 
-// The values of a chunk that has room for `room` positions. Queries that look at fewer positions than
-// the most have weights of zero for the rest, which add nothing to an integer sum.
+// The values of a chunk. Queries that look at fewer positions than the most have weights of zero for the
+// rest, which add nothing to an integer sum.
 INLINE void weigh_codes(const int32_t group, const int32_t type, const head_group *h,
-                        const uint8_t *values, int32_t room,
-                        float weight[HEAD_GROUP][ATTENTION_CHUNK], float *o) {
+                        const uint8_t *values, float weight[HEAD_GROUP][ATTENTION_CHUNK],
+                        float *o) {
   const int32_t value_dim = h->value_dim, count = h->most;
   const size_t stride = split_stride(count);
-  const uint8_t *codes = values + h->layout.header * room;
+  const uint8_t *codes = values + h->layout.header * ATTENTION_CHUNK;
   _Alignas(64) int8_t planes[HEAD_GROUP * (2 * ATTENTION_CHUNK + sizeof(split_token))];
   if (type == CACHE_INT8) {
     const uint16_t *scales = (const uint16_t *)values;
@@ -153,17 +153,17 @@ INLINE void weigh_codes(const int32_t group, const int32_t type, const head_grou
       split_weights(planes + g * stride, weight[g], scales, 0, h->count[g], count, 0);
     }
     for (int32_t d = 0; d < value_dim; d += LANES) {
-      weigh_stripe(group, codes + (size_t)d * room, count, planes, o + d, value_dim, 0);
+      weigh_stripe(group, codes + (size_t)d * ATTENTION_CHUNK, count, planes, o + d, value_dim, 0);
     }
     return;
   }
   const int32_t used = (count + 3) / 4 * 64;
-  for (int32_t d = 0; d < value_dim; d += INT4_GROUP, codes += 16 * room) {
-    const uint16_t *scales = (const uint16_t *)values + (size_t)d / INT4_GROUP * 2 * room;
+  for (int32_t d = 0; d < value_dim; d += INT4_GROUP, codes += 16 * ATTENTION_CHUNK) {
+    const uint16_t *scales = (const uint16_t *)values + (size_t)d / INT4_GROUP * 2 * ATTENTION_CHUNK;
     float shift[HEAD_GROUP];
     for (int32_t g = 0; g < group; g++) {
-      split_weights(planes + g * stride, weight[g], scales, scales + room, h->count[g], count,
-                    &shift[g]);
+      split_weights(planes + g * stride, weight[g], scales, scales + ATTENTION_CHUNK, h->count[g],
+                    count, &shift[g]);
     }
     uint8_t low[LANES * ATTENTION_CHUNK], high[LANES * ATTENTION_CHUNK];
     unpack_codes(low, high, codes, used);

@@ -4,9 +4,9 @@
 struct Params {
   rows: u32,
   cache_type: u32,
-  cache_capacity: u32,
   cache_nKvHeads: u32,
   cache_headDim: u32,
+  table_columns: u32,
   nHeads: u32,
   chunks: u32,
   window: u32,
@@ -15,6 +15,7 @@ struct Params {
   qkv_at: u32,
   cache_keys_at: u32,
   cache_values_at: u32,
+  table_data_at: u32,
   out_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,7 +23,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> qkv: array<f32>;
 @group(0) @binding(3) var<storage, read> cache_keys: array<u32>;
 @group(0) @binding(4) var<storage, read> cache_values: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+@group(0) @binding(5) var<storage, read> table_data: array<i32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
 const THREADS = 128u;
 const STEP_WORDS = 4u;
@@ -47,6 +49,12 @@ fn half(bits: u32) -> f32 {
   return bitcast<f32>(((magnitude << 13u) + high) | sign);
 }
 
+/// The first position, over all blocks, of the one that has a sequence's position, for a key head.
+fn blockStart(slot: u32, position: u32, kvHead: u32) -> u32 {
+  let block = u32(table_data[params.table_data_at + slot * params.table_columns + position / CHUNK]);
+  return (block * params.cache_nKvHeads + kvHead) * CHUNK;
+}
+
 /// Where a part's position has its scales and its codes, in bytes: count positions lie together.
 struct Place {
   scales: u32,
@@ -55,7 +63,7 @@ struct Place {
   count: u32,
 }
 
-fn placeOf(isKey: bool, slotHead: u32, position: u32) -> Place {
+fn placeOf(isKey: bool, home: u32, position: u32) -> Place {
   let dim = params.cache_headDim;
   var header = 2u;
   var bytes = select((dim + 15u) & ~15u, (dim + 3u) & ~3u, isKey);
@@ -64,11 +72,10 @@ fn placeOf(isKey: bool, slotHead: u32, position: u32) -> Place {
     header = 4u * groups;
     bytes = 16u * groups;
   }
-  let unit = select(CHUNK, KEY_BLOCK, isKey);
-  let first = position - position % unit;
-  let count = min(unit, params.cache_capacity - first);
-  let base = (slotHead * params.cache_capacity + first) * (header + bytes);
-  return Place(base, base + header * count, position - first, count);
+  let count = select(CHUNK, KEY_BLOCK, isKey);
+  let i = position % count;
+  let base = (home + position - i) * (header + bytes);
+  return Place(base, base + header * count, i, count);
 }
 
 /// Byte of the code of dimension d (within its group of 32 bytes for int4) from a place's codes on.
@@ -90,20 +97,20 @@ fn halfAt(isKey: bool, byte: u32) -> f32 {
   return half((cacheWord(isKey, byte >> 2u) >> ((byte & 2u) * 8u)) & 0xffffu);
 }
 
-/// Element d of a stored key or value.
-fn element(isKey: bool, slotHead: u32, position: u32, d: u32) -> f32 {
+/// Element d of the key or value at a position of a block.
+fn element(isKey: bool, home: u32, position: u32, d: u32) -> f32 {
   let dim = params.cache_headDim;
   if (params.cache_type < 2u) {
-    let block = position - position % KEY_BLOCK;
-    let keyAt = (slotHead * params.cache_capacity + block) * dim + d * KEY_BLOCK + position % KEY_BLOCK;
-    let valueAt = (slotHead * params.cache_capacity + position) * ((dim + 15u) & ~15u) + d;
+    let lane = position % KEY_BLOCK;
+    let keyAt = (home + position - lane) * dim + d * KEY_BLOCK + lane;
+    let valueAt = (home + position) * ((dim + 15u) & ~15u) + d;
     let at = select(valueAt, keyAt, isKey);
     if (params.cache_type == 0u) {
       return bitcast<f32>(cacheWord(isKey, at));
     }
     return halfAt(isKey, at * 2u);
   }
-  let place = placeOf(isKey, slotHead, position);
+  let place = placeOf(isKey, home, position);
   if (params.cache_type == 2u) {
     let byte = place.codes + codeAt(isKey, place, d);
     let code = f32((cacheWord(isKey, byte >> 2u) >> ((byte & 3u) * 8u)) & 0xffu) - 128.0;
@@ -129,7 +136,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
   let slot = u32(step[params.step_at + row * STEP_WORDS + 1u]);
   let positions = u32(step[params.step_at + row * STEP_WORDS + 2u]) + 1u;
-  let slotHead = slot * kvHeads + headIndex / (params.nHeads / kvHeads);
+  let kvHead = headIndex / (params.nHeads / kvHeads);
   let start = select(0u, positions - min(positions, params.window), params.window > 0u);
   workgroupBarrier();
 
@@ -138,13 +145,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   var largest = LEAST;
   var total = 0.0;
   for (var first = start - start % THREADS; first < positions; first += THREADS) {
+    // A tile lies within a block.
+    let home = blockStart(slot, first, kvHead);
+    let inBlock = first % CHUNK;
     let position = first + own;
     let isSeen = position >= start && position < positions;
     var score = LEAST;
     if (isSeen) {
       var dot = 0.0;
       for (var d = 0u; d < dim; d++) {
-        dot += query[d] * element(true, slotHead, position, d);
+        dot += query[d] * element(true, home, inBlock + own, d);
       }
       score = dot * params.scale;
     }
@@ -177,7 +187,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       if (d < dim) {
         for (var k = 0u; k < count; k++) {
           if (weights[k] != 0.0) {
-            values[i] += weights[k] * element(false, slotHead, first + k, d);
+            values[i] += weights[k] * element(false, home, inBlock + k, d);
           }
         }
       }

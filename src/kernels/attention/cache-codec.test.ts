@@ -12,13 +12,11 @@ import {
 } from './cache-codec.ts'
 import { INT4_GROUP, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 
-const SLOTS = 2
+const BLOCKS = 2
 const HEADS = 3
-/** A whole chunk of values and a short one. */
-const CAPACITY = 272
 
 function makeCache(type: CacheType, headDim: number, fill = 0): CacheMemory {
-  const shape = { type, slots: SLOTS, capacity: CAPACITY, nKvHeads: HEADS, headDim }
+  const shape = { type, blocks: BLOCKS, nKvHeads: HEADS, headDim }
   return {
     ...shape,
     keys: new Uint8Array(keyCacheByteLength(shape)).fill(fill),
@@ -49,10 +47,10 @@ describe.each(CACHE_TYPES)('%s', (type) => {
     const cache = makeCache(type, headDim)
     const written: [Position, Float32Array, Float32Array][] = []
     const seeded = new Seeded(headDim)
-    for (let slot = 0; slot < SLOTS; slot++) {
+    for (let block = 0; block < BLOCKS; block++) {
       for (let head = 0; head < HEADS; head++) {
-        for (const position of [0, 1, 15, 16, 100, 255, 256, 271]) {
-          const place = { slot, head, position }
+        for (const position of [0, 1, 15, 16, 100, 240, 254, 255]) {
+          const place = { block, head, position }
           const [key, value] = [seeded.floats(headDim), seeded.floats(headDim)]
           writeVector(cache, 'keys', place, key)
           writeVector(cache, 'values', place, value)
@@ -76,10 +74,10 @@ describe.each(CACHE_TYPES)('%s', (type) => {
     for (const part of ['keys', 'values'] as const) {
       const touched = new Set<string>()
       let written = 0
-      for (const position of [3, 15, 16, 255, 270]) {
+      for (const position of [3, 15, 16, 254, 255]) {
         // Of all zero bytes and all one bits, what differs after the write was not written.
         const [zeros, ones] = [makeCache(type, headDim, 0), makeCache(type, headDim, 255)]
-        const place = { slot: 1, head: 2, position }
+        const place = { block: 1, head: 2, position }
         const x = new Seeded(position).floats(headDim)
         writeVector(zeros, part, place, x)
         writeVector(ones, part, place, x)
@@ -103,7 +101,7 @@ describe.each(CACHE_TYPES)('%s', (type) => {
 
 test('an int4 group of equal values is held as its offset', () => {
   const cache = makeCache('int4', 64)
-  const place = { slot: 0, head: 0, position: 7 }
+  const place = { block: 0, head: 0, position: 7 }
   writeVector(cache, 'keys', place, new Float32Array(64).fill(-0.75))
   expect(readBack(cache, 'keys', place)).toEqual(Array(64).fill(-0.75))
 })
@@ -111,7 +109,7 @@ test('an int4 group of equal values is held as its offset', () => {
 test('a vector of zeros is held exactly by every type', () => {
   for (const type of CACHE_TYPES) {
     const cache = makeCache(type, 6, 0x5a)
-    const place = { slot: 1, head: 0, position: 20 }
+    const place = { block: 1, head: 0, position: 20 }
     writeVector(cache, 'values', place, new Float32Array(6))
     expect(readBack(cache, 'values', place)).toEqual(Array(6).fill(0))
   }
@@ -123,6 +121,6 @@ test.each([
   ['int8', 130 + 130],
   ['int4', 80 + 80],
 ] as const)('%s takes %i bytes a head of 128 and position', (type, bytes) => {
-  const shape = { type, slots: 1, capacity: 16, nKvHeads: 1, headDim: 128 }
-  expect((keyCacheByteLength(shape) + valueCacheByteLength(shape)) / 16).toBe(bytes)
+  const shape = { type, blocks: 1, nKvHeads: 1, headDim: 128 }
+  expect((keyCacheByteLength(shape) + valueCacheByteLength(shape)) / 256).toBe(bytes)
 })

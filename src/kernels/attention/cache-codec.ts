@@ -15,11 +15,11 @@ import { float16Table, float32ToFloat16 } from '../float16.ts'
 import type { CacheType } from '../storage.ts'
 import {
   ATTENTION_CHUNK,
-  BLOCK,
   type CacheShape,
   groupCount,
   headerBytes,
   INT4_GROUP,
+  KEY_BLOCK,
   keyBytes,
   valueBytes,
 } from './layout.ts'
@@ -56,11 +56,28 @@ export function emptyVector(shape: CacheShape): CachedVector {
 
 type Part = 'keys' | 'values'
 
-/** A position of one head. */
+/** A position of one head: its number in its block. */
 export interface Position {
-  readonly slot: number
+  readonly block: number
   readonly head: number
   readonly position: number
+}
+
+/** Which blocks sequences have: (slots, columns). */
+export interface TableMemory {
+  readonly blocks: Int32Array
+  readonly columns: number
+}
+
+/** Where a position of a sequence is. */
+export function placeOf(
+  { blocks, columns }: TableMemory,
+  slot: number,
+  head: number,
+  position: number,
+): Position {
+  const block = blocks[slot * columns + Math.floor(position / ATTENTION_CHUNK)]
+  return { block, head, position: position % ATTENTION_CHUNK }
 }
 
 /** Where in a part's memory a position has what. */
@@ -74,17 +91,17 @@ interface Places {
   readonly at: (d: number) => number
 }
 
-function placesOf(cache: CacheMemory, part: Part, { slot, head, position }: Position): Places {
-  const { type = 'f16', capacity, nKvHeads } = cache
+function placesOf(cache: CacheMemory, part: Part, { block, head, position }: Position): Places {
+  const { type = 'f16', nKvHeads } = cache
   const header = headerBytes(cache)
   const codes = part === 'keys' ? keyBytes(cache) : valueBytes(cache)
   const memory = cache[part]
-  const unit = part === 'keys' ? BLOCK : type === 'int8' || type === 'int4' ? ATTENTION_CHUNK : 1
-  // The unit of positions that this one is in, how many it has, and which one this is.
-  const first = position - (position % unit)
-  const count = Math.min(unit, capacity - first)
-  const i = position - first
-  const base = ((slot * nKvHeads + head) * capacity + first) * (header + codes)
+  const count =
+    part === 'keys' ? KEY_BLOCK : type === 'int8' || type === 'int4' ? ATTENTION_CHUNK : 1
+  // This position's number among the `count` that lie together.
+  const i = position % count
+  const first = (block * nKvHeads + head) * ATTENTION_CHUNK + position - i
+  const base = first * (header + codes)
   return {
     bytes: new DataView(memory.buffer, memory.byteOffset, memory.byteLength),
     scale: (group) => base + group * 4 * count + 2 * i,
@@ -103,12 +120,12 @@ function elementPlace(
 ): (d: number) => number {
   if (type === 'f32' || type === 'f16') {
     const size = type === 'f32' ? 4 : 2
-    return part === 'keys' ? (d) => base + (d * BLOCK + i) * size : (d) => base + d * size
+    return part === 'keys' ? (d) => base + (d * KEY_BLOCK + i) * size : (d) => base + d * size
   }
   // d within its group in int4, whose 32 dimensions are 16 bytes of a position.
   const code = (d: number) =>
     part === 'keys'
-      ? ((d >> 2) * BLOCK + i) * 4 + (d & 3)
+      ? ((d >> 2) * KEY_BLOCK + i) * 4 + (d & 3)
       : (d >> 4) * 16 * count + ((i >> 2) * 16 + (d & 15)) * 4 + (i & 3)
   if (type === 'int8') return (d) => base + code(d)
   return (d) => base + (d >> 5) * 16 * count + code(d & 15)

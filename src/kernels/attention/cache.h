@@ -5,8 +5,8 @@
 #include "../c/kernel.h"
 #include "../c/vec.h"
 
-// Positions of a block of keys.
-#define BLOCK 16
+// Positions whose keys lie in lanes.
+#define KEY_BLOCK 16
 // Groups of the widest head.
 #define MAX_GROUPS (MAX_HEAD_DIM / INT4_GROUP)
 
@@ -29,9 +29,12 @@ INLINE cache_layout layout_of(int32_t type, int32_t head_dim) {
   }
 }
 
-// Positions of the chunk of values that begins at `first`.
-INLINE size_t chunk_positions(size_t first, size_t capacity) {
-  return capacity - first < ATTENTION_CHUNK ? capacity - first : ATTENTION_CHUNK;
+// The first position of the chunk that a position of a sequence is in, for one head, counted over all blocks.
+// `table` has a row of `columns` blocks for each sequence, and a block a chunk of each head.
+INLINE size_t block_start(const int32_t *table, int32_t columns, size_t slot, size_t position,
+                          int32_t heads, int32_t head) {
+  const size_t block = (size_t)table[slot * columns + position / ATTENTION_CHUNK];
+  return (block * heads + head) * ATTENTION_CHUNK;
 }
 
 // Sixteen neighbouring elements of f32 or f16, from number 16 * n on.

@@ -9,11 +9,12 @@ import {
   bitnet2b4t,
   type KernelCase,
   Seeded,
+  shuffled,
   stale,
   stepWords,
 } from '../testing/conformance-cases.ts'
-import { type CacheMemory, writeVector } from './cache-codec.ts'
-import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'
+import { type CacheMemory, placeOf, type TableMemory, writeVector } from './cache-codec.ts'
+import { ATTENTION_CHUNK, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 
 interface Shape {
   readonly type?: CacheType
@@ -21,7 +22,11 @@ interface Shape {
   readonly nKvHeads: number
   readonly headDim: number
   readonly slots: number
+  /** Positions of a sequence. */
   readonly capacity: number
+  /** Which blocks sequences have, and how many there are; unset: blocks in any order, one for each chunk. */
+  readonly table?: readonly number[]
+  readonly blocks?: number
   readonly places: readonly { slot: number; position: number }[]
   readonly window?: number
   /** Size of queries and keys. */
@@ -32,17 +37,24 @@ interface Shape {
 
 const OVERFLOW = 1e6
 
-/** Random keys and values in all positions, and zeros where the layout pads a head. */
-function filledCache(seeded: Seeded, shape: Shape, magnitude: number): CacheMemory {
+/** Random keys and values in all blocks, and zeros where the layout pads a head. */
+function filledCache(
+  seeded: Seeded,
+  shape: Shape,
+  blocks: number,
+  table: TableMemory,
+  magnitude: number,
+): CacheMemory {
+  const whole = { ...shape, blocks }
   const cache = {
-    ...shape,
-    keys: new Uint8Array(keyCacheByteLength(shape)),
-    values: new Uint8Array(valueCacheByteLength(shape)),
+    ...whole,
+    keys: new Uint8Array(keyCacheByteLength(whole)),
+    values: new Uint8Array(valueCacheByteLength(whole)),
   }
   for (let slot = 0; slot < shape.slots; slot++) {
     for (let head = 0; head < shape.nKvHeads; head++) {
       for (let position = 0; position < shape.capacity; position++) {
-        const place = { slot, head, position }
+        const place = placeOf(table, slot, head, position)
         const key = seeded.floats(shape.headDim, magnitude)
         const value = seeded.floats(shape.headDim, 2)
         if (shape.overflows && position === 0) value[3] = OVERFLOW
@@ -63,22 +75,33 @@ function attentionCase(name: string, shape: Shape): KernelCase {
     name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows${within}`,
     create() {
       const seeded = new Seeded(capacity + headDim)
-      const { keys, values } = filledCache(seeded, shape, magnitude)
+      const columns = Math.ceil(capacity / ATTENTION_CHUNK)
+      const table = Int32Array.from(shape.table ?? shuffled(slots * columns))
+      const { blocks = slots * columns } = shape
+      const { keys, values } = filledCache(
+        seeded,
+        shape,
+        blocks,
+        { blocks: table, columns },
+        magnitude,
+      )
       return {
         contents: {
           step: stepWords(places),
           qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
           keys,
           values,
+          table,
           out: stale(places.length * nHeads * headDim),
         },
-        command: ({ step, qkv, keys, values, out }) => ({
+        command: ({ step, qkv, keys, values, table: data, out }) => ({
           op: 'attention',
           rows: places.length,
           nHeads,
           step,
           qkv,
-          cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
+          cache: { type, keys, values, blocks, nKvHeads, headDim },
+          table: { data, slots, columns },
           out,
           window,
         }),
@@ -104,8 +127,23 @@ function decode(positions: number, magnitude = 1, type: CacheType = 'f16'): Kern
   })
 }
 
-function prompt(from: number, count: number): { slot: number; position: number }[] {
-  return Array.from({ length: count }, (_, i) => ({ slot: 0, position: from + i }))
+function prompt(from: number, count: number, slot = 0): { slot: number; position: number }[] {
+  return Array.from({ length: count }, (_, i) => ({ slot, position: from + i }))
+}
+
+/** Sequences that share their first blocks, and go on in others, which lie apart and in no order. */
+const shared = {
+  slots: 4,
+  capacity: 700,
+  blocks: 13,
+  table: [9, 2, 11, 9, 2, 4, 9, 12, 0, 7, 7, 7],
+  places: [
+    { slot: 2, position: 600 },
+    { slot: 0, position: 513 },
+    { slot: 1, position: 512 },
+    { slot: 1, position: 513 },
+    { slot: 3, position: 699 },
+  ],
 }
 
 export const cases: readonly KernelCase[] = [
@@ -165,6 +203,26 @@ export const cases: readonly KernelCase[] = [
       }),
     ),
   ),
+  ...CACHE_TYPES.flatMap((type) => [
+    attentionCase('shared blocks', { type, nHeads: 6, nKvHeads: 2, headDim: 48, ...shared }),
+    attentionCase('shared blocks', {
+      type,
+      nHeads: 4,
+      nKvHeads: 1,
+      headDim: 20,
+      ...shared,
+      window: 270,
+    }),
+    // Too many rows to be split: neighbours together, over a border of blocks.
+    attentionCase('prompt in scattered blocks', {
+      type,
+      nHeads: 4,
+      nKvHeads: 2,
+      headDim: 34,
+      ...shared,
+      places: prompt(505, 19, 1),
+    }),
+  ]),
   // Windows that begin in the middle of a chunk, at its border, and before the sequence.
   ...CACHE_TYPES.flatMap((type) =>
     [1, 5, 17, 256, 300, 1000].map((window) =>

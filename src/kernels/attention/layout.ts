@@ -1,7 +1,8 @@
 /**
- * The KV cache of one layer. A cache holds `slots` sequences of `capacity` positions, a multiple of 16,
- * for each of nKvHeads heads. What follows is the part of one slot and head; these lie one after
- * another, by slot and then by head.
+ * The KV cache of one layer: blocks of 256 positions, as many as attention goes through at a time. Which
+ * blocks are a sequence's, and in which order, a table says (matrices.ts). A block holds the positions of
+ * each of nKvHeads heads. What follows is the part of one block and head, with position the number in it;
+ * these lie one after another, by block and then by head.
  *
  * f32 and f16:
  *
@@ -13,11 +14,10 @@
  * int8 and int4 are laid out for integer dot products, as dense int8 matrices are
  * (dense-matmul/layout.ts): bytes hold code + 128, and four neighbours in the sum are one word.
  *
- *   keys    in blocks of 16 positions: a header with a f16 scale a position, then element (position, d)
+ *   keys    16 positions after another: a header with a f16 scale a position, then element (position, d)
  *           is byte ((d >> 2) * 16 + (position & 15)) * 4 + (d & 3), headDim padded to 4
- *   values  in chunks of 256 positions, the last one shorter where capacity ends: a header with a f16
- *           scale a position, then stripes of 16 dimensions; with i the position in its chunk, element
- *           (i, d) of a stripe is byte ((i >> 2) * 16 + (d & 15)) * 4 + (i & 3)
+ *   values  a header with a f16 scale a position, then stripes of 16 dimensions; element (position, d)
+ *           of a stripe is byte ((position >> 2) * 16 + (d & 15)) * 4 + (position & 3)
  *
  * int4 holds codes from 0 to 15, two in a byte, for groups of 32 dimensions: the low half of a byte is
  * the code that int8 would have there in the first 16 dimensions of the group, the high half the one in
@@ -26,14 +26,14 @@
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheType } from '../storage.ts'
 
-/** Positions whose softmax is computed together; their results are merged in order. */
+/** Positions of a block, whose softmax is computed together; results of blocks are merged in order. */
 export const ATTENTION_CHUNK = 256
 
 /** The widest head: native code keeps a head's values on its stack. */
 export const MAX_HEAD_DIM = 256
 
-/** Positions of a block. */
-export const BLOCK = 16
+/** Positions whose keys lie in lanes. */
+export const KEY_BLOCK = 16
 
 /** Dimensions that share a scale and an offset in int4. */
 export const INT4_GROUP = 32
@@ -41,8 +41,7 @@ export const INT4_GROUP = 32
 export interface CacheShape {
   /** Unset: f16. */
   readonly type?: CacheType
-  readonly slots: number
-  readonly capacity: number
+  readonly blocks: number
   readonly nKvHeads: number
   readonly headDim: number
 }
@@ -83,6 +82,6 @@ export function valueCacheByteLength(shape: CacheShape): number {
   return positionCount(shape) * (headerBytes(shape) + valueBytes(shape))
 }
 
-function positionCount({ slots, nKvHeads, capacity }: CacheShape): number {
-  return slots * nKvHeads * capacity
+function positionCount({ blocks, nKvHeads }: CacheShape): number {
+  return blocks * nKvHeads * ATTENTION_CHUNK
 }

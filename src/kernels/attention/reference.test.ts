@@ -1,16 +1,27 @@
 /** Attention over the cache that rope-cache writes, against float64 over plain arrays. */
 
 import { describe, expect, test } from 'vitest'
-import { padToTile } from '../../ternary/index.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../float16.ts'
 import { ropeCache } from '../rope-cache/reference.ts'
 import type { CacheType } from '../storage.ts'
 import { rotationTable, Seeded, stepWords } from '../testing/conformance-cases.ts'
-import { type CacheMemory, writeVector } from './cache-codec.ts'
-import { keyCacheByteLength, valueCacheByteLength } from './layout.ts'
+import { type CacheMemory, placeOf, type TableMemory, writeVector } from './cache-codec.ts'
+import { type CacheShape, keyCacheByteLength, valueCacheByteLength } from './layout.ts'
 import { attention } from './reference.ts'
 
 const theta = 10_000
+
+/** All zeros. */
+function emptyCache(shape: CacheShape): CacheMemory {
+  return {
+    ...shape,
+    keys: new Uint8Array(keyCacheByteLength(shape)),
+    values: new Uint8Array(valueCacheByteLength(shape)),
+  }
+}
+
+/** One sequence. */
+const ALONE: TableMemory = { blocks: Int32Array.of(0, 1, 2), columns: 3 }
 
 interface Run {
   readonly qkv: Float32Array
@@ -19,7 +30,7 @@ interface Run {
   readonly out: Float32Array
 }
 
-/** Feeds `positions` tokens through both operations in one pass, into slot 1 of 2. */
+/** Feeds `positions` tokens through both operations in one pass, into slot 1 of 2, whose blocks lie apart. */
 function run(
   nHeads: number,
   nKvHeads: number,
@@ -27,18 +38,14 @@ function run(
   positions: number,
   type: CacheType = 'f16',
 ): Run {
-  const shape = { type, slots: 2, capacity: Math.ceil(positions / 16) * 16, nKvHeads, headDim }
-  const cache: CacheMemory = {
-    ...shape,
-    keys: new Uint8Array(keyCacheByteLength(shape)),
-    values: new Uint8Array(valueCacheByteLength(shape)),
-  }
+  const cache = emptyCache({ type, blocks: 4, nKvHeads, headDim })
+  const table = { blocks: Int32Array.of(0, 0, 3, 1), columns: 2 }
   const qkv = new Seeded(positions).floats(positions * (nHeads + 2 * nKvHeads) * headDim, 2)
   const step = stepWords(Array.from({ length: positions }, (_, p) => ({ slot: 1, position: p })))
   const turned = qkv.slice()
-  ropeCache(turned, cache, step, rotationTable(positions, headDim, theta), positions, nHeads)
+  ropeCache(turned, cache, table, step, rotationTable(positions, headDim, theta), positions, nHeads)
   const out = new Float32Array(positions * nHeads * headDim)
-  attention(out, turned, cache, step, positions, nHeads)
+  attention(out, turned, cache, table, step, positions, nHeads)
   return { qkv, turned, out }
 }
 
@@ -131,20 +138,15 @@ test('a row over one position is that position value, rounded to a half', () => 
 
 test('weights add up to one although they are rounded', () => {
   const positions = 40
-  const shape = { slots: 1, capacity: 48, nKvHeads: 1, headDim: 8 }
-  const cache: CacheMemory = {
-    ...shape,
-    keys: new Uint8Array(keyCacheByteLength(shape)),
-    values: new Uint8Array(valueCacheByteLength(shape)),
-  }
+  const cache = emptyCache({ blocks: 1, nKvHeads: 1, headDim: 8 })
   const seeded = new Seeded(3)
   for (let position = 0; position < positions; position++) {
-    const place = { slot: 0, head: 0, position }
+    const place = { block: 0, head: 0, position }
     writeVector(cache, 'keys', place, seeded.floats(8))
     writeVector(cache, 'values', place, new Float32Array(8).fill(1))
   }
   const out = new Float32Array(8)
-  attention(out, seeded.floats(24), cache, stepWords([{ position: positions - 1 }]), 1, 1)
+  attention(out, seeded.floats(24), cache, ALONE, stepWords([{ position: positions - 1 }]), 1, 1)
   // What is left are the two orders of the sums, far below SHORT_EPS.
   for (const value of out) expect(Math.abs(value - 1)).toBeLessThan(positions * EPS)
 })
@@ -153,32 +155,21 @@ test('rows do not see later positions', () => {
   const few = run(2, 1, 8, 40)
   const firstRows = few.out.slice(0, 10 * 16)
   // The same seed at another length gives other data, so the same pass is cut instead.
-  const shape = { slots: 1, capacity: 48, nKvHeads: 1, headDim: 8 }
-  const cache: CacheMemory = {
-    ...shape,
-    keys: new Uint8Array(keyCacheByteLength(shape)),
-    values: new Uint8Array(valueCacheByteLength(shape)),
-  }
+  const cache = emptyCache({ blocks: 1, nKvHeads: 1, headDim: 8 })
   const step = stepWords(Array.from({ length: 10 }, (_, position) => ({ position })))
   const qkv = few.qkv.slice(0, 10 * 32)
-  ropeCache(qkv, cache, step, rotationTable(10, 8, theta), 10, 2)
+  ropeCache(qkv, cache, ALONE, step, rotationTable(10, 8, theta), 10, 2)
   const out = new Float32Array(10 * 16)
-  attention(out, qkv, cache, step, 10, 2)
+  attention(out, qkv, cache, ALONE, step, 10, 2)
   expect(out).toEqual(firstRows)
 })
 
 test('a window of w is attention to the last w positions alone', () => {
-  const shape = { slots: 1, capacity: 608, nKvHeads: 1, headDim: 4 }
   const window = 300
   const position = 599
   const seeded = new Seeded(5)
-  const cacheOf = (positions: number): CacheMemory => ({
-    ...shape,
-    capacity: padToTile(positions),
-    keys: new Uint8Array(keyCacheByteLength(shape)),
-    values: new Uint8Array(valueCacheByteLength(shape)),
-  })
-  const [all, last] = [cacheOf(600), cacheOf(window)]
+  const shape = { blocks: 3, nKvHeads: 1, headDim: 4 }
+  const [all, last] = [emptyCache(shape), emptyCache(shape)]
   for (let p = 0; p <= position; p++) {
     const [key, value] = [seeded.floats(4), seeded.floats(4)]
     const from = position + 1 - window
@@ -187,14 +178,14 @@ test('a window of w is attention to the last w positions alone', () => {
       [last, p - from],
     ] as const) {
       if (at < 0) continue
-      writeVector(cache, 'keys', { slot: 0, head: 0, position: at }, key)
-      writeVector(cache, 'values', { slot: 0, head: 0, position: at }, value)
+      writeVector(cache, 'keys', placeOf(ALONE, 0, 0, at), key)
+      writeVector(cache, 'values', placeOf(ALONE, 0, 0, at), value)
     }
   }
   const qkv = seeded.floats(4 * 4)
   const [windowed, alone] = [new Float32Array(8), new Float32Array(8)]
-  attention(windowed, qkv, all, stepWords([{ position }]), 1, 2, window)
-  attention(alone, qkv, last, stepWords([{ position: window - 1 }]), 1, 2)
+  attention(windowed, qkv, all, ALONE, stepWords([{ position }]), 1, 2, window)
+  attention(alone, qkv, last, ALONE, stepWords([{ position: window - 1 }]), 1, 2)
   // The same numbers, cut into chunks at other places.
   for (const [i, value] of windowed.entries()) expect(value).toBeCloseTo(alone[i], 5)
 })

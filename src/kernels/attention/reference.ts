@@ -19,7 +19,14 @@ import { type SplitToken, splitToken } from '../dense-matmul/reference.ts'
 import { exp32, LANES, shortFloat, sumLanes } from '../float32.ts'
 import { STEP, STEP_WORDS } from '../step.ts'
 import type { CacheType } from '../storage.ts'
-import { type CachedVector, type CacheMemory, emptyVector, readVector } from './cache-codec.ts'
+import {
+  type CachedVector,
+  type CacheMemory,
+  emptyVector,
+  placeOf,
+  readVector,
+  type TableMemory,
+} from './cache-codec.ts'
 import { ATTENTION_CHUNK, INT4_GROUP } from './layout.ts'
 
 const f = Math.fround
@@ -34,6 +41,7 @@ interface ChunkState {
 /** The keys and values that a head looks at, and room for one of them. */
 interface HeadCache {
   readonly cache: CacheMemory
+  readonly table: TableMemory
   readonly slot: number
   readonly head: number
   readonly vector: CachedVector
@@ -91,7 +99,7 @@ function attendChunk(
   part: ChunkState,
   scores: Float32Array,
   q: Float32Array,
-  { cache, slot, head, vector }: HeadCache,
+  { cache, table, slot, head, vector }: HeadCache,
   first: number,
   count: number,
   start: number,
@@ -101,7 +109,7 @@ function attendChunk(
   const split = splitToken(q)
   part.max = -Infinity
   for (let i = 0; i < count; i++) {
-    readVector(vector, cache, 'keys', { slot, head, position: first + i })
+    readVector(vector, cache, 'keys', placeOf(table, slot, head, first + i))
     const isHidden = first + i < start
     scores[i] = isHidden ? -Infinity : keyProduct(q, split, vector, type) * scale
     part.max = Math.max(part.max, scores[i])
@@ -113,7 +121,7 @@ function attendChunk(
     scores[i] = type === 'f16' ? shortFloat(weight) : weight
     lanes[i & 15] = lanes[i & 15] + scores[i]
     const value = emptyVector(cache)
-    readVector(value, cache, 'values', { slot, head, position: first + i })
+    readVector(value, cache, 'values', placeOf(table, slot, head, first + i))
     values.push(value)
   }
   part.sum = sumLanes(lanes)
@@ -181,6 +189,7 @@ function merge(total: ChunkState, next: ChunkState): void {
  * @param out (rows, nHeads * headDim)
  * @param qkv (rows, (nHeads + 2 nKvHeads) * headDim), as rope-cache left it
  * @param cache holds each row's own position too
+ * @param table where sequences are in it
  * @param step (rows, 4): token, slot, position, 0
  * @param window positions that a row looks at, its own included; 0 for all
  */
@@ -188,6 +197,7 @@ export function attention(
   out: Float32Array,
   qkv: Float32Array,
   cache: CacheMemory,
+  table: TableMemory,
   step: Int32Array,
   rows: number,
   nHeads: number,
@@ -208,7 +218,7 @@ export function attention(
       const whole = qkv.subarray(from, from + headDim)
       const q = type === 'f16' ? whole.map(shortFloat) : whole
       const kvHead = Math.floor(head / group)
-      const place = { cache, slot, head: kvHead, vector }
+      const place = { cache, table, slot, head: kvHead, vector }
       const start = window > 0 ? Math.max(0, positions - window) : 0
       const begin = start - (start % ATTENTION_CHUNK)
       for (let first = begin; first < positions; first += ATTENTION_CHUNK) {

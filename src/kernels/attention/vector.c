@@ -46,7 +46,7 @@ static work_plan attention_plan(const attention_command *c, int32_t phase, int32
 }
 
 #define ATTEND(GROUP, TYPE) \
-  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, room, state, o); break
+  case GROUP * 4 + TYPE: attend_chunk(GROUP, TYPE, h, keys, values, next, state, o); break
 #define ATTEND_ALL(GROUP)    \
   ATTEND(GROUP, CACHE_INT4); \
   ATTEND(GROUP, CACHE_INT8); \
@@ -54,7 +54,7 @@ static work_plan attention_plan(const attention_command *c, int32_t phase, int32
   ATTEND(GROUP, CACHE_F16)
 
 static void attend(int32_t group, const head_group *h, const uint8_t *keys, const uint8_t *values,
-                   int32_t room, softmax_state *state, float *o) {
+                   const uint8_t *next, softmax_state *state, float *o) {
   switch (group * 4 + h->type) {
 #if HEAD_GROUP == 8
     ATTEND_ALL(8);
@@ -106,6 +106,11 @@ INLINE const float *short_query(float *out, const float *q, int32_t head_dim) {
   return out;
 }
 
+INLINE size_t attention_block(const attention_command *c, size_t slot, int32_t chunk, int32_t kv) {
+  const size_t first = (size_t)chunk * ATTENTION_CHUNK;
+  return block_start(c->table_data, c->table_columns, slot, first, c->cache_n_kv_heads, kv);
+}
+
 // The queries of `rows` rows, whose positions follow each other in one slot, for a key head: all chunks
 // into out, or only one, of one row, into the partials.
 static void attention_heads(const attention_command *c, int32_t row, int32_t rows, int32_t kv,
@@ -113,7 +118,7 @@ static void attention_heads(const attention_command *c, int32_t row, int32_t row
   const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim;
   const int32_t value_dim = (head_dim + 15) & ~15, per_kv = n_heads / n_kv;
   const int32_t *step = c->step + row * STEP_WORDS;
-  const size_t slot = (size_t)step[STEP_SLOT], capacity = (size_t)c->cache_capacity;
+  const size_t slot = (size_t)step[STEP_SLOT];
   const int32_t total = step[STEP_POSITION] + 1, chunks = attention_chunks(c, row + rows - 1);
   const int32_t start = attention_start(c, row), begin = first_chunk(c, row);
   if (only_chunk >= chunks || (only_chunk >= 0 && only_chunk < begin)) return;
@@ -121,8 +126,6 @@ static void attention_heads(const attention_command *c, int32_t row, int32_t row
   h.layout = layout_of(h.type, head_dim);
   const size_t key_bytes = h.layout.header + h.layout.key;
   const size_t value_bytes = h.layout.header + h.layout.value;
-  const uint8_t *keys = c->cache_keys + (slot * n_kv + kv) * capacity * key_bytes;
-  const uint8_t *values = c->cache_values + (slot * n_kv + kv) * capacity * value_bytes;
   const float *queries = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
   split_group split;
   float rounded[HEAD_GROUP][MAX_HEAD_DIM];
@@ -147,8 +150,10 @@ static void attention_heads(const attention_command *c, int32_t row, int32_t row
       const int32_t first = chunk * ATTENTION_CHUNK, fresh = chunk == from;
       count_positions(&h, rows, heads, total - first);
       h.skipped = start - first;
-      attend(group, &h, keys + first * key_bytes, values + first * value_bytes,
-             (int32_t)chunk_positions((size_t)first, capacity), fresh ? S : s, fresh ? O : o);
+      const size_t at = attention_block(c, slot, chunk, kv);
+      const size_t after = chunk + 1 < to ? attention_block(c, slot, chunk + 1, kv) : at;
+      attend(group, &h, c->cache_keys + at * key_bytes, c->cache_values + at * value_bytes,
+             c->cache_keys + after * key_bytes, fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {
         if (h.count[i] <= 0) continue;
         merge_chunk(&S[i], O + i * value_dim, s[i], o + i * value_dim, value_dim);
@@ -170,7 +175,7 @@ static void attention_heads(const attention_command *c, int32_t row, int32_t row
 }
 
 // A block of rows: together if they are neighbours in a slot and fill a group, else one by one.
-static void attention_block(const attention_command *c, int32_t block, int32_t kv) {
+static void attention_rows(const attention_command *c, int32_t block, int32_t kv) {
   const int32_t size = block_rows(c), row = block * size;
   const int32_t rows = c->rows - row < size ? c->rows - row : size;
   const int32_t *step = c->step + row * STEP_WORDS;
@@ -205,7 +210,7 @@ static void attention_run(const attention_command *c, int32_t phase, int32_t fir
       const int32_t pair = task / room;
       attention_heads(c, pair / n_kv, 1, pair % n_kv, task % room);
     } else {
-      attention_block(c, task / n_kv, task % n_kv);
+      attention_rows(c, task / n_kv, task % n_kv);
     }
   }
 }

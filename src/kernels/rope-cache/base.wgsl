@@ -2,8 +2,8 @@
 // reference.ts and attention/cache-codec.ts. Cache types: 0 f32, 1 f16, 2 int8, 3 int4.
 struct Params {
   rows: u32,
+  table_columns: u32,
   cache_type: u32,
-  cache_capacity: u32,
   cache_nKvHeads: u32,
   cache_headDim: u32,
   nHeads: u32,
@@ -13,6 +13,7 @@ struct Params {
   headNorms_key_at: u32,
   rotations_at: u32,
   qkv_at: u32,
+  table_data_at: u32,
   cache_keys_at: u32,
   cache_values_at: u32,
 }
@@ -22,8 +23,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> headNorms_key: array<f32>;
 @group(0) @binding(4) var<storage, read> rotations: array<f32>;
 @group(0) @binding(5) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(6) var<storage, read_write> cache_keys: array<atomic<u32>>;
-@group(0) @binding(7) var<storage, read_write> cache_values: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read> table_data: array<i32>;
+@group(0) @binding(7) var<storage, read_write> cache_keys: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read_write> cache_values: array<atomic<u32>>;
 
 const THREADS = 64u;
 const ABSENT = 0xffffffffu;
@@ -154,6 +156,12 @@ fn largestOf(own: u32, value: f32) -> f32 {
   return largest;
 }
 
+/// The first position, over all blocks, of the one that has a sequence's position, for a key head.
+fn blockStart(slot: u32, position: u32, kvHead: u32) -> u32 {
+  let block = u32(table_data[params.table_data_at + slot * params.table_columns + position / CHUNK]);
+  return (block * params.cache_nKvHeads + kvHead) * CHUNK;
+}
+
 /// Where a part's position has its scales and its codes, in bytes: count positions lie together.
 struct Place {
   scales: u32,
@@ -162,7 +170,7 @@ struct Place {
   count: u32,
 }
 
-fn placeOf(isKey: bool, slotHead: u32, position: u32) -> Place {
+fn placeOf(isKey: bool, home: u32, position: u32) -> Place {
   let dim = params.cache_headDim;
   var header = 2u;
   var bytes = select((dim + 15u) & ~15u, (dim + 3u) & ~3u, isKey);
@@ -171,11 +179,10 @@ fn placeOf(isKey: bool, slotHead: u32, position: u32) -> Place {
     header = 4u * groups;
     bytes = 16u * groups;
   }
-  let unit = select(CHUNK, KEY_BLOCK, isKey);
-  let first = position - position % unit;
-  let count = min(unit, params.cache_capacity - first);
-  let base = (slotHead * params.cache_capacity + first) * (header + bytes);
-  return Place(base, base + header * count, position - first, count);
+  let count = select(CHUNK, KEY_BLOCK, isKey);
+  let i = position % count;
+  let base = (home + position - i) * (header + bytes);
+  return Place(base, base + header * count, i, count);
 }
 
 /// Byte of the code of dimension d (within its group of 32 bytes for int4) from a place's codes on.
@@ -186,12 +193,12 @@ fn codeAt(isKey: bool, place: Place, d: u32) -> u32 {
   return (d >> 4u) * 16u * place.count + ((place.i >> 2u) * 16u + (d & 15u)) * 4u + (place.i & 3u);
 }
 
-fn writeFloats(isKey: bool, own: u32, slotHead: u32, position: u32) {
+fn writeFloats(isKey: bool, own: u32, home: u32, position: u32) {
   let dim = params.cache_headDim;
   for (var d = own; d < dim; d += THREADS) {
-    let block = position - position % KEY_BLOCK;
-    let keyAt = (slotHead * params.cache_capacity + block) * dim + d * KEY_BLOCK + position % KEY_BLOCK;
-    let valueAt = (slotHead * params.cache_capacity + position) * ((dim + 15u) & ~15u) + d;
+    let lane = position % KEY_BLOCK;
+    let keyAt = (home + position - lane) * dim + d * KEY_BLOCK + lane;
+    let valueAt = (home + position) * ((dim + 15u) & ~15u) + d;
     let at = select(valueAt, keyAt, isKey);
     if (params.cache_type == 1u) {
       storeHalf(isKey, at * 2u, head[d]);
@@ -201,8 +208,8 @@ fn writeFloats(isKey: bool, own: u32, slotHead: u32, position: u32) {
   }
 }
 
-fn writeInt8(isKey: bool, own: u32, slotHead: u32, position: u32) {
-  let place = placeOf(isKey, slotHead, position);
+fn writeInt8(isKey: bool, own: u32, home: u32, position: u32) {
+  let place = placeOf(isKey, home, position);
   var magnitude = 0.0;
   for (var d = own; d < params.cache_headDim; d += THREADS) {
     magnitude = max(magnitude, abs(head[d]));
@@ -220,8 +227,8 @@ fn writeInt8(isKey: bool, own: u32, slotHead: u32, position: u32) {
   }
 }
 
-fn writeInt4(isKey: bool, own: u32, slotHead: u32, position: u32) {
-  let place = placeOf(isKey, slotHead, position);
+fn writeInt4(isKey: bool, own: u32, home: u32, position: u32) {
+  let place = placeOf(isKey, home, position);
   let dim = params.cache_headDim;
   let groups = (dim + GROUP - 1u) / GROUP;
   for (var group = own; group < groups; group += THREADS) {
@@ -296,16 +303,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let slot = u32(step[params.step_at + row * STEP_WORDS + 1u]);
   let isKey = group.x < params.nHeads + kvHeads;
   let kvHead = group.x - params.nHeads - select(kvHeads, 0u, isKey);
-  let slotHead = slot * kvHeads + kvHead;
+  let home = blockStart(slot, position, kvHead);
+  let inBlock = position % CHUNK;
   switch (params.cache_type) {
     case 2u: {
-      writeInt8(isKey, own, slotHead, position);
+      writeInt8(isKey, own, home, inBlock);
     }
     case 3u: {
-      writeInt4(isKey, own, slotHead, position);
+      writeInt4(isKey, own, home, inBlock);
     }
     default: {
-      writeFloats(isKey, own, slotHead, position);
+      writeFloats(isKey, own, home, inBlock);
     }
   }
 }

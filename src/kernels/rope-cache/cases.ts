@@ -1,12 +1,13 @@
 /** Cases of rope-cache: several slots, both ends of the cache, narrow heads, values beyond a half. */
 
-import { keyCacheByteLength, valueCacheByteLength } from '../attention/layout.ts'
-import type { CacheType } from '../storage.ts'
+import { ATTENTION_CHUNK, keyCacheByteLength, valueCacheByteLength } from '../attention/layout.ts'
+import { CACHE_TYPES, type CacheType } from '../storage.ts'
 import {
   bitnet2b4t,
   type KernelCase,
   rotationTable,
   Seeded,
+  shuffled,
   stale,
   stepWords,
 } from '../testing/conformance-cases.ts'
@@ -17,7 +18,11 @@ interface Shape {
   readonly nKvHeads: number
   readonly headDim: number
   readonly slots: number
+  /** Positions of a sequence. */
   readonly capacity: number
+  /** Which blocks sequences have, and how many there are; unset: blocks in any order, one for each chunk. */
+  readonly table?: readonly number[]
+  readonly blocks?: number
   readonly places: readonly { slot: number; position: number }[]
   readonly magnitude?: number
   /** RMSNorm of each head first. */
@@ -32,24 +37,30 @@ function ropeCase(name: string, shape: Shape): KernelCase {
     name: `${name}, ${type}: heads ${nHeads}/${nKvHeads} of ${headDim}, ${places.length} rows${normed}`,
     create() {
       const seeded = new Seeded(headDim * 3 + places.length)
+      const columns = Math.ceil(capacity / ATTENTION_CHUNK)
+      const table = Int32Array.from(shape.table ?? shuffled(slots * columns))
+      const { blocks = slots * columns } = shape
+      const whole = { ...shape, blocks }
       return {
         contents: {
           step: stepWords(places),
           qkv: seeded.floats(places.length * (nHeads + 2 * nKvHeads) * headDim, magnitude),
           rotations: rotationTable(capacity, headDim, bitnet2b4t.ropeTheta),
-          keys: stale(keyCacheByteLength(shape) / 4),
-          values: stale(valueCacheByteLength(shape) / 4),
+          keys: stale(keyCacheByteLength(whole) / 4),
+          values: stale(valueCacheByteLength(whole) / 4),
+          table,
           queryNorm: seeded.floats(headDim, 2),
           keyNorm: seeded.floats(headDim, 2),
         },
-        command: ({ step, qkv, rotations, keys, values, queryNorm, keyNorm }) => ({
+        command: ({ step, qkv, rotations, keys, values, table: data, queryNorm, keyNorm }) => ({
           op: 'rope-cache',
           rows: places.length,
           nHeads,
           step,
           qkv,
           rotations,
-          cache: { type, keys, values, slots, capacity, nKvHeads, headDim },
+          cache: { type, keys, values, blocks, nKvHeads, headDim },
+          table: { data, slots, columns },
           headNorms: norms ? { query: queryNorm, key: keyNorm, eps: 1e-6 } : undefined,
         }),
       }
@@ -73,6 +84,25 @@ export const cases: readonly KernelCase[] = [
       { slot: 1, position: 16 },
     ],
   }),
+  ...CACHE_TYPES.map((type) =>
+    ropeCase('scattered and shared blocks', {
+      type,
+      nHeads: 4,
+      nKvHeads: 2,
+      headDim: 48,
+      slots: 3,
+      capacity: 600,
+      blocks: 11,
+      table: [9, 2, 10, 9, 4, 0, 9, 2, 6],
+      places: [
+        { slot: 1, position: 255 },
+        { slot: 1, position: 256 },
+        { slot: 0, position: 599 },
+        { slot: 2, position: 512 },
+        { slot: 2, position: 513 },
+      ],
+    }),
+  ),
   ropeCase('smallest head', {
     nHeads: 1,
     nKvHeads: 1,

@@ -1,8 +1,16 @@
 import { defineOp } from '../define-op.ts'
-import { checkHeads, type LayerCache, layerCache, qkvCount } from '../matrices.ts'
+import {
+  type BlockTable,
+  blockTable,
+  cacheInputs,
+  checkHeads,
+  type LayerCache,
+  layerCache,
+  qkvCount,
+} from '../matrices.ts'
 import { floats, floatsOf, type OperandKind, type Part, WORD } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
-import { stepInput, stepRows } from '../step.ts'
+import { stepRows } from '../step.ts'
 import { type HeadNormWeights, ropeCache as reference } from './reference.ts'
 
 /** Weights (headDim) of the norms of query and key heads. */
@@ -25,6 +33,7 @@ export interface RopeCacheCommand {
   /** cos then sin, (positions, 2, headDim / 2). */
   readonly rotations: BufferSlice
   readonly cache: LayerCache
+  readonly table: BlockTable
   /** RMSNorm of each head before it is rotated. Unset: none. */
   readonly headNorms?: HeadNorms | undefined
 }
@@ -57,17 +66,16 @@ export const ropeCache = defineOp<RopeCacheCommand>()({
     // At least one position; which ones are read depends on `step`.
     rotations: floats((c) => c.cache.headDim),
     qkv: floats(qkvCount, 'update'),
+    table: blockTable(),
     cache: layerCache('update'),
   },
   check: checkHeads,
   integers: { nHeads: (c) => c.nHeads },
   indices(c) {
-    const { slots, capacity, headDim } = c.cache
-    const rotated = Math.floor(c.rotations.byteLength / (headDim * WORD))
-    return [stepInput('slot', c, slots), stepInput('position', c, Math.min(capacity, rotated))]
+    return cacheInputs(c, Math.floor(c.rotations.byteLength / (c.cache.headDim * WORD)))
   },
   reference(m, c) {
-    reference(m.qkv, m.cache, m.step, m.rotations, c.rows, c.nHeads, m.headNorms)
+    reference(m.qkv, m.cache, m.table, m.step, m.rotations, c.rows, c.nHeads, m.headNorms)
   },
   agreement: 'exact',
   nearly: {

@@ -6,7 +6,12 @@
  * Queries and keys are rotated in place; keys and values then go to the cache, as its type has them
  * (attention/cache-codec.ts).
  */
-import { type CacheMemory, writeVector } from '../attention/cache-codec.ts'
+import {
+  type CacheMemory,
+  placeOf,
+  type TableMemory,
+  writeVector,
+} from '../attention/cache-codec.ts'
 import { rmsNorm } from '../rms-norm/reference.ts'
 import { STEP, STEP_WORDS } from '../step.ts'
 
@@ -44,6 +49,7 @@ export function rotate(
 /**
  * @param qkv (rows, (nHeads + 2 nKvHeads) * headDim): queries, keys, values
  * @param cache written at each row's slot and position
+ * @param table where sequences are in it
  * @param step (rows, 4): token, slot, position, 0
  * @param rotations (positions, 2, headDim / 2): cosines, then sines
  * @param norms of heads before rotation; undefined for none
@@ -51,6 +57,7 @@ export function rotate(
 export function ropeCache(
   qkv: Float32Array,
   cache: CacheMemory,
+  table: TableMemory,
   step: Int32Array,
   rotations: Float32Array,
   rows: number,
@@ -75,7 +82,7 @@ export function ropeCache(
     for (let head = 0; head < nKvHeads; head++) {
       const key = first + (nHeads + head) * headDim
       const value = key + nKvHeads * headDim
-      const place = { slot, head, position }
+      const place = placeOf(table, slot, head, position)
       writeVector(cache, 'keys', place, qkv.subarray(key, key + headDim))
       writeVector(cache, 'values', place, qkv.subarray(value, value + headDim))
     }

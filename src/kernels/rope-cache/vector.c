@@ -73,7 +73,7 @@ INLINE uint8_t *code_at(const code_place *p, size_t d) {
   if (p->is_value) {
     return p->codes + (d / 16) * 16 * p->positions + (p->i / 4 * 16 + d % 16) * 4 + p->i % 4;
   }
-  return p->codes + (d / 4 * BLOCK + p->i) * 4 + d % 4;
+  return p->codes + (d / 4 * KEY_BLOCK + p->i) * 4 + d % 4;
 }
 
 static void write_codes8(const code_place *p, const float *x, int32_t n) {
@@ -99,13 +99,13 @@ static void write_codes4(const code_place *p, const float *x, int32_t n) {
   }
 }
 
-// One head's key or values at `position`; `p` has what lies at the head's first position.
+// One head's key or values at `position` of its block; `p` has what lies at the block's first position.
 static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, int32_t is_value,
-                         size_t position, size_t capacity, const float *x, int32_t n) {
+                         size_t position, const float *x, int32_t n) {
   const size_t bytes = layout->header + (is_value ? layout->value : layout->key);
   if (type == CACHE_F32 || type == CACHE_F16) {
-    const size_t first = is_value ? position : position / BLOCK * BLOCK;
-    const size_t step = is_value ? 1 : BLOCK, lane = is_value ? 0 : position % BLOCK;
+    const size_t first = is_value ? position : position / KEY_BLOCK * KEY_BLOCK;
+    const size_t step = is_value ? 1 : KEY_BLOCK, lane = is_value ? 0 : position % KEY_BLOCK;
     float *wide = (float *)(p + first * bytes) + lane;
     uint16_t *half = (uint16_t *)(p + first * bytes) + lane;
     for (int32_t d = 0; type == CACHE_F32 && d < n; d++) wide[d * step] = x[d];
@@ -117,8 +117,7 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
     }
     return;
   }
-  const size_t unit = is_value ? ATTENTION_CHUNK : BLOCK, first = position / unit * unit;
-  const size_t count = is_value ? chunk_positions(first, capacity) : BLOCK;
+  const size_t count = is_value ? ATTENTION_CHUNK : KEY_BLOCK, first = position / count * count;
   uint8_t *header = p + first * bytes;
   const code_place place = {header, header + layout->header * count, count, position - first, is_value};
   if (type == CACHE_INT8) write_codes8(&place, x, n);
@@ -129,13 +128,13 @@ static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t f
   (void)phase;
   const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim, half = head_dim / 2;
   const int32_t type = c->cache_type;
-  const size_t capacity = (size_t)c->cache_capacity;
   const cache_layout layout = layout_of(type, head_dim);
   const size_t key_bytes = layout.header + layout.key;
   const size_t value_bytes = layout.header + layout.value;
   for (int32_t row = first; row < last; row++) {
     const int32_t *step = c->step + row * STEP_WORDS;
     const size_t slot = (size_t)step[STEP_SLOT], position = (size_t)step[STEP_POSITION];
+    const size_t in_block = position % ATTENTION_CHUNK;
     const float *rotation = c->rotations + position * head_dim;
     float *v = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
     for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
@@ -145,12 +144,14 @@ static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t f
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
       norm_head(v, c->head_norms_key, head_dim, c->head_norms_eps);
       rotate_half(v, rotation, half, 1.0f);
-      uint8_t *keys = c->cache_keys + (slot * n_kv + head) * capacity * key_bytes;
-      write_vector(type, keys, &layout, 0, position, capacity, v, head_dim);
+      const size_t at = block_start(c->table_data, c->table_columns, slot, position, n_kv, head);
+      uint8_t *keys = c->cache_keys + at * key_bytes;
+      write_vector(type, keys, &layout, 0, in_block, v, head_dim);
     }
     for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      uint8_t *values = c->cache_values + (slot * n_kv + head) * capacity * value_bytes;
-      write_vector(type, values, &layout, 1, position, capacity, v, head_dim);
+      const size_t at = block_start(c->table_data, c->table_columns, slot, position, n_kv, head);
+      uint8_t *values = c->cache_values + at * value_bytes;
+      write_vector(type, values, &layout, 1, in_block, v, head_dim);
     }
   }
 }

@@ -118,6 +118,17 @@ export function quantizedRows(
   return { q: padded, scales, sums }
 }
 
+/** The numbers below `count`, in the same random order every time. */
+export function shuffled(count: number): number[] {
+  const seeded = new Seeded(count)
+  const numbers = Array.from({ length: count }, (_, i) => i)
+  for (let i = count - 1; i > 0; i--) {
+    const other = seeded.below(i + 1)
+    ;[numbers[i], numbers[other]] = [numbers[other], numbers[i]]
+  }
+  return numbers
+}
+
 /** Room for a result, filled with what no kernel should leave there. */
 export function stale(count: number): Float32Array {
   return new Float32Array(count).fill(-12345.678)

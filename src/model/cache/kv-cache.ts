@@ -1,144 +1,186 @@
 /**
- * Keys and values of some sequences in a backend's memory, and how far each sequence has come.
+ * Keys and values of all sequences of an engine: whose blocks are whose (sequence-book.ts) on a backend's
+ * memory (cache-memory.ts).
  */
-
 import type { Backend } from '../../backends/backend.ts'
 import { checkCounting } from '../../checks.ts'
 import { ContextOverflowError, UsageError } from '../../errors.ts'
-import { BLOCK, keyCacheByteLength, valueCacheByteLength } from '../../kernels/attention/layout.ts'
-import type { LayerCache } from '../../kernels/matrices.ts'
-import type { DeviceBuffer } from '../../kernels/slice.ts'
-import { stepColumns } from '../../kernels/step.ts'
+import {
+  ATTENTION_CHUNK,
+  keyCacheByteLength,
+  valueCacheByteLength,
+} from '../../kernels/attention/layout.ts'
 import type { CacheType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
-import { BufferOwner } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { KvCache, RowBatch } from '../engine.ts'
+import { blocksOf, type GroupShape, leastBlocks } from './block-group.ts'
+import { type CacheBuffers, CacheMemory, type Rotations } from './cache-memory.ts'
+import { SequenceBook } from './sequence-book.ts'
 
+/** Sequences that may be open at a time. */
+const MAX_SEQUENCES = 1024
 /** More sequences than any one pass has rows for. */
 const MAX_SLOTS = 4096
+/** What a cache may take if nobody says otherwise, where memory takes room at once; and of a machine's. */
+const USUAL_BYTES = 2 ** 30
+const SHARE_OF_MACHINE = 0.25
 
 /** Bytes that one position of one sequence takes in all layers. */
 export function cacheBytesPerToken(config: ModelConfig, type: CacheType): number {
-  const { nLayers, nKvHeads, headDim } = config
-  const block = { type, slots: 1, capacity: BLOCK, nKvHeads, headDim }
-  return (nLayers * (keyCacheByteLength(block) + valueCacheByteLength(block))) / BLOCK
+  return (config.nLayers * layerBlockBytes(config, type)) / ATTENTION_CHUNK
 }
 
-export class DecoderCache implements KvCache {
-  readonly slots: number
-  /** A multiple of 16, as kernels write whole groups. */
-  readonly capacity: number
-  readonly layers: readonly LayerCache[]
-  readonly rotations: DeviceBuffer
-  /** For layers with a window. */
-  readonly localRotations: DeviceBuffer | undefined
-  /** Of keys and values. */
-  readonly byteLength: number
-  readonly #owner: BufferOwner
-  readonly #vocabSize: number
-  #step: DeviceBuffer | undefined
-  readonly #onDispose: (cache: DecoderCache) => void
-  /** Positions computed so far, per slot. */
-  readonly #filled: Int32Array
+/** Bytes of a block in one layer. */
+function layerBlockBytes({ nKvHeads, headDim }: ModelConfig, type: CacheType): number {
+  const block = { type, blocks: 1, nKvHeads, headDim }
+  return keyCacheByteLength(block) + valueCacheByteLength(block)
+}
+
+/** Which group each layer is in: those that see everything, and those with a window. */
+function layerGroups({ nLayers, localAttention: local }: ModelConfig): {
+  windows: (number | undefined)[]
+  groupOf: number[]
+} {
+  const isLocal = Array.from({ length: nLayers }, (_, i) => local?.layers.includes(i) ?? false)
+  const windows = [
+    ...(isLocal.includes(false) ? [undefined] : []),
+    ...(isLocal.includes(true) ? [local?.window] : []),
+  ]
+  return { windows, groupOf: isLocal.map((own) => (own ? windows.length - 1 : 0)) }
+}
+
+export interface CacheFacts {
+  readonly backend: Backend
+  readonly config: ModelConfig
+  readonly type: CacheType
+  readonly maxRows: number
+  readonly rotations: Rotations
+  readonly localRotations: Rotations | undefined
+  /** Called when recordings of passes over this cache must go. */
+  readonly onChange: (cache: DecoderCache) => void
+}
+
+/** Memory of a cache. */
+export interface CacheBytes {
+  /** Unset: 1 GiB, or a quarter of the machine's; or what one sequence as long as the context takes. */
+  readonly most?: number | undefined
+  /** All that the machine has, where that is known. */
+  readonly machineMemory?: number | undefined
+}
+
+/** How many sequences there may be, of how many positions, on how many blocks. */
+interface Size {
+  readonly maxSequences: number
+  readonly contextLength: number
+  readonly groups: readonly GroupShape[]
+}
+
+export class DecoderCache extends SequenceBook implements KvCache {
+  readonly #memory: CacheMemory
+  readonly #onChange: (cache: DecoderCache) => void
   #isDisposed = false
 
-  constructor(facts: {
-    backend: Backend
-    config: ModelConfig
-    type: CacheType
-    slots: number
-    capacity: number
-    rotations: DeviceBuffer
-    localRotations: DeviceBuffer | undefined
-    onDispose: (cache: DecoderCache) => void
-  }) {
-    const { nKvHeads, headDim, nLayers } = facts.config
-    const slots = facts.slots
-    const capacity = padToTile(facts.capacity)
-    const shape = { type: facts.type, slots, capacity, nKvHeads, headDim }
-    this.slots = slots
-    this.capacity = capacity
-    this.rotations = facts.rotations
-    this.localRotations = facts.localRotations
-    this.#filled = new Int32Array(slots)
-    this.#onDispose = facts.onDispose
-    this.#vocabSize = facts.config.vocabSize
-    this.#owner = new BufferOwner(facts.backend)
-    try {
-      this.layers = Array.from({ length: nLayers }, (_, i) => ({
-        ...shape,
-        keys: this.#owner.allocate(keyCacheByteLength(shape), `layer ${i} keys`),
-        values: this.#owner.allocate(valueCacheByteLength(shape), `layer ${i} values`),
-      }))
-      this.byteLength = this.#owner.byteLength
-    } catch (error) {
-      this.#owner.dispose()
-      throw error
-    }
-  }
-
-  /** Step entries of up to `rows` rows, which name only what this cache holds; made for the first pass. */
-  step(rows: number): DeviceBuffer {
-    const { slots, capacity } = this
-    const columns = stepColumns({ tokens: this.#vocabSize, slots, positions: capacity })
-    this.#step ??= this.#owner.allocateIndices(rows, columns, 'step')
-    return this.#step
+  private constructor(facts: CacheFacts, size: Size, groupOf: readonly number[]) {
+    super({ ...size, maxRows: facts.maxRows })
+    this.#onChange = facts.onChange
+    this.#memory = new CacheMemory({ ...facts, ...size, groupOf })
   }
 
   /**
-   * Checks that rows fit, and that no row looks back on a position that was never computed.
+   * One for all sequences of an engine.
    *
-   * @throws ContextOverflowError | UsageError
+   * @param bytes that it may take
    */
-  check(batch: RowBatch): void {
+  static shared(facts: CacheFacts, { most, machineMemory }: CacheBytes = {}): DecoderCache {
+    const { config, type, maxRows } = facts
+    const { windows, groupOf } = layerGroups(config)
+    const { contextLength } = config
+    const layers = windows.map((_, group) => groupOf.filter((own) => own === group).length)
+    const whole = blocksOf(contextLength)
+    const blockBytes = layerBlockBytes(config, type)
+    // Sequences are longer than a window: half as many blocks of layers with one are plenty.
+    const shares = windows.map((window) => (window === undefined || windows.length === 1 ? 1 : 0.5))
+    const perBlock =
+      layers.reduce((sum, count, group) => sum + count * shares[group], 0) * blockBytes
+    const isLazy = facts.backend.commitsOnUse && machineMemory !== undefined
+    const usual = isLazy ? machineMemory * SHARE_OF_MACHINE : USUAL_BYTES
+    const affordable = Math.floor((most ?? usual) / perBlock)
+    const blocks = Math.max(1, most === undefined ? Math.max(affordable, whole) : affordable)
+    const groups = windows.map((window, group) => ({
+      window,
+      blocks: Math.max(
+        Math.ceil(blocks * shares[group]),
+        Math.min(blocks, leastBlocks(window, maxRows)),
+      ),
+    }))
+    return new DecoderCache(facts, { maxSequences: MAX_SEQUENCES, contextLength, groups }, groupOf)
+  }
+
+  /** One for `slots` sequences of `capacity` positions, which are open. */
+  static of(facts: CacheFacts, slots: number, capacity: number): DecoderCache {
+    const { windows, groupOf } = layerGroups(facts.config)
+    const blocks = slots * blocksOf(capacity)
+    const groups = windows.map((window) => ({ window, blocks }))
+    const size = { maxSequences: slots, contextLength: capacity, groups }
+    const cache = new DecoderCache(facts, size, groupOf)
+    for (let slot = 0; slot < slots; slot++) cache.open([], cache.capacity)
+    cache.#memory.start(cache.#need(blocks))
+    return cache
+  }
+
+  get slots(): number {
+    return this.maxSequences
+  }
+
+  get byteLength(): number {
+    return this.#memory.byteLength
+  }
+
+  /** What a recording reads and writes; good until `onChange`. */
+  get buffers(): CacheBuffers {
+    return this.#memory.buffers
+  }
+
+  override check(batch: RowBatch): void {
     if (this.#isDisposed) throw new UsageError('This KV cache was disposed. Create a new one.')
-    const reached = new Map<number, number>()
-    for (let i = 0; i < batch.tokens.length; i++) {
-      const slot = batch.slots[i]
-      const position = batch.positions[i]
-      checkIndex(slot, this.slots, 'a slot')
-      if (!Number.isInteger(position) || position < 0) {
-        throw new UsageError(`Expected a position from 0 on, got ${position}.`)
-      }
-      if (position >= this.capacity) {
-        throw new ContextOverflowError(
-          `Expected positions below ${this.capacity}, which is what the KV cache holds, got ` +
-            `${position}. Shorten the prompt or ask for fewer tokens.`,
-          { needed: position + 1, available: this.capacity },
-        )
-      }
-      const before = reached.get(slot)
-      const isNext = before === undefined ? position <= this.#filled[slot] : position === before + 1
-      if (!isNext) {
-        const expected = before === undefined ? `at most ${this.#filled[slot]}` : `${before + 1}`
-        throw new UsageError(
-          `Expected position ${expected} for the next row of slot ${slot}, got ${position}. ` +
-            'Rows of a sequence follow each other without gaps.',
-        )
-      }
-      reached.set(slot, position)
-    }
+    super.check(batch)
   }
 
-  /** Remembers a batch that was computed. */
-  advance(batch: RowBatch): void {
-    for (let i = 0; i < batch.tokens.length; i++) {
-      const slot = batch.slots[i]
-      this.#filled[slot] = Math.max(this.#filled[slot], batch.positions[i] + 1)
+  /** Sees to it that what a batch reads and writes is there. */
+  async ready(batch: RowBatch): Promise<void> {
+    this.prepare(batch)
+    const need = this.#need()
+    if (!this.#memory.has(need)) {
+      await this.#memory.grow(need)
+      this.changeAll()
+      this.#onChange(this)
     }
+    for (const slot of this.changed) {
+      for (const { index } of this.groups) {
+        this.#memory.writeTable(index, slot, this.blocks(slot, index))
+      }
+    }
+    for (const copy of this.copies) await this.#memory.copy(copy)
+    this.settle()
   }
 
-  /** Takes the first positions of every slot for computed: whoever measures has filled them. */
-  assumeComputed(positions: number): void {
-    this.#filled.fill(positions)
+  #need(least = 0) {
+    return {
+      blocks: this.groups.map(({ pool }) => ({
+        touched: Math.max(pool.touched, least),
+        most: pool.size,
+      })),
+      positions: this.reach,
+      mostPositions: this.capacity,
+    }
   }
 
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
-    this.#onDispose(this)
-    this.#owner.dispose()
+    this.#onChange(this)
+    this.#memory.dispose()
   }
 }
 

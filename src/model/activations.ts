@@ -1,0 +1,50 @@
+/** What a pass writes to on its way, on a backend. */
+import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
+import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
+import { padToTile } from '../ternary/index.ts'
+import type { BufferOwner } from './buffer-owner.ts'
+import type { ModelConfig } from './config/config.ts'
+import type { Activations } from './forward.ts'
+
+/** Room for tokens to be scored, by as many rows of logits. */
+export function targetBuffers(
+  owner: BufferOwner,
+  logitRows: number,
+  vocabSize: number,
+  count: number,
+): Pick<Activations, 'pairs' | 'scores'> {
+  return {
+    pairs: owner.allocateIndices(count, pairColumns(logitRows, vocabSize), 'pairs to score'),
+    scores: owner.allocate(count * SCORE_FLOATS * 4, 'scores'),
+  }
+}
+
+/** Room for `rows` tokens; shapes are with the fields of {@link Activations}. */
+export function allocateActivations(
+  owner: BufferOwner,
+  config: ModelConfig,
+  rows: number,
+  logitRows: number,
+): Activations {
+  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
+  const mixedDim = nHeads * headDim
+  const widest = Math.max(dim, mixedDim, ffnDim)
+  const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label)
+  return {
+    logitRows: owner.allocateIndices(rows, rowColumns(rows), 'logit rows'),
+    x: floats(dim, 'x'),
+    normed: floats(widest, 'normed'),
+    quantized: {
+      q: owner.allocate(rows * padToTile(widest), 'quantized'),
+      scales: floats(1, 'quantized scales'),
+      sums: floats(1, 'quantized sums'),
+    },
+    qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv'),
+    mixed: floats(mixedDim, 'mixed'),
+    gateUp: floats(2 * ffnDim, 'gate and up'),
+    hidden: floats(ffnDim, 'hidden'),
+    last: floats(dim, 'last'),
+    logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
+    ...targetBuffers(owner, logitRows, vocabSize, 1),
+  }
+}
