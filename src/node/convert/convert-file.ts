@@ -134,13 +134,18 @@ function checkTarget(isGguf: boolean, { weights, embedding, linearClass }: Conve
 
 async function withSideFiles(opened: OpenedModel, folder: string) {
   if (opened.file.format === 'gguf') return opened
+  return { ...opened, sideFiles: await sideFilesIn(folder) }
+}
+
+/** The files of a tokenizer, and of generation, in a model's folder. */
+export async function sideFilesIn(folder: string): Promise<SideFile[]> {
   const names = (await readdir(folder)).filter((name) => SIDE_FILES.has(name)).sort()
   const sideFiles: SideFile[] = []
   for (const name of names) {
     const bytes = await readSideFile(join(folder, name))
     if (bytes !== undefined) sideFiles.push({ name, bytes })
   }
-  return { ...opened, sideFiles }
+  return sideFiles
 }
 
 async function openSink(target: string, isGguf: boolean) {

@@ -1,0 +1,137 @@
+/**
+ * The folder of a run: checkpoints, each a folder that appears whole under its name or not at all, however the
+ * process ends; tokenised text; a log.
+ */
+import { appendFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isObject } from '../../checks.ts'
+import { FormatError } from '../../errors.ts'
+import { parseObject } from '../../formats/json-text.ts'
+import { parseSafetensors } from '../../formats/safetensors/index.ts'
+import {
+  type CheckpointContent,
+  OPTIMIZER_FILE,
+  type RunState,
+  restore,
+  STATE_FILE,
+  WEIGHTS_FILE,
+  writeCheckpoint,
+} from '../../train/checkpoint/checkpoint.ts'
+import type { TrainEvent } from '../../train/loop.ts'
+import type { Trainer } from '../../train/trainer.ts'
+import { openFileSink } from '../convert/sinks.ts'
+import { openFileSource } from '../files/file-source.ts'
+import { textOf } from '../files/system.ts'
+
+const STEP_FOLDER = /^step-(\d+)$/
+/** A checkpoint that is being written, or was when the process ended. */
+const UNFINISHED = /^step-\d+\.part$/
+
+export function tokenFolder(folder: string): string {
+  return join(folder, 'tokens')
+}
+
+/** Appends an event to the log, a line of JSON. */
+export function logEvent(folder: string, event: TrainEvent): Promise<void> {
+  return appendFile(join(folder, 'log.jsonl'), `${JSON.stringify(event)}\n`)
+}
+
+/** Steps of the checkpoints in a folder, in their order. */
+async function stepsIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names
+    .flatMap((name) => STEP_FOLDER.exec(name)?.slice(1) ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
+}
+
+function pathOf(folder: string, step: number): string {
+  return join(folder, `step-${String(step).padStart(6, '0')}`)
+}
+
+/** The newest checkpoint of a run; undefined if there is none. */
+export async function newestCheckpoint(folder: string): Promise<string | undefined> {
+  const last = (await stepsIn(folder)).at(-1)
+  return last === undefined ? undefined : pathOf(folder, last)
+}
+
+/**
+ * Writes a checkpoint and removes older ones but for the last `keep`.
+ *
+ * @returns its path
+ * @throws BitnetError with code DISK_FULL where there is no room; the older ones are there still
+ */
+export async function saveCheckpoint(
+  folder: string,
+  content: CheckpointContent,
+  keep: number,
+): Promise<string> {
+  const path = pathOf(folder, content.state.step)
+  const aside = `${path}.part`
+  await mkdir(folder, { recursive: true })
+  for (const name of await readdir(folder)) {
+    if (UNFINISHED.test(name)) await rm(join(folder, name), { recursive: true, force: true })
+  }
+  await mkdir(aside)
+  let current: Awaited<ReturnType<typeof openFileSink>> | undefined
+  try {
+    const file = async (name: string) => {
+      await current?.finish()
+      current = await openFileSink(join(aside, name))
+      return current
+    }
+    await writeCheckpoint({ file }, content)
+    await current?.finish()
+    current = undefined
+    await rm(path, { recursive: true, force: true })
+    await rename(aside, path)
+    await syncFolder(folder)
+  } catch (error) {
+    await current?.discard()
+    await rm(aside, { recursive: true, force: true })
+    throw error
+  }
+  const steps = await stepsIn(folder)
+  for (const step of steps.slice(0, -keep)) {
+    await rm(pathOf(folder, step), { recursive: true, force: true })
+  }
+  return path
+}
+
+/** The new name is on the disk too; where folders cannot be synced, the system does so in its time. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder).catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close()
+}
+
+/** What a checkpoint says of its run. @throws FormatError if it is none */
+export async function readRunState(path: string) {
+  const file = join(path, STATE_FILE)
+  const { state, settings } = parseObject(await textOf(file).catch(() => '')) ?? {}
+  if (isRunState(state) && isObject(settings)) return { state, settings }
+  throw new FormatError(
+    `Expected ${file} to tell where the run was. Choose a folder that bitnet train wrote.`,
+    { field: STATE_FILE, path: file },
+  )
+}
+
+function isRunState(value: unknown): value is RunState {
+  if (!isObject(value) || !isObject(value['cursor'])) return false
+  const { taken, ofSource } = value['cursor']
+  const numbers = [value['step'], value['steps'], taken, value['seconds']]
+  return numbers.every((number) => Number.isFinite(number)) && Array.isArray(ofSource)
+}
+
+/** Weights and moments of a checkpoint. @throws FormatError naming what is damaged */
+export async function restoreCheckpoint(path: string, trainer: Trainer): Promise<void> {
+  const sources = await Promise.all(
+    [WEIGHTS_FILE, OPTIMIZER_FILE].map((name) => openFileSource(join(path, name))),
+  )
+  try {
+    const [model, optimizer] = await Promise.all(sources.map((own) => parseSafetensors(own)))
+    await restore(trainer, model.tensors, optimizer.tensors)
+  } finally {
+    await Promise.all(sources.map((source) => source.close()))
+  }
+}

@@ -1,0 +1,71 @@
+/** Sizes to train, with the rates they are trained with. */
+import { UsageError } from '../errors.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import type { QuantMode } from './shape.ts'
+
+export const PRESET_NAMES = ['tiny', '6m', '58m', '125m'] as const
+export type PresetName = (typeof PRESET_NAMES)[number]
+
+export interface Preset {
+  readonly dim: number
+  readonly nLayers: number
+  readonly nHeads: number
+  readonly nKvHeads: number
+  readonly ffnDim: number
+  readonly contextLength: number
+  /** Peaks of the two lines for quantised models. */
+  readonly rates: readonly [first: number, second: number]
+  /** Sequences of how many tokens in a pass. */
+  readonly batch: number
+  readonly length: number
+}
+
+/**
+ * Two thirds of the first peak for the second, as published for 700M to 3.9B. 125m is the smallest shape of
+ * the b1 paper with its rate; the smaller ones have what small ternary models were trained with elsewhere (b1.58
+ * Reloaded, TriLM: 5e-4 to 4e-3).
+ */
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  tiny: {
+    ...{ dim: 96, nLayers: 3, nHeads: 3, nKvHeads: 3, ffnDim: 256, contextLength: 256 },
+    ...{ rates: [4e-3, 2.7e-3], batch: 16, length: 128 },
+  },
+  '6m': {
+    ...{ dim: 256, nLayers: 6, nHeads: 4, nKvHeads: 2, ffnDim: 768, contextLength: 1024 },
+    ...{ rates: [3e-3, 2e-3], batch: 8, length: 256 },
+  },
+  '58m': {
+    ...{ dim: 512, nLayers: 16, nHeads: 8, nKvHeads: 4, ffnDim: 1536, contextLength: 2048 },
+    ...{ rates: [2.4e-3, 1.6e-3], batch: 4, length: 1024 },
+  },
+  '125m': {
+    ...{ dim: 768, nLayers: 12, nHeads: 12, nKvHeads: 12, ffnDim: 2048, contextLength: 2048 },
+    ...{ rates: [2.4e-3, 1.6e-3], batch: 4, length: 1024 },
+  },
+}
+
+/** Unquantised models diverge at these rates: theirs are a sixth, as in the papers' baselines. */
+const DENSE_SHARE = 1 / 6
+
+export function ratesOf(preset: Preset, quant: QuantMode): readonly [number, number] {
+  const share = quant === 'none' ? DENSE_SHARE : 1
+  return [preset.rates[0] * share, preset.rates[1] * share]
+}
+
+/** @throws UsageError for a vocabulary that is none */
+export function presetConfig(name: PresetName, quant: QuantMode, vocabSize: number): ModelConfig {
+  if (vocabSize < 2) throw new UsageError(`Expected a vocabulary of tokens, got ${vocabSize}.`)
+  const { dim, nLayers, nHeads, nKvHeads, ffnDim, contextLength } = PRESETS[name]
+  return {
+    architecture: quant === 'none' ? 'llama' : 'bitnet',
+    name: `bitnet-ts ${name}`,
+    ...{ dim, nLayers, nHeads, nKvHeads, ffnDim, contextLength, vocabSize },
+    headDim: dim / nHeads,
+    ropeTheta: 10_000,
+    normEps: 1e-5,
+    activation: quant === 'none' ? 'silu' : 'relu2',
+    subNorms: quant !== 'none',
+    tiedHead: true,
+    linear: quant === 'none' ? 'dense' : 'ternary',
+  }
+}
