@@ -7,8 +7,8 @@ import { formatExamples } from './define-command.ts'
 import { runCli } from './program.ts'
 
 const COMMANDS = [
-  ...['generate', 'run', 'chat', 'bench', 'compare', 'embed', 'eval', 'perplexity', 'inspect'],
-  ...['pull', 'models', 'cache', 'doctor', 'convert', 'completion'],
+  ...['generate', 'run', 'chat', 'bench', 'compare', 'train', 'embed', 'eval', 'perplexity'],
+  ...['inspect', 'pull', 'models', 'cache', 'doctor', 'convert', 'completion'],
 ]
 
 async function outputOf(args: readonly string[], columns: number): Promise<string[]> {

@@ -40,6 +40,7 @@ const COMMANDS: readonly CommandEntry[] = [
     'the same architecture in FP16, int8 and ternary weights, side by side',
     () => import('./commands/compare/compare.ts'),
   ],
+  ['train', 'train a ternary model on text', () => import('./commands/train/train.ts')],
   ['embed', 'turn texts into vectors, and compare them', () => import('./commands/embed/embed.ts')],
   ['eval', 'measure accuracy on tasks', () => import('./commands/eval/eval.ts')],
   [
@@ -79,6 +80,7 @@ Examples:
   $ bitnet chat --system "You are kind."      talk
   $ bitnet bench                              measure this machine
   $ bitnet compare --size 700m,3b             FP16, int8 and ternary side by side
+  $ bitnet train --data book.txt --out run    a ternary model from text
   $ bitnet embed -p "one text" "another"       vectors, and how near they are
   $ bitnet inspect model.gguf                 what is in a model file
   $ bitnet pull bitnet-2b                     fetch a model; bitnet models lists names

@@ -33,6 +33,14 @@ export function addLoadFlags(command: Command): Command {
 }
 
 /** Adds flags for options that change how much memory a model takes, in this order. */
+/** Where a program runs that loads no model. */
+export function addMachineFlags(command: Command): Command {
+  for (const name of ['backend', 'isa', 'threads'] as const) {
+    addFlag(command, LOAD_OPTIONS[name], LOAD_OPTIONS[name].help)
+  }
+  return command
+}
+
 export function addMemoryFlags(command: Command, names: readonly MemoryOptionName[]): Command {
   for (const name of names) addFlag(command, LOAD_OPTIONS[name], LOAD_OPTIONS[name].memoryHelp)
   return command

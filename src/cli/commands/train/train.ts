@@ -1,0 +1,124 @@
+/**
+ * `bitnet train`: from text to a ternary model.
+ */
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { UsageError } from '../../../errors.ts'
+import { parseObject } from '../../../formats/json-text.ts'
+import { type TrainOptions, train } from '../../../node/train/train.ts'
+import type { TrainReport } from '../../../train/loop.ts'
+import { PRESET_NAMES } from '../../../train/presets.ts'
+import { QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
+import type { CommandContext } from '../../command-context.ts'
+import { formatCount } from '../../console/quantities.ts'
+import type { Fact } from '../../console/table.ts'
+import { defineCommand } from '../../define-command.ts'
+import { choiceFlag, decimalNumber, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { addMachineFlags } from '../../flags/load-flags.ts'
+import { eventLine } from './train-progress.ts'
+
+interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
+  readonly data?: readonly string[]
+  readonly out?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+function addTrainFlags(command: Command): void {
+  const count = wholeNumber({ min: 1 })
+  const above = decimalNumber({ above: 0 })
+  const positive = decimalNumber({ min: 0 })
+  command
+    .option(
+      '--data <paths...>',
+      'texts, .jsonl files (text, messages) or folders, also .gz, .xz, .zst; "path=2" counts twice',
+    )
+    .option('--out <folder>', 'where checkpoints, tokenised text and the log go')
+    .option('--tokenizer <name>', 'a model, or a folder or file tokenizer.json (default: bytes)')
+    .addOption(
+      choiceFlag('--preset <size>', 'the shape of the model (default: tiny)', PRESET_NAMES),
+    )
+    .addOption(choiceFlag('--quant <mode>', 'ternary, binary or none (default: b158)', QUANT_MODES))
+    .option('--steps <n>', 'how long; default: once through the text', count)
+    .option('--tokens <n>', 'the same in tokens', count)
+    .option('--hours <n>', 'the same in hours, by the speed of the first passes', above)
+    .option('--init <model>', 'go on from the float weights of a model, in its shape')
+    .option('--batch <n>', 'sequences in a pass', count)
+    .option('--length <tokens>', 'tokens of a sequence', count)
+    .option('--accumulate <n>', 'passes in a step (default: 1)', count)
+    .option('--lr <rate>', 'peak of the learning rate in the first half', above)
+    .option('--lr2 <rate>', 'peak of the line of the second half', above)
+    .option('--warmup <steps>', 'steps up to the first line', count)
+    .option('--decay <share>', 'weight decay in the first half (default: 0.1)', positive)
+    .option('--clip <norm>', 'largest norm of a gradient, 0 for any (default: 1)', positive)
+    .option('--seed <n>', 'of weights and of the order of the text', wholeNumber({ min: 0 }))
+    .addOption(
+      choiceFlag(
+        '--recompute <what>',
+        'layer: less memory, a third more time (default: none)',
+        RECOMPUTE_MODES,
+      ),
+    )
+    .option('--eval-every <steps>', 'look at held-out text (default: 100)', count)
+    .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
+    .option('--keep <n>', 'checkpoints that stay (default: 3)', count)
+    .option('--resume', 'go on with the run in --out')
+    .option('--config <file>', 'these options as a JSON object; flags go before it')
+  addMachineFlags(command)
+}
+
+export const command = defineCommand<TrainFlags>({
+  flags: addTrainFlags,
+  examples: `\
+  $ bitnet train --data book.txt --out run
+  $ bitnet train --data texts/ --out run --preset 6m --tokenizer bitnet-ja-en-58m --hours 2
+  $ bitnet train --data talks.jsonl=2 books.txt.xz --out run --steps 5000
+  $ bitnet train --resume --data book.txt --out run
+  $ bitnet generate "Once" -m run/step-000500        a checkpoint is a model
+  $ bitnet convert run/step-000500 model.gguf
+
+Ctrl-C ends the run behind the step at hand, with a checkpoint to go on from.`,
+  async run(context, { config, json: _, ...flags }) {
+    const given = { ...(await readConfigFile(config)), ...withoutUnset(flags) }
+    const { signal, status } = context
+    const report = await train({
+      ...(given as TrainOptions),
+      signal,
+      onProgress: ({ file, tokens }) =>
+        status.show(`Reading ${file}: ${formatCount(tokens)} tokens`),
+      onEvent: (event) => {
+        if (event.type === 'step') status.show(eventLine(event))
+        else writeAbove(context, eventLine(event))
+      },
+    })
+    await context.print(report, () => [describeReport(report)])
+  },
+})
+
+/** A line that stays, above the one that is rewritten. */
+function writeAbove({ stderr, status }: CommandContext, line: string): void {
+  status.clear()
+  stderr.write(`${line}\n`)
+}
+
+async function readConfigFile(path: string | undefined): Promise<object> {
+  if (path === undefined) return {}
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  const value = text === undefined ? undefined : parseObject(text)
+  if (value !== undefined) return value
+  throw new UsageError(`Expected a JSON object of options in ${path}, got something else.`)
+}
+
+function describeReport(report: TrainReport): Fact[] {
+  const { steps, tokens, seconds, loss, heldOutLoss, heldOutBitsPerByte, checkpoint } = report
+  return [
+    ['steps', `${formatCount(steps)}${report.stopped ? ', stopped' : ''}`],
+    ['tokens', `${formatCount(tokens)}, ${formatCount(Math.round(tokens / seconds))} a second`],
+    ['loss', loss.toFixed(3)],
+    ...(heldOutLoss === undefined ? [] : [['held-out loss', heldOutLoss.toFixed(3)] as Fact]),
+    ...(heldOutBitsPerByte === undefined
+      ? []
+      : [['bits per byte', heldOutBitsPerByte.toFixed(3)] as Fact]),
+    ['model', checkpoint],
+  ]
+}

@@ -1,0 +1,161 @@
+/**
+ * Training as a user runs it: a small text to a model that loads, in the same bits with and without a break, and
+ * whose logits are the trainer's in every form that it is written in.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openNativeBackend } from '../src/backends/native/native-backend.ts'
+import { UsageError } from '../src/errors.ts'
+import { parseSafetensors } from '../src/formats/safetensors/index.ts'
+import { readConfig } from '../src/model/config/read-config.ts'
+import { convertFile } from '../src/node/convert/convert-file.ts'
+import { openFileSource } from '../src/node/files/file-source.ts'
+import { openModelFile } from '../src/node/open-model.ts'
+import { restoreCheckpoint } from '../src/node/train/run-folder.ts'
+import { type StartEvent, type TrainOptions, train } from '../src/node/train/train.ts'
+import type { TrainEvent } from '../src/train/loop.ts'
+import { QUANT_MODES } from '../src/train/shape.ts'
+import { Trainer } from '../src/train/trainer.ts'
+import { largestDifference, openEngine, promptBatch } from './support/engine.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'bitnet-train-'))
+const text = join(folder, 'text.txt')
+
+/** Sentences with an order that can be learnt. */
+const ANIMALS = ['cat', 'dog', 'owl', 'fox', 'hen']
+const PLACES = ['house', 'garden', 'river', 'forest']
+
+beforeAll(() => {
+  const lines = Array.from({ length: 600 }, (_, i) => {
+    return `The ${ANIMALS[i % 5]} is in the ${PLACES[i % 4]}. 猫は${i % 7}匹。`
+  })
+  writeFileSync(text, `${lines.join('\n')}\n`)
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const SMALL = {
+  data: [text],
+  batch: 4,
+  length: 32,
+  threads: 1,
+  seed: 7,
+} satisfies Partial<TrainOptions>
+
+function runIn(name: string, options: Partial<TrainOptions>) {
+  return train({ ...SMALL, out: join(folder, name), ...options })
+}
+
+function bytesIn(path: string): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(path)
+      .filter((name) => name !== 'trainer.json')
+      .map((name) => [name, readFileSync(join(path, name)).toString('base64')]),
+  )
+}
+
+test('a run that was ended goes on with the bits of one that was not', async () => {
+  const whole = await runIn('whole', { steps: 8, saveEvery: 4, accumulate: 2 })
+  const controller = new AbortController()
+  const part = await runIn('broken', {
+    steps: 8,
+    saveEvery: 4,
+    accumulate: 2,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.type === 'step' && event.step === 3) controller.abort()
+    },
+  })
+  expect(part.stopped).toBe(true)
+  expect(part.steps).toBe(3)
+  const rest = await runIn('broken', { steps: 8, saveEvery: 4, accumulate: 2, resume: true })
+  expect(rest.steps).toBe(8)
+  expect(rest.heldOutLoss).toBe(whole.heldOutLoss)
+  expect(bytesIn(rest.checkpoint)).toEqual(bytesIn(whole.checkpoint))
+  const log = readFileSync(join(folder, 'broken/log.jsonl'), 'utf8').trim().split('\n')
+  const steps = log.map((line) => JSON.parse(line)).filter(({ type }) => type === 'step')
+  expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+})
+
+describe.each(QUANT_MODES)('a model trained with %s', (quant) => {
+  test('loads, and has the logits of the trainer, also packed and as GGUF', async () => {
+    const events: (TrainEvent | StartEvent)[] = []
+    const report = await runIn(quant, { quant, steps: 12, onEvent: (event) => events.push(event) })
+    const losses = events.flatMap((event) => (event.type === 'step' ? [event.loss] : []))
+    expect(losses).toHaveLength(12)
+    expect(losses[11]).toBeLessThan(losses[0])
+    expect(events[0].type).toBe('start')
+
+    const ids = Array.from({ length: 32 }, (_, i) => 6 + ((i * 37) % 250))
+    const expected = await trainerLogits(report.checkpoint, quant, ids)
+    const gguf = join(folder, `${quant}.gguf`)
+    const packed = join(folder, `${quant}-packed`)
+    const forms = [report.checkpoint]
+    if (quant !== 'none') {
+      await convertFile(report.checkpoint, packed, { embedding: 'F32' })
+      forms.push(packed)
+      await convertFile(report.checkpoint, gguf)
+      forms.push(gguf)
+    }
+    for (const form of forms) {
+      await using engine = await openEngine(form, openNativeBackend({ threads: 1 }), EXACT)
+      const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
+      const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))
+      // GGUF keeps the embedding in f16.
+      const tolerance = form.endsWith('.gguf') ? 2e-2 : 1e-5
+      expect(largestDifference(logits, expected), form).toBeLessThan(tolerance)
+    }
+  })
+})
+
+/** Everything with all its bits. */
+const EXACT = { cacheType: 'f32', matmulPrecision: 'highest' } as const
+
+async function trainerLogits(
+  checkpoint: string,
+  quant: (typeof QUANT_MODES)[number],
+  ids: readonly number[],
+): Promise<Float32Array> {
+  const { file } = await openModelFile(checkpoint)
+  const read = readConfig(file)
+  await file.close()
+  const model = { ...read, linear: quant === 'none' ? 'dense' : 'ternary' } as const
+  const backend = openNativeBackend({ threads: 1 })
+  const trainer = await Trainer.open(backend, {
+    ...{ model, quant, batch: 1, length: ids.length, recompute: 'none' },
+  })
+  await restoreCheckpoint(checkpoint, trainer)
+  const rows = ids.length
+  const logits = await trainer.logits({
+    tokens: Int32Array.from(ids),
+    targets: new Int32Array(rows),
+    weights: new Float32Array(rows),
+  })
+  await backend.dispose()
+  return logits.slice()
+}
+
+test('what does not go together is refused, with what to do', async () => {
+  const start = (options: Partial<TrainOptions>) => runIn('whole', options)
+  await expect(start({ steps: 8 })).rejects.toThrow(/is there already.*--resume/)
+  const other = { steps: 8, saveEvery: 4, accumulate: 2, resume: true }
+  await expect(start({ ...other, lr: 1 })).rejects.toThrow(/schedule\.peaks/)
+  await expect(runIn('none-yet', { resume: true })).rejects.toThrow(/Expected a checkpoint/)
+  await expect(runIn('x', { data: [join(folder, 'nothing')] })).rejects.toThrow(UsageError)
+  await expect(runIn('x', { steps: 1, tokens: 5 })).rejects.toThrow(
+    /one of steps, tokens and hours/,
+  )
+  await expect(runIn('x', { learning_rate: 1 } as never)).rejects.toThrow(/lr/)
+})
+
+test('a checkpoint that was being written when the process ended is no checkpoint', async () => {
+  const { checkpoint } = await runIn('part', { steps: 2 })
+  writeFileSync(join(checkpoint, '..', 'step-000009.part'), 'half')
+  const report = await runIn('part', { steps: 2, resume: true })
+  expect(report.steps).toBe(2)
+  const source = await openFileSource(join(checkpoint, 'model.safetensors'))
+  expect((await parseSafetensors(source)).tensors.size).toBeGreaterThan(10)
+  await source.close()
+})
