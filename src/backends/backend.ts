@@ -88,7 +88,7 @@ export interface Backend {
   /**
    * Memory for `rows` rows of indices, one int32 for each column: what commands find tokens, slots,
    * positions and rows by. `write` lets nothing in that is not below its column's limit, so that commands
-   * need not look. Such a buffer is never an output.
+   * need not look. Only commands that keep below the limits themselves (`writtenIndices`) write to it.
    */
   allocateIndices(rows: number, columns: readonly IndexColumn[], label: string): DeviceBuffer
   /** The memory goes when programs that were submitted before have run. */

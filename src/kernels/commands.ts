@@ -3,7 +3,7 @@ import type { AnyCommand, MaybeOperand, Operand, Operation } from './define-op.t
 import type { Memory } from './operand-kinds.ts'
 import { type Command, type OpName, operations } from './ops.ts'
 import type { BufferSlice } from './slice.ts'
-import { checkStepInput } from './step-inputs.ts'
+import { checkStepInput, checkStepOutput } from './step-inputs.ts'
 
 const byName = new Map<string, Operation>(
   operations.map((operation) => [operation.name, operation]),
@@ -92,11 +92,13 @@ export function runReference(command: Command, memory: Memory): void {
 }
 
 /**
- * Checks where a command takes indices from; see {@link checkStepInput}.
+ * Checks where a command takes indices from and where it writes some; see {@link checkStepInput} and
+ * {@link checkStepOutput}.
  *
  * @throws ShapeError
  */
 export function checkIndexInputs({ command, operation }: ValidCommand): void {
-  const inputs = operation.indices?.(command)
-  if (inputs) for (const input of inputs) checkStepInput(command.op, input)
+  for (const input of operation.indices?.(command) ?? []) checkStepInput(command.op, input)
+  for (const output of operation.writtenIndices?.(command) ?? [])
+    checkStepOutput(command.op, output)
 }

@@ -87,6 +87,11 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly floats?: Readonly<Record<string, (command: C) => number>>
   /** What memory may hold no more than, because it picks addresses; it lies in a buffer of indices. */
   indices?(command: C): readonly StepInput[]
+  /**
+   * What the command writes to buffers of indices, which nothing else may: values that the kernel itself keeps
+   * below these limits.
+   */
+  writtenIndices?(command: C): readonly StepInput[]
   /** Bytes that all threads of a native backend may write to while the command runs. */
   scratch?(command: C): number
   /** A slice whose sparse end may lie in a file; see MappedFile. */
@@ -138,6 +143,7 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   scratch?(command: C): number
   sparse?(command: C): BufferSlice | undefined
   indices?(command: C): readonly StepInput[]
+  writtenIndices?(command: C): readonly StepInput[]
   /** The command's slices; its numbers need not be valid yet. */
   operands(command: C): Operand[]
   /**
@@ -161,7 +167,16 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
 /** Describes the operation of one command: `defineOp<RmsNormCommand>()({ ... })`. */
 export function defineOp<C extends AnyCommand>() {
   return <K extends Kinds<C>>(description: Description<C, K>): Operation<C> => {
-    const { name, scratch, sparse, indices, workgroups, reference, constants = {} } = description
+    const {
+      name,
+      scratch,
+      sparse,
+      indices,
+      writtenIndices,
+      workgroups,
+      reference,
+      constants = {},
+    } = description
     const fields = Object.entries(description.operands) as [keyof C & string, AnyKind<C>][]
     const places = fields.flatMap(([field, { parts, access }]) =>
       parts.map((part) => ({ field, name: joined(field, part.name), part, access })),
@@ -188,6 +203,7 @@ export function defineOp<C extends AnyCommand>() {
       ...(scratch && { scratch }),
       ...(sparse && { sparse }),
       ...(indices && { indices }),
+      ...(writtenIndices && { writtenIndices }),
       ...(workgroups && { workgroups }),
       operands: (command) => operandsAt(places, command).filter((own) => own !== undefined),
       validate(command) {
@@ -202,7 +218,8 @@ export function defineOp<C extends AnyCommand>() {
         }
         description.check?.(check, command)
         const operands = operandsAt(places, command)
-        checkMemory(check, operands, description.inPlace as Pairs | undefined)
+        const written = writtenIndices?.(command).map(({ slice }) => slice)
+        checkMemory(check, operands, description.inPlace as Pairs | undefined, written)
         return operands
       },
       run(command, memory) {
@@ -279,12 +296,17 @@ function operandsAt<C>(places: readonly Place<C>[], command: C): MaybeOperand[] 
 }
 
 /** Memory that changes must be no part of another operand, but for what works in place. */
-function checkMemory(check: Checker, operands: readonly MaybeOperand[], inPlace: Pairs = []): void {
+function checkMemory(
+  check: Checker,
+  operands: readonly MaybeOperand[],
+  inPlace: Pairs = [],
+  writtenIndices: readonly BufferSlice[] = [],
+): void {
   for (let i = 0; i < operands.length; i++) {
     const operand = operands[i]
     if (operand === undefined) continue
     const { name, slice, byteLength, access } = operand
-    const misfit = misfitOf(slice, byteLength, access)
+    const misfit = misfitOf(slice, byteLength, writtenIndices.includes(slice) ? 'read' : access)
     if (misfit) check.fail(`buffer "${slice.label}" (${name})`, ...misfit)
     for (let k = 0; k < i; k++) {
       const before = operands[k]

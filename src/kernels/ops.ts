@@ -1,6 +1,7 @@
 /** Every operation, a line each: those of a decoder's pass in order, of loading, of training, and of
  * measuring. */
 import { adamw } from './adamw/op.ts'
+import { adjustLogits } from './adjust-logits/op.ts'
 import { attention } from './attention/op.ts'
 import { axpy } from './axpy/op.ts'
 import { causalAttention } from './causal-attention/op.ts'
@@ -15,7 +16,9 @@ import { gatedActivation } from './gated-activation/op.ts'
 import { gatedActivationBackward } from './gated-activation-backward/op.ts'
 import { gatherRows } from './gather-rows/op.ts'
 import { headMatmul } from './head-matmul/op.ts'
+import { logProbs } from './log-probs/op.ts'
 import { matmul } from './matmul/op.ts'
+import { nextStep } from './next-step/op.ts'
 import { packDense } from './pack-dense/op.ts'
 import { packTernary } from './pack-ternary/op.ts'
 import { peakDot } from './peak-dot/op.ts'
@@ -26,9 +29,11 @@ import { rmsNorm } from './rms-norm/op.ts'
 import { rmsNormBackward } from './rms-norm-backward/op.ts'
 import { rope } from './rope/op.ts'
 import { ropeCache } from './rope-cache/op.ts'
+import { sample } from './sample/op.ts'
 import { scatterAdd } from './scatter-add/op.ts'
 import { squareSum } from './square-sum/op.ts'
 import { ternaryMatmul } from './ternary-matmul/op.ts'
+import { tokenHistory } from './token-history/op.ts'
 import { tokenScores } from './token-scores/op.ts'
 import { unpackTernary } from './unpack-ternary/op.ts'
 
@@ -45,6 +50,11 @@ export const operations = [
   gatedActivation,
   gatherRows,
   tokenScores,
+  tokenHistory,
+  adjustLogits,
+  sample,
+  logProbs,
+  nextStep,
   copyBlocks,
   packTernary,
   packDense,

@@ -46,7 +46,31 @@ export function pairColumns(rows: number, tokens: number): IndexColumn[] {
  *   the command has memory for
  */
 export function checkStepInput(op: string, input: StepInput): void {
-  const { slice, name, stride, offset, limit } = input
+  const { slice, name, limit } = input
+  const column = columnOf(op, input)
+  if (column.limit <= limit) return
+  throw new ShapeError(
+    `Expected each ${name} in buffer "${slice.label}" of ${op} to be below ${limit}, got a limit ` +
+      `of ${column.limit}.`,
+  )
+}
+
+/**
+ * @param op the operation, for messages
+ * @throws ShapeError if this does not go to an index buffer with such columns, or may be above what the
+ *   buffer's readers were promised
+ */
+export function checkStepOutput(op: string, output: StepInput): void {
+  const { slice, name, limit } = output
+  const column = columnOf(op, output)
+  if (column.limit >= limit) return
+  throw new ShapeError(
+    `Expected buffer "${slice.label}" of ${op} to take each ${name} below ${limit}, got a limit of ` +
+      `${column.limit}.`,
+  )
+}
+
+function columnOf(op: string, { slice, stride, offset }: StepInput): IndexColumn {
   const { columns } = slice.buffer
   if (columns === undefined) {
     throw new ShapeError(
@@ -59,10 +83,5 @@ export function checkStepInput(op: string, input: StepInput): void {
         `${columns.length} columns at byte ${slice.byteOffset}.`,
     )
   }
-  if (columns[offset].limit > limit) {
-    throw new ShapeError(
-      `Expected each ${name} in buffer "${slice.label}" of ${op} to be below ${limit}, got a limit ` +
-        `of ${columns[offset].limit}.`,
-    )
-  }
+  return columns[offset]
 }

@@ -81,12 +81,23 @@ export function inArena(
 
 /** The columns of operands that hold indices, with the limits that the command itself has. */
 function columnsOf(data: CaseData<AnyCommand>): ReadonlyMap<string, IndexColumn[]> {
+  // Limits may follow from the length of a buffer of indices, which has no guard.
+  const some = columnsWith(data, () => GUARD_BYTES)
+  return columnsWith(data, (name) => (some.has(name) ? 0 : GUARD_BYTES))
+}
+
+/** @param guard bytes of the guard behind a buffer */
+function columnsWith(
+  data: CaseData<AnyCommand>,
+  guard: (name: string) => number,
+): Map<string, IndexColumn[]> {
   const stubs = Object.entries(data.contents).map(([name, array]) => {
-    return [name, new WholeBuffer(name, array.byteLength + GUARD_BYTES)]
+    return [name, new WholeBuffer(name, array.byteLength + guard(name))]
   })
   const command = data.command(Object.fromEntries(stubs))
   const columns = new Map<string, IndexColumn[]>()
-  for (const input of operationOf(command).indices?.(command) ?? []) {
+  const { indices, writtenIndices } = operationOf(command)
+  for (const input of [...(indices?.(command) ?? []), ...(writtenIndices?.(command) ?? [])]) {
     const { slice, name, stride, offset, limit } = input
     const own = columns.get(slice.label) ?? Array(stride).fill({ name: 'any', limit: 2 ** 31 })
     own[offset] = { name, limit }

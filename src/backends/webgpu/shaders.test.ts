@@ -74,7 +74,7 @@ describe.each(shaded.map((operation) => [operation.name, operation] as const))(
 )
 
 /** Shaders are valid each on its own, so that what several need stands in each of them. */
-test.each(['half', 'halfBits', 'quotient', 'sumOf', 'placeOf', 'codeAt'])(
+test.each(['half', 'halfBits', 'quotient', 'sumOf', 'placeOf', 'codeAt', 'keyOf'])(
   'what is called %s is the same wherever it stands',
   (name) => {
     const bodies = shaded.flatMap((operation) => {

@@ -73,6 +73,13 @@ INLINE float sum_lanes(f32x16 v) {
   return lane[0];
 }
 
+// Whether a lane of the mask is set.
+INLINE int32_t any16(i32x16 mask) {
+  int32_t any = 0;
+  for (int32_t i = 0; i < LANES; i++) any |= mask[i];
+  return any;
+}
+
 INLINE float max_lanes(f32x16 v) {
   float m = v[0];
   for (int32_t i = 1; i < LANES; i++) m = v[i] > m ? v[i] : m;

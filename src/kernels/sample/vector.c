@@ -1,0 +1,189 @@
+// Draws the next token of each row; see reference.ts. A task is a row.
+//
+// The end of a front of the ranking is found by its logit's bits, eleven at a time: buckets of logits that
+// begin with the same bits say in which of them it lies. Scratch: the buckets of each row.
+#include "../c/kernel.h"
+#include "random.h"
+
+enum { sample_phases = 1 };
+
+static work_plan sample_plan(const sample_command *c, int32_t phase, int32_t threads) {
+  (void)phase;
+  return split_evenly(c->rows, threads);
+}
+
+// All above `logit`, and of those with it the tokens up to `token`.
+typedef struct {
+  float logit;
+  int32_t token;
+} sample_front;
+
+typedef struct {
+  const float *logits;
+  int32_t cols;
+  float largest, inverse;
+} sample_row;
+
+INLINE float setting_float(const int32_t *settings, int32_t which) {
+  float value;
+  __builtin_memcpy(&value, settings + which, sizeof value);
+  return value;
+}
+
+// Lanes past the end are `rest`.
+INLINE f32x16 logits_or(const float *x, int32_t n, float rest) {
+  if (n >= LANES) return load16(x);
+  f32x16 v = all16(rest);
+  for (int32_t i = 0; i < n; i++) v[i] = x[i];
+  return v;
+}
+
+INLINE i32x16 tokens_from(int32_t first) {
+  return (i32x16){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + first;
+}
+
+// What is no number is in no front.
+INLINE i32x16 in_front(f32x16 logits, int32_t first, sample_front front) {
+  const f32x16 end = all16(front.logit);
+  return (logits > end) | ((logits == end) & (tokens_from(first) <= front.token));
+}
+
+INLINE f32x16 gaps_of(const sample_row *row, f32x16 logits) {
+  return (row->largest - logits) * row->inverse;
+}
+
+// The first token with the largest logit, or -1.
+static int32_t best_token(const float *x, int32_t cols) {
+  const float lowest = -__builtin_inff();
+  f32x16 largest = all16(lowest);
+  i32x16 strange = {0};
+  for (int32_t i = 0; i < cols; i += LANES) {
+    const f32x16 v = logits_or(x + i, cols - i, lowest);
+    largest = max16(v, largest);
+    strange |= v != v;
+  }
+  const float found = max_lanes(largest);
+  if (any16(strange) || !(found > lowest) || found == -lowest) return -1;
+  int32_t best = 0;
+  while (x[best] != found) best++;
+  return best;
+}
+
+// Larger logits have larger keys, zeros of both signs the same.
+INLINE u32x16 rank_keys(f32x16 logits) {
+  const u32x16 bits = (u32x16)(logits + 0.0f);
+  return bits ^ ((u32x16)((i32x16)bits >> 31) | 0x80000000u);
+}
+
+INLINE float logit_of_key(uint32_t key) {
+  const uint32_t bits = key >> 31 ? key ^ 0x80000000u : ~key;
+  float logit;
+  __builtin_memcpy(&logit, &bits, sizeof logit);
+  return logit;
+}
+
+INLINE i32x16 weights_of(const sample_row *row, f32x16 logits) {
+  return __builtin_convertvector(exp16(-gaps_of(row, logits)) * (float)WEIGHT_ONE, i32x16);
+}
+
+// The fraction top_p / TOP_P_ONE of a sum of weights, rounded up.
+INLINE uint64_t share_of(uint64_t total, int32_t top_p) {
+  const uint64_t high = total / TOP_P_ONE, low = total % TOP_P_ONE;
+  const uint64_t p = top_p > 0 ? (uint64_t)top_p : 1;
+  return high * p + (low * p + (TOP_P_ONE - 1)) / TOP_P_ONE;
+}
+
+// The front of `within` of so many tokens, or with the share top_p of the weights where `count` is 0.
+static sample_front find_front(const sample_row *row, sample_front within, uint64_t *buckets,
+                               int32_t count, int32_t top_p) {
+  uint64_t wanted = (uint64_t)count;
+  uint32_t key = 0, known = 0;
+  for (int32_t shift = 21; shift >= 0; shift = shift == 21 ? 10 : shift - 10) {
+    const uint32_t mask = shift ? SAMPLE_BUCKETS - 1 : SAMPLE_BUCKETS / 2 - 1;
+    __builtin_memset(buckets, 0, SAMPLE_BUCKETS * sizeof *buckets);
+    for (int32_t i = 0; i < row->cols; i += LANES) {
+      const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
+      const u32x16 keys = rank_keys(logits);
+      const i32x16 taken = ((keys & known) == key) & in_front(logits, i, within);
+      if (!any16(taken)) continue;
+      const i32x16 weights = (count ? (i32x16){0} + 1 : weights_of(row, logits)) & taken;
+      uint32_t bucket[LANES];
+      int32_t weight[LANES];
+      *(i32x16_any *)bucket = (i32x16)(keys >> shift & mask);
+      *(i32x16_any *)weight = weights;
+      for (int32_t n = 0; n < LANES; n++) buckets[bucket[n]] += (uint32_t)weight[n];
+    }
+    if (shift == 21 && !count) {
+      uint64_t total = 0;
+      for (int32_t b = 0; b < SAMPLE_BUCKETS; b++) total += buckets[b];
+      wanted = share_of(total, top_p);
+    }
+    int32_t b = (int32_t)mask;
+    for (; b > 0 && buckets[b] < wanted; b--) wanted -= buckets[b];
+    key |= (uint32_t)b << shift;
+    known |= mask << shift;
+  }
+  const sample_front all = {logit_of_key(key), INT32_MAX};
+  const f32x16 end = all16(all.logit);
+  const uint64_t weight = count ? 1 : (uint32_t)weights_of(row, end)[0];
+  for (int32_t i = 0; i < row->cols; i += LANES) {
+    const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
+    const i32x16 equal = (logits == end) & in_front(logits, i, within);
+    if (!any16(equal)) continue;
+    for (int32_t n = 0; n < LANES; n++) {
+      if (!equal[n]) continue;
+      if (wanted <= weight) return (sample_front){all.logit, i + n};
+      wanted -= weight;
+    }
+  }
+  return all;
+}
+
+// The token of the front that is first in the race; `best` if there is none.
+static int32_t race(const sample_row *row, sample_front front, float widest, position_key key,
+                    int32_t best) {
+  f32x16 smallest = all16(__builtin_inff());
+  i32x16 winners = (i32x16){0} + best;
+  for (int32_t i = 0; i < row->cols; i += LANES) {
+    const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
+    const f32x16 gaps = gaps_of(row, logits);
+    const i32x16 runs = in_front(logits, i, front) & (gaps <= all16(widest));
+    if (!any16(runs)) continue;
+    const i32x16 tokens = tokens_from(i);
+    const f32x16 times = exponential16(tokens, key) * exp16(gaps);
+    const i32x16 wins = runs & (times < smallest);
+    smallest = select16(wins, times, smallest);
+    winners = (tokens & wins) | (winners & ~wins);
+  }
+  float least = __builtin_inff();
+  int32_t winner = best;
+  for (int32_t n = 0; n < LANES; n++) {
+    if (smallest[n] > least || (smallest[n] == least && winners[n] > winner)) continue;
+    least = smallest[n];
+    winner = winners[n];
+  }
+  return winner;
+}
+
+static void sample_run(const sample_command *c, int32_t phase, int32_t first, int32_t last) {
+  (void)phase;
+  for (int32_t r = first; r < last; r++) {
+    const int32_t *settings = c->settings + (size_t)r * SETTING_WORDS;
+    const float *logits = c->logits + (size_t)r * c->cols;
+    const int32_t top_k = settings[SETTING_TOPK], top_p = settings[SETTING_TOPP];
+    const int32_t best = best_token(logits, c->cols);
+    c->tokens[r] = best;
+    if (best < 0 || top_k == 1) continue;
+    const float inverse = setting_float(settings, SETTING_INVERSE);
+    const sample_row row = {logits, c->cols, logits[best], inverse};
+    uint64_t *buckets = (uint64_t *)c->scratch + (size_t)r * SAMPLE_BUCKETS;
+    sample_front front = {-__builtin_inff(), INT32_MAX};
+    if (top_k > 0 && top_k < c->cols) front = find_front(&row, front, buckets, top_k, 0);
+    if (top_p < TOP_P_ONE) front = find_front(&row, front, buckets, 0, top_p);
+    const int32_t *step = c->step + (size_t)c->index[r] * STEP_WORDS;
+    const position_key key = key_of_position(
+        (uint32_t)settings[SETTING_SEEDLOW], (uint32_t)settings[SETTING_SEEDHIGH],
+        (uint32_t)settings[SETTING_SEQUENCE], (uint32_t)step[STEP_POSITION]);
+    c->tokens[r] = race(&row, front, setting_float(settings, SETTING_WIDEST), key, best);
+  }
+}
