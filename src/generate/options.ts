@@ -55,8 +55,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly speculate?: boolean | SpeculationOptions
   /**
    * A smaller model with the same vocabulary, which guesses in place of prompt lookup unless
-   * `speculate` is false. Greedy text is the same as without; drawn text is as likely as without, but
-   * another one. Not for batches.
+   * `speculate` is false. The text is the same as without. Not for batches.
    */
   readonly draft?: DraftModel
   /**

@@ -35,9 +35,17 @@ import type {
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
 import { type PassShape, ProgramCache } from './program-cache.ts'
 import { growingRotations } from './rotations.ts'
+import type { TokenDraw } from './token-draw.ts'
+import { type DrawShape, TokenSampler } from './token-sampler.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 128
+
+/** What is drawn of the first rows of logits. */
+interface WantedDraws {
+  readonly each: readonly TokenDraw[]
+  readonly shape: DrawShape
+}
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
 
@@ -78,6 +86,7 @@ export class Decoder implements DecodeEngine {
   readonly #cacheBytes: CacheBytes
   #cache: DecoderCache | undefined
   readonly #programs = new ProgramCache()
+  readonly #sampler: TokenSampler
   readonly #stepEntries: Int32Array
   readonly #logitIndices: Int32Array
   #activations: Activations
@@ -104,6 +113,7 @@ export class Decoder implements DecodeEngine {
     this.#backend = backend
     this.#weights = weights
     this.#owner = new BufferOwner(backend)
+    this.#sampler = new TokenSampler(this.#owner, config.vocabSize)
     const { headDim, ropeTheta, ropeScaling } = config
     this.#rotations = growingRotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
@@ -171,19 +181,25 @@ export class Decoder implements DecodeEngine {
   async step(
     cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
-    { logits, scores, vectors }: PassWants,
+    { draws, scores, vectors }: PassWants,
   ): Promise<PassResults> {
     if (scores.tokens.length > 0) this.#checkScoring()
-    const { vocabSize, dim } = this.config
-    const scored = logits.length + scores.rows.length
-    const targets = { rows: scores.targets.map((i) => logits.length + i), tokens: scores.tokens }
-    const logitRows = [...logits, ...scores.rows, ...vectors]
+    const { rows, each, likeliest } = draws
+    if (each.length !== rows.length) {
+      throw new UsageError(`Expected a draw for each of ${rows.length} rows, got ${each.length}.`)
+    }
+    const { dim } = this.config
+    const scored = rows.length + scores.rows.length
+    const targets = { rows: scores.targets.map((i) => rows.length + i), tokens: scores.tokens }
+    const logitRows = [...rows, ...scores.rows, ...vectors]
+    const shape = this.#sampler.shapeOf(each, likeliest)
     const read = async (): Promise<PassResults> => ({
-      logits: await this.#readFloats(this.#activations.logits, logits.length * vocabSize),
+      tokens: await this.#sampler.read(shape),
       scores: await this.#readScores(targets.tokens.length),
       vectors: await this.#readFloats(this.#activations.normed, vectors.length * dim, scored * dim),
     })
-    return this.#run(cache, { ...batch, logitRows }, targets, read, scored > 0)
+    const drawn = rows.length > 0 ? { each, shape } : undefined
+    return this.#run(cache, { ...batch, logitRows }, targets, read, scored > 0, drawn)
   }
 
   #checkScoring(): void {
@@ -200,6 +216,7 @@ export class Decoder implements DecodeEngine {
     targets: ScoreTargets,
     read: () => Promise<T>,
     head = true,
+    draws?: WantedDraws,
   ): Promise<T> {
     if (this.#isRunning) throw new Error('A pass was started while another one was running.')
     if (!(cache instanceof DecoderCache)) {
@@ -212,12 +229,21 @@ export class Decoder implements DecodeEngine {
     try {
       const rows = batch.tokens.length
       const logitRows = batch.logitRows.length
-      const shape = { rows, logitRows, head, targets: targets.tokens.length }
+      const shape = {
+        rows,
+        logitRows,
+        head,
+        targets: targets.tokens.length,
+        draws: draws ? Object.values(draws.shape).join() : '',
+      }
       this.#makeRoom(head ? logitRows : 0, shape.targets)
       await cache.ready(batch)
-      const program = this.#programs.find(cache, shape) ?? (await this.#record(cache, shape))
+      if (draws && this.#sampler.makeRoom(draws.shape)) this.#programs.clear()
+      const found = this.#programs.find(cache, shape)
+      const program = found ?? (await this.#record(cache, shape, draws?.shape))
       this.#writeBatch(cache, batch)
       this.#writeTargets(targets)
+      if (draws) this.#sampler.write(draws.each, draws.shape)
       this.#backend.submit(program)
       cache.advance(batch)
       return await read()
@@ -226,8 +252,12 @@ export class Decoder implements DecodeEngine {
     }
   }
 
-  async #record(cache: DecoderCache, shape: PassShape): Promise<Program> {
-    const { layers, tables, step, rotations, localRotations } = cache.buffers
+  async #record(
+    cache: DecoderCache,
+    shape: PassShape,
+    draws: DrawShape | undefined,
+  ): Promise<Program> {
+    const { layers, tables, step, history, capacity, rotations, localRotations } = cache.buffers
     const pass = {
       config: this.config,
       weights: this.#weights,
@@ -235,12 +265,20 @@ export class Decoder implements DecodeEngine {
       step,
       cache: layers,
       tables,
+      history,
+      capacity,
       rotations,
       localRotations,
       matmulPrecision: this.#matmulPrecision,
     }
     await this.#backend.ready()
-    const program = await this.#backend.record(forward({ ...pass, ...shape }))
+    const commands = forward({ ...pass, ...shape })
+    if (draws) {
+      const { logits, logitRows: index } = this.#activations
+      const inputs = { logits, step, index, history, capacity }
+      commands.push(...this.#sampler.commands(draws, inputs))
+    }
+    const program = await this.#backend.record(commands)
     this.#programs.add(cache, shape, program)
     return program
   }

@@ -2,6 +2,7 @@
  * The decoder as the generation loop sees it: token rows in, logits out. It knows nothing of text.
  */
 import type { ModelConfig } from './config/config.ts'
+import type { DrawnTokens, TokenDraw } from './token-draw.ts'
 
 /** Keys and values of up to `slots` sequences, `capacity` positions each. */
 export interface KvCache {
@@ -108,8 +109,13 @@ export interface TokenScores {
 
 /** What a pass is asked for, by rows of its batch; no row is named twice. */
 export interface PassWants {
-  /** Rows whose logits are wanted. */
-  readonly logits: readonly number[]
+  /** Rows that a token is drawn for, and how, one of `each` a row. */
+  readonly draws: {
+    readonly rows: readonly number[]
+    readonly each: readonly TokenDraw[]
+    /** How many of the likeliest tokens to name beside each; unset: no probabilities. */
+    readonly likeliest?: number | undefined
+  }
   /** Rows whose logits score tokens: `tokens[i]` by those of entry `targets[i]` of `rows`. */
   readonly scores: {
     readonly rows: readonly number[]
@@ -122,8 +128,7 @@ export interface PassWants {
 
 /** What a pass gives, each in the order in which it was asked for; valid until the next pass. */
 export interface PassResults {
-  /** (logits, vocabSize) */
-  readonly logits: Float32Array
+  readonly tokens: DrawnTokens
   readonly scores: TokenScores
   /** (vectors, dim) */
   readonly vectors: Float32Array
@@ -159,7 +164,7 @@ export interface DecodeEngine {
    */
   score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
   /**
-   * One pass for whoever wants something of its rows: logits, scores and vectors at once.
+   * One pass for whoever wants something of its rows: tokens, scores and vectors at once.
    *
    * @throws ContextOverflowError when a position is outside the cache
    */

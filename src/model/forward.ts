@@ -82,6 +82,9 @@ export interface Pass {
   readonly cache: readonly LayerCache[]
   /** Where sequences are in it, one per layer. */
   readonly tables: readonly BlockTable[]
+  /** The tokens of its sequences, (slots, capacity) int32. */
+  readonly history: DeviceBuffer
+  readonly capacity: number
   /** cos and sin, (positions, 2, headDim / 2). */
   readonly rotations: DeviceBuffer
   /** The same for layers with a window, where there are any. */
@@ -116,6 +119,9 @@ export function forward(pass: Pass): Command[] {
   const { x, qkv, mixed, gateUp, hidden } = a
   const commands: Command[] = []
 
+  const { history, capacity } = pass
+  const tokenLimit = config.vocabSize
+  commands.push({ op: 'token-history', rows, tokenLimit, capacity, step, history })
   const factor = config.embeddingFactor
   commands.push({ op: 'embed', rows, step, table: weights.embedding, factor, out: x })
   for (const [i, w] of weights.layers.entries()) {

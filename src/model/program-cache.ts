@@ -16,6 +16,8 @@ export interface PassShape {
   readonly head: boolean
   /** Tokens to be scored. */
   readonly targets: number
+  /** What is drawn from the logits, in words; '' for nothing. */
+  readonly draws: string
 }
 
 interface Entry extends PassShape {
@@ -29,14 +31,15 @@ export class ProgramCache {
 
   /** The recording for this shape, if there is one; it counts as used. */
   find(cache: KvCache, shape: PassShape): Program | undefined {
-    const { rows, logitRows, head, targets } = shape
+    const { rows, logitRows, head, targets, draws } = shape
     const at = this.#entries.findLastIndex(
       (e) =>
         e.cache === cache &&
         e.rows === rows &&
         e.logitRows === logitRows &&
         e.head === head &&
-        e.targets === targets,
+        e.targets === targets &&
+        e.draws === draws,
     )
     if (at < 0) return undefined
     const [found] = this.#entries.splice(at, 1)

@@ -22,6 +22,7 @@ import type {
   TextTokenizer,
   TokenStream,
 } from '../../src/tokenizer/text-tokenizer.ts'
+import { drawTokens } from './draw-tokens.ts'
 
 export const BOS = 256
 export const EOT = 257
@@ -116,15 +117,22 @@ export class MockEngine implements DecodeEngine {
   async step(
     cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
-    { logits, scores, vectors }: PassWants,
+    { draws, scores, vectors }: PassWants,
   ): Promise<PassResults> {
-    const scored = logits.length + scores.rows.length
-    const logitRows = [...logits, ...scores.rows, ...vectors]
+    const drawn = draws.rows.length
+    const scored = drawn + scores.rows.length
+    const logitRows = [...draws.rows, ...scores.rows, ...vectors]
     const all = await this.forward(cache, { ...batch, logitRows })
     const rowsOf = (from: number, to: number) => all.subarray(from * VOCAB_SIZE, to * VOCAB_SIZE)
+    const drawnRows = draws.each.map((draw, i) => {
+      const row = draws.rows[i]
+      const stored = (cache as MockCache).rows[batch.slots[row]]
+      const tokens = stored.slice(0, batch.positions[row] + 1)
+      return { logits: rowsOf(i, i + 1), tokens, draw }
+    })
     return {
-      logits: rowsOf(0, logits.length),
-      scores: scoresOf(rowsOf(logits.length, scored), {
+      tokens: drawTokens(drawnRows, draws.likeliest),
+      scores: scoresOf(rowsOf(drawn, scored), {
         rows: scores.targets,
         tokens: scores.tokens,
       }),

@@ -3,6 +3,8 @@
  * in 32-bit integer arithmetic only. Not for cryptography.
  */
 
+import { mix } from '../../kernels/sample/random.ts'
+
 /** 2^32 divided by the golden ratio, odd: the usual increment of splitmix generators. */
 const GOLDEN = 0x9e3779b9
 
@@ -65,12 +67,4 @@ export function freshSeed(): number {
 export function seedAt(seed: number, index: number): number {
   const distance = Number.MAX_SAFE_INTEGER - seed
   return index <= distance ? seed + index : index - distance - 1
-}
-
-/** A bijection of 32-bit integers that spreads each bit over all others. */
-function mix(x: number): number {
-  let z = x | 0
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad)
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
-  return z ^ (z >>> 15)
 }

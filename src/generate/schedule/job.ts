@@ -3,13 +3,13 @@
  * of some of its rows. A job knows nothing of its neighbours, and they change nothing of what it is given.
  */
 import type { TokenScores } from '../../model/engine.ts'
+import type { DrawnTokens, TokenDraw } from '../../model/token-draw.ts'
 import type { GuessCost } from '../speculate/speculation.ts'
 
 /** What a pass gave for the rows that a job wanted something of, in their order. */
 export interface JobResults {
-  /** (rows, vocabSize); valid until {@link Job.accept} returns, as are the others. */
-  readonly logits: Float32Array
-  /** One entry a target. */
+  readonly tokens: DrawnTokens
+  /** One entry a target; valid until {@link Job.accept} returns, as are vectors. */
   readonly scores: TokenScores
   /** (rows, dim) */
   readonly vectors: Float32Array
@@ -17,7 +17,7 @@ export interface JobResults {
 
 export interface Job {
   /** What is wanted of rows. */
-  readonly kind: 'logits' | 'scores' | 'vectors'
+  readonly kind: 'draws' | 'scores' | 'vectors'
   /** The sequence by position: what is computed, then what comes next. */
   readonly tokens: readonly number[]
   /** How many of `tokens`, from the first, are computed. The scheduler moves it on. */
@@ -36,9 +36,13 @@ export interface Job {
    */
   guess?(room: number, cost: GuessCost): void
   /** Tokens that may follow `tokens`, checked by the pass that feeds the last of these. */
-  readonly guesses?: readonly { readonly id: number }[]
+  readonly guesses?: readonly number[]
   /** Whether something is wanted of the row of the token at this position. */
   wants(position: number): boolean
+  /** How the token behind this position, of a token or of a guess, is drawn, of a job of draws. */
+  drawAt?(position: number): TokenDraw
+  /** Likeliest tokens to name beside each that is drawn; unset: no probabilities. */
+  readonly likeliest?: number | undefined
   /** The tokens that the row at this position scores, of a job of scores. */
   targetsAt?(position: number): readonly number[]
   /**

@@ -4,6 +4,7 @@
  */
 import type { PassResults, PassWants } from '../../model/engine.ts'
 import { PassRows } from '../../model/pass-rows.ts'
+import type { TokenDraw } from '../../model/token-draw.ts'
 import { guessCost } from '../speculate/speculation.ts'
 import { type Call, compareCalls } from './call.ts'
 import { type Job, type JobResults, pendingOf } from './job.ts'
@@ -83,7 +84,11 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
   readonly rows: PassRows
   readonly shares: Share<R>[] = []
   readonly wants = {
-    logits: [] as number[],
+    draws: {
+      rows: [] as number[],
+      each: [] as TokenDraw[],
+      likeliest: undefined as number | undefined,
+    },
     scores: { rows: [] as number[], targets: [] as number[], tokens: [] as number[] },
     vectors: [] as number[],
   }
@@ -118,9 +123,9 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
     }
     const isWhole = position === job.tokens.length
     if (isWhole) {
-      for (const [i, { id }] of guesses.entries()) {
-        this.wants.logits.push(rows.tokens.length)
-        rows.add(slot, position + i, id)
+      for (const [i, guess] of guesses.entries()) {
+        this.#draw(job, position + i)
+        rows.add(slot, position + i, guess)
         wanted++
       }
     }
@@ -133,9 +138,13 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
   /** Asks for what a job wants of the row that comes next. @returns false if the pass has no room for it */
   #want(job: Job, position: number): boolean {
     const row = this.rows.tokens.length
-    const { scores } = this.wants
-    if (job.kind !== 'scores') {
-      this.wants[job.kind].push(row)
+    const { scores, vectors } = this.wants
+    if (job.kind === 'draws') {
+      this.#draw(job, position)
+      return true
+    }
+    if (job.kind === 'vectors') {
+      vectors.push(row)
       return true
     }
     if (scores.rows.length === this.#limits.maxScored) return false
@@ -146,33 +155,48 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
     scores.rows.push(row)
     return true
   }
+
+  /** Asks for the token behind the row that comes next. */
+  #draw(job: Job, position: number): void {
+    const draw = job.drawAt?.(position)
+    if (draw === undefined) throw new Error('A job of draws does not say how.')
+    const { draws } = this.wants
+    draws.rows.push(this.rows.tokens.length)
+    draws.each.push(draw)
+    if (job.likeliest !== undefined) {
+      draws.likeliest = Math.max(draws.likeliest ?? 0, job.likeliest)
+    }
+  }
 }
 
 /** Hands each share what the pass gave for it. */
 export function* resultsOf<R extends Running>(
   { shares }: PassPlan<R>,
-  { logits, scores, vectors }: PassResults,
-  { vocabSize, dim }: { readonly vocabSize: number; readonly dim: number },
+  { tokens, scores, vectors }: PassResults,
+  { dim }: { readonly dim: number },
 ): Generator<readonly [Share<R>, JobResults]> {
-  const at = { logits: 0, targets: 0, vectors: 0 }
+  const at = { draws: 0, targets: 0, vectors: 0 }
   for (const share of shares) {
     const { kind } = share.running.job
-    const rowsFrom = kind === 'scores' ? 0 : at[kind]
-    const rowsOf = (of: typeof kind, all: Float32Array, cols: number) =>
-      all.subarray(rowsFrom * cols, (rowsFrom + (kind === of ? share.wanted : 0)) * cols)
+    const drawsEnd = at.draws + (kind === 'draws' ? share.wanted : 0)
+    const vectorsEnd = at.vectors + (kind === 'vectors' ? share.wanted : 0)
     const targetsEnd = at.targets + share.targets
     yield [
       share,
       {
-        logits: rowsOf('logits', logits, vocabSize),
-        vectors: rowsOf('vectors', vectors, dim),
+        tokens: {
+          ids: tokens.ids.subarray(at.draws, drawsEnd),
+          ...(tokens.odds && { odds: tokens.odds.slice(at.draws, drawsEnd) }),
+        },
+        vectors: vectors.subarray(at.vectors * dim, vectorsEnd * dim),
         scores: {
           logProbs: scores.logProbs.subarray(at.targets, targetsEnd),
           isBest: scores.isBest.subarray(at.targets, targetsEnd),
         },
       },
     ]
-    if (kind !== 'scores') at[kind] += share.wanted
+    at.draws = drawsEnd
+    at.vectors = vectorsEnd
     at.targets = targetsEnd
   }
 }

@@ -8,7 +8,6 @@ import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { GenerationStream, type GenerationWork } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
-import { SamplerWorkspace } from '../sample/token-filters.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 import { SequenceRoom } from './sequence-room.ts'
@@ -22,7 +21,6 @@ const LONGEST_MS = 2 ** 31 - 1
 export class Runtime {
   readonly engine: DecodeEngine
   readonly facts: ModelFacts
-  readonly #workspace = new SamplerWorkspace()
   readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
   readonly #room: SequenceRoom
@@ -96,16 +94,13 @@ export class Runtime {
     return () => this.#owned.delete(resource)
   }
 
-  newSequence(
-    facts: Omit<SequenceFacts, 'tokenizer' | 'workspace' | 'maxGuesses' | 'wake'>,
-  ): Sequence {
+  newSequence(facts: Omit<SequenceFacts, 'tokenizer' | 'maxGuesses' | 'wake'>): Sequence {
     for (const id of [...facts.options.stopTokens, ...facts.options.logitBias.map(([id]) => id)]) {
       checkToken(id, this.engine.config.vocabSize)
     }
     return new Sequence({
       ...facts,
       tokenizer: this.tokenizer,
-      workspace: this.#workspace,
       maxGuesses: this.engine.maxRows - 1,
       wake: () => this.scheduler.wake(),
     })

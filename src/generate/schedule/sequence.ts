@@ -1,8 +1,10 @@
 /**
  * One sequence on its way: its tokens, how many of them are in the cache, what may follow them, the
  * text they make, and why it ended. It knows nothing of engines; the scheduler feeds its tokens and guesses,
- * and hands it logits.
+ * and hands it what was drawn.
  */
+import { notComputed } from '../../checks.ts'
+import type { DrawnTokens, TokenDraw, TokenLogProb, TokenOdds } from '../../model/token-draw.ts'
 import type { TextTokenizer, TokenStream } from '../../tokenizer/text-tokenizer.ts'
 import type {
   BackendReport,
@@ -11,11 +13,8 @@ import type {
   SpeculationReport,
   TokenEvent,
   TokenLogprobs,
+  TokenProbability,
 } from '../options.ts'
-import { logprobsOf } from '../sample/logprobs.ts'
-import { createSampler, type Sampler } from '../sample/sampler.ts'
-import type { SamplerWorkspace } from '../sample/token-filters.ts'
-import type { Guess } from '../speculate/guess-check.ts'
 import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
@@ -27,7 +26,11 @@ export interface SequenceFacts {
   /** Positions there are for prompt and answer together; more than the prompt has. */
   readonly positions: number
   readonly tokenizer: TextTokenizer
-  readonly workspace: SamplerWorkspace
+  /**
+   * What may follow some tokens, a bit a token (see TokenDraw); undefined for anything. Called with all tokens
+   * so far, and with guesses behind them.
+   */
+  readonly allowedTokens?: ((tokens: readonly number[]) => Uint32Array | undefined) | undefined
   readonly guesser?: Guesser | undefined
   /** Most guesses that a pass can check. */
   readonly maxGuesses: number
@@ -42,17 +45,18 @@ export interface SequenceFacts {
 }
 
 export class Sequence implements Job {
-  readonly kind = 'logits'
+  readonly kind = 'draws'
   /** The prompt, then what was drawn, an end token included. */
   readonly tokens: number[]
   /** How many of `tokens`, from the first, are in the cache. */
   fed = 0
   /** What may follow `tokens`; the next pass checks it. Empty while more than one token is pending. */
-  guesses: readonly Guess[] = []
+  guesses: readonly number[] = []
   readonly positions: number
   readonly #facts: SequenceFacts
   readonly #maxTokens: number
-  readonly #sampler: Sampler
+  /** How its tokens are drawn, but for what is allowed. */
+  readonly #draw: TokenDraw
   readonly #stream: TokenStream
   readonly #stops: StopStrings
   /** Names of the special tokens that stop strings have in them. */
@@ -83,9 +87,9 @@ export class Sequence implements Job {
     this.#facts = facts
     this.positions = facts.positions
     this.tokens = [...promptIds]
+    const { sampling: settings, seed, logitBias } = options
+    this.#draw = { settings, seed, answerStart: promptIds.length, biases: new Map(logitBias) }
     this.#maxTokens = Math.min(options.maxTokens, facts.positions - promptIds.length)
-    this.#sampler = createSampler(options.sampling, options.seed, facts.workspace)
-    this.#sampler.addPrompt(promptIds)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
     this.#specials = specialsIn(options.stop, tokenizer)
@@ -109,6 +113,17 @@ export class Sequence implements Job {
     return !this.#isGuessing && this.#facts.isBehind?.() !== true
   }
 
+  get likeliest(): number | undefined {
+    return this.#facts.options.logprobs
+  }
+
+  drawAt(position: number): TokenDraw {
+    const { allowedTokens } = this.#facts
+    if (allowedTokens === undefined) return this.#draw
+    const guesses = this.guesses.slice(0, position + 1 - this.tokens.length)
+    return { ...this.#draw, allowed: allowedTokens([...this.tokens, ...guesses]) }
+  }
+
   /** The last token is always computed: its logits give the next one. */
   begin(cached: number): void {
     this.fed = Math.min(cached, this.tokens.length - 1)
@@ -123,10 +138,7 @@ export class Sequence implements Job {
     return position === this.tokens.length - 1
   }
 
-  /**
-   * Guesses with chance in them must not depend on who else is in the pass, or the text would: they are as
-   * many as if the sequence were alone.
-   */
+  /** Guesses that are drawn take their time, and are then as many as if the sequence were alone. */
   guess(room: number, cost: GuessCost): void {
     const { guesser, maxGuesses, signal } = this.#facts
     if (guesser === undefined || this.#hasGuessed) return
@@ -136,7 +148,7 @@ export class Sequence implements Job {
     const limit = Math.min(guesser.isDrawn ? maxGuesses : room, needed)
     if (limit < 1) return
     const { tokens } = this
-    const request = { tokens, limit, sampler: this.#sampler, signal }
+    const request = { tokens, limit, draw: this.#draw, signal }
     if (guesser.isDrawn) {
       this.#isGuessing = true
       void this.#takeGuesses(async () => {
@@ -146,7 +158,7 @@ export class Sequence implements Job {
     } else this.guesses = guesser.guess({ ...request, cost })
   }
 
-  async #takeGuesses(guess: () => Promise<readonly Guess[]>): Promise<void> {
+  async #takeGuesses(guess: () => Promise<readonly number[]>): Promise<void> {
     try {
       this.guesses = await guess()
     } catch (error) {
@@ -158,50 +170,48 @@ export class Sequence implements Job {
   }
 
   /**
-   * Draws the token after the last one, and those after the guesses as far as they are right.
+   * Takes the token after the last one, and those after the guesses as far as they are right.
    *
-   * @param results logits of the last token and each guess, (1 + guesses.length, vocabSize); none while
-   *   the prompt is computed
+   * @param results drawn behind the last token and each guess; nothing while the prompt is computed
    */
-  accept({ logits }: JobResults): void {
+  accept({ tokens }: JobResults): void {
     if (this.#guessFailure !== undefined) throw this.#guessFailure.error
     if (pendingOf(this) > 0) return
-    this.#check(logits)
+    this.#check(tokens)
     this.guesses = []
     this.#hasGuessed = false
   }
 
-  #check(logits: Float32Array): void {
-    const rows = 1 + this.guesses.length
-    const vocabSize = logits.length / rows
+  #check({ ids, odds }: DrawnTokens): void {
     this.#passes++
     this.#proposed += this.guesses.length
-    for (let row = 0; row < rows; row++) {
-      const guess = row < this.guesses.length ? this.guesses[row] : undefined
-      const id = this.#draw(logits.subarray(row * vocabSize, (row + 1) * vocabSize), guess)
-      if (id !== guess?.id) return
+    for (let row = 0; row < ids.length; row++) {
+      const id = ids[row]
+      this.#take(id, odds?.[row])
+      if (row === this.guesses.length || id !== this.guesses[row]) return
       this.#accepted++
       if (this.finished) return
       this.fed++ // the pass has put the guess into the cache
     }
   }
 
-  /** Draws one token and adds it to the answer, unless it ends the answer. */
-  #draw(logits: Float32Array, guess: Guess | undefined): number {
-    const id = this.#sampler.sample(this.#biased(logits), guess)
+  /** Adds a drawn token to the answer, unless it ends the answer. */
+  #take(id: number, odds: TokenOdds | undefined): void {
+    if (id < 0)
+      throw notComputed('finite logits to draw a token from', 'none, or one that is no number')
     this.tokens.push(id)
     this.#lastAt = performance.now()
     this.#firstAt ??= this.#lastAt
     const { tokenizer, options } = this.#facts
     if (tokenizer.stopIds.includes(id) || options.stopTokens.includes(id)) {
       this.finish('stop')
-      return id
+      return
     }
     this.#answer.push(id)
     let logprobs: TokenLogprobs | undefined
-    if (options.logprobs !== undefined) {
-      const textOf = (token: number): string => tokenizer.tokenText(token)
-      logprobs = logprobsOf(logits, id, options.logprobs, textOf)
+    if (odds !== undefined && options.logprobs !== undefined) {
+      const top = odds.likeliest.slice(0, options.logprobs).map((one) => this.#named(one))
+      logprobs = { ...this.#named(odds), top }
       this.#logprobs.push(logprobs)
     }
     const special = this.#specials.get(id)
@@ -212,7 +222,10 @@ export class Sequence implements Job {
     })
     if (this.#stops.stopped) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
-    return id
+  }
+
+  #named({ id, logProb: logprob }: TokenLogProb): TokenProbability {
+    return { id, token: this.#facts.tokenizer.tokenText(id), logprob }
   }
 
   /** Ends the sequence and emits the text that was held back. */
@@ -267,15 +280,6 @@ export class Sequence implements Job {
   #add(text: string, token?: Omit<TokenEvent, 'text'>): void {
     this.#text += text
     this.#facts.emit?.(text, token)
-  }
-
-  /** Biases are no part of what the model holds likely: log-probabilities are without. */
-  #biased(logits: Float32Array): Float32Array {
-    const { logitBias } = this.#facts.options
-    if (logitBias.length === 0) return logits
-    const biased = logits.slice()
-    for (const [id, bias] of logitBias) biased[id] += bias
-    return biased
   }
 }
 

@@ -11,16 +11,24 @@ describe('a draft model', () => {
     ['agrees sometimes', new LeaningEngine()],
     ['never agrees', new MockEngine({ script: () => 0 })],
     ['has few rows and a short context', new MockEngine({ maxRows: 3, contextLength: 32 })],
-  ])('that %s changes no greedy token', async (_, engine) => {
+  ])('that %s changes no token, greedy or drawn', async (_, engine) => {
     const draft = mockModel(engine)
     const target = new MockEngine()
-    for (const options of [{}, { frequencyPenalty: 1.5 }, { stop: ['a', 'e'] }, { maxTokens: 3 }]) {
+    for (const options of [
+      {},
+      { frequencyPenalty: 1.5 },
+      { stop: ['a', 'e'] },
+      { maxTokens: 3 },
+      { temperature: 0.9, topK: 12, seed: 3 },
+      { temperature: 1.2, topP: 0.8, repetitionPenalty: 1.2, seed: 4, logprobs: 2 },
+    ]) {
       const request = { temperature: 0, maxTokens: 40, ...options }
       const expected = await mockModel(new MockEngine()).generate('Once', request).result
       const result = await mockModel(target).generate('Once', { ...request, draft }).result
       expect(result.tokenIds).toEqual(expected.tokenIds)
       expect(result.text).toBe(expected.text)
       expect(result.finishReason).toBe(expected.finishReason)
+      expect(result.logprobs).toEqual(expected.logprobs)
     }
     expect(draft.stats()).toMatchObject({ waiting: 0, running: 0 })
   })

@@ -1,10 +1,10 @@
 /**
- * Guesses with a smaller model of the same vocabulary. The draft follows the text in a job of its own: what
- * both have in common stays computed, and a wrong guess is written over.
+ * Guesses with a smaller model of the same vocabulary, which draws with the random numbers of the other one.
+ * The draft follows the text in a job of its own: what both have in common stays computed, and a wrong guess is
+ * written over.
  */
 import type { Runtime } from '../schedule/runtime.ts'
-import { FollowJob } from './follow-job.ts'
-import type { Guess } from './guess-check.ts'
+import { FollowJob, type WantedToken } from './follow-job.ts'
 import {
   bestLength,
   type DrawingGuesser,
@@ -60,7 +60,7 @@ export class DraftGuesser implements DrawingGuesser {
     if (tokens.length <= this.#capacity) await this.#feed(tokens, signal)
   }
 
-  async guess({ tokens, limit, cost, sampler, signal }: GuessRequest): Promise<readonly Guess[]> {
+  async guess({ tokens, limit, cost, draw, signal }: GuessRequest): Promise<readonly number[]> {
     this.#learn(tokens)
     // The last guess is not fed, so it may stand after the end of the cache.
     const room = Math.min(limit, this.#maxTokens, this.#capacity - tokens.length + 1)
@@ -68,16 +68,14 @@ export class DraftGuesser implements DrawingGuesser {
       start: cost.start,
       each: cost.each + this.#passCost,
     })
-    const guesses: Guess[] = []
-    const fork = sampler.fork()
     const text = [...tokens]
-    while (guesses.length < length) {
-      const fed = await this.#feed(text, signal, (logits) => guesses.push(fork.guess(logits)))
-      if (!fed) return []
-      text.push(guesses[guesses.length - 1].id)
+    while (text.length < tokens.length + length) {
+      const wanted = { draw, take: (id: number) => void text.push(id) }
+      if (!(await this.#feed(text, signal, wanted))) return []
     }
-    this.#last = { at: tokens.length, ids: guesses.map((guess) => guess.id) }
-    return guesses
+    const ids = text.slice(tokens.length)
+    this.#last = { at: tokens.length, ids }
+    return ids
   }
 
   dispose(): void {
@@ -104,17 +102,17 @@ export class DraftGuesser implements DrawingGuesser {
   }
 
   /**
-   * Feeds what the cache does not hold yet of `text`, and hands over the logits after its last token.
+   * Feeds what the cache does not hold yet of `text`, and draws what is wanted behind its last token.
    *
    * @returns false if the signal or the end of the draft model came before
    */
   async #feed(
     text: readonly number[],
     signal: AbortSignal,
-    read?: (logits: Float32Array) => void,
+    wanted?: WantedToken,
   ): Promise<boolean> {
     this.#job ??= this.#start()
-    return this.#job.feed(text, signal, read)
+    return this.#job.feed(text, signal, wanted)
   }
 
   #start(): FollowJob {

@@ -1,19 +1,27 @@
 /**
- * A job that follows a text as it grows or changes its end, and hands out the logits behind it when it is
- * asked for them. In between it waits, and may lose its memory to others.
+ * A job that follows a text as it grows or changes its end, and draws the token behind it when it is asked
+ * to. In between it waits, and may lose its memory to others.
  */
+
+import type { TokenDraw } from '../../model/token-draw.ts'
 import { commonLength } from '../chat/chat-prompt.ts'
 import type { Job, JobResults } from '../schedule/job.ts'
 
+/** A token to be drawn behind a text. */
+export interface WantedToken {
+  readonly draw: TokenDraw
+  take(id: number): void
+}
+
 interface Request {
-  /** Unset: the text is to be computed, and nothing wanted of it. */
-  readonly read: ((logits: Float32Array) => void) | undefined
+  /** Unset: the text is to be computed, and nothing drawn behind it. */
+  readonly wanted: WantedToken | undefined
   readonly resolve: (isFed: boolean) => void
   readonly reject: (error: unknown) => void
 }
 
 export class FollowJob implements Job {
-  readonly kind = 'logits'
+  readonly kind = 'draws'
   readonly finished = false
   readonly positions: number
   tokens: readonly number[] = []
@@ -35,27 +43,23 @@ export class FollowJob implements Job {
   /**
    * Computes what is not computed yet of a text. One at a time.
    *
-   * @param read called with the logits after its last token
-   * @returns false if the signal or the end of the job came before
+   * @param wanted what is drawn behind its last token
+   * @returns false if the signal or the end of the job came before, or there is nothing to draw
    * @throws what ended the job
    */
-  async feed(
-    text: readonly number[],
-    signal: AbortSignal,
-    read?: (logits: Float32Array) => void,
-  ): Promise<boolean> {
+  async feed(text: readonly number[], signal: AbortSignal, wanted?: WantedToken): Promise<boolean> {
     if (signal.aborted) return false
     if (this.#ended !== undefined) return this.#answerOfEnded(this.#ended)
     const known = commonLength(this.tokens.slice(0, this.fed), text)
     this.tokens = [...text]
-    this.#begin(known, read)
+    this.#begin(known, wanted)
     if (this.fed === text.length) return true
     return new Promise<boolean>((resolve, reject) => {
       const leave = () => this.#settle((request) => request.resolve(false))
       signal.addEventListener('abort', leave, { once: true })
       const done = () => signal.removeEventListener('abort', leave)
       this.#request = {
-        read,
+        wanted,
         resolve: (isFed) => {
           done()
           resolve(isFed)
@@ -70,19 +74,26 @@ export class FollowJob implements Job {
   }
 
   begin(cached: number): void {
-    this.#begin(cached, this.#request?.read)
+    this.#begin(cached, this.#request?.wanted)
     if (this.fed === this.tokens.length) this.#settle(({ resolve }) => resolve(true))
   }
 
   wants(position: number): boolean {
-    return this.#request?.read !== undefined && position === this.tokens.length - 1
+    return this.#request?.wanted !== undefined && position === this.tokens.length - 1
   }
 
-  accept({ logits }: JobResults): void {
+  drawAt(): TokenDraw {
+    const draw = this.#request?.wanted?.draw
+    if (draw === undefined) throw new Error('Nothing is to be drawn.')
+    return draw
+  }
+
+  accept({ tokens }: JobResults): void {
     if (this.fed < this.tokens.length) return
-    this.#settle(({ read, resolve }) => {
-      read?.(logits)
-      resolve(true)
+    this.#settle(({ wanted, resolve }) => {
+      const isDrawn = wanted === undefined || tokens.ids[0] >= 0
+      if (isDrawn) wanted?.take(tokens.ids[0])
+      resolve(isDrawn)
     })
   }
 
@@ -94,8 +105,8 @@ export class FollowJob implements Job {
     )
   }
 
-  #begin(known: number, read: Request['read']): void {
-    this.fed = read === undefined ? known : Math.min(known, this.tokens.length - 1)
+  #begin(known: number, wanted: WantedToken | undefined): void {
+    this.fed = wanted === undefined ? known : Math.min(known, this.tokens.length - 1)
   }
 
   #answerOfEnded({ failure }: { failure: { readonly error: unknown } | undefined }): boolean {

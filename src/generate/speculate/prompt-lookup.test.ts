@@ -2,21 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import { ALL_TOKENS } from '../../../test/support/mock-model.ts'
 import { Random } from '../sample/random.ts'
-import { createSampler } from '../sample/sampler.ts'
 import { PromptLookup } from './prompt-lookup.ts'
 
-const sampler = createSampler({ ...ALL_TOKENS, temperature: 0 }, 1)
+const draw = { settings: { ...ALL_TOKENS, temperature: 0 }, seed: 1, answerStart: 0 }
 const { signal } = new AbortController()
 
 async function guessAfter(lookup: PromptLookup, tokens: readonly number[], each = 0) {
-  const guesses = await lookup.guess({
-    tokens,
-    limit: 8,
-    cost: { start: 0, each },
-    sampler,
-    signal,
-  })
-  return guesses.map(({ id }) => id)
+  return lookup.guess({ tokens, limit: 8, cost: { start: 0, each }, draw, signal })
 }
 
 async function lookupOf(prompt: readonly number[]): Promise<PromptLookup> {
@@ -53,11 +45,11 @@ describe('the guess', () => {
   test('has no more tokens than asked for', async () => {
     const tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5]
     const lookup = await lookupOf(tokens)
-    const request = { tokens, cost: { start: 0, each: 0.01 }, sampler, signal }
-    expect(await lookup.guess({ ...request, limit: 1 })).toEqual([{ id: 6 }])
+    const request = { tokens, cost: { start: 0, each: 0.01 }, draw, signal }
+    expect(await lookup.guess({ ...request, limit: 1 })).toEqual([6])
     const short = new PromptLookup(2)
     await short.prepare(tokens)
-    expect(await short.guess({ ...request, limit: 8 })).toEqual([{ id: 6 }, { id: 7 }])
+    expect(await short.guess({ ...request, limit: 8 })).toEqual([6, 7])
   })
 
   test('agrees with a plain search over texts of few letters', async () => {

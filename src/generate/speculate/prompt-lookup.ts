@@ -6,7 +6,6 @@
  * compared with it whether or not that guess was fed to the model, so that text without repetitions
  * soon costs nothing, and a passage that repeats is noticed without a trial.
  */
-import type { Guess } from './guess-check.ts'
 import { bestLength, type GuessRequest, type LookupGuesser } from './speculation.ts'
 
 /** Shorter matches are not looked for: a single token is followed by the same one too seldom. */
@@ -55,7 +54,7 @@ export class PromptLookup implements LookupGuesser {
     while (this.#indexed < tokens.length) this.#index()
   }
 
-  guess({ tokens, limit, cost }: GuessRequest): readonly Guess[] {
+  guess({ tokens, limit, cost }: GuessRequest): readonly number[] {
     this.#tokens = tokens
     while (this.#indexed < tokens.length) {
       this.#learn()
@@ -65,7 +64,7 @@ export class PromptLookup implements LookupGuesser {
     if (match === undefined) return []
     const most = Math.min(limit, this.#maxTokens)
     const length = bestLength(most, cost, (i) => this.#chances[classOf(match.length + i)])
-    return this.#continuation(match.next, length).map((id) => ({ id }))
+    return this.#continuation(match.next, length)
   }
 
   dispose(): void {}

@@ -5,8 +5,7 @@
  * prompt-lookup.ts and draft-guesser.ts are the two guessers.
  */
 
-import type { Sampler } from '../sample/sampler.ts'
-import type { Guess } from './guess-check.ts'
+import type { TokenDraw } from '../../model/token-draw.ts'
 
 /** Time that guesses add to a pass, as parts of the time of a pass without. */
 export interface GuessCost {
@@ -22,14 +21,14 @@ export interface GuessRequest {
   /** Most tokens to guess, at least 1. */
   readonly limit: number
   readonly cost: GuessCost
-  /** The sampler of the sequence, which stands after the last token; forks of it may draw. */
-  readonly sampler: Sampler
+  /** How the sequence draws its tokens: whoever draws alike is right most often. */
+  readonly draw: TokenDraw
   readonly signal: AbortSignal
 }
 
 /**
- * Guesses for one sequence. Whether and how much it guesses may depend on the tokens so far, but never
- * on the guess itself: to hold back unlikely guesses would make likely tokens more likely.
+ * Guesses for one sequence. They change no token: each is drawn as without, and a guess is right if it is the
+ * one that was drawn.
  */
 export type Guesser = LookupGuesser | DrawingGuesser
 
@@ -39,18 +38,18 @@ interface AnyGuesser {
   dispose(): void
 }
 
-/** Guesses in no time, and without chance: whatever it guesses, the text is the same. */
+/** Guesses in no time. */
 export interface LookupGuesser extends AnyGuesser {
   readonly isDrawn: false
   /** Tokens that may follow, in their order; none if it does not pay. */
-  guess(request: GuessRequest): readonly Guess[]
+  guess(request: GuessRequest): readonly number[]
 }
 
-/** Draws its guesses, which takes passes of its own: how many it is asked for may change a text. */
+/** Draws its guesses, which takes passes of its own. */
 export interface DrawingGuesser extends AnyGuesser {
   readonly isDrawn: true
   /** Tokens that may follow, in their order; none if it does not pay or the signal aborts. */
-  guess(request: GuessRequest): Promise<readonly Guess[]>
+  guess(request: GuessRequest): Promise<readonly number[]>
 }
 
 /**

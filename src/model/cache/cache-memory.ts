@@ -32,6 +32,9 @@ export interface CacheBuffers {
   readonly tables: readonly BlockTable[]
   /** Step entries of a pass. */
   readonly step: DeviceBuffer
+  /** The tokens of each sequence by position, (sequences, capacity) int32: what penalties look back at. */
+  readonly history: DeviceBuffer
+  readonly capacity: number
   readonly rotations: DeviceBuffer
   /** For layers with a window. */
   readonly localRotations: DeviceBuffer | undefined
@@ -155,6 +158,12 @@ export class CacheMemory {
         layers: layers.map((layer, i) => ({ ...this.#shape(blocks[groupOf[i]]), ...layer })),
         tables: groupOf.map((group) => ({ data: tables[group], slots: maxSequences, columns })),
         step: this.#owner.allocateIndices(maxRows, stepColumns(limits), 'step'),
+        history: this.#owner.allocateIndices(
+          maxSequences * positions,
+          [{ name: 'token', limit: config.vocabSize }],
+          'tokens so far',
+        ),
+        capacity: positions,
         rotations: this.#facts.rotations(positions),
         localRotations: this.#facts.localRotations?.(positions),
       }
@@ -170,7 +179,10 @@ export class CacheMemory {
   /** Frees what has the limits of the memory as it was. */
   #freeTables(): void {
     for (const buffer of this.#tables) this.#owner.free(buffer)
-    if (this.#buffers !== undefined) this.#owner.free(this.#buffers.step)
+    if (this.#buffers !== undefined) {
+      this.#owner.free(this.#buffers.step)
+      this.#owner.free(this.#buffers.history)
+    }
     for (const copy of this.#copies) {
       copy?.program.dispose()
       if (copy) this.#owner.free(copy.pairs)
@@ -200,6 +212,13 @@ export class CacheMemory {
     const row = Int32Array.from(blocks.slice(0, this.#columns), (block) => Math.max(0, block))
     if (row.length === 0) return
     this.#facts.backend.write(this.#tables[group], slot * this.#columns * 4, bytesOf(row))
+  }
+
+  /** Writes which tokens a sequence has; those of passes come by themselves. */
+  writeHistory(slot: number, tokens: readonly number[]): void {
+    const { history, capacity } = this.buffers
+    if (tokens.length === 0) return
+    this.#facts.backend.write(history, slot * capacity * 4, bytesOf(Int32Array.from(tokens)))
   }
 
   /** Copies a block in all layers of its group. */

@@ -157,6 +157,7 @@ export class DecoderCache extends SequenceBook implements KvCache {
       this.#onChange(this)
     }
     for (const slot of this.changed) {
+      this.#memory.writeHistory(slot, this.computed(slot))
       for (const { index } of this.groups) {
         this.#memory.writeTable(index, slot, this.blocks(slot, index))
       }

@@ -1,0 +1,39 @@
+/** What a sequence asks of the draws of a pass. */
+import { expect, test } from 'vitest'
+import { ByteTokenizer } from '../../../test/support/mock-engine.ts'
+import { ALL_TOKENS } from '../../../test/support/mock-model.ts'
+import { Sequence } from './sequence.ts'
+
+test('a constraint is asked for each draw, with the guesses that it stands behind', () => {
+  const asked: (readonly number[])[] = []
+  const masks = [Uint32Array.of(1), undefined, Uint32Array.of(3)]
+  const sequence = new Sequence({
+    promptIds: [5, 6],
+    options: {
+      sampling: ALL_TOKENS,
+      seed: 4,
+      maxTokens: 9,
+      stop: [],
+      stopTokens: [],
+      logitBias: [[7, 2]],
+      logprobs: undefined,
+      speculation: undefined,
+    },
+    positions: 20,
+    tokenizer: new ByteTokenizer(),
+    maxGuesses: 8,
+    wake: () => undefined,
+    signal: new AbortController().signal,
+    allowedTokens: (tokens) => masks[asked.push(tokens) - 1],
+  })
+  sequence.guesses = [7, 8]
+  const draws = [1, 2, 3].map((position) => sequence.drawAt(position))
+  expect(asked).toEqual([
+    [5, 6],
+    [5, 6, 7],
+    [5, 6, 7, 8],
+  ])
+  expect(draws.map(({ allowed }) => allowed)).toEqual(masks)
+  expect(draws.map(({ seed, answerStart }) => [seed, answerStart])).toEqual(Array(3).fill([4, 2]))
+  expect(draws[0].biases?.get(7)).toBe(2)
+})

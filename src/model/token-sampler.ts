@@ -1,0 +1,243 @@
+/**
+ * Drawing on the backend: the memory that the operations of a draw need beside the logits, what is written
+ * to it before a pass, and the commands behind the head.
+ */
+import type { Backend } from '../backends/backend.ts'
+import { PENALTY_FLOATS } from '../kernels/adjust-logits/reference.ts'
+import { DRAWN_FLOATS } from '../kernels/log-probs/reference.ts'
+import type { Command } from '../kernels/ops.ts'
+import { SETTING_WORDS } from '../kernels/sample/reference.ts'
+import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
+import { type BufferOwner, bytesOf } from './buffer-owner.ts'
+import {
+  type DrawnTokens,
+  isPenalised,
+  penaltyFloats,
+  settingWords,
+  type TokenDraw,
+  type TokenOdds,
+} from './token-draw.ts'
+
+/** What a recording with draws depends on. */
+export interface DrawShape {
+  readonly rows: number
+  /** Biases that each row has room for; 0 for none. */
+  readonly biases: number
+  readonly isPenalised: boolean
+  readonly isMasked: boolean
+  /** Tokens named beside the drawn one; undefined where no probabilities are wanted. */
+  readonly likeliest: number | undefined
+}
+
+/** What the pass brings along. */
+export interface DrawInputs {
+  /** (rows, vocabSize) */
+  readonly logits: DeviceBuffer
+  readonly step: DeviceBuffer
+  /** The row of the pass that each row of logits is of. */
+  readonly index: DeviceBuffer
+  /** The tokens of the cache's sequences, (slots, capacity). */
+  readonly history: DeviceBuffer
+  readonly capacity: number
+}
+
+interface Room {
+  readonly rows: number
+  readonly biases: number
+  readonly likeliest: number
+  readonly isAdjusted: boolean
+  readonly isMasked: boolean
+}
+
+interface Buffers {
+  readonly settings: DeviceBuffer
+  readonly tokens: DeviceBuffer
+  /** Penalties and biases. */
+  readonly amounts: DeviceBuffer
+  /** Logits after biases, penalties and mask. */
+  readonly scores: DeviceBuffer | undefined
+  readonly mask: DeviceBuffer | undefined
+  readonly biasTokens: DeviceBuffer | undefined
+  readonly odds: DeviceBuffer | undefined
+  readonly ids: DeviceBuffer | undefined
+}
+
+const NO_ROOM: Room = { rows: 0, biases: 0, likeliest: 0, isAdjusted: false, isMasked: false }
+
+export class TokenSampler {
+  readonly #backend: Backend
+  readonly #owner: BufferOwner
+  readonly #vocabSize: number
+  #room = NO_ROOM
+  #buffers: Buffers | undefined
+
+  constructor(owner: BufferOwner, vocabSize: number) {
+    this.#backend = owner.backend
+    this.#owner = owner
+    this.#vocabSize = vocabSize
+  }
+
+  shapeOf(draws: readonly TokenDraw[], likeliest: number | undefined): DrawShape {
+    const most = draws.reduce((count, { biases }) => Math.max(count, biases?.size ?? 0), 0)
+    return {
+      rows: draws.length,
+      // Few sizes, so that recordings are used again.
+      biases: most === 0 ? 0 : 2 ** Math.ceil(Math.log2(most)),
+      isPenalised: draws.some(isPenalised),
+      isMasked: draws.some(({ allowed }) => allowed !== undefined),
+      likeliest,
+    }
+  }
+
+  /** Makes room for a shape; true if memory moved, so that recordings must go. */
+  makeRoom(shape: DrawShape): boolean {
+    const had = this.#room
+    const wanted: Room = {
+      rows: shape.rows <= had.rows ? had.rows : Math.max(shape.rows, 2 * had.rows),
+      biases: Math.max(shape.biases, had.biases),
+      likeliest: Math.max(shape.likeliest === undefined ? 0 : countOf(shape), had.likeliest),
+      isAdjusted: isAdjusted(shape) || had.isAdjusted,
+      isMasked: shape.isMasked || had.isMasked,
+    }
+    const keys = Object.keys(NO_ROOM) as (keyof Room)[]
+    if (this.#buffers && keys.every((key) => wanted[key] === had[key])) return false
+    for (const buffer of Object.values(this.#buffers ?? {})) if (buffer) this.#owner.free(buffer)
+    this.#room = wanted
+    this.#buffers = this.#allocate(wanted)
+    return true
+  }
+
+  #allocate({ rows, biases, likeliest, isAdjusted, isMasked }: Room): Buffers {
+    const words = (count: number, label: string) => this.#owner.allocate(rows * count * 4, label)
+    const cols = this.#vocabSize
+    const tokens = [{ name: 'token', limit: cols }]
+    return {
+      settings: words(SETTING_WORDS, 'draw settings'),
+      tokens: words(1, 'drawn tokens'),
+      amounts: words(PENALTY_FLOATS + Math.max(1, biases), 'penalties and biases'),
+      scores: isAdjusted ? words(cols, 'adjusted logits') : undefined,
+      mask: isMasked ? words(maskWords(cols), 'allowed tokens') : undefined,
+      biasTokens: biases
+        ? this.#owner.allocateIndices(rows * biases, tokens, 'biased tokens')
+        : undefined,
+      odds: likeliest ? words(DRAWN_FLOATS + likeliest, 'odds') : undefined,
+      ids: likeliest ? words(likeliest, 'likeliest tokens') : undefined,
+    }
+  }
+
+  /** Writes what the draws say; {@link makeRoom} was called with their shape. */
+  write(draws: readonly TokenDraw[], shape: DrawShape): void {
+    const { settings, amounts, mask, biasTokens } = this.#memory
+    const cols = this.#vocabSize
+    const put = (slice: BufferSlice | undefined, at: number, values: ArrayBufferView) => {
+      if (slice) this.#backend.write(slice, at * values.byteLength, bytesOf(values))
+    }
+    for (const [row, draw] of draws.entries()) {
+      put(settings, row, settingWords(draw))
+      if (isAdjusted(shape)) {
+        const own = new Float32Array(PENALTY_FLOATS + countOfBiases(shape))
+        own.set(penaltyFloats(draw))
+        own.set([...(draw.biases?.values() ?? [])], PENALTY_FLOATS)
+        put(amounts, row, own)
+      }
+      if (shape.isMasked) {
+        put(mask, row, draw.allowed ?? new Uint32Array(maskWords(cols)).fill(0xffffffff))
+      }
+      if (shape.biases > 0) {
+        const ids = new Int32Array(shape.biases)
+        ids.set([...(draw.biases?.keys() ?? [])])
+        put(biasTokens, row, ids)
+      }
+    }
+  }
+
+  commands(shape: DrawShape, inputs: DrawInputs): Command[] {
+    const { settings, tokens, amounts, scores, mask, biasTokens, odds, ids } = this.#memory
+    const { step, index, history, capacity } = inputs
+    const { rows } = shape
+    const cols = this.#vocabSize
+    const commands: Command[] = []
+    let { logits } = inputs
+    if (isAdjusted(shape) && scores) {
+      commands.push({
+        op: 'adjust-logits',
+        rows,
+        cols,
+        logits,
+        step,
+        index,
+        biasCount: countOfBiases(shape),
+        amounts,
+        biasTokens: shape.biases > 0 ? biasTokens : undefined,
+        capacity,
+        history: shape.isPenalised ? history : undefined,
+        mask: shape.isMasked ? mask : undefined,
+        out: scores,
+      })
+      logits = scores
+    }
+    commands.push({ op: 'sample', rows, cols, logits, settings, step, index, tokens })
+    if (odds && ids && shape.likeliest !== undefined) {
+      const count = countOf(shape)
+      const drawn = { logits: inputs.logits, tokens, out: odds, ids }
+      commands.push({ op: 'log-probs', rows, cols, count, ...drawn })
+    }
+    return commands
+  }
+
+  async read(shape: DrawShape): Promise<DrawnTokens> {
+    const { rows, likeliest } = shape
+    if (rows === 0) {
+      await this.#backend.done()
+      return { ids: new Int32Array(0) }
+    }
+    const { tokens, odds, ids } = this.#memory
+    const drawn = new Int32Array(await this.#read(tokens, rows))
+    if (likeliest === undefined || odds === undefined || ids === undefined) return { ids: drawn }
+    const count = countOf(shape)
+    const values = new Float32Array(await this.#read(odds, rows * (DRAWN_FLOATS + count)))
+    const best = new Int32Array(await this.#read(ids, rows * count))
+    const oddsOf = (row: number): TokenOdds => {
+      const own = values.subarray(row * (DRAWN_FLOATS + count), (row + 1) * (DRAWN_FLOATS + count))
+      const logSum = Math.log(own[1])
+      const top = Array.from({ length: likeliest }, (_, i) => ({
+        id: best[row * count + i],
+        logProb: own[DRAWN_FLOATS + i] - logSum,
+      }))
+      return {
+        id: drawn[row],
+        logProb: own[0] - logSum,
+        likeliest: top.filter(({ logProb }) => logProb !== -Infinity),
+      }
+    }
+    return { ids: drawn, odds: Array.from(drawn, (_, row) => oddsOf(row)) }
+  }
+
+  get #memory(): Buffers {
+    if (this.#buffers === undefined) throw new Error('Tokens are drawn before there is room.')
+    return this.#buffers
+  }
+
+  async #read(buffer: DeviceBuffer, count: number): Promise<ArrayBuffer> {
+    const bytes = await this.#backend.read(sliceOf(buffer, 0, count * 4))
+    return bytes.slice().buffer as ArrayBuffer
+  }
+}
+
+function isAdjusted({ biases, isPenalised, isMasked }: DrawShape): boolean {
+  return biases > 0 || isPenalised || isMasked
+}
+
+/** Biases that each row has room for; adjust-logits takes no 0. */
+function countOfBiases({ biases }: DrawShape): number {
+  return Math.max(1, biases)
+}
+
+/** Tokens that log-probs names; it takes no 0. */
+function countOf({ likeliest = 0 }: DrawShape): number {
+  return Math.max(1, likeliest)
+}
+
+function maskWords(cols: number): number {
+  return Math.ceil(cols / 32)
+}
