@@ -103,7 +103,7 @@ export async function runCli(args: readonly string[], around: Surroundings): Pro
   try {
     if (isVersionAsked(args)) {
       const { versionLines } = await import('./version.ts')
-      await writeLine(surroundings.stdout, (await versionLines()).join('\n'))
+      await writeLine(surroundings.stdout, (await versionLines(widthOf(surroundings))).join('\n'))
       return EXIT.ok
     }
     for (const [name, summary, load] of COMMANDS) {

@@ -8,18 +8,21 @@ import { parseObject } from '../formats/json-text.ts'
 import { formatFacts } from './console/table.ts'
 
 /** The version alone on the first line, for scripts; then the build, Node, and the kernels. */
-export async function versionLines(): Promise<string[]> {
+export async function versionLines(width?: number): Promise<string[]> {
   // Beside cli/ in dist/; sources that are run as they are have no build.
   const { commit, day, modified } = readFacts('../build.json')
   const build = commit === undefined ? undefined : `commit ${commit} of ${day}`
   return [
     packageVersion(),
-    ...formatFacts([
-      ['build', build && build + (modified === true ? ', modified' : '')],
-      ['node', `${process.version} on ${process.platform} ${process.arch}`],
-      ['native', await kernelsOf('native')],
-      ['wasm', await kernelsOf('wasm')],
-    ]),
+    ...formatFacts(
+      [
+        ['build', build && build + (modified === true ? ', modified' : '')],
+        ['node', `${process.version} on ${process.platform} ${process.arch}`],
+        ['native', await kernelsOf('native')],
+        ['wasm', await kernelsOf('wasm')],
+      ],
+      { width },
+    ),
   ]
 }
 

@@ -38,7 +38,8 @@ export interface ImageFact {
   readonly settings: string | null
 }
 
-const BAR_WIDTH = 40
+/** Set in under its layer, a bar fits a terminal of 40 columns. */
+const BAR_WIDTH = 36
 const TEMPLATE_CHARS = 160
 
 export function describeInspection({ model, tokenizer, remote }: Inspection): ReportPart[] {
