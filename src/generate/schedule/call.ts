@@ -70,7 +70,7 @@ export class Call {
   /** The job that begins next; undefined while none may. */
   get next(): Job | undefined {
     if (this.isEnding || this.#telling > 0 || this.running >= this.limit) return undefined
-    return this.#waiting.at(-1)
+    return this.#waiting.findLast(({ isReady }) => isReady)
   }
 
   /** Most positions of a job that has not begun. */
@@ -79,8 +79,8 @@ export class Call {
   }
 
   /** Takes {@link next} off the queue. */
-  shift(): void {
-    this.#waiting.pop()
+  take(job: Job): void {
+    this.#waiting.splice(this.#waiting.lastIndexOf(job), 1)
   }
 
   /** Puts a job that had begun back before the others. */

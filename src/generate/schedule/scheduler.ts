@@ -155,12 +155,13 @@ export class Scheduler {
 
   /** Lets waiting jobs begin while there is room. */
   #admit(): void {
-    while (this.#running.length < this.#limits.maxRows) {
+    // Who waits for something else takes no row: what it waits for may be a job that begins now.
+    while (this.#running.filter(({ job }) => job.isReady).length < this.#limits.maxRows) {
       const call = [...this.#calls].filter(({ next }) => next !== undefined).sort(compareCalls)[0]
       const job = call?.next
       if (call === undefined || job === undefined) return
       if (job.finished) {
-        call.shift()
+        call.take(job)
         this.#tell(call, job)
         continue
       }
@@ -177,7 +178,7 @@ export class Scheduler {
         this.#end(call, { error: tooLong(job) })
         continue
       }
-      call.shift()
+      call.take(job)
       call.running++
       job.fed = 0
       job.begin(place.cached)
@@ -212,6 +213,7 @@ export class Scheduler {
       .at(0)
     if (victim === undefined) return false
     this.#release(victim)
+    victim.job.fed = 0
     victim.call.putBack(victim.job)
     this.#statistics.preempted()
     return true

@@ -1,0 +1,111 @@
+/**
+ * What sharing the passes of a model gives: concurrent calls beside a batch and beside one call, the time
+ * between tokens while long prompts keep coming, and the first token of a prompt whose beginning is known.
+ *
+ *   node bench/engine.mjs [MODEL] [--threads 2] [--rounds 3] [--streams 64]
+ *
+ * All of it in one process, in turn, round by round; ratios are of the same round.
+ */
+import { parseArgs } from 'node:util'
+import { loadModel } from '../dist/index.js'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    threads: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
+    streams: { type: 'string', default: '64' },
+  },
+})
+const [threads, rounds, streams] = [values.threads, values.rounds, values.streams].map(Number)
+const model = await loadModel(positionals[0], { threads })
+const { tokenizer } = model
+const animals = ['cat', 'dog', 'bird', 'fox', 'king', 'girl', 'fish', 'tree']
+const promptOf = (i) =>
+  `Number ${i}: once upon a time there was a ${animals[i % animals.length]} who`
+const options = (i, maxTokens) => ({ maxTokens, seed: i, temperature: 0.8, logitBias: bias() })
+
+/** No answer ends before its length: every figure is of as many tokens as it says. */
+function bias() {
+  return Object.fromEntries(tokenizer.stopIds.map((id) => [id, Number.NEGATIVE_INFINITY]))
+}
+
+/** A prompt of so many tokens whose beginning nobody else has. */
+function longPrompt(tokens, name) {
+  let text = `${name} `
+  while (tokenizer.encode(text).length < tokens)
+    text += `and then the ${animals[text.length % 8]} said so, `
+  return text
+}
+
+async function tokensPerSecond(work) {
+  const start = performance.now()
+  const results = await work()
+  const tokens = results.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)
+  return (1000 * tokens) / (performance.now() - start)
+}
+
+const many = (count, maxTokens, from) =>
+  Promise.all(
+    Array.from(
+      { length: count },
+      (_, i) => model.generate(promptOf(from + i), options(i, maxTokens)).result,
+    ),
+  )
+
+/** Milliseconds between the tokens of streams while long prompts come one after another. */
+async function gapsUnderLoad(count, maxTokens, round) {
+  const gaps = []
+  let left = count
+  const streamsDone = Array.from({ length: count }, async (_, i) => {
+    let last
+    for await (const _ of model.generate(promptOf(i), options(i, maxTokens)).tokens()) {
+      const now = performance.now()
+      if (last !== undefined) gaps.push(now - last)
+      last = now
+    }
+    left--
+  })
+  let prompts = 0
+  while (left > 0)
+    await model.generate(longPrompt(1990, `${round} ${prompts++}`), options(0, 1)).result
+  await Promise.all(streamsDone)
+  gaps.sort((a, b) => a - b)
+  const at = (share) => gaps[Math.floor(share * (gaps.length - 1))]
+  return { median: at(0.5), p99: at(0.99), prompts }
+}
+
+/** Milliseconds to the first token. */
+async function firstTokenMs(prompt) {
+  const start = performance.now()
+  for await (const _ of model.generate(prompt, options(0, 1)).tokens()) break
+  return performance.now() - start
+}
+
+await many(8, 8, 0)
+console.log(`${model.name}, ${model.backend.description}, ${threads} threads`)
+for (let round = 0; round < rounds; round++) {
+  const from = 1000 * (round + 1)
+  const one = await tokensPerSecond(() => many(1, 64, from))
+  const prompts = Array.from({ length: 8 }, (_, i) => promptOf(from + 100 + i))
+  const batch = await tokensPerSecond(() =>
+    model.generateBatch(prompts, { ...options(0, 64), parallel: 8 }),
+  )
+  const calls = await tokensPerSecond(() => many(8, 64, from + 200))
+  const all = await tokensPerSecond(() => many(streams, 64, from + 300))
+  const { median, p99, prompts: arrived } = await gapsUnderLoad(streams, 128, round)
+  const long = longPrompt(1500, `known ${round}`)
+  const cold = await firstTokenMs(`${long} first`)
+  const warm = await firstTokenMs(`${long} second`)
+  const f = (value, digits = 2) => value.toFixed(digits)
+  console.log(
+    [
+      `one call ${f(one, 0)} tokens/s`,
+      `8 calls ${f(calls, 0)}, a batch of 8 ${f(batch, 0)}: ${f(calls / batch)}`,
+      `${streams} calls ${f(all, 0)}: ${f(all / one)} times one`,
+      `between tokens ${f(median, 1)} ms, p99 ${f(p99, 1)}: ${f(p99 / median)} times, ${arrived} prompts`,
+      `first token ${f(cold, 0)} ms, then ${f(warm, 0)}: ${f(cold / warm, 1)} times sooner`,
+    ].join('; '),
+  )
+}
+await model.dispose()
