@@ -133,13 +133,13 @@ export class HeldBlocks {
   /** Gives back what the window of a row at `position` has left behind, but for some slack. */
   leave(position: number): void {
     const first = this.group.firstSeen(position, WINDOW_SLACK)
-    for (let index = first - 1; index >= 0 && this.at(index) !== NO_BLOCK; index--) this.#let(index)
+    for (let index = first - 1; index >= 0 && this.at(index) !== NO_BLOCK; index--) this.drop(index)
   }
 
   /** Gives back all, and what was promised. */
   dispose(): void {
     for (let index = 0; index < this.blocks.length; index++) {
-      if (this.at(index) !== NO_BLOCK) this.#let(index)
+      if (this.at(index) !== NO_BLOCK) this.drop(index)
     }
     this.promise(0)
   }
@@ -150,7 +150,8 @@ export class HeldBlocks {
     this.group.promised--
   }
 
-  #let(index: number): void {
+  /** Gives one back. */
+  drop(index: number): void {
     this.group.pool.release(this.blocks[index])
     this.blocks[index] = NO_BLOCK
     this.group.promised++

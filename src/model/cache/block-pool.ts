@@ -59,11 +59,11 @@ export class BlockPool {
   hold(block: number): void {
     if (this.#isOnlyKept(block)) this.#droppable--
     this.#holders[this.#held(block)]++
-    if (this.#users(block) === 2) this.#shared++
+    if (this.users(block) === 2) this.#shared++
   }
 
   release(block: number): void {
-    if (this.#users(block) === 2) this.#shared--
+    if (this.users(block) === 2) this.#shared--
     if (--this.#holders[this.#held(block)] === 0) this.#free.push(block)
     else if (this.#isOnlyKept(block)) this.#droppable++
   }
@@ -83,19 +83,18 @@ export class BlockPool {
     if (--this.#holders[this.#held(block)] === 0) this.#free.push(block)
   }
 
-  /** How many hold it, the tree included. */
-  holders(block: number): number {
-    return this.#holders[block]
+  /** How many hold it beside the tree. */
+  users(block: number): number {
+    return this.#holders[block] - this.#isKept[block]
+  }
+
+  isKept(block: number): boolean {
+    return this.#isKept[block] === 1
   }
 
   /** Whether nobody but the tree holds it. */
   isDroppable(block: number): boolean {
     return this.#isOnlyKept(block)
-  }
-
-  /** Holders beside the tree. */
-  #users(block: number): number {
-    return this.#holders[block] - this.#isKept[block]
   }
 
   #isOnlyKept(block: number): boolean {

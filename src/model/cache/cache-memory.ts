@@ -16,8 +16,8 @@ import { stepColumns } from '../../kernels/step.ts'
 import type { CacheType } from '../../kernels/storage.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
+import type { BlockCopy } from './block-copies.ts'
 import { blocksOf } from './block-group.ts'
-import type { BlockCopy } from './sequence-book.ts'
 
 /** Positions that there is room for at first. */
 const FIRST_POSITIONS = 1024

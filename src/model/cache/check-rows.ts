@@ -5,7 +5,7 @@ import { blocksOf, type HeldBlocks } from './block-group.ts'
 import { NO_BLOCK } from './prefix-tree.ts'
 
 /** What to do about a position that a sequence cannot go back to. */
-export const AGAIN = 'Close the sequence and open it again with the tokens that it shall have.'
+const AGAIN = 'Close the sequence and open it again with the tokens that it shall have.'
 
 /**
  * @param least positions that a sequence has already
@@ -50,6 +50,14 @@ export function checkWithin(position: number, reserve: number): void {
     `Expected positions below ${reserve}, which is what the sequence has room for, got ${position}. ` +
       'Shorten the prompt or ask for fewer tokens.',
     { needed: position + 1, available: reserve },
+  )
+}
+
+/** Where a copy of what others share does not fit. */
+export function noRoomToGoBack(slot: number, position: number): string {
+  return (
+    `Expected to compute no position of slot ${slot} that others share, as there is no room for a copy, got ` +
+    `${position}. ${AGAIN}`
   )
 }
 

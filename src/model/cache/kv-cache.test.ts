@@ -128,6 +128,11 @@ describe.each(backends)('$title', ({ backend }) => {
           expect(got.cached).toBe(cached)
           expect(got.logits).toEqual(await alone(decoder, tokens))
         }
+        // Back into what is shared.
+        const { slot } = opened(decoder, texts[0])
+        const back = config === WINDOWED ? 650 : 300
+        const tokens = [...texts[0].slice(0, back), ...text(40, 9)]
+        expect(await compute(decoder, slot, tokens, back)).toEqual(await alone(decoder, tokens))
         decoder.dispose()
       },
     )

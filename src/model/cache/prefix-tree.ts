@@ -63,8 +63,11 @@ export class PrefixTree {
 
   /** The longest beginning of `tokens` that is known. What matches counts as used. */
   match(tokens: Tokens): PrefixMatch {
+    return this.#find(tokens, ++this.#clock)
+  }
+
+  #find(tokens: Tokens, lastUsed: number): PrefixMatch {
     const whole: PrefixNode[] = []
-    const lastUsed = ++this.#clock
     let node = this.#root
     for (;;) {
       const from = whole.length * ATTENTION_CHUNK
@@ -137,6 +140,18 @@ export class PrefixTree {
     oldest.blocks[group] = NO_BLOCK
     this.#removeEmpty(oldest)
     return true
+  }
+
+  /** Drops the block that has `tokens` from 256 `index` on, and all that goes on from it. */
+  cut(tokens: Tokens, index: number): void {
+    const node = this.#find(tokens, this.#clock).whole[index]
+    if (node === undefined) return
+    const drop = (own: PrefixNode) => {
+      for (const child of own.children) drop(child)
+      this.#drop(own)
+    }
+    node.parent?.children.splice(node.parent.children.indexOf(node), 1)
+    drop(node)
   }
 
   /** Drops everything. */

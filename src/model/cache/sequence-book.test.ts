@@ -22,8 +22,13 @@ function text(length: number, own = 0, shared = 0): number[] {
 }
 
 /** Computes tokens of a sequence from where it is, in passes. */
-function compute(book: SequenceBook, slot: number, tokens: readonly number[]): void {
-  for (let from = book.computed(slot).length; from < tokens.length; from += MAX_ROWS) {
+function compute(
+  book: SequenceBook,
+  slot: number,
+  tokens: readonly number[],
+  first = book.computed(slot).length,
+): void {
+  for (let from = first; from < tokens.length; from += MAX_ROWS) {
     const part = tokens.slice(from, from + MAX_ROWS)
     const batch = {
       tokens: part,
@@ -160,20 +165,38 @@ describe('room', () => {
 })
 
 describe('positions that others share', () => {
-  test('are refused', () => {
+  test('are copied before one of them is computed anew', () => {
     const book = bookOf(20)
     run(book, text(600))
-    const { slot, cached } = opened(book, text(600))
-    expect(cached).toBe(599)
-    const row = (position: number) => ({
-      tokens: [1],
-      slots: [slot],
-      positions: [position],
-      logitRows: [],
-    })
-    expect(() => book.check(row(100))).toThrow(UsageError)
-    // The block that was copied is its own.
-    book.check(row(520))
+    const [a, b] = [opened(book, text(600)), opened(book, text(600))]
+    const before = book.blocks(b.slot, 0).slice()
+    expect(before.slice(0, 2)).toEqual(book.blocks(a.slot, 0).slice(0, 2))
+    compute(book, a.slot, [...text(100), 1, 2, 3], 100)
+    expect(book.blocks(b.slot, 0)).toEqual(before)
+    expect(book.blocks(a.slot, 0)[0]).not.toBe(before[0])
+    expect(opened(book, text(600)).cached).toBe(599)
+    book.close(a.slot, [...text(100), 1, 2, 3])
+    expect(opened(book, [...text(100), 1, 2, 3, 4]).cached).toBe(103)
+  })
+
+  test('with nobody but the tree are its own, and no longer found', () => {
+    const book = bookOf(3)
+    const { slot } = opened(book, text(600), 768)
+    compute(book, slot, text(600))
+    expect(book.stats.kept).toBe(2)
+    compute(book, slot, [...text(300), ...text(400, 7)], 300)
+    expect(book.stats).toMatchObject({ kept: 1, copied: 0, free: 0 })
+    book.close(slot, [...text(300), ...text(400, 7)])
+    expect(opened(book, text(512)).cached).toBe(256)
+  })
+
+  test('are refused where there is no room for a copy', () => {
+    const book = bookOf(4)
+    const prompt = text(512)
+    run(book, prompt)
+    const a = opened(book, [...prompt, 1], 700)
+    opened(book, [...prompt, 2], 700)
+    expect(() => compute(book, a.slot, [...text(100), 1], 100)).toThrow(UsageError)
   })
 
   test('are those before a fork, whose last block is copied', () => {
@@ -277,7 +300,20 @@ describe.each([
       } else if (action < 7) {
         const tokens = open.get(slot) ?? []
         const from = book.computed(slot).length
-        compute(book, slot, tokens.slice(0, from + 1 + seeded.below(400)))
+        // Sometimes a little way back, with other tokens from there on.
+        const back = seeded.below(4) === 0 ? seeded.below(Math.min(from, 200) + 1) : 0
+        const next = [
+          ...tokens.slice(0, from - back),
+          ...text(back, seeded.below(5)),
+          ...tokens.slice(from),
+        ]
+        open.set(slot, next)
+        try {
+          compute(book, slot, next.slice(0, from + 1 + seeded.below(400)), from - back)
+        } catch (error) {
+          expect(error).toBeInstanceOf(UsageError)
+          open.set(slot, tokens)
+        }
         known.push([...book.computed(slot)])
       } else if (action === 7) {
         const positions = book.computed(slot).length

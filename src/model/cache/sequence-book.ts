@@ -7,12 +7,12 @@ import { UsageError } from '../../errors.ts'
 import { ATTENTION_CHUNK } from '../../kernels/attention/layout.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheStats, OpenedSequence, RowBatch, SequenceCache } from '../engine.ts'
+import { BlockCopies, type BlockCopy } from './block-copies.ts'
 import { BlockGroup, blocksOf, type GroupShape, HeldBlocks } from './block-group.ts'
-import { AGAIN, checkNext, checkReserve, checkSeen, checkWithin } from './check-rows.ts'
+import { checkNext, checkReserve, checkSeen, checkWithin, noRoomToGoBack } from './check-rows.ts'
 import { NO_BLOCK, type PrefixMatch, PrefixTree } from './prefix-tree.ts'
+import { MIN_COPIED, sharedLength } from './shared-length.ts'
 
-/** Fewer tokens are not worth copying a block for. */
-const MIN_COPIED = 16
 interface Sequence {
   /** Tokens it was opened with. */
   readonly opened: ArrayLike<number>
@@ -23,13 +23,6 @@ interface Sequence {
   /** Blocks of opened tokens that others can find. */
   published: number
   readonly held: readonly HeldBlocks[]
-}
-
-/** Before the next pass. */
-export interface BlockCopy {
-  readonly group: number
-  readonly from: number
-  readonly to: number
 }
 
 export interface BookFacts {
@@ -53,8 +46,8 @@ export class SequenceBook implements SequenceCache {
   #nextSlot = 0
   /** Slots whose blocks are others than when they were last asked for. */
   readonly #changed = new Set<number>()
-  #copies: BlockCopy[] = []
-  readonly #counts = { opened: 0, hits: 0, hitTokens: 0, copied: 0 }
+  readonly #copies = new BlockCopies()
+  readonly #counts = { opened: 0, hits: 0, hitTokens: 0 }
 
   constructor({ contextLength, maxRows, maxSequences, groups }: BookFacts) {
     this.maxSequences = maxSequences
@@ -73,6 +66,7 @@ export class SequenceBook implements SequenceCache {
     const [{ pool }] = this.groups
     return {
       ...this.#counts,
+      copied: this.#copies.count,
       evicted: this.#tree.evicted,
       sequences: this.#sequences.size,
       blocks: pool.size,
@@ -93,9 +87,9 @@ export class SequenceBook implements SequenceCache {
     if (slot === undefined) return undefined
     // The last token is computed again, for what follows it.
     const match = this.#tree.match(tokens)
-    const length = this.#usable(match, tokens.length - 1)
+    const length = sharedLength(match, this.groups, tokens.length - 1)
     // A block to copy is one more for a moment, which the last sequence of all may not have.
-    const wholeLength = this.#usable(match, length - (length % ATTENTION_CHUNK))
+    const wholeLength = sharedLength(match, this.groups, length - (length % ATTENTION_CHUNK))
     const opened =
       this.#share(slot, tokens, reserve, match, length) ??
       (wholeLength === length ? undefined : this.#share(slot, tokens, reserve, match, wholeLength))
@@ -169,8 +163,7 @@ export class SequenceBook implements SequenceCache {
   }
 
   /**
-   * Checks that rows fit, that no row looks back on a position that was never computed, and that none
-   * changes what others share.
+   * Checks that rows fit, and that no row looks back on a position that was never computed.
    *
    * @throws ContextOverflowError | UsageError
    */
@@ -183,13 +176,8 @@ export class SequenceBook implements SequenceCache {
       const before = reached.get(slot)
       checkNext(slot, position, before, sequence.tokens.length)
       checkWithin(position, sequence.reserve)
-      for (const held of sequence.held) {
-        if (before === undefined) checkSeen(held, slot, position)
-        const block = held.at(Math.floor(position / ATTENTION_CHUNK))
-        if (block === NO_BLOCK || !this.#isShared(held.group, block)) continue
-        throw new UsageError(
-          `Expected to compute no position of slot ${slot} that others share, got ${position}. ${AGAIN}`,
-        )
+      if (before === undefined) {
+        for (const held of sequence.held) checkSeen(held, slot, position)
       }
       reached.set(slot, position)
     }
@@ -202,7 +190,9 @@ export class SequenceBook implements SequenceCache {
       const position = batch.positions[i]
       const isFirst = i === 0 || batch.slots[i - 1] !== slot
       const index = Math.floor(position / ATTENTION_CHUNK)
-      for (const held of this.#at(slot).held) {
+      const sequence = this.#at(slot)
+      if (isFirst && position < sequence.tokens.length) this.#goBack(slot, sequence, position)
+      for (const held of sequence.held) {
         if (isFirst) held.leave(position)
         if (held.at(index) !== NO_BLOCK) continue
         held.take(index, this.#tree)
@@ -213,7 +203,7 @@ export class SequenceBook implements SequenceCache {
 
   /** In this order. */
   get copies(): readonly BlockCopy[] {
-    return this.#copies
+    return this.#copies.waiting
   }
 
   /** Open sequences whose blocks are others than before. */
@@ -228,8 +218,7 @@ export class SequenceBook implements SequenceCache {
 
   /** All of it was done. */
   settle(): void {
-    for (const { group, from } of this.#copies) this.groups[group].releaseCopied(from)
-    this.#copies = []
+    this.#copies.settle(this.groups)
     this.#changed.clear()
   }
 
@@ -273,22 +262,6 @@ export class SequenceBook implements SequenceCache {
 
   get openSlots(): readonly number[] {
     return [...this.#sequences.keys()]
-  }
-
-  /** How many of the tokens that match can be used: of layers with a window all that it sees must be there. */
-  #usable({ whole, next, length }: PrefixMatch, most: number): number {
-    const nodes = [...whole, ...(next === undefined ? [] : [next])]
-    const isThere = (end: number) =>
-      this.groups.every((group) => {
-        for (let index = group.firstSeen(end); index < blocksOf(end); index++) {
-          if (nodes[index].blocks[group.index] === NO_BLOCK) return false
-        }
-        return true
-      })
-    let end = Math.max(0, Math.min(length, most))
-    if (end % ATTENTION_CHUNK < MIN_COPIED) end -= end % ATTENTION_CHUNK
-    while (end > 0 && !isThere(end)) end = Math.floor((end - 1) / ATTENTION_CHUNK) * ATTENTION_CHUNK
-    return end
   }
 
   #share(
@@ -339,10 +312,8 @@ export class SequenceBook implements SequenceCache {
       return undefined
     }
     for (const { group, from } of copied) {
-      const to = held[group.index].take(wholeBlocks, this.#tree)
-      this.#copies.push({ group: group.index, from, to })
+      this.#copies.add(held[group.index], wholeBlocks, from, this.#tree)
     }
-    this.#counts.copied += copied.length
     return { ...facts, held, published: 0 }
   }
 
@@ -374,10 +345,27 @@ export class SequenceBook implements SequenceCache {
     sequence.published = count
   }
 
-  /** Whether others than one sequence hold a block when what waits to be copied is. */
-  #isShared({ index, pool }: BlockGroup, block: number): boolean {
-    const isCopied = ({ group, from }: BlockCopy) => group === index && from === block
-    return pool.holders(block) > 1 + this.#copies.filter(isCopied).length
+  /** Makes the blocks from a position on a sequence's own. @throws UsageError where there is no room to */
+  #goBack(slot: number, sequence: Sequence, position: number): void {
+    const { held, tokens } = sequence
+    const first = Math.floor(position / ATTENTION_CHUNK)
+    sequence.published = Math.min(sequence.published, first)
+    for (const own of held) {
+      for (let index = first; index < own.blocks.length; index++) {
+        const { group } = own
+        const block = own.at(index)
+        if (block === NO_BLOCK || this.#copies.isAlone(group, block)) continue
+        if (group.available < 1) {
+          // What nobody else has goes on; what it was is not to be found any more.
+          if (this.#copies.users(group, block) === 1) this.#tree.cut(tokens, first)
+          if (this.#copies.isAlone(group, block)) continue
+          throw new UsageError(noRoomToGoBack(slot, position))
+        }
+        if (index > first || position % ATTENTION_CHUNK === 0) own.drop(index)
+        else this.#copies.replace(own, index, this.#tree)
+        this.#changed.add(slot)
+      }
+    }
   }
 
   #isOverdrawn(): boolean {
