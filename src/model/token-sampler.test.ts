@@ -4,7 +4,7 @@ import { drawTokens } from '../../test/support/draw-tokens.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
-import { UsageError } from '../errors.ts'
+import { BackendError, UsageError } from '../errors.ts'
 import { readConfig } from './config/read-config.ts'
 import { Decoder } from './decoder.ts'
 import type { KvCache, RowBatch } from './engine.ts'
@@ -149,5 +149,21 @@ describe('tokens', () => {
     expect((await drawn(engine, batch([1, 2], 0), [], [])).ids).toHaveLength(0)
     expect([...(await drawn(engine, batch([1], 2), [0], [nothing])).ids]).toEqual([-1])
     await expect(drawn(engine, batch([1], 2), [0], [])).rejects.toThrow(UsageError)
+  })
+
+  test('come again after there was no memory for what a row asks', async () => {
+    const engine = await open()
+    const plain = draw({ temperature: 0 })
+    const before = [...(await drawn(engine, batch([3], 0), [0], [plain])).ids]
+    const allocate = backend.allocate.bind(backend)
+    backend.allocate = (byteLength, label, use) => {
+      if (label === 'adjusted logits') throw new BackendError('No room.')
+      return allocate(byteLength, label, use)
+    }
+    const biased = draw({}, { biases: new Map([[9, 1000]]) })
+    await expect(drawn(engine, batch([3], 0), [0], [biased])).rejects.toThrow('No room.')
+    expect([...(await drawn(engine, batch([3], 0), [0], [plain])).ids]).toEqual(before)
+    backend.allocate = allocate
+    expect([...(await drawn(engine, batch([3], 0), [0], [biased])).ids]).toEqual([9])
   })
 })

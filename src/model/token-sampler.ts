@@ -102,8 +102,11 @@ export class TokenSampler {
     const keys = Object.keys(NO_ROOM) as (keyof Room)[]
     if (this.#buffers && keys.every((key) => wanted[key] === had[key])) return false
     for (const buffer of Object.values(this.#buffers ?? {})) if (buffer) this.#owner.free(buffer)
+    this.#buffers = undefined // what follows may find no memory
+    this.#owner.allTogether(() => {
+      this.#buffers = this.#allocate(wanted)
+    })
     this.#room = wanted
-    this.#buffers = this.#allocate(wanted)
     return true
   }
 
