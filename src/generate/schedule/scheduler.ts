@@ -98,7 +98,9 @@ export class Scheduler {
         const ours = this.#running.filter(({ place }) => place.cache === cache)
         const suspect = ours.find(({ isSuspect, job }) => isSuspect && job.isReady)
         const plan = planPass(suspect === undefined ? ours : [suspect], this.#limits)
-        if (cache === undefined || plan === undefined) break
+        if (cache === undefined) break
+        // Those of this cache have just begun to wait for guesses; others may be ready.
+        if (plan === undefined) continue
         await this.#pass(cache, plan)
       }
     } catch (error) {
