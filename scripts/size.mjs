@@ -53,7 +53,10 @@ const BUDGETS = {
     5200,
     'four vocabularies on disk with their normalisers, one in memory, templates; tokenizer.json and its expressions, all of it ours',
   ],
-  'src/backends': [3150, 'the contract, and four backends with their memory, queues and threads'],
+  'src/backends': [
+    4750,
+    'the contract, four backends with their memory, queues and threads; lists fused for a GPU, with two shaders of their own',
+  ],
   'src/hub': [
     2350,
     'names, choices and downloads above a store, models read where they are, servers nobody trusts',
