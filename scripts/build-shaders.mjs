@@ -1,8 +1,8 @@
 /**
- * Gathers the shaders, base.wgsl in the operations' folders and those of src/backends/webgpu, in a module of
+ * Gathers the shaders, those in the operations' folders and those of src/backends/webgpu, in a module of
  * strings, so that no bundler has to know of .wgsl files. Comments and indents stay out of it.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const src = fileURLToPath(new URL('../src', import.meta.url))
@@ -13,16 +13,21 @@ export const SHADERS = `${FOLDER}/shaders.js`
 export function buildShaders() {
   const shaders = {}
   for (const operation of readdirSync(`${src}/kernels`)) {
-    const file = `${src}/kernels/${operation}/base.wgsl`
-    if (existsSync(file)) shaders[operation] = textOf(file)
+    for (const file of wgslFiles(`${src}/kernels/${operation}`)) {
+      const name = file === 'base.wgsl' ? operation : `${operation}/${file.slice(0, -5)}`
+      shaders[name] = textOf(`${src}/kernels/${operation}/${file}`)
+    }
   }
-  for (const file of readdirSync(FOLDER)) {
-    if (file.endsWith('.wgsl')) shaders[file.slice(0, -5)] = textOf(`${FOLDER}/${file}`)
-  }
+  for (const file of wgslFiles(FOLDER)) shaders[file.slice(0, -5)] = textOf(`${FOLDER}/${file}`)
   const text = `export const shaders = ${JSON.stringify(shaders, null, 2)}\n`
   if (existsSync(SHADERS) && readFileSync(SHADERS, 'utf8') === text) return false
   writeFileSync(SHADERS, text)
   return true
+}
+
+function wgslFiles(folder) {
+  const isFolder = statSync(folder).isDirectory()
+  return isFolder ? readdirSync(folder).filter((file) => file.endsWith('.wgsl')) : []
 }
 
 function textOf(file) {

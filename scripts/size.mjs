@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    13650,
-    'twenty-one operations of inference: a description, a reference, C for ten instruction sets and a shader each; fourteen of training',
+    14750,
+    'twenty-one operations of inference: a description, a reference, C for ten instruction sets and one to four shaders each; fourteen of training',
   ],
   'src/cli': [
     9400,

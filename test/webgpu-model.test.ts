@@ -30,13 +30,32 @@ describe.skipIf(missing !== undefined)(WEBGPU, () => {
   })
 
   test('says what runs', () => {
-    expect(gpu.backend).toMatchObject({ name: 'webgpu', isa: 'webgpu-base' })
+    expect(gpu.backend).toMatchObject({ name: 'webgpu', isa: 'webgpu-tuned' })
     expect(gpu.backend.description).toContain('SwiftShader')
   })
 
   test.each(prompts)('goes on from %j as the reference does', async (prompt) => {
     const [own, wanted] = [gpu, reference].map((model) => model.generate(prompt, options).result)
     expect((await own).tokenIds).toEqual((await wanted).tokenIds)
+  })
+
+  test('runs the variant that BITNET_WEBGPU names, to the same words', async () => {
+    vi.stubEnv('BITNET_WEBGPU', 'base')
+    const base = await loadModel(tiny, { backend: 'webgpu' })
+    expect(base.backend.isa).toBe('webgpu-base')
+    const [own, wanted] = [base, gpu].map((model) => model.generate(prompts[1], options).result)
+    expect((await own).tokenIds).toEqual((await wanted).tokenIds)
+    await base.dispose()
+    vi.stubEnv('BITNET_WEBGPU', 'fast')
+    await expect(loadModel(tiny, { backend: 'webgpu' })).rejects.toThrow(
+      /got "webgpu-fast": webgpu-matrix, webgpu-tuned, webgpu-base/,
+    )
+    // No GPU in software has matrices.
+    vi.stubEnv('BITNET_WEBGPU', 'matrix')
+    await expect(loadModel(tiny, { backend: 'webgpu' })).rejects.toThrow(
+      /int8 matrices.*SwiftShader/,
+    )
+    vi.stubEnv('BITNET_WEBGPU', '')
   })
 
   test('gives in a batch what it gives alone', async () => {

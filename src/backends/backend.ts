@@ -76,6 +76,8 @@ export interface Backend {
   readonly threads: number
   /** How floats are rounded. Integers are the same whatever it is. */
   readonly rounding: Rounding
+  /** Rows of a pass over a prompt from which more gain nothing. Unset: 128. */
+  readonly promptRows?: number
 
   /** Memory takes room only where it was written to, so that much of it may be allocated and little used. */
   readonly commitsOnUse: boolean

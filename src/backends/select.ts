@@ -24,7 +24,8 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
     ...PORTABLE.webgpu,
     open: async ({ isa }, fallbacks) => {
       const [{ openWebGpuBackend }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
-      return openWebGpuBackend(gpu, isa, fallbacks)
+      const forced = environment('BITNET_WEBGPU')
+      return openWebGpuBackend(gpu, isa ?? (forced && `webgpu-${forced}`), fallbacks)
     },
   },
   wasm: {
@@ -40,7 +41,8 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
 let hasTold = false
 
 /**
- * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA. Where 'auto' finds no native
+ * Opens a backend. Unset options are taken from BITNET_BACKEND and BITNET_ISA, a GPU's variant from
+ * BITNET_WEBGPU ("base") where a GPU is opened. Where 'auto' finds no native
  * backend, standard error says once what would bring it: nobody should take the rest for its speed.
  *
  * @throws BackendError if what was asked for by name cannot run here
@@ -87,6 +89,14 @@ function isBackend(name: string): name is 'auto' | BackendName {
 }
 
 /**
+ * What Dawn does only when asked. Int8 matrices are behind `allow_unsafe_apis` because their names in WGSL may
+ * still change and pages could tell machines apart by them; neither harms a program with its own Dawn. Bounds
+ * of memory are checked when commands are recorded and indices written, as for kernels in C, and not once
+ * more in every shader (`disable_robustness`), where that costs a quarter of a prompt's speed.
+ */
+const DAWN_FLAGS = ['enable-dawn-features=allow_unsafe_apis,disable_robustness']
+
+/**
  * WebGPU from the package "webgpu", whose addon is Dawn, the one of Chromium.
  *
  * @throws BackendError if it is not installed, or does not load
@@ -94,7 +104,7 @@ function isBackend(name: string): name is 'auto' | BackendName {
 async function installedGpu(): Promise<GPU> {
   try {
     const { create } = await import('webgpu')
-    return create([])
+    return create(DAWN_FLAGS)
   } catch (cause) {
     throw new BackendError(
       `WebGPU in Node needs the package "webgpu": ${messageOf(cause)}. Install it with: npm install webgpu`,

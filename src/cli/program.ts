@@ -88,7 +88,7 @@ Examples:
   $ bitnet convert folder/ model.gguf         safetensors to GGUF
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
-Environment: BITNET_BACKEND and BITNET_ISA force what runs, NO_COLOR turns colours off, \
+Environment: BITNET_BACKEND, BITNET_ISA and BITNET_WEBGPU force what runs, NO_COLOR turns colours off, \
 DEBUG=1 shows where an error came from.`
 
 /** Runs one command line, without the program's name, and returns the exit code. */

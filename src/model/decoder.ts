@@ -104,7 +104,8 @@ export class Decoder implements DecodeEngine {
     options: DecoderOptions = {},
   ) {
     this.config = config
-    this.maxRows = options.maxRows ?? Math.min(DEFAULT_MAX_ROWS, padToTile(config.contextLength))
+    const promptRows = backend.promptRows ?? DEFAULT_MAX_ROWS
+    this.maxRows = options.maxRows ?? Math.min(promptRows, padToTile(config.contextLength))
     checkCounting('maxRows', this.maxRows)
     this.cacheType = options.cacheType ?? 'f16'
     const { cacheMemory: most, machineMemory } = options

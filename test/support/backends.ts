@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import type { Backend } from '../../src/backends/backend.ts'
 import { nativeVariants, openNativeBackend } from '../../src/backends/native/native-backend.ts'
 import { openWasmBackend, wasmVariants } from '../../src/backends/wasm/wasm-backend.ts'
-import { openWebGpuBackend } from '../../src/backends/webgpu/webgpu-backend.ts'
+import { BASE_ISA, openWebGpuBackend, TUNED_ISA } from '../../src/backends/webgpu/webgpu-backend.ts'
 import { BackendError } from '../../src/errors.ts'
 
 export interface TestBackend {
@@ -115,11 +115,12 @@ export function everyBackend(): TestBackend[] {
   if (missing !== undefined && requiredBackends().has(WEBGPU)) {
     throw new Error(`REQUIRE_BACKENDS names ${WEBGPU}, but ${missing}.`)
   }
-  const gpu =
-    missing === undefined
-      ? { title: WEBGPU, open: async () => openWebGpuBackend(await softwareGpu()) }
-      : { title: `${WEBGPU} (${missing})`, open: undefined }
-  return [...testBackends(), gpu]
+  // No GPU in software has the matrices of the first variant.
+  const gpu = [TUNED_ISA, BASE_ISA].map((isa): TestBackend => {
+    if (missing !== undefined) return { title: `${isa} (${missing})`, open: undefined }
+    return { title: isa, open: () => openSoftwareGpu(isa) }
+  })
+  return [...testBackends(), ...gpu]
 }
 
 /** What the GPU in software lacks here; undefined where it runs. */
@@ -128,10 +129,15 @@ export function missingForGpu(): string | undefined {
   return file && `there is no ${file}`
 }
 
+/** WebGPU on the GPU in software. */
+export async function openSoftwareGpu(isa?: string): Promise<Backend> {
+  return openWebGpuBackend(await softwareGpu(), isa)
+}
+
 let software: GPU | undefined
 
 /** The same for all tests of a process: what it takes is never given back. */
-async function softwareGpu(): Promise<GPU> {
+export async function softwareGpu(): Promise<GPU> {
   process.env['VK_ICD_FILENAMES'] = SWIFTSHADER
   const { create } = await import('webgpu')
   software ??= create([])

@@ -5,13 +5,22 @@
 /// <reference types="@webgpu/types" />
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
+import type { Powers } from './tuned.ts'
 
 /** Limits of which more is better; devices have the least of them unless asked for. */
 const WANTED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
   'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxStorageBuffersPerShaderStage',
 ] as const
+
+/** Products of small matrices by subgroups, which Dawn has under this name. */
+const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
+
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query', SUBGROUP_MATRIX]
 
 /** What the shaders need: packed dot products of bytes. */
 const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
@@ -20,14 +29,24 @@ export class GpuDevice {
   readonly device: GPUDevice
   /** Kept as long as the device: in Node what it belongs to is given up when nobody knows it any more. */
   readonly gpu: GPU
+  readonly powers: Powers
+  /** Whether it is a processor that does the work of one. */
+  readonly isSoftware: boolean
   /** "NVIDIA H200" or what the adapter says of itself. */
   readonly title: string
   #failure: BackendError | undefined
 
-  constructor(gpu: GPU, device: GPUDevice, title: string) {
+  constructor(gpu: GPU, adapter: GPUAdapter, device: GPUDevice) {
     this.gpu = gpu
     this.device = device
-    this.title = title
+    this.title = titleOf(adapter)
+    this.isSoftware = adapter.info.isFallbackAdapter
+    const { limits } = device
+    this.powers = {
+      threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+      workgroupBytes: limits.maxComputeWorkgroupStorageSize,
+      int8Matrices: hasInt8Matrices(adapter, device),
+    }
     device.addEventListener('uncapturederror', ({ error }) => {
       this.fail(`The GPU refused a command: ${error.message}`)
     })
@@ -89,8 +108,34 @@ export async function openDevice(gpu: GPU | undefined): Promise<GpuDevice> {
   }
   const requiredLimits: Record<string, number> = {}
   for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
-  const device = await adapter.requestDevice({ requiredLimits })
-  return new GpuDevice(gpu, device, titleOf(adapter))
+  const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name))
+  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+  return new GpuDevice(gpu, adapter, device)
+}
+
+/** What Dawn says of an adapter beyond the standard. */
+interface DawnAdapterInfo extends GPUAdapterInfo {
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string
+    readonly resultComponentType?: string
+    readonly resultType?: string
+    readonly M: number
+    readonly N: number
+    readonly K: number
+  }[]
+}
+
+function hasInt8Matrices({ info }: GPUAdapter, { features }: GPUDevice): boolean {
+  const {
+    subgroupMatrixConfigs: shapes = [],
+    subgroupMinSize,
+    subgroupMaxSize,
+  } = info as DawnAdapterInfo
+  if (!features.has(SUBGROUP_MATRIX) || !features.has('subgroups')) return false
+  if (subgroupMinSize !== 32 || subgroupMaxSize !== 32) return false
+  return [...shapes].some(
+    ({ componentType, M, N, K }) => componentType === 'i8' && M === 16 && N === 16 && K === 32,
+  )
 }
 
 function titleOf({ info }: GPUAdapter): string {

@@ -1,22 +1,18 @@
 /**
- * A list of commands as the GPU runs it: dispatches with their bindings, made once.
+ * A list of jobs as the GPU runs it: dispatches with their bindings, made once.
  *
  * A shader may not read and write one buffer through two bindings, and bindings begin at multiples of what
  * the device says. So a slice is bound from the multiple before it on and the shader is told how many words
- * to skip; and where a command has several slices of a buffer that it writes to, all but the first written
+ * to skip; and where a job has several slices of a buffer that it writes to, all but the first written
  * one are copies, which go back behind the dispatch if they were written.
  */
 /// <reference types="@webgpu/types" />
 import { BackendError } from '../../errors.ts'
-import type { ValidCommand } from '../../kernels/commands.ts'
-import type { Operand } from '../../kernels/define-op.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
+import { ABSENT, type Binding, type Job } from './jobs.ts'
 import type { Pipeline } from './pipelines.ts'
 
-/** What a shader is told instead of a slice's place when the slice is left out. */
-const ABSENT = 0xffffffff
-
-/** What a dimension of a dispatch may have; more than any command asks for. */
+/** What a dimension of a dispatch may have; more than any job asks for. */
 const MAX_WORKGROUPS = 65535
 
 export interface Dispatch {
@@ -50,20 +46,16 @@ interface Maker {
   readonly device: GPUDevice
   /** Where a slice lies. @throws BackendError if it is not the backend's */
   memoryOf(slice: BufferSlice): GPUBuffer
-  /** @throws BackendError if the operation has no shader */
-  pipelineOf(command: ValidCommand): Promise<Pipeline>
+  pipelineOf(job: Job): Promise<Pipeline>
 }
 
-/** @throws BackendError if a command needs what the device does not have */
-export async function makeProgram(
-  commands: readonly ValidCommand[],
-  maker: Maker,
-): Promise<GpuProgram> {
+/** @throws BackendError if a job needs what the device does not have */
+export async function makeProgram(jobs: readonly Job[], maker: Maker): Promise<GpuProgram> {
   // Pipelines first: nothing is held while they are waited for, and nothing waits for another.
-  const pipelines = await Promise.all(commands.map((command) => maker.pipelineOf(command)))
-  const writer = new ProgramWriter(commands, maker)
+  const pipelines = await Promise.all(jobs.map((job) => maker.pipelineOf(job)))
+  const writer = new ProgramWriter(jobs, maker)
   try {
-    for (const [i, command] of commands.entries()) writer.add(command, pipelines[i])
+    for (const [i, job] of jobs.entries()) writer.add(job, pipelines[i])
     return writer.finish()
   } catch (error) {
     writer.drop()
@@ -77,33 +69,43 @@ class ProgramWriter {
   readonly #buffers: GPUBuffer[] = []
   readonly #numbers: ArrayBuffer
   readonly #uniforms: GPUBuffer
-  /** Bytes from one command's numbers to the next one's. */
+  /** Bytes from one job's numbers to the next one's. */
   readonly #stride: number
   readonly #alignment: number
   readonly #nothing: GPUBuffer
+  readonly #scratch = new Map<string, GPUBuffer>()
 
-  constructor(commands: readonly ValidCommand[], maker: Maker) {
+  constructor(jobs: readonly Job[], maker: Maker) {
     this.#maker = maker
     const { limits } = maker.device
     this.#alignment = limits.minStorageBufferOffsetAlignment
-    const counts = commands.map(({ operation: { integers, floats, slices } }) => {
-      return integers.length + floats.length + slices.length
+    const counts = jobs.map(({ integers, floats, bindings }) => {
+      return integers.length + floats.length + bindings.length
     })
     this.#stride = padded(Math.max(4, ...counts) * 4, limits.minUniformBufferOffsetAlignment)
-    this.#numbers = new ArrayBuffer(this.#stride * commands.length)
+    this.#numbers = new ArrayBuffer(this.#stride * jobs.length)
     this.#uniforms = this.#own(Math.max(16, this.#numbers.byteLength), 'UNIFORM')
     this.#nothing = this.#own(16, 'STORAGE')
+    const longest = new Map<string, number>()
+    for (const binding of jobs.flatMap((job) => job.bindings)) {
+      if (binding === undefined || !('scratch' in binding.memory)) continue
+      const { scratch, byteLength } = binding.memory
+      longest.set(scratch, Math.max(longest.get(scratch) ?? 16, byteLength))
+    }
+    for (const [name, byteLength] of longest) {
+      this.#scratch.set(name, this.#own(byteLength, 'STORAGE'))
+    }
   }
 
-  add({ command, operation, operands }: ValidCommand, { pipeline, layout }: Pipeline): void {
-    const places = this.#placesOf(operands)
+  add(job: Job, { pipeline, layout }: Pipeline): void {
+    const { integers, floats, workgroups, shader } = job
+    const places = this.#placesOf(job.bindings)
     const bindings = places.map((place) => place && this.#bindingOf(place))
     const firstNumber = this.#written * this.#stride
-    const { integers, floats } = operation
     const whole = new Uint32Array(this.#numbers, firstNumber, this.#stride / 4)
     const fractions = new Float32Array(this.#numbers, firstNumber, this.#stride / 4)
-    for (const [i, { value }] of integers.entries()) whole[i] = value(command)
-    for (const [i, { value }] of floats.entries()) fractions[integers.length + i] = value(command)
+    whole.set(integers)
+    fractions.set(floats, integers.length)
     for (const [i, binding] of bindings.entries()) {
       whole[integers.length + floats.length + i] = binding ? binding.skip : ABSENT
     }
@@ -116,14 +118,16 @@ class ProgramWriter {
         },
         ...bindings.map((binding, i) => ({
           binding: i + 1,
-          resource: binding?.resource ?? { buffer: this.#nothing },
+          // Nothing may be written to and read through two bindings, not even what nobody uses.
+          resource: binding?.resource ?? {
+            buffer: job.written[i] ? this.#own(16, 'STORAGE') : this.#nothing,
+          },
         })),
       ],
     })
-    const workgroups = operation.workgroups?.(command) ?? [0, 0]
     if (Math.max(...workgroups) > MAX_WORKGROUPS) {
       throw new BackendError(
-        `Expected at most ${MAX_WORKGROUPS} workgroups for ${command.op}, got ${workgroups}. Use a smaller ` +
+        `Expected at most ${MAX_WORKGROUPS} workgroups for ${shader}, got ${workgroups}. Use a smaller ` +
           'batch.',
       )
     }
@@ -135,7 +139,7 @@ class ProgramWriter {
   }
 
   #written = 0
-  /** Copies before and behind the command that is being added. */
+  /** Copies before and behind the job that is being added. */
   #copies: [into: Copy[], back: Copy[]] = [[], []]
 
   finish(): GpuProgram {
@@ -154,26 +158,31 @@ class ProgramWriter {
     return buffer
   }
 
-  /** Where each operand is read and written by the shader. */
-  #placesOf(operands: ValidCommand['operands']): readonly (Range | undefined)[] {
-    const firstWritten = new Map<GPUBuffer, Operand>()
-    for (const own of operands) {
+  #memoryOf({ memory }: Binding): GPUBuffer {
+    if (!('scratch' in memory)) return this.#maker.memoryOf(memory)
+    return this.#scratch.get(memory.scratch) ?? this.#nothing
+  }
+
+  /** Where each binding is read and written by the shader. */
+  #placesOf(bindings: Job['bindings']): readonly (Range | undefined)[] {
+    const firstWritten = new Map<GPUBuffer, Binding>()
+    for (const own of bindings) {
       if (own === undefined || own.access === 'read') continue
-      const memory = this.#maker.memoryOf(own.slice)
+      const memory = this.#memoryOf(own)
       if (!firstWritten.has(memory)) firstWritten.set(memory, own)
     }
-    return operands.map((own) => {
+    return bindings.map((own) => {
       if (own === undefined) return undefined
-      const { slice, access } = own
-      const buffer = this.#maker.memoryOf(slice)
-      const range = { buffer, byteOffset: slice.byteOffset, byteLength: slice.byteLength }
+      const buffer = this.#memoryOf(own)
+      const byteOffset = 'scratch' in own.memory ? 0 : own.memory.byteOffset
+      const range = { buffer, byteOffset, byteLength: own.memory.byteLength }
       const writer = firstWritten.get(buffer)
       if (writer === undefined || writer === own) return range
-      return this.#copied(range, access !== 'read')
+      return this.#copied(range, own.access !== 'read')
     })
   }
 
-  /** A copy of a range for the command that is being added. */
+  /** A copy of a range for the job that is being added. */
   #copied(range: Range, isWritten: boolean): Range {
     const byteLength = padded(range.byteLength, 4)
     const copy = { buffer: this.#own(byteLength, 'STORAGE'), byteOffset: 0, byteLength }

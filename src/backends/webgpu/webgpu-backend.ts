@@ -12,11 +12,21 @@ import type { Backend, Program } from '../backend.ts'
 import { CheckedBackend, type OwnBuffer } from '../checked-backend.ts'
 import { type KernelVariant, variantNamed } from '../list-backend.ts'
 import { type GpuDevice, openDevice } from './device.ts'
+import { jobsOf } from './fuse.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
+import { type Job, jobOf } from './jobs.ts'
 import { type Pipeline, Pipelines } from './pipelines.ts'
+import { faultOf } from './self-test.ts'
+import type { Powers } from './tuned.ts'
 
-/** The only variant so far: float32, and dot products of bytes. */
+/**
+ * Variants, the fastest first: products on int8 matrix units; shaders for models' shapes, with neighbouring
+ * operations in one; and one for each operation as it is, for every shape.
+ */
+export const MATRIX_ISA = 'webgpu-matrix'
+export const TUNED_ISA = 'webgpu-tuned'
 export const BASE_ISA = 'webgpu-base'
+const ISAS = [MATRIX_ISA, TUNED_ISA, BASE_ISA]
 
 /** GPUBufferUsage: STORAGE, COPY_DST and COPY_SRC; and MAP_READ with COPY_DST. */
 const STORAGE_USAGE = 0x80 | 0x8 | 0x4
@@ -24,25 +34,45 @@ const READ_USAGE = 0x1 | 0x8
 const UNIFORM_USAGE = 0x40 | 0x8
 const MAP_READ = 0x1
 
+/** The shader that replaces a part of a word. */
+const PATCH: Job = {
+  shader: 'patch',
+  integers: [],
+  floats: [],
+  bindings: [],
+  written: [true],
+  workgroups: [1, 1],
+}
+
+/** Programs that are handed over together at most. */
+const MAX_WAITING = 4
+
 /** The variants, whether or not there is a GPU. */
 export function webGpuVariants(): KernelVariant[] {
-  return [{ isa: BASE_ISA, supported: true }]
+  return ISAS.map((isa) => ({ isa, supported: true }))
 }
 
 class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   readonly name = 'webgpu'
-  readonly isa = BASE_ISA
+  readonly isa: string
   readonly threads = 1
   override readonly rounding: Rounding = 'own'
+  readonly promptRows: number
   readonly #gpu: GpuDevice
+  readonly #powers: Powers
   readonly #pipelines: Pipelines
   readonly #patcher: Pipeline
+  /** Programs that were started and not yet handed over: several at once cost less. */
+  #waiting: GpuProgram['steps'][] = []
   /** Allocations that the device has not yet answered. */
   readonly #pending = new Set<Promise<BackendError | undefined>>()
 
-  constructor(gpu: GpuDevice, patcher: Pipeline, fallbacks: readonly string[]) {
+  constructor(gpu: GpuDevice, isa: string, patcher: Pipeline, fallbacks: readonly string[]) {
     super(fallbacks)
+    this.isa = isa
     this.#gpu = gpu
+    this.promptRows = isa === MATRIX_ISA ? 512 : 128
+    this.#powers = { ...gpu.powers, int8Matrices: isa === MATRIX_ISA }
     this.#patcher = patcher
     this.#pipelines = new Pipelines(gpu.device)
     void gpu.whenLost().then((reason) => this.lose(reason))
@@ -85,6 +115,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override put(own: OwnBuffer<GPUBuffer>, byteOffset: number, bytes: Uint8Array): void {
+    this.#submit()
     const { queue } = this.#gpu.device
     const stop = byteOffset + bytes.byteLength
     const begin = Math.ceil(byteOffset / 4) * 4
@@ -118,7 +149,8 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     device.queue.writeBuffer(numbers, 0, Int32Array.of(word, mask, bits, 0))
     const entries = [numbers, memory].map((buffer, binding) => ({ binding, resource: { buffer } }))
     const bindGroup = device.createBindGroup({ layout, entries })
-    this.#submit([{ pipeline, bindGroup, workgroups: [1, 1] }])
+    this.#waiting.push([{ pipeline, bindGroup, workgroups: [1, 1] }])
+    this.#submit()
     numbers.destroy()
   }
 
@@ -126,6 +158,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     { memory }: OwnBuffer<GPUBuffer>,
     { byteOffset, byteLength }: BufferSlice,
   ): Promise<Uint8Array> {
+    this.#submit()
     const { device } = this.#gpu
     const offset = byteOffset - (byteOffset % 4)
     const size = Math.max(4, Math.ceil((byteOffset + byteLength - offset) / 4) * 4)
@@ -151,33 +184,43 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override async compile(commands: readonly ValidCommand[]): Promise<Program> {
-    const buffers: OwnBuffer<GPUBuffer>[] = []
-    const program = await makeProgram(commands, {
+    const unshaded = commands.find(({ operation }) => operation.workgroups === undefined)
+    if (unshaded !== undefined) {
+      throw new BackendError(`Expected operations with a shader, got ${unshaded.command.op}.`)
+    }
+    // All that the commands name, what jobs leave out too.
+    const buffers = commands.flatMap(({ operands }) =>
+      operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
+    )
+    const isBase = this.isa === BASE_ISA
+    const jobs = isBase ? commands.map((own) => jobOf(own)) : jobsOf(commands, this.#powers)
+    const program = await makeProgram(jobs, {
       device: this.#gpu.device,
-      memoryOf: (slice) => {
-        const own = this.ownSlice(slice)
-        buffers.push(own)
-        return own.memory
-      },
-      pipelineOf: ({ command, operation }) => {
-        if (operation.workgroups !== undefined) return this.#pipelines.of(operation)
-        throw new BackendError(`Expected operations with a shader, got ${command.op}.`)
-      },
+      memoryOf: (slice) => this.ownSlice(slice).memory,
+      pipelineOf: (job) => this.#pipelines.of(job),
     })
     const release = () => {
+      this.#submit()
       for (const buffer of program.buffers) buffer.destroy()
     }
     return this.programOf(program, { commandCount: commands.length, buffers, release })
   }
 
-  protected override start({ steps }: GpuProgram): void {
-    this.#submit(steps)
+  protected override start(program: GpuProgram): void {
+    if (this.#waiting.length === 0) queueMicrotask(() => this.#submit())
+    this.#waiting.push(program.steps)
+    if (this.#waiting.length >= MAX_WAITING) this.#submit()
   }
 
-  #submit(steps: GpuProgram['steps']): void {
+  /** Hands over what waits. To be called before anything else is asked of the device. */
+  #submit(): void {
+    if (this.#waiting.length === 0) return
+    const steps = this.#waiting.flat()
+    this.#waiting = []
     const { device } = this.#gpu
     const encoder = device.createCommandEncoder()
     let pass: GPUComputePassEncoder | undefined
+    let pipeline: GPUComputePipeline | undefined
     for (const step of steps) {
       if ('from' in step) {
         pass?.end()
@@ -186,8 +229,12 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
         encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, byteLength)
         continue
       }
-      pass ??= encoder.beginComputePass()
-      pass.setPipeline(step.pipeline)
+      if (pass === undefined) {
+        pass = encoder.beginComputePass()
+        pipeline = undefined
+      }
+      if (step.pipeline !== pipeline) pass.setPipeline(step.pipeline)
+      pipeline = step.pipeline
       pass.setBindGroup(0, step.bindGroup)
       pass.dispatchWorkgroups(...step.workgroups)
     }
@@ -196,10 +243,12 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override settle(): Promise<void> {
+    this.#submit()
     return this.#gpu.settle()
   }
 
   protected override async finish(last: () => void): Promise<void> {
+    this.#submit()
     // Whatever went wrong is for those who asked.
     await this.#gpu.settle().catch(() => {})
     last()
@@ -207,6 +256,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
 
   /** The device keeps what is submitted. */
   protected override afterWork(giveUp: () => void): void {
+    this.#submit()
     giveUp()
   }
 
@@ -216,18 +266,40 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
 }
 
 /**
- * Opens a GPU.
+ * Opens a GPU with the fastest variant that it runs, or the one that is asked for.
  *
  * @param gpu where WebGPU is: `navigator.gpu`, or that of the package "webgpu" in Node
  * @throws BackendError if there is none, or no variant as asked
  */
 export async function openWebGpuBackend(
   gpu: GPU | undefined,
-  isa: string = BASE_ISA,
+  isa?: string,
   fallbacks: readonly string[] = [],
 ): Promise<Backend> {
-  variantNamed(webGpuVariants(), isa, 'shader')
+  if (isa !== undefined) variantNamed(webGpuVariants(), isa, 'shader')
   const device = await openDevice(gpu)
-  const patcher = await new Pipelines(device.device).named('patch', [{ isConst: false }])
-  return new WebGpuBackend(device, patcher, fallbacks)
+  const patcher = await new Pipelines(device.device).of(PATCH)
+  const { int8Matrices } = device.powers
+  if (isa === MATRIX_ISA && !int8Matrices) {
+    device.device.destroy()
+    throw new BackendError(
+      `Expected a GPU whose driver offers int8 matrices for ${isa}, got ${device.title}, which does not ` +
+        'here. Use another variant.',
+    )
+  }
+  const likely = ISAS.filter((own) => own !== MATRIX_ISA || int8Matrices)
+  for (const own of isa === undefined ? likely : [isa]) {
+    const backend = new WebGpuBackend(device, own, patcher, fallbacks)
+    // In software shaders take seconds to compile, and the fault would not be a driver's.
+    const isTrusted = own === BASE_ISA || device.isSoftware
+    const fault = isTrusted ? undefined : await faultOf(backend).catch(messageOf)
+    if (fault === undefined) return backend
+    const message = `The shaders of ${own} do not work on ${device.title}: ${fault}.`
+    if (own === isa) {
+      await backend.dispose()
+      throw new BackendError(`${message} Use another variant.`)
+    }
+    console.warn(`${message} Others run in their place.`)
+  }
+  throw new BackendError(`No shaders work on ${device.title}. Use another backend.`)
 }

@@ -105,25 +105,20 @@ fn quotient(a: f32, b: f32) -> f32 {
     return 0.0;
   }
   let mantissas = (bits & vec2u(0x7fffffu)) | vec2u(0x800000u);
-  var exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u);
-  var rest = mantissas.x;
-  if (rest < mantissas.y) {
-    rest <<= 1u;
-    exponent -= 1;
+  let isLess = mantissas.x < mantissas.y;
+  let exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u) - i32(isLess);
+  let shift = 23u + u32(isLess);
+  // A float's guess is a few units off; what it leaves is exact in 32 bits, though the products are not.
+  var digits = u32(f32(mantissas.x) / f32(mantissas.y) * f32(1u << shift));
+  var rest = bitcast<i32>((mantissas.x << shift) - digits * mantissas.y);
+  let divisor = i32(mantissas.y);
+  for (var i = 0; i < 4; i++) {
+    let step = i32(rest >= divisor) - i32(rest < 0);
+    digits = bitcast<u32>(bitcast<i32>(digits) + step);
+    rest -= step * divisor;
   }
-  // 24 bits of the result and one to round by; what is left is below it.
-  var digits = 0u;
-  for (var i = 0; i < 25; i++) {
-    digits <<= 1u;
-    if (rest >= mantissas.y) {
-      rest -= mantissas.y;
-      digits |= 1u;
-    }
-    rest <<= 1u;
-  }
-  let kept = digits >> 1u;
-  let isUp = (digits & 1u) != 0u && (rest != 0u || (kept & 1u) != 0u);
-  return bitcast<f32>((u32(exponent + 127) << 23u) + (kept - 0x800000u) + u32(isUp));
+  let isUp = 2 * rest > divisor || (2 * rest == divisor && (digits & 1u) != 0u);
+  return bitcast<f32>((u32(exponent + 127) << 23u) + (digits - 0x800000u) + u32(isUp));
 }
 
 /// The sum over the workgroup.
@@ -290,8 +285,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
       let sin = rotations[angles + half + i];
       let a = head[i];
       let b = head[i + half];
-      head[i] = a * cos - b * sin;
-      head[i + half] = b * cos + a * sin;
+      head[i] = fma(a, cos, -(b * sin));
+      head[i + half] = fma(b, cos, a * sin);
       qkv[begin + i] = head[i];
       qkv[begin + i + half] = head[i + half];
     }

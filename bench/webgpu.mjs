@@ -1,0 +1,84 @@
+/**
+ * Speed on a GPU, with random weights: prompts, a token at a time with its logits read back, and the recorded
+ * step again and again without reading, which is what a GPU does when tokens stay on it.
+ *
+ *   npm run build && node bench/webgpu.mjs [--shape 2b-4t] [--isa webgpu-tuned] [--head int8] [--runs 3]
+ *
+ * Clocks of GPUs fall when they have nothing to do, so that each test runs once before it counts.
+ */
+import { parseArgs } from 'node:util'
+import { openBackend } from '../dist/backends/select.js'
+import { PassRunner } from '../dist/bench/pass-runner.js'
+import { shapeNamed } from '../dist/bench/shapes.js'
+import { planColumn } from '../dist/compare/columns.js'
+import { Decoder } from '../dist/model/decoder.js'
+import { randomWeights } from '../dist/model/weights/random-weights.js'
+
+const { values: options } = parseArgs({
+  options: {
+    shape: { type: 'string', default: '2b-4t' },
+    isa: { type: 'string' },
+    head: { type: 'string', default: 'int8' },
+    kv: { type: 'string', default: 'f16' },
+    runs: { type: 'string', default: '3' },
+    rows: { type: 'string', default: '512' },
+    depth: { type: 'string', default: '2048' },
+  },
+})
+const runs = Number(options.runs)
+const depth = Number(options.depth)
+const backend = await openBackend({ backend: 'webgpu', isa: options.isa })
+const { head, kv } = options
+const shape = shapeNamed(options.shape)
+const plan = planColumn('b1.58', shape, depth + 1024, { head, kv, packing: '2bit' })
+const config = { ...plan.config, activation: 'relu2' }
+const weights = await randomWeights(backend, config, plan)
+const decoder = new Decoder(backend, config, weights, {
+  maxRows: Number(options.rows),
+  cacheType: kv,
+})
+const cache = decoder.createCache({ slots: 16, capacity: depth + 1024 })
+const runner = new PassRunner(decoder, cache, undefined)
+console.log(`${backend.description}; ${shape.title}, ${head} head, ${kv} cache`)
+
+/** The program that was submitted last. */
+let last
+const submit = backend.submit.bind(backend)
+backend.submit = (program) => {
+  last = program
+  submit(program)
+}
+
+async function test(name, tokens, work) {
+  await work()
+  const rates = []
+  for (let i = 0; i < runs; i++) {
+    const start = performance.now()
+    await work()
+    rates.push((tokens / (performance.now() - start)) * 1000)
+  }
+  console.log(`${name.padEnd(28)} ${rates.map((rate) => rate.toFixed(0)).join('  ')} tokens/s`)
+}
+
+const STEPS = 128
+for (const tokens of [128, 512, 2048]) {
+  await test(`prefill ${tokens}`, tokens, () => runner.prefill(1, 0, tokens, true))
+}
+for (const at of [0, depth]) {
+  if (at > 0) await runner.prefill(0, 0, at, false)
+  await test(`decode @ ${at}, logits read`, 64, () => runner.decode(1, at, at + 64))
+  const step = last
+  let busy = 0
+  await test(`decode @ ${at}, on the GPU`, STEPS, async () => {
+    const start = performance.now()
+    for (let i = 0; i < STEPS; i++) submit(step)
+    busy = performance.now() - start
+    await backend.done()
+  })
+  console.log(`  ${(busy / STEPS).toFixed(3)} ms of this process a token`)
+}
+await test('decode of 16 sequences', 16 * 32, () => runner.decode(16, 0, 32))
+runner.dispose()
+decoder.dispose()
+weights.dispose()
+await backend.dispose()

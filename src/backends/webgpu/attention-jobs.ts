@@ -1,0 +1,123 @@
+/**
+ * How attention runs on a GPU: a block of positions in each workgroup for few rows, whose parts are then put
+ * together, and tiles of rows for many.
+ */
+
+import type { Access } from '../../kernels/operand-kinds.ts'
+import { CACHE_TYPES, type CacheType } from '../../kernels/storage.ts'
+import { type Binding, bindingOf, type Job, jobOf } from './jobs.ts'
+import { operandOf, type Valid } from './neighbours.ts'
+import type { Powers } from './tuned.ts'
+
+/** Rows from which tiles of them share what they read of the cache. */
+const TILE_ROWS = 65
+
+/** Bytes of all parts that a list may take. */
+const MAX_PARTS = 2 ** 28
+
+/** Threads of merge-attention.wgsl. */
+const MERGE_THREADS = 32
+
+/** Types whose elements shaders other than base.wgsl read. */
+function isFloat(type: CacheType): boolean {
+  return type === 'f16' || type === 'f32'
+}
+
+/** Attention by tiles of rows; undefined for few rows, or where only base.wgsl fits. */
+export function rowsJob(attention: Valid<'attention'>, powers: Powers): Job | undefined {
+  const { rows, nHeads, cache } = attention.command
+  const { headDim, type = 'f16' } = cache
+  if (!isFloat(type) || headDim % 32 !== 0) return undefined
+  if (rows < TILE_ROWS && partBytes(attention) <= MAX_PARTS) return undefined
+  const ROWS = [16, 8].find((count) => tileBytes(count, headDim) <= powers.workgroupBytes)
+  if (ROWS === undefined) return undefined
+  return jobOf(attention, {
+    shader: 'attention/tiles',
+    constants: { DIM: headDim, TYPE: CACHE_TYPES.indexOf(type), ROWS },
+    workgroups: [nHeads, Math.ceil(rows / ROWS)],
+  })
+}
+
+/**
+ * Attention by blocks of positions, to its result if a sequence is one block and to its parts if not.
+ *
+ * @param turning what turns queries and keys first; undefined if that is done
+ * @returns undefined where base.wgsl has to do
+ */
+export function attendJob(
+  attention: Valid<'attention'>,
+  turning?: Valid<'rope-cache'>,
+): Job | undefined {
+  const { rows, nHeads, cache, table, window = 0 } = attention.command
+  const { headDim, type = 'f16', nKvHeads } = cache
+  if (!isFloat(type) || headDim % 32 !== 0) return undefined
+  if (nHeads * table.columns > 65535 || partBytes(attention) > MAX_PARTS) return undefined
+  const written = (name: string): Binding | undefined => {
+    const own = bindingOf(operandOf(attention, name))
+    return own && { ...own, access: 'update' }
+  }
+  return {
+    shader: 'split-attention',
+    constants: {
+      DIM: headDim,
+      TYPE: CACHE_TYPES.indexOf(type),
+      IS_WHOLE: Number(isWhole(attention)),
+      IS_TURNED: Number(turning !== undefined),
+    },
+    integers: [nKvHeads, table.columns, nHeads, window],
+    floats: [1 / Math.sqrt(headDim)],
+    bindings: [
+      bindingOf(operandOf(attention, 'step')),
+      bindingOf(operandOf(attention, 'qkv')),
+      turning && bindingOf(operandOf(turning, 'rotations')),
+      bindingOf(operandOf(attention, 'table.data')),
+      written('cache.keys'),
+      written('cache.values'),
+      isWhole(attention) ? bindingOf(operandOf(attention, 'out')) : undefined,
+      isWhole(attention) ? undefined : partsOf(attention, 'write'),
+    ],
+    written: [false, false, false, false, true, true, true, true],
+    workgroups: [nHeads * table.columns, rows],
+    isFixed: true,
+  }
+}
+
+/** Puts parts together; undefined where there are none. */
+export function mergeJob(attention: Valid<'attention'>): Job | undefined {
+  if (isWhole(attention)) return undefined
+  const { rows, nHeads, cache, table, window = 0 } = attention.command
+  return {
+    shader: 'merge-attention',
+    constants: { DIM: cache.headDim },
+    integers: [table.columns, nHeads, window],
+    floats: [],
+    bindings: [
+      bindingOf(operandOf(attention, 'step')),
+      partsOf(attention, 'read'),
+      bindingOf(operandOf(attention, 'out')),
+    ],
+    written: [false, false, true],
+    workgroups: [Math.ceil((nHeads * cache.headDim) / 4 / MERGE_THREADS), rows],
+    isFixed: true,
+  }
+}
+
+/** Where the blocks' parts lie; lists of one attention after another need them only once. */
+export function partsOf(attention: Valid<'attention'>, access: Access): Binding {
+  return { memory: { scratch: 'attention', byteLength: partBytes(attention) }, access }
+}
+
+/** Whether a sequence is one block, so that nothing has to be put together. */
+function isWhole({ command }: Valid<'attention'>): boolean {
+  return command.table.columns === 1
+}
+
+function partBytes({ command }: Valid<'attention'>): number {
+  const { rows, nHeads, table, cache } = command
+  return rows * nHeads * table.columns * (cache.headDim + 4) * 4
+}
+
+/** Of workgroup memory: queries, weights of a block, sums of groups, and what is kept of each row. */
+function tileBytes(rows: number, headDim: number): number {
+  return rows * 4 * (headDim + 256 + 32 + 8) + 256
+}

@@ -1,0 +1,71 @@
+/**
+ * Neighbours in a list of commands that run as one job. A list's meaning stays what it is: what lies between
+ * them is left out only if a later command of the list overwrites it, before anything reads it.
+ */
+import type { ValidCommand } from '../../kernels/commands.ts'
+import { attendJob, mergeJob, rowsJob } from './attention-jobs.ts'
+import type { Job } from './jobs.ts'
+import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
+import { normedProduct } from './normed-product.ts'
+import { type Powers, tunedJob } from './tuned.ts'
+
+/** The jobs of a list. */
+export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[] {
+  const jobs: Job[] = []
+  for (let at = 0; at < commands.length; ) {
+    const fused = attended(commands, at, powers) ?? normedProduct(commands, at, powers)
+    jobs.push(...(fused?.jobs ?? [tunedJob(commands[at], powers)]))
+    at += fused?.count ?? 1
+  }
+  return jobs
+}
+
+/** What several commands from one on are run as. */
+interface Fused {
+  readonly jobs: readonly Job[]
+  readonly count: number
+}
+
+/** Attention, with rope-cache before it and the product of what it gives if they are neighbours. */
+function attended(
+  commands: readonly ValidCommand[],
+  at: number,
+  powers: Powers,
+): Fused | undefined {
+  const turning = isTurnedByAttention(commands, at) ? commands[at] : undefined
+  const place = turning === undefined ? at : at + 1
+  const attention = commands[place]
+  if (!isOp(attention, 'attention')) return undefined
+  const rows = turning ? undefined : rowsJob(attention, powers)
+  if (rows !== undefined) return { jobs: [rows], count: 1 }
+  const split = attendJob(attention, turning as Valid<'rope-cache'> | undefined)
+  if (split === undefined) return undefined
+  const count = place - at + 1
+  const merge = mergeJob(attention)
+  if (merge === undefined) return { jobs: [split], count }
+  const isLeftOut = isOverwritten(operandOf(attention, 'out'), commands, place + 2)
+  const product = isLeftOut ? normedProduct(commands, place + 1, powers, attention) : undefined
+  if (product === undefined) return { jobs: [split, merge], count }
+  return { jobs: [split, ...product.jobs], count: count + product.count }
+}
+
+/** Whether a command turns heads for the attention behind it alone. */
+function isTurnedByAttention(commands: readonly ValidCommand[], at: number): boolean {
+  const [first, second] = commands.slice(at, at + 2)
+  if (!isOp(first, 'rope-cache') || !isOp(second, 'attention')) return false
+  const { rows, headNorms, qkv, step, cache, table, nHeads } = first.command
+  const { command } = second
+  return (
+    rows === 1 &&
+    command.rows === 1 &&
+    headNorms === undefined &&
+    attendJob(second, first) !== undefined &&
+    command.nHeads === nHeads &&
+    isSame(command.qkv, qkv) &&
+    isSame(command.step, step) &&
+    isSame(command.cache.keys, cache.keys) &&
+    isSame(command.cache.values, cache.values) &&
+    isSame(command.table.data, table.data) &&
+    isOverwritten(operandOf(first, 'qkv'), commands, at + 2)
+  )
+}

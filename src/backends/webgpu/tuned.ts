@@ -1,0 +1,119 @@
+/**
+ * Which shader runs a command on this device: base.wgsl does everywhere and for every shape; the others are
+ * for the shapes of models, with sizes as constants.
+ */
+/// <reference types="@webgpu/types" />
+import type { ValidCommand } from '../../kernels/commands.ts'
+import { DENSE_TYPES } from '../../kernels/storage.ts'
+import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
+import { TILE } from '../../ternary/index.ts'
+import type { Job, Shading } from './jobs.ts'
+import { jobOf } from './jobs.ts'
+
+/** What shaders may use of a device. */
+export interface Powers {
+  /** Invocations of a workgroup. */
+  readonly threads: number
+  /** Bytes of a workgroup's memory. */
+  readonly workgroupBytes: number
+  /** Products of int8 matrices of 16 x 32 and 32 x 16, by subgroups of 32. */
+  readonly int8Matrices: boolean
+}
+
+/** Invocations on which rows are normed: the shaders that norm a row must agree on it. */
+export function normThreads(cols: number, { threads }: Powers): number {
+  const vectors = cols / 4
+  const each = Math.max(LEAST_VECTORS, Math.ceil(vectors / Math.min(threads, MOST_THREADS)))
+  return Math.ceil(vectors / each / 32) * 32
+}
+
+/** Vectors of a row for each invocation, and invocations, that were fastest for 2,560 and 6,912 columns. */
+const LEAST_VECTORS = 3
+const MOST_THREADS = 448
+
+/** Tokens whose products share the weights that a workgroup reads. */
+const TOKENS: readonly number[] = [1, 2, 4, 8]
+
+/** The least of these that has room for all rows, or the most there are. */
+function tokensFor(rows: number): number {
+  return TOKENS.find((count) => count >= rows) ?? TOKENS[TOKENS.length - 1]
+}
+
+/** From here on tiles of 64 tokens lose less than reading weights again. */
+const TILE_TOKENS = 25
+
+/** The job of one command. */
+export function tunedJob(valid: ValidCommand, powers: Powers): Job {
+  return jobOf(valid, shadingOf(valid, powers))
+}
+
+function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefined {
+  switch (command.op) {
+    case 'quantize': {
+      const { rows, cols, weight } = command
+      if (cols % TILE !== 0 || cols / 4 > MOST_VECTORS * powers.threads) return undefined
+      return {
+        shader: 'quantize/tuned',
+        constants: {
+          THREADS: normThreads(cols, powers),
+          COLS: cols,
+          IS_NORMED: Number(weight !== undefined),
+        },
+        workgroups: [rows, 1],
+      }
+    }
+    case 'ternary-matmul':
+      return ternaryShading(command, powers)
+    case 'dense-matmul': {
+      const { rows, weights } = command
+      if (weights.cols % 4 !== 0) return undefined
+      const TYPE = DENSE_TYPES.indexOf(weights.type)
+      return {
+        shader: 'dense-matmul/tuned',
+        constants: { COLS: weights.cols, TYPE, TOKENS: tokensFor(rows) },
+        workgroups: [Math.ceil(weights.rows / TILE), Math.ceil(rows / tokensFor(rows))],
+      }
+    }
+    case 'head-matmul': {
+      const { rows, weights } = command
+      if (weights.cols % 8 !== 0) return undefined
+      return {
+        shader: 'head-matmul/tuned',
+        constants: { COLS: weights.cols, TOKENS: tokensFor(rows) },
+        workgroups: [Math.ceil(weights.rows / TILE), Math.ceil(rows / tokensFor(rows))],
+      }
+    }
+    default:
+      return undefined
+  }
+}
+
+function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading | undefined {
+  const { rows, weights, part } = command
+  const { cols, packing = '2bit' } = weights
+  if (cols % TILE !== 0 || packing !== '2bit') return undefined
+  const count = part?.count ?? weights.rows
+  const constants = { COLS: cols }
+  if (rows >= TILE_TOKENS && powers.int8Matrices && cols % 64 === 0) {
+    return {
+      shader: 'ternary-matmul/matrix',
+      constants,
+      workgroups: [Math.ceil(count / 128), Math.ceil(rows / 64)],
+    }
+  }
+  if (rows >= TILE_TOKENS && cols % 64 === 0) {
+    return {
+      shader: 'ternary-matmul/tiles',
+      constants,
+      workgroups: [Math.ceil(count / 64), Math.ceil(rows / 64)],
+    }
+  }
+  return {
+    shader: 'ternary-matmul/tuned',
+    constants: { ...constants, TOKENS: tokensFor(rows) },
+    workgroups: [Math.ceil(count / TILE), Math.ceil(rows / tokensFor(rows))],
+  }
+}
+
+/** Vectors of a row that an invocation keeps in registers. */
+export const MOST_VECTORS = 16
