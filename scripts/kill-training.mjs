@@ -32,25 +32,29 @@ const flags = [
   '32',
 ]
 
-/** Runs `bitnet train`, for at most so many milliseconds. @returns whether it ended by itself */
-function run(out, more, milliseconds) {
+/**
+ * Runs `bitnet train`.
+ *
+ * @param kill checkpoints that it writes, and then milliseconds, before it is killed; unset: it is not
+ * @returns whether it ended by itself
+ */
+function run(out, more, kill) {
   const args = [main, 'train', '--out', join(folder, out), ...flags, '--threads', '1', ...more]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
-  child.stderr.on('data', (piece) => {
-    said = `${said}${piece}`.slice(-2000)
-  })
-  // Counted from the first checkpoint line on, so that a slow start is not all that is killed.
   let timer
-  child.stderr.once('data', () => {
-    if (milliseconds !== undefined) timer = setTimeout(() => child.kill('SIGKILL'), milliseconds)
+  child.stderr.on('data', (piece) => {
+    said = `${said}${piece}`
+    const written = said.split(': wrote ').length - 1
+    if (kill === undefined || timer !== undefined || written < kill.checkpoints) return
+    timer = setTimeout(() => child.kill('SIGKILL'), kill.milliseconds)
   })
   return new Promise((resolve, reject) => {
     child.once('close', (code, signal) => {
       clearTimeout(timer)
       if (signal === 'SIGKILL') resolve(false)
       else if (code === 0) resolve(true)
-      else reject(new Error(`bitnet train ended with ${code}: ${said}`))
+      else reject(new Error(`bitnet train ended with ${code}: ${said.slice(-2000)}`))
     })
   })
 }
@@ -77,7 +81,9 @@ try {
   let done = false
   while (!done && kills < times) {
     const resumes = kills > 0 && checkpoints('killed').length > 0
-    done = await run('killed', resumes ? ['--resume'] : [], 200 + Math.random() * 1500)
+    // While it starts, while it learns, while it writes.
+    const kill = { checkpoints: Math.floor(Math.random() * 4), milliseconds: Math.random() * 400 }
+    done = await run('killed', resumes ? ['--resume'] : [], kill)
     if (!done) kills++
     console.error(`${kills} kills, ${checkpoints('killed').at(-1) ?? 'no checkpoint'}`)
   }

@@ -12,7 +12,7 @@ function mix(word: number): number {
 }
 
 /** A 32-bit word for a place in the stream of a seed. */
-export function wordAt(seed: number, place: number): number {
+function wordAt(seed: number, place: number): number {
   const [low, high] = [place >>> 0, Math.floor(place / 2 ** 32)]
   return mix(mix(mix(seed ^ 0x9e3779b9) ^ low) ^ (high + 0x7f4a7c15))
 }

@@ -81,7 +81,10 @@ export class DivergedError extends BitnetError {
   }
 }
 
-/** Losses that are averaged, and how far their mean may be above the first. */
+/**
+ * Losses that are averaged, and how far their mean may be above the first. Fewer say nothing: a few steps with a
+ * high rate may well be worse than none.
+ */
 const RECENT = 20
 const MAX_RISE = 1
 
@@ -123,7 +126,7 @@ export async function runLoop(
     firstLoss ??= loss
     recent.push(loss)
     if (recent.length > RECENT) recent.shift()
-    checkLoss(step, loss, norm, meanOf(recent), firstLoss)
+    checkLoss(step, loss, norm, recent, firstLoss)
     step++
     seconds = secondsBefore + (performance.now() - began) / 1000
     const speed = (step - stepsBefore) / (seconds - secondsBefore)
@@ -161,11 +164,18 @@ function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
-function checkLoss(step: number, loss: number, norm: number, mean: number, first: number): void {
+function checkLoss(
+  step: number,
+  loss: number,
+  norm: number,
+  recent: readonly number[],
+  first: number,
+): void {
   if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
     throw new DivergedError(`in step ${step + 1} it is ${loss} with a gradient of norm ${norm}`)
   }
-  if (mean > first + MAX_RISE) {
+  const mean = meanOf(recent)
+  if (recent.length === RECENT && mean > first + MAX_RISE) {
     throw new DivergedError(
       `around step ${step + 1} it is ${mean.toFixed(2)}, from ${first.toFixed(2)} at first`,
     )
@@ -173,7 +183,7 @@ function checkLoss(step: number, loss: number, norm: number, mean: number, first
 }
 
 /** The mean loss of what is held out. */
-export async function heldOutLoss(trainer: Trainer, batches: Batches): Promise<number> {
+async function heldOutLoss(trainer: Trainer, batches: Batches): Promise<number> {
   let sum = 0
   let count = 0
   for await (const batch of batches.heldOut()) {

@@ -1,6 +1,6 @@
 /** Training from files to a folder of checkpoints. */
 import { mkdir } from 'node:fs/promises'
-import { BACKENDS, type BackendOptions } from '../../backends/backend.ts'
+import { BACKENDS, type BackendName } from '../../backends/backend.ts'
 import { openBackend } from '../../backends/select.ts'
 import { isObject, type JsonObject } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
@@ -53,7 +53,7 @@ import {
 import { openTokens, type TokenFile, type TokenizingProgress } from './token-file.ts'
 import { BYTES, openRunTokenizer, type RunTokenizer } from './tokenizer-folder.ts'
 
-export interface TrainOptions extends Pick<BackendOptions, 'backend' | 'isa' | 'threads'> {
+export interface TrainOptions {
   /** Texts, .jsonl files or folders; "path=2" counts twice as much as its size says. */
   readonly data: readonly string[]
   /** The folder of the run. */
@@ -89,6 +89,10 @@ export interface TrainOptions extends Pick<BackendOptions, 'backend' | 'isa' | '
   readonly saveEvery?: number | undefined
   /** How many checkpoints stay. Unset: 3. */
   readonly keep?: number | undefined
+  /** Where it runs: all but a GPU. Unset: the native backend, or WebAssembly where there is none. */
+  readonly backend?: 'auto' | BackendName | undefined
+  readonly isa?: string | undefined
+  readonly threads?: number | undefined
   /** Go on from the newest checkpoint in `out`, with the settings it was made with. */
   readonly resume?: boolean | undefined
   readonly onEvent?: ((event: TrainEvent | StartEvent) => void) | undefined
