@@ -178,5 +178,24 @@ describe('prompts', () => {
     expect(detokenized('It cost 1 @,@ 000 , she said . ( see " notes " )')).toBe(
       'It cost 1,000, she said. (see "notes")',
     )
+    expect(detokenized("( a [ b ) ] ' c ' { } \" \t d")).toBe("(a [b)] 'c' {} \" \t d")
+  })
+
+  test('with marks that open and never close take time in proportion', { timeout: 60_000 }, () => {
+    // Looked for anew from each mark, what closes would take hours.
+    for (const mark of ['(', '[', '{', '"', '( ', '[ ']) {
+      const page = mark.repeat(1_000_000)
+      expect(detokenized(page).length).toBeGreaterThan(400_000)
+    }
+    const task = tasksNamed(['hellaswag'])[0]
+    const row = { query: `a [b] c ${'['.repeat(1_000_000)}\n]`, choices: ['[x] y', 'z'], gold: 0 }
+    const asked = {
+      ctx: row.query,
+      activity_label: 'A',
+      endings: ['[x] y', 'z', 'z', 'z'],
+      label: '0',
+    }
+    const item = task.parse({ ...row, ...asked, ctx_a: row.query, ctx_b: '' })
+    expect(item.requests[0].continuation).toBe('  y')
   })
 })

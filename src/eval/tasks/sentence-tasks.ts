@@ -64,10 +64,21 @@ function hellaswagRows(text: string, path: string): DatasetRow[] {
 }
 
 function withoutMarks(text: string): string {
-  return strip(text)
-    .replaceAll(' [title]', '. ')
-    .replace(/\[[^\n]*?\]/g, '')
-    .replaceAll('  ', ' ')
+  const lines = strip(text).replaceAll(' [title]', '. ').split('\n')
+  return lines.map(withoutBrackets).join('\n').replaceAll('  ', ' ')
+}
+
+/** In one pass: an expression would look for the end of each bracket anew, in a line of brackets for hours. */
+function withoutBrackets(line: string): string {
+  let out = ''
+  let done = 0
+  for (;;) {
+    const start = line.indexOf('[', done)
+    const end = start < 0 ? -1 : line.indexOf(']', start)
+    if (end < 0) return out + line.slice(done)
+    out += line.slice(done, start)
+    done = end + 1
+  }
 }
 
 /**

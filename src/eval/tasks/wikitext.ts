@@ -46,7 +46,7 @@ export function wikitextPages(text: string): string[] {
  * punctuation go, its marks inside numbers become what they stand for. Its rule for apostrophes before
  * digits never matches anything and is left out.
  */
-const REPLACEMENTS: readonly (readonly [from: string | RegExp, to: string])[] = [
+const REPLACEMENTS: readonly (readonly [from: string, to: string] | Pair)[] = [
   ["s '", "s'"],
   [' @-@ ', '-'],
   [' @,@ ', ','],
@@ -57,11 +57,11 @@ const REPLACEMENTS: readonly (readonly [from: string | RegExp, to: string])[] = 
   [' ! ', '! '],
   [' ? ', '? '],
   [' , ', ', '],
-  [/\(\s*([^)]*?)\s*\)/g, '($1)'],
-  [/\[\s*([^\]]*?)\s*\]/g, '[$1]'],
-  [/\{\s*([^}]*?)\s*\}/g, '{$1}'],
-  [/"\s*([^"]*?)\s*"/g, '"$1"'],
-  [/'\s*([^']*?)\s*'/g, "'$1'"],
+  { open: '(', close: ')' },
+  { open: '[', close: ']' },
+  { open: '{', close: '}' },
+  { open: '"', close: '"' },
+  { open: "'", close: "'" },
   ['= = = =', '===='],
   ['= = =', '==='],
   ['= =', '=='],
@@ -74,5 +74,27 @@ const REPLACEMENTS: readonly (readonly [from: string | RegExp, to: string])[] = 
 
 /** A page in ordinary spelling. */
 export function detokenized(page: string): string {
-  return REPLACEMENTS.reduce((text, [from, to]) => text.replaceAll(from, to), page)
+  return REPLACEMENTS.reduce(
+    (text, rule) => ('open' in rule ? tightened(text, rule) : text.replaceAll(rule[0], rule[1])),
+    page,
+  )
+}
+
+/** Marks around something; spaces inside of them go. */
+interface Pair {
+  readonly open: string
+  readonly close: string
+}
+
+/** In one pass: expressions would look for the mark that closes anew from each one that opens. */
+function tightened(text: string, { open, close }: Pair): string {
+  const parts: string[] = []
+  let done = 0
+  for (;;) {
+    const start = text.indexOf(open, done)
+    const end = start < 0 ? -1 : text.indexOf(close, start + 1)
+    if (end < 0) return parts.join('') + text.slice(done)
+    parts.push(text.slice(done, start + 1), text.slice(start + 1, end).trim(), close)
+    done = end + 1
+  }
 }
