@@ -20,6 +20,7 @@ export async function bundled(entry, outfile, { addon } = {}) {
     bundle: true,
     platform: 'node',
     format: 'esm',
+    target: 'node20',
     packages: 'external',
     logLevel: 'error',
     plugins: [inPlace, ...(addon === undefined ? [] : [withAddon(addon)])],
