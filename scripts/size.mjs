@@ -66,7 +66,7 @@ const BUDGETS = {
     'both directions, every tensor and vocabulary accounted for, in whatever form it came',
   ],
   'src/eval': [
-    1600,
+    1650,
     'eleven tasks by their published rules, and perplexity; results and options checked',
   ],
   'src/bench': [
