@@ -54,9 +54,16 @@ export async function readJson(request: Request, bodyBytes: number): Promise<unk
   if (declared > bodyBytes) throw tooLong(bodyBytes)
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of request.body ?? []) {
+  const reader = request.body?.getReader()
+  for (;;) {
+    const chunk = (await reader?.read())?.value
+    if (chunk === undefined) break
     length += chunk.byteLength
-    if (length > bodyBytes) throw tooLong(bodyBytes)
+    if (length > bodyBytes) {
+      // What is still to come is not read.
+      reader?.cancel().catch(() => undefined)
+      throw tooLong(bodyBytes)
+    }
     chunks.push(chunk)
   }
   const bytes = new Uint8Array(length)
