@@ -51,6 +51,7 @@ export type { SchedulerStats } from './generate/schedule/schedule-statistics.ts'
 export type { Activation } from './kernels/gated-activation/reference.ts'
 export type { LocalAttention, ModelConfig } from './model/config/config.ts'
 export type { RopeScaling } from './model/config/rope-scaling.ts'
+export type { CacheStats } from './model/engine.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'
 export * from './ternary/index.ts'
 export type {

@@ -95,6 +95,8 @@ class ScoreJob<K> implements Job {
   readonly key: K
   readonly scores: { logLikelihood: number; tokens: number; isGreedy: boolean }[]
   readonly positions: number
+  /** Tokens that no step writes over, and of which nothing is wanted. */
+  readonly fixed: number
   /** Rows of all steps. */
   readonly rows: number
   readonly isReady = true
@@ -116,6 +118,10 @@ class ScoreJob<K> implements Job {
     this.#steps = planSteps(sequences)
     this.positions = positionsOf(this.#steps)
     this.rows = rowsOf(this.#steps)
+    // The row of the first token that is scored may be computed again, as may what later steps put in place.
+    const [first, ...others] = this.#steps
+    const ends = [(first?.wants[0].row ?? 0) + 1, ...others.map(({ from }) => from)]
+    this.fixed = Math.min(...ends)
     this.#nextStep()
   }
 

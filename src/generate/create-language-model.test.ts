@@ -269,7 +269,7 @@ describe('dispose', () => {
     const engine = new MockEngine()
     let freed = 0
     const model = modelOf(engine, () => {
-      expect(engine.liveCaches).toBe(0)
+      expect(engine.cache.stats.sequences).toBe(0)
       freed++
     })
     const session = model.chat()

@@ -49,7 +49,7 @@ function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): G
   return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
     const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
-    const { contextLength } = runtime.engine.config
+    const { contextLength } = runtime
     checkRoom('the prompt', promptIds, contextLength)
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     const guesser = openGuesser(runtime, resolved.speculation, positions)

@@ -33,7 +33,7 @@ describe('embed', () => {
     await model.embed(['ac', 'dc', 'cc'])
     expect(engine.passes).toEqual([{ rows: 9, slots: [0, 1, 2] }])
     await model.dispose()
-    expect(engine.liveCaches).toBe(0)
+    expect(engine.cache.stats.sequences).toBe(0)
   })
 
   test('cuts vectors to the first dimensions and makes them of length one again', async () => {
@@ -73,7 +73,7 @@ describe('embed', () => {
     expect(engine.passes).toHaveLength(3)
     expect(model.stats()).toMatchObject({ waiting: 0, running: 0 })
     await model.dispose()
-    expect(engine.liveCaches).toBe(0)
+    expect(engine.cache.stats.sequences).toBe(0)
   })
 
   test('gives no vectors for no texts', async () => {

@@ -57,11 +57,7 @@ export async function embedTexts(
   const dimensions = options.dimensions ?? dim
   const jobOf = (text: string, at: number): EmbedJob => {
     const what = `text ${at + 1}`
-    return new EmbedJob(
-      encodeToEmbed(runtime.tokenizer, text, engine.config, what),
-      what,
-      dimensions,
-    )
+    return new EmbedJob(encodeToEmbed(runtime.tokenizer, text, runtime, what), what, dimensions)
   }
   const jobs = await inTurns(texts, jobOf, options.signal)
   await runtime.run(options.signal, async (signal) => {

@@ -4,6 +4,7 @@
  * `using` get its types by the reference above.
  */
 import type { ModelConfig } from '../model/config/config.ts'
+import type { CacheStats } from '../model/engine.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'
 import type { ChatMessage, TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
 import type {
@@ -133,7 +134,7 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
    */
   embed(texts: readonly string[], options?: EmbedOptions): Promise<readonly Float32Array[]>
   /** How busy the model is, and how its passes were filled. */
-  stats(): SchedulerStats
+  stats(): SchedulerStats & { readonly cache: CacheStats }
   /** Frees the weights; running generations end as cancelled. */
   dispose(): Promise<void>
 }

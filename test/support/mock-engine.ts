@@ -126,7 +126,8 @@ export class MockEngine implements DecodeEngine {
     const rowsOf = (from: number, to: number) => all.subarray(from * VOCAB_SIZE, to * VOCAB_SIZE)
     const drawnRows = draws.each.map((draw, i) => {
       const row = draws.rows[i]
-      const stored = (cache as MockCache).rows[batch.slots[row]]
+      const slot = batch.slots[row]
+      const stored = cache instanceof MockCache ? cache.rows[slot] : this.cache.computed(slot)
       const tokens = stored.slice(0, batch.positions[row] + 1)
       return { logits: rowsOf(i, i + 1), tokens, draw }
     })

@@ -163,6 +163,8 @@ export async function runSchedule(seed: number): Promise<readonly string[]> {
   await model.dispose()
   const { waiting, running } = model.stats()
   if (waiting + running > 0) wrong.push(`${waiting} wait and ${running} run at the end`)
-  if (engine.liveCaches > 0) wrong.push(`${engine.liveCaches} caches are left`)
+  const { sequences, blocks, free, kept } = engine.cache.stats
+  if (sequences > 0) wrong.push(`${sequences} sequences are left`)
+  if (free + kept < blocks) wrong.push(`of ${blocks} blocks ${free} are free and ${kept} kept`)
   return wrong
 }

@@ -15,12 +15,6 @@ import { resolveOptions } from '../validate-options.ts'
 import { nextTurn, type Transcript } from './chat-prompt.ts'
 import { forgettable, openingOf } from './chat-window.ts'
 
-/**
- * Most positions of a session's cache. Backends commit memory as it is used, so up to here the whole
- * context is reserved; beyond, models with contexts of 128k would reserve gigabytes per session.
- */
-const MAX_POSITIONS = 8192
-
 const CHAT_OPTIONS: OptionRules<ChatOptions> = {
   system: {
     expected: 'a string',
@@ -61,7 +55,7 @@ export class CachedChatSession implements ChatSession {
     this.#runtime = runtime
     this.#forgets = overflow === 'forget'
     this.#tools = tools
-    this.#positions = Math.min(runtime.engine.config.contextLength, MAX_POSITIONS)
+    this.#positions = runtime.contextLength
     this.#disown = runtime.own(this)
   }
 
@@ -177,11 +171,12 @@ export class CachedChatSession implements ChatSession {
     const { rendered, ids } = this.#promptOf(user, resolved.maxTokens, options.tools ?? this.#tools)
     checkRoom('the conversation', ids, positions, 'Reset it, or restore a shorter history.')
 
-    const guesser = openGuesser(runtime, resolved.speculation, positions)
+    const needed = Math.min(positions, ids.length + resolved.maxTokens)
+    const guesser = openGuesser(runtime, resolved.speculation, needed)
     const sequence = runtime.newSequence({
       promptIds: ids,
       options: resolved,
-      positions,
+      positions: needed,
       guesser,
       emit,
       isBehind,

@@ -101,6 +101,6 @@ describe('generateBatch', () => {
     await expect(model.generateBatch(['a', 'b'])).rejects.toThrow('broken')
     expect(model.stats()).toMatchObject({ waiting: 0, running: 0 })
     await model.dispose()
-    expect(engine.liveCaches).toBe(0)
+    expect(engine.cache.stats.sequences).toBe(0)
   })
 })

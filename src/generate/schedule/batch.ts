@@ -64,22 +64,25 @@ export async function generateBatch(
   if (prompts.length === 0) return []
 
   const resolved = resolveOptions(options, runtime.facts.defaults)
-  const { contextLength } = runtime.engine.config
+  const { contextLength } = runtime
   const { n = 1, parallel = DEFAULT_PARALLEL, deadline } = options
   const work = async (signal: AbortSignal): Promise<readonly GenerateResult[]> => {
     const begin = (prompt: Prompt, i: number): Sequence[] => {
       const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
       checkRoom(`prompts[${i}]`, promptIds, contextLength)
       const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
-      return Array.from({ length: n }, (_, answer) =>
-        runtime.newSequence({
+      const answers: Sequence[] = []
+      for (let answer = 0; answer < n; answer++) {
+        answers[answer] = runtime.newSequence({
           promptIds,
           options: { ...resolved, seed: seedAt(resolved.seed, i * n + answer) },
           positions,
           guesser: openGuesser(runtime, resolved.speculation, positions),
+          leader: answers[0],
           signal,
-        }),
-      )
+        })
+      }
+      return answers
     }
     const sequences = (await inTurns(prompts, begin, options.signal)).flat()
     return runtime.generate(sequences, options, signal, parallel)

@@ -70,12 +70,10 @@ export class Call {
   /** The job that begins next; undefined while none may. */
   get next(): Job | undefined {
     if (this.isEnding || this.#telling > 0 || this.running >= this.limit) return undefined
-    return this.#waiting.findLast(({ isReady }) => isReady)
-  }
-
-  /** Most positions of a job that has not begun. */
-  get positions(): number {
-    return this.#waiting.reduce((most, { positions }) => Math.max(most, positions), 0)
+    return this.#waiting.findLast(
+      ({ isReady, leader }) =>
+        isReady && (leader === undefined || leader.computedBeginning !== undefined),
+    )
   }
 
   /** Takes {@link next} off the queue. */

@@ -20,6 +20,13 @@ export interface Job {
   readonly kind: 'draws' | 'scores' | 'vectors'
   /** The sequence by position: what is computed, then what comes next. */
   readonly tokens: readonly number[]
+  /**
+   * How many of `tokens`, from the first, never change, nor are wanted anything of: what is computed of them
+   * may be shared with other sequences. Unset: all, but for the last.
+   */
+  readonly fixed?: number | undefined
+  /** Whose first tokens it shares: it begins when that one has computed them. */
+  readonly leader?: Leader | undefined
   /** How many of `tokens`, from the first, are computed. The scheduler moves it on. */
   fed: number
   /** Positions that it may reach: what memory is kept for. */
@@ -51,6 +58,12 @@ export interface Job {
    * @throws what ends the call that the job belongs to
    */
   accept(results: JobResults): void
+}
+
+/** A job that others go on from. */
+export interface Leader extends Job {
+  /** Tokens that they have in common but for the last one, if these are computed. */
+  readonly computedBeginning: number | undefined
 }
 
 /** Tokens that the next passes have to feed, guesses not counted. */

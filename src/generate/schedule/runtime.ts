@@ -10,7 +10,6 @@ import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
-import { SequenceRoom } from './sequence-room.ts'
 
 /** The runtimes of models, for a model that another one uses as its draft. */
 const runtimes = new WeakMap<object, Runtime>()
@@ -23,15 +22,13 @@ export class Runtime {
   readonly facts: ModelFacts
   readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
-  readonly #room: SequenceRoom
   readonly scheduler: Scheduler
   #disposed = false
 
   constructor(engine: DecodeEngine, facts: ModelFacts) {
     this.engine = engine
     this.facts = facts
-    this.#room = new SequenceRoom(engine, facts.memory.cacheBytesPerToken)
-    this.scheduler = new Scheduler(engine, this.#room)
+    this.scheduler = new Scheduler(engine)
   }
 
   /** The runtime of a model that {@link serve} was called with. */
@@ -45,6 +42,11 @@ export class Runtime {
 
   get tokenizer(): TextTokenizer {
     return this.facts.tokenizer
+  }
+
+  /** Positions that a sequence may have: the model's, or fewer where memory for caches is less. */
+  get contextLength(): number {
+    return Math.min(this.engine.config.contextLength, this.engine.cache.capacity)
   }
 
   get isDisposed(): boolean {
@@ -135,14 +137,13 @@ export class Runtime {
     }
   }
 
-  /** Cancels what runs, waits for it, and frees all caches. */
+  /** Cancels what runs, and waits for it. */
   async dispose(): Promise<void> {
     this.#disposed = true
     const running = [...this.#running]
     for (const entry of running) entry.abort()
     await Promise.all(running.map((entry) => entry.settled))
     for (const resource of [...this.#owned]) resource.dispose()
-    this.#room.dispose()
   }
 }
 

@@ -52,6 +52,21 @@ describe('what waits', () => {
   })
 })
 
+describe('a prompt beside answers', () => {
+  test('comes in pieces that these can wait for', async () => {
+    const engine = new MockEngine({ maxRows: 128, contextLength: 512 })
+    const model = mockModel(engine)
+    let prompt: Promise<unknown> | undefined
+    engine.beforePass = (pass) => {
+      if (pass === 3) prompt = model.generate('y'.repeat(200), { maxTokens: 1 }).result
+    }
+    await model.generate('x', { maxTokens: 40 }).result
+    await prompt
+    expect(Math.max(...engine.passes.map(({ rows }) => rows))).toBe(17)
+    expect(engine.passes.some(({ rows }) => rows === 17)).toBe(true)
+  })
+})
+
 describe('a deadline', () => {
   test('ends an answer as far as it came', async () => {
     const engine = new MockEngine()

@@ -3,14 +3,12 @@
  * memory and fairness allow, puts the next rows of all that run into a pass, and hands out what it gave.
  * What a job is given does not depend on which others there are: the rows of a pass do not change each other.
  */
-import { ContextOverflowError } from '../../errors.ts'
-import type { DecodeEngine, KvCache } from '../../model/engine.ts'
+import type { CacheStats, DecodeEngine, OpenedSequence } from '../../model/engine.ts'
 import { turnOfTheLoop } from '../turns.ts'
 import { Call, type CallOptions, type ClientShare, compareCalls } from './call.ts'
 import type { Job } from './job.ts'
 import { type PassLimits, type PassPlan, planPass, type Running, resultsOf } from './pass-plan.ts'
 import { type SchedulerStats, ScheduleStatistics } from './schedule-statistics.ts'
-import type { Place, SequenceRoom } from './sequence-room.ts'
 
 /** A pause of the loop at least this often keeps timers, sockets and abort signals alive. */
 const BREATH_MS = 16
@@ -19,14 +17,12 @@ const BREATH_MS = 16
 const SCORED_BYTES = 64 << 20
 
 interface Placed extends Running {
-  readonly place: Place
   /** Whether a pass with others failed, so that the next one is its own. */
   isSuspect: boolean
 }
 
 export class Scheduler {
   readonly #engine: DecodeEngine
-  readonly #room: SequenceRoom
   readonly #limits: PassLimits
   readonly #statistics = new ScheduleStatistics()
   /** In the order in which they came. */
@@ -37,9 +33,8 @@ export class Scheduler {
   #isLooping = false
   #lastBreath = performance.now()
 
-  constructor(engine: DecodeEngine, room: SequenceRoom) {
+  constructor(engine: DecodeEngine) {
     this.#engine = engine
-    this.#room = room
     const rowBytes = engine.config.vocabSize * 4
     this.#limits = {
       maxRows: engine.maxRows,
@@ -47,10 +42,11 @@ export class Scheduler {
     }
   }
 
-  get stats(): SchedulerStats {
+  get stats(): SchedulerStats & { readonly cache: CacheStats } {
     const waiting = [...this.#calls].reduce((sum, call) => sum + call.waiting, 0)
     const paused = this.#running.filter(({ job }) => !job.isReady).length
-    return this.#statistics.report({ waiting, running: this.#running.length, paused })
+    const now = this.#statistics.report({ waiting, running: this.#running.length, paused })
+    return { ...now, cache: this.#engine.cache.stats }
   }
 
   /**
@@ -94,14 +90,10 @@ export class Scheduler {
       for (;;) {
         await this.#breathe()
         this.#admit()
-        const cache = this.#nextCache()
-        const ours = this.#running.filter(({ place }) => place.cache === cache)
-        const suspect = ours.find(({ isSuspect, job }) => isSuspect && job.isReady)
-        const plan = planPass(suspect === undefined ? ours : [suspect], this.#limits)
-        if (cache === undefined) break
-        // Those of this cache have just begun to wait for guesses; others may be ready.
-        if (plan === undefined) continue
-        await this.#pass(cache, plan)
+        const suspect = this.#running.find(({ isSuspect, job }) => isSuspect && job.isReady)
+        const plan = planPass(suspect === undefined ? this.#running : [suspect], this.#limits)
+        if (plan === undefined) break
+        await this.#pass(plan)
       }
     } catch (error) {
       for (const call of [...this.#calls]) this.#end(call, { error })
@@ -110,17 +102,11 @@ export class Scheduler {
     }
   }
 
-  /** The cache of the job that was in a pass longest ago. */
-  #nextCache(): KvCache | undefined {
-    const ready = this.#running.filter(({ job }) => job.isReady)
-    return ready.sort((a, b) => a.lastPass - b.lastPass)[0]?.place.cache
-  }
-
-  async #pass(cache: KvCache, plan: PassPlan<Placed>): Promise<void> {
+  async #pass(plan: PassPlan<Placed>): Promise<void> {
     this.#inPass = new Set(plan.shares.map(({ running }) => running))
     const began = performance.now()
     try {
-      const results = await this.#engine.step(cache, plan.rows, plan.wants)
+      const results = await this.#engine.step(this.#engine.cache, plan.rows, plan.wants)
       this.#statistics.passed(plan.rows.tokens.length, performance.now() - began)
       this.#handOut(plan, results)
     } catch (error) {
@@ -167,38 +153,35 @@ export class Scheduler {
         this.#tell(call, job)
         continue
       }
-      let place: Place | undefined
+      let opened: OpenedSequence | undefined
       try {
-        place = this.#room.open(job.tokens, job.positions, this.#demand())
+        opened = this.#open(job)
       } catch (error) {
         this.#end(call, { error })
         continue
       }
-      if (place === undefined) {
+      if (opened === undefined) {
         if (this.#makeRoomFor(call)) continue
-        if (this.#running.length > 0) return
-        this.#end(call, { error: tooLong(job) })
-        continue
+        return
       }
       call.take(job)
       call.running++
-      job.fed = 0
-      job.begin(place.cached)
+      job.begin(opened.cached)
       this.#statistics.began(call, job)
-      this.#running.push({ job, call, place, slot: place.slot, lastPass: 0, isSuspect: false })
+      this.#running.push({ job, call, slot: opened.slot, lastPass: 0, isSuspect: false })
     }
   }
 
-  #demand(): { sequences: number; positions: number } {
-    const calls = [...this.#calls].filter(({ next }) => next !== undefined)
-    const wanted = calls.reduce(
-      (sum, { limit, running, waiting }) => sum + Math.min(limit - running, waiting),
-      0,
-    )
-    return {
-      sequences: Math.min(wanted, this.#limits.maxRows),
-      positions: Math.max(...calls.map((call) => call.positions)),
+  /** @throws ContextOverflowError if there never is room for it */
+  #open({ leader, tokens, fixed, positions }: Job): OpenedSequence | undefined {
+    const { cache } = this.#engine
+    const running = this.#running.find(({ job }) => job === leader)
+    const cached = leader?.computedBeginning
+    if (running === undefined || cached === undefined) {
+      return cache.open(tokens.slice(0, fixed), positions)
     }
+    const slot = cache.fork(running.slot, cached, positions)
+    return slot === undefined ? undefined : { slot, cached }
   }
 
   /**
@@ -238,9 +221,9 @@ export class Scheduler {
   }
 
   #release(running: Placed): void {
-    const { place, job, call } = running
+    const { slot, job, call } = running
     this.#running = this.#running.filter((one) => one !== running)
-    this.#room.close(place, job.tokens.slice(0, job.fed))
+    this.#engine.cache.close(slot, job.tokens.slice(0, job.fed))
     call.running--
   }
 
@@ -266,12 +249,4 @@ export class Scheduler {
     await turnOfTheLoop()
     this.#lastBreath = performance.now()
   }
-}
-
-function tooLong(job: Job): ContextOverflowError {
-  return new ContextOverflowError(
-    `Expected ${job.positions} positions to fit the memory of the KV cache, got less. Ask for fewer tokens, ` +
-      'shorten the prompt, or give the cache more memory.',
-    { needed: job.positions, available: 0 },
-  )
 }

@@ -18,7 +18,7 @@ import type {
 import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
-import { type Job, type JobResults, pendingOf } from './job.ts'
+import { type JobResults, type Leader, pendingOf } from './job.ts'
 
 export interface SequenceFacts {
   readonly promptIds: readonly number[]
@@ -34,6 +34,8 @@ export interface SequenceFacts {
   readonly guesser?: Guesser | undefined
   /** Most guesses that a pass can check. */
   readonly maxGuesses: number
+  /** A sequence with the same prompt, which computes it for both. */
+  readonly leader?: Sequence | undefined
   /** Told when the sequence is ready again after it was not. */
   readonly wake: () => void
   /** Aborts when the sequence is to end. */
@@ -44,7 +46,7 @@ export interface SequenceFacts {
   readonly isBehind?: (() => boolean) | undefined
 }
 
-export class Sequence implements Job {
+export class Sequence implements Leader {
   readonly kind = 'draws'
   /** The prompt, then what was drawn, an end token included. */
   readonly tokens: number[]
@@ -107,6 +109,15 @@ export class Sequence implements Job {
   /** True if a stop string cut the text, so that the ids say more than the text. */
   get cutByStopString(): boolean {
     return this.#stops.stopped
+  }
+
+  get leader(): Sequence | undefined {
+    return this.#facts.leader
+  }
+
+  get computedBeginning(): number | undefined {
+    const common = this.#facts.promptIds.length - 1
+    return this.finished || this.fed >= common ? common : undefined
   }
 
   get isReady(): boolean {

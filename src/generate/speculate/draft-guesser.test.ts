@@ -90,7 +90,6 @@ describe('a draft model', () => {
     expect((await session.send('go on', options).result).text).toBe('four five six')
     // EOT, the user's turn, and the beginning of the answer; at most one token of the answer before.
     expect(engine.passes[before].rows).toBeLessThanOrEqual(10)
-    expect(engine.caches).toHaveLength(1)
     expect(draft.stats()).toMatchObject({ waiting: 0, running: 0 })
   })
 
@@ -105,7 +104,7 @@ describe('a draft model', () => {
     const result = await mockModel(new MockEngine()).generate('x', { ...options, draft }).result
     expect(result.text).toBe(expected.text)
     expect(engine.passes).toHaveLength(7)
-    expect(engine.liveCaches).toBe(0)
+    expect(engine.cache.stats.sequences).toBe(0)
   })
 
   test('does not keep a cancelled generation waiting', async () => {

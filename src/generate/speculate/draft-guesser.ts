@@ -52,12 +52,14 @@ export class DraftGuesser implements DrawingGuesser {
   constructor(runtime: Runtime, target: Runtime, positions: number, maxTokens: number) {
     this.#runtime = runtime
     this.#maxTokens = maxTokens
-    this.#capacity = Math.min(positions, runtime.engine.config.contextLength)
+    this.#capacity = Math.min(positions, runtime.contextLength)
     this.#passCost = weightBytes(runtime) / Math.max(1, weightBytes(target))
   }
 
   async prepare(tokens: readonly number[], signal: AbortSignal): Promise<void> {
-    if (tokens.length <= this.#capacity) await this.#feed(tokens, signal)
+    // The last token waits for the first guess, which wants its logits.
+    const known = tokens.slice(0, -1)
+    if (known.length < this.#capacity) await this.#feed(known, known.length, signal)
   }
 
   async guess({ tokens, limit, cost, draw, signal }: GuessRequest): Promise<readonly number[]> {
@@ -71,7 +73,7 @@ export class DraftGuesser implements DrawingGuesser {
     const text = [...tokens]
     while (text.length < tokens.length + length) {
       const wanted = { draw, take: (id: number) => void text.push(id) }
-      if (!(await this.#feed(text, signal, wanted))) return []
+      if (!(await this.#feed(text, tokens.length, signal, wanted))) return []
     }
     const ids = text.slice(tokens.length)
     this.#last = { at: tokens.length, ids }
@@ -104,15 +106,17 @@ export class DraftGuesser implements DrawingGuesser {
   /**
    * Feeds what the cache does not hold yet of `text`, and draws what is wanted behind its last token.
    *
+   * @param fixed how much of it is no guess
    * @returns false if the signal or the end of the draft model came before
    */
   async #feed(
     text: readonly number[],
+    fixed: number,
     signal: AbortSignal,
     wanted?: WantedToken,
   ): Promise<boolean> {
     this.#job ??= this.#start()
-    return this.#job.feed(text, signal, wanted)
+    return this.#job.feed(text, fixed, signal, wanted)
   }
 
   #start(): FollowJob {

@@ -25,6 +25,8 @@ export class FollowJob implements Job {
   readonly finished = false
   readonly positions: number
   tokens: readonly number[] = []
+  /** What is no guess. */
+  fixed = 0
   fed = 0
   readonly #wake: () => void
   #request: Request | undefined
@@ -43,15 +45,22 @@ export class FollowJob implements Job {
   /**
    * Computes what is not computed yet of a text. One at a time.
    *
+   * @param fixed how much of it no other text takes the place of
    * @param wanted what is drawn behind its last token
    * @returns false if the signal or the end of the job came before, or there is nothing to draw
    * @throws what ended the job
    */
-  async feed(text: readonly number[], signal: AbortSignal, wanted?: WantedToken): Promise<boolean> {
+  async feed(
+    text: readonly number[],
+    fixed: number,
+    signal: AbortSignal,
+    wanted?: WantedToken,
+  ): Promise<boolean> {
     if (signal.aborted) return false
     if (this.#ended !== undefined) return this.#answerOfEnded(this.#ended)
     const known = commonLength(this.tokens.slice(0, this.fed), text)
     this.tokens = [...text]
+    this.fixed = fixed
     this.#begin(known, wanted)
     if (this.fed === text.length) return true
     return new Promise<boolean>((resolve, reject) => {
