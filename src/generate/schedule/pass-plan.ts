@@ -49,7 +49,7 @@ const MAX_GUESSES = 64
  * Every row makes all of them wait.
  */
 const PROMPT_ROWS = 16
-const PROMPT_ROWS_EACH = 3
+const PROMPT_ROWS_EACH = 1 / 4
 
 /** @returns undefined if no job is ready */
 export function planPass<R extends Running>(
