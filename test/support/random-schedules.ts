@@ -8,7 +8,7 @@ import { MockEngine } from './mock-engine.ts'
 import { LeaningEngine, mockModel } from './mock-model.ts'
 
 /** Numbers below a bound, from a seed: the high bits of a linear congruential generator. */
-export function randomFrom(seed: number): (below: number) => number {
+function randomFrom(seed: number): (below: number) => number {
   let state = (Math.imul(seed, 0x9e3779b9) ^ 0x85ebca6b) >>> 0
   return (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0

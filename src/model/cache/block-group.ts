@@ -7,7 +7,7 @@ import { BlockPool } from './block-pool.ts'
 import { NO_BLOCK, type PrefixTree } from './prefix-tree.ts'
 
 /** Positions by which a sequence may go back, with a window, and still find what the window sees. */
-export const WINDOW_SLACK = 256
+const WINDOW_SLACK = 256
 
 /** How far some layers look back, and how many blocks they have. */
 export interface GroupShape {
