@@ -12,7 +12,7 @@ import { type EvalSample, evaluateTask } from '../src/eval/evaluate.ts'
 import { perplexity } from '../src/eval/perplexity.ts'
 import { choiceItem, type LoadedTask } from '../src/eval/task.ts'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
-import type { KvCache, RowBatch, ScoreTargets, TokenScores } from '../src/model/engine.ts'
+import type { AnyCache, PassResults, PassWants, RowBatch } from '../src/model/engine.ts'
 import { openJournal } from '../src/node/eval/journal.ts'
 import { MockEngine } from './support/mock-engine.ts'
 import { mockModel } from './support/mock-model.ts'
@@ -32,14 +32,14 @@ const loaded: LoadedTask = {
 class CountingEngine extends MockEngine {
   targets = 0
 
-  override async score(
-    cache: KvCache,
-    batch: RowBatch,
-    targets: ScoreTargets,
-  ): Promise<TokenScores> {
-    const scores = await super.score(cache, batch, targets)
-    this.targets += targets.tokens.length
-    return scores
+  override async step(
+    cache: AnyCache,
+    batch: Omit<RowBatch, 'logitRows'>,
+    wants: PassWants,
+  ): Promise<PassResults> {
+    const results = await super.step(cache, batch, wants)
+    this.targets += wants.scores.tokens.length
+    return results
   }
 
   get rows(): number {
@@ -105,7 +105,7 @@ describe('scoring', () => {
 
 /** A damaged model: from some pass on, nothing it computes is a number. */
 class BrokenEngine extends MockEngine {
-  override async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
+  override async forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
     const logits = await super.forward(cache, batch)
     return this.passes.length > 2 ? logits.fill(Number.NaN) : logits
   }
@@ -133,8 +133,14 @@ describe('a model that gives no numbers', () => {
 
   test('gets no vector of length one out of zeros', async () => {
     class ZeroEngine extends MockEngine {
-      override async vectors(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
-        return (await super.vectors(cache, batch)).fill(0)
+      override async step(
+        cache: AnyCache,
+        batch: Omit<RowBatch, 'logitRows'>,
+        wants: PassWants,
+      ): Promise<PassResults> {
+        const results = await super.step(cache, batch, wants)
+        results.vectors.fill(0)
+        return results
       }
     }
     const work = mockModel(new ZeroEngine()).embed(['one', 'two'])
@@ -158,7 +164,7 @@ describe('a journal', () => {
     const whole = await evaluateTask(mockModel(new CountingEngine()), loaded)
     const killed = new CountingEngine({ maxRows: 8 })
     killed.beforePass = (pass) => {
-      if (pass === 50) throw new Error('killed')
+      if (pass === 40) throw new Error('killed')
     }
     const options = { journal: await openJournal(path, 'model A') }
     await expect(evaluateTask(mockModel(killed), loaded, options)).rejects.toThrow('killed')

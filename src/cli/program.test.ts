@@ -37,7 +37,7 @@ describe.each([40, 80])('help at %i columns', (columns) => {
 test('flags that take a value say what counts without them', async () => {
   const help = (await outputOf(['generate', '--help'], 200)).join('\n')
   // What is given or not at all has no default.
-  const plain = /--(prompt|file|system-file|messages|batch|logprobs|draft) /
+  const plain = /--(prompt|file|system-file|messages|batch|logprobs|draft|tools) /
   const flags = help.match(/^ +-.* <.*> .*$/gm) ?? []
   expect(flags.length).toBeGreaterThan(15)
   expect(flags.filter((line) => !plain.test(line) && !line.includes('(default: '))).toEqual([])
