@@ -90,3 +90,9 @@ export function notComputed(expected: string, got: unknown): BackendError {
 export function fromFloat32(value: number): number {
   return Number(value.toPrecision(7))
 }
+
+/** Without what is not set: a flag or a field that is absent is no value. */
+export function withoutUnset<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> }
+}

@@ -144,6 +144,8 @@ test('what does not go together is refused, with what to do', async () => {
   await expect(start({ ...other, lr: 1 })).rejects.toThrow(/schedule\.peaks/)
   await expect(runIn('none-yet', { resume: true })).rejects.toThrow(/Expected a checkpoint/)
   await expect(runIn('x', { data: [join(folder, 'nothing')] })).rejects.toThrow(UsageError)
+  await expect(train({ data: [text] } as never)).rejects.toThrow(/got no out.*--out run/)
+  await expect(train({ out: folder } as never)).rejects.toThrow(/got no data/)
   await expect(runIn('x', { steps: 1, tokens: 5 })).rejects.toThrow(
     /one of steps, tokens and hours/,
   )

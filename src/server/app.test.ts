@@ -4,6 +4,7 @@ import { answers, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { type BitnetServer, createBitnetServer } from './app.ts'
 import type { LogEntry, ServerOptions } from './options.ts'
+import { refusalOf } from './refusal.ts'
 
 const HOST = 'http://localhost:8080'
 const ANSWER = 'a short answer'
@@ -323,6 +324,14 @@ describe('ends', () => {
     await expect.poll(() => server.busy).toBe(0)
     await expect(response.text()).rejects.toThrow()
     expect(entries.map(({ event }) => event)).toContain('stalled')
+  })
+
+  test('whoever gets no turn in time is told to come again', async () => {
+    const reason = await new Promise((resolve) => {
+      const signal = AbortSignal.timeout(1)
+      signal.addEventListener('abort', () => resolve(signal.reason))
+    })
+    expect(refusalOf(reason)).toMatchObject({ status: 503, code: 'timeout', retryAfter: 5 })
   })
 
   test('draining refuses what is new', async () => {

@@ -52,6 +52,16 @@ export function refusalOf(error: unknown): Refusal {
     return new Refusal(400, 'context_length_exceeded', error.message, { param: 'messages' })
   }
   if (error instanceof ModelNotFoundError) return new Refusal(404, 'model_not_found', error.message)
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new Refusal(
+      503,
+      'timeout',
+      'There was no turn within the time of a request. Try again later.',
+      {
+        retryAfter: 5,
+      },
+    )
+  }
   if (error instanceof UsageError) return new Refusal(400, 'invalid_value', error.message)
   if (error instanceof BitnetError && error.code === 'BACKEND') {
     return new Refusal(503, 'unavailable', 'The model cannot answer now. Try again later.', {

@@ -63,9 +63,3 @@ export function wholeNumbers(
   const one = wholeNumber(range)
   return (text, earlier = []) => [...earlier, ...text.split(',').map(one)]
 }
-
-/** Without what is not set: a flag that is absent is no value. */
-export function withoutUnset<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> }
-}

@@ -1,9 +1,11 @@
 /**
  * Flags that say how tokens are drawn: a table, from which the flags of commands and the chat's /set come.
  */
+
 import { type Command, InvalidArgumentError } from 'commander'
+import { withoutUnset } from '../../checks.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
-import { decimalNumber, wholeNumber, withoutUnset } from './flag-values.ts'
+import { decimalNumber, wholeNumber } from './flag-values.ts'
 
 /** What the sampling flags mean; the other options have flags of their own, or none. */
 export type SamplingFlags = Omit<

@@ -175,6 +175,13 @@ const KEEP = 3
  */
 export async function train(options: TrainOptions): Promise<TrainReport> {
   checkOptions('train', options, TRAIN_OPTIONS)
+  for (const name of ['data', 'out'] as const) {
+    if (options[name] !== undefined) continue
+    throw new UsageError(
+      `Expected data to learn from and a folder for the run, got no ${name}. On the command line: --data ` +
+        'book.txt --out run.',
+    )
+  }
   const { out, signal, onEvent, onProgress } = options
   const newest = await newestCheckpoint(out)
   if (newest !== undefined && options.resume !== true) {

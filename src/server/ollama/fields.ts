@@ -1,7 +1,8 @@
 /** What Ollama's requests have in common: options by its names, and durations in nanoseconds. */
 import { z } from 'zod'
+import { withoutUnset } from '../../checks.ts'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
-import { withoutUnset } from '../openai/fields.ts'
+import { finishReasonOf } from '../openai/usage.ts'
 import { badRequest } from '../refusal.ts'
 
 export const ollamaOptions = z
@@ -61,7 +62,7 @@ const NANOSECONDS = 1e6
 export function closing({ usage, timings, finishReason }: GenerateResult, beganAt: number) {
   return {
     done: true,
-    done_reason: finishReason === 'stop' ? 'stop' : 'length',
+    done_reason: finishReasonOf(finishReason),
     total_duration: Math.round((performance.now() - beganAt) * NANOSECONDS),
     load_duration: 0,
     prompt_eval_count: usage.promptTokens,

@@ -1,6 +1,7 @@
 /** POST /api/embed, and what Ollama's clients ask about models. */
 import { z } from 'zod'
 import type { Desk, Visit } from '../desk.ts'
+import { vectorsOf } from '../openai/embeddings.ts'
 import { count, parseBody } from '../openai/fields.ts'
 
 export const embedSchema = z.object({
@@ -13,15 +14,10 @@ export const embedSchema = z.object({
 export function embed(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(embedSchema, json)
   const texts = typeof body.input === 'string' ? [body.input] : body.input
-  return desk.answer(visit, body.model, async ({ model, modelId, signal }) => {
-    const { dimensions } = body
-    const vectors = await model.embed(
-      texts,
-      dimensions === undefined ? { signal } : { dimensions, signal },
-    )
-    const tokens = texts.reduce((sum, text) => sum + model.tokenizer.encode(text).length, 0)
+  return desk.answer(visit, body.model, async (turn) => {
+    const { vectors, tokens } = await vectorsOf(turn, texts, body.dimensions)
     return {
-      model: modelId,
+      model: turn.modelId,
       embeddings: vectors.map((vector) => [...vector]),
       total_duration: Math.round((performance.now() - visit.beganAt) * 1e6),
       load_duration: 0,

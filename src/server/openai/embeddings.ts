@@ -1,6 +1,6 @@
 /** POST /v1/embeddings, and GET /v1/models. */
 import { z } from 'zod'
-import type { Desk, Visit } from '../desk.ts'
+import type { Desk, Turn, Visit } from '../desk.ts'
 import { count, parseBody } from './fields.ts'
 
 const MOST_TEXTS = 2048
@@ -15,19 +15,28 @@ export const embeddingSchema = z.object({
 export function embeddings(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(embeddingSchema, json)
   const texts = typeof body.input === 'string' ? [body.input] : body.input
-  return desk.answer(visit, body.model, async ({ model, modelId, signal }) => {
-    const { dimensions } = body
-    const options = dimensions === undefined ? { signal } : { dimensions, signal }
-    const vectors = await model.embed(texts, options)
-    const tokens = texts.reduce((sum, text) => sum + model.tokenizer.encode(text).length, 0)
+  return desk.answer(visit, body.model, async (turn) => {
+    const { vectors, tokens } = await vectorsOf(turn, texts, body.dimensions)
     const encode = body.encoding_format === 'base64' ? base64Of : (v: Float32Array) => [...v]
     return {
       object: 'list',
       data: vectors.map((v, index) => ({ object: 'embedding', index, embedding: encode(v) })),
-      model: modelId,
+      model: turn.modelId,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     }
   })
+}
+
+/** The vectors of texts, and how many tokens these are. */
+export async function vectorsOf(
+  { model, signal }: Turn,
+  texts: readonly string[],
+  dimensions: number | undefined,
+): Promise<{ readonly vectors: readonly Float32Array[]; readonly tokens: number }> {
+  const options = dimensions === undefined ? { signal } : { dimensions, signal }
+  const vectors = await model.embed(texts, options)
+  const tokens = texts.reduce((sum, text) => sum + model.tokenizer.encode(text).length, 0)
+  return { vectors, tokens }
 }
 
 /** Little-endian float32, as OpenAI's clients ask for it. */

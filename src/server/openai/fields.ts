@@ -3,6 +3,7 @@
  * left alone, as clients send many; those that would change the answer and cannot be had are refused.
  */
 import { z } from 'zod'
+import { withoutUnset } from '../../checks.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
 import type { ChatMessage, ToolCall } from '../../tokenizer/text-tokenizer.ts'
 import { badRequest, Refusal } from '../refusal.ts'
@@ -86,13 +87,6 @@ export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
     stop: typeof stop === 'string' ? [stop] : stop,
   }
   return withoutUnset(options)
-}
-
-export function withoutUnset<T extends object>(
-  fields: T,
-): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const set = Object.entries(fields).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(set) as { [K in keyof T]: Exclude<T[K], undefined> }
 }
 
 /**

@@ -1,7 +1,9 @@
 /**
  * `bitnet convert`: a model to GGUF or to packed safetensors, and the comparison of two models.
  */
+
 import { readdir, stat } from 'node:fs/promises'
+import { withoutUnset } from '../../../checks.ts'
 import { LINEAR_CLASSES, WEIGHT_STORAGES } from '../../../convert/index.ts'
 import { UsageError } from '../../../errors.ts'
 import {
@@ -13,7 +15,7 @@ import { resolveModel } from '../../../node/resolve-model.ts'
 import { formatProgress } from '../../console/quantities.ts'
 import { showDownloadProgress } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { parseChoice, withoutUnset } from '../../flags/flag-values.ts'
+import { parseChoice } from '../../flags/flag-values.ts'
 import { describeConversion } from './convert-report.ts'
 import { verifyConversion } from './convert-verify.ts'
 

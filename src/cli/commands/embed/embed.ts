@@ -1,6 +1,7 @@
 /**
  * `bitnet embed`: vectors of texts, and how near the texts are to each other.
  */
+import { withoutUnset } from '../../../checks.ts'
 import { type BitnetError, type FormatError, UsageError } from '../../../errors.ts'
 import { encodeToEmbed } from '../../../generate/embed.ts'
 import type { LanguageModel } from '../../../generate/language-model.ts'
@@ -11,7 +12,7 @@ import { readLines } from '../../console/input.ts'
 import { counted, formatCount } from '../../console/quantities.ts'
 import type { ReportPart } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { wholeNumber } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 
 export interface EmbedFlags extends ModelFlags {

@@ -2,7 +2,9 @@
  * `bitnet eval`: zero-shot and few-shot tasks, with a journal of finished items, so that a run that was
  * stopped goes on where it was.
  */
+
 import { open } from 'node:fs/promises'
+import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import type { BosRule, TokenizationRule } from '../../../eval/encode-request.ts'
 import {
@@ -19,7 +21,7 @@ import { openCacheJournal, openJournal } from '../../../node/eval/journal.ts'
 import type { CommandContext } from '../../command-context.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
-import { choiceFlag, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import { bosFlag, refuseNearHead } from '../../flags/shared-flags.ts'
 import { describeEvaluation } from './eval-report.ts'

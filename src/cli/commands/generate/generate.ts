@@ -2,7 +2,9 @@
  * `bitnet generate`: continues a text, answers a conversation, or continues many texts together.
  * The text streams to standard output; speed and what really ran go to standard error.
  */
+
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
@@ -15,7 +17,7 @@ import { speedLine } from '../../console/speed-lines.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { isOpen, streamText, writeJson, writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { decimalNumber, wholeNumber, wholeNumbers, withoutUnset } from '../../flags/flag-values.ts'
+import { decimalNumber, wholeNumber, wholeNumbers } from '../../flags/flag-values.ts'
 import { addSamplingFlags, type SamplingFlags } from '../../flags/generation-flags.ts'
 import { addModelFlags, type ModelFlags } from '../../flags/load-flags.ts'
 import {

@@ -1,9 +1,11 @@
 /**
  * `bitnet serve`: models for whoever speaks OpenAI's or Ollama's dialect.
  */
+
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { pino } from 'pino'
+import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
 import { isLoopback, listen } from '../../../node/server/listen.ts'
@@ -16,8 +18,9 @@ import {
   type ServerLimits,
 } from '../../../server/options.ts'
 import type { CommandContext } from '../../command-context.ts'
+import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
-import { choiceFlag, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
 import { addLoadFlags, type ModelFlags } from '../../flags/load-flags.ts'
 
 export interface ServeFlags extends Omit<ModelFlags, 'model'> {
@@ -99,7 +102,9 @@ export const command = defineCommand<ServeFlags>({
 
 Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one stops at once.`,
   async run(context, flags) {
-    const keys = await readKeys(flags.keys, context.env)
+    const { keys: path } = flags
+    const file = path === undefined ? undefined : { path, text: await readTextFile(path) }
+    const keys = readKeys(file, context.env)
     const host = flags.host ?? HOST
     checkExposure(host, keys, flags)
     const models = servedModels(context, flags)

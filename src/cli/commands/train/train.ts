@@ -1,19 +1,21 @@
 /**
  * `bitnet train`: from text to a ternary model.
  */
-import { readFile } from 'node:fs/promises'
+
 import type { Command } from 'commander'
+import { isObject, withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { parseObject } from '../../../formats/json-text.ts'
 import { type TrainOptions, train } from '../../../node/train/train.ts'
 import type { TrainReport } from '../../../train/loop.ts'
 import { PRESET_NAMES } from '../../../train/presets.ts'
 import { QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
 import type { CommandContext } from '../../command-context.ts'
+import { jsonOf, readTextFile } from '../../console/input.ts'
 import { formatCount } from '../../console/quantities.ts'
 import type { Fact } from '../../console/table.ts'
+import { writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
-import { choiceFlag, decimalNumber, wholeNumber, withoutUnset } from '../../flags/flag-values.ts'
+import { choiceFlag, decimalNumber, wholeNumber } from '../../flags/flag-values.ts'
 import { addMachineFlags } from '../../flags/load-flags.ts'
 import { eventLine } from './train-progress.ts'
 
@@ -98,15 +100,15 @@ Ctrl-C ends the run behind the step at hand, with a checkpoint to go on from.`,
 /** A line that stays, above the one that is rewritten. */
 function writeAbove({ stderr, status }: CommandContext, line: string): void {
   status.clear()
-  stderr.write(`${line}\n`)
+  // A reader of the progress that has gone away costs the run nothing.
+  writeLine(stderr, line).catch(() => undefined)
 }
 
 async function readConfigFile(path: string | undefined): Promise<object> {
   if (path === undefined) return {}
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  const value = text === undefined ? undefined : parseObject(text)
-  if (value !== undefined) return value
-  throw new UsageError(`Expected a JSON object of options in ${path}, got something else.`)
+  const value = jsonOf(await readTextFile(path), path)
+  if (isObject(value)) return value
+  throw new UsageError(`Expected a JSON object of options in ${path}, got another value.`)
 }
 
 function describeReport(report: TrainReport): Fact[] {
