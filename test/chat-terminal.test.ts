@@ -56,7 +56,7 @@ describe.skipIf(!hasPseudoTerminals() || !hasEmbeddedModel())('a chat on a termi
       expect(joined(terminal)).toMatch(/1\.2GB.*1\.5GB/)
       expect(terminal.screen.text).toContain(invitation)
       terminal.type('1\r')
-      await terminal.see(/tokens\/s\n> ?$|毎秒 [\d.]+ トークン\n> ?$/)
+      await terminal.see(/tokens\/s\n> ?$|毎秒[\d.]+トークン\n> ?$/)
       terminal.type('/stats\r')
       await terminal.see(statistics)
       terminal.type(`${farewell}\r`)
@@ -147,7 +147,7 @@ describe.skipIf(!hasEmbeddedModel())('npm start without a terminal', () => {
     expect(answers[0]).toMatch(/^BitNetは.*。$/)
     // An answer that goes round in circles says the same thrice.
     for (const answer of answers) expect(answer).not.toMatch(/(.{3,})\1\1/u)
-    expect(err).toMatch(/トークン、毎秒 [\d.]+ トークン · native/)
+    expect(err).toMatch(/トークン、毎秒[\d.]+トークン · native/)
   })
 
   test('speaks both languages where none is asked for', async () => {

@@ -36,7 +36,7 @@ const LANGUAGES = {
     typed: 'BitNtとは何ですか？\u001b[D\u001b[D\u001b[D\u001b[D\u001b[D\u001b[D\u001b[D\u001b[D',
     asked: '> BitNetとは何ですか？',
     answer: /BitNetは/,
-    answered: /毎秒 [\d.]+ トークン\n> ?$/,
+    answered: /毎秒[\d.]+トークン\n> ?$/,
     pasted: ['こんにちは', '元気ですか？'],
     isSet: 'max-tokens を 1900 にしました。',
     long: 'とても長い物語を聞かせて。',

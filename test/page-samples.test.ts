@@ -71,7 +71,7 @@ describe.skipIf(!hasEmbeddedModel())('the embedded model', () => {
     expect(page('README.md')).toContain(`${english} parameters`)
     expect(page('README.ja.md')).toContain(`パラメーター数${japanese}万`)
     expect(CHAT_TEXTS.en.embedded('x')).toContain(`${english} parameters`)
-    expect(CHAT_TEXTS.ja.embedded('x')).toContain(`${japanese} 万パラメータ`)
+    expect(CHAT_TEXTS.ja.embedded('x')).toContain(`${japanese}万パラメーター`)
   })
 
   test('gives the probabilities that docs/command-line.md shows', async () => {

@@ -12,7 +12,7 @@ import { BackendError } from '../../errors.ts'
 export interface AddonPlace {
   /** The folder of bitnet-ts: an installed package or a checkout. */
   readonly root: string
-  /** "linux-x64", "linux-x64-musl", "darwin-arm64", ...: the names of scripts/targets.mjs. */
+  /** "linux-x64", "linux-x64-musl", "darwin-arm64", ...: the names of scripts/toolchain.mjs. */
   readonly platform: string
 }
 

@@ -20,9 +20,9 @@ const english = {
 
 export type FrameTexts = typeof english
 
-/** "117.6 MB の 41 %" */
+/** "41%（117.6 MB中）" */
 function progress(done: number, all: number): string {
-  return formatProgress(done, all).replace(/^(.*) of (.*)$/, '$2 の $1')
+  return formatProgress(done, all).replace(/^(.*) % of (.*)$/, '$1%（$2中）')
 }
 
 const japanese: FrameTexts = {
@@ -33,7 +33,7 @@ const japanese: FrameTexts = {
   fetching: (file, done, all) => `${file} を取得しています: ${progress(done, all)}`,
   left: (time) => `、残り ${time}`,
   threads: (threads, processors) =>
-    `スレッド ${threads} 本は、このマシンのプロセッサー ${processors} 個より多く、かえって遅くなります。`,
+    `スレッド${threads}本は、このマシンのプロセッサー${processors}個より多く、かえって遅くなります。`,
   helpHint: '（--help でオプションと使用例を表示します）',
   usage: usageInJapanese,
 }
@@ -53,7 +53,7 @@ const USAGE: readonly (readonly [pattern: RegExp, words: (...parts: string[]) =>
   ],
   [
     /^too many arguments.* Expected (\d+) arguments? but got (\d+)\.$/,
-    (most, given) => `引数が多すぎます。${most} 個までのところ、${given} 個あります。`,
+    (most, given) => `引数が多すぎます。${most}個までのところ、${given}個あります。`,
   ],
   [
     /^option '(.*)' argument '(.*)' is invalid\. (.*)$/,
@@ -84,12 +84,12 @@ export function expectedInJapanese(message: string): string {
   const names = /^Expected one of (.*)\.$/.exec(message)?.[1]
   if (names !== undefined) return `${names.replaceAll(', ', '、')} のどれかを指定してください。`
   const bounds = [...message.matchAll(/(>=|<=|>|<) (-?\d+(?:\.\d+)?)/g)].map(
-    ([, sign, bound]) => `${bound} ${SIGNS[sign]}`,
+    ([, sign, bound]) => `${bound}${SIGNS[sign]}`,
   )
   const what = message.includes('whole number')
     ? '整数'
     : message.includes('number')
       ? '数'
-      : '1 文字以上の文字列'
+      : '1文字以上の文字列'
   return `${bounds.length === 0 ? '' : `${bounds.join('、')}の`}${what}を指定してください。`
 }

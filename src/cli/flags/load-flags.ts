@@ -32,7 +32,6 @@ export function addLoadFlags(command: Command): Command {
   return command
 }
 
-/** Adds flags for options that change how much memory a model takes, in this order. */
 /** Where a program runs that loads no model. */
 export function addMachineFlags(command: Command): Command {
   for (const name of ['backend', 'isa', 'threads'] as const) {
@@ -41,6 +40,7 @@ export function addMachineFlags(command: Command): Command {
   return command
 }
 
+/** Adds flags for options that change how much memory a model takes, in this order. */
 export function addMemoryFlags(command: Command, names: readonly MemoryOptionName[]): Command {
   for (const name of names) addFlag(command, LOAD_OPTIONS[name], LOAD_OPTIONS[name].memoryHelp)
   return command

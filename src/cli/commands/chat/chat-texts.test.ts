@@ -3,7 +3,12 @@
  */
 import { InvalidArgumentError } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { ContextOverflowError, DownloadError, ModelNotFoundError } from '../../../errors.ts'
+import {
+  ContextOverflowError,
+  DownloadError,
+  ModelNotFoundError,
+  UsageError,
+} from '../../../errors.ts'
 import { findAlias } from '../../../hub/aliases.ts'
 import { LANGUAGES, languageOf } from '../../console/language.ts'
 import { decimalNumber, wholeNumber } from '../../flags/flag-values.ts'
@@ -95,16 +100,23 @@ describe('reasons in Japanese', () => {
   }
 
   test.each([
-    [systemError('ENOENT'), 'ファイルまたはフォルダがありません。'],
+    [systemError('ENOENT'), 'ファイルまたはフォルダーがありません。'],
     [systemError('ENOSPC'), 'ディスクに空きがありません。'],
     [systemError('EXOTIC'), 'エラー: EXOTIC: bad'],
     [new ConversationFileError('taken', 'x'), '別の名前にしてください'],
     [new ModelNotFoundError('x', { source: 'nowhere' }), '「nowhere」というモデルが見つかりません'],
-    [new ContextOverflowError('x', { needed: 9, available: 5 }), '9 トークンが必要'],
+    [new ContextOverflowError('x', { needed: 9, available: 5 }), '9トークンが必要'],
     [new DownloadError('no route', { url: 'x' }), 'ダウンロードできませんでした: no route'],
-    [new InvalidArgumentError('Expected at least one character.'), '1 文字以上の文字列を指定'],
-    [refusal(decimalNumber({ above: 0, max: 1 })), '0 より大きい、1 以下の数を指定してください。'],
-    [refusal(wholeNumber({ min: 1 })), '1 以上の整数を指定してください。'],
+    [
+      new UsageError('Cannot read a.txt: no such file or directory.'),
+      'a.txt を読めません: ファイル',
+    ],
+    [new UsageError('Cannot read a.txt: strange.'), 'a.txt を読めません: strange'],
+    [new UsageError('Expected a file for --system-file: x'), '--system-file にはファイルを'],
+    [new UsageError('すでに日本語です。'), 'すでに日本語です。'],
+    [new InvalidArgumentError('Expected at least one character.'), '1文字以上の文字列を指定'],
+    [refusal(decimalNumber({ above: 0, max: 1 })), '0より大きい、1以下の数を指定してください。'],
+    [refusal(wholeNumber({ min: 1 })), '1以上の整数を指定してください。'],
     [refusal(decimalNumber({})), '数を指定してください。'],
   ])('are said of %s', (error, expected) => {
     expect(reason(error)).toContain(expected)
