@@ -46,18 +46,35 @@ describe('proxies', () => {
     ['garbage', 'http://garbage'],
     ['', undefined],
   ])('%s', async (text, expected) => {
-    for (const name of ['HTTP_PROXY', 'http_proxy']) {
+    for (const name of ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy']) {
       expect((await readHubSettings({ ...NO_TOKEN, [name]: text })).httpProxy).toBe(expected)
     }
     expect((await readHubSettings({ ...NO_TOKEN, HTTPS_PROXY: text })).httpsProxy).toBe(expected)
   })
 
-  test.each(['http://', 'socks5://p:1', 'p:port', 'a b', '://p', 'http://user:secret@p:99999'])(
-    '%s is refused, naming the variable and no secret',
-    async (text) => {
-      const read = readHubSettings({ ...NO_TOKEN, HTTPS_PROXY: text })
-      await expect(read).rejects.toMatchObject({ code: 'USAGE' })
-      await expect(read).rejects.toThrow(/HTTPS_PROXY(?!.*secret)/)
-    },
-  )
+  test.each([
+    'http://',
+    'socks5://p:1',
+    'p:port',
+    'a b',
+    '://p',
+    'http://user:secret@p:99999',
+    'http://us%er:secret@p:1',
+  ])('%s is refused, naming the variable and no secret', async (text) => {
+    const read = readHubSettings({ ...NO_TOKEN, HTTPS_PROXY: text })
+    await expect(read).rejects.toMatchObject({ code: 'USAGE' })
+    await expect(read).rejects.toThrow(/HTTPS_PROXY(?!.*secret)/)
+  })
+
+  test('of one scheme go before that of all', async () => {
+    const env = { ...NO_TOKEN, ALL_PROXY: 'http://all:1', https_proxy: 'http://one:1' }
+    const { httpProxy, httpsProxy } = await readHubSettings(env)
+    expect([httpProxy, httpsProxy]).toEqual(['http://all:1', 'http://one:1'])
+  })
+})
+
+test('the token may stand in the older variable', async () => {
+  const older = { HUGGING_FACE_HUB_TOKEN: 'hf_old' }
+  expect((await readHubSettings(older)).token).toBe('hf_old')
+  expect((await readHubSettings({ ...older, HF_TOKEN: 'hf_new' })).token).toBe('hf_new')
 })

@@ -34,8 +34,8 @@ export async function readHubSettings(env: Environment = process.env): Promise<H
     endpoint: readEndpoint(env['HF_ENDPOINT']),
     token: await readToken(env, folder('HF_TOKEN_PATH') ?? join(home, 'token')),
     offline: /^(1|true|yes|on)$/i.test(env['HF_HUB_OFFLINE'] || env['TRANSFORMERS_OFFLINE'] || ''),
-    httpProxy: readProxy(env, 'http_proxy', 'HTTP_PROXY'),
-    httpsProxy: readProxy(env, 'https_proxy', 'HTTPS_PROXY'),
+    httpProxy: readProxy(env, 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'),
+    httpsProxy: readProxy(env, 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'),
     noProxy: env['no_proxy'] || env['NO_PROXY'] || undefined,
   }
 }
@@ -47,11 +47,21 @@ function readProxy(env: Environment, ...names: readonly string[]): string | unde
   if (!text) return undefined
   const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const url = URL.canParse(address) ? new URL(address) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol)) return address
+  if (url !== undefined && /^https?:$/.test(url.protocol) && hasWholeEscapes(url)) return address
   throw new UsageError(
     `Expected ${name} to be the address of a proxy such as http://proxy.example:3128, got ` +
       `"${text.replace(/\/\/[^/@]*@/, '//...@')}". Set it so, or unset it.`,
   )
+}
+
+/** Name and password of a proxy are sent as what their escapes stand for. */
+function hasWholeEscapes({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function readEndpoint(text = ''): string {
@@ -65,7 +75,7 @@ function readEndpoint(text = ''): string {
 
 /** A header cannot hold control characters; a token never has spaces. */
 async function readToken(env: Environment, path: string): Promise<string | undefined> {
-  const text = env['HF_TOKEN'] || (await textOf(path))
+  const text = env['HF_TOKEN'] || env['HUGGING_FACE_HUB_TOKEN'] || (await textOf(path))
   const token = text.trim()
   if (token === '') return undefined
   if (/^[\x21-\x7e]{1,1000}$/.test(token)) return token
