@@ -23,7 +23,26 @@ import { ropeScalingFromJson } from './rope-scaling-fields.ts'
 const NO_TENSORS: TensorNames = { has: () => false }
 
 /** What unset fields mean, by the configuration classes of transformers. */
-const DEFAULT_THETA: Readonly<Record<string, number>> = { bitnet: 500000, gemma3_text: 1e6 }
+interface UnsetFields {
+  readonly ropeTheta: number
+  readonly normEps: number
+  readonly contextLength: number
+  /** Unset: what the heads leave of the model's width. */
+  readonly headDim?: number
+  /** Where the field is not there at all; null means as many as heads, and so does this where it is unset. */
+  readonly nKvHeads?: number
+}
+const LLAMA_UNSET: UnsetFields = { ropeTheta: 10000, normEps: 1e-6, contextLength: 2048 }
+const UNSET: Readonly<Record<string, UnsetFields>> = {
+  bitnet: { ropeTheta: 500000, normEps: 1e-5, contextLength: 2048, nKvHeads: 5 },
+  qwen3: { ...LLAMA_UNSET, contextLength: 32768, headDim: 128, nKvHeads: 32 },
+  gemma3_text: {
+    ...{ ropeTheta: 1e6, normEps: 1e-6, contextLength: 131072 },
+    ...{ headDim: 256, nKvHeads: 4 },
+  },
+}
+/** Of the 1bitLLM reproduction, a llama with a class of its own. */
+const REPRODUCTION_EPS = 1e-5
 const DEFAULT_LOCAL_THETA = 10000
 const DEFAULT_WINDOW = 4096
 const DEFAULT_PATTERN = 6
@@ -47,17 +66,26 @@ export function configFromHuggingFace(
   const isGemma = modelType === 'gemma3_text'
   refuseFeatures(fields)
 
+  const unset = UNSET[modelType] ?? LLAMA_UNSET
   const contextLength = readInteger(
     fields,
     'max_position_embeddings',
     CONFIG_LIMITS.contextLength,
-    2048,
+    unset.contextLength,
   )
   const { rope, ropeScaling } = ropeParameters(fields, isGemma, contextLength)
   const dim = readInteger(fields, 'hidden_size', CONFIG_LIMITS.dim)
   const nHeads = readInteger(fields, 'num_attention_heads', CONFIG_LIMITS.heads)
   const nLayers = readInteger(fields, 'num_hidden_layers', CONFIG_LIMITS.layers)
-  const headDim = readInteger(fields, 'head_dim', CONFIG_LIMITS.headDim, dim / nHeads)
+  const headDim = readInteger(
+    fields,
+    'head_dim',
+    CONFIG_LIMITS.headDim,
+    unset.headDim ?? dim / nHeads,
+  )
+  const kvHeads = fields.get('num_key_value_heads') === undefined ? unset.nKvHeads : undefined
+  const isReproduction = modelType === 'llama' && family.subNorms
+  const eps = isReproduction ? REPRODUCTION_EPS : unset.normEps
   const scale = readNumber(fields, 'query_pre_attn_scalar', CONFIG_LIMITS.dim, headDim)
   if (scale !== headDim) {
     throw configError(fields, 'query_pre_attn_scalar', `${headDim}, a head's length`, String(scale))
@@ -68,19 +96,14 @@ export function configFromHuggingFace(
     dim,
     nLayers,
     nHeads,
-    nKvHeads: readInteger(fields, 'num_key_value_heads', CONFIG_LIMITS.heads, nHeads),
+    nKvHeads: readInteger(fields, 'num_key_value_heads', CONFIG_LIMITS.heads, kvHeads ?? nHeads),
     headDim,
     ffnDim: readInteger(fields, 'intermediate_size', CONFIG_LIMITS.ffnDim),
     vocabSize: readInteger(fields, 'vocab_size', CONFIG_LIMITS.vocabSize),
     contextLength,
-    ropeTheta: readNumber(
-      rope,
-      'rope_theta',
-      CONFIG_LIMITS.ropeTheta,
-      DEFAULT_THETA[modelType] ?? 10000,
-    ),
+    ropeTheta: readNumber(rope, 'rope_theta', CONFIG_LIMITS.ropeTheta, unset.ropeTheta),
     ...(ropeScaling && { ropeScaling }),
-    normEps: readNumber(fields, 'rms_norm_eps', CONFIG_LIMITS.normEps, isGemma ? 1e-6 : 1e-5),
+    normEps: readNumber(fields, 'rms_norm_eps', CONFIG_LIMITS.normEps, eps),
     ...family,
     tiedHead: readBoolean(fields, 'tie_word_embeddings', isGemma) || hasNoHead(fields),
     ...(isGemma && {
@@ -128,13 +151,15 @@ function ropeParameters(
   // An empty object is nothing in Python.
   const scaling =
     stated && Object.keys(fields.get('rope_scaling') ?? {}).length > 0 ? stated : undefined
-  const parameters = isGemma ? ((all && fieldsOf(all, 'full_attention')) ?? all) : all
+  const parameters = isGemma ? all && fieldsOf(all, 'full_attention') : all
   const first = scaling ?? parameters
   const second = isGemma ? parameters : undefined
   const described: ConfigFields = {
     source: fields.source,
     get: (key) => first?.get(key) ?? second?.get(key),
   }
+  const isByLayer = !isGemma && isObject(all?.get('full_attention'))
+  refuse(fields, 'rope_parameters', isByLayer, 'other rotations in some layers')
   const local = isGemma ? all && fieldsOf(all, 'sliding_attention') : undefined
   const ofWindows = local && ropeScalingFromJson(local, 'rope_parameters', contextLength)
   refuse(fields, 'rope_parameters', ofWindows !== undefined, 'rope scaling in layers with a window')

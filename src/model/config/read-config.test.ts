@@ -113,6 +113,34 @@ describe('config.json', () => {
     )
   })
 
+  test.each([
+    ['llama', { normEps: 1e-6, ropeTheta: 10000, contextLength: 2048, nKvHeads: 12, headDim: 256 }],
+    ['bitnet', { normEps: 1e-5, ropeTheta: 500000, contextLength: 2048, headDim: 256 }],
+    ['qwen3', { normEps: 1e-6, ropeTheta: 10000, contextLength: 32768, headDim: 128 }],
+    ['gemma3_text', { normEps: 1e-6, ropeTheta: 1e6, contextLength: 131072, headDim: 256 }],
+  ])('fields that are not there mean what the class of %s in transformers says', (type, wanted) => {
+    const { hidden_size, intermediate_size, num_hidden_layers, vocab_size } = LLAMA
+    const least = { hidden_size, intermediate_size, num_hidden_layers, vocab_size }
+    const heads = { num_attention_heads: 12, num_key_value_heads: null }
+    expect(configFromHuggingFace({ ...least, ...heads, model_type: type }, 'm')).toMatchObject(
+      wanted,
+    )
+  })
+
+  test('key heads that are not said differ from those that are null', () => {
+    const { num_key_value_heads: _, ...rest } = LLAMA
+    const json = { ...rest, model_type: 'qwen3', num_attention_heads: 64 }
+    expect(configFromHuggingFace(json, 'm').nKvHeads).toBe(32)
+    expect(configFromHuggingFace({ ...json, num_key_value_heads: null }, 'm').nKvHeads).toBe(64)
+  })
+
+  test('rotations by the kind of layer are refused in a family that has one kind', () => {
+    const rope_parameters = { full_attention: { rope_theta: 2 } }
+    expect(() => configFromHuggingFace({ ...LLAMA, rope_parameters }, 'm')).toThrow(
+      'other rotations in some layers',
+    )
+  })
+
   test('takes rope_scaling in place of rope_parameters, not field by field', () => {
     const linear = { rope_type: 'linear', factor: 2 }
     const read = (more: object) => configFromHuggingFace({ ...LLAMA, ...more }, 'm').ropeScaling
@@ -136,6 +164,8 @@ describe('config.json', () => {
     expect(read({ rope_parameters: own }).localAttention?.ropeTheta).toBe(8)
     expect(read({ rope_parameters: own }).ropeTheta).toBe(9)
     expect(read({}).localAttention?.ropeTheta).toBe(7)
+    // Without a kind of layer they count for nothing there.
+    expect(read({ rope_parameters: { rope_theta: 5 } }).ropeTheta).toBe(LLAMA['rope_theta'])
     const scaled = read({ rope_parameters: own, rope_scaling: { rope_type: 'linear', factor: 8 } })
     expect(scaled).toMatchObject({ ropeTheta: 9, ropeScaling: { type: 'linear', factor: 8 } })
   })
