@@ -112,11 +112,11 @@ export interface TokenizerFiles {
   /** SentencePiece or tiktoken, as the model's makers wrote it. */
   readonly tokenizerModel?: Uint8Array | undefined
   readonly specialTokensMap?: JsonObject | undefined
+  /** added_tokens.json: ids by text. */
+  readonly addedTokens?: JsonObject | undefined
   /** Older files of a byte-level vocabulary, read where there is neither of the two above. */
   readonly vocabJson?: JsonObject | undefined
   readonly mergesText?: string | undefined
-  /** added_tokens.json: ids by text. */
-  readonly addedTokens?: JsonObject | undefined
 }
 
 /** A model's file with what lies beside it. */

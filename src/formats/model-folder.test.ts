@@ -214,6 +214,19 @@ describe('a checkpoint in shards', () => {
     expect([...(file.unread?.keys() ?? [])]).toEqual(['a', 'c'])
   })
 
+  test('without an index has the files that the name of any of them tells of', async () => {
+    const files = { 'config.json': '{}', [ONE]: await weights('a=1'), [TWO]: await weights('b=2') }
+    const folder = folderOf(files)
+    for (const open of [() => openModelFolder(folder), () => openShardIn(folder, TWO)]) {
+      const { file } = await open()
+      expect([...file.tensors.keys()]).toEqual(['a', 'b'])
+      await file.close()
+    }
+    const { [ONE]: _, ...rest } = files
+    await expect(openModelFolder(folderOf(rest))).rejects.toThrow(`found no ${ONE}`)
+    await expect(openShardIn(folderOf(rest), TWO)).rejects.toThrow(`found no ${ONE}`)
+  })
+
   test('that lacks a tensor of its index is refused by its name', async () => {
     const folder = folderOf({
       'config.json': '{}',

@@ -70,7 +70,9 @@ export async function openModelFolder(folder: ModelFolder): Promise<OpenedModel>
     const { shards, shardOf } = await readIndex(folder)
     return openCheckpoint(folder, folder.name, shards, shardOf)
   }
-  const ggufs = names.filter((name) => name.endsWith('.gguf')).sort()
+  const shard = names.find((name) => name.endsWith('.safetensors') && partNames(name))
+  if (shard !== undefined) return openShardIn(folder, shard)
+  const ggufs = names.filter((name) => /\.gguf$/i.test(name)).sort()
   const [model, ...others] = new Set(ggufs.map((name) => partNames(name)?.[0] ?? name))
   if (model !== undefined && others.length === 0) {
     return { file: await openGgufIn(folder, ggufs[0]), tokenizerFiles: {} }
@@ -96,15 +98,7 @@ export async function openGgufIn(folder: ModelFolder, name: string): Promise<Ggu
   try {
     const names = partNames(name)
     if (names === undefined) throw partAlone(own)
-    const there = await folder.list()
-    const missing = names.filter((part) => !there.includes(part))
-    if (missing.length > 0) {
-      throw new ModelNotFoundError(
-        `Expected all ${names.length} parts of the model in ${folder.name}, found no ` +
-          `${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', ...' : ''}. Fetch it as well.`,
-        { source: own.name },
-      )
-    }
+    requireAll(folder, names, await folder.list())
     const parts: GgufFile[] = []
     for (const part of names) {
       const file = part === name ? own : await parseOrClose(await folder.open(part))
@@ -116,6 +110,21 @@ export async function openGgufIn(folder: ModelFolder, name: string): Promise<Ggu
     for (const file of opened) await file.close()
     throw error
   }
+}
+
+/** @throws ModelNotFoundError naming parts that are not there */
+function requireAll(
+  folder: ModelFolder,
+  parts: readonly string[],
+  there: readonly string[],
+): readonly string[] {
+  const missing = parts.filter((part) => !there.includes(part))
+  if (missing.length === 0) return parts
+  throw new ModelNotFoundError(
+    `Expected all ${parts.length} parts of the model in ${folder.name}, found no ` +
+      `${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', ...' : ''}. Fetch it as well.`,
+    { source: folder.name },
+  )
 }
 
 /** Parses a GGUF file's header; closes the source if that fails, or if the file is a part of several. */
@@ -181,7 +190,10 @@ async function readIndex(folder: ModelFolder): Promise<ShardIndex> {
 export async function openShardIn(folder: ModelFolder, name: string): Promise<OpenedModel> {
   const path = folder.pathOf(name)
   const names = await folder.list()
-  if (name === WEIGHTS || !names.includes(INDEX)) return openCheckpoint(folder, path, [name])
+  if (name === WEIGHTS || !names.includes(INDEX)) {
+    // Without an index the names tell which others there are.
+    return openCheckpoint(folder, path, requireAll(folder, partNames(name) ?? [name], names))
+  }
   const { shards, shardOf } = await readIndex(folder)
   if (!shards.includes(name)) return openCheckpoint(folder, path, [name])
   return openCheckpoint(folder, path, shards, shardOf)
@@ -261,6 +273,7 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
     specialTokensMap,
     chatTemplate,
     tokenizerModel,
+    addedTokens,
   ] = await Promise.all([
     readJson(folder, 'tokenizer.json'),
     readJson(folder, 'tokenizer_config.json'),
@@ -268,6 +281,7 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
     readJson(folder, 'special_tokens_map.json'),
     readText(folder, 'chat_template.jinja'),
     readSideFile(folder, 'tokenizer.model'),
+    readJson(folder, 'added_tokens.json'),
   ])
   const files = {
     tokenizerConfig,
@@ -275,15 +289,15 @@ async function readTokenizerFiles(folder: ModelFolder): Promise<TokenizerFiles> 
     specialTokensMap,
     chatTemplate,
     tokenizerModel,
+    addedTokens,
   }
   if (tokenizerJson !== undefined) return { ...files, tokenizerJson }
   if (tokenizerModel !== undefined) return files
-  const [vocabJson, mergesText, addedTokens] = await Promise.all([
+  const [vocabJson, mergesText] = await Promise.all([
     readJson(folder, 'vocab.json'),
     readText(folder, 'merges.txt'),
-    readJson(folder, 'added_tokens.json'),
   ])
-  return { ...files, vocabJson, mergesText, addedTokens }
+  return { ...files, vocabJson, mergesText }
 }
 
 /** A JSON object, or undefined if there is no such file. */

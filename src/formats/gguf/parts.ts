@@ -5,7 +5,7 @@
 import { FormatError } from '../../errors.ts'
 import type { GgufFile, TensorInfo, UnreadTensor } from '../model-file.ts'
 
-const PART_NAME = /^(.*-)(\d{1,6})(-of-)(\d{1,6})(\.gguf)$/i
+const PART_NAME = /^(.*-)(\d{1,6})(-of-)(\d{1,6})(\.gguf|\.safetensors)$/i
 /** The largest models come in under 200 files. */
 const MAX_PARTS = 1024
 
@@ -16,8 +16,8 @@ export function partCount({ metadata }: Pick<GgufFile, 'metadata'>): number {
 }
 
 /**
- * The names of all parts, by the name of one: "m-00001-of-00002.gguf" and its neighbour. Undefined for a
- * name that is none of a part, or of a whole that has only one.
+ * The names of all parts, by the name of one: "m-00001-of-00002.gguf" and its neighbour, and so with shards of
+ * safetensors. Undefined for a name that is none of a part, or of a whole that has only one.
  */
 export function partNames(name: string): string[] | undefined {
   const [, start, number, of, total, end] = PART_NAME.exec(name) ?? []
