@@ -11,6 +11,7 @@ import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readText } from '../tokenizer/gguf-keys.ts'
 import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
+import { DEFAULT_TEMPLATE, TOOL_TEMPLATE } from '../tokenizer/read-json.ts'
 import type { Vocabulary } from '../tokenizer/vocabulary.ts'
 import { withBeginToken } from './begin-token.ts'
 import type { SideFile } from './conversion.ts'
@@ -68,9 +69,10 @@ function generationConfig({ metadata }: GgufFile): JsonObject {
 }
 
 function tokenizerConfig(vocabulary: Vocabulary, config: ModelConfig): JsonObject {
-  const { pieces, bosId, eosId, padId, addBos, chatTemplate } = vocabulary
+  const { pieces, bosId, eosId, padId, addBos, chatTemplate, toolTemplate } = vocabulary
   const text = (id: number | undefined) => (id === undefined ? undefined : pieces[id])
   const isBitnet = config.architecture !== 'llama' && config.activation === 'relu2'
+  const template = chooseTemplate(chatTemplate, { isBitnet, vocabSize: config.vocabSize })
   return withoutAbsent({
     tokenizer_class: 'PreTrainedTokenizerFast',
     bos_token: text(bosId),
@@ -79,7 +81,13 @@ function tokenizerConfig(vocabulary: Vocabulary, config: ModelConfig): JsonObjec
     add_bos_token: addBos,
     clean_up_tokenization_spaces: false,
     model_max_length: config.contextLength,
-    chat_template: chooseTemplate(chatTemplate, { isBitnet, vocabSize: config.vocabSize }),
+    chat_template:
+      toolTemplate === undefined || template === undefined
+        ? template
+        : [
+            { name: DEFAULT_TEMPLATE, template },
+            { name: TOOL_TEMPLATE, template: toolTemplate },
+          ],
   })
 }
 

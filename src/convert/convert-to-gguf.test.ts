@@ -10,8 +10,11 @@ import { FormatError, UsageError } from '../errors.ts'
 import { memorySink } from '../formats/byte-sink.ts'
 import { parseGguf } from '../formats/gguf/index.ts'
 import { memorySource } from '../formats/memory-source.ts'
+import { readConfig } from '../model/config/read-config.ts'
 import { convertFile } from '../node/convert/convert-file.ts'
 import { openModelFile } from '../node/open-model.ts'
+import { tokenizerFromGguf } from '../tokenizer/open-tokenizer.ts'
+import { tokenizerFilesOf } from './checkpoint-tokenizer.ts'
 import {
   type ConversionInput,
   compareModels,
@@ -137,6 +140,39 @@ describe('converting a checkpoint', () => {
       ])
       expect([types[0], types[2], types[511]]).toEqual([1, 3, 5])
       expect(valueTypes?.get('bitnet-b1.58.rope.freq_base')).toBe('f32')
+    })
+  })
+
+  test('keeps what templates see: one for tools, the end token that is named, tokens named elsewhere', async () => {
+    await withTiny('bitnet-packed', async ({ file }) => {
+      const vocab = Object.fromEntries(Array.from({ length: 500 }, (_, id) => [`t${id}`, id]))
+      const chat_template = { default: '{{ eos_token }}t4', tool_use: 't5{{ tools | length }}' }
+      const tokenizerFiles = {
+        tokenizerJson: {
+          added_tokens: [],
+          pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+          decoder: { type: 'ByteLevel' },
+          model: {
+            type: 'BPE',
+            vocab: { ...vocab, t: 500, 4: 501, 5: 502 },
+            merges: ['t 4', 't 5'],
+          },
+        },
+        tokenizerConfig: { chat_template, eos_token: '<x>' },
+        generationConfig: { eos_token_id: [2] },
+      }
+      const made = (await convert({ file, tokenizerFiles })).file
+      const tokenizer = tokenizerFromGguf(made.metadata)
+      const hello = { role: 'user', content: 'a' } as const
+      expect(tokenizer.encodeChat([hello])).toEqual([503, 4])
+      expect(tokenizer.encodeChat([hello], { tools: [{}] })).toEqual([5])
+      expect(tokenizer.stopIds).toEqual([2, 503])
+      const back = tokenizerFilesOf(made, readConfig(made))
+      const config = back.find(({ name }) => name === 'tokenizer_config.json')
+      expect(JSON.parse(new TextDecoder().decode(config?.bytes)).chat_template).toEqual([
+        { name: 'default', template: chat_template.default },
+        { name: 'tool_use', template: chat_template.tool_use },
+      ])
     })
   })
 

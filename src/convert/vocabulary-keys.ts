@@ -9,7 +9,9 @@ import { isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
 import { chooseTemplate, LLAMA3_VOCAB_SIZE } from '../tokenizer/chat-format.ts'
+import { checkRows } from '../tokenizer/create.ts'
 import { PRE_TOKENIZERS } from '../tokenizer/pre-tokenizers.ts'
+import { TEMPLATE_KEY, TOOL_TEMPLATE_KEY } from '../tokenizer/read-gguf.ts'
 import { readJsonVocabulary } from '../tokenizer/read-json.ts'
 import { stepsOf } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE } from '../tokenizer/vocabulary.ts'
@@ -49,10 +51,9 @@ export function vocabularyKeys(
     }
   }
   const vocabulary = readJsonVocabulary({ tokenizerJson, ...beside, config })
-  const { addedTokens, bosId, padId, endIds, appendedId, chatTemplate, isBitnet } = vocabulary
-  if (vocabulary.pieces.length > vocabSize) {
-    throw damaged('model.vocab and added_tokens', `ids below ${vocabSize}`)
-  }
+  const { addedTokens, bosId, eosId, padId, endIds, appendedId, isBitnet } = vocabulary
+  const { chatTemplate, toolTemplate } = vocabulary
+  checkRows(vocabulary, vocabSize)
   // Ids that nothing claims become unused pieces of their own.
   const ids = Array.from({ length: vocabSize }, (_, id) => id)
   const pieces = ids.map((id) => vocabulary.pieces[id] ?? `[PAD${id}]`)
@@ -62,7 +63,9 @@ export function vocabularyKeys(
   const isByteLevel = model['byte_fallback'] !== true
   const scores = isByteLevel ? new Float32Array(vocabSize) : mergeScores(pieces, merges)
   const turnEnds = addedTokens.filter(({ content }) => TURN_ENDS.includes(content))
-  const ends = [...new Set([...endIds, ...turnEnds.map(({ id }) => id)])]
+  // Templates and what is embedded end in the first of them.
+  const first = eosId === undefined ? [] : [eosId]
+  const ends = [...new Set([...first, ...endIds, ...turnEnds.map(({ id }) => id)])]
   const withId = (name: string, id: number | undefined) =>
     isWhole(id, 0, vocabSize - 1) ? [u32(`tokenizer.ggml.${name}_token_id`, id)] : []
   const template = chooseTemplate(chatTemplate, { isBitnet, vocabSize })
@@ -80,7 +83,7 @@ export function vocabularyKeys(
       ...withId('bos', bosId),
       ...withId('eos', ends[0]),
       ...withId('padding', padId ?? ends[0]),
-      ...(template === undefined ? [] : [text('tokenizer.chat_template', template)]),
+      ...(template === undefined ? [] : [text(TEMPLATE_KEY, template)]),
     ],
     additions: [
       ...withId('eot', ends[1]),
@@ -91,6 +94,7 @@ export function vocabularyKeys(
       ...(appendedId !== undefined && appendedId === ends[0]
         ? [bool('tokenizer.ggml.add_eos_token', true)]
         : []),
+      ...(toolTemplate === undefined ? [] : [text(TOOL_TEMPLATE_KEY, toolTemplate)]),
       text('tokenizer.huggingface.json', JSON.stringify(tokenizerJson)),
     ],
   }

@@ -68,9 +68,11 @@ export class AddedTokens {
     const findable = tokens.filter(({ content, special }) => content.length > (special ? 1 : 0))
     const special = findable.filter((token) => token.special)
     this.specialTexts = special.map((token) => token.content)
-    const isNormal = ({ normalized }: AddedToken) => normalize !== undefined && normalized === true
-    this.#raw = indexTokens(findable.filter((token) => !isNormal(token)))
-    this.#normal = indexTokens(findable.filter(isNormal), normalize)
+    this.#raw = indexTokens(findable.filter(({ normalized }) => normalized !== true))
+    this.#normal = indexTokens(
+      findable.filter(({ normalized }) => normalized === true),
+      normalize,
+    )
     this.#rendered = indexTokens(special)
   }
 
@@ -82,11 +84,9 @@ export class AddedTokens {
   split(text: string, parseSpecial: boolean, startsText = true): Section[] {
     const skip = (id: number) => !parseSpecial && this.isSpecial(id)
     const sections = cut(this.#raw, text, startsText, skip)
-    const normalize = this.#normalize
-    if (normalize === undefined) return sections
     return sections.flatMap((section) => {
       if (section.kind === 'token') return [section]
-      const normal = normalize(section.text)
+      const normal = this.#normalize?.(section.text) ?? { text: section.text, keepsStart: true }
       return cut(this.#normal, normal.text, section.startsText && normal.keepsStart, skip)
     })
   }
@@ -127,9 +127,14 @@ function cut(
     at = end
     if (skip(token.id)) continue
     if (token.singleWord === true && isInWord(text, start, end)) continue
-    pushText(token.lstrip === true ? start - spacesAtEnd(text.slice(done, start)) : start)
+    const { lstrip, rstrip } = token
+    const first = lstrip ? Math.max(done, start - spacesAtEnd(text.slice(done, start))) : start
+    const last = rstrip ? end + spacesAtStart(text.slice(end)) : end
+    // A token of white space may lie in what the one before it took along.
+    if (first >= last) continue
+    pushText(first)
     sections.push({ kind: 'token', id: token.id })
-    done = token.rstrip === true ? end + spacesAtStart(text.slice(end)) : end
+    done = last
   }
   pushText(text.length)
   return sections

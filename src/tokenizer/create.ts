@@ -44,29 +44,37 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
   const added = new AddedTokens(withControlTokens(vocabulary, stopIds), words.normalize)
   const maskContent = contentMask(added.specialTexts)
   const bos = bosId === undefined ? {} : { bos_token: pieces[bosId] ?? '' }
-  const render =
-    template === undefined ? undefined : chatTemplate(template, { ...templateTokens, ...bos })
+  const format = (source: string | undefined) =>
+    source === undefined
+      ? undefined
+      : { source, render: chatTemplate(source, { ...templateTokens, ...bos }) }
+  const plainFormat = format(template)
+  const toolFormat = format(vocabulary.toolTemplate) ?? plainFormat
 
   /**
    * Normal text without added tokens. Merges of an odd vocabulary may still join plain characters to a
-   * special token; the text is then cut in two until they no longer meet.
+   * special token; unless that is wanted, the text is then cut in two until they no longer meet.
    */
-  const encodePlain = (text: string, startsText: boolean): number[] => {
+  const encodePlain = (text: string, startsText: boolean, parseSpecial: boolean): number[] => {
     const ids = words.encode(text, startsText)
-    if (!ids.some((id) => id !== unknownId && added.isSpecial(id))) return ids
+    if (parseSpecial || !ids.some((id) => id !== unknownId && added.isSpecial(id))) return ids
     const characters = Array.from(text)
     if (characters.length < 2) return []
     const middle = characters.length >> 1
     return [
-      ...encodePlain(characters.slice(0, middle).join(''), startsText),
-      ...encodePlain(characters.slice(middle).join(''), false),
+      ...encodePlain(characters.slice(0, middle).join(''), startsText, false),
+      ...encodePlain(characters.slice(middle).join(''), false, false),
     ]
   }
 
-  const encodeSections = (sections: readonly Section[], ids: number[]): void => {
+  const encodeSections = (
+    sections: readonly Section[],
+    ids: number[],
+    parseSpecial = false,
+  ): void => {
     for (const section of sections) {
       if (section.kind === 'token') ids.push(section.id)
-      else append(ids, encodePlain(section.text, section.startsText))
+      else append(ids, encodePlain(section.text, section.startsText, parseSpecial))
     }
   }
 
@@ -110,7 +118,7 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       const { parseSpecial = false, addBos = true, addEnd = false } = options
       const ids: number[] = []
       // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
-      encodeSections(added.split(text.toWellFormed(), parseSpecial), ids)
+      encodeSections(added.split(text.toWellFormed(), parseSpecial), ids, parseSpecial)
       const { appendedId } = vocabulary
       if (addEnd && appendedId !== undefined) ids.push(appendedId)
       return withFront(ids, addBos)
@@ -137,14 +145,15 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
     encodeChat(messages, options = {}) {
       checkCall('encodeChat', options)
       const { addGenerationPrompt = true, tools } = options
-      if (template === undefined || render === undefined) {
+      const chosen = tools === undefined ? plainFormat : toolFormat
+      if (chosen === undefined) {
         throw new UsageError(
           'Expected a model with a chat template, but this is a base model without one. ' +
             'Give a prompt instead of messages.',
         )
       }
       messages.forEach(checkMessage)
-      if (tools !== undefined && !/\btools\b/.test(template)) {
+      if (tools !== undefined && !/\btools\b/.test(chosen.source)) {
         throw new UsageError(
           "Expected a model whose chat template takes tools, but this one's never looks at them. " +
             'Leave them out, or describe them in the system message.',
@@ -155,7 +164,10 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
         texts.push(text)
         return text
       })
-      const [mask, tokenBreak] = unusedCharacters([template, ...added.specialTexts, ...texts], 2)
+      const [mask, tokenBreak] = unusedCharacters(
+        [chosen.source, ...added.specialTexts, ...texts],
+        2,
+      )
       const hide = (text: string) => maskContent(text, mask)
       // The fields' names are the template's, what is in them the caller's.
       const masked = messages.map(({ role, ...fields }) => {
@@ -165,7 +177,7 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       })
       const maskedTools = tools && (mapTexts(tools, hide) as ToolDescription[])
       const request = { messages: masked, tools: maskedTools, addGenerationPrompt }
-      const rendered = render({ ...request, tokenBreak, mask })
+      const rendered = chosen.render({ ...request, tokenBreak, mask })
       // A template writes the tokens of its model, the begin token not always among them.
       const isAlone = front.length === 1 && front[0] === bosId
       return withFront(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), isAlone)
@@ -177,7 +189,7 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
  * Tokens without a row must not come out of a text. Gemma 3's text models have one for images, which nothing
  * puts there; what lies beyond the rows may be such special tokens and nothing else.
  */
-function checkRows({ pieces, types, addedTokens, bosId }: Vocabulary, rows: number): void {
+export function checkRows({ pieces, types, addedTokens, bosId }: Vocabulary, rows: number): void {
   const idle = new Set(addedTokens.filter(({ special }) => special).map(({ id }) => id))
   if (bosId !== undefined) idle.delete(bosId)
   for (let id = rows; id < pieces.length; id++) {

@@ -129,6 +129,28 @@ test('an embedded tokenizer.json goes before the other keys', () => {
   expect(tokenizer.encodeChat([{ role: 'user', content: 'a' }])).toEqual([1, 0])
 })
 
+test('templates have the end token, whichever keys the vocabulary is in, and one of their own for tools', () => {
+  const json = JSON.stringify({
+    added_tokens: [{ id: 1, content: '<s>', special: true }],
+    decoder: { type: 'ByteLevel' },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
+    model: { type: 'BPE', vocab: { a: 0, b: 2 }, merges: [] },
+  })
+  const tokenizer = tokenizerFromGguf(
+    metadata({
+      ...BYTE_LEVEL,
+      'huggingface.json': json,
+      'ggml.eos_token_id': 1,
+      'ggml.add_bos_token': false,
+      chat_template: 'a{{ eos_token }}',
+      'chat_template.tool_use': '{{ tools | length }}b',
+    }),
+  )
+  const message = { role: 'user', content: 'a' } as const
+  expect(tokenizer.encodeChat([message])).toEqual([0, 1])
+  expect(tokenizer.encodeChat([message], { tools: [{}] })).toEqual([2])
+})
+
 test('a file without a vocabulary gets numbers for tokens', () => {
   const keys = new Map<string, GgufValue>([
     ['general.architecture', 'bitnet-b1.58'],

@@ -23,6 +23,10 @@ import { readJsonVocabulary } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkTemplate, damaged, MAX_MERGES, MAX_PIECES } from './vocabulary-limits.ts'
 
+/** Of conversations, and of those with tools where they have another one. */
+export const TEMPLATE_KEY = 'tokenizer.chat_template'
+export const TOOL_TEMPLATE_KEY = 'tokenizer.chat_template.tool_use'
+
 const ARCHITECTURES_OF_2B4T: ReadonlySet<unknown> = new Set(['bitnet-25', 'bitnet-b1.58'])
 
 /**
@@ -76,10 +80,17 @@ function readEmbedded(text: string, metadata: GgufMetadata): Vocabulary {
     ...readSpecialIds(metadata, MAX_PIECES),
     addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token'),
   }
-  const chatTemplate = readChatTemplate(metadata)
   const config = is2B4T(metadata) ? { model_type: 'bitnet' } : {}
-  const files = { tokenizerJson, chatTemplate, config }
-  return readJsonVocabulary(files, declared, 'tokenizer.json in GGUF')
+  const vocabulary = readJsonVocabulary(
+    { tokenizerJson, config },
+    declared,
+    'tokenizer.json in GGUF',
+  )
+  return {
+    ...vocabulary,
+    ...readChatTemplates(metadata),
+    templateTokens: endForTemplates(vocabulary.pieces, declared.eosId),
+  }
 }
 
 function readByteLevel(metadata: GgufMetadata): Vocabulary {
@@ -124,10 +135,19 @@ function readCommon(
     types,
     addedTokens: addedByType(pieces, types, 'tokenizer.ggml.token_type'),
     addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token') ?? addBos,
-    chatTemplate: readChatTemplate(metadata),
+    ...readChatTemplates(metadata),
     isBitnet: is2B4T(metadata),
-    templateTokens: ids.eosId === undefined ? {} : { eos_token: pieces[ids.eosId] },
+    templateTokens: endForTemplates(pieces, ids.eosId),
   } satisfies Partial<Vocabulary>
+}
+
+/** Files name the other texts that templates may ask for nowhere. */
+function endForTemplates(
+  pieces: Vocabulary['pieces'],
+  eosId: number | undefined,
+): Vocabulary['templateTokens'] {
+  const text = eosId === undefined ? undefined : pieces[eosId]
+  return text === undefined ? {} : { eos_token: text }
 }
 
 function readPieces(metadata: GgufMetadata): readonly string[] {
@@ -175,10 +195,14 @@ function readPreTokenizer(
   return { pre, origin: named ?? `${assumed} (not named in the file)` }
 }
 
-function readChatTemplate(metadata: GgufMetadata): string | undefined {
-  const key = 'tokenizer.chat_template'
-  const template = metadata.get(key)
-  return template === undefined ? undefined : checkTemplate(template, key)
+function readChatTemplates(
+  metadata: GgufMetadata,
+): Pick<Vocabulary, 'chatTemplate' | 'toolTemplate'> {
+  const read = (key: string) => {
+    const template = metadata.get(key)
+    return template === undefined ? undefined : checkTemplate(template, key)
+  }
+  return { chatTemplate: read(TEMPLATE_KEY), toolTemplate: read(TOOL_TEMPLATE_KEY) }
 }
 
 function is2B4T(metadata: GgufMetadata): boolean {

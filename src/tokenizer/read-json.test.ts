@@ -201,6 +201,41 @@ describe('tokenizerFromJson', () => {
     expect(tokenizerFromJson({ ...files, chatTemplate: 'own' }).chatTemplate).toBe('own')
   })
 
+  const hello = [{ role: 'user', content: 'a' }] as const
+  const tools = [{ type: 'function' }]
+  test.each<[string, unknown]>([
+    [
+      'a list',
+      [
+        { name: 'tool_use', template: '{% if tools %}b{% endif %}' },
+        { name: 'default', template: 'c' },
+      ],
+    ],
+    ['an object', { default: 'c', tool_use: '{% if tools %}b{% endif %}' }],
+  ])('of %s of templates conversations with tools take their own', (_, chat_template) => {
+    const files = { tokenizerJson: tiny(), tokenizerConfig: { chat_template } }
+    const tokenizer = tokenizerFromJson(files)
+    expect(tokenizer.encodeChat(hello)).toEqual([2])
+    expect(tokenizer.encodeChat(hello, { tools })).toEqual([1])
+    const own = tokenizerFromJson({ ...files, chatTemplate: 'a' })
+    expect(() => own.encodeChat(hello, { tools })).toThrow('never looks at them')
+  })
+
+  test('of several templates none is taken for the default one', () => {
+    const chat_template = { tool_use: 'x', rag: 'y' }
+    const files = { tokenizerJson: tiny(), tokenizerConfig: { chat_template } }
+    expect(() => tokenizerFromJson(files)).toThrow('called "default", got 2: "tool_use, rag"')
+    const alone = { chat_template: { rag: 'y' } }
+    expect(tokenizerFromJson({ ...files, tokenizerConfig: alone }).chatTemplate).toBe('y')
+  })
+
+  test('templates know every token that is named', () => {
+    const chat_template = '{{ sep_token }}{{ cls_token }}{{ mask_token }}{{ unk_token }}'
+    const names = { sep_token: 'a', cls_token: { content: 'b' }, mask_token: 'c', unk_token: 'a' }
+    const files = { tokenizerJson: tiny(), tokenizerConfig: { chat_template, ...names } }
+    expect(tokenizerFromJson(files).encodeChat(hello)).toEqual([3, 2, 0])
+  })
+
   const many = Array.from({ length: 70_000 }, (_, i) => added(i, `t${i}`))
   test.each([
     ['a file that is no object', [], 'tokenizer.json'],

@@ -8,6 +8,7 @@ import type { TokenizerFiles } from '../formats/model-file.ts'
 import type { AddedToken } from './added-tokens.ts'
 import { asList, asObject, readSurroundings } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
+import { namesOfTokens, textOf } from './vocabulary-files.ts'
 import {
   checkCount,
   checkId,
@@ -41,7 +42,17 @@ type DeclaredTokens = {
 }
 
 /** Names under which templates ask for tokens. */
-const TEMPLATE_TOKENS = ['eos_token', 'pad_token', 'unk_token'] as const
+const TEMPLATE_TOKENS = [
+  'eos_token',
+  'pad_token',
+  'unk_token',
+  'sep_token',
+  'cls_token',
+  'mask_token',
+] as const
+/** Of several templates, those of conversations without tools and with some, as transformers names them. */
+export const DEFAULT_TEMPLATE = 'default'
+export const TOOL_TEMPLATE = 'tool_use'
 
 /**
  * @param origin where the tokenizer.json came from, for people
@@ -52,9 +63,8 @@ export function readJsonVocabulary(
   declared: DeclaredTokens = {},
   origin = 'tokenizer.json',
 ): Vocabulary {
-  const { generationConfig, config, specialTokensMap } = files
-  // tokenizer_config.json goes before the older file.
-  const tokenizerConfig: JsonObject = { ...specialTokensMap, ...files.tokenizerConfig }
+  const { generationConfig, config } = files
+  const tokenizerConfig = namesOfTokens(files)
   const json = asObject(files.tokenizerJson, 'tokenizer.json')
   const model = typedModel(asObject(json.model, 'model'))
   const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)
@@ -68,7 +78,7 @@ export function readJsonVocabulary(
 
   /** The id of the token whose text tokenizer_config.json gives under `name`. */
   const named = (name: string): number | undefined => {
-    const text = tokenText(tokenizerConfig[name])
+    const text = textOf(tokenizerConfig[name])
     const added = addedTokens.find(({ content }) => content === text)
     return added?.id ?? (text === undefined ? undefined : ids.get(text))
   }
@@ -105,7 +115,7 @@ export function readJsonVocabulary(
     endIds: [...new Set([...(declared.endIds ?? []), ...ends])],
     appendedId:
       declared.appendedId ?? (tokenizerConfig.add_eos_token === true ? eosId : onlyOne(back)),
-    chatTemplate: readTemplate(files),
+    ...readTemplates(files),
     isBitnet: config?.model_type === 'bitnet',
     templateTokens: templateTokens(tokenizerConfig),
   }
@@ -203,29 +213,38 @@ export function eosIds(config: JsonObject | undefined, file: string): number[] {
   return (Array.isArray(value) ? value : [value]).map((id) => checkId(id, field, 2 ** 31))
 }
 
-/** A token is named by its text or by an object that holds the text. */
-function tokenText(value: unknown): string | undefined {
-  const text = isObject(value) ? value.content : value
-  return typeof text === 'string' ? text : undefined
-}
-
-/** One template, or a list of named ones of which "default" is for conversations. */
-export function readTemplate({ chatTemplate, tokenizerConfig }: FilesBeside): string | undefined {
+/** One template, or named ones as a list or an object. */
+export function readTemplates({
+  chatTemplate,
+  tokenizerConfig,
+}: FilesBeside): Pick<Vocabulary, 'chatTemplate' | 'toolTemplate'> {
   const value = chatTemplate ?? tokenizerConfig?.chat_template
-  if (isAbsent(value)) return undefined
-  if (!Array.isArray(value)) return checkTemplate(value, 'chat_template')
-  const named = value.filter(isObject)
-  const chosen = named.find(({ name }) => name === 'default') ?? named[0]
-  if (chosen !== undefined) return checkTemplate(chosen.template, 'chat_template')
+  if (isAbsent(value)) return { chatTemplate: undefined }
+  const named = namedTemplates(value)
+  if (named === undefined) return { chatTemplate: checkTemplate(value, 'chat_template') }
+  const [main, forTools] = [named.get(DEFAULT_TEMPLATE), named.get(TOOL_TEMPLATE)]
+  const template = main ?? (named.size === 1 ? [...named.values()][0] : undefined)
+  if (template !== undefined) {
+    return {
+      chatTemplate: checkTemplate(template, 'chat_template'),
+      ...(!isAbsent(forTools) && { toolTemplate: checkTemplate(forTools, 'chat_template') }),
+    }
+  }
   throw new FormatError(
-    'Expected chat_template to be a text or a list of templates, got a list without any. ' +
-      'Remove the key or give a template.',
+    `Expected chat_template to be a text, or several with one that is called "${DEFAULT_TEMPLATE}", got ` +
+      `${named.size}: ${describe([...named.keys()].join(', '))}. Remove the key or give a template.`,
     { field: 'chat_template' },
   )
 }
 
+function namedTemplates(value: unknown): Map<unknown, unknown> | undefined {
+  if (isObject(value)) return new Map(Object.entries(value))
+  if (!Array.isArray(value)) return undefined
+  return new Map(value.filter(isObject).map(({ name, template }) => [name, template]))
+}
+
 function templateTokens(config: JsonObject): Record<string, string> {
-  const texts = TEMPLATE_TOKENS.map((name) => [name, tokenText(config[name])] as const)
+  const texts = TEMPLATE_TOKENS.map((name) => [name, textOf(config[name])] as const)
   return Object.fromEntries(texts.filter(([, text]) => text !== undefined)) as Record<
     string,
     string

@@ -6,7 +6,7 @@
 import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import { type CharsMap, readCharsMap } from './pipeline/chars-map.ts'
-import { eosIds, type FilesBeside, readTemplate } from './read-json.ts'
+import { eosIds, type FilesBeside, readTemplates } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkCount, checkId, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
@@ -96,7 +96,7 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
     unknownId: known(unknownId, 'unknown') ?? 0,
     endIds: end === undefined ? [] : [end],
     appendedId: undefined,
-    chatTemplate: readTemplate(beside),
+    ...readTemplates(beside),
     isBitnet: false,
     templateTokens: end === undefined ? {} : { eos_token: pieces[end] },
   }

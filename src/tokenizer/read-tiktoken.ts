@@ -5,7 +5,7 @@
  */
 import type { FormatError } from '../errors.ts'
 import { bytesToAlphabet } from './byte-alphabet.ts'
-import { type FilesBeside, readTemplate } from './read-json.ts'
+import { type FilesBeside, readTemplates } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkCount, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
@@ -43,7 +43,7 @@ export function readTiktoken(file: Uint8Array, beside: FilesBeside = {}): Vocabu
     unknownId: undefined,
     endIds: [base + 1],
     appendedId: undefined,
-    chatTemplate: readTemplate(beside),
+    ...readTemplates(beside),
     isBitnet: beside.config?.model_type === 'bitnet',
     templateTokens: { eos_token: NAMED_SPECIALS[1] },
   }

@@ -47,6 +47,58 @@ test('special tokens come from special_tokens_map.json, added_tokens.json and to
   expect(made.decode([9, 10])).toBe('<tag>')
 })
 
+describe('beside a tokenizer.json', () => {
+  const tokenizerJson = {
+    added_tokens: [{ id: 3, content: '<s>', special: true, lstrip: false }],
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', vocab: { a: 0, b: 1, Ġ: 2 }, merges: [] },
+  }
+  const read = (files: TokenizerFiles) => tokenizer({ tokenizerJson, ...files })
+  const ids = (files: TokenizerFiles, text: string) => {
+    return read(files).encode(text, { parseSpecial: true, addBos: false })
+  }
+  const NEW = { content: '<x>', special: true }
+
+  test('tokens that tokenizer_config.json describes are added, with the next free ids', () => {
+    const described = { 9: { ...NEW, content: '<y>', special: false }, 7: NEW }
+    const files = { tokenizerConfig: { added_tokens_decoder: described } }
+    expect(ids(files, 'a<x> <y>')).toEqual([0, 4, 2, 5])
+    expect(read(files).decode([0, 4, 5])).toBe('a<y>')
+  })
+
+  test('what it says of a token goes before what tokenizer.json says', () => {
+    const described = { 3: { content: '<s>', special: true, lstrip: true } }
+    const files = { tokenizerConfig: { added_tokens_decoder: described } }
+    expect(ids(files, 'a <s>')).toEqual([0, 3])
+    expect(ids({}, 'a <s>')).toEqual([0, 2, 3])
+  })
+
+  test('named tokens are special ones, new or of the vocabulary', () => {
+    const files = {
+      tokenizerConfig: { eos_token: '<x>', extra_special_tokens: ['ab', { content: '<z>' }] },
+      specialTokensMap: { pad_token: 'b', additional_special_tokens: ['<w>'] },
+    }
+    expect(ids(files, 'a<x>ab<z><w>b')).toEqual([0, 4, 6, 7, 5, 1])
+    expect(read(files).decode([0, 4, 6])).toBe('a')
+    expect(read(files).stopIds).toEqual([4])
+  })
+
+  test('added_tokens.json and special_tokens_map.json count beside an older tokenizer_config.json only', () => {
+    const older = {
+      addedTokens: { '<x>': 8 },
+      specialTokensMap: { eos_token: 'b' },
+      tokenizerConfig: { eos_token: 'a' },
+    }
+    expect(ids(older, '<x>')).toEqual([4])
+    expect(read(older).stopIds).toEqual([1])
+    const tokenizerConfig = { eos_token: 'a', added_tokens_decoder: {} }
+    const newer = { ...older, tokenizerConfig }
+    expect(ids(newer, '<x>')).not.toEqual([4])
+    expect(read(newer).stopIds).toEqual([0])
+  })
+})
+
 test('a tokenizer.json or tokenizer.model goes before them', () => {
   const tokenizerJson = { model: {} }
   expect(withTokenizerJson({ ...FILES, tokenizerJson }).tokenizerJson).toBe(tokenizerJson)

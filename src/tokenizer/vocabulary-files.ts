@@ -27,16 +27,22 @@ const NAMES = [
   'cls_token',
   'mask_token',
 ]
-const MORE_NAMES = 'additional_special_tokens'
+const MORE_NAMES = ['additional_special_tokens', 'extra_special_tokens']
+/** Of an added token, besides its text and id. */
+const FLAGS = ['special', 'single_word', 'lstrip', 'rstrip', 'normalized'] as const
+const DECODER = 'added_tokens_decoder'
 
 /**
- * The files with a tokenizer.json, made of the older ones where there is none.
+ * The files with a tokenizer.json that has all added tokens, made of the older ones where there is none.
  *
  * @throws FormatError if one of the older ones is missing, damaged, or of a class that is not supported
  */
 export function withTokenizerJson(files: TokenizerFiles): TokenizerFiles {
   const { tokenizerJson, tokenizerModel, vocabJson, mergesText } = files
-  if (tokenizerJson !== undefined || tokenizerModel !== undefined) return files
+  if (tokenizerJson !== undefined) {
+    return { ...files, tokenizerJson: withMoreTokens(tokenizerJson, files) }
+  }
+  if (tokenizerModel !== undefined) return files
   if (vocabJson === undefined && mergesText === undefined) return files
   if (vocabJson === undefined || mergesText === undefined) {
     const [there, missing] =
@@ -75,6 +81,90 @@ export function withTokenizerJson(files: TokenizerFiles): TokenizerFiles {
   return { ...files, tokenizerJson: made }
 }
 
+/**
+ * What names tokens: tokenizer_config.json, and special_tokens_map.json, which is older: as in transformers it goes
+ * before a tokenizer_config.json of its own time, and counts for nothing beside one that describes added tokens.
+ */
+export function namesOfTokens({
+  tokenizerConfig = {},
+  specialTokensMap = {},
+}: Pick<TokenizerFiles, 'tokenizerConfig' | 'specialTokensMap'>): JsonObject {
+  return DECODER in tokenizerConfig ? tokenizerConfig : { ...tokenizerConfig, ...specialTokensMap }
+}
+
+/**
+ * A tokenizer.json with the tokens that the files beside it add or describe anew, numbered as transformers and the
+ * Rust library do. It is given back itself where there are none, and where it is damaged.
+ */
+function withMoreTokens(json: JsonObject, files: TokenizerFiles): JsonObject {
+  const [own, model] = [json['added_tokens'] ?? [], json['model']]
+  if (!Array.isArray(own) || !own.every(isObject) || !isObject(model)) return json
+  const tokens = new Map(own.map((token) => [token['content'], token]))
+  const size = Object.keys(model['vocab'] ?? {}).length
+  const nextId = () => {
+    const most = [...tokens.values()].reduce((max, { id }) => Math.max(max, Number(id)), -1)
+    return Math.max(most + 1, size)
+  }
+  let isChanged = false
+  for (const { isNamed, ...token } of moreTokens(files)) {
+    const known = tokens.get(token.content)
+    if (known !== undefined && (isNamed || FLAGS.every((flag) => known[flag] === token[flag])))
+      continue
+    tokens.set(token.content, {
+      ...token,
+      id: known?.['id'] ?? pieceId(model['vocab'], token.content) ?? nextId(),
+      special: known?.['special'] === true || token.special,
+    })
+    isChanged = true
+  }
+  return isChanged ? { ...json, added_tokens: [...tokens.values()] } : json
+}
+
+/** Of the files beside a tokenizer.json: described ones, then named ones, which keep the flags they have. */
+function moreTokens(files: TokenizerFiles) {
+  const { tokenizerConfig = {}, addedTokens: listed = {} } = files
+  const named = [...specialEntries(namesOfTokens(files)), ...moreEntries(tokenizerConfig)]
+  const special = new Set(named.map(textOf))
+  const decoder = tokenizerConfig[DECODER]
+  const described: [number, JsonObject][] = isObject(decoder)
+    ? Object.entries(decoder).map(([id, entry]) => [Number(id), asObject(entry, DECODER)])
+    : Object.entries(listed).map(([content, id]) => [Number(id), { content }])
+  const token = (entry: JsonObject, isNamed: boolean) => {
+    const content = String(entry['content'])
+    const isSpecial = entry['special'] === true || special.has(content)
+    return {
+      content,
+      special: isSpecial,
+      single_word: entry['single_word'] === true,
+      lstrip: entry['lstrip'] === true,
+      rstrip: entry['rstrip'] === true,
+      normalized: entry['normalized'] === undefined ? !isSpecial : entry['normalized'] === true,
+      isNamed,
+    }
+  }
+  return [
+    ...described.sort(([a], [b]) => a - b).map(([, entry]) => token(entry, false)),
+    ...named.flatMap((entry) => {
+      const content = textOf(entry)
+      return content ? [token({ ...(isObject(entry) && entry), content }, true)] : []
+    }),
+  ]
+}
+
+function pieceId(vocab: unknown, piece: string): number | undefined {
+  if (isObject(vocab)) return ownValue(vocab, piece) as number | undefined
+  const id = Array.isArray(vocab)
+    ? vocab.findLastIndex((entry) => Array.isArray(entry) && entry[0] === piece)
+    : -1
+  return id < 0 ? undefined : id
+}
+
+/** A token is named by its text or by an object that holds the text. */
+export function textOf(value: unknown): string | undefined {
+  const text = isObject(value) ? value['content'] : value
+  return typeof text === 'string' ? text : undefined
+}
+
 /** Without the version and without what ends a file. */
 function linesOf(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'))
@@ -90,16 +180,14 @@ function addedTokens(
     if (!tokens.has(content))
       tokens.set(content, { ...flags, id: checkId(id, 'added_tokens', MAX_PIECES), content })
   }
-  const decoder = isObject(tokenizerConfig.added_tokens_decoder)
-    ? tokenizerConfig.added_tokens_decoder
-    : {}
+  const decoder = isObject(tokenizerConfig[DECODER]) ? tokenizerConfig[DECODER] : {}
   for (const [id, entry] of Object.entries(decoder)) {
-    const token = asObject(entry, 'added_tokens_decoder')
+    const token = asObject(entry, DECODER)
     add(String(token.content), Number(id), token)
   }
   for (const entry of [tokenizerConfig, specialTokensMap].flatMap(specialEntries)) {
-    const content = isObject(entry) ? entry.content : entry
-    if (typeof content !== 'string') continue
+    const content = textOf(entry)
+    if (content === undefined) continue
     const id = Object.hasOwn(listed, content) ? listed[content] : ownValue(vocab, content)
     const flags = isObject(entry) ? entry : {}
     if (id !== undefined) add(content, id, { ...flags, special: true })
@@ -112,6 +200,12 @@ const ownValue = (object: JsonObject, key: string) =>
   Object.hasOwn(object, key) ? object[key] : undefined
 
 function specialEntries(file: JsonObject): unknown[] {
-  const more = file[MORE_NAMES]
-  return [...NAMES.map((name) => file[name]), ...(Array.isArray(more) ? more : [])]
+  return [...NAMES.map((name) => file[name]), ...moreEntries(file)]
+}
+
+function moreEntries(file: JsonObject): unknown[] {
+  return MORE_NAMES.flatMap((name) => {
+    const value = file[name]
+    return isObject(value) ? Object.values(value) : Array.isArray(value) ? value : []
+  })
 }

@@ -64,6 +64,8 @@ export interface Vocabulary {
   readonly appendedId: number | undefined
   /** As the files have it, true or bogus: see chat-format.ts. */
   readonly chatTemplate: string | undefined
+  /** Takes its place in conversations with tools. Unset: the same. */
+  readonly toolTemplate?: string | undefined
   /** The model is a BitNet: with Llama 3's vocabulary it is 2B-4T, whose chat format is known. */
   readonly isBitnet: boolean
   /** Texts that templates ask for by name; bos_token is added to them. */

@@ -8,6 +8,7 @@ import { MAX_VOCABULARY_MARKS, parseObject } from '../../formats/json-text.ts'
 import { readConfig } from '../../model/config/read-config.ts'
 import { tokenizerFromJson } from '../../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
+import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
 import { byteTokenizerFiles } from '../../train/data/byte-tokenizer.ts'
 import { sideFilesIn } from '../convert/convert-file.ts'
 import { statOf } from '../files/system.ts'
@@ -45,13 +46,15 @@ export async function openRunTokenizer(
         `or "${BYTES}" for a token a byte.`,
     )
   }
-  const tokenizer = tokenizerFromJson({
+  const whole = withTokenizerJson({
     tokenizerJson,
     tokenizerConfig: json('tokenizer_config.json'),
     generationConfig: json('generation_config.json'),
     specialTokensMap: json('special_tokens_map.json'),
     chatTemplate: text('chat_template.jinja'),
+    addedTokens: json('added_tokens.json'),
   })
+  const tokenizer = tokenizerFromJson({ ...whole, tokenizerJson: whole.tokenizerJson })
   const hash = createHash('sha256')
   for (const { name, bytes } of files) hash.update(name).update(bytes)
   return { tokenizer, files, hash: hash.digest('hex') }

@@ -194,11 +194,13 @@ function replace(part: Part): OpenStage {
 }
 
 const MAX_STRIPPED = 1024
+/** For more the Rust library looks at other characters than the last ones. */
+const MAX_STRIPPED_BEHIND = 1
 
 function stripLimits(part: Part) {
   const content = part.character('content')
-  const [start, stop] = [part.whole('start', MAX_STRIPPED), part.whole('stop', MAX_STRIPPED)]
-  return { content, start, stop }
+  const start = part.whole('start', MAX_STRIPPED)
+  return { content, start, stop: part.whole('stop', MAX_STRIPPED_BEHIND) }
 }
 
 /** Takes a character away at the ends of each token. */

@@ -25,7 +25,7 @@ export function jsonEncoder(
   model: JsonObject,
   ids: ReadonlyMap<string, number>,
 ): EncodeNormal {
-  const words = preTokenizerOf(json.pre_tokenizer)
+  const words = preTokenizerOf(json.pre_tokenizer, !isAbsent(json.normalizer))
   return wordsEncoder(words, model.type === 'BPE' ? bpeOf(model, ids) : unigramOf(model))
 }
 

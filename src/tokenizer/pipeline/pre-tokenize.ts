@@ -24,6 +24,7 @@ export interface PreTokenizing {
 
 const FIELD = 'tokenizer.json'
 const MAX_FIXED_LENGTH = 1 << 20
+const SCHEMES = ['first', 'never', 'always'] as const
 
 /**
  * Punctuation of Unicode 8, which the Rust library's table has; with ASCII's symbols.
@@ -36,9 +37,20 @@ const NUMERIC = /\p{N}/gu
 const WORDS =
   /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu
 
-/** @throws FormatError naming the step that is damaged or not supported */
-export function preTokenizerOf(value: unknown): PreTokenizing {
+/**
+ * @param isChanged whether texts come from a normalizer
+ * @throws FormatError naming the step that is damaged or not supported
+ */
+export function preTokenizerOf(value: unknown, isChanged = false): PreTokenizing {
   const parts = chainOf(value, 'pre_tokenizer', 'pretokenizers')
+  for (const [i, part] of parts.entries()) {
+    // The Rust library asks which character a word was made of, and several words may be made of the first.
+    const isBehindChange = isChanged || parts.slice(0, i).some(isByteLevel)
+    if (i > 0 && isBehindChange && part.type === 'Metaspace' && part.has('prepend_scheme')) {
+      const scheme = part.choice('prepend_scheme', SCHEMES)
+      if (scheme === 'first') throw part.refuse('prepend_scheme "first" is behind other steps')
+    }
+  }
   const last = parts.at(-1)
   const spellsLast = last?.type === 'ByteLevel' && !parts.slice(0, -1).some(isByteLevel)
   const steps = parts.flatMap((part) => stepsOf(part, spellsLast && part === last))
@@ -129,7 +141,7 @@ function eachWord(change: (word: string) => string): Step {
 /** SentencePiece's notation of spaces, perhaps with one in front, cut in front of each. */
 function metaspace(part: Part): Step[] {
   const mark = part.character('replacement')
-  const scheme = part.choice('prepend_scheme', ['first', 'never', 'always'], 'always')
+  const scheme = part.choice('prepend_scheme', SCHEMES, 'always')
   const isPlain = !part.boolean('add_prefix_space', true)
   if (isPlain && part.has('prepend_scheme') && scheme !== 'never') {
     throw part.refuse('add_prefix_space does not go with prepend_scheme')
