@@ -21,7 +21,7 @@ const NAMES = [
   ...['GGUF', 'split GGUF', 'safetensors', 'index of shards', 'config.json', 'tokenizer.json'],
   ...['tokenizer.model (SentencePiece)', 'tokenizer.model (tiktoken)', 'vocab.json and merges.txt'],
   ...['chat template', 'packed image', 'dataset, parquet', 'dataset, JSONL', 'dataset, text'],
-  ...['journal of eval', 'saved chat', 'batch of prompts', 'answers of a hub'],
+  ...['journal of eval', 'saved chat', 'saved state', 'batch of prompts', 'answers of a hub'],
 ]
 
 const options = {

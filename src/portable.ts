@@ -15,14 +15,17 @@ export {
   UsageError,
 } from './errors.ts'
 export type {
+  AnswersOptions,
   BatchOptions,
   ChatOptions,
   ChatSession,
+  ChatStateReport,
   EmbedOptions,
   LanguageModel,
   ModelFacts,
   ModelMemory,
   Prompt,
+  StateReport,
 } from './generate/language-model.ts'
 export type {
   DownloadProgress,

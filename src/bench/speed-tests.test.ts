@@ -2,9 +2,9 @@
  * Speed tests on an engine that computes nothing and a clock that only passes move.
  */
 import { describe, expect, test } from 'vitest'
+import { MockSequenceCache } from '../../test/support/mock-cache.ts'
 import { MOCK_CONFIG } from '../../test/support/mock-engine.ts'
 import { UsageError } from '../errors.ts'
-import { SequenceBook } from '../model/cache/sequence-book.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine, RowBatch } from '../model/engine.ts'
 import {
@@ -30,7 +30,7 @@ class FakeMachine {
   readonly engine: DecodeEngine = {
     config: CONFIG,
     maxRows: 8,
-    cache: new SequenceBook({
+    cache: new MockSequenceCache({
       contextLength: CONFIG.contextLength,
       maxRows: 8,
       maxSequences: 1,

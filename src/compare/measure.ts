@@ -97,7 +97,8 @@ export async function measureThroughput(
     for (const buffer of cache.buffers.layers.flatMap(({ keys, values }) => [keys, values])) {
       fillBuffer(backend, buffer, CACHE_BYTE)
     }
-    for (let slot = 0; slot < batch; slot++) cache.assumeComputed(slot, promptTokens)
+    for (let slot = 0; slot < batch; slot++)
+      cache.assumeComputed(slot, new Uint8Array(promptTokens))
     const runner = new PassRunner(decoder, cache, signal)
     const step = () => runner.decode(batch, promptTokens, promptTokens + 1)
     const passes = { budgetMs: THROUGHPUT_MS, least: 1, most: runs, now, signal }

@@ -3,8 +3,8 @@
  */
 import { expect, test } from 'vitest'
 import { UsageError } from '../errors.ts'
-import type { LanguageModel } from '../generate/language-model.ts'
-import type { GenerateOptions, GenerateResult } from '../generate/options.ts'
+import type { LanguageModel, Prompt } from '../generate/language-model.ts'
+import type { GenerateOptions, GenerateResult, Generation } from '../generate/options.ts'
 import { measureSpeculation } from './speculation-gain.ts'
 
 interface Script {
@@ -16,7 +16,7 @@ interface Script {
 function scripted({ tokenIds, guessedIds = tokenIds }: Script) {
   const asked: GenerateOptions[] = []
   const counts = { plain: 0, guessed: 0 }
-  const generate: LanguageModel['generate'] = (_prompt, options = {}) => {
+  const generate = (_prompt: Prompt, options: GenerateOptions = {}): Generation => {
     asked.push(options)
     const isGuessing = options.speculate === true || options.draft !== undefined
     const ids = isGuessing ? guessedIds : tokenIds

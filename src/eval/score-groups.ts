@@ -4,6 +4,7 @@
 import { checkFinite } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
+import { BACKGROUND_PRIORITY } from '../generate/schedule/call.ts'
 import type { Job, JobResults } from '../generate/schedule/job.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
 import { inTurns } from '../generate/turns.ts'
@@ -82,6 +83,7 @@ export async function scoreGroups<K>(
   const order = jobs.toSorted((a, b) => b.positions - a.positions)
   await model.scheduler.run(order, {
     signal,
+    priority: BACKGROUND_PRIORITY,
     limit: MAX_PARALLEL,
     onDone: ({ key, scores }) => onGroup(key, scores),
     onPass,

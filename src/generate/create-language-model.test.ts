@@ -264,6 +264,57 @@ describe('generations side by side', () => {
   })
 })
 
+describe('several answers to one prompt', () => {
+  const prompt = 'a prompt that is worth computing once, and no more than that'
+  const options = { maxTokens: 12, seed: 4 }
+
+  test('are generations of their own, each as alone, on one computed prompt', async () => {
+    const engine = new MockEngine()
+    const generations = modelOf(engine).generate(prompt, { ...options, n: 3 })
+    expect(generations).toHaveLength(3)
+    const results = await Promise.all(
+      generations.map(async (generation) => {
+        let read = ''
+        for await (const piece of generation) read += piece
+        const result = await generation.result
+        expect(result.text).toBe(read)
+        return result
+      }),
+    )
+    for (const [i, { text, seed }] of results.entries()) {
+      const alone = modelOf(new MockEngine()).generate(prompt, { ...options, seed: 4 + i })
+      expect({ text, seed }).toEqual({ text: (await alone.result).text, seed: 4 + i })
+    }
+    const rows = engine.passes.reduce((sum, pass) => sum + pass.rows, 0)
+    expect(rows).toBeLessThan(2 * prompt.length)
+  })
+
+  test('go on where the first of them is given up or fails', async () => {
+    const script = (tokens: readonly number[]) => (tokens.length > 70 ? undefined : 120)
+    for (const fails of [false, true]) {
+      const engine = new MockEngine({ maxRows: 8, script })
+      const model = modelOf(engine)
+      const generations = model.generate(prompt, { ...options, n: 2 })
+      const first = generations[0][Symbol.asyncIterator]()
+      engine.beforePass = (pass) => {
+        if (pass !== 3) return
+        engine.beforePass = () => undefined
+        if (!fails) return void first.return?.()
+        throw new Error('broken')
+      }
+      await generations[0].result.catch(() => undefined)
+      expect((await generations[1].result).text).toHaveLength(12)
+      expect(model.stats()).toMatchObject({ waiting: 0, running: 0 })
+    }
+  })
+
+  test('are refused at once where an option is wrong', () => {
+    const model = modelOf(new MockEngine())
+    expect(() => model.generate('x', { n: 0 })).toThrow('Expected n to be an integer from 1 to 64')
+    expect(() => model.generate('x', { n: 2, seed: -1 })).toThrow(UsageError)
+  })
+})
+
 describe('dispose', () => {
   test('ends what runs as cancelled, frees the caches, then the weights, once', async () => {
     const engine = new MockEngine()

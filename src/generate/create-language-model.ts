@@ -2,15 +2,20 @@
  * Puts an engine and what is known of its model together into what a program uses.
  */
 import type { DecodeEngine } from '../model/engine.ts'
+import { checkOptions } from '../option-checks.ts'
 import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts } from './embed.ts'
-import type { LanguageModel, ModelFacts, Prompt } from './language-model.ts'
+import type { AnswersOptions, LanguageModel, ModelFacts, Prompt } from './language-model.ts'
 import type { GenerateOptions, Generation } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
-import { generateBatch } from './schedule/batch.ts'
+import { freshSeed, seedAt } from './sample/random.ts'
+import { ANSWERS, generateBatch } from './schedule/batch.ts'
+import { dropOldestHalf } from './schedule/context-shift.ts'
 import { Runtime } from './schedule/runtime.ts'
+import type { Sequence } from './schedule/sequence.ts'
 import { openGuesser } from './speculate/open-guesser.ts'
-import { resolveOptions } from './validate-options.ts'
+import { loadPrompt, savePrompt } from './state/prompt-state.ts'
+import { resolveOptions, validateGenerateOptions } from './validate-options.ts'
 
 interface LanguageModelParts extends ModelFacts {
   readonly engine: DecodeEngine
@@ -30,13 +35,18 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
   const model: LanguageModel = {
     ...facts,
     config: engine.config,
-    generate: (prompt, options = {}) => generate(runtime, prompt, options),
+    generate: ((prompt: Prompt, options: GenerateOptions | AnswersOptions = {}) =>
+      'n' in options && options.n !== undefined
+        ? generateSeveral(runtime, prompt, options)
+        : generate(runtime, prompt, options)) as LanguageModel['generate'],
     generateBatch: (prompts, options = {}) => generateBatch(runtime, prompts, options),
     embed: (texts, options = {}) => embedTexts(runtime, texts, options),
     chat(options = {}) {
       runtime.assertUsable()
       return new CachedChatSession(runtime, options)
     },
+    saveState: (of) => savePrompt(runtime, of),
+    loadState: (bytes) => loadPrompt(runtime, bytes),
     stats: () => runtime.scheduler.stats,
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -45,7 +55,17 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
   return model
 }
 
-function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): Generation {
+/** The sequence that computes a prompt for several answers. */
+interface Common {
+  leader?: Sequence
+}
+
+function generate(
+  runtime: Runtime,
+  prompt: Prompt,
+  options: GenerateOptions,
+  common: Common = {},
+): Generation {
   return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
     const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
@@ -54,11 +74,30 @@ function generate(runtime: Runtime, prompt: Prompt, options: GenerateOptions): G
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     const guesser = openGuesser(runtime, resolved.speculation, positions)
     try {
-      const facts = { promptIds, options: resolved, positions, guesser, emit, isBehind, signal }
-      const [result] = await runtime.generate([runtime.newSequence(facts)], options, signal)
+      const shift = resolved.contextShift ? dropOldestHalf : undefined
+      const { leader } = common
+      const beside = { leader, guesser, shift, emit, isBehind, signal }
+      const sequence = runtime.newSequence({ promptIds, options: resolved, positions, ...beside })
+      common.leader ??= sequence
+      const [result] = await runtime.generate([sequence], options, signal)
       return result
     } finally {
       guesser?.dispose()
     }
   })
+}
+
+/** @throws UsageError */
+function generateSeveral(
+  runtime: Runtime,
+  prompt: Prompt,
+  { n, ...options }: AnswersOptions,
+): readonly Generation[] {
+  checkOptions('generate', { n }, { n: ANSWERS })
+  validateGenerateOptions(options)
+  const { seed = freshSeed() } = options
+  const common: Common = {}
+  return Array.from({ length: n }, (_, i) =>
+    generate(runtime, prompt, { ...options, seed: seedAt(seed, i) }, common),
+  )
 }

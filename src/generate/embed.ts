@@ -8,9 +8,11 @@ import type { ModelConfig } from '../model/config/config.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { EmbedOptions } from './language-model.ts'
+import { BACKGROUND_PRIORITY } from './schedule/call.ts'
 import type { Job, JobResults } from './schedule/job.ts'
 import type { Runtime } from './schedule/runtime.ts'
 import { inTurns } from './turns.ts'
+import { GENERATE_OPTIONS } from './validate-options.ts'
 
 /** Texts that run side by side. */
 const MAX_PARALLEL = 32
@@ -21,6 +23,8 @@ const EMBED_OPTIONS: OptionRules<EmbedOptions> = {
     holds: (value) => typeof value === 'number',
     also: ['truncate_dim', 'dim', 'size'],
   },
+  priority: GENERATE_OPTIONS.priority,
+  client: GENERATE_OPTIONS.client,
   signal: SIGNAL,
 }
 
@@ -63,7 +67,8 @@ export async function embedTexts(
   await runtime.run(options.signal, async (signal) => {
     // Long texts first: what is left for the end is short, and few passes are nearly empty.
     const order = jobs.toSorted((a, b) => b.positions - a.positions)
-    await runtime.scheduler.run(order, { signal, limit: MAX_PARALLEL })
+    const { priority = BACKGROUND_PRIORITY, client } = options
+    await runtime.scheduler.run(order, { signal, priority, client, limit: MAX_PARALLEL })
     signal.throwIfAborted()
   })
   return jobs.map(({ vector }) => vector)

@@ -29,12 +29,22 @@ export interface BatchOptions extends GenerateOptions {
   readonly n?: number
 }
 
+/** Of several answers to one prompt. */
+export interface AnswersOptions extends GenerateOptions {
+  /** How many, 1 to 64. */
+  readonly n: number
+}
+
 export interface EmbedOptions {
   /**
    * Keeps only so many numbers of each vector, and normalises those. For models trained for that
    * (Matryoshka representations, Kusupati et al. 2022). Unset: all.
    */
   readonly dimensions?: number
+  /** As of a generation; unset: -1, so that answers go first. */
+  readonly priority?: number
+  /** Calls that name the same client share its part of the model. */
+  readonly client?: string
   readonly signal?: AbortSignal
 }
 
@@ -46,17 +56,18 @@ export interface ChatOptions {
   /** Tools that the model may call: see GenerateOptions. A turn may have others. Unset: none. */
   readonly tools?: readonly ToolDescription[]
   /**
-   * What happens when the conversation outgrows the context: `fail` throws a ContextOverflowError;
-   * `forget` leaves the oldest exchanges out of what the model is shown, down to half of the context,
-   * once an answer of `maxTokens`, or a quarter of the context, does not fit any more. They stay in
-   * {@link ChatSession.messages}. A message that does not fit alone fails either way. Unset: `fail`.
+   * What happens when the conversation outgrows the context. With true the oldest exchanges are left out of what
+   * the model is shown, down to half of the context: before a turn, once an answer of `maxTokens`, or a quarter
+   * of the context, does not fit any more, and while an answer is written that fills it. They stay in
+   * {@link ChatSession.messages}. With false a turn that does not fit throws a ContextOverflowError, and an answer
+   * ends where the context does. A message that does not fit alone fails either way. Unset: true.
    */
-  readonly overflow?: 'fail' | 'forget'
+  readonly contextShift?: boolean
 }
 
 /**
- * A conversation that keeps its history and the cache of all it has computed. Of chats that are idle the
- * four used last keep their caches; the others compute their history anew.
+ * A conversation that keeps its history. What it has computed stays in the model's cache until others want the
+ * memory; then it is computed anew.
  */
 export interface ChatSession {
   /** The whole conversation, what was forgotten included. */
@@ -70,6 +81,19 @@ export interface ChatSession {
    * was. One turn at a time: a second one fails with a UsageError.
    */
   send(text: string, options?: GenerateOptions): Generation
+  /**
+   * The conversation and what was computed of it, to go on from in another process: see {@link loadState}.
+   *
+   * @throws UsageError while an answer is in progress; BackendError in a page that is not secure
+   */
+  saveState(): Promise<Uint8Array>
+  /**
+   * Goes on from a saved conversation, whoever saved it. Its messages count in any case; what was computed of
+   * it only if this model, as it was loaded, computes the same: the report says why not.
+   *
+   * @throws FormatError if it is no saved conversation, or damaged; UsageError while an answer is in progress
+   */
+  loadState(bytes: Uint8Array): Promise<ChatStateReport>
   /** Replaces the history, e.g. by one that was saved. */
   restore(messages: readonly ChatMessage[]): void
   /** Forgets all but the system message. */
@@ -81,6 +105,21 @@ export interface ChatSession {
    */
   undo(): string | undefined
   dispose(): void
+}
+
+/** What a saved state had. */
+export interface StateReport {
+  /** Tokens of its text. */
+  readonly tokens: number
+  /** Those of them, from the first on, that need not be computed again. */
+  readonly cachedTokens: number
+}
+
+export interface ChatStateReport extends StateReport {
+  /** Messages of the conversation. */
+  readonly messages: number
+  /** Why nothing of it is used but the messages; unset where it is. */
+  readonly refused?: string
 }
 
 /** Bytes held, by purpose. */
@@ -114,7 +153,14 @@ export interface ModelFacts {
 
 export interface LanguageModel extends ModelFacts, AsyncDisposable {
   readonly config: ModelConfig
-  generate(prompt: Prompt, options?: GenerateOptions): Generation
+  generate(prompt: Prompt, options?: GenerateOptions & { readonly n?: undefined }): Generation
+  /**
+   * Several answers to one prompt, which is computed once: each is a generation of its own, equal to one alone
+   * with its seed, which is `seed` plus its place in the list.
+   *
+   * @throws UsageError for options that are out of their range
+   */
+  generate(prompt: Prompt, options: AnswersOptions): readonly Generation[]
   /**
    * All prompts in shared passes; each result equals what `generate` gives alone with its seed, which
    * is `seed` plus the result's place in the list. With `n` answers each, those of a prompt stand together.
@@ -133,6 +179,21 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
    * @throws UsageError | ContextOverflowError, or the signal's reason
    */
   embed(texts: readonly string[], options?: EmbedOptions): Promise<readonly Float32Array[]>
+  /**
+   * What is computed of a text, a conversation or tokens, and is still in the cache: for {@link loadState} of
+   * another process.
+   *
+   * @throws UsageError; BackendError in a page that is not secure
+   */
+  saveState(of: Prompt | readonly number[]): Promise<Uint8Array>
+  /**
+   * Takes in what was saved, so that whatever begins with its tokens goes on from there; the results are the
+   * same bits. Load only what you saved yourself: whoever made a file decides what the model sees of these tokens.
+   *
+   * @throws FormatError if it is no saved state, or damaged; UsageError if it is of another model, or of this
+   *   one loaded in another way
+   */
+  loadState(bytes: Uint8Array): Promise<StateReport>
   /** How busy the model is, and how its passes were filled. */
   stats(): SchedulerStats & { readonly cache: CacheStats }
   /** Frees the weights; running generations end as cancelled. */

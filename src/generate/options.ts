@@ -48,6 +48,12 @@ export interface GenerateOptions extends SamplingOptions {
   /** Added to the logits of tokens, by their ids; -Infinity forbids one. */
   readonly logitBias?: Readonly<Record<number, number>>
   /**
+   * Goes on where the context is full: the prompt stays, the older half of what was generated is dropped, and
+   * the rest is computed again, as if nothing else had been there. In a chat the system message stays and the
+   * oldest exchanges are dropped. Unset: the answer ends there, but in a chat it goes on as ChatOptions says.
+   */
+  readonly contextShift?: boolean
+  /**
    * Guesses the next tokens from repetitions in the text so far and checks them all in one pass
    * (prompt lookup). The text is the same as without, and comes faster where it repeats itself.
    * Unset: false.
@@ -144,6 +150,8 @@ export interface GenerateResult {
   /** Generated ids, without the end token. */
   readonly tokenIds: readonly number[]
   readonly promptTokenIds: readonly number[]
+  /** Tokens that a full context had no more room for while the answer went on; absent if none. */
+  readonly droppedTokens?: number
   /** One for each of `tokenIds`; absent unless they were asked for. */
   readonly logprobs?: readonly TokenLogprobs[]
   readonly finishReason: FinishReason

@@ -8,6 +8,7 @@ import {
   type OptionRule,
   type OptionRules,
   SIGNAL,
+  SWITCH,
   TOOLS,
 } from '../option-checks.ts'
 import type { DraftModel, GenerateOptions, SamplingOptions, SpeculationOptions } from './options.ts'
@@ -37,6 +38,7 @@ export interface ResolvedOptions {
   /** Ids of tokens, and what is added to their logits. */
   readonly logitBias: readonly (readonly [id: number, bias: number])[]
   readonly logprobs: number | undefined
+  readonly contextShift: boolean
   readonly speculation: ResolvedSpeculation | undefined
 }
 
@@ -92,6 +94,7 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
     holds: isLogitBias,
     also: ['logit_bias', 'bias', 'sequence_bias'],
   },
+  contextShift: { ...SWITCH, also: ['context_shift', 'ctx_shift', 'truncation', 'overflow'] },
   speculate: {
     expected: 'true, false or an object',
     holds: (value) => typeof value === 'boolean' || isObject(value),
@@ -165,6 +168,7 @@ export function resolveOptions(
     stopTokens: options.stopTokens ?? [],
     logitBias: Object.entries(options.logitBias ?? {}).map(([id, bias]) => [Number(id), bias]),
     logprobs: options.logprobs,
+    contextShift: options.contextShift ?? false,
     speculation: resolveSpeculation(options),
   }
 }

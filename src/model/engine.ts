@@ -1,6 +1,7 @@
 /**
  * The decoder as the generation loop sees it: token rows in, logits out. It knows nothing of text.
  */
+import type { CacheType } from '../kernels/storage.ts'
 import type { ModelConfig } from './config/config.ts'
 import type { DrawnTokens, TokenDraw } from './token-draw.ts'
 
@@ -79,6 +80,41 @@ export interface SequenceCache {
   readonly stats: CacheStats
 }
 
+/** What keys and values are of: those of models that differ in it never fit each other. */
+export interface CacheContent {
+  readonly type: CacheType
+  readonly nLayers: number
+  readonly nKvHeads: number
+  readonly headDim: number
+  /** Layers that see only so many positions; unset: all see everything. */
+  readonly window?: { readonly positions: number; readonly layers: readonly number[] } | undefined
+}
+
+/** What a cache has of some tokens. */
+export interface CopiedPositions {
+  /** Tokens, from the first on, whose keys and values are there; a multiple of 16. */
+  readonly length: number
+  readonly bytes: Uint8Array
+}
+
+/** Keys and values as bytes, the same on all backends. Not to be used while a pass runs. */
+export interface CacheCopies {
+  readonly content: CacheContent
+  /** Bytes of the first positions of a sequence. */
+  byteLengthOf(positions: number): number
+  /** The longest beginning of `tokens` that can be found. */
+  copyOut(tokens: ArrayLike<number>): Promise<CopiedPositions>
+  /** What is computed of an open sequence. */
+  copyOf(slot: number): Promise<CopiedPositions>
+  /**
+   * Takes keys and values of tokens, a multiple of 16, to be found by whoever begins so.
+   *
+   * @returns false where there is no room now
+   * @throws ContextOverflowError if there never is
+   */
+  copyIn(tokens: ArrayLike<number>, bytes: Uint8Array): Promise<boolean>
+}
+
 /**
  * One pass over tokens of one or several sequences. Row i is `tokens[i]` of the sequence in
  * `slots[i]` at `positions[i]`; the rows of a sequence come in the order of their positions, and all
@@ -142,7 +178,7 @@ export interface DecodeEngine {
   /** Most rows in one pass; longer prompts are fed in pieces. */
   readonly maxRows: number
   /** Of all sequences. */
-  readonly cache: SequenceCache
+  readonly cache: SequenceCache & CacheCopies
   createCache(options: { slots: number; capacity: number }): KvCache
   /**
    * @returns logits (logitRows.length, vocabSize), valid until the next call

@@ -11,6 +11,8 @@ import { memorySink } from '../../src/formats/byte-sink.ts'
 import { parseGguf, writeGguf } from '../../src/formats/gguf/index.ts'
 import { MAX_VOCABULARY_MARKS, parseJson } from '../../src/formats/json-text.ts'
 import { memorySource } from '../../src/formats/memory-source.ts'
+import { chatNoteOf } from '../../src/generate/chat/chat-note.ts'
+import { encodeState, readState, sha256 } from '../../src/generate/state/state-file.ts'
 import { HubClient } from '../../src/hub/download/hub-client.ts'
 import { readRevision, readTree } from '../../src/hub/repo-file.ts'
 import { loadModel } from '../../src/index.ts'
@@ -221,6 +223,7 @@ export async function openReaders(root: string, folder: string): Promise<Reader[
       ],
       read: async (bytes) => parseMessages(decodeText(bytes, 'talk.json'), 'talk.json', 0),
     },
+    { name: 'saved state', ...(await stateReader(gguf)) },
     {
       name: 'batch of prompts',
       healthy: [utf8('one\ntwo 世界\nthree\n'), Buffer.from('\ufeffone\ntwo', 'utf16le')],
@@ -295,6 +298,27 @@ function indexReader(
     async read(bytes) {
       writeFileSync(join(model, 'model.safetensors.index.json'), bytes)
       await answer(model)
+    },
+  }
+}
+
+/** A state of a model and of a chat; what is damaged has the checksum that is right for it, to get further. */
+async function stateReader(path: string): Promise<Omit<Reader, 'name'>> {
+  const model = await loadModel(path, { backend: 'native', threads: 2, image: false })
+  const prompt = '1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18'
+  await model.generate(prompt, { maxTokens: 2, seed: 1 }).result
+  const bytes = await model.saveState(prompt)
+  const messages = [{ role: 'assistant', content: 'hi' }]
+  const note = { chat: { messages, forgotten: 0, rendered: [1, 2] } }
+  const chat = await encodeState({ ...(await readState(bytes)), note })
+  return {
+    healthy: [bytes, chat],
+    async read(damaged) {
+      const whole = damaged.slice()
+      if (whole.length >= 64) whole.set(await sha256(whole.subarray(64)), 32)
+      const state = await readState(whole)
+      if (state.note !== undefined) chatNoteOf(state)
+      await model.loadState(whole)
     },
   }
 }

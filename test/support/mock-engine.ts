@@ -4,7 +4,6 @@
  */
 import { ContextOverflowError, UsageError } from '../../src/errors.ts'
 import { tokenScores } from '../../src/kernels/token-scores/reference.ts'
-import { SequenceBook } from '../../src/model/cache/sequence-book.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
 import type {
   AnyCache,
@@ -23,6 +22,7 @@ import type {
   TokenStream,
 } from '../../src/tokenizer/text-tokenizer.ts'
 import { drawTokens } from './draw-tokens.ts'
+import { MockSequenceCache } from './mock-cache.ts'
 
 export const BOS = 256
 export const EOT = 257
@@ -79,26 +79,28 @@ export class MockEngine implements DecodeEngine {
   /** All passes so far: how many rows each had, and for which slots. */
   readonly passes: { rows: number; slots: readonly number[] }[] = []
   readonly caches: MockCache[] = []
-  readonly cache: SequenceBook
+  readonly cache: MockSequenceCache
   /** Awaited in each pass, before anything is computed. */
   beforePass: (pass: number) => void | Promise<void> = () => undefined
   readonly #script: Script
   #inPass = false
 
   constructor(
-    options: { maxRows?: number; contextLength?: number; blocks?: number; script?: Script } = {},
+    options: {
+      maxRows?: number
+      contextLength?: number
+      blocks?: number
+      script?: Script
+      salt?: number
+    } = {},
   ) {
     this.maxRows = options.maxRows ?? 16
     this.#script = options.script ?? (() => undefined)
     const contextLength = options.contextLength ?? 512
     this.config = { ...MOCK_CONFIG, vocabSize: VOCAB_SIZE, contextLength }
     const groups = [{ blocks: options.blocks ?? 64 }]
-    this.cache = new SequenceBook({
-      contextLength,
-      maxRows: this.maxRows,
-      maxSequences: 64,
-      groups,
-    })
+    const book = { contextLength, maxRows: this.maxRows, maxSequences: 64, groups }
+    this.cache = new MockSequenceCache(book, options.salt ?? 0)
   }
 
   /** Caches that are not disposed of. */

@@ -115,11 +115,13 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
       frequencyPenalty: 0,
       presencePenalty: 0,
     },
-    generate,
+    generate: generate as LanguageModel['generate'],
     generateBatch: (prompts, options) =>
       Promise.all(prompts.map((prompt) => generate(prompt, options).result)),
     embed: async (texts, options) => texts.map((text) => mockVector(text, options?.dimensions)),
     chat: (options) => mockChat(generate, options),
+    saveState: () => Promise.reject(new Error('This mock saves nothing.')),
+    loadState: () => Promise.reject(new Error('This mock loads nothing.')),
     stats: () => {
       throw new Error('This mock counts nothing.')
     },
@@ -164,6 +166,8 @@ function mockChat(
       return last < 0 ? undefined : messages.splice(last)[0].content
     },
     forgotten: 0,
+    saveState: () => Promise.reject(new Error('This mock saves nothing.')),
+    loadState: () => Promise.reject(new Error('This mock loads nothing.')),
     dispose: () => {},
   }
 }

@@ -46,7 +46,7 @@ function planFrom(random: Random): Plan {
     texts: Array.from({ length: kind === 'generate' ? 1 : 1 + random(3) }, textOf),
     options: {
       seed: random(1000),
-      maxTokens: 1 + random(24),
+      maxTokens: random(8) === 0 ? 1 + random(400) : 1 + random(24),
       temperature: pick([0, 0.8, 1.2]),
       priority: pick([0, 0, 0, 1, -1]),
       ...(random(3) === 0 && { stop: [pick(['e', 'st', 'zz'])] }),
@@ -54,6 +54,7 @@ function planFrom(random: Random): Plan {
       ...(random(5) === 0 && { repetitionPenalty: 1.3 }),
       ...(random(4) === 0 && { client: pick(['one', 'two']) }),
       ...(speculate && { speculate }),
+      ...(random(4) === 0 && { contextShift: true }),
     },
     draft: kind !== 'batch' && random(6) === 0 ? pick(['self', 'other']) : 'none',
     arrival: random(3) === 0 ? 0 : random(40),
@@ -68,7 +69,8 @@ async function answersTo(
   { kind, texts, options, draft, reading }: Plan,
   signal?: AbortSignal,
 ): Promise<readonly Answer[]> {
-  const drafts = { self: model, other: mockModel(new LeaningEngine({ contextLength: 512 })) }
+  const { contextLength } = model.config
+  const drafts = { self: model, other: mockModel(new LeaningEngine({ contextLength })) }
   const guesser = draft === 'none' ? {} : { draft: drafts[draft] }
   const all = { ...options, ...guesser, ...(signal && { signal }) }
   if (kind === 'batch') return model.generateBatch(texts, { ...all, parallel: 2 })
@@ -106,7 +108,8 @@ async function answersTo(
 export async function runSchedule(seed: number): Promise<readonly string[]> {
   const random = randomFrom(seed)
   const maxRows = 1 + random(24)
-  const shape = { maxRows, contextLength: 512 }
+  // In a short one answers of several hundred tokens go on with a part of the text, or end.
+  const shape = { maxRows, contextLength: random(3) === 0 ? 256 : 512 }
   const engine = new MockEngine({ ...shape, blocks: 3 + random(6) })
   const model = mockModel(engine)
   const plans = Array.from({ length: 1 + random(10) }, () => planFrom(random))

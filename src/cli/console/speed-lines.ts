@@ -13,6 +13,7 @@ export function speedLine(result: GenerateResult): string {
     `prompt ${counted(computed, 'token')}, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
     `load ${formatMilliseconds(timings.loadMs)}${result.backend.weightsFrom === 'image' ? ' from a packed image' : ''}`,
     `ended by ${finishReason}`,
+    ...dropped([result]),
     `seed ${seed}`,
     result.backend.description,
   ].join(' · ')
@@ -35,6 +36,12 @@ function guesses(reports: readonly SpeculationReport[]): string {
   return `${accepted} of ${proposed} guesses right`
 }
 
+/** Where a full context was gone on with. */
+function dropped(results: readonly GenerateResult[]): string[] {
+  const tokens = results.reduce((sum, { droppedTokens = 0 }) => sum + droppedTokens, 0)
+  return tokens === 0 ? [] : [`${counted(tokens, 'token')} dropped as the context was full`]
+}
+
 /** One line for many results that were generated together in `elapsedMs`. */
 export function batchSpeedLine(
   results: readonly GenerateResult[],
@@ -47,6 +54,7 @@ export function batchSpeedLine(
   return [
     `${counted(results.length, 'prompt')}, ${counted(tokens, 'token')} in ${formatMilliseconds(elapsedMs)}`,
     `${rate.toFixed(1)} tokens/s together`,
+    ...dropped(results),
     ...(reports.length > 0 ? [guesses(reports)] : []),
     backend.description,
   ].join(' · ')

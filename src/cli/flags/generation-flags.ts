@@ -16,6 +16,7 @@ export type SamplingFlags = Omit<
   | 'logprobs'
   | 'stopTokens'
   | 'logitBias'
+  | 'contextShift'
   | 'priority'
   | 'deadline'
   | 'client'

@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { AB, answers, ByteTokenizer, EOT, MockEngine } from '../../../test/support/mock-engine.ts'
 import { mockModel } from '../../../test/support/mock-model.ts'
-import { ContextOverflowError, UsageError } from '../../errors.ts'
+import { ContextOverflowError, FormatError, UsageError } from '../../errors.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
+import { encodeState, readState } from '../state/state-file.ts'
 
 const modelOf = (engine: MockEngine, tokenizer = new ByteTokenizer()) =>
   mockModel(engine, { tokenizer, defaults: { temperature: 0 } })
@@ -201,7 +202,8 @@ describe('a chat session', () => {
   })
 
   test('tells when the conversation is too long, and leaves it as it was', async () => {
-    const session = modelOf(new MockEngine({ contextLength: 32, script: answers('yes') })).chat()
+    const engine = new MockEngine({ contextLength: 32, script: answers('yes') })
+    const session = modelOf(engine).chat({ contextShift: false })
     await session.send('x').result
     const history = session.messages
     const refused = session.send('y'.repeat(20)).result
@@ -266,95 +268,6 @@ describe('a chat session', () => {
   })
 })
 
-describe('a chat that may forget', () => {
-  const forgetful = (contextLength: number, system?: string) => {
-    const script = answers(...Array.from({ length: 40 }, (_, i) => `answer ${i}`))
-    const engine = new MockEngine({ contextLength, script })
-    const opening = system === undefined ? {} : { system }
-    return { engine, session: modelOf(engine).chat({ ...opening, overflow: 'forget' }) }
-  }
-
-  test('leaves the oldest exchanges out, keeps them, and goes on', async () => {
-    const { session } = forgetful(96, 'be brief')
-    const forgotten: number[] = []
-    for (let i = 0; i < 20; i++) {
-      const { usage, finishReason } = await session.send(`message ${i}`).result
-      expect(finishReason).toBe('stop')
-      expect(usage.totalTokens).toBeLessThanOrEqual(96)
-      forgotten.push(session.forgotten)
-    }
-    expect(forgotten[0]).toBe(0)
-    expect(forgotten.at(-1)).toBeGreaterThan(20)
-    expect(forgotten.every((count) => count % 2 === 0)).toBe(true)
-    // Half of the context goes at a time, so that most turns find their beginning in the cache.
-    expect(new Set(forgotten).size).toBeLessThan(15)
-    expect(session.messages).toHaveLength(41)
-    expect(session.messages[1].content).toBe('message 0')
-  })
-
-  test('says what a model says that is shown the latest messages alone', async () => {
-    const { session } = forgetful(96, 'be brief')
-    for (let i = 0; i < 6; i++) await session.send(`message ${i}`).result
-    const { promptTokenIds } = await session.send('last').result
-    expect(session.forgotten).toBeGreaterThan(0)
-    const rest = session.messages.slice(1 + session.forgotten, -1)
-    const shown = [session.messages[0], ...rest]
-    expect(promptTokenIds).toEqual(
-      new ByteTokenizer().encodeChat(shown, { addGenerationPrompt: true }),
-    )
-  })
-
-  test('takes a long history, and one that is longer than anything it would encode', async () => {
-    const { session } = forgetful(64)
-    const history: ChatMessage[] = Array.from({ length: 200 }, (_, i) => ({
-      role: i % 2 === 0 ? 'user' : 'assistant',
-      content: i < 4 ? 'x'.repeat(1_000_000) : `${i}`,
-    }))
-    session.restore(history)
-    await session.send('hm').result
-    expect(session.forgotten).toBeGreaterThan(150)
-    expect(session.messages).toHaveLength(202)
-  })
-
-  test('takes a history of calls of tools, which have no content', async () => {
-    const { session } = forgetful(64)
-    const call = { function: { name: 'weather', arguments: {} } }
-    const turns = [
-      { role: 'user', content: 'weather?' },
-      { role: 'assistant', content: null, tool_calls: [call] },
-      { role: 'tool', content: '21' },
-      { role: 'assistant', content: 'It is 21.' },
-    ]
-    session.restore(Array.from({ length: 10 }, () => turns).flat() as ChatMessage[])
-    await session.send('hm').result
-    expect(session.forgotten).toBeGreaterThan(20)
-  })
-
-  test('still refuses a message that does not fit alone', async () => {
-    const { session } = forgetful(32)
-    await session.send('x').result
-    await expect(session.send('y'.repeat(40)).result).rejects.toThrow(ContextOverflowError)
-    expect(session.messages).toHaveLength(2)
-  })
-
-  test('undo and reset begin with what is left', async () => {
-    const { session } = forgetful(96)
-    for (let i = 0; i < 10; i++) await session.send(`message ${i}`).result
-    const { forgotten } = session
-    session.undo()
-    expect(session.forgotten).toBe(forgotten)
-    while (session.undo() !== undefined);
-    expect(session.forgotten).toBe(0)
-    session.reset()
-    expect((await session.send('x').result).usage.cachedTokens).toBeLessThan(3)
-  })
-
-  test('refuses another rule', () => {
-    const overflow = 'drop' as 'fail'
-    expect(() => modelOf(new MockEngine()).chat({ overflow })).toThrow(UsageError)
-  })
-})
-
 test('idle chats that nobody disposed of hold no more than a few caches, and go on', async () => {
   const engine = new MockEngine()
   const model = modelOf(engine)
@@ -371,4 +284,86 @@ test('idle chats that nobody disposed of hold no more than a few caches, and go 
   expect(again.promptTokenIds).toEqual(expected.promptTokenIds)
   await model.dispose()
   expect(engine.cache.stats.sequences).toBe(0)
+})
+
+describe('a saved chat', () => {
+  const talk = async (engine: MockEngine) => {
+    const session = modelOf(engine).chat({ system: 'be brief' })
+    await session.send('one is a message of some length', { maxTokens: 9 }).result
+    await session.send('two is longer than one, by far', { maxTokens: 9 }).result
+    return session
+  }
+
+  test('goes on in another process as if nothing had happened, and computes nothing again', async () => {
+    const before = await talk(new MockEngine())
+    const bytes = await before.saveState()
+    const expected = await before.send('three', { maxTokens: 9 }).result
+    const engine = new MockEngine()
+    const later = modelOf(engine).chat()
+    const report = await later.loadState(bytes)
+    expect(report).toEqual({ messages: 5, tokens: expect.any(Number), cachedTokens: 96 })
+    expect(later.messages).toEqual(before.messages.slice(0, 5))
+    const rows = rowsOf(engine)
+    const result = await later.send('three', { maxTokens: 9 }).result
+    expect({ text: result.text, ids: result.promptTokenIds }).toEqual({
+      text: expected.text,
+      ids: expected.promptTokenIds,
+    })
+    expect(result.usage.cachedTokens).toBe(96)
+    expect(rowsOf(engine) - rows).toBe(result.usage.totalTokens - 96 - 1)
+    expect(later.undo()).toBe('three')
+  })
+
+  test('gives its messages to another model, and says why nothing else', async () => {
+    const bytes = await (await talk(new MockEngine())).saveState()
+    const later = modelOf(new MockEngine({ salt: 1 })).chat()
+    const { messages, cachedTokens, refused } = await later.loadState(bytes)
+    expect({ messages, cachedTokens }).toEqual({ messages: 5, cachedTokens: 0 })
+    expect(refused).toContain('computes other numbers')
+    const expected = modelOf(new MockEngine({ salt: 1 })).chat({ messages: later.messages })
+    const { text } = await later.send('three', { maxTokens: 9 }).result
+    expect(text).toBe((await expected.send('three', { maxTokens: 9 }).result).text)
+  })
+
+  test('keeps what is forgotten, and one that has not begun', async () => {
+    const engine = new MockEngine({ contextLength: 96 })
+    const session = modelOf(engine).chat()
+    for (let i = 0; i < 6; i++) await session.send(`message ${i}`, { maxTokens: 9 }).result
+    const later = modelOf(new MockEngine({ contextLength: 96 })).chat()
+    await later.loadState(await session.saveState())
+    expect(session.forgotten).toBeGreaterThan(0)
+    expect(later.forgotten).toBe(session.forgotten)
+    const next = (chat: typeof later) => chat.send('next', { maxTokens: 9 }).result
+    expect((await next(later)).text).toBe((await next(session)).text)
+    const empty = await modelOf(new MockEngine()).chat().saveState()
+    expect(await later.loadState(empty)).toMatchObject({ messages: 0, cachedTokens: 0 })
+    expect(later.messages).toEqual([])
+  })
+
+  test('is refused where it is none, damaged, or an answer is in progress', async () => {
+    const session = await talk(new MockEngine())
+    const bytes = await session.saveState()
+    const model = modelOf(new MockEngine())
+    const later = model.chat()
+    await expect(later.loadState(await model.saveState('a prompt'))).rejects.toThrow(FormatError)
+    await expect(later.loadState(bytes.subarray(1))).rejects.toThrow(FormatError)
+    expect(later.messages).toEqual([])
+    const state = await readState(bytes)
+    const messages = [{ role: 'user', content: 'x' }]
+    for (const chat of [
+      { messages: 7, forgotten: 0 },
+      { messages: [{ role: 'nobody' }], forgotten: 0 },
+      { messages, forgotten: 2 },
+      { messages, forgotten: 0, rendered: [1] },
+      { messages: session.messages, forgotten: 0, rendered: [99_999] },
+      null,
+    ]) {
+      const file = await encodeState({ ...state, note: { chat } })
+      await expect(later.loadState(file), JSON.stringify(chat)).rejects.toThrow(FormatError)
+    }
+    const running = session.send('x', { maxTokens: 50 })
+    await expect(session.saveState()).rejects.toThrow(UsageError)
+    await expect(session.loadState(bytes)).rejects.toThrow(UsageError)
+    await running.result
+  })
 })

@@ -4,7 +4,7 @@
  */
 import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
-import { fail, type OptionRules } from '../../option-checks.ts'
+import { fail, type OptionRule, type OptionRules } from '../../option-checks.ts'
 import type { BatchOptions, Prompt } from '../language-model.ts'
 import type { GenerateResult } from '../options.ts'
 import { checkRoom, encodePrompt } from '../prompt.ts'
@@ -12,6 +12,7 @@ import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
 import { inTurns } from '../turns.ts'
 import { checkGeneration, GENERATE_OPTIONS, resolveOptions } from '../validate-options.ts'
+import { dropOldestHalf } from './context-shift.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -21,6 +22,13 @@ const DEFAULT_PARALLEL = 8
 /** Answers to one prompt that can be asked for. */
 export const MAX_ANSWERS = 64
 
+/** What `n` may be. */
+export const ANSWERS: OptionRule = {
+  expected: `an integer from 1 to ${MAX_ANSWERS}`,
+  holds: (value) => isWhole(value, 1, MAX_ANSWERS),
+  also: ['num_return_sequences', 'best_of', 'num_answers', 'candidate_count'],
+}
+
 const BATCH_OPTIONS: OptionRules<BatchOptions> = {
   ...GENERATE_OPTIONS,
   parallel: {
@@ -28,11 +36,7 @@ const BATCH_OPTIONS: OptionRules<BatchOptions> = {
     holds: (value) => isWhole(value, 1),
     also: ['batch_size', 'num_parallel', 'n_parallel', 'concurrency'],
   },
-  n: {
-    expected: `an integer from 1 to ${MAX_ANSWERS}`,
-    holds: (value) => isWhole(value, 1, MAX_ANSWERS),
-    also: ['num_return_sequences', 'best_of', 'num_answers', 'candidate_count'],
-  },
+  n: ANSWERS,
 }
 
 /** @throws UsageError naming the first option that is out of its range */
@@ -79,6 +83,7 @@ export async function generateBatch(
           positions,
           guesser: openGuesser(runtime, resolved.speculation, positions),
           leader: answers[0],
+          shift: resolved.contextShift ? dropOldestHalf : undefined,
           signal,
         })
       }

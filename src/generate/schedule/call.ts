@@ -3,6 +3,9 @@
  */
 import type { Job } from './job.ts'
 
+/** Of work that nobody reads as it comes, embeddings and evaluations: answers go before it. */
+export const BACKGROUND_PRIORITY = -1
+
 export interface CallOptions<J extends Job = Job> {
   /** Ends what is left, between two passes. */
   readonly signal: AbortSignal

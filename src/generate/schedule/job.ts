@@ -32,6 +32,8 @@ export interface Job {
   /** Positions that it may reach: what memory is kept for. */
   readonly positions: number
   readonly finished: boolean
+  /** Whether `tokens` are others than those that were computed, so that it has to begin anew. */
+  readonly mustBeginAgain?: boolean
   /** False while it waits for something else than a pass: a reader, a guess, more tokens. */
   readonly isReady: boolean
   /** Told, whenever it gets memory, how many of its tokens are computed already. */

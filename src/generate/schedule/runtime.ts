@@ -122,7 +122,15 @@ export class Runtime {
     limit?: number,
   ): Promise<readonly GenerateResult[]> {
     const dueAt = deadline && performance.now() + deadline
-    await this.scheduler.run(sequences, { signal, priority, deadline: dueAt, client, limit })
+    try {
+      await this.scheduler.run(sequences, { signal, priority, deadline: dueAt, client, limit })
+    } catch (error) {
+      for (const sequence of sequences) sequence.giveUp()
+      throw error
+    } finally {
+      // Others may have waited for what these compute.
+      this.scheduler.wake()
+    }
     const { backend, loadMs } = this.facts
     return sequences.map((sequence) => {
       sequence.finish('cancelled')

@@ -28,6 +28,8 @@ export class Scheduler {
   /** In the order in which they came. */
   readonly #calls = new Set<Call>()
   #running: Placed[] = []
+  /** What waits to have the engine for itself. */
+  #between: (() => Promise<boolean>)[] = []
   /** The jobs of the pass that runs now. */
   #inPass: ReadonlySet<Placed> = new Set()
   #isLooping = false
@@ -77,6 +79,29 @@ export class Scheduler {
     return { served: calls.length === 0 ? 0 : Math.min(...calls.map(({ share }) => share.served)) }
   }
 
+  /**
+   * Does what needs the engine for itself, between two passes.
+   *
+   * @param work gives undefined while it finds no room in the cache: it is called again when there may be some
+   * @throws what it throws; Error if there is no room though nothing runs
+   */
+  between<T>(work: () => Promise<T | undefined>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#between.push(async () => {
+        try {
+          const result = await work()
+          if (result === undefined && this.#running.length > 0) return false
+          if (result === undefined) throw new Error('There is no room in a cache that nobody uses.')
+          resolve(result)
+        } catch (error) {
+          reject(error)
+        }
+        return true
+      })
+      this.wake()
+    })
+  }
+
   /** Looks whether there is something to do: a job that was not ready is. */
   wake(): void {
     if (this.#isLooping) return
@@ -89,6 +114,7 @@ export class Scheduler {
     try {
       for (;;) {
         await this.#breathe()
+        await this.#workBetween()
         this.#admit()
         const suspect = this.#running.find(({ isSuspect, job }) => isSuspect && job.isReady)
         const plan = planPass(suspect === undefined ? this.#running : [suspect], this.#limits)
@@ -100,6 +126,23 @@ export class Scheduler {
     } finally {
       this.#isLooping = false
     }
+  }
+
+  /** Those who wait for something else than a pass make room for what has the engine now. */
+  async #workBetween(): Promise<void> {
+    for (const work of [...this.#between]) {
+      let isDone = await work()
+      for (let idle = this.#idle; !isDone && idle !== undefined; idle = this.#idle) {
+        this.#putBack(idle)
+        this.#statistics.preempted()
+        isDone = await work()
+      }
+      if (isDone) this.#between.splice(this.#between.indexOf(work), 1)
+    }
+  }
+
+  get #idle(): Placed | undefined {
+    return this.#running.find(({ job }) => !job.isReady)
   }
 
   async #pass(plan: PassPlan<Placed>): Promise<void> {
@@ -116,6 +159,7 @@ export class Scheduler {
     }
     for (const { running } of plan.shares) {
       if (running.job.finished || running.call.isEnding) this.#leave(running)
+      else if (running.job.mustBeginAgain) this.#putBack(running)
     }
     for (const call of new Set(plan.shares.map(({ running }) => running.call))) call.onPass?.()
   }
@@ -197,11 +241,16 @@ export class Scheduler {
       )
       .at(0)
     if (victim === undefined) return false
-    this.#release(victim)
-    victim.job.fed = 0
-    victim.call.putBack(victim.job)
+    this.#putBack(victim)
     this.#statistics.preempted()
     return true
+  }
+
+  /** Takes a job's memory; it begins again later. */
+  #putBack(running: Placed): void {
+    this.#release(running)
+    running.job.fed = 0
+    running.call.putBack(running.job)
   }
 
   /** Takes a job out that has finished, or whose call ends. */

@@ -17,6 +17,7 @@ test('a constraint is asked for each draw, with the guesses that it stands behin
       stopTokens: [],
       logitBias: [[7, 2]],
       logprobs: undefined,
+      contextShift: false,
       speculation: undefined,
     },
     positions: 20,

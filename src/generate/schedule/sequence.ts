@@ -15,10 +15,14 @@ import type {
   TokenLogprobs,
   TokenProbability,
 } from '../options.ts'
+import { seedAt } from '../sample/random.ts'
 import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
 import { type JobResults, type Leader, pendingOf } from './job.ts'
+
+/** Seeds of a sequence that goes on in a shorter text lie so far from those of its neighbours. */
+const SHIFT_DISTANCE = 2 ** 40
 
 export interface SequenceFacts {
   readonly promptIds: readonly number[]
@@ -34,6 +38,11 @@ export interface SequenceFacts {
   readonly guesser?: Guesser | undefined
   /** Most guesses that a pass can check. */
   readonly maxGuesses: number
+  /**
+   * What to go on with where `positions` are full: the tokens of a shorter text, and where the answer begins in
+   * it. Unset: the answer ends there.
+   */
+  readonly shift?: ((full: FullContext) => FullContext) | undefined
   /** A sequence with the same prompt, which computes it for both. */
   readonly leader?: Sequence | undefined
   /** Told when the sequence is ready again after it was not. */
@@ -44,6 +53,12 @@ export interface SequenceFacts {
   readonly emit?: ((text: string, token?: Omit<TokenEvent, 'text'>) => void) | undefined
   /** Whether so much is unread that the sequence had better wait. */
   readonly isBehind?: (() => boolean) | undefined
+}
+
+export interface FullContext {
+  readonly tokens: readonly number[]
+  /** Where the answer begins in them, or what is left of it. */
+  readonly answerStart: number
 }
 
 export class Sequence implements Leader {
@@ -58,7 +73,7 @@ export class Sequence implements Leader {
   readonly #facts: SequenceFacts
   readonly #maxTokens: number
   /** How its tokens are drawn, but for what is allowed. */
-  readonly #draw: TokenDraw
+  #draw: TokenDraw
   readonly #stream: TokenStream
   readonly #stops: StopStrings
   /** Names of the special tokens that stop strings have in them. */
@@ -66,6 +81,12 @@ export class Sequence implements Leader {
   readonly #answer: number[] = []
   /** One for each of the answer, if they are asked for. */
   readonly #logprobs: TokenLogprobs[] = []
+  /** Whether `tokens` are others than those that were fed. */
+  #mustBeginAgain = false
+  #shifts = 0
+  #droppedTokens = 0
+  /** Tokens that were drawn, an end token included. */
+  #drawn = 0
   /** Guesses that were checked, those of them that were right, and passes that gave tokens. */
   #proposed = 0
   #accepted = 0
@@ -91,7 +112,8 @@ export class Sequence implements Leader {
     this.tokens = [...promptIds]
     const { sampling: settings, seed, logitBias } = options
     this.#draw = { settings, seed, answerStart: promptIds.length, biases: new Map(logitBias) }
-    this.#maxTokens = Math.min(options.maxTokens, facts.positions - promptIds.length)
+    const room = facts.positions - promptIds.length
+    this.#maxTokens = facts.shift ? options.maxTokens : Math.min(options.maxTokens, room)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
     this.#specials = specialsIn(options.stop, tokenizer)
@@ -101,14 +123,24 @@ export class Sequence implements Leader {
     return this.#finishReason !== undefined
   }
 
-  /** Generated ids so far, without an end token. */
-  get answerIds(): readonly number[] {
-    return this.#answer
+  /** Whether the context was full, and a part of the text is gone. */
+  get isShifted(): boolean {
+    return this.#shifts > 0
+  }
+
+  /** Generated ids that the context still has, without an end token. */
+  get shownIds(): readonly number[] {
+    const end = this.tokens.length - (this.#drawn - this.#answer.length)
+    return this.tokens.slice(this.#draw.answerStart, end)
   }
 
   /** True if a stop string cut the text, so that the ids say more than the text. */
   get cutByStopString(): boolean {
     return this.#stops.stopped
+  }
+
+  get mustBeginAgain(): boolean {
+    return this.#mustBeginAgain
   }
 
   get leader(): Sequence | undefined {
@@ -117,7 +149,8 @@ export class Sequence implements Leader {
 
   get computedBeginning(): number | undefined {
     const common = this.#facts.promptIds.length - 1
-    return this.finished || this.fed >= common ? common : undefined
+    const isThere = this.finished || (this.#shifts === 0 && this.fed >= common)
+    return isThere ? common : undefined
   }
 
   get isReady(): boolean {
@@ -132,12 +165,14 @@ export class Sequence implements Leader {
     const { allowedTokens } = this.#facts
     if (allowedTokens === undefined) return this.#draw
     const guesses = this.guesses.slice(0, position + 1 - this.tokens.length)
-    return { ...this.#draw, allowed: allowedTokens([...this.tokens, ...guesses]) }
+    const sofar = this.#shifts === 0 ? this.tokens : [...this.#facts.promptIds, ...this.#answer]
+    return { ...this.#draw, allowed: allowedTokens([...sofar, ...guesses]) }
   }
 
   /** The last token is always computed: its logits give the next one. */
   begin(cached: number): void {
     this.fed = Math.min(cached, this.tokens.length - 1)
+    this.#mustBeginAgain = false
     this.#beganAt ??= performance.now()
     this.#cachedTokens ??= this.fed
     const { guesser, signal } = this.#facts
@@ -155,7 +190,8 @@ export class Sequence implements Leader {
     if (guesser === undefined || this.#hasGuessed) return
     this.#hasGuessed = true
     // A pass gives one token more than it has right guesses.
-    const needed = this.#maxTokens - this.#answer.length - 1
+    const left = this.#maxTokens - this.#answer.length
+    const needed = Math.min(left, this.positions - this.tokens.length) - 1
     const limit = Math.min(guesser.isDrawn ? maxGuesses : room, needed)
     if (limit < 1) return
     const { tokens } = this
@@ -191,6 +227,21 @@ export class Sequence implements Leader {
     this.#check(tokens)
     this.guesses = []
     this.#hasGuessed = false
+    if (!this.finished && this.tokens.length >= this.positions) this.#shift()
+  }
+
+  /** Goes on with a shorter text, and with other random numbers: places come again that had theirs. */
+  #shift(): void {
+    const { shift, options } = this.#facts
+    if (shift === undefined) return
+    const { answerStart } = this.#draw
+    const next = shift({ tokens: this.tokens, answerStart })
+    this.#mustBeginAgain = true
+    this.#shifts++
+    this.#droppedTokens += this.tokens.length - next.tokens.length
+    this.tokens.splice(0, this.tokens.length, ...next.tokens)
+    const seed = seedAt(options.seed, this.#shifts * SHIFT_DISTANCE)
+    this.#draw = { ...this.#draw, seed, answerStart: next.answerStart }
   }
 
   #check({ ids, odds }: DrawnTokens): void {
@@ -211,6 +262,7 @@ export class Sequence implements Leader {
     if (id < 0)
       throw notComputed('finite logits to draw a token from', 'none, or one that is no number')
     this.tokens.push(id)
+    this.#drawn++
     this.#lastAt = performance.now()
     this.#firstAt ??= this.#lastAt
     const { tokenizer, options } = this.#facts
@@ -247,6 +299,11 @@ export class Sequence implements Leader {
     this.#finishReason = this.#stops.stopped ? 'stop' : reason
   }
 
+  /** Ends the sequence after a failure: no text comes any more, and nobody may wait for it. */
+  giveUp(): void {
+    this.#finishReason ??= 'cancelled'
+  }
+
   result(backend: BackendReport, loadMs: number): GenerateResult {
     const { promptIds, options, guesser } = this.#facts
     const cachedTokens = this.#cachedTokens ?? 0
@@ -255,13 +312,14 @@ export class Sequence implements Leader {
     const prefillMs = spanMs(this.#beganAt, this.#firstAt)
     const decodeMs = spanMs(this.#firstAt, this.#lastAt)
     // Every token drawn after the first counts, the end token too.
-    const decoded = Math.max(0, this.tokens.length - prompt - 1)
+    const decoded = Math.max(0, this.#drawn - 1)
     return {
       text: this.#text,
       tokenIds: [...this.#answer],
       promptTokenIds: promptIds,
       ...(options.logprobs !== undefined && { logprobs: this.#logprobs }),
       finishReason: this.#finishReason ?? 'cancelled',
+      ...(this.#droppedTokens > 0 && { droppedTokens: this.#droppedTokens }),
       usage: {
         promptTokens: prompt,
         completionTokens: completion,

@@ -85,3 +85,19 @@ export function valueCacheByteLength(shape: CacheShape): number {
 function positionCount({ blocks, nKvHeads }: CacheShape): number {
   return blocks * nKvHeads * ATTENTION_CHUNK
 }
+
+/**
+ * The runs of bytes that a head's part of a block consists of, by their lengths. In each the positions follow
+ * each other: the first n of them, n a multiple of 16, are its first n / 256.
+ */
+export function positionRuns(shape: CacheShape, part: 'keys' | 'values'): readonly number[] {
+  const codes = (part === 'keys' ? keyBytes(shape) : valueBytes(shape)) * ATTENTION_CHUNK
+  const header = headerBytes(shape)
+  const lieTogether = part === 'values' && header > 0
+  if (!lieTogether) return [codes + header * ATTENTION_CHUNK]
+  const stripe = 16 * ATTENTION_CHUNK
+  return [
+    ...Array<number>(header / 2).fill(2 * ATTENTION_CHUNK),
+    ...Array<number>(codes / stripe).fill(stripe),
+  ]
+}

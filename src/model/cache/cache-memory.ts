@@ -11,16 +11,19 @@ import {
 } from '../../kernels/attention/layout.ts'
 import { blockPairColumns } from '../../kernels/copy-blocks/reference.ts'
 import { type BlockTable, blockColumns, type LayerCache } from '../../kernels/matrices.ts'
-import type { DeviceBuffer } from '../../kernels/slice.ts'
+import { type BufferSlice, type DeviceBuffer, sliceOf } from '../../kernels/slice.ts'
 import { stepColumns } from '../../kernels/step.ts'
 import type { CacheType } from '../../kernels/storage.ts'
 import { BufferOwner, bytesOf } from '../buffer-owner.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { BlockCopy } from './block-copies.ts'
 import { blocksOf } from './block-group.ts'
+import { type CopiedBlock, copyPositions, partBytes } from './cache-copy.ts'
 
 /** Positions that there is room for at first. */
 const FIRST_POSITIONS = 1024
+/** Sequences that there is room for at first: their tokens and tables take memory whether or not they are open. */
+const FIRST_SEQUENCES = 16
 /** Blocks of each layer at first, where memory takes room before it is used. */
 const FIRST_BLOCKS = 8
 
@@ -60,9 +63,16 @@ export interface MemoryFacts {
 export interface Need {
   /** Blocks with lower numbers than this, and how many there may ever be. */
   readonly blocks: readonly { readonly touched: number; readonly most: number }[]
+  /** Sequences with lower slots than this. */
+  readonly sequences: number
   /** Positions of a sequence, and most that there may ever be. */
   readonly positions: number
   readonly mostPositions: number
+}
+
+/** A block of the cache that leaves it, or comes. */
+export interface PlacedBlock extends CopiedBlock {
+  readonly block: number
 }
 
 interface Layer {
@@ -75,6 +85,7 @@ export class CacheMemory {
   readonly #owner: BufferOwner
   /** Blocks of each group. */
   #blocks: readonly number[]
+  #slots = 0
   #columns = 0
   #layers: Layer[] = []
   #buffers: CacheBuffers | undefined
@@ -102,9 +113,10 @@ export class CacheMemory {
   }
 
   /** Whether all of it is there, so that recordings stay good. */
-  has({ blocks, positions }: Need): boolean {
+  has({ blocks, sequences, positions }: Need): boolean {
     return (
       this.#buffers !== undefined &&
+      sequences <= this.#slots &&
       blocks.every(({ touched }, group) => touched <= this.#blocks[group]) &&
       positions <= this.#columns * ATTENTION_CHUNK
     )
@@ -148,18 +160,20 @@ export class CacheMemory {
     const hasPositions = need.positions <= this.#columns * ATTENTION_CHUNK
     const columns = hasPositions ? this.#columns : Math.min(grown, blocksOf(need.mostPositions))
     const positions = columns * ATTENTION_CHUNK
-    const limits = { tokens: config.vocabSize, slots: maxSequences, positions }
+    const grownSlots = Math.max(need.sequences, 2 * this.#slots, FIRST_SEQUENCES)
+    const slots = need.sequences <= this.#slots ? this.#slots : Math.min(grownSlots, maxSequences)
+    const limits = { tokens: config.vocabSize, slots, positions }
     this.#owner.allTogether(() => {
       const layers = needsBlocks ? this.#allocate(blocks) : this.#layers
       const tables = blocks.map((count) =>
-        this.#owner.allocateIndices(maxSequences * columns, blockColumns(count), 'block table'),
+        this.#owner.allocateIndices(slots * columns, blockColumns(count), 'block table'),
       )
       const buffers = {
         layers: layers.map((layer, i) => ({ ...this.#shape(blocks[groupOf[i]]), ...layer })),
-        tables: groupOf.map((group) => ({ data: tables[group], slots: maxSequences, columns })),
+        tables: groupOf.map((group) => ({ data: tables[group], slots, columns })),
         step: this.#owner.allocateIndices(maxRows, stepColumns(limits), 'step'),
         history: this.#owner.allocateIndices(
-          maxSequences * positions,
+          slots * positions,
           [{ name: 'token', limit: config.vocabSize }],
           'tokens so far',
         ),
@@ -170,6 +184,7 @@ export class CacheMemory {
       this.#freeTables()
       this.#layers = layers
       this.#blocks = blocks
+      this.#slots = slots
       this.#columns = columns
       this.#tables = tables
       this.#buffers = buffers
@@ -237,6 +252,30 @@ export class CacheMemory {
     const { pairs, program } = this.#copies[group]
     backend.write(pairs, 0, bytesOf(Int32Array.of(from, to)))
     backend.submit(program)
+  }
+
+  /** Fills `packed` with what blocks have. */
+  async copyOut(blocks: readonly PlacedBlock[], packed: Uint8Array): Promise<void> {
+    const { backend } = this.#facts
+    // All are asked for at once: the queue keeps the order, and the wait is one.
+    const reads = blocks.map(async (block) => {
+      const bytes = await backend.read(this.#sliceOf(block))
+      copyPositions(this.#shape(1), block, bytes, packed, 'out')
+    })
+    await Promise.all(reads)
+  }
+
+  /** Writes what `packed` has for a block; behind its positions are zeros then. */
+  copyIn(placed: PlacedBlock, packed: Uint8Array): void {
+    const slice = this.#sliceOf(placed)
+    const bytes = new Uint8Array(slice.byteLength)
+    copyPositions(this.#shape(1), placed, bytes, packed, 'in')
+    this.#facts.backend.write(slice, 0, bytes)
+  }
+
+  #sliceOf({ layer, part, block }: PlacedBlock): BufferSlice {
+    const bytes = partBytes(this.#shape(1), part)
+    return sliceOf(this.#layers[layer][part], block * bytes, bytes)
   }
 
   dispose(): void {

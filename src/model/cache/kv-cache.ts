@@ -13,10 +13,12 @@ import {
 import type { CacheType } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { ModelConfig } from '../config/config.ts'
-import type { KvCache, RowBatch } from '../engine.ts'
+import type { CacheContent, CacheCopies, CopiedPositions, KvCache, RowBatch } from '../engine.ts'
 import { blocksOf, type GroupShape, leastBlocks } from './block-group.ts'
+import { contentOf, copiedBlocks } from './cache-copy.ts'
 import { type CacheBuffers, CacheMemory, type Rotations } from './cache-memory.ts'
 import { SequenceBook } from './sequence-book.ts'
+import type { KnownPositions } from './shared-length.ts'
 
 /** Sequences that may be open at a time. */
 const MAX_SEQUENCES = 1024
@@ -76,13 +78,17 @@ interface Size {
   readonly groups: readonly GroupShape[]
 }
 
-export class DecoderCache extends SequenceBook implements KvCache {
+export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
+  readonly content: CacheContent
+  readonly #groupOf: readonly number[]
   readonly #memory: CacheMemory
   readonly #onChange: (cache: DecoderCache) => void
   #isDisposed = false
 
   private constructor(facts: CacheFacts, size: Size, groupOf: readonly number[]) {
     super({ ...size, maxRows: facts.maxRows })
+    this.content = contentOf(facts.config, facts.type)
+    this.#groupOf = groupOf
     this.#onChange = facts.onChange
     this.#memory = new CacheMemory({ ...facts, ...size, groupOf })
   }
@@ -150,12 +156,7 @@ export class DecoderCache extends SequenceBook implements KvCache {
   /** Sees to it that what a batch reads and writes is there. */
   async ready(batch: RowBatch): Promise<void> {
     this.prepare(batch)
-    const need = this.#need()
-    if (!this.#memory.has(need)) {
-      await this.#memory.grow(need)
-      this.changeAll()
-      this.#onChange(this)
-    }
+    await this.#makeRoom()
     for (const slot of this.changed) {
       this.#memory.writeHistory(slot, this.computed(slot))
       for (const { index } of this.groups) {
@@ -166,12 +167,70 @@ export class DecoderCache extends SequenceBook implements KvCache {
     this.settle()
   }
 
+  byteLengthOf(positions: number): number {
+    const last = this.#copied(positions).at(-1)
+    return last === undefined ? 0 : last.byteOffset + last.byteLength
+  }
+
+  copyOut(tokens: ArrayLike<number>): Promise<CopiedPositions> {
+    return this.#copy(this.known(tokens))
+  }
+
+  copyOf(slot: number): Promise<CopiedPositions> {
+    return this.#copy(this.knownOf(slot))
+  }
+
+  async #copy({ length, blockOf }: KnownPositions): Promise<CopiedPositions> {
+    const copied = this.#copied(length)
+    const placed = copied.map((block) => ({
+      ...block,
+      block: blockOf(this.#groupOf[block.layer], block.index),
+    }))
+    const bytes = new Uint8Array(this.byteLengthOf(length))
+    await this.#memory.copyOut(placed, bytes)
+    return { length, bytes }
+  }
+
+  async copyIn(tokens: ArrayLike<number>, bytes: Uint8Array): Promise<boolean> {
+    const opened = this.open([], tokens.length)
+    if (opened === undefined) return false
+    const { slot } = opened
+    this.assumeComputed(slot, tokens)
+    try {
+      await this.#makeRoom()
+      for (const block of this.#copied(tokens.length)) {
+        const group = this.#groupOf[block.layer]
+        this.#memory.copyIn({ ...block, block: this.blocks(slot, group)[block.index] }, bytes)
+      }
+    } catch (error) {
+      this.close(slot, [])
+      throw error
+    }
+    this.close(slot, tokens)
+    return true
+  }
+
+  #copied(positions: number) {
+    const shape = { ...this.content, blocks: 1 }
+    return copiedBlocks(shape, this.#groupOf, this.groups, positions)
+  }
+
+  /** Sees to it that there is memory for all that sequences have; what is recorded goes where it moves. */
+  async #makeRoom(): Promise<void> {
+    const need = this.#need()
+    if (this.#memory.has(need)) return
+    await this.#memory.grow(need)
+    this.changeAll()
+    this.#onChange(this)
+  }
+
   #need(least = 0) {
     return {
       blocks: this.groups.map(({ pool }) => ({
         touched: Math.max(pool.touched, least),
         most: pool.size,
       })),
+      sequences: this.touchedSlots,
       positions: this.reach,
       mostPositions: this.capacity,
     }

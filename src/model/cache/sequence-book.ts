@@ -4,36 +4,15 @@
  */
 import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
-import { ATTENTION_CHUNK } from '../../kernels/attention/layout.ts'
+import { ATTENTION_CHUNK, KEY_BLOCK } from '../../kernels/attention/layout.ts'
 import { padToTile } from '../../ternary/index.ts'
 import type { CacheStats, OpenedSequence, RowBatch, SequenceCache } from '../engine.ts'
 import { BlockCopies, type BlockCopy } from './block-copies.ts'
-import { BlockGroup, blocksOf, type GroupShape, HeldBlocks } from './block-group.ts'
+import { BlockGroup, blocksOf, HeldBlocks } from './block-group.ts'
+import type { BookFacts, Sequence } from './book-facts.ts'
 import { checkNext, checkReserve, checkSeen, checkWithin, noRoomToGoBack } from './check-rows.ts'
 import { NO_BLOCK, type PrefixMatch, PrefixTree } from './prefix-tree.ts'
-import { MIN_COPIED, sharedLength } from './shared-length.ts'
-
-interface Sequence {
-  /** Tokens it was opened with. */
-  readonly opened: ArrayLike<number>
-  /** Tokens of the positions that are computed. */
-  readonly tokens: number[]
-  /** Positions that it may reach. */
-  reserve: number
-  /** Blocks of opened tokens that others can find. */
-  published: number
-  readonly held: readonly HeldBlocks[]
-}
-
-export interface BookFacts {
-  /** Positions of the model's context. */
-  readonly contextLength: number
-  /** Rows that a pass may have. */
-  readonly maxRows: number
-  readonly maxSequences: number
-  /** One for layers that look back equally far. */
-  readonly groups: readonly GroupShape[]
-}
+import { type KnownPositions, knownPositions, MIN_COPIED, sharedLength } from './shared-length.ts'
 
 export class SequenceBook implements SequenceCache {
   readonly capacity: number
@@ -234,18 +213,30 @@ export class SequenceBook implements SequenceCache {
     for (const slot of touched) this.#publish(slot, this.#at(slot))
   }
 
-  /** Takes the first positions of a sequence for computed, with token 0: whoever measures has filled them. */
-  assumeComputed(slot: number, positions: number): void {
+  /** Takes tokens of a sequence for computed: whoever calls has filled their blocks, or is to. */
+  assumeComputed(slot: number, computed: ArrayLike<number>): void {
     const { tokens, held } = this.#at(slot)
-    for (let index = 0; index < blocksOf(positions); index++) {
-      for (const own of held) {
+    for (const own of held) {
+      const first = own.group.firstSeen(computed.length)
+      for (let index = first; index < blocksOf(computed.length); index++) {
         if (own.at(index) === NO_BLOCK) own.take(index, this.#tree)
-        own.leave(index * ATTENTION_CHUNK)
       }
     }
     this.#changed.add(slot)
     tokens.length = 0
-    for (let i = 0; i < positions; i++) tokens.push(0)
+    for (let i = 0; i < computed.length; i++) tokens.push(computed[i])
+  }
+
+  /** The longest beginning of tokens that is known. */
+  known(tokens: ArrayLike<number>): KnownPositions {
+    return knownPositions(this.#tree.match(tokens), this.groups)
+  }
+
+  /** What an open sequence has computed. */
+  knownOf(slot: number): KnownPositions {
+    const { tokens, held } = this.#at(slot)
+    const length = tokens.length - (tokens.length % KEY_BLOCK)
+    return { length, blockOf: (group, index) => held[group].at(index) }
   }
 
   /** Blocks of a group that a sequence has, by their places. */
@@ -258,6 +249,11 @@ export class SequenceBook implements SequenceCache {
     let most = 0
     for (const { reserve } of this.#sequences.values()) most = Math.max(most, reserve)
     return most
+  }
+
+  /** All slots ever taken are lower. */
+  get touchedSlots(): number {
+    return this.#nextSlot
   }
 
   get openSlots(): readonly number[] {

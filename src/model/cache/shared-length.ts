@@ -1,5 +1,5 @@
 /** How much of what matches a sequence can share. */
-import { ATTENTION_CHUNK } from '../../kernels/attention/layout.ts'
+import { ATTENTION_CHUNK, KEY_BLOCK } from '../../kernels/attention/layout.ts'
 import { type BlockGroup, blocksOf } from './block-group.ts'
 import { NO_BLOCK, type PrefixMatch } from './prefix-tree.ts'
 
@@ -28,4 +28,19 @@ export function sharedLength(
   if (end % ATTENTION_CHUNK < MIN_COPIED) end -= end % ATTENTION_CHUNK
   while (end > 0 && !isThere(end)) end = Math.floor((end - 1) / ATTENTION_CHUNK) * ATTENTION_CHUNK
   return end
+}
+
+/** Positions whose keys and values can be copied, and in which blocks they are. */
+export interface KnownPositions {
+  /** A multiple of 16, as layouts have them together. */
+  readonly length: number
+  readonly blockOf: (group: number, index: number) => number
+}
+
+/** What of a match can be copied. */
+export function knownPositions(match: PrefixMatch, groups: readonly BlockGroup[]): KnownPositions {
+  const { whole, next } = match
+  const length = sharedLength(match, groups, match.length - (match.length % KEY_BLOCK))
+  const nodes = next === undefined ? whole : [...whole, next]
+  return { length, blockOf: (group, index) => nodes[index].blocks[group] }
 }

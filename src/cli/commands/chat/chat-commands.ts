@@ -8,7 +8,7 @@ import type { Completion } from '../../console/line-editor/completion.ts'
 import { formatBytes } from '../../console/quantities.ts'
 import type { LoadedModels } from '../../flags/speculation-flags.ts'
 import type { Conversation } from './conversation.ts'
-import { readConversation, writeConversation } from './conversation-file.ts'
+import { writeConversation } from './conversation-file.ts'
 import { changeSetting, SETTING_NAMES, unquoted } from './sampling-settings.ts'
 
 /** What commands need besides the conversation. */
@@ -171,13 +171,20 @@ function chatModels() {
   return MODEL_ALIASES.filter(({ kind }) => kind === 'chat')
 }
 
-async function save(chat: Conversation, path: string): Promise<void> {
+/** Behind or before the file's name. */
+const CACHE_FLAG = /(^|\s)--cache(?=\s|$)/
+
+async function save(chat: Conversation, argument: string): Promise<void> {
   const { session, texts } = chat
+  const withCache = CACHE_FLAG.test(argument)
+  const path = argument.replace(CACHE_FLAG, '').trim()
   if (path === '') return chat.tell(texts.needsFile('/save'))
   const { messages } = session
   try {
-    await writeConversation(pathOf(path), messages)
-    await chat.tell(texts.saved(messages.length, path))
+    const saved = withCache ? await session.saveState() : messages
+    await writeConversation(pathOf(path), saved)
+    const size = withCache ? formatBytes(saved.length) : undefined
+    await chat.tell(texts.saved(messages.length, path, size))
   } catch (error) {
     await chat.tell(texts.cannotSave(path, texts.reason(error)))
   }
@@ -187,9 +194,7 @@ async function load(chat: Conversation, path: string): Promise<void> {
   const { texts } = chat
   if (path === '') return chat.tell(texts.needsFile('/load'))
   try {
-    const messages = await readConversation(pathOf(path))
-    chat.restore(messages)
-    await chat.tell(texts.loaded(messages.length, path))
+    await chat.tell(await chat.load(pathOf(path), path))
   } catch (error) {
     await chat.tell(texts.cannotLoad(path, texts.reason(error)))
   }

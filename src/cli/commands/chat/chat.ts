@@ -2,7 +2,7 @@
  * `bitnet chat`: a conversation, with history. On a terminal lines are edited and kept; over a pipe
  * every input line is a turn, and standard output holds the answers alone.
  */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { BitnetError, UsageError } from '../../../errors.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { isSystemError } from '../../console/failure.ts'
@@ -42,12 +42,24 @@ export interface ChatFlags
     SpeculationFlags,
     SystemFlags,
     LanguageFlag {
+  /** A saved conversation to go on from. */
+  readonly load?: string
+  /** False with --no-context-shift. */
+  readonly contextShift?: boolean
   /** False with --no-history. */
   readonly history?: boolean
 }
 
 export function addChatFlags(command: Command): Command {
-  addSystemFlags(command).option('--no-history', 'keep no typed lines for the next time')
+  addSystemFlags(command)
+    .addOption(
+      new Option('--load <file>', 'go on from a conversation that /save has written').conflicts([
+        'system',
+        'systemFile',
+      ]),
+    )
+    .option('--no-context-shift', 'end where the context is full, and forget nothing')
+    .option('--no-history', 'keep no typed lines for the next time')
   return addSpeculationFlags(addSamplingFlags(addModelFlags(command)))
 }
 
@@ -61,6 +73,7 @@ export const command = defineCommand<ChatFlags>({
   $ bitnet chat
   $ bitnet chat --lang ja
   $ bitnet chat --system "Answer in one sentence." --temperature 0.5
+  $ bitnet chat --load talk.bin
   $ printf 'Hello!\\nquit\\n' | bitnet chat
 
 While it runs: /set, /regen, /undo, /system, /model, /save, /load, /reset, /stats, /help. Ctrl-C stops an
@@ -75,7 +88,9 @@ answer; at the prompt it clears the line, and twice leaves, as do quit, exit, çµ
       const settings = pickSettings(flags)
       await using chat = await Conversation.open({
         ...{ models, settings, system, tools, texts, context },
+        contextShift: flags.contextShift,
       })
+      if (flags.load !== undefined) await chat.tell(await chat.load(flags.load))
       await converse(chat, flags, context)
     } catch (error) {
       throw inLanguage(error, texts)

@@ -1,22 +1,23 @@
 /**
- * Conversations as JSON: a list of {role, content}, alone or under `messages`. The text may come
- * from anybody, so every entry is checked before a model sees it.
+ * Conversations as JSON: a list of {role, content}, alone or under `messages`; or with what was computed of
+ * them, as a saved state. The file may come from anybody: all of it is checked before a model sees it.
  */
 import { constants } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
+import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { errorCode } from '../../../node/files/system.ts'
+import { isStateFile } from '../../../generate/state/state-file.ts'
+import { errorCode, MAX_CALL_BYTES } from '../../../node/files/system.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
 import { type ChatMessage, hasContent, ROLES } from '../../../tokenizer/text-tokenizer.ts'
 import { jsonOf } from '../../console/input.ts'
 
-/** Years of talking; what is longer is another file. */
+/** Years of talking; what is longer is another file, or has more than messages. */
 const MAX_BYTES = 64 * 2 ** 20
 
 /** What is at a path is not what a conversation is kept in; `taken` is no place to save one either. */
 export class ConversationFileError extends UsageError {
-  readonly reason: 'kind' | 'size' | 'content' | 'taken'
+  readonly reason: 'kind' | 'size' | 'content' | 'damaged' | 'taken'
 
   constructor(reason: ConversationFileError['reason'], message: string) {
     super(message)
@@ -51,20 +52,38 @@ function isMessage(entry: unknown): entry is ChatMessage {
   return isObject(entry) && ROLES.some((role) => role === entry['role']) && hasContent(entry)
 }
 
+/** Messages alone, or a saved state with messages in it, into which nobody has looked. */
+export type SavedConversation = readonly ChatMessage[] | Uint8Array
+
 /**
+ * @param mostBytes of a saved state; 'start' reads no more than shows that it is one
  * @throws ConversationFileError if it is not a conversation
  * @throws the system's error if it cannot be read
  */
-export async function readConversation(path: string): Promise<ChatMessage[]> {
-  const text = await textOf(path)
+export async function readConversation(
+  path: string,
+  mostBytes: number | 'start' = 'start',
+): Promise<SavedConversation> {
+  const bytes = await readSaved(path, (isState) => (isState ? mostBytes : MAX_BYTES))
+  if (isStateFile(bytes)) return bytes
   try {
-    return parseMessages(text, path, 0)
+    return parseMessages(new TextDecoder().decode(bytes), path, 0)
   } catch (error) {
     throw new ConversationFileError('content', (error as UsageError).message)
   }
 }
 
-async function textOf(path: string): Promise<string> {
+/**
+ * What somebody saved.
+ *
+ * @param limit the most bytes that a state has, or another file
+ * @throws ConversationFileError for what is no file, or too long
+ * @throws the system's error if it cannot be read
+ */
+export async function readSaved(
+  path: string,
+  limit: (isState: boolean) => number | 'start',
+): Promise<Uint8Array> {
   // A FIFO would otherwise keep the chat waiting for whoever writes into it.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
@@ -72,15 +91,31 @@ async function textOf(path: string): Promise<string> {
     if (!facts.isFile()) {
       throw new ConversationFileError('kind', `Expected ${path} to be a file.`)
     }
-    if (facts.size > MAX_BYTES) {
+    const start = new Uint8Array(Math.min(facts.size, 64))
+    await readFully(handle, start)
+    const most = limit(isStateFile(start))
+    if (most === 'start') return start
+    if (facts.size > most) {
       throw new ConversationFileError(
         'size',
-        `Expected a saved conversation of at most ${MAX_BYTES} bytes in ${path}, got ${facts.size}.`,
+        `Expected at most ${most} bytes of what was saved in ${path}, got ${facts.size}.`,
       )
     }
-    return await handle.readFile('utf8')
+    const bytes = new Uint8Array(facts.size)
+    await readFully(handle, bytes)
+    return bytes
   } finally {
     await handle.close()
+  }
+}
+
+/** One call may read less than it was asked for; of a file that became shorter the rest stays zero. */
+async function readFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, MAX_CALL_BYTES)
+    const { bytesRead } = await handle.read(bytes, done, length, done)
+    if (bytesRead === 0) return
+    done += bytesRead
   }
 }
 
@@ -91,10 +126,7 @@ async function textOf(path: string): Promise<string> {
  * @throws ConversationFileError if the path holds something else
  * @throws the system's error if it cannot be written
  */
-export async function writeConversation(
-  path: string,
-  messages: readonly ChatMessage[],
-): Promise<void> {
+export async function writeConversation(path: string, saved: SavedConversation): Promise<void> {
   // Through a link, the file that it points to is written.
   const target = await realpath(path).catch((error: unknown) => {
     if (errorCode(error) === 'ENOENT') return undefined
@@ -107,5 +139,8 @@ export async function writeConversation(
       throw new ConversationFileError('taken', what)
     })
   }
-  await writeWhole(target ?? path, `${JSON.stringify({ messages }, null, 2)}\n`)
+  const content = ArrayBuffer.isView(saved)
+    ? saved
+    : `${JSON.stringify({ messages: saved }, null, 2)}\n`
+  await writeWhole(target ?? path, content)
 }

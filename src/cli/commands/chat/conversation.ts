@@ -2,15 +2,17 @@
  * A conversation on the command line: the model that talks, its session, how it is sampled, and what has
  * been counted. Whatever goes wrong in it is told, in its language, and ends nothing.
  */
-import { ContextOverflowError, UsageError } from '../../../errors.ts'
+import { ContextOverflowError, FormatError, UsageError } from '../../../errors.ts'
 import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { cleanText } from '../../console/clean-text.ts'
+import { mostStateBytes } from '../../console/saved-state.ts'
 import { streamText, writeProse } from '../../console/terminal.ts'
 import type { SamplingFlags } from '../../flags/generation-flags.ts'
 import type { LoadedModels } from '../../flags/speculation-flags.ts'
+import { ConversationFileError, readConversation } from './conversation-file.ts'
 import type { ChatTexts } from './texts/english.ts'
 
 /** Sums over the answers of a chat. */
@@ -46,6 +48,8 @@ export interface ConversationParts {
   readonly system: string | undefined
   /** Beside the sampling of each turn. */
   readonly tools: Pick<GenerateOptions, 'tools'>
+  /** Whether a full context drops the oldest turns; unset: it does. */
+  readonly contextShift?: boolean | undefined
   readonly texts: ChatTexts
   readonly context: CommandContext
 }
@@ -63,6 +67,7 @@ export class Conversation implements AsyncDisposable {
   readonly totals = new ChatTotals()
   settings: SamplingFlags
   readonly #tools: Pick<GenerateOptions, 'tools'>
+  readonly #contextShift: boolean
   #models: LoadedModels
   #session: ChatSession
   /** How often the last message was sent before. */
@@ -70,11 +75,13 @@ export class Conversation implements AsyncDisposable {
   /** Of what is going on, for Ctrl-C. */
   #activity: AbortController | undefined
 
-  private constructor({ models, settings, system, tools, texts, context }: ConversationParts) {
+  private constructor(parts: ConversationParts) {
+    const { models, settings, system, tools, contextShift = true, texts, context } = parts
     this.texts = texts
     this.context = context
     this.settings = settings
     this.#tools = tools
+    this.#contextShift = contextShift
     this.#models = models
     this.#session = this.#sessionOf(
       models.model,
@@ -160,6 +167,8 @@ export class Conversation implements AsyncDisposable {
       if (finishReason === 'length') await context.remark(this.#lengthRemark(result))
       if (session.forgotten > forgotten) {
         await context.remark(texts.overflowed(session.forgotten - forgotten))
+      } else if (result.droppedTokens !== undefined) {
+        await context.remark(texts.answerShifted(result.droppedTokens))
       }
       if (stderr.isTTY === true) {
         const parts = [
@@ -189,6 +198,31 @@ export class Conversation implements AsyncDisposable {
   restore(messages: readonly ChatMessage[]): void {
     this.#session.restore(messages)
     this.totals.contextTokens = 0
+  }
+
+  /**
+   * Goes on from a saved conversation.
+   *
+   * @param shown the path as it was written
+   * @returns what is to be told of it
+   * @throws ConversationFileError, or the system's error
+   */
+  async load(path: string, shown = path): Promise<string> {
+    const { texts } = this
+    const saved = await readConversation(path, mostStateBytes(this.model))
+    if (!ArrayBuffer.isView(saved)) {
+      this.restore(saved)
+      return texts.loaded(saved.length, shown)
+    }
+    const report = await this.#session.loadState(saved).catch((error: unknown) => {
+      if (!(error instanceof FormatError)) throw error
+      throw new ConversationFileError('damaged', error.message)
+    })
+    this.totals.contextTokens = report.cachedTokens
+    const loaded = texts.loaded(report.messages, shown, report.cachedTokens)
+    return report.refused === undefined
+      ? loaded
+      : `${texts.loaded(report.messages, shown)}\n${texts.cacheRefused(report.refused)}`
   }
 
   get system(): string | undefined {
@@ -231,7 +265,7 @@ export class Conversation implements AsyncDisposable {
     if (model.tokenizer.chatTemplate === undefined) {
       throw new UsageError(this.texts.noTemplate(model.name))
     }
-    return model.chat({ messages, overflow: 'forget' })
+    return model.chat({ messages, contextShift: this.#contextShift })
   }
 }
 

@@ -37,11 +37,13 @@ import {
 import { parseMessages } from '../chat/conversation-file.ts'
 import { generateAnswers, generateBatch } from './batch.ts'
 import { describeLogprobs } from './describe-logprobs.ts'
+import { PromptCache } from './prompt-cache.ts'
 
 export interface GenerateFlags extends TextFlags {
   readonly messages?: string
   readonly batch?: string
   readonly answers?: number
+  readonly promptCache?: string
 }
 
 type Request = { readonly prompt: Prompt } | { readonly batch: readonly TextLine[] }
@@ -81,6 +83,12 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
           .argParser(wholeNumber({ min: 1, max: MAX_ANSWERS }))
           .conflicts(['batch']),
       )
+      .addOption(
+        new Option(
+          '--prompt-cache <file>',
+          'keeps what is computed of the prompt, and goes on from there the next time',
+        ).conflicts(['batch']),
+      )
     addTextFlags(addModelFlags(command))
   },
   examples: `\
@@ -92,22 +100,24 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
   $ bitnet generate "What is the weather in Kyoto?" --tools tools.json
   $ bitnet generate --batch prompts.txt --seed 1
+  $ bitnet generate -f contract.txt --prompt-cache contract.bin
   $ bitnet generate -f notes.txt --speculate --temperature 0`,
   async run(context, flags, words) {
     const tools = await readTools(flags)
     const request = await readRequest(words, flags, context)
-    await answer(flags, context, (model, options) =>
-      'batch' in request
-        ? generateBatch(model, request.batch, options, context)
-        : flags.answers === undefined
-          ? generateOne(model, request.prompt, { ...options, ...tools }, context)
-          : generateAnswers(
-              model,
-              request.prompt,
-              { ...options, ...tools, n: flags.answers },
-              context,
-            ),
-    )
+    await answer(flags, context, async (model, given) => {
+      if ('batch' in request) return generateBatch(model, request.batch, given, context)
+      const { prompt } = request
+      const { answers: n, promptCache: path } = flags
+      const cache = path === undefined ? undefined : await PromptCache.open(path, model)
+      const options = { ...given, ...tools }
+      const results =
+        n === undefined
+          ? await generateOne(model, prompt, options, context)
+          : await generateAnswers(model, prompt, { ...options, n }, context)
+      await cache?.keep(results[0])
+      return results
+    })
   },
 })
 
@@ -116,6 +126,7 @@ export interface TextFlags extends ModelFlags, SamplingFlags, SpeculationFlags, 
   readonly logprobs?: number
   readonly stopToken?: readonly number[]
   readonly logitBias?: Readonly<Record<number, number>>
+  readonly contextShift?: boolean
   readonly deadline?: number
   readonly json?: boolean
 }
@@ -138,6 +149,10 @@ export function addTextFlags(command: Command): Command {
         '--logit-bias <id=value>',
         'added to the logit of a token; may be given several times (default: none)',
         collectBias,
+      )
+      .option(
+        '--context-shift',
+        'goes on where the context is full: drops the older half of the answer, keeps the prompt',
       )
       .option(
         '--deadline <seconds>',
@@ -171,11 +186,11 @@ export async function answer(
   stdout.once('close', abort)
   try {
     await using models = await loadModels(flags, context)
-    const { logprobs, stopToken: stopTokens, logitBias } = flags
+    const { logprobs, stopToken: stopTokens, logitBias, contextShift } = flags
     const deadline = flags.deadline && flags.deadline * 1000
     const options = {
       ...models.optionsWith(context.signal),
-      ...withoutUnset({ logprobs, stopTokens, logitBias, deadline }),
+      ...withoutUnset({ logprobs, stopTokens, logitBias, contextShift, deadline }),
     }
     const results = await generate(models.model, options)
     const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')

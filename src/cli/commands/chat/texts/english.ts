@@ -49,6 +49,7 @@ export const english = {
 /system TEXT      set the system message; /system "" removes it
 /model NAME       go on with another model; /model alone lists some
 /save FILE        save the conversation as JSON
+/save FILE --cache  with all that was computed, to go on at once
 /load FILE        go on from a saved conversation
 /reset            forget the conversation, keep the system message
 /stats            tokens, speed and what runs
@@ -60,14 +61,24 @@ Tab completes commands; Up brings earlier lines back.`,
   unknown: (command: string) => `There is no command ${command}. /help lists those there are.`,
   takesNothing: (command: string) => `Nothing belongs behind ${command}.`,
   needsFile: (command: string) => `Expected a file name: ${command} FILE`,
-  saved: (messages: number, path: string) => `Saved ${count(messages, 'message')} to ${path}.`,
-  loaded: (messages: number, path: string) => `Loaded ${count(messages, 'message')} from ${path}.`,
+  /** @param size of the file, if what was computed is in it */
+  saved: (messages: number, path: string, size?: string) =>
+    `Saved ${count(messages, 'message')}${size === undefined ? '' : ' and their cache'} to ${path}` +
+    `${size === undefined ? '' : `, ${size}`}.`,
+  /** @param tokens that need not be computed again, of a saved cache */
+  loaded: (messages: number, path: string, tokens?: number) =>
+    `Loaded ${count(messages, 'message')} from ${path}.` +
+    `${tokens === undefined ? '' : ` ${count(tokens, 'token')} of them need not be computed again.`}`,
+  cacheRefused: (reason: string) =>
+    `The cache in it is not used, and the messages are computed again: ${reason}`,
   cannotSave: (path: string, reason: string) => `Not saved: ${path}: ${reason}`,
   cannotLoad: (path: string, reason: string) => `Not loaded: ${path}: ${reason}`,
   forgotten: 'The conversation is forgotten.',
   overflowed: (messages: number) =>
     `The context is full: the oldest ${count(messages, 'message')} are no longer shown to the model. ` +
     '/save still keeps them.',
+  answerShifted: (tokens: number) =>
+    `The context is full: the first ${count(tokens, 'token')} of the answer are no longer shown to the model.`,
   stopped: '(stopped)',
   cut: (tokens: number) =>
     `(cut after ${count(tokens, 'token')}; /set max-tokens ${2 * tokens} allows more)`,

@@ -29,6 +29,7 @@ const FILE_REASONS: Readonly<Record<ConversationFileError['reason'], string>> = 
   kind: '通常のファイルではありません。',
   size: 'ファイルが大きすぎます。',
   content: '保存した会話ではありません。',
+  damaged: '保存した会話のファイルが壊れています。',
   taken: '会話ではないファイルがすでにあります。別の名前にしてください。',
 }
 

@@ -27,6 +27,7 @@ export const japanese: ChatTexts = {
 /system テキスト  システムメッセージを設定します。/system "" で外します
 /model 名前       別のモデルで続けます。/model だけで候補を出します
 /save ファイル    会話をJSONで保存します
+/save ファイル --cache  計算済みのキャッシュも保存し、次回すぐに続けられます
 /load ファイル    保存した会話の続きから始めます
 /reset            会話を忘れます（システムメッセージは残ります）
 /stats            トークン数、速さ、実行環境を表示します
@@ -38,14 +39,23 @@ Tabでコマンドを補完し、上矢印キーで以前の入力を呼び出�
   unknown: (command) => `${command} というコマンドはありません。/help で一覧を表示します。`,
   takesNothing: (command) => `${command} の後ろには何も付けられません。`,
   needsFile: (command) => `ファイル名が必要です: ${command} ファイル`,
-  saved: (messages, path) => `${number(messages)}件のメッセージを ${path} に保存しました。`,
-  loaded: (messages, path) => `${path} から${number(messages)}件のメッセージを読み込みました。`,
+  saved: (messages, path, size) =>
+    size === undefined
+      ? `${number(messages)}件のメッセージを ${path} に保存しました。`
+      : `${number(messages)}件のメッセージと計算済みのキャッシュを ${path} に保存しました（${size}）。`,
+  loaded: (messages, path, tokens) =>
+    `${path} から${number(messages)}件のメッセージを読み込みました。` +
+    `${tokens === undefined ? '' : `${number(tokens)}トークン分は計算済みです。`}`,
+  cacheRefused: () =>
+    '保存されたキャッシュは、現在のモデルや設定で計算したものではないため使いません。メッセージは計算し直します。',
   cannotSave: (path, reason) => `保存できませんでした: ${path}: ${reason}`,
   cannotLoad: (path, reason) => `読み込めませんでした: ${path}: ${reason}`,
   forgotten: '会話を忘れました。',
   overflowed: (messages) =>
     `コンテキストがいっぱいになりました。古いメッセージ${number(messages)}件は、以後モデルに渡しません` +
     '（/save では保存されます）。',
+  answerShifted: (tokens) =>
+    `コンテキストがいっぱいになりました。回答の最初の${number(tokens)}トークンは、以後モデルに渡しません。`,
   stopped: '（中断しました）',
   cut: (tokens) =>
     `（${number(tokens)}トークンで打ち切りました。/set max-tokens ${2 * tokens} で上限を増やせます）`,
