@@ -55,13 +55,13 @@ async function withModel(head, use) {
 
 /** Calls `visit(logits of position i, i)` for every position of a sequence. */
 async function eachPosition({ decoder, config }, ids, visit) {
-  const cache = decoder.createCache({ slots: 1, capacity: ids.length })
+  const { slot } = decoder.cache.open([], ids.length)
   for (let from = 0; from < ids.length; from += decoder.maxRows) {
     const tokens = ids.slice(from, from + decoder.maxRows)
     const rows = tokens.map((_, i) => i)
-    const logits = await decoder.forward(cache, {
+    const logits = await decoder.forward({
       tokens,
-      slots: rows.map(() => 0),
+      slots: rows.map(() => slot),
       positions: rows.map((i) => from + i),
       logitRows: rows,
     })
@@ -69,7 +69,7 @@ async function eachPosition({ decoder, config }, ids, visit) {
       visit(logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize), from + i)
     }
   }
-  cache.dispose()
+  decoder.cache.close(slot, [])
 }
 
 function logSumExp(logits) {
@@ -149,12 +149,11 @@ async function sampleText({ decoder, tokenizer, config }, steps) {
   const sequences = Array.from({ length: SEQUENCES }, (_, i) => [
     ...starts[Math.floor((i * starts.length) / SEQUENCES)],
   ])
-  const cache = decoder.createCache({ slots: SEQUENCES, capacity: length + 16 })
-  const slots = sequences.map((_, slot) => slot)
-  const rows = slots
+  const slots = sequences.map(() => decoder.cache.open([], length + 16).slot)
+  const rows = sequences.map((_, row) => row)
   const longest = Math.max(...sequences.map((s) => s.length))
   for (let position = 0; position < longest + length; position++) {
-    const logits = await decoder.forward(cache, {
+    const logits = await decoder.forward({
       tokens: sequences.map((s) => s[Math.min(position, s.length - 1)]),
       slots,
       positions: slots.map(() => position),
@@ -166,7 +165,7 @@ async function sampleText({ decoder, tokenizer, config }, steps) {
       sequence.push(sample(logits.subarray(from, from + config.vocabSize), random))
     }
   }
-  cache.dispose()
+  for (const slot of slots) decoder.cache.close(slot, [])
   return sequences.map((s) => s.slice(0, length))
 }
 

@@ -34,18 +34,18 @@ const weights = await loadWeights(backend, opened.file, config, { head: 'f16' })
 console.error(backend.description)
 
 /** The sum of -log p over the tokens of a window after its first. */
-async function lossOf(decoder, cache, ids) {
+async function lossOf(decoder, slot, ids) {
   let loss = 0
   for (let from = 0; from + 1 < ids.length; from += decoder.maxRows) {
     const targets = ids.slice(from + 1, from + 1 + decoder.maxRows)
     const rows = targets.map((_, i) => i)
     const batch = {
       tokens: ids.slice(from, from + rows.length),
-      slots: rows.map(() => 0),
+      slots: rows.map(() => slot),
       positions: rows.map((i) => from + i),
       logitRows: rows,
     }
-    const { logProbs } = await decoder.score(cache, batch, { rows, tokens: targets })
+    const { logProbs } = await decoder.score(batch, { rows, tokens: targets })
     for (const logProb of logProbs) loss -= logProb
   }
   return loss
@@ -63,10 +63,10 @@ for (const file of texts) {
   let exact
   for (const cacheType of TYPES) {
     const decoder = new Decoder(backend, config, weights, { cacheType })
-    const cache = decoder.createCache({ slots: 1, capacity: window })
+    const { slot } = decoder.cache.open([], window)
     let loss = 0
     for (let from = 0; from < ids.length; from += window) {
-      loss += await lossOf(decoder, cache, ids.slice(from, from + window))
+      loss += await lossOf(decoder, slot, ids.slice(from, from + window))
     }
     const perplexity = Math.exp(loss / counted)
     exact ??= perplexity
@@ -74,7 +74,6 @@ for (const file of texts) {
     console.log(
       `| ${cacheType} | ${decoder.cacheBytesPerToken} | ${perplexity.toFixed(4)} | ${change} |`,
     )
-    cache.dispose()
     decoder.dispose()
   }
 }

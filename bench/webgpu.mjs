@@ -36,9 +36,9 @@ const weights = await randomWeights(backend, config, plan)
 const decoder = new Decoder(backend, config, weights, {
   maxRows: Number(options.rows),
   cacheType: kv,
+  cacheMemory: 2 ** 33,
 })
-const cache = decoder.createCache({ slots: 16, capacity: depth + 1024 })
-const runner = new PassRunner(decoder, cache, undefined)
+const runner = PassRunner.open(decoder, { sequences: 16, positions: depth + 1024 })
 console.log(`${backend.description}; ${shape.title}, ${head} head, ${kv} cache`)
 
 /** The program that was submitted last. */

@@ -12,7 +12,7 @@ import { type EvalSample, evaluateTask } from '../src/eval/evaluate.ts'
 import { perplexity } from '../src/eval/perplexity.ts'
 import { choiceItem, type LoadedTask } from '../src/eval/task.ts'
 import { tasksNamed } from '../src/eval/tasks/all-tasks.ts'
-import type { AnyCache, PassResults, PassWants, RowBatch } from '../src/model/engine.ts'
+import type { PassResults, PassWants, RowBatch } from '../src/model/engine.ts'
 import { openJournal } from '../src/node/eval/journal.ts'
 import { MockEngine } from './support/mock-engine.ts'
 import { mockModel } from './support/mock-model.ts'
@@ -32,12 +32,8 @@ const loaded: LoadedTask = {
 class CountingEngine extends MockEngine {
   targets = 0
 
-  override async step(
-    cache: AnyCache,
-    batch: Omit<RowBatch, 'logitRows'>,
-    wants: PassWants,
-  ): Promise<PassResults> {
-    const results = await super.step(cache, batch, wants)
+  override async step(batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults> {
+    const results = await super.step(batch, wants)
     this.targets += wants.scores.tokens.length
     return results
   }
@@ -105,8 +101,8 @@ describe('scoring', () => {
 
 /** A damaged model: from some pass on, nothing it computes is a number. */
 class BrokenEngine extends MockEngine {
-  override async forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
-    const logits = await super.forward(cache, batch)
+  override async forward(batch: RowBatch): Promise<Float32Array> {
+    const logits = await super.forward(batch)
     return this.passes.length > 2 ? logits.fill(Number.NaN) : logits
   }
 }
@@ -134,11 +130,10 @@ describe('a model that gives no numbers', () => {
   test('gets no vector of length one out of zeros', async () => {
     class ZeroEngine extends MockEngine {
       override async step(
-        cache: AnyCache,
         batch: Omit<RowBatch, 'logitRows'>,
         wants: PassWants,
       ): Promise<PassResults> {
-        const results = await super.step(cache, batch, wants)
+        const results = await super.step(batch, wants)
         results.vectors.fill(0)
         return results
       }
@@ -289,6 +284,6 @@ describe('perplexity', () => {
       signal: controller.signal,
     })
     await expect(work).rejects.toThrow('abort')
-    expect(engine.liveCaches).toBe(0)
+    expect(engine.cache.stats.sequences).toBe(0)
   })
 })

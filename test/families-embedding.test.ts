@@ -2,6 +2,7 @@
  * The BitNet embedding models: Qwen 3 and Gemma 3 bodies with a norm on the input of each projection.
  * Tiny ones against a decoder in plain loops, in both formats, and on every backend.
  */
+
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
@@ -22,6 +23,7 @@ import {
   type Sizes,
 } from './support/family-shapes.ts'
 import { plainVectors } from './support/plain-decoder.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 interface Model {
   readonly name: string
@@ -109,14 +111,14 @@ async function engineVectors(
     const weights = await loadWeights(backend, file, config)
     const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
     const decoder = new Decoder(backend, config, weights, exact)
-    const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: IDS.length })
     const vectors: number[] = []
     let from = 0
     for (const count of batches) {
       const batch = promptBatch(IDS.slice(from, from + count), 'all')
       const positions =
         batch.tokens.length > 0 ? Array.from({ length: count }, (_, i) => from + i) : []
-      vectors.push(...(await decoder.vectors(cache, { ...batch, positions })))
+      vectors.push(...(await decoder.vectors(cache.place({ ...batch, positions }))))
       from += count
     }
     return Float32Array.from(vectors)

@@ -2,6 +2,7 @@
  * Tiny models of the decoder families: every form of a family gives the same logits, bit for bit, and
  * these are the logits of a decoder in plain loops.
  */
+
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
@@ -32,6 +33,7 @@ import {
   type Sizes,
 } from './support/family-shapes.ts'
 import { plainLogits } from './support/plain-decoder.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 const IDS = [3, 17, 0, 39, 8, 8, 21, 5, 30, 11]
 
@@ -43,8 +45,8 @@ async function logitsOf(file: AnyFile, backend = createReferenceBackend() as Bac
     const weights = await loadWeights(backend, file, config)
     const exact = { cacheType: 'f32', matmulPrecision: 'highest' } as const
     const decoder = new Decoder(backend, config, weights, exact)
-    const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
-    return (await decoder.forward(cache, promptBatch(IDS, 'all'))).slice()
+    const cache = sequencesOf(decoder, { slots: 1, capacity: IDS.length })
+    return (await decoder.forward(cache.place(promptBatch(IDS, 'all')))).slice()
   } finally {
     backend.dispose()
   }

@@ -31,6 +31,7 @@ import {
 import { sharedPath } from './support/fixtures.ts'
 import { readNpy } from './support/npy.ts'
 import { plainLogits } from './support/plain-decoder.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 interface GoldenCase {
   /** The prompt as text, in the chat format where it is a conversation. */
@@ -194,16 +195,16 @@ async function caseLogits(
 
 /** The logits after each token of a prompt. */
 async function logitsOf({ decoder }: TestEngine, ids: readonly number[]): Promise<Float32Array> {
-  const cache = decoder.createCache({ slots: 1, capacity: ids.length })
-  const logits = (await decoder.forward(cache, promptBatch(ids, 'all'))).slice()
-  cache.dispose()
+  const cache = sequencesOf(decoder, { slots: 1, capacity: ids.length })
+  const logits = (await decoder.forward(cache.place(promptBatch(ids, 'all')))).slice()
+  cache.close()
   return logits
 }
 
 /** Greedy continuations of all cases together, each as long as its stored one. */
 async function greedy({ decoder }: TestEngine, group: readonly GoldenCase[]): Promise<number[][]> {
   const capacity = Math.max(...group.map(({ ids, greedy }) => ids.length + greedy.length))
-  const cache = decoder.createCache({ slots: group.length, capacity })
+  const cache = sequencesOf(decoder, { slots: group.length, capacity })
   const results: number[][] = group.map(() => [])
   let pending = group.map(({ ids }, slot) => ({ slot, from: 0, tokens: ids }))
   while (pending.length > 0) {
@@ -219,7 +220,7 @@ async function greedy({ decoder }: TestEngine, group: readonly GoldenCase[]): Pr
       batch.positions.push(...tokens.map((_, i) => from + i))
       batch.logitRows.push(batch.tokens.length - 1)
     }
-    const logits = await decoder.forward(cache, batch)
+    const logits = await decoder.forward(cache.place(batch))
     const vocab = logits.length / pending.length
     pending = pending.flatMap(({ slot, from, tokens }, row) => {
       const [token] = bestTwo(logits.subarray(row * vocab, (row + 1) * vocab))
@@ -228,7 +229,7 @@ async function greedy({ decoder }: TestEngine, group: readonly GoldenCase[]): Pr
       return isDone ? [] : [{ slot, from: from + tokens.length, tokens: [token] }]
     })
   }
-  cache.dispose()
+  cache.close()
   return results
 }
 

@@ -2,6 +2,7 @@
  * The embedded model with an int4 head against the same model with int8: what generation looks at must
  * be the same, bit for bit, on every backend; the rest must be near.
  */
+
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
@@ -9,6 +10,7 @@ import type { HeadType } from '../src/model/weights/dense-weights.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
 import { testBackends } from './support/backends.ts'
 import { cosine, openEngine, promptBatch, type TestEngine } from './support/engine.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 interface GoldenCase {
   readonly ids: readonly number[]
@@ -25,9 +27,9 @@ const BEST = 40
 /** The logits at every position of a prompt and its continuation. */
 async function allLogits({ decoder }: TestEngine, { ids, greedy }: GoldenCase) {
   const tokens = [...ids, ...greedy]
-  const cache = decoder.createCache({ slots: 1, capacity: tokens.length })
-  const logits = (await decoder.forward(cache, promptBatch(tokens, 'all'))).slice()
-  cache.dispose()
+  const cache = sequencesOf(decoder, { slots: 1, capacity: tokens.length })
+  const logits = (await decoder.forward(cache.place(promptBatch(tokens, 'all')))).slice()
+  cache.close()
   return logits
 }
 

@@ -2,6 +2,7 @@
  * A two-layer model with the papers' quantisers in PyTorch: the logits of its first step with BitNet
  * b1.58, with BitNet b1 (signs around the mean) and with none.
  */
+
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -15,6 +16,7 @@ import { readConfig } from '../src/model/config/read-config.ts'
 import { Decoder } from '../src/model/decoder.ts'
 import { loadWeights } from '../src/model/weights/load-weights.ts'
 import { largestDifference, promptBatch } from './support/engine.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 const path = fileURLToPath(
   new URL('fixtures/quantisers/init-and-logits.safetensors', import.meta.url),
@@ -93,8 +95,8 @@ async function logitsOf(
     const logits: number[] = []
     for (const sequence of [0, 1]) {
       const ids = [...tokens.subarray(sequence * 25, sequence * 25 + 24)]
-      const cache = decoder.createCache({ slots: 1, capacity: 32 })
-      logits.push(...(await decoder.forward(cache, promptBatch(ids, 'all'))))
+      const cache = sequencesOf(decoder, { slots: 1, capacity: 32 })
+      logits.push(...(await decoder.forward(cache.place(promptBatch(ids, 'all')))))
     }
     return Float32Array.from(logits)
   } finally {

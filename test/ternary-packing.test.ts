@@ -8,6 +8,7 @@ import { choosePacking } from '../src/model/weights/ternary-packing.ts'
 import { testBackends } from './support/backends.ts'
 import { openEngine, promptBatch } from './support/engine.ts'
 import { tinyModel } from './support/fixtures.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 const folder = tinyModel('bitnet-packed')
 const ids = [507, 201, 225, 307, 179, 253, 127]
@@ -22,8 +23,8 @@ for (const { title, open } of backends) {
       const results = []
       for (const weights of ['2bit', 'base3'] as const) {
         await using engine = await openEngine(folder, await open(), { weights })
-        const cache = engine.decoder.createCache({ slots: 1, capacity: 16 })
-        results.push((await engine.decoder.forward(cache, promptBatch(ids, 'all'))).slice())
+        const cache = sequencesOf(engine.decoder, { slots: 1, capacity: 16 })
+        results.push((await engine.decoder.forward(cache.place(promptBatch(ids, 'all')))).slice())
       }
       expect(results[1]).toEqual(results[0])
     },

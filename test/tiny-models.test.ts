@@ -6,6 +6,7 @@
  * may fall either way. So a plain decoder stands between: it agrees with transformers, and the engine
  * agrees with it, with keys and values as float32 or as f16.
  */
+
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
@@ -23,6 +24,7 @@ import {
 import { tinyModel } from './support/fixtures.ts'
 import { readNpy } from './support/npy.ts'
 import { plainLogits } from './support/plain-decoder.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 /** Float32 sums of transformers and of the plain decoder run in different orders. */
 const PLAIN_TOLERANCE = 2e-4
@@ -65,8 +67,8 @@ async function engineLogits(
 ): Promise<Float32Array> {
   await using engine = await openEngine(tinyModel(name), backend, options)
   const ids = idsOf(name)
-  const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
-  return (await engine.decoder.forward(cache, promptBatch(ids, 'all'))).slice()
+  const cache = sequencesOf(engine.decoder, { slots: 1, capacity: ids.length })
+  return (await engine.decoder.forward(cache.place(promptBatch(ids, 'all')))).slice()
 }
 
 describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-dense-bf16'])(
@@ -126,8 +128,8 @@ describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-
         if (open === undefined) return
         await using engine = await openEngine(tinyModel(name), await open(), EXACT)
         const ids = idsOf(name)
-        const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
-        const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))
+        const cache = sequencesOf(engine.decoder, { slots: 1, capacity: ids.length })
+        const logits = await engine.decoder.forward(cache.place(promptBatch(ids, 'all')))
         expect(largestDifference(logits, await referenceLogits(name))).toBe(0)
       })
     }

@@ -2,6 +2,7 @@
  * Training as a user runs it: a small text to a model that loads, in the same bits with and without a break, and
  * whose logits are the trainer's in every form that it is written in.
  */
+
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +20,7 @@ import type { TrainEvent } from '../src/train/loop.ts'
 import { QUANT_MODES } from '../src/train/shape.ts'
 import { Trainer } from '../src/train/trainer.ts'
 import { largestDifference, openEngine, promptBatch } from './support/engine.ts'
+import { sequencesOf } from './support/sequences.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'bitnet-train-'))
 const text = join(folder, 'text.txt')
@@ -101,8 +103,8 @@ describe.each(QUANT_MODES)('a model trained with %s', (quant) => {
     }
     for (const form of forms) {
       await using engine = await openEngine(form, openNativeBackend({ threads: 1 }), EXACT)
-      const cache = engine.decoder.createCache({ slots: 1, capacity: ids.length })
-      const logits = await engine.decoder.forward(cache, promptBatch(ids, 'all'))
+      const cache = sequencesOf(engine.decoder, { slots: 1, capacity: ids.length })
+      const logits = await engine.decoder.forward(cache.place(promptBatch(ids, 'all')))
       // GGUF keeps the embedding in f16.
       const tolerance = form.endsWith('.gguf') ? 2e-2 : 1e-5
       expect(largestDifference(logits, expected), form).toBeLessThan(tolerance)

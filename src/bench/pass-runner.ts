@@ -1,8 +1,9 @@
 /**
- * Passes of an engine over one cache, with random tokens: nothing is sampled and no text ends early. Which
+ * Passes of an engine over sequences of its cache, with random tokens: nothing is sampled and no text ends early. Which
  * tokens they are makes no difference to how long a pass takes.
  */
-import type { DecodeEngine, KvCache } from '../model/engine.ts'
+import { UsageError } from '../errors.ts'
+import type { DecodeEngine } from '../model/engine.ts'
 import { PassRows, passesOf } from '../model/pass-rows.ts'
 
 export interface MeterOptions {
@@ -34,14 +35,43 @@ export async function meter(
 
 export class PassRunner {
   readonly #engine: DecodeEngine
-  readonly #cache: KvCache
+  /** Of its sequences, which are counted from 0 for whoever drives them. */
+  readonly #slots: readonly number[]
   readonly #signal: AbortSignal | undefined
   #random = 1
 
-  constructor(engine: DecodeEngine, cache: KvCache, signal: AbortSignal | undefined) {
+  private constructor(engine: DecodeEngine, slots: number[], signal: AbortSignal | undefined) {
     this.#engine = engine
-    this.#cache = cache
+    this.#slots = slots
     this.#signal = signal
+  }
+
+  /**
+   * Opens sequences that may reach so many positions.
+   *
+   * @param begins what the sequences begin with, which may be in the cache; unset: with nothing
+   * @throws UsageError if the cache has no room for them; ContextOverflowError for more than it ever has
+   */
+  static open(
+    engine: DecodeEngine,
+    { sequences, positions }: { readonly sequences: number; readonly positions: number },
+    signal: AbortSignal | undefined,
+    begins: (sequence: number) => readonly number[] = () => [],
+  ): PassRunner {
+    const slots: number[] = []
+    const runner = new PassRunner(engine, slots, signal)
+    for (let i = 0; i < sequences; i++) {
+      const opened = engine.cache.open(begins(i), positions)
+      if (opened === undefined) {
+        runner.dispose()
+        throw new UsageError(
+          `Expected room in the cache for ${sequences} sequences of ${positions} positions, got room for ${i}. ` +
+            'Ask for fewer or shorter ones, or give the cache more memory (--cache-memory).',
+        )
+      }
+      slots.push(opened.slot)
+    }
+    return runner
   }
 
   /**
@@ -50,7 +80,13 @@ export class PassRunner {
    */
   async prefill(slot: number, from: number, to: number, withLogits: boolean): Promise<void> {
     const tokens = Array.from({ length: to }, (_, at) => (at < from ? 0 : this.#randomToken()))
-    for (const rows of passesOf(this.#engine.maxRows, slot, tokens, from, withLogits)) {
+    for (const rows of passesOf(
+      this.#engine.maxRows,
+      this.#slots[slot],
+      tokens,
+      from,
+      withLogits,
+    )) {
       await this.#forward(rows)
     }
   }
@@ -60,7 +96,7 @@ export class PassRunner {
     for (let position = from; position < to; position++) {
       const rows = new PassRows(this.#engine.maxRows)
       for (let slot = 0; slot < batch; slot++) {
-        rows.add(slot, position, this.#randomToken())
+        rows.add(this.#slots[slot], position, this.#randomToken())
         rows.want()
       }
       await this.#forward(rows)
@@ -68,12 +104,12 @@ export class PassRunner {
   }
 
   dispose(): void {
-    this.#cache.dispose()
+    for (const slot of this.#slots) this.#engine.cache.close(slot, [])
   }
 
   async #forward(rows: PassRows): Promise<void> {
     this.#signal?.throwIfAborted()
-    await this.#engine.forward(this.#cache, rows)
+    await this.#engine.forward(rows)
   }
 
   #randomToken(): number {

@@ -24,7 +24,6 @@ const DECODE: SpeedTest = { kind: 'decode', tokens: 4, depth: 0, batch: 1 }
 /** A pass takes one second and three joules for each of its rows. */
 class FakeMachine {
   readonly passes: RowBatch[] = []
-  readonly caches: { slots: number; capacity: number; isDisposed: boolean }[] = []
   seconds = 0
 
   readonly engine: DecodeEngine = {
@@ -33,15 +32,10 @@ class FakeMachine {
     cache: new MockSequenceCache({
       contextLength: CONFIG.contextLength,
       maxRows: 8,
-      maxSequences: 1,
-      groups: [{ blocks: 1 }],
+      maxSequences: 8,
+      groups: [{ blocks: 8 }],
     }),
-    createCache: ({ slots, capacity }) => {
-      const cache = { slots, capacity, isDisposed: false }
-      this.caches.push(cache)
-      return { slots, capacity, byteLength: 0, dispose: () => (cache.isDisposed = true) }
-    },
-    forward: async (_cache, batch) => {
+    forward: async (batch) => {
       this.passes.push(batch)
       this.seconds += batch.tokens.length
       return new Float32Array(0)
@@ -63,6 +57,13 @@ function places({ passes }: FakeMachine): (readonly [slot: number, position: num
     Array.from(slots, (slot, i) => [slot, positions[i]] as const),
   )
 }
+
+test('what the cache has no room for is refused, with what would help', async () => {
+  const large = new FakeMachine()
+  for (let i = 0; i < 6; i++) large.engine.cache.open([], 4)
+  await expect(large.run([{ ...DECODE, batch: 3 }])).rejects.toThrow('--cache-memory')
+  expect(large.engine.cache.stats.sequences).toBe(6)
+})
 
 describe('a plan', () => {
   test('has every combination once, with the names of llama-bench', () => {
@@ -126,7 +127,7 @@ describe('a run', () => {
       { ...PREFILL, depth },
       { ...DECODE, depth },
     ])
-    expect(machine.caches).toEqual([{ slots: 1, capacity: 36, isDisposed: true }])
+    expect(machine.engine.cache.stats).toMatchObject({ opened: 1, sequences: 0 })
     expect(places(machine).filter(([, position]) => position === 3)).toHaveLength(1)
     expect(machine.passes.at(-1)?.positions).toEqual([19])
     // Neither the filling nor the warm-up is in the time.
@@ -186,7 +187,7 @@ describe('a run', () => {
     }
     await expect(machine.run([DECODE], { onStep, signal: controller.signal })).rejects.toThrow()
     expect(machine.passes).toHaveLength(4)
-    expect(machine.caches[0].isDisposed).toBe(true)
+    expect(machine.engine.cache.stats).toMatchObject({ opened: 1, sequences: 0 })
   })
 })
 

@@ -109,9 +109,8 @@ export async function runSpeedTests(
   const results: MeasuredTest[] = []
   for (const group of groupByCache(tests)) {
     const [{ depth, batch }] = group
-    const capacity = depth + Math.max(...group.map(({ tokens }) => tokens))
-    const cache = engine.createCache({ slots: batch, capacity })
-    const runner = new PassRunner(engine, cache, options.signal)
+    const positions = depth + Math.max(...group.map(({ tokens }) => tokens))
+    const runner = PassRunner.open(engine, { sequences: batch, positions }, options.signal)
     try {
       if (depth > 0) options.onStep?.(`Filling ${batch} x ${depth} positions`)
       for (let slot = 0; slot < batch; slot++) await runner.prefill(slot, 0, depth, false)

@@ -1,7 +1,9 @@
 /**
  * Comparisons on a shape small enough for the reference backend, with a clock that the test moves.
  */
+
 import { describe, expect, test } from 'vitest'
+import { sequencesOf } from '../../test/support/sequences.ts'
 import { createReferenceBackend } from '../backends/reference/reference-backend.ts'
 import { costsOf } from '../bench/costs.ts'
 import type { ModelShape } from '../bench/shapes.ts'
@@ -72,13 +74,15 @@ describe('random weights', () => {
     for (const name of COLUMNS) {
       const backend = createReferenceBackend()
       const running = await columnContender(backend, planColumn(name, TINY, 9, OPTIONS)).open({})
-      const cache = running.decoder.createCache({ slots: 1, capacity: 9 })
-      const logits = await running.decoder.forward(cache, {
-        tokens: [3, 7],
-        slots: [0, 0],
-        positions: [0, 1],
-        logitRows: [1],
-      })
+      const cache = sequencesOf(running.decoder, { slots: 1, capacity: 9 })
+      const logits = await running.decoder.forward(
+        cache.place({
+          tokens: [3, 7],
+          slots: [0, 0],
+          positions: [0, 1],
+          logitRows: [1],
+        }),
+      )
       const size = Math.sqrt(logits.reduce((sum, x) => sum + x * x, 0) / logits.length)
       expect(size).toBeGreaterThan(0.2)
       expect(size).toBeLessThan(5)

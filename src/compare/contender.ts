@@ -4,6 +4,8 @@
 import type { Backend } from '../backends/backend.ts'
 import type { ModelCosts } from '../bench/costs.ts'
 import type { OpenSettings } from '../generate/load/load-options.ts'
+import { ATTENTION_CHUNK } from '../kernels/attention/layout.ts'
+import { blocksOf } from '../model/cache/block-group.ts'
 import { Decoder } from '../model/decoder.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
 import type { Column, MemoryShares } from './columns.ts'
@@ -27,6 +29,9 @@ export interface RunningContender {
   dispose(): void
 }
 
+/** Sequences that a comparison decodes side by side, at most: passes have no more rows. */
+const MOST_SEQUENCES = 128
+
 /** A column, with random weights that are made anew each time it is opened. */
 export function columnContender(
   backend: Backend,
@@ -34,6 +39,7 @@ export function columnContender(
   settings: OpenSettings = {},
 ): Contender {
   const { name, memory, costs, config, kv } = column
+  const blockBytes = memory.cacheBytesPerToken * ATTENTION_CHUNK
   return {
     name,
     memory,
@@ -45,7 +51,12 @@ export function columnContender(
         signal,
       })
       try {
-        const decoder = new Decoder(backend, config, weights, { ...settings, cacheType: kv })
+        const { matmulPrecision } = settings
+        const decoder = new Decoder(backend, config, weights, {
+          matmulPrecision,
+          cacheType: kv,
+          cacheMemory: MOST_SEQUENCES * blocksOf(config.contextLength) * blockBytes,
+        })
         const dispose = () => {
           decoder.dispose()
           weights.dispose()

@@ -3,10 +3,10 @@
  * minute of the machine hits all of them; then the throughput of each with as many sequences as a
  * memory limit holds.
  */
-import { fillBuffer } from '../bench/fill-buffer.ts'
 import { type Metered, type MeterOptions, meter, PassRunner } from '../bench/pass-runner.ts'
 import { timePasses } from '../bench/pass-timing.ts'
 import { type Summary, summarize } from '../bench/statistics.ts'
+import { TILE } from '../ternary/index.ts'
 import type { Contender, RunningContender } from './contender.ts'
 
 export interface MeasureOptions extends MeterOptions {
@@ -84,36 +84,41 @@ export async function measureLatency(
 }
 
 /**
- * Tokens per second of decoding `batch` sequences in every pass, each behind a full prompt. The prompts
- * are not computed: their keys and values are a constant, which takes as long to attend to.
+ * Tokens per second of decoding `batch` sequences in every pass, each behind a full prompt. Hardly any of the
+ * prompts is computed: their keys and values are a constant, which takes as long to attend to.
  */
 export async function measureThroughput(
-  { decoder, backend }: RunningContender,
+  { decoder }: RunningContender,
   batch: number,
   { promptTokens, decodeTokens, runs, signal, now }: MeasureOptions,
 ): Promise<Throughput> {
-  const cache = decoder.createCache({ slots: batch, capacity: promptTokens + decodeTokens })
+  const { cache } = decoder
+  const known = promptTokens - (promptTokens % TILE)
+  // Each begins with a token of its own, so that no two share what is read.
+  const begins = (i: number) => [i % decoder.config.vocabSize, ...new Uint8Array(known)]
+  if (known > 0) {
+    const bytes = new Uint8Array(cache.byteLengthOf(known)).fill(CACHE_BYTE)
+    for (let i = 0; i < batch; i++) await cache.copyIn(begins(i).slice(0, known), bytes)
+  }
+  const sizes = { sequences: batch, positions: promptTokens + decodeTokens }
+  const runner = PassRunner.open(decoder, sizes, signal, begins)
   try {
-    for (const buffer of cache.buffers.layers.flatMap(({ keys, values }) => [keys, values])) {
-      fillBuffer(backend, buffer, CACHE_BYTE)
-    }
-    for (let slot = 0; slot < batch; slot++)
-      cache.assumeComputed(slot, new Uint8Array(promptTokens))
-    const runner = new PassRunner(decoder, cache, signal)
+    for (let i = 0; i < batch; i++) await runner.prefill(i, known, promptTokens, false)
     const step = () => runner.decode(batch, promptTokens, promptTokens + 1)
     const passes = { budgetMs: THROUGHPUT_MS, least: 1, most: runs, now, signal }
     const seconds = await timePasses(step, passes)
     return { batch, tokensPerSecond: summarize(seconds.map((s) => batch / s)) }
   } finally {
-    cache.dispose()
+    runner.dispose()
+    cache.forget()
   }
 }
 
 /** One contender with a cache for one sequence. */
 function racerOf({ decoder }: RunningContender, options: MeasureOptions) {
   const { promptTokens, decodeTokens, signal } = options
-  const cache = decoder.createCache({ slots: 1, capacity: promptTokens + decodeTokens })
-  const runner = new PassRunner(decoder, cache, signal)
+  const sizes = { sequences: 1, positions: promptTokens + decodeTokens }
+  const runner = PassRunner.open(decoder, sizes, signal)
   const prefills: Metered[] = []
   const decodes: Metered[] = []
   return {

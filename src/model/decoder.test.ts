@@ -1,13 +1,15 @@
 /** The decoder on a small dense model: what a pass accepts, and that batching changes no bit. */
+
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { plainLogits } from '../../test/support/plain-decoder.ts'
+import { type OwnSequences, sequencesOf } from '../../test/support/sequences.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { readConfig } from './config/read-config.ts'
 import { Decoder, type DecoderOptions } from './decoder.ts'
-import type { KvCache, RowBatch } from './engine.ts'
+import type { RowBatch } from './engine.ts'
 import { loadWeights } from './weights/load-weights.ts'
 
 const file = smallModel()
@@ -40,8 +42,8 @@ function batch(
   }
 }
 
-async function run(decoder: Decoder, cache: KvCache, rows: RowBatch): Promise<Float32Array> {
-  return (await decoder.forward(cache, rows)).slice()
+async function run(decoder: Decoder, cache: OwnSequences, rows: RowBatch): Promise<Float32Array> {
+  return (await decoder.forward(cache.place(rows))).slice()
 }
 
 const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
@@ -49,7 +51,7 @@ const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
 describe('logits', () => {
   test('agree with a plain decoder', async () => {
     const decoder = await open({ cacheType: 'f32', matmulPrecision: 'highest' })
-    const cache = decoder.createCache({ slots: 1, capacity: IDS.length })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: IDS.length })
     const logits = await run(decoder, cache, batch(IDS, 0))
     const expected = await plainLogits(file, config, IDS, 'f32')
     for (const [i, value] of expected.entries()) expect(logits[i]).toBeCloseTo(value, 5)
@@ -57,8 +59,8 @@ describe('logits', () => {
 
   test('are the same bits whether a prompt is fed at once or in pieces', async () => {
     const decoder = await open()
-    const whole = decoder.createCache({ slots: 1, capacity: 16 })
-    const pieces = decoder.createCache({ slots: 1, capacity: 16 })
+    const whole = sequencesOf(decoder, { slots: 1, capacity: 16 })
+    const pieces = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const expected = await run(decoder, whole, batch(IDS, 0))
     const first = await run(decoder, pieces, batch(IDS.slice(0, 5), 0))
     const second = await run(decoder, pieces, batch(IDS.slice(5), 5))
@@ -67,7 +69,7 @@ describe('logits', () => {
 
   test('are the same bits whether sequences share a pass or run alone', async () => {
     const decoder = await open()
-    const shared = decoder.createCache({ slots: 3, capacity: 16 })
+    const shared = sequencesOf(decoder, { slots: 3, capacity: 16 })
     const other = [20, 21, 22, 23]
     const both = await run(decoder, shared, {
       tokens: [...IDS, ...other],
@@ -75,7 +77,7 @@ describe('logits', () => {
       positions: [...IDS.keys(), ...other.keys()],
       logitRows: [IDS.length - 1, IDS.length + other.length - 1],
     })
-    const alone = decoder.createCache({ slots: 1, capacity: 16 })
+    const alone = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const last = await run(decoder, alone, batch(IDS, 0, 0, [IDS.length - 1]))
     expect(both.subarray(0, VOCAB)).toEqual(last)
     const otherLast = await run(decoder, alone, batch(other, 0, 0, [other.length - 1]))
@@ -84,7 +86,7 @@ describe('logits', () => {
 
   test('come for the rows that were asked for, in their order', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const all = await run(decoder, cache, batch(IDS, 0))
     const some = await run(decoder, cache, batch(IDS, 0, 0, [7, 2, 7]))
     const row = (i: number) => [...all.subarray(i * VOCAB, (i + 1) * VOCAB)]
@@ -93,28 +95,28 @@ describe('logits', () => {
 
   test('are empty where none are asked for, and the pass still fills the cache', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     expect(await run(decoder, cache, batch(IDS.slice(0, 11), 0, 0, []))).toHaveLength(0)
     const last = await run(decoder, cache, batch(IDS.slice(11), 11))
-    const other = decoder.createCache({ slots: 1, capacity: 16 })
+    const other = sequencesOf(decoder, { slots: 1, capacity: 16 })
     expect(last).toEqual(await run(decoder, other, batch(IDS, 0, 0, [11])))
   })
 
   test('after going back to an earlier position are those of the new sequence', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     await run(decoder, cache, batch(IDS, 0))
     const cut = await run(decoder, cache, batch([8, 8], 4))
-    const fresh = decoder.createCache({ slots: 1, capacity: 16 })
+    const fresh = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const whole = await run(decoder, fresh, batch([...IDS.slice(0, 4), 8, 8], 0, 0, [4, 5]))
     expect(cut).toEqual(whole)
   })
 
   test('of caches of different capacity are the same, in whatever order these were made', async () => {
     const decoder = await open()
-    const short = decoder.createCache({ slots: 1, capacity: 16 })
+    const short = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const before = await run(decoder, short, batch(IDS, 0))
-    const long = decoder.createCache({ slots: 1, capacity: 64 })
+    const long = sequencesOf(decoder, { slots: 1, capacity: 64 })
     expect(await run(decoder, long, batch(IDS, 0))).toEqual(before)
     expect(await run(decoder, short, batch(IDS, 0))).toEqual(before)
   })
@@ -123,7 +125,7 @@ describe('logits', () => {
 describe('memory', () => {
   test('of a decode step does not grow from step to step', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 64 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 64 })
     await run(decoder, cache, batch([1], 0))
     const before = backend.allocatedBytes
     for (let position = 1; position < 40; position++) {
@@ -134,12 +136,12 @@ describe('memory', () => {
 
   test('of recordings is bounded, and the one of a decode step is not made again', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 64 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 64 })
     const record = vi.spyOn(backend, 'record')
     const disposals: { readonly mock: { readonly calls: unknown[] } }[] = []
     for (let rows = 2; rows <= 40; rows++) {
-      await decoder.forward(cache, batch(Array(rows).fill(1), 0, 0, []))
-      await decoder.forward(cache, batch([1], rows))
+      await decoder.forward(cache.place(batch(Array(rows).fill(1), 0, 0, [])))
+      await decoder.forward(cache.place(batch([1], rows)))
       for (const { value } of record.mock.results.slice(disposals.length)) {
         disposals.push(vi.spyOn(await value, 'dispose'))
       }
@@ -159,12 +161,12 @@ describe('memory', () => {
     const decoder = new Decoder(backend, config, weights)
     const before = backend.allocatedBytes
     expect(before - held).toBe(decoder.activationBytes)
-    const cache = decoder.createCache({ slots: 2, capacity: 30 })
-    expect(cache.capacity).toBe(32)
-    expect(cache.byteLength).toBe(2 * 256 * decoder.cacheBytesPerToken)
-    await run(decoder, cache, batch(IDS, 0))
-    cache.dispose()
-    cache.dispose()
+    const sequences = sequencesOf(decoder, { slots: 2, capacity: 30 })
+    await run(decoder, sequences, batch(IDS, 0))
+    expect(decoder.cache.byteLength % (256 * decoder.cacheBytesPerToken)).toBe(0)
+    expect(backend.allocatedBytes - before).toBeGreaterThan(decoder.cache.byteLength)
+    sequences.close()
+    decoder.dispose()
     decoder.dispose()
     expect(backend.allocatedBytes).toBe(held)
     weights.dispose()
@@ -192,64 +194,66 @@ describe('a pass is refused', () => {
     ['more logits than rows', batch([1], 0, 0, [0, 0]), 'at most 1 rows'],
   ])('with %s', async (_, rows, message) => {
     const decoder = await open({ maxRows: 8 })
-    const cache = decoder.createCache({ slots: 2, capacity: 16 })
-    const refusal = decoder.forward(cache, rows)
+    const cache = sequencesOf(decoder, { slots: 2, capacity: 16 })
+    const refusal = decoder.forward(cache.place(rows))
     await expect(refusal).rejects.toThrow(UsageError)
     await expect(refusal).rejects.toThrow(message)
   })
 
   test('with rows of a sequence out of order', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const rows = { tokens: [1, 2], slots: [0, 0], positions: [0, 2], logitRows: [] }
-    await expect(decoder.forward(cache, rows)).rejects.toThrow('Expected position 1')
+    await expect(decoder.forward(cache.place(rows))).rejects.toThrow('Expected position 1')
   })
 
   test('beyond the cache, with how much was needed and how much there is', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
-    await decoder.forward(cache, batch(Array(16).fill(1), 0))
-    const error = await decoder.forward(cache, batch([1], 16)).catch((e: unknown) => e)
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
+    await decoder.forward(cache.place(batch(Array(16).fill(1), 0)))
+    const error = await decoder.forward(cache.place(batch([1], 16))).catch((e: unknown) => e)
     expect(error).toBeInstanceOf(ContextOverflowError)
     expect(error).toMatchObject({ needed: 17, available: 16 })
   })
 
-  test('on a disposed cache, or one of another engine', async () => {
+  test('on a disposed engine, or of a sequence that was closed', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
-    cache.dispose()
-    await expect(decoder.forward(cache, batch([1], 0))).rejects.toThrow('disposed')
-    const foreign = { slots: 1, capacity: 16, byteLength: 0, dispose() {} }
-    await expect(decoder.forward(foreign, batch([1], 0))).rejects.toThrow(UsageError)
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
+    cache.close()
+    await expect(decoder.forward(cache.place(batch([1], 0)))).rejects.toThrow(UsageError)
+    const other = sequencesOf(decoder, { slots: 1, capacity: 16 })
+    decoder.dispose()
+    await expect(decoder.forward(other.place(batch([1], 0)))).rejects.toThrow('disposed')
   })
 
   test('while another one runs', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
-    const running = decoder.forward(cache, batch([1], 0))
-    await expect(decoder.forward(cache, batch([1], 0))).rejects.toThrow('another one was running')
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
+    const running = decoder.forward(cache.place(batch([1], 0)))
+    await expect(decoder.forward(cache.place(batch([1], 0)))).rejects.toThrow(
+      'another one was running',
+    )
     await running
   })
 })
 
 test.each([
-  [{ slots: 0, capacity: 16 }, UsageError],
-  [{ slots: 1.5, capacity: 16 }, UsageError],
-  [{ slots: 1, capacity: 0 }, UsageError],
-  [{ slots: 1, capacity: 65 }, ContextOverflowError],
-])('a cache of %o is refused', async (options, error) => {
+  [0, UsageError],
+  [1.5, UsageError],
+  [65, ContextOverflowError],
+])('a sequence of %s positions is refused', async (positions, error) => {
   const decoder = await open()
-  expect(() => decoder.createCache(options)).toThrow(error)
+  expect(() => decoder.cache.open([], positions)).toThrow(error)
 })
 
 describe('scores', () => {
   test('are the log-probabilities of the logits, several tokens of a row too', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const rows = [2, 11]
     const logits = await run(decoder, cache, batch(IDS, 0, 0, rows))
     const targets = { rows: [1, 0, 1], tokens: [4, 17, VOCAB - 1] }
-    const { logProbs, isBest } = await decoder.score(cache, batch(IDS, 0, 0, rows), targets)
+    const { logProbs, isBest } = await decoder.score(cache.place(batch(IDS, 0, 0, rows)), targets)
     for (const [i, token] of targets.tokens.entries()) {
       const row = logits.subarray(targets.rows[i] * VOCAB, (targets.rows[i] + 1) * VOCAB)
       const sum = row.reduce((total, x) => total + Math.exp(x), 0)
@@ -260,14 +264,14 @@ describe('scores', () => {
 
   test('of a pass may be more or fewer than those of the pass before', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const rows = batch(IDS, 0, 0, [11])
     const scores = async (...tokens: number[]) => {
       const targets = { rows: tokens.map(() => 0), tokens }
-      return [...(await decoder.score(cache, rows, targets)).logProbs]
+      return [...(await decoder.score(cache.place(rows), targets)).logProbs]
     }
     // Makes room for three, so that what is recorded from here on stays.
-    await decoder.score(cache, batch([1], 0), { rows: [0, 0, 0], tokens: [1, 2, 3] })
+    await decoder.score(cache.place(batch([1], 0)), { rows: [0, 0, 0], tokens: [1, 2, 3] })
     const alone = [await scores(4), await scores(17), await scores(5)].flat()
     expect(new Set(alone).size).toBe(3)
     expect(await scores(4, 17, 5)).toEqual(alone)
@@ -276,9 +280,9 @@ describe('scores', () => {
 
   test('are refused for a row or a token that there is not', async () => {
     const decoder = await open()
-    const cache = decoder.createCache({ slots: 1, capacity: 16 })
+    const cache = sequencesOf(decoder, { slots: 1, capacity: 16 })
     const score = (row: number, token: number) =>
-      decoder.score(cache, batch([1, 2], 0, 0, [1]), { rows: [row], tokens: [token] })
+      decoder.score(cache.place(batch([1, 2], 0, 0, [1])), { rows: [row], tokens: [token] })
     await expect(score(1, 0)).rejects.toThrow('Expected a row of logits from 0 to 0, got 1')
     await expect(score(0, VOCAB)).rejects.toThrow('a token to be scored')
   })

@@ -18,13 +18,11 @@ import {
   type CacheBytes,
   type CacheFacts,
   cacheBytesPerToken,
-  checkCacheOptions,
   checkIndex,
   DecoderCache,
 } from './cache/kv-cache.ts'
 import type { ModelConfig } from './config/config.ts'
 import type {
-  AnyCache,
   DecodeEngine,
   PassResults,
   PassWants,
@@ -139,13 +137,8 @@ export class Decoder implements DecodeEngine {
     return this.#owner.byteLength
   }
 
-  createCache(options: { slots: number; capacity: number }): DecoderCache {
-    checkCacheOptions(this.config, options)
-    return DecoderCache.of(this.#cacheFacts, options.slots, options.capacity)
-  }
-
   get cache(): DecoderCache {
-    this.#cache ??= DecoderCache.shared(this.#cacheFacts, this.#cacheBytes)
+    this.#cache ??= DecoderCache.open(this.#cacheFacts, this.#cacheBytes)
     return this.#cache
   }
 
@@ -157,30 +150,27 @@ export class Decoder implements DecodeEngine {
       maxRows: this.maxRows,
       rotations: this.#rotations,
       localRotations: this.#localRotations,
-      onChange: (cache) => this.#programs.clear(cache),
+      onChange: () => this.#programs.clear(),
     }
   }
 
-  forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
+  forward(batch: RowBatch): Promise<Float32Array> {
     const count = batch.logitRows.length * this.config.vocabSize
-    return this.#run(cache, batch, NO_TARGETS, () =>
-      this.#readFloats(this.#activations.logits, count),
-    )
+    return this.#run(batch, NO_TARGETS, () => this.#readFloats(this.#activations.logits, count))
   }
 
-  vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
+  vectors(batch: RowBatch): Promise<Float32Array> {
     const count = batch.logitRows.length * this.config.dim
     const read = () => this.#readFloats(this.#activations.normed, count)
-    return this.#run(cache, batch, NO_TARGETS, read, false)
+    return this.#run(batch, NO_TARGETS, read, false)
   }
 
-  async score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+  async score(batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
     this.#checkScoring()
-    return this.#run(cache, batch, targets, () => this.#readScores(targets.tokens.length))
+    return this.#run(batch, targets, () => this.#readScores(targets.tokens.length))
   }
 
   async step(
-    cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
     { draws, scores, vectors }: PassWants,
   ): Promise<PassResults> {
@@ -200,7 +190,7 @@ export class Decoder implements DecodeEngine {
       vectors: await this.#readFloats(this.#activations.normed, vectors.length * dim, scored * dim),
     })
     const drawn = rows.length > 0 ? { each, shape } : undefined
-    return this.#run(cache, { ...batch, logitRows }, targets, read, scored > 0, drawn)
+    return this.#run({ ...batch, logitRows }, targets, read, scored > 0, drawn)
   }
 
   #checkScoring(): void {
@@ -212,7 +202,6 @@ export class Decoder implements DecodeEngine {
   }
 
   async #run<T>(
-    cache: AnyCache,
     batch: RowBatch,
     targets: ScoreTargets,
     read: () => Promise<T>,
@@ -220,9 +209,7 @@ export class Decoder implements DecodeEngine {
     draws?: WantedDraws,
   ): Promise<T> {
     if (this.#isRunning) throw new Error('A pass was started while another one was running.')
-    if (!(cache instanceof DecoderCache)) {
-      throw new UsageError('Expected a KV cache that this engine created, got another object.')
-    }
+    const { cache } = this
     this.#checkBatch(batch)
     this.#checkTargets(batch, targets)
     cache.check(batch)
@@ -240,9 +227,9 @@ export class Decoder implements DecodeEngine {
       this.#makeRoom(head ? logitRows : 0, shape.targets)
       await cache.ready(batch)
       if (draws && this.#sampler.makeRoom(draws.shape)) this.#programs.clear()
-      const found = this.#programs.find(cache, shape)
-      const program = found ?? (await this.#record(cache, shape, draws?.shape))
-      this.#writeBatch(cache, batch)
+      const found = this.#programs.find(shape)
+      const program = found ?? (await this.#record(shape, draws?.shape))
+      this.#writeBatch(batch)
       this.#writeTargets(targets)
       if (draws) this.#sampler.write(draws.each, draws.shape)
       this.#backend.submit(program)
@@ -253,12 +240,9 @@ export class Decoder implements DecodeEngine {
     }
   }
 
-  async #record(
-    cache: DecoderCache,
-    shape: PassShape,
-    draws: DrawShape | undefined,
-  ): Promise<Program> {
-    const { layers, tables, step, history, capacity, rotations, localRotations } = cache.buffers
+  async #record(shape: PassShape, draws: DrawShape | undefined): Promise<Program> {
+    const { layers, tables, step, history, capacity, rotations, localRotations } =
+      this.cache.buffers
     const pass = {
       config: this.config,
       weights: this.#weights,
@@ -280,7 +264,7 @@ export class Decoder implements DecodeEngine {
       commands.push(...this.#sampler.commands(draws, inputs))
     }
     const program = await this.#backend.record(commands)
-    this.#programs.add(cache, shape, program)
+    this.#programs.add(shape, program)
     return program
   }
 
@@ -315,7 +299,7 @@ export class Decoder implements DecodeEngine {
     }
   }
 
-  #writeBatch(cache: DecoderCache, batch: RowBatch): void {
+  #writeBatch(batch: RowBatch): void {
     const rows = batch.tokens.length
     for (let i = 0; i < rows; i++) {
       const at = i * STEP_WORDS
@@ -324,7 +308,7 @@ export class Decoder implements DecodeEngine {
       this.#stepEntries[at + STEP.position] = batch.positions[i]
     }
     const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
-    this.#backend.write(cache.buffers.step, 0, step)
+    this.#backend.write(this.cache.buffers.step, 0, step)
     const wanted = batch.logitRows.length
     if (wanted === 0) return
     for (let i = 0; i < wanted; i++) this.#logitIndices[i] = batch.logitRows[i]

@@ -5,14 +5,6 @@ import type { CacheType } from '../kernels/storage.ts'
 import type { ModelConfig } from './config/config.ts'
 import type { DrawnTokens, TokenDraw } from './token-draw.ts'
 
-/** Keys and values of up to `slots` sequences, `capacity` positions each. */
-export interface KvCache {
-  readonly slots: number
-  readonly capacity: number
-  readonly byteLength: number
-  dispose(): void
-}
-
 /** A sequence that was opened. */
 export interface OpenedSequence {
   /** Its name in passes. */
@@ -170,39 +162,35 @@ export interface PassResults {
   readonly vectors: Float32Array
 }
 
-/** What passes go over. */
-export type AnyCache = KvCache | SequenceCache
-
 export interface DecodeEngine {
   readonly config: ModelConfig
   /** Most rows in one pass; longer prompts are fed in pieces. */
   readonly maxRows: number
   /** Of all sequences. */
   readonly cache: SequenceCache & CacheCopies
-  createCache(options: { slots: number; capacity: number }): KvCache
   /**
    * @returns logits (logitRows.length, vocabSize), valid until the next call
    * @throws ContextOverflowError when a position is outside the cache
    */
-  forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array>
+  forward(batch: RowBatch): Promise<Float32Array>
   /**
    * The same pass without the head: the vectors that it would turn into logits, after the final norm.
    *
    * @returns (logitRows.length, dim), valid until the next call
    * @throws ContextOverflowError when a position is outside the cache
    */
-  vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array>
+  vectors(batch: RowBatch): Promise<Float32Array>
   /**
    * The same pass, of whose logits only what they say of given tokens is handed out. Several targets
    * may share a row.
    *
    * @throws ContextOverflowError when a position is outside the cache
    */
-  score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
+  score(batch: RowBatch, targets: ScoreTargets): Promise<TokenScores>
   /**
    * One pass for whoever wants something of its rows: tokens, scores and vectors at once.
    *
    * @throws ContextOverflowError when a position is outside the cache
    */
-  step(cache: AnyCache, batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults>
+  step(batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults>
 }

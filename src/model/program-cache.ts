@@ -3,7 +3,6 @@
  * come in all lengths, so only the most recently used are kept.
  */
 import type { Program } from '../backends/backend.ts'
-import type { KvCache } from './engine.ts'
 
 /** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
 const MAX_PROGRAMS = 16
@@ -21,7 +20,6 @@ export interface PassShape {
 }
 
 interface Entry extends PassShape {
-  readonly cache: KvCache
   readonly program: Program
 }
 
@@ -30,11 +28,10 @@ export class ProgramCache {
   #entries: Entry[] = []
 
   /** The recording for this shape, if there is one; it counts as used. */
-  find(cache: KvCache, shape: PassShape): Program | undefined {
+  find(shape: PassShape): Program | undefined {
     const { rows, logitRows, head, targets, draws } = shape
     const at = this.#entries.findLastIndex(
       (e) =>
-        e.cache === cache &&
         e.rows === rows &&
         e.logitRows === logitRows &&
         e.head === head &&
@@ -47,15 +44,14 @@ export class ProgramCache {
     return found.program
   }
 
-  add(cache: KvCache, shape: PassShape, program: Program): void {
-    this.#entries.push({ ...shape, cache, program })
+  add(shape: PassShape, program: Program): void {
+    this.#entries.push({ ...shape, program })
     if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
   }
 
-  /** Forgets the recordings of one cache, or all. */
-  clear(cache?: KvCache): void {
-    const isGone = (entry: Entry) => cache === undefined || entry.cache === cache
-    for (const entry of this.#entries.filter(isGone)) entry.program.dispose()
-    this.#entries = this.#entries.filter((entry) => !isGone(entry))
+  /** Forgets all recordings. */
+  clear(): void {
+    for (const { program } of this.#entries) program.dispose()
+    this.#entries = []
   }
 }

@@ -1,13 +1,15 @@
 /** Tokens that a decoder draws, against the operations' references on the logits it gives. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { drawTokens } from '../../test/support/draw-tokens.ts'
+import { type OwnSequences, sequencesOf } from '../../test/support/sequences.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { BackendError, UsageError } from '../errors.ts'
 import { readConfig } from './config/read-config.ts'
 import { Decoder } from './decoder.ts'
-import type { KvCache, RowBatch } from './engine.ts'
+import type { RowBatch } from './engine.ts'
 import type { DrawnTokens, DrawSettings, TokenDraw } from './token-draw.ts'
 import { loadWeights } from './weights/load-weights.ts'
 
@@ -34,9 +36,9 @@ beforeEach(() => {
 
 afterEach(() => backend.dispose())
 
-async function open(): Promise<{ decoder: Decoder; cache: KvCache }> {
+async function open(): Promise<{ decoder: Decoder; cache: OwnSequences }> {
   const decoder = new Decoder(backend, config, await loadWeights(backend, file, config))
-  return { decoder, cache: decoder.createCache({ slots: 2, capacity: 64 }) }
+  return { decoder, cache: sequencesOf(decoder, { slots: 2, capacity: 64 }) }
 }
 
 /** A pass of the sequence in slot 1, whose tokens up to `from` were fed before. */
@@ -49,7 +51,7 @@ function batch(ids: readonly number[], from: number): Omit<RowBatch, 'logitRows'
 }
 
 async function drawn(
-  { decoder, cache }: { decoder: Decoder; cache: KvCache },
+  { decoder, cache }: { decoder: Decoder; cache: OwnSequences },
   pass: Omit<RowBatch, 'logitRows'>,
   rows: readonly number[],
   each: readonly TokenDraw[],
@@ -57,15 +59,15 @@ async function drawn(
 ): Promise<DrawnTokens> {
   const scores = { rows: [], targets: [], tokens: [] }
   const wants = { draws: { rows, each, likeliest }, scores, vectors: [] }
-  return (await decoder.step(cache, pass, wants)).tokens
+  return (await decoder.step(cache.place(pass), wants)).tokens
 }
 
 async function logitsOf(
-  { decoder, cache }: { decoder: Decoder; cache: KvCache },
+  { decoder, cache }: { decoder: Decoder; cache: OwnSequences },
   pass: Omit<RowBatch, 'logitRows'>,
   logitRows: readonly number[],
 ): Promise<Float32Array> {
-  return (await decoder.forward(cache, { ...pass, logitRows })).slice()
+  return (await decoder.forward(cache.place({ ...pass, logitRows }))).slice()
 }
 
 function draw(settings: Partial<DrawSettings>, more: Partial<TokenDraw> = {}): TokenDraw {

@@ -2,13 +2,11 @@
  * For tests: an engine without weights, whose logits are a function of the tokens so far, and a
  * tokenizer of bytes. The engine is as strict as a real one about positions, slots and overlap.
  */
-import { ContextOverflowError, UsageError } from '../../src/errors.ts'
+import { UsageError } from '../../src/errors.ts'
 import { tokenScores } from '../../src/kernels/token-scores/reference.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
 import type {
-  AnyCache,
   DecodeEngine,
-  KvCache,
   PassResults,
   PassWants,
   RowBatch,
@@ -54,31 +52,11 @@ export const MOCK_CONFIG: ModelConfig = {
 /** Gives the token to prefer after `tokens`; undefined leaves it to a hash of them. */
 type Script = (tokens: readonly number[]) => number | undefined
 
-class MockCache implements KvCache {
-  readonly slots: number
-  readonly capacity: number
-  readonly byteLength = 0
-  /** The tokens of each slot by position. */
-  readonly rows: number[][]
-  disposed = false
-
-  constructor(slots: number, capacity: number) {
-    this.slots = slots
-    this.capacity = capacity
-    this.rows = Array.from({ length: slots }, () => [])
-  }
-
-  dispose(): void {
-    this.disposed = true
-  }
-}
-
 export class MockEngine implements DecodeEngine {
   readonly config: ModelConfig
   readonly maxRows: number
   /** All passes so far: how many rows each had, and for which slots. */
   readonly passes: { rows: number; slots: readonly number[] }[] = []
-  readonly caches: MockCache[] = []
   readonly cache: MockSequenceCache
   /** Awaited in each pass, before anything is computed. */
   beforePass: (pass: number) => void | Promise<void> = () => undefined
@@ -103,34 +81,20 @@ export class MockEngine implements DecodeEngine {
     this.cache = new MockSequenceCache(book, options.salt ?? 0)
   }
 
-  /** Caches that are not disposed of. */
-  get liveCaches(): number {
-    return this.caches.filter((cache) => !cache.disposed).length
-  }
-
-  createCache(options: { slots: number; capacity: number }): KvCache {
-    if (options.capacity % 16 !== 0) throw new UsageError(`Odd capacity ${options.capacity}.`)
-    const cache = new MockCache(options.slots, options.capacity)
-    this.caches.push(cache)
-    return cache
-  }
-
   /** One pass, whose logits are all computed. */
   async step(
-    cache: AnyCache,
     batch: Omit<RowBatch, 'logitRows'>,
     { draws, scores, vectors }: PassWants,
   ): Promise<PassResults> {
     const drawn = draws.rows.length
     const scored = drawn + scores.rows.length
     const logitRows = [...draws.rows, ...scores.rows, ...vectors]
-    const all = await this.forward(cache, { ...batch, logitRows })
+    const all = await this.forward({ ...batch, logitRows })
     const rowsOf = (from: number, to: number) => all.subarray(from * VOCAB_SIZE, to * VOCAB_SIZE)
     const drawnRows = draws.each.map((draw, i) => {
       const row = draws.rows[i]
       const slot = batch.slots[row]
-      const stored = cache instanceof MockCache ? cache.rows[slot] : this.cache.computed(slot)
-      const tokens = stored.slice(0, batch.positions[row] + 1)
+      const tokens = this.cache.computed(slot).slice(0, batch.positions[row] + 1)
       return { logits: rowsOf(i, i + 1), tokens, draw }
     })
     return {
@@ -143,10 +107,7 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
-  async forward(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
-    if (cache !== this.cache && (!(cache instanceof MockCache) || cache.disposed)) {
-      throw new UsageError('A dead cache.')
-    }
+  async forward(batch: RowBatch): Promise<Float32Array> {
     if (this.#inPass) throw new UsageError('Two passes at a time.')
     const rows = batch.tokens.length
     if (rows < 1 || rows > this.maxRows) throw new UsageError(`A pass of ${rows} rows.`)
@@ -155,17 +116,12 @@ export class MockEngine implements DecodeEngine {
       await this.beforePass(this.passes.length)
       this.passes.push({ rows, slots: [...new Set(Array.from(batch.slots))] })
       const logits = new Float32Array(batch.logitRows.length * VOCAB_SIZE)
-      if (!(cache instanceof MockCache)) {
-        this.cache.check(batch)
-        this.cache.prepare(batch)
-        this.cache.settle()
-        this.cache.advance(batch)
-      }
+      this.cache.check(batch)
+      this.cache.prepare(batch)
+      this.cache.settle()
+      this.cache.advance(batch)
       for (let row = 0; row < rows; row++) {
-        const history =
-          cache instanceof MockCache
-            ? this.#append(cache, batch, row)
-            : this.cache.computed(batch.slots[row]).slice(0, batch.positions[row] + 1)
+        const history = this.cache.computed(batch.slots[row]).slice(0, batch.positions[row] + 1)
         const wanted = Array.from(batch.logitRows).indexOf(row)
         if (wanted >= 0) {
           this.#fill(logits.subarray(wanted * VOCAB_SIZE, (wanted + 1) * VOCAB_SIZE), history)
@@ -177,25 +133,12 @@ export class MockEngine implements DecodeEngine {
     }
   }
 
-  async vectors(cache: AnyCache, batch: RowBatch): Promise<Float32Array> {
-    return vectorsOf(await this.forward(cache, batch), this.config.dim)
+  async vectors(batch: RowBatch): Promise<Float32Array> {
+    return vectorsOf(await this.forward(batch), this.config.dim)
   }
 
-  async score(cache: AnyCache, batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
-    return scoresOf(await this.forward(cache, batch), targets)
-  }
-
-  #append(cache: MockCache, batch: RowBatch, row: number): readonly number[] {
-    const stored = cache.rows[batch.slots[row]]
-    const position = batch.positions[row]
-    if (position >= cache.capacity) {
-      throw new ContextOverflowError('Too far.', { needed: position, available: cache.capacity })
-    }
-    if (position > stored.length)
-      throw new UsageError(`Position ${position} looks back on nothing.`)
-    stored.length = position // what came after belongs to another continuation now
-    stored.push(batch.tokens[row])
-    return stored
+  async score(batch: RowBatch, targets: ScoreTargets): Promise<TokenScores> {
+    return scoresOf(await this.forward(batch), targets)
   }
 
   #fill(logits: Float32Array, tokens: readonly number[]): void {

@@ -5,7 +5,7 @@
 import { createLanguageModel } from '../../src/generate/create-language-model.ts'
 import type { LanguageModel } from '../../src/generate/language-model.ts'
 import type { SamplingSettings } from '../../src/generate/validate-options.ts'
-import type { KvCache, RowBatch } from '../../src/model/engine.ts'
+import type { RowBatch } from '../../src/model/engine.ts'
 import type { TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
 import { ByteTokenizer, MockEngine } from './mock-engine.ts'
 
@@ -51,8 +51,8 @@ export function mockModel(engine: MockEngine, options: MockModelOptions = {}): L
 
 /** Agrees with {@link MockEngine} often, but not always: each third token is more likely here. */
 export class LeaningEngine extends MockEngine {
-  override async forward(cache: KvCache, batch: RowBatch): Promise<Float32Array> {
-    const logits = await super.forward(cache, batch)
+  override async forward(batch: RowBatch): Promise<Float32Array> {
+    const logits = await super.forward(batch)
     for (let i = 0; i < logits.length; i++) if (i % 3 === 0) logits[i] += 0.7
     return logits
   }

@@ -71,7 +71,7 @@ describe('generateBatch', () => {
     const refused = modelOf(engine).generateBatch(['a', 'x'.repeat(16)])
     await expect(refused).rejects.toThrow(ContextOverflowError)
     await expect(refused).rejects.toThrow('Expected prompts[1] and an answer to fit')
-    expect(engine.caches).toEqual([])
+    expect(engine.cache.stats.opened).toBe(0)
   })
 
   test('refuses a number of slots below one', async () => {

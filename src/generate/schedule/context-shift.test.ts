@@ -10,7 +10,7 @@ const CONTEXT = 64
 async function nextOf(tokens: readonly number[]): Promise<number> {
   const engine = new MockEngine({ contextLength: CONTEXT, maxRows: CONTEXT })
   const opened = engine.cache.open([], CONTEXT)
-  const logits = await engine.forward(engine.cache, {
+  const logits = await engine.forward({
     tokens,
     slots: tokens.map(() => opened?.slot ?? -1),
     positions: tokens.map((_, i) => i),

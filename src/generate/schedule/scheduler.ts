@@ -149,7 +149,7 @@ export class Scheduler {
     this.#inPass = new Set(plan.shares.map(({ running }) => running))
     const began = performance.now()
     try {
-      const results = await this.#engine.step(this.#engine.cache, plan.rows, plan.wants)
+      const results = await this.#engine.step(plan.rows, plan.wants)
       this.#statistics.passed(plan.rows.tokens.length, performance.now() - began)
       this.#handOut(plan, results)
     } catch (error) {

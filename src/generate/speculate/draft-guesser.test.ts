@@ -1,7 +1,9 @@
 // A draft model from options to result, on mock engines: exact, unbiased, and tidy with its cache.
+
 import { describe, expect, test } from 'vitest'
 import { answers, BOS, MockEngine } from '../../../test/support/mock-engine.ts'
 import { LeaningEngine, mockModel } from '../../../test/support/mock-model.ts'
+import { sequencesOf } from '../../../test/support/sequences.ts'
 import { UsageError } from '../../errors.ts'
 import type { DraftModel, GenerateOptions } from '../options.ts'
 
@@ -169,12 +171,14 @@ describe('text drawn with a draft model', () => {
     const engine = new MockEngine()
     const tokens = [...prompt, ...answer]
     const rows = tokens.map((_, i) => i)
-    const logits = await engine.forward(engine.createCache({ slots: 1, capacity: 16 }), {
-      tokens,
-      slots: rows.map(() => 0),
-      positions: rows,
-      logitRows: [tokens.length - 1],
-    })
+    const logits = await engine.forward(
+      sequencesOf(engine, { slots: 1, capacity: 16 }).place({
+        tokens,
+        slots: rows.map(() => 0),
+        positions: rows,
+        logitRows: [tokens.length - 1],
+      }),
+    )
     for (const id of answer) logits[id] -= settings.frequencyPenalty
     const ids = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b).slice(0, 3)
     const weights = ids.map((id) => Math.exp(logits[id] / settings.temperature))

@@ -117,7 +117,7 @@ async function fingerprintOf(
     for (; computed < length; computed += maxRows) {
       const rows = probe.slice(computed, computed + maxRows)
       const positions = rows.map((_, i) => computed + i)
-      await engine.step(cache, { tokens: rows, slots: rows.map(() => slot), positions }, NOTHING)
+      await engine.step({ tokens: rows, slots: rows.map(() => slot), positions }, NOTHING)
     }
     const { bytes } = await cache.copyOf(slot)
     return Array.from(await sha256(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -40,7 +40,7 @@ async function run(decoder: Decoder, tokens: readonly number[]) {
   const { slot, cached } = decoder.cache.open(tokens, tokens.length) ?? { slot: -1, cached: -1 }
   let logits = new Float32Array(0)
   for (const rows of passesOf(decoder.maxRows, slot, tokens, cached, true)) {
-    logits = (await decoder.forward(decoder.cache, rows)).slice()
+    logits = (await decoder.forward(rows)).slice()
   }
   decoder.cache.close(slot, tokens)
   return { cached, logits }

@@ -143,11 +143,6 @@ export class CacheMemory {
     }
   }
 
-  /** The same for the first time, when there is nothing to move. */
-  start(need: Need): void {
-    this.#makeRoom(need)
-  }
-
   #makeRoom(need: Need): void {
     const { backend, groupOf, maxSequences, maxRows, config } = this.#facts
     const blocks = need.blocks.map(({ touched, most }, group) => {

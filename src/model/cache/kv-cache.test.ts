@@ -1,6 +1,8 @@
 /** One cache for all sequences on backends: where blocks lie, and who computed them, changes no bit. */
+
 import { afterAll, describe, expect, test } from 'vitest'
 import { testBackends } from '../../../test/support/backends.ts'
+import { sequencesOf } from '../../../test/support/sequences.ts'
 import { smallModel } from '../../../test/support/small-model.ts'
 import type { Backend } from '../../backends/backend.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
@@ -55,7 +57,7 @@ async function compute(
 ): Promise<Float32Array> {
   let logits = new Float32Array(0)
   for (const rows of passesOf(decoder.maxRows, slot, tokens, from, true)) {
-    logits = (await decoder.forward(decoder.cache, rows)).slice()
+    logits = (await decoder.forward(rows)).slice()
   }
   return logits
 }
@@ -76,12 +78,12 @@ async function run(decoder: Decoder, tokens: readonly number[]) {
 
 /** What a sequence alone gives, in a cache of its own. */
 async function alone(decoder: Decoder, tokens: readonly number[]): Promise<Float32Array> {
-  const cache = decoder.createCache({ slots: 1, capacity: tokens.length })
+  const cache = sequencesOf(decoder, { slots: 1, capacity: tokens.length })
   let logits = new Float32Array(0)
   for (const rows of passesOf(decoder.maxRows, 0, tokens, 0, true)) {
-    logits = (await decoder.forward(cache, rows)).slice()
+    logits = (await decoder.forward(cache.place(rows))).slice()
   }
-  cache.dispose()
+  cache.close()
   return logits
 }
 
@@ -109,7 +111,7 @@ describe.each(backends)('$title', ({ backend }) => {
             rows.want()
             wanted.push(i)
           }
-          const got = await decoder.forward(decoder.cache, rows)
+          const got = await decoder.forward(rows)
           for (const [k, i] of wanted.entries()) {
             logits[i] = got.slice(k * config.vocabSize, (k + 1) * config.vocabSize)
           }

@@ -3,17 +3,15 @@
  * memory (cache-memory.ts).
  */
 import type { Backend } from '../../backends/backend.ts'
-import { checkCounting } from '../../checks.ts'
-import { ContextOverflowError, UsageError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import {
   ATTENTION_CHUNK,
   keyCacheByteLength,
   valueCacheByteLength,
 } from '../../kernels/attention/layout.ts'
 import type { CacheType } from '../../kernels/storage.ts'
-import { padToTile } from '../../ternary/index.ts'
 import type { ModelConfig } from '../config/config.ts'
-import type { CacheContent, CacheCopies, CopiedPositions, KvCache, RowBatch } from '../engine.ts'
+import type { CacheContent, CacheCopies, CopiedPositions, RowBatch } from '../engine.ts'
 import { blocksOf, type GroupShape, leastBlocks } from './block-group.ts'
 import { contentOf, copiedBlocks } from './cache-copy.ts'
 import { type CacheBuffers, CacheMemory, type Rotations } from './cache-memory.ts'
@@ -22,8 +20,6 @@ import type { KnownPositions } from './shared-length.ts'
 
 /** Sequences that may be open at a time. */
 const MAX_SEQUENCES = 1024
-/** More sequences than any one pass has rows for. */
-const MAX_SLOTS = 4096
 /** What a cache may take if nobody says otherwise, where memory takes room at once; and of a machine's. */
 const USUAL_BYTES = 2 ** 30
 const SHARE_OF_MACHINE = 0.25
@@ -59,8 +55,8 @@ export interface CacheFacts {
   readonly maxRows: number
   readonly rotations: Rotations
   readonly localRotations: Rotations | undefined
-  /** Called when recordings of passes over this cache must go. */
-  readonly onChange: (cache: DecoderCache) => void
+  /** Called when recordings of passes must go. */
+  readonly onChange: () => void
 }
 
 /** Memory of a cache. */
@@ -78,11 +74,11 @@ interface Size {
   readonly groups: readonly GroupShape[]
 }
 
-export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
+export class DecoderCache extends SequenceBook implements CacheCopies {
   readonly content: CacheContent
   readonly #groupOf: readonly number[]
   readonly #memory: CacheMemory
-  readonly #onChange: (cache: DecoderCache) => void
+  readonly #onChange: () => void
   #isDisposed = false
 
   private constructor(facts: CacheFacts, size: Size, groupOf: readonly number[]) {
@@ -98,7 +94,7 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
    *
    * @param bytes that it may take
    */
-  static shared(facts: CacheFacts, { most, machineMemory }: CacheBytes = {}): DecoderCache {
+  static open(facts: CacheFacts, { most, machineMemory }: CacheBytes = {}): DecoderCache {
     const { config, type, maxRows } = facts
     const { windows, groupOf } = layerGroups(config)
     const { contextLength } = config
@@ -123,22 +119,6 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
     return new DecoderCache(facts, { maxSequences: MAX_SEQUENCES, contextLength, groups }, groupOf)
   }
 
-  /** One for `slots` sequences of `capacity` positions, which are open. */
-  static of(facts: CacheFacts, slots: number, capacity: number): DecoderCache {
-    const { windows, groupOf } = layerGroups(facts.config)
-    const blocks = slots * blocksOf(capacity)
-    const groups = windows.map((window) => ({ window, blocks }))
-    const size = { maxSequences: slots, contextLength: capacity, groups }
-    const cache = new DecoderCache(facts, size, groupOf)
-    for (let slot = 0; slot < slots; slot++) cache.open([], cache.capacity)
-    cache.#memory.start(cache.#need(blocks))
-    return cache
-  }
-
-  get slots(): number {
-    return this.maxSequences
-  }
-
   get byteLength(): number {
     return this.#memory.byteLength
   }
@@ -149,7 +129,7 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
   }
 
   override check(batch: RowBatch): void {
-    if (this.#isDisposed) throw new UsageError('This KV cache was disposed. Create a new one.')
+    if (this.#isDisposed) throw new UsageError('This cache was disposed, with its engine.')
     super.check(batch)
   }
 
@@ -221,13 +201,13 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
     if (this.#memory.has(need)) return
     await this.#memory.grow(need)
     this.changeAll()
-    this.#onChange(this)
+    this.#onChange()
   }
 
-  #need(least = 0) {
+  #need() {
     return {
       blocks: this.groups.map(({ pool }) => ({
-        touched: Math.max(pool.touched, least),
+        touched: pool.touched,
         most: pool.size,
       })),
       sequences: this.touchedSlots,
@@ -239,7 +219,7 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
-    this.#onChange(this)
+    this.#onChange()
     this.#memory.dispose()
   }
 }
@@ -248,22 +228,4 @@ export class DecoderCache extends SequenceBook implements KvCache, CacheCopies {
 export function checkIndex(value: number, count: number, what: string): void {
   if (Number.isInteger(value) && value >= 0 && value < count) return
   throw new UsageError(`Expected ${what} from 0 to ${count - 1}, got ${value}.`)
-}
-
-/** @throws UsageError | ContextOverflowError */
-export function checkCacheOptions(
-  config: ModelConfig,
-  options: { slots: number; capacity: number },
-): void {
-  const { slots, capacity } = options
-  checkCounting('slots', slots, MAX_SLOTS)
-  checkCounting('capacity', capacity)
-  const available = padToTile(config.contextLength)
-  if (capacity > available) {
-    throw new ContextOverflowError(
-      `Expected a capacity of at most ${available} positions, the context of ${config.name}, got ` +
-        `${capacity}. Shorten the prompt or ask for fewer tokens.`,
-      { needed: capacity, available },
-    )
-  }
 }

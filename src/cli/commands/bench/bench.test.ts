@@ -41,9 +41,9 @@ function surroundingsWithEngine(): BenchSurroundings {
 /** The same decoder, which lets timers and signals come between two passes as a real one does. */
 function withTurns(decoder: Decoder): Decoder {
   const forward = decoder.forward.bind(decoder)
-  decoder.forward = async (cache, batch) => {
+  decoder.forward = async (batch) => {
     await new Promise((turn) => setImmediate(turn))
-    return forward(cache, batch)
+    return forward(batch)
   }
   return decoder
 }
