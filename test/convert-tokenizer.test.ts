@@ -82,6 +82,10 @@ describe('the embedded model', () => {
       expect(after.decode(ids), text).toBe(before.decode(ids))
     }
     expect(after.stopIds).toEqual(before.stopIds)
+    const reference = Tokenizer.fromString(JSON.stringify(files.tokenizerJson))
+    for (const { id, content } of files.tokenizerJson.added_tokens) {
+      expect(reference.tokenToId(content), content).toBe(id)
+    }
     const { vocab, merges } = files.tokenizerJson.model
     const known = new Set(Object.keys(vocab))
     // The Rust library refuses merges of pieces that it does not have.

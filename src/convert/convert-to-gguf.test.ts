@@ -90,11 +90,14 @@ describe('converting a checkpoint', () => {
 
   test('gives the keys of the published file in its order, then its own', async () => {
     await withTiny('bitnet-packed', async ({ file }) => {
-      const vocab = Object.fromEntries(Array.from({ length: 500 }, (_, id) => [`t${id}`, id]))
-      const special = (id: number, content: string) => ({ id, content, special: true })
+      const names = ['t0', '<s>', '</s>', '<|eot_id|>']
+      const vocab = Object.fromEntries(
+        Array.from({ length: 500 }, (_, id) => [names[id] ?? `t${id}`, id]),
+      )
+      const special = (id: number) => ({ id, content: names[id], special: true })
       const tokenizerFiles = {
         tokenizerJson: {
-          added_tokens: [special(1, '<s>'), special(2, '</s>'), special(3, '<|eot_id|>')],
+          added_tokens: [special(1), special(2), special(3)],
           model: { type: 'BPE', vocab, merges: [['t', '1'], 't 2'] },
         },
         tokenizerConfig: { add_bos_token: true, chat_template: 'Human: BITNETAssistant:' },

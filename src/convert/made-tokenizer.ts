@@ -83,11 +83,14 @@ function byteLevel(
   merges: readonly string[],
   pre: PreTokenizer,
 ): JsonObject {
-  const { unknown, control, userDefined, unused } = TOKEN_TYPE
-  const others = [unknown, control, userDefined, unused]
-  const vocab = idsByPiece(vocabulary, (type) => !others.includes(type))
+  const vocab = numberedPieces(vocabulary)
   const decoder = { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true }
   return { ...byteLevelParts(Object.fromEntries(vocab), merges, pre), decoder }
+}
+
+/** Added tokens among them: whoever reads a tokenizer.json numbers others anew, behind the vocabulary. */
+function numberedPieces(vocabulary: Vocabulary): ReadonlyMap<string, number> {
+  return idsByPiece(vocabulary, (type) => type !== TOKEN_TYPE.unused)
 }
 
 function scored(vocabulary: Vocabulary, model: Scores): JsonObject {
@@ -100,9 +103,7 @@ function scored(vocabulary: Vocabulary, model: Scores): JsonObject {
     )
   }
   const { pieces, unknownId = 0 } = vocabulary
-  // SentencePiece models keep their control tokens in the vocabulary too.
-  const { userDefined, unused } = TOKEN_TYPE
-  const vocab = idsByPiece(vocabulary, (type) => type !== userDefined && type !== unused)
+  const vocab = numberedPieces(vocabulary)
   const replaced = (pattern: JsonObject, content: string) => ({ type: 'Replace', pattern, content })
   const removed = [
     replaced({ Regex: '\\A +' }, ''),

@@ -52,7 +52,7 @@ const GGUF_TYPES: readonly { readonly pattern: RegExp; readonly name: string }[]
  * that are not read, and files of other kinds that end in .gguf as well.
  */
 const UNREADABLE = new RegExp(
-  '(^|[^a-z0-9])(tl[12]|q[2358]_k\\w*|q4_k_s|q[458]_1|iq\\d\\w*|mxfp4\\w*|nvfp4\\w*|mmproj|clip|' +
+  '(^|[^a-z0-9])(tl[12]|q[2358]_k\\w*|q4_k_s|q4_0_[48]_[48]|q[458]_1|iq\\d\\w*|mxfp4\\w*|nvfp4\\w*|mmproj|clip|' +
     'projector|imatrix|importance|ggml-vocab|vocab|lora|adapter|draft|eagle\\d?|mtp|control-?vector)' +
     '([^a-z0-9]|$)|imatrix',
   'i',

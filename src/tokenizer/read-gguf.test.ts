@@ -112,7 +112,7 @@ test('an embedded tokenizer.json goes before the other keys', () => {
     added_tokens: [{ id: 1, content: '<s>', special: true }],
     decoder: { type: 'ByteLevel' },
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
-    model: { type: 'BPE', vocab: { a: 0, b: 2 }, merges: [] },
+    model: { type: 'BPE', vocab: { a: 0, '<s>': 1, b: 2 }, merges: [] },
   })
   const tokenizer = tokenizerFromGguf(
     metadata({
@@ -134,7 +134,7 @@ test('templates have the end token, whichever keys the vocabulary is in, and one
     added_tokens: [{ id: 1, content: '<s>', special: true }],
     decoder: { type: 'ByteLevel' },
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
-    model: { type: 'BPE', vocab: { a: 0, b: 2 }, merges: [] },
+    model: { type: 'BPE', vocab: { a: 0, '<s>': 1, b: 2 }, merges: [] },
   })
   const tokenizer = tokenizerFromGguf(
     metadata({

@@ -201,6 +201,54 @@ describe('tokenizerFromJson', () => {
     expect(tokenizerFromJson({ ...files, chatTemplate: 'own' }).chatTemplate).toBe('own')
   })
 
+  test.each<[ids: string, listed: readonly [number, string][], wanted: readonly number[]]>([
+    [
+      'with a hole',
+      [
+        [4, '<s>'],
+        [9, '<x>'],
+      ],
+      [4, 5],
+    ],
+    [
+      'in another order',
+      [
+        [5, '<s>'],
+        [4, '<x>'],
+      ],
+      [4, 5],
+    ],
+    [
+      'that are the vocabulary’s',
+      [
+        [7, 'c'],
+        [4, '<x>'],
+      ],
+      [2, 4],
+    ],
+    [
+      'twice',
+      [
+        [4, '<s>'],
+        [5, '<s>'],
+        [6, '<x>'],
+      ],
+      [4, 4, 5],
+    ],
+  ])('added tokens with ids %s have those of the Rust library', (_, listed, wanted) => {
+    const added_tokens = listed.map(([id, content]) => added(id, content, false))
+    const tokenizer = tokenizerFromJson({ tokenizerJson: tiny({ added_tokens }) })
+    expect(listed.flatMap(([, content]) => tokenizer.encode(content))).toEqual(wanted)
+  })
+
+  test('an added token that would get the id of a piece is refused', () => {
+    const tokenizerJson = tiny(
+      { added_tokens: [added(0, '<s>')] },
+      { vocab: { a: 1, b: 2 }, merges: [] },
+    )
+    expect(() => tokenizerFromJson({ tokenizerJson })).toThrow('"<s>", which gets the id 2')
+  })
+
   const hello = [{ role: 'user', content: 'a' }] as const
   const tools = [{ type: 'function' }]
   test.each<[string, unknown]>([

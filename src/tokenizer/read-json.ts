@@ -68,12 +68,9 @@ export function readJsonVocabulary(
   const json = asObject(files.tokenizerJson, 'tokenizer.json')
   const model = typedModel(asObject(json.model, 'model'))
   const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)
-  // A token that the vocabulary has keeps the id it has there, as in the Rust library.
-  const addedTokens = readAddedTokens(json.added_tokens).map((token) => {
-    return { ...token, id: ids.get(token.content) ?? token.id }
-  })
   const pieces: (string | undefined)[] = []
   for (const [piece, id] of ids) pieces[id] = piece
+  const addedTokens = numbered(readAddedTokens(json.added_tokens), ids, pieces)
   for (const { id, content } of addedTokens) pieces[id] = content
 
   /** The id of the token whose text tokenizer_config.json gives under `name`. */
@@ -164,7 +161,7 @@ function readUnigramVocab(model: JsonObject): Map<string, number> {
   const ids = new Map<string, number>()
   for (const [id, entry] of entries.entries()) {
     const [piece, score] = asList(entry, 'model.vocab')
-    if (typeof score !== 'number') {
+    if (!Number.isFinite(score)) {
       throw new FormatError(
         `Expected a score for each piece of model.vocab, got ${describe(score)} at ${id}.`,
         { field: 'model.vocab' },
@@ -190,6 +187,35 @@ function readAddedTokens(value: unknown): AddedToken[] {
       normalized: token.normalized === true,
     }
   })
+}
+
+/**
+ * Added tokens with the ids that the Rust library gives them, whatever the file says: the vocabulary's own, or one
+ * after the other behind it. Of equal ones the last counts.
+ *
+ * @throws FormatError if such an id is another piece's, as the vocabulary has holes
+ */
+function numbered(
+  tokens: readonly AddedToken[],
+  ids: ReadonlyMap<string, number>,
+  pieces: readonly (string | undefined)[],
+): AddedToken[] {
+  const done = new Map<string, AddedToken>()
+  let next = ids.size
+  for (const token of tokens) {
+    const known = done.get(token.content)?.id ?? ids.get(token.content)
+    const id = known ?? next
+    next = Math.max(next, id + 1)
+    done.set(token.content, { ...token, id })
+    if (known !== undefined || pieces[id] === undefined) continue
+    throw new FormatError(
+      `Expected a vocabulary without holes for the added token ${JSON.stringify(token.content.slice(0, 60))}, which ` +
+        `gets the id ${id} where tokenizer.json is read, but that is a piece's. Take the tokenizer that the model ` +
+        'was published with.',
+      { field: 'added_tokens' },
+    )
+  }
+  return [...done.values()]
 }
 
 function typesOf(

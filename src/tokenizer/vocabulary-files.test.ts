@@ -31,7 +31,7 @@ test('special tokens come from special_tokens_map.json, added_tokens.json and to
       eos_token: { content: '<|endoftext|>' },
       additional_special_tokens: ['<x>'],
     },
-    addedTokens: { '<x>': 9, '<tag>': 10 },
+    addedTokens: { '<x>': 9, '<tag>': 10, '<far>': 14 },
     tokenizerConfig: {
       bos_token: '<s>',
       add_bos_token: true,
@@ -43,6 +43,7 @@ test('special tokens come from special_tokens_map.json, added_tokens.json and to
   ])
   expect(made.encode('a <s>', { parseSpecial: true })).toEqual([11, 0, 11])
   expect(made.encode('<tag>')).toEqual([11, 10])
+  expect(made.encode('<far>', { addBos: false })).toEqual([14])
   expect(made.stopIds).toEqual([5])
   expect(made.decode([9, 10])).toBe('<tag>')
 })

@@ -8,7 +8,7 @@ import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
 import { GPT2, gpt4Style } from './regex/known.ts'
 import { asObject, bpeModel, byteLevelCuts } from './tokenizer-json.ts'
-import { checkId, MAX_PIECES } from './vocabulary-limits.ts'
+import { checkCount, checkId, MAX_ADDED_TOKENS, MAX_PIECES } from './vocabulary-limits.ts'
 
 /** By class without "Fast": what it does before merging. Files that name none are GPT-2's. */
 const CLASSES: ReadonlyMap<string, { readonly split: string; readonly normalizer: string | null }> =
@@ -193,7 +193,18 @@ function addedTokens(
     if (id !== undefined) add(content, id, { ...flags, special: true })
   }
   for (const [content, id] of Object.entries(listed)) add(content, id, { special: false })
-  return [...tokens.values()]
+  return withoutHoles([...tokens.values()], Object.keys(vocab).length)
+}
+
+/** These files number their tokens; tokenizer.json lists them one after the other behind the vocabulary. */
+function withoutHoles(tokens: readonly JsonObject[], size: number): JsonObject[] {
+  const byId = new Map(tokens.map((token) => [Number(token['id']), token]))
+  const end = Math.max(size, ...[...byId.keys()].map((id) => id + 1))
+  checkCount(end - size, 'added_tokens', MAX_ADDED_TOKENS)
+  for (let id = size; id < end; id++) {
+    if (!byId.has(id)) byId.set(id, { id, content: `<|reserved_token_${id}|>`, special: true })
+  }
+  return [...byId.entries()].sort(([a], [b]) => a - b).map(([, token]) => token)
 }
 
 const ownValue = (object: JsonObject, key: string) =>
