@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { UsageError } from '../src/errors.ts'
+import { listCache } from '../src/node/hub/cache-inventory.ts'
 import { USUAL_TUNING } from '../src/node/hub/disk-store.ts'
 import { type HubSettings, readHubSettings } from '../src/node/hub/hub-settings.ts'
 import { pullModel } from '../src/node/hub/pull-model.ts'
@@ -171,6 +172,21 @@ describe('what a hub says of its files', () => {
   })
 })
 
+test('a fetch that was refused in the middle is no model in the lists, but unfinished', async () => {
+  const files = { 'config.json': new Uint8Array(9), 'model.safetensors': content }
+  hub.repos.set('some/model', { files })
+  hub.fault = ({ path }) =>
+    path.endsWith('.safetensors') ? { kind: 'status', status: 403 } : undefined
+  await expect(pull()).rejects.toThrow()
+  const list = async () => listCache((await settings()).cacheFolder)
+  expect(await list()).toMatchObject([{ revisions: [], bytes: 9, unfinishedBytes: 9 }])
+  hub.fault = () => undefined
+  await pull()
+  expect(await list()).toMatchObject([
+    { revisions: [{ files: Object.keys(files) }], unfinishedBytes: 0 },
+  ])
+})
+
 describe('a file of any server', () => {
   const address = () => ({ kind: 'url', url: hub.fileUrl('some/model', FILE) }) as const
   const pullFile = async (options = {}) =>
@@ -188,6 +204,15 @@ describe('a file of any server', () => {
     replace(2)
     expect((await pullFile()).fetchedBytes).toBe(SIZE)
     expect(await isWhole(first.path)).toBe(true)
+  })
+
+  test('that is a web page is no model, and nothing of it is kept', async () => {
+    content = new TextEncoder().encode(`<!DOCTYPE html><title>Log in</title>${' '.repeat(2000)}`)
+    hub.repos.set('some/model', { files: { [FILE]: content } })
+    await expect(pullFile()).rejects.toThrow('got something else. It is a web page')
+    expect(await readdir(join(root, 'a', 'cache', 'bitnet-urls'))).toEqual([])
+    replace(4)
+    expect(await isWhole((await pullFile()).path)).toBe(true)
   })
 
   test('goes on where it was', async () => {

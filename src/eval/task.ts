@@ -2,7 +2,7 @@
  * What an evaluation task is: where its items come from and how a row of the dataset becomes texts to
  * be scored. Prompts follow the evaluation harness, whose 0.3.0 the BitNet b1.58 paper used.
  */
-import { isWhole } from '../checks.ts'
+import { describe, isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 
 /** A row of a dataset: what a parquet file or a line of JSONL holds. */
@@ -103,10 +103,8 @@ export function indexField(row: DatasetRow, name: string, limit: number, offset 
 }
 
 function wrongField(name: string, expected: string, got: unknown): FormatError {
-  const shown = typeof got === 'string' ? `"${got.slice(0, 40)}"` : typeof got
-  return new FormatError(`Expected "${name}" of a dataset's row to be ${expected}, got ${shown}.`, {
-    field: name,
-  })
+  const message = `Expected "${name}" of a dataset's row to be ${expected}, got ${describe(got)}.`
+  return new FormatError(message, { field: name })
 }
 
 /** An item whose choices follow the same context. */

@@ -21,6 +21,7 @@ describe('of a repository', () => {
     [['deep/er/m-i2_s.gguf', 'deep/m-i2_s.gguf'], 'deep/m-i2_s.gguf'],
     [[...CHECKPOINT, 'm-i2_s.gguf'], 'm-i2_s.gguf'],
     [['m-f16.gguf', 'mmproj-f16.gguf'], 'm-f16.gguf'],
+    [['m-Q4_0_4_8.gguf', 'm-Q8_0.gguf'], 'm-Q8_0.gguf'],
     [['m-tl2.gguf', 'm-tq2_0-00001-of-00002.gguf', 'm-f16.gguf'], 'm-f16.gguf'],
   ])('with %j the file is %s', (paths, main) => {
     const chosen = choose(paths)

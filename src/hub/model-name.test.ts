@@ -119,6 +119,14 @@ describe('a hostile name is no name', () => {
     expect(() => parseModelName('https://')).toThrow(UsageError)
   })
 
+  test('an address with a password is refused without showing it', () => {
+    for (const host of ['huggingface.co/owner/name', 'files.example/m.gguf']) {
+      const parse = () => parseModelName(`https://user:secret@${host}`)
+      expect(parse).toThrow(UsageError)
+      expect(parse).toThrow(/^(?!.*secret)/)
+    }
+  })
+
   test('an address whose escapes are broken is refused in words', () => {
     const url = 'https://huggingface.co/owner/name/resolve/main/%zz'
     expect(() => parseModelName(url)).toThrow(UsageError)

@@ -99,6 +99,12 @@ function splitName(text: string) {
 function parseAddress(text: string, endpoint: string | undefined): HubModel | UrlModel {
   if (!URL.canParse(text)) throw new UsageError(`Expected the address of a model, got "${text}".`)
   const url = new URL(text)
+  if (hasSecret(url)) {
+    throw new UsageError(
+      `Expected an address without a name and a password in it, got one of ${url.host}. They would be kept ` +
+        'with the model; fetch the file by other means and give its path.',
+    )
+  }
   url.hash = ''
   const file: UrlModel = { kind: 'url', url: url.href }
   const hosts = [...HUB_HOSTS, ...(endpoint === undefined ? [] : [new URL(endpoint).host])]
@@ -124,6 +130,11 @@ function parseAddress(text: string, endpoint: string | undefined): HubModel | Ur
     `Expected the address of a repository (${url.origin}/owner/name) or of a .gguf or .safetensors file, ` +
       `got the page ${text}.`,
   )
+}
+
+/** Requests do not carry what stands before "@" in an address. */
+export function hasSecret({ username, password }: URL): boolean {
+  return username !== '' || password !== ''
 }
 
 /** @throws UsageError if "%" is not followed by the bytes of a character */

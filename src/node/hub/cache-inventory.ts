@@ -91,7 +91,10 @@ async function describeRepo(folder: string, name: string): Promise<CachedModel> 
     const files = await filesBelow(join(folder, 'snapshots', commit))
     revisions.push({ commit, refs: refsByCommit.get(commit) ?? [], files: files.sort() })
   }
-  return { name, folder, revisions, ...(await sizes(folder)) }
+  const found = await sizes(folder)
+  // Contents that no revision leads to yet are of a fetch that has not come to its end.
+  const unfinishedBytes = revisions.length === 0 ? found.bytes : found.unfinishedBytes
+  return { name, folder, revisions, ...found, unfinishedBytes }
 }
 
 async function addressOf(folder: string): Promise<string> {

@@ -73,6 +73,12 @@ describe('proxies', () => {
   })
 })
 
+test('the hub has no password in its address, and none is shown', async () => {
+  const read = readHubSettings({ ...NO_TOKEN, HF_ENDPOINT: 'https://user:secret@hub.example' })
+  await expect(read).rejects.toMatchObject({ code: 'USAGE' })
+  await expect(read).rejects.toThrow(/HF_ENDPOINT(?!.*secret)/)
+})
+
 test('the token may stand in the older variable', async () => {
   const older = { HUGGING_FACE_HUB_TOKEN: 'hf_old' }
   expect((await readHubSettings(older)).token).toBe('hf_old')

@@ -5,6 +5,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { hasSecret } from '../../hub/model-name.ts'
 import { type Environment, expandPath } from '../files/folders.ts'
 import { textOf } from '../files/system.ts'
 
@@ -50,8 +51,12 @@ function readProxy(env: Environment, ...names: readonly string[]): string | unde
   if (url !== undefined && /^https?:$/.test(url.protocol) && hasWholeEscapes(url)) return address
   throw new UsageError(
     `Expected ${name} to be the address of a proxy such as http://proxy.example:3128, got ` +
-      `"${text.replace(/\/\/[^/@]*@/, '//...@')}". Set it so, or unset it.`,
+      `"${withoutSecret(text)}". Set it so, or unset it.`,
   )
+}
+
+function withoutSecret(address: string): string {
+  return address.replace(/\/\/[^/@]*@/, '//...@')
 }
 
 /** Name and password of a proxy are sent as what their escapes stand for. */
@@ -67,10 +72,9 @@ function hasWholeEscapes({ username, password }: URL): boolean {
 function readEndpoint(text = ''): string {
   if (text === '') return 'https://huggingface.co'
   const isWeb = /^https?:\/\//i.test(text) && URL.canParse(text)
-  if (isWeb) return text.replace(/\/+$/, '')
-  throw new UsageError(
-    `Expected HF_ENDPOINT to be an address such as https://huggingface.co, got "${text}".`,
-  )
+  if (isWeb && !hasSecret(new URL(text))) return text.replace(/\/+$/, '')
+  const name = 'an address such as https://huggingface.co, without a name and a password in it'
+  throw new UsageError(`Expected HF_ENDPOINT to be ${name}, got "${withoutSecret(text)}".`)
 }
 
 /** A header cannot hold control characters; a token never has spaces. */

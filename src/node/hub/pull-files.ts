@@ -83,9 +83,10 @@ export async function pullFiles(
       hash,
     }
     const fetched = await downloadFile(wanted, meter.events(path), around)
-    await linkBlob(snapshot, path, blob)
     pulled.push({ path, bytes: size, fetched })
   }
+  // A part of a model is none, and would look like one in lists.
+  for (const { path, hash } of files) await linkBlob(snapshot, path, blobPath(folder, hash.hex))
   // Last, so that a name leads to a snapshot only when that is whole.
   await writeRef(cache, repository, revision, commit)
   return { snapshot, files: pulled, totalBytes, fetchedBytes: meter.fetchedBytes() }

@@ -2,10 +2,11 @@
  * Brings a named model into the cache: asks the hub which files make it, and fetches them; or fetches one
  * file of any server.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
+import { foreignContent, TELLING_BYTES } from '../../formats/foreign-content.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
@@ -14,6 +15,7 @@ import { transferMeter } from '../../hub/download/transfer-meter.ts'
 import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { inPlainWords } from '../../hub/remote-model.ts'
+import { openFileSource } from '../files/file-source.ts'
 import { fileSize, textOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
@@ -145,6 +147,7 @@ async function pullProbed(
     const wanted = { url, target: path, lockName, ...identity }
     try {
       const fetched = await downloadFile(wanted, meter.events(name), around)
+      await refuseForeign(wanted, folder)
       const known = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
       const files = { ...(isObject(known) ? known : {}), [name]: { size, tag: tag ?? null } }
       await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url: address, files }))
@@ -161,6 +164,22 @@ async function pullProbed(
       identity = await probeContent(url, around.client, around.signal)
     }
   }
+}
+
+/** A page that came in place of a file would be taken for the model from then on. */
+async function refuseForeign(
+  { url, target }: { readonly url: string; readonly target: string },
+  folder: string,
+): Promise<void> {
+  const source = await openFileSource(target)
+  const start = await source.read(0, Math.min(source.size, TELLING_BYTES))
+  await source.close()
+  const foreign = foreignContent(start, target.endsWith('.gguf') ? 'gguf' : 'safetensors')
+  if (foreign === '') return
+  await rm(target)
+  // Unless other parts of it are there.
+  await rmdir(folder).catch(() => undefined)
+  throw new DownloadError(`Expected a model from ${url}, got something else.${foreign}`, { url })
 }
 
 async function isSame(
