@@ -129,14 +129,18 @@ const last: Filter = (value, args, interpreter) => {
 /** @throws TemplateError for what Python cannot go through from its end */
 function reversedItems(value: Value, { run }: Interpreter): readonly Value[] {
   if (value instanceof Iteration) throw new TemplateError(`a ${value.kind} cannot be reversed`)
-  return [...itemsOf(value, run.budget)].reverse()
+  const items = [...itemsOf(value, run.budget)].reverse()
+  // Python takes it apart by its places, which stay escaped.
+  return value instanceof Markup ? items.map((one) => new Markup(String(one))) : items
 }
 
 const reverse: Filter = (value, args, interpreter) => {
   bind('reverse', [], args)
-  if (typeof value === 'string') {
-    interpreter.run.budget.make(value.length)
-    return [...charactersOf(value)].reverse().join('')
+  if (typeof value === 'string' || value instanceof Markup) {
+    const text = typeof value === 'string' ? value : value.text
+    interpreter.run.budget.make(text.length)
+    const reversed = [...charactersOf(text)].reverse().join('')
+    return typeof value === 'string' ? reversed : new Markup(reversed)
   }
   if (value instanceof Iteration) return [...value.take()].reverse()
   const items = reversedItems(value, interpreter)

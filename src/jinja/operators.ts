@@ -106,8 +106,21 @@ function compute(operator: Operator, x: number, y: number, isFloat: boolean): Va
     case '**':
       if (x === 0 && y < 0) throw new TemplateError('it divides by zero')
       if (x < 0 && !Number.isInteger(y)) throw notSupported('a complex number')
-      return result(x ** y, isFloat || y < 0)
+      return result(power(x, y), isFloat || y < 0)
   }
+}
+
+/** Exact, or rounded once: other powers differ in their last digit between JavaScript and Python. */
+function power(x: number, y: number): number {
+  if (y === 0.5) return Math.sqrt(x)
+  if (y === 0 || y === 1) return y === 0 ? 1 : x
+  if (y === 2) return x * x
+  if (!Number.isInteger(x) || !Number.isInteger(y)) throw notSupported('such a power of a float')
+  if (Math.abs(x) <= 1) return y % 2 === 0 ? Math.abs(x) : x
+  let product = 1
+  for (let i = 0; i < Math.abs(y) && Number.isSafeInteger(product); i++) product *= x
+  if (!Number.isSafeInteger(product)) throw notSupported('such a large power')
+  return y < 0 ? 1 / product : product
 }
 
 function result(value: number, isFloat: boolean): Value {

@@ -43,6 +43,11 @@ describe.each([
   })
 })
 
+test('nothing is found in an empty text, also by what matches nothing', () => {
+  expect(findAll('a*', 'x')('b')).toEqual([0, 0, 1, 1])
+  expect(findAll('a*', 'x')('')).toEqual([])
+})
+
 test('an expression that takes too many steps is an error of the file', () => {
   const find = findAll('(?>\\s*)x|.', 'model.x')
   expect(find('a x')).toEqual([0, 1, 1, 3])

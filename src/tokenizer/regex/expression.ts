@@ -34,6 +34,8 @@ export function findAll(expression: string, field: string): FindAll {
   try {
     const match = quick === undefined ? matcher(compile(expression)) : nativeMatcher(quick)
     return (text) => {
+      // The Rust library finds nothing in an empty text, not even what matches nothing.
+      if (text === '') return []
       try {
         return match(text)
       } catch (cause) {
