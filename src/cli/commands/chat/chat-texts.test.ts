@@ -88,6 +88,12 @@ test('counts in English are written as people write them', () => {
   expect(overflowed(1)).not.toContain('1 messages')
 })
 
+test('reasons in English name no code, call or file of ours', () => {
+  const message = "ENOENT: no such file or directory, open 'talk.json.1.part'"
+  const error = Object.assign(new Error(message), { code: 'ENOENT', syscall: 'open' })
+  expect(CHAT_TEXTS.en.reason(error)).toBe('no such file or directory.')
+})
+
 describe('reasons in Japanese', () => {
   const { reason } = CHAT_TEXTS.ja
   const systemError = (code: string) => Object.assign(new Error(`${code}: bad`), { code })

@@ -246,7 +246,7 @@ describe('/set', () => {
   })
 
   test.each([
-    ['temperature hot', 'temperature is not hot: Expected a number >= 0.'],
+    ['temperature hot', 'temperature cannot be hot. Expected a number >= 0.'],
     ['top-p 2', 'Expected a number > 0 and <= 1.'],
     ['warmth 1', 'There is no setting warmth. There are: max-tokens, temperature'],
     ['constructor 1', 'There is no setting constructor'],

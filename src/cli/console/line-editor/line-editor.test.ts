@@ -294,6 +294,15 @@ describe('leaving', () => {
     expect(terminal.messages).toEqual([undefined])
   })
 
+  test.each([
+    ['Ctrl-C once more leaves.', ['Ctrl-C once more', 'leaves.']],
+    ['もう一度で終わります。', ['もう一度で終わりま', 'す。']],
+  ])('how is said in words that are whole: %s', async (leaveHint, lines) => {
+    const terminal = await reading(20, 24, { leaveHint })
+    await terminal.type('\u0003')
+    expect(terminal.screen.rows).toEqual(['> ^C', ...lines, '>'])
+  })
+
   test('what is typed in between takes the first one back', async () => {
     const terminal = await reading()
     await terminal.type('\u0003', 'hm', '\u0003')

@@ -3,6 +3,7 @@
  * after every chunk of keys, in one write; nothing above the prompt is touched.
  */
 import type { OutputStream } from '../surroundings.ts'
+import { wrapText } from '../wrap.ts'
 import { layOut, placeOf, type Row, rowsAfterReflow, shownBefore } from './text-layout.ts'
 
 const CLEAR_BELOW = '\u001b[J'
@@ -54,9 +55,10 @@ export class PromptScreen {
     this.#forget()
   }
 
-  /** Writes lines in place of the prompt, which is below them at the next drawing. */
+  /** Writes a text, in words that are whole, in place of the prompt, which is below them at the next drawing. */
   say(text: string): void {
-    this.#output.write(`${this.#toTop()}${text.replaceAll('\n', '\r\n')}\r\n`)
+    const lines = wrapText(text, this.columns)
+    this.#output.write(`${this.#toTop()}${lines.join('\r\n')}\r\n`)
     this.#forget()
   }
 

@@ -3,6 +3,7 @@
  */
 import { messageOf } from '../../../../checks.ts'
 import type { ModelAlias } from '../../../../hub/aliases.ts'
+import { isSystemError, reasonOf } from '../../../console/failure.ts'
 import type { SamplingName } from '../../../flags/generation-flags.ts'
 
 /** Of a model in the list that /model shows. */
@@ -99,7 +100,8 @@ Tab completes commands; Up brings earlier lines back.`,
   drawn: 'a new one each time',
   noSetting: (name: string, names: string) => `There is no setting ${name}. There are: ${names}.`,
   needsValue: (name: string) => `Expected a value: /set ${name} VALUE`,
-  badValue: (name: string, value: string, reason: string) => `${name} is not ${value}: ${reason}`,
+  badValue: (name: string, value: string, reason: string) =>
+    `${name} cannot be ${value}. ${reason}`,
   settings: {
     maxTokens: 'most tokens of an answer',
     temperature: '0 takes the likeliest token; higher is livelier',
@@ -139,7 +141,8 @@ Tab completes commands; Up brings earlier lines back.`,
   closing: (answers: number, tokens: number, rate: string, backend: string) =>
     `${count(answers, 'answer')}, ${count(tokens, 'token')}, ${rate} tokens/s · ${backend}`,
   /** A reason for what was not done. */
-  reason: (error: unknown): string => messageOf(error),
+  reason: (error: unknown): string =>
+    isSystemError(error) ? `${reasonOf(error)}.` : messageOf(error),
 }
 
 /** Every text; each other language has the same. */
