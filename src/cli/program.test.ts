@@ -1,14 +1,26 @@
 /**
  * The frame of all commands, in this process: help at every width, the version, and one form of errors.
  */
+import { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../test/support/mock-language-model.ts'
+import { flush, keepErrors } from './console/terminal.ts'
 import { formatExamples } from './define-command.ts'
 import { runCli } from './program.ts'
 
 const COMMANDS = [
-  ...['generate', 'run', 'chat', 'bench', 'compare', 'train', 'embed', 'eval', 'perplexity'],
-  ...['inspect', 'pull', 'models', 'cache', 'doctor', 'convert', 'completion'],
+  ...['generate', 'run', 'chat', 'bench', 'compare', 'train', 'embed', 'eval'],
+  ...[
+    'serve',
+    'perplexity',
+    'inspect',
+    'pull',
+    'models',
+    'cache',
+    'doctor',
+    'convert',
+    'completion',
+  ],
 ]
 
 async function outputOf(args: readonly string[], columns: number): Promise<string[]> {
@@ -32,6 +44,20 @@ describe.each([40, 80])('help at %i columns', (columns) => {
     )
     expect(tooWide).toEqual([])
   })
+})
+
+test('help is no failure for a reader who has seen enough', async () => {
+  let writes = 0
+  const stdout = new Writable({
+    write(_chunk, _encoding, done) {
+      writes++
+      done(writes === 1 ? null : Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+    },
+  })
+  keepErrors(stdout)
+  expect(await runCli(['--help'], { ...mockSurroundings(), stdout })).toBe(0)
+  await flush(stdout)
+  expect(writes).toBeGreaterThan(1)
 })
 
 test('flags that take a value say what counts without them', async () => {

@@ -7,7 +7,7 @@ import { cleanText } from './console/clean-text.ts'
 import { ERROR_PREFIX, reportFailure } from './console/failure.ts'
 import { FRAME_TEXTS } from './console/frame-texts.ts'
 import { EXIT, type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
-import { writeLine } from './console/terminal.ts'
+import { writeLine, writeSoon } from './console/terminal.ts'
 import { proseFor, wrapText } from './console/wrap.ts'
 import { type CommandDefinition, formatExamples } from './define-command.ts'
 
@@ -159,7 +159,7 @@ export function framed(name: string, surroundings: Surroundings): Command {
     .configureOutput({
       getOutHelpWidth: () => width,
       getErrHelpWidth: () => width,
-      writeOut: (text) => stdout.write(text),
+      writeOut: (text) => writeSoon(stdout, text),
       writeErr: (text) => stderr.write(proseFor(stderr, cleanText(text), env)),
       outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
     })

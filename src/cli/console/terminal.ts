@@ -62,17 +62,25 @@ async function writeText(stream: OutputStream, text: string): Promise<boolean> {
   return isOpen(stream)
 }
 
+/** Writes for whoever does not wait; {@link flush} tells what became of it. */
+export function writeSoon(stream: OutputStream, text: string): void {
+  void handOver(stream, text)
+}
+
 /** Settles when the text is written or never will be. */
 function handOver(stream: OutputStream, text: string): Promise<void> {
   return new Promise((resolve) => {
     const settle = (error?: Error | null): void => {
       stream.off('close', settle)
       if (error) endings.set(stream, endings.get(stream) ?? error)
-      else if (text !== '' && stream.writable) used.add(stream)
       resolve()
     }
     stream.on('close', settle)
-    stream.write(text, settle)
+    stream.write(text, (error) => {
+      // Also where a later text was refused before this is told.
+      if (!error && text !== '') used.add(stream)
+      settle(error)
+    })
   })
 }
 
