@@ -43,6 +43,13 @@ export const report = async () => {
   return [results['arc_easy'], await perplexity(model, 'a'), readConfig(file), await convertFile('a', 'b')]
 }
 `
+const SERVER = `
+import { loadModel } from 'bitnet-ts'
+import { type BitnetServer, createBitnetServer, type ServerOptions } from 'bitnet-ts/server'
+const options: ServerOptions = { models: [{ id: 'embedded', load: () => loadModel() }] }
+const server: BitnetServer = createBitnetServer(options)
+export const answer: Promise<Response> = server.fetch(new Request('http://localhost/v1/models'))
+`
 
 const BASE: ts.CompilerOptions = {
   strict: true,
@@ -67,6 +74,7 @@ beforeAll(async () => {
     'node.ts': common('bitnet-ts') + NODE,
     'browser.ts': common('bitnet-ts/browser'),
     'page.ts': common('bitnet-ts'),
+    'server.ts': SERVER,
   })
 })
 afterAll(() => project?.[Symbol.asyncDispose]())
@@ -89,13 +97,13 @@ function programOf(options: ts.CompilerOptions, names: readonly string[]): ts.Pr
 }
 
 test.each<[what: string, options: ts.CompilerOptions, names: readonly string[]]>([
-  ['node16, without types of Node', NODE16, ['node.ts', 'browser.ts']],
+  ['node16, without types of Node', NODE16, ['node.ts', 'browser.ts', 'server.ts']],
   [
     'node16, with types of Node and without those of browsers',
     { ...NODE16, lib: ['lib.es2022.d.ts'], types: ['node'] },
     ['node.ts'],
   ],
-  ['a bundler', BUNDLER, ['node.ts', 'browser.ts']],
+  ['a bundler', BUNDLER, ['node.ts', 'browser.ts', 'server.ts']],
   [
     "a bundler that takes the browser's entry",
     { ...BUNDLER, customConditions: ['browser'] },

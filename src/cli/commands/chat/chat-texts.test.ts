@@ -110,6 +110,12 @@ describe('reasons in Japanese', () => {
     [systemError('ENOSPC'), 'ディスクに空きがありません。'],
     [systemError('EXOTIC'), 'エラー: EXOTIC: bad'],
     [new ConversationFileError('taken', 'x'), '別の名前にしてください'],
+    [new ModelNotFoundError('HF_HUB_OFFLINE is set', { source: 'a/b' }), 'bitnet pull a/b を'],
+    [
+      new DownloadError('Fetching u failed: e. Check the network.', { url: 'u' }),
+      'u を取得できません（e）',
+    ],
+    [new UsageError('Expected JSON in --tools: JSON text.'), '--tools をJSONとして読めません。'],
     [new ModelNotFoundError('x', { source: 'nowhere' }), '「nowhere」というモデルが見つかりません'],
     [new ContextOverflowError('x', { needed: 9, available: 5 }), '9トークンが必要'],
     [new DownloadError('no route', { url: 'x' }), 'ダウンロードできませんでした: no route'],

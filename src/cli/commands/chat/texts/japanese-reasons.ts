@@ -38,7 +38,13 @@ const IS_JAPANESE = /[\p{Script=Hiragana}\p{Script=Katakana}]/u
 /** Of the errors that a chat's flags and commands lead to. */
 const REFUSALS: readonly (readonly [pattern: RegExp, words: (...parts: string[]) => string])[] = [
   [/^Cannot read (.*): (.*)\.$/s, (path, why) => `${path} を読めません: ${systemReason(why)}`],
-  [/^Expected JSON in (.*?): (.*)$/s, (origin, why) => `${origin} をJSONとして読めません: ${why}`],
+  [/^Expected JSON in (.*?): /s, (origin) => `${origin} をJSONとして読めません。`],
+  [
+    /^Fetching (\S+) failed: (.*)\. Check the network/s,
+    (address, why) =>
+      `${address} を取得できません（${why}）。ネットワークと、プロキシを使う場合はHTTPS_PROXYを` +
+      '確認してください。',
+  ],
   [
     /^Expected UTF-8 in (.*?), got (.*?)\. /s,
     (name, got) => `${name} はUTF-8ではありません（${got}）。UTF-8に変換してください。`,
@@ -91,6 +97,12 @@ export function reasonInJapanese(error: unknown): string {
   const known = SYSTEM_REASONS[String(errorCode(error))]
   if (known !== undefined) return known
   if (error instanceof ModelNotFoundError) {
+    if (error.message.includes('HF_HUB_OFFLINE')) {
+      return (
+        `${error.source} はキャッシュにありません。HF_HUB_OFFLINEの設定を外して、` +
+        `一度 bitnet pull ${error.source} を実行してください。`
+      )
+    }
     return `「${error.source}」というモデルが見つかりません。bitnet models で名前の一覧を表示します。`
   }
   if (error instanceof InvalidArgumentError) return expectedInJapanese(error.message)
