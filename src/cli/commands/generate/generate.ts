@@ -86,7 +86,7 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
       .addOption(
         new Option(
           '--prompt-cache <file>',
-          'keeps what is computed of the prompt, and goes on from there the next time',
+          'keeps what is computed of the prompt, and goes on from there next time (default: none)',
         ).conflicts(['batch']),
       )
     addTextFlags(addModelFlags(command))
