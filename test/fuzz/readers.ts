@@ -12,7 +12,7 @@ import { parseGguf, writeGguf } from '../../src/formats/gguf/index.ts'
 import { MAX_VOCABULARY_MARKS, parseJson } from '../../src/formats/json-text.ts'
 import { memorySource } from '../../src/formats/memory-source.ts'
 import { chatNoteOf } from '../../src/generate/chat/chat-note.ts'
-import { encodeState, readState, sha256 } from '../../src/generate/state/state-file.ts'
+import { encodeState, hashOf, readState } from '../../src/generate/state/state-file.ts'
 import { HubClient } from '../../src/hub/download/hub-client.ts'
 import { readRevision, readTree } from '../../src/hub/repo-file.ts'
 import { loadModel } from '../../src/index.ts'
@@ -315,7 +315,7 @@ async function stateReader(path: string): Promise<Omit<Reader, 'name'>> {
     healthy: [bytes, chat],
     async read(damaged) {
       const whole = damaged.slice()
-      if (whole.length >= 64) whole.set(await sha256(whole.subarray(64)), 32)
+      if (whole.length >= 64) whole.set(await hashOf(whole.subarray(64)), 32)
       const state = await readState(whole)
       if (state.note !== undefined) chatNoteOf(state)
       await model.loadState(whole)

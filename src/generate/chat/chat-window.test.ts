@@ -137,3 +137,26 @@ describe('a context that fills while an answer is written', () => {
     await expect(session.send('y').result).rejects.toThrow(ContextOverflowError)
   })
 })
+
+test('two hundred chats of three hundred tokens take the blocks of their positions, and hardly more', async () => {
+  const engine = new MockEngine({ contextLength: 512, blocks: 1000, maxRows: 64 })
+  const model = modelOf(engine)
+  const sessions = Array.from({ length: 200 }, (_, i) => ({ i, session: model.chat() }))
+  for (let turn = 0; turn < 3; turn++) {
+    for (let from = 0; from < 200; from += 8) {
+      const some = sessions.slice(from, from + 8)
+      const send = ({ i, session }: (typeof sessions)[0]) =>
+        session.send(`${i} ${'m'.repeat(80)}`, { maxTokens: 12 }).result
+      for (const { usage } of await Promise.all(some.map(send))) {
+        if (turn === 2) expect(usage.totalTokens).toBeGreaterThan(285)
+      }
+    }
+  }
+  const { blocks, free, kept } = engine.cache.stats
+  expect(blocks - free).toBe(kept)
+  expect(kept).toBeLessThanOrEqual(200 * (512 / 256) * 1.1)
+  // All of them go on from there.
+  const [{ session }] = sessions
+  const { usage } = await session.send('x', { maxTokens: 2 }).result
+  expect(usage.cachedTokens).toBeGreaterThan(285)
+})

@@ -7,7 +7,7 @@
  *   12  bytes of the description, uint32
  *   16  tokens of the text, uint32
  *   20  zeros
- *   32  SHA-256 of all that follows
+ *   32  SHA-256 of the SHA-256 of each MiB of what follows
  *   64  the description, JSON in UTF-8
  *       the tokens, uint32 each
  *       keys and values, as the cache copies them out
@@ -22,6 +22,8 @@ const VERSION = 1
 const MAGIC = 'bitnetst'
 const PREAMBLE_BYTES = 64
 const HASH_OFFSET = 32
+const HASH_BYTES = 32
+const PIECE_BYTES = 1 << 20
 /** A conversation of years; the same as for one without a state. */
 export const MAX_DESCRIPTION_BYTES: number = 64 << 20
 
@@ -63,7 +65,7 @@ export async function encodeState({
   file.set(text, PREAMBLE_BYTES)
   for (const [i, token] of tokens.entries()) view.setUint32(start + 4 * i, token, true)
   file.set(bytes, start + 4 * tokens.length)
-  file.set(await sha256(file.subarray(PREAMBLE_BYTES)), HASH_OFFSET)
+  file.set(await hashOf(file.subarray(PREAMBLE_BYTES)), HASH_OFFSET)
   return file
 }
 
@@ -83,7 +85,7 @@ export async function readState(file: Uint8Array): Promise<SavedState> {
   const end = start + 4 * tokenCount
   if (textBytes > MAX_DESCRIPTION_BYTES) throw damaged('description', 'a shorter description')
   if (end > file.length) throw damaged('size', `at least ${end} bytes, got ${file.length}`)
-  const hash = await sha256(file.subarray(PREAMBLE_BYTES))
+  const hash = await hashOf(file.subarray(PREAMBLE_BYTES))
   if (hash.some((byte, i) => byte !== file[HASH_OFFSET + i])) {
     throw damaged('checksum', 'its checksum, got another: it is damaged')
   }
@@ -117,6 +119,15 @@ function isDescription(value: unknown): value is StateDescription {
 
 function damaged(field: string, expected: string, cause?: unknown): FormatError {
   return new FormatError(`Expected ${expected} in a saved state.`, { field, cause })
+}
+
+/** Of pieces, which are copied for that: the same memory serves one after another. */
+export async function hashOf(bytes: Uint8Array): Promise<Uint8Array> {
+  const hashes = new Uint8Array(HASH_BYTES * Math.ceil(bytes.length / PIECE_BYTES))
+  for (let at = 0, i = 0; at < bytes.length; at += PIECE_BYTES, i++) {
+    hashes.set(await sha256(bytes.subarray(at, at + PIECE_BYTES)), HASH_BYTES * i)
+  }
+  return sha256(hashes)
 }
 
 /** @throws BackendError where the surroundings have no cryptography: a page that is not secure */

@@ -252,20 +252,26 @@ export class CacheMemory {
   /** Fills `packed` with what blocks have. */
   async copyOut(blocks: readonly PlacedBlock[], packed: Uint8Array): Promise<void> {
     const { backend } = this.#facts
+    if (backend.map) await backend.done()
     // All are asked for at once: the queue keeps the order, and the wait is one.
     const reads = blocks.map(async (block) => {
-      const bytes = await backend.read(this.#sliceOf(block))
+      const slice = this.#sliceOf(block)
+      const bytes = backend.map?.(slice) ?? (await backend.read(slice))
       copyPositions(this.#shape(1), block, bytes, packed, 'out')
     })
     await Promise.all(reads)
   }
 
-  /** Writes what `packed` has for a block; behind its positions are zeros then. */
-  copyIn(placed: PlacedBlock, packed: Uint8Array): void {
-    const slice = this.#sliceOf(placed)
-    const bytes = new Uint8Array(slice.byteLength)
-    copyPositions(this.#shape(1), placed, bytes, packed, 'in')
-    this.#facts.backend.write(slice, 0, bytes)
+  /** Writes what `packed` has for blocks; what is behind their positions is never looked at. */
+  async copyIn(blocks: readonly PlacedBlock[], packed: Uint8Array): Promise<void> {
+    const { backend } = this.#facts
+    if (backend.map) await backend.done()
+    for (const block of blocks) {
+      const slice = this.#sliceOf(block)
+      const bytes = backend.map?.(slice) ?? new Uint8Array(slice.byteLength)
+      copyPositions(this.#shape(1), block, bytes, packed, 'in')
+      if (!backend.map) backend.write(slice, 0, bytes)
+    }
   }
 
   #sliceOf({ layer, part, block }: PlacedBlock): BufferSlice {

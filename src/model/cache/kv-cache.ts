@@ -178,10 +178,11 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     this.assumeComputed(slot, tokens)
     try {
       await this.#makeRoom()
-      for (const block of this.#copied(tokens.length)) {
-        const group = this.#groupOf[block.layer]
-        this.#memory.copyIn({ ...block, block: this.blocks(slot, group)[block.index] }, bytes)
-      }
+      const placed = this.#copied(tokens.length).map((block) => ({
+        ...block,
+        block: this.blocks(slot, this.#groupOf[block.layer])[block.index],
+      }))
+      await this.#memory.copyIn(placed, bytes)
     } catch (error) {
       this.close(slot, [])
       throw error
