@@ -37,7 +37,7 @@ const TOKENIZER: JsonObject = {
     special_tokens: { '<end>': { id: '<end>', ids: [6], tokens: ['<end>'] } },
   },
   decoder: { type: 'ByteLevel' },
-  model: { type: 'BPE', vocab: { a: 0, b: 1, c: 2, ab: 3 }, merges: [['a', 'b']] },
+  model: { type: 'BPE', vocab: { a: 0, b: 1, c: 2, ab: 3, d: 4, e: 5 }, merges: [['a', 'b']] },
 }
 
 function opened(layers: number, extras: Extras, json: JsonObject): OpenedModel {
