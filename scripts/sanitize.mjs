@@ -4,7 +4,8 @@
  * of 1 to 7 threads.
  *
  *   npm run sanitize
- *   npm run sanitize -- --quick    a tenth of the cases
+ *   npm run sanitize -- --quick                    a tenth of the cases
+ *   npm run sanitize -- --only address,undefined   some of address, addon, undefined, thread
  *
  * Needs clang with its libraries for sanitizers: on Debian `apt install clang libclang-rt-dev`. Takes minutes.
  */
@@ -20,6 +21,7 @@ import { systemCompilers } from './toolchain.mjs'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'native/build/sanitize')
+const PARTS = ['address', 'addon', 'undefined', 'thread']
 const POOLS = [1, 2, 3, 4, 5, 6, 7]
 const OUTPUT = { maxBuffer: 1 << 28 }
 
@@ -66,39 +68,67 @@ async function check(title, program, args, env = {}) {
   console.log(`${title}: no report (${what}; ${seconds} s)`)
 }
 
+function chosen() {
+  const options = { quick: { type: 'boolean' }, only: { type: 'string' } }
+  const { quick, only = PARTS.join() } = parseArgs({ options }).values
+  const parts = only.split(',')
+  if (parts.some((part) => !PARTS.includes(part))) {
+    throw new Error(`Expected --only to be some of ${PARTS.join(', ')}, got "${only}".`)
+  }
+  return { step: quick ? '10' : '1', parts }
+}
+
 async function main() {
-  const { quick } = parseArgs({ options: { quick: { type: 'boolean' } } }).values
+  const { step, parts } = chosen()
   mkdirSync(folder, { recursive: true })
   const clang = await checkedClang()
   console.log(`compiling with ${clang.name}`)
-  const build = (checks, parts) => buildChecked(clang, `sanitize/${checks}`, { checks, ...parts })
+  const build = (checks, own) => buildChecked(clang, `sanitize/${checks}`, { checks, ...own })
   // Undefined behaviour and races are the same in all variants, and cost minutes of compiling in each.
   const portable = { variants: ['portable'], cpu: 'test/fixtures/operation/cpu.c' }
-  const memory = await build('address', { hasAddon: true })
-  const undefinedBehaviour = await build('undefined', portable)
-  const threads = await build('thread', portable)
   const cases = join(folder, 'cases')
-  await check('cases written', process.execPath, [
-    await bundled('test/sanitize/write-cases.ts', join(folder, 'write-cases.mjs')),
-    ...[cases, quick ? '10' : '1'],
-  ])
+  if (parts.join() !== 'addon') {
+    await check('cases written', process.execPath, [
+      await bundled('test/sanitize/write-cases.ts', join(folder, 'write-cases.mjs')),
+      ...[cases, step],
+    ])
+  }
   const replay = (title, { replay }, count) =>
     check(`${title}, ${count} ${count === 1 ? 'thread' : 'threads'}`, replay, [
       ...['--threads', String(count), cases],
     ])
-  for (const count of [1, 3]) await replay('addresses', memory, count)
-  await replay('undefined behaviour', undefinedBehaviour, 2)
-  for (const count of POOLS) await replay('data races', threads, count)
-  // Node itself is no program of theirs: what it holds to its end is no leak.
-  const { stdout } = await run(clang.command[0], ['-print-file-name=libclang_rt.asan-x86_64.so'])
-  const program = await bundled('test/sanitize/run-addon.ts', join(folder, 'run-addon.mjs'), {
-    addon: memory.addon,
-  })
-  await check('the addon in Node', process.execPath, [program, root], {
-    LD_PRELOAD: stdout.trim(),
-    ASAN_OPTIONS: 'detect_leaks=0',
-  })
+  const runs = {
+    async address() {
+      const program = await build('address', { hasAddon: true })
+      for (const count of [1, 3]) await replay('addresses', program, count)
+    },
+    async addon() {
+      const { addon } = await build('address', { hasAddon: true })
+      await checkAddon(clang, addon)
+    },
+    async undefined() {
+      await replay('undefined behaviour', await build('undefined', portable), 2)
+    },
+    async thread() {
+      const program = await build('thread', portable)
+      for (const count of POOLS) await replay('data races', program, count)
+    },
+  }
+  for (const part of parts) await runs[part]()
   if (failures > 0) throw new Error(`${failures} runs have reports`)
+}
+
+/** Node itself is no program of theirs: what it holds to its end is no leak. */
+async function checkAddon(clang, addon) {
+  const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+  const { stdout } = await run(clang.command[0], [`-print-file-name=libclang_rt.asan-${arch}.so`])
+  const outfile = join(folder, 'run-addon.mjs')
+  await check(
+    'the addon in Node',
+    process.execPath,
+    [await bundled('test/sanitize/run-addon.ts', outfile, { addon }), root],
+    { LD_PRELOAD: stdout.trim(), ASAN_OPTIONS: 'detect_leaks=0' },
+  )
 }
 
 await main().catch((error) => {

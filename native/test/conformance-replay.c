@@ -2,8 +2,8 @@
 // test/replay-file.ts writes the file, little-endian: the number of cases, then each case:
 //
 //   u32 length of the name, the name
-//   u32 buffers, then each buffer: u32 kind (0 stays as it is, 1 has an expected result, 2 scratch),
-//   u32 bytes, its bytes (not for scratch), the expected bytes (only for kind 1)
+//   u32 buffers, then each buffer: u32 kind (0 stays as it is, 1 has an expected result, 2 scratch,
+//   3 has a result that may differ), u32 bytes, its bytes (not for scratch), the expected bytes (only for kind 1)
 //   u32 f64 slots of one command, and the slots as kernels/commands.ts writes them; a pointer is a buffer's
 //   number from 1
 //
@@ -36,7 +36,7 @@
 #define TAIL_BYTES 64
 #define GUARD 0xa5
 
-enum { UNCHANGED, CHANGED, SCRATCH };
+enum { UNCHANGED, CHANGED, SCRATCH, NEARLY };
 
 typedef struct {
   uint32_t kind;
@@ -108,10 +108,10 @@ static void read_case(replay_case *r) {
   r->count = read_u32(MAX_BUFFERS);
   for (uint32_t i = 0; i < r->count; i++) {
     buffer *b = &r->buffers[i];
-    b->kind = read_u32(SCRATCH);
+    b->kind = read_u32(NEARLY);
     b->bytes = read_u32(MAX_BYTES);
     b->before = b->kind == SCRATCH ? NULL : read_bytes(b->bytes);
-    b->expected = b->kind == CHANGED ? read_bytes(b->bytes) : b->before;
+    b->expected = b->kind == CHANGED ? read_bytes(b->bytes) : b->kind == UNCHANGED ? b->before : NULL;
     b->memory = memory(b->bytes);
   }
   read_command(r);

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nativeVariants, openNativeBackend } from '../../src/backends/native/native-backend.ts'
-import { loadModel } from '../../src/index.ts'
+import { type LoadOptions, loadModel } from '../../src/index.ts'
 import { readConfig } from '../../src/model/config/read-config.ts'
 import { loadWeights } from '../../src/model/weights/load-weights.ts'
 import { weightImages } from '../../src/node/images/image-store.ts'
@@ -44,9 +44,9 @@ try {
     ...isas.map((isa) => ({ isa, threads: 2 })),
     ...[1, 3, 5, 7].map((threads) => ({ threads })),
     { head: 'int4', weights: 'base3', kv: 'int8' },
-    { kv: 'int4', contextLength: 64 },
+    { kv: 'int4', cacheMemory: 32 },
     { kv: 'f32' },
-  ] as const
+  ] as const satisfies readonly LoadOptions[]
   for (const options of settings) {
     await using model = await loadModel(undefined, { backend: 'native', ...options })
     const texts = ['昔々、', 'Once upon a time', '春になると']
