@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { BackendError } from '../../errors.ts'
 import { openModules } from './module-source.ts'
 import { WorkerThreads } from './threads.ts'
+import { openWasmBackend } from './wasm-backend.ts'
 
 const memory = () => new WebAssembly.Memory({ initial: 64, maximum: 65535, shared: true })
 const module = await (await openModules()).compile({ isa: 'wasm-simd', threaded: true })
@@ -27,4 +28,14 @@ test('a worker that dies fails the list that waits for it, and all after it', as
   const run = () => (pool instanceof WorkerThreads ? pool.run(() => {}) : Promise.reject(pool))
   await expect(run()).rejects.toThrow('A WebAssembly worker failed')
   await expect(run()).rejects.toThrow(BackendError)
+})
+
+test('threads leave no listeners at the streams of the process, of which Node warns when they are many', async () => {
+  const listeners = () =>
+    ['close', 'error', 'finish', 'unpipe'].map((event) => process.stdout.listenerCount(event))
+  const before = listeners()
+  const backend = await openWasmBackend({ threads: 12 })
+  expect(backend.threads).toBe(12)
+  expect(listeners()).toEqual(before)
+  await backend.dispose()
 })

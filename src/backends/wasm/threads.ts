@@ -39,7 +39,8 @@ function openNodeThread(node: NodeJS.Process, { onMessage, onError }: Listeners)
   // Bundlers for browsers must not take this for a second worker to be bundled.
   const url = new URL(/* @vite-ignore */ './worker.js', import.meta.url)
   // The process's own flags, e.g. a loader or an inspector, are not for these threads.
-  const worker = new NodeWorker(url, { execArgv: [] })
+  // They say nothing; joined to the process's streams, each would leave listeners there, and Node warns of many.
+  const worker = new NodeWorker(url, { execArgv: [], stdout: true, stderr: true })
   worker.unref()
   worker.on('message', onMessage)
   worker.on('error', (error) => onError(messageOf(error)))

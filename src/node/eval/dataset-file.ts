@@ -96,6 +96,8 @@ function readInWorker<T>(
     workerData: { path, maxRows: MAX_ROWS, maxTextBytes: MAX_TEXT_BYTES },
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
     execArgv: [],
+    // What the library says of a file is not for the terminal.
+    ...{ stdout: true, stderr: true },
   })
   const seconds = READING_SECONDS + Math.ceil(bytes / BYTES_PER_SECOND)
   return new Promise<T>((resolve, reject) => {
