@@ -29,6 +29,27 @@ const HOSTILE: readonly (readonly [name: string, source: string])[] = [
     `{% set x = 1 %}{% set y = 1 %}${'{% set x = [x, x] %}{% set y = [y, y] %}'.repeat(60)}{{ x == y }}`,
   ],
   ['a text times a number', "{{ 'a' * 1000000000 }}"],
+  [
+    'equal texts',
+    "{% set x = 'a' * 4000000 %}{% set y = 'a' * 4000000 %}{% for i in range(100000) %}{% if x == y %}{% endif %}{% endfor %}",
+  ],
+  [
+    'equal keys',
+    "{% set x = 'a' * 4000000 %}{% set d = {'a' * 4000000: 1} %}{% for i in range(100000) %}{{ d[x] }}{% endfor %}",
+  ],
+  [
+    'equal keys looked for',
+    "{% set x = 'a' * 4000000 %}{% set d = {'a' * 4000000: 1} %}{% for i in range(100000) %}{% if x in d %}{% endif %}{% endfor %}",
+  ],
+  ['texts without case', "{{ (['a' * 4000000] * 100000)|unique|list|length }}"],
+  [
+    'copies of a dict',
+    '{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{i|string: i}) %}{% endfor %}',
+  ],
+  [
+    'arguments from a list',
+    '{% set x = [1] * 1000000 %}{% for i in range(100000) %}{{ range(*x) }}{% endfor %}',
+  ],
   ['a list times a number', '{{ [1] * 1000000000 }}'],
   [
     'chains of replace',

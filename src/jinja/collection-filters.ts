@@ -14,6 +14,7 @@ import {
   isTrue,
   itemsOf,
   Markup,
+  readKey,
   sequenceOf,
   Thing,
   Tuple,
@@ -51,15 +52,17 @@ function part(item: Value, path: Value, interpreter: Interpreter, otherwise?: Va
   return found
 }
 
-function withoutCase(value: Value): Value {
-  return typeof value === 'string' ? value.toLowerCase() : value
+function withoutCase(value: Value, { run }: Interpreter): Value {
+  if (typeof value !== 'string') return value
+  run.budget.make(value.length)
+  return value.toLowerCase()
 }
 
 /** What items are compared by. */
 function keyOf(path: Value, caseSensitive: Value, interpreter: Interpreter) {
   return (item: Value): Value => {
     const found = part(item, path, interpreter)
-    return isTrue(caseSensitive) ? found : withoutCase(found)
+    return isTrue(caseSensitive) ? found : withoutCase(found, interpreter)
   }
 }
 
@@ -98,11 +101,14 @@ const dictsort: Filter = (value, args, interpreter) => {
   )
 }
 
-const items: Filter = (value, args) => {
+const items: Filter = (value, args, { run }) => {
   bind('items', [], args)
   return new Iteration('generator', () => {
     if (value instanceof Undefined) return []
-    if (value instanceof Dict) return value.entries().map((pair) => new Tuple(pair))
+    if (value instanceof Dict) {
+      run.budget.makeItems(value.size)
+      return value.entries().map((pair) => new Tuple(pair))
+    }
     throw new TemplateError(`items needs a dict, not a ${typeName(value)}`)
   })
 }
@@ -221,6 +227,7 @@ const unique: Filter = (value, args, interpreter) => {
     const seen = new Dict()
     return itemsOf(value, interpreter.run.budget).filter((item) => {
       const found = key(item)
+      readKey(found, interpreter.run.budget)
       if (seen.has(found)) return false
       seen.set(found, true)
       return true
@@ -310,7 +317,8 @@ const groupby: Filter = (value, args, interpreter) => {
   const [attribute, otherwise, caseSensitive = false] = bind('groupby', names, args)
   const { budget } = interpreter.run
   const exact = (item: Value) => part(item, attribute as Value, interpreter, otherwise)
-  const key = (item: Value) => (isTrue(caseSensitive) ? exact(item) : withoutCase(exact(item)))
+  const key = (item: Value) =>
+    isTrue(caseSensitive) ? exact(item) : withoutCase(exact(item), interpreter)
   const groups: { key: Value; items: Value[] }[] = []
   for (const item of sortedBy(itemsOf(value, budget), key, false, interpreter)) {
     const group = groups.at(-1)

@@ -9,6 +9,7 @@ import {
   Markup,
   numberOf,
   Range,
+  readKey,
   Tuple,
   typeName,
   Undefined,
@@ -18,21 +19,23 @@ import {
 
 export function isEqual(a: Value, b: Value, budget: Budget): boolean {
   budget.step()
+  if (typeof a === 'string' && typeof b === 'string') {
+    // Texts of two lengths are told apart at once.
+    if (a.length === b.length) budget.read(a.length)
+    return a === b
+  }
   if (a === b) return true
   if (a instanceof Markup) return isEqual(a.text, b, budget)
   if (b instanceof Markup) return isEqual(a, b.text, budget)
   const [x, y] = [numberOf(a), numberOf(b)]
   if (x !== undefined || y !== undefined) return x === y
-  if (typeof a === 'string' && typeof b === 'string') {
-    budget.read(Math.min(a.length, b.length))
-    return a === b
-  }
   if (Array.isArray(a)) return Array.isArray(b) && areEqual(a, b, budget)
   if (a instanceof Tuple) return b instanceof Tuple && areEqual(a.items, b.items, budget)
   if (a instanceof Dict && b instanceof Dict) {
     return (
       a.size === b.size &&
       a.entries().every(([key, value]) => {
+        readKey(key, budget)
         const other = b.get(key)
         return other !== undefined && isEqual(value, other, budget)
       })
@@ -97,7 +100,10 @@ export function contains(container: Value, value: Value, budget: Budget): boolea
     budget.read(container.length)
     return container.includes(text)
   }
-  if (container instanceof Dict) return container.has(value)
+  if (container instanceof Dict) {
+    readKey(value, budget)
+    return container.has(value)
+  }
   if (container instanceof Range) {
     const number = numberOf(value)
     if (number === undefined) return false

@@ -240,10 +240,16 @@ export class Evaluator implements Interpreter {
   #arguments({ positional, named, rest, namedRest }: CallArguments, scope: Scope): Arguments {
     const places = positional.map((value) => this.#evaluate(value, scope))
     const names = new Map(named.map(([name, value]) => [name, this.#evaluate(value, scope)]))
-    if (rest !== undefined) places.push(...itemsOf(this.#evaluate(rest, scope), this.#budget))
+    if (rest !== undefined) {
+      const items = itemsOf(this.#evaluate(rest, scope), this.#budget)
+      this.#budget.makeItems(items.length)
+      // Not spread into a call, whose arguments are limited in number.
+      for (const item of items) places.push(item)
+    }
     if (namedRest !== undefined) {
       const more = this.#evaluate(namedRest, scope)
       if (!(more instanceof Dict)) throw new TemplateError('"**" needs a dict')
+      this.#budget.makeItems(more.size)
       for (const [key, value] of more.entries()) {
         if (typeof key !== 'string' || names.has(key))
           throw new TemplateError('"**" gives a name twice')

@@ -18,6 +18,7 @@ import {
   Markup,
   numberOf,
   Range,
+  readKey,
   sequenceOf,
   Thing,
   Tuple,
@@ -42,6 +43,7 @@ export function lookupsIn(run: Surroundings): Lookups {
   const lookups: Lookups = {
     attribute(value, name) {
       if (value instanceof Undefined) return value.fail()
+      if (value instanceof Dict) readKey(name, run.budget)
       const key = value instanceof Dict ? value.get(name) : undefined
       return firstOf(attributeOf(value, name), key, missing(value, name))
     },
@@ -102,6 +104,7 @@ export function lookupsIn(run: Surroundings): Lookups {
       case 'get':
         return new Callable((args) => {
           const [key, otherwise = null] = bind('get()', ['key', 'default?'], args)
+          readKey(key as Value, run.budget)
           return firstOf(dict.get(key as Value), otherwise)
         })
       case 'copy':
@@ -146,8 +149,10 @@ export function lookupsIn(run: Surroundings): Lookups {
   }
 
   const itemOf = (value: Value, key: Value): Value | undefined => {
-    if (value instanceof Dict)
+    if (value instanceof Dict) {
+      readKey(key, run.budget)
       return Array.isArray(key) || key instanceof Dict ? undefined : value.get(key)
+    }
     const place = typeof key === 'number' || typeof key === 'boolean' ? Number(key) : undefined
     if (place === undefined) return undefined
     if (value instanceof Markup) throw notSupported('a part of escaped text')

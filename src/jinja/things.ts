@@ -178,11 +178,12 @@ function range(args: Arguments): Value {
   return made
 }
 
-function dict({ positional, named }: Arguments): Dict {
+function dict({ positional, named }: Arguments, { budget }: Surroundings): Dict {
   const made = new Dict()
   for (const given of positional) {
     if (!(given instanceof Dict))
       throw notSupported('dict() of something else than a dict and names')
+    budget.makeItems(given.size)
     for (const [key, value] of given.entries()) made.set(key, value)
   }
   for (const [name, value] of named) made.set(name, value)
@@ -193,8 +194,8 @@ function dict({ positional, named }: Arguments): Dict {
 export function globals(run: Surroundings): [string, Value][] {
   return [
     ['range', new Callable(range)],
-    ['dict', new Callable(dict)],
-    ['namespace', new Callable((args) => new Namespace(dict(args), run))],
+    ['dict', new Callable((args) => dict(args, run))],
+    ['namespace', new Callable((args) => new Namespace(dict(args, run), run))],
     ['cycler', new Callable(({ positional }) => new Cycler(positional))],
     ['joiner', new Callable(joiner)],
     [

@@ -174,6 +174,12 @@ export class Dict {
   }
 }
 
+/** What looking for a key costs: one that is there is compared to its end. */
+export function readKey(key: Value, budget: Budget): void {
+  const text = key instanceof Markup ? key.text : key
+  if (typeof text === 'string') budget.read(text.length)
+}
+
 /** Equal for equal keys: texts as they are, numbers as numbers, tuples as a text that no key is likely to be. */
 function hashOf(key: Value): unknown {
   if (typeof key === 'string' || key === null) return key

@@ -59,6 +59,8 @@ type One = CharacterNode | CharacterClassNode | CharacterSetNode
 
 const MAX_CHARS = 4096
 const MAX_STEPS = 10_000
+/** Parts that are gone through, those included that become no step, such as empty groups. */
+const MAX_PARTS = 40_000
 const MAX_DEPTH = 64
 const MAX_REPEATS = 1000
 
@@ -78,6 +80,9 @@ class Compiler {
   readonly steps: Step[] = []
   memos = 0
   #depth = 0
+  #parts = 0
+  /** A part that is repeated is looked up alike each time; its table takes memory. */
+  readonly #members = new Map<One, Member>()
 
   whole(body: readonly AlternativeNode[], { ignoreCase, dotAll }: FlagsNode): void {
     const [first] = body[0].body
@@ -119,12 +124,22 @@ class Compiler {
     this.#depth--
   }
 
+  /** Flags are those of a part's place. */
+  #memberOf(node: One, flags: Flags): Member {
+    const known = this.#members.get(node)
+    if (known !== undefined) return known
+    const isMember = memberOf(node, flags)
+    this.#members.set(node, isMember)
+    return isMember
+  }
+
   #element(node: AlternativeElementNode, flags: Flags): void {
+    if (++this.#parts > MAX_PARTS) throw unsupported('so many repetitions')
     switch (node.type) {
       case 'Character':
       case 'CharacterClass':
       case 'CharacterSet':
-        this.#emit({ op: 'take', isMember: memberOf(node, flags) })
+        this.#emit({ op: 'take', isMember: this.#memberOf(node, flags) })
         return
       case 'CapturingGroup':
         this.#alternatives(node.body, flags)
@@ -188,7 +203,7 @@ class Compiler {
       throw unsupported('repeating for ever what may take nothing')
     }
     if (isOne(body) && kind !== 'lazy') {
-      const isMember = memberOf(body as One, flags)
+      const isMember = this.#memberOf(body as One, flags)
       const possessive = kind === 'possessive'
       this.#emit({ op: 'run', isMember, min, max, possessive, memo: this.memos++ })
       return
