@@ -5,6 +5,7 @@
 import { CommanderError } from 'commander'
 import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
+import type { Steps } from '../../tokenizer/steps.ts'
 import { cleanText } from './clean-text.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 import { proseFor } from './wrap.ts'
@@ -33,8 +34,9 @@ export function reportFailure(error: unknown, { stderr, env }: Surroundings): nu
     const isOurs = error instanceof BitnetError || isSystemError(error) || isOutOfMemory(error)
     const told = `${ERROR_PREFIX}${isOurs ? '' : 'unexpected error: '}${message}`
     stderr.write(`${proseFor(stderr, told, env)}\n`)
-    if (env['DEBUG'] && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`)
-    else if (!isOurs) stderr.write('Set DEBUG=1 to see where it came from.\n')
+    if (env['DEBUG'] && error instanceof Error) {
+      stderr.write(`${cleanText(error.stack ?? '')}\n`)
+    } else if (!isOurs) stderr.write('Set DEBUG=1 to see where it came from.\n')
   }
   return exitCodeOf(error)
 }
@@ -69,14 +71,14 @@ function isOutOfMemory(error: unknown): error is RangeError {
 }
 
 function sentenceOf(error: NodeJS.ErrnoException): string {
-  const { path, syscall, message } = error
-  return path === undefined ? message : `Cannot ${syscall} ${path}: ${reasonOf(error)}.`
+  const { path, syscall } = error
+  return `Cannot ${path === undefined ? syscall : `${syscall} ${path}`}: ${reasonOf(error)}.`
 }
 
 /** The deliberate error that `check` throws, if it does. */
-export function whyRefused(check: () => unknown): BitnetError | undefined {
+export function* whyRefused(check: () => Steps<unknown>): Steps<BitnetError | undefined> {
   try {
-    check()
+    yield* check()
     return undefined
   } catch (error) {
     if (error instanceof BitnetError) return error

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
 import { UsageError } from '../../errors.ts'
 import { reportFailure } from './failure.ts'
-import { StatusLine, streamText, writeLine, writeRemark } from './terminal.ts'
+import { StatusLine, streamText, writeJson, writeLine, writeRemark } from './terminal.ts'
 
 function progress({ isTTY }: { readonly isTTY: boolean }) {
   const stream = Object.assign(new PassThrough(), { isTTY })
@@ -99,10 +99,34 @@ describe('what would steer a terminal', () => {
     expect(written).toMatch(/^a\]0;titleb\[31m2Jc\n/)
   })
 
+  test('is escaped in JSON, which says the same', async () => {
+    const terminal = stream(true)
+    const value = { name: `${hostile}\u009b2J\u061c`, list: [hostile] }
+    await writeJson(terminal, value)
+    const written = terminal.read().toString()
+    expect(written).not.toMatch(/[^\P{Cc}\n]|[\u061c\u202e]/u)
+    expect(JSON.parse(written)).toEqual(value)
+  })
+
+  test('of line ends leaves no second line of progress behind', () => {
+    const terminal = stream(true)
+    new StatusLine(terminal).show('a\nb')
+    expect(terminal.read().toString()).toBe('\r\u001b[Ka b')
+  })
+
   test('stays in a pipe, where texts may be wanted whole', async () => {
     const pipe = stream(false)
     await writeLine(pipe, hostile)
     expect(pipe.read().toString()).toBe(`${hostile}\n`)
+  })
+
+  test('an error of the system without a path is a sentence too', () => {
+    const mock = mockSurroundings()
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      ...{ code: 'ENOSPC', syscall: 'write' },
+    })
+    reportFailure(full, mock)
+    expect(mock.err()).toBe('bitnet: Cannot write: no space left on device.\n')
   })
 
   test('is left out of errors wherever they go', () => {

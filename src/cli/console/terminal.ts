@@ -4,7 +4,7 @@
  */
 import { BitnetError } from '../../errors.ts'
 import type { DownloadProgress, LoadProgress } from '../../generate/load/load-options.ts'
-import { cleanText } from './clean-text.ts'
+import { cleanJson, cleanText } from './clean-text.ts'
 import { isSystemError, reasonOf } from './failure.ts'
 import type { FrameTexts } from './frame-texts.ts'
 import { formatByteRate } from './quantities.ts'
@@ -151,7 +151,7 @@ export async function streamText(
 export async function writeJson(stream: OutputStream, value: object): Promise<void> {
   let text = ''
   for (const piece of jsonPieces(value)) {
-    text += piece
+    text += cleanJson(piece)
     if (text.length < PIECE_CHARS) continue
     if (!(await writeText(stream, text))) return
     text = ''
@@ -203,7 +203,8 @@ export class StatusLine {
 
   show(status: string): void {
     const { isTTY, columns = USUAL_COLUMNS } = this.#stream
-    const whole = shown(status, this.#stream)
+    // A name may have line ends, which would leave lines behind.
+    const whole = shown(status.replaceAll(/[\n\t]/g, ' '), this.#stream)
     // A line that goes on in the next one cannot be rewritten.
     const text = isTTY === true ? shortened(whole, columns - 1) : whole
     if (text === this.#shown) return

@@ -31,10 +31,11 @@ export async function requireFreeSpace(
   const folder = await existingFolder(dirname(resolve(path)))
   const found = await free(folder)
   if (found >= bytes) return
-  const gigabytes = (n: number): string => `${(n / 1e9).toFixed(2)} GB`
+  const size = (n: number): string =>
+    bytes < 1e8 ? `${(n / 1e6).toFixed(2)} MB` : `${(n / 1e9).toFixed(2)} GB`
   throw new BitnetError(
     'DISK_FULL',
-    `Expected ${gigabytes(bytes)} of free space in ${folder}, got ${gigabytes(found)}. ${advice}`,
+    `Expected ${size(bytes)} of free space in ${folder}, got ${size(found)}. ${advice}`,
   )
 }
 

@@ -52,8 +52,13 @@ export async function writeAside(
     await putInPlace(file)
   } catch (error) {
     await discardAside(file)
-    throw error
+    throw namingFile(path, error)
   }
+}
+
+/** The system's errors of open files do not say which file it was. */
+export function namingFile(path: string, error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? Object.assign(error, { path }) : error
 }
 
 /** A name beside a file that is nobody else's. */

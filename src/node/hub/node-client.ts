@@ -2,6 +2,7 @@
  * Requests from this machine: through the proxy of the environment, over connections of one client's own.
  */
 import { Agent, EnvHttpProxyAgent, fetch } from 'undici'
+import { UsageError } from '../../errors.ts'
 import { HubClient } from '../../hub/download/hub-client.ts'
 import type { Pace } from '../../hub/download/patience.ts'
 import type { HubSettings } from './hub-settings.ts'
@@ -28,9 +29,13 @@ export class NodeClient extends HubClient<HubSettings> {
     // An empty text keeps undici from reading this process's environment instead of the settings.
     const { httpProxy = '', httpsProxy = '', noProxy = '' } = settings
     const proxied = new EnvHttpProxyAgent({ httpProxy, httpsProxy, noProxy: '', ...timing })
-    super(settings, pace, (url, init) => {
+    super(settings, pace, async (url, init) => {
       const dispatcher = isWithoutProxy(url, noProxy) ? direct : proxied
-      return fetch(url, { ...init, headers: { ...HEADERS, ...init.headers }, dispatcher })
+      try {
+        return await fetch(url, { ...init, headers: { ...HEADERS, ...init.headers }, dispatcher })
+      } catch (error) {
+        throw missingProxy(error, settings) ?? error
+      }
     })
     this.#agents = [direct, proxied]
   }
@@ -39,4 +44,22 @@ export class NodeClient extends HubClient<HubSettings> {
   async close(): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent.destroy()))
   }
+}
+
+/** For a proxy that nobody knows: another attempt would not find it either. */
+export function missingProxy(
+  error: unknown,
+  { httpProxy, httpsProxy }: Pick<HubSettings, 'httpProxy' | 'httpsProxy'>,
+): UsageError | undefined {
+  const { code, hostname } = ((error as Error).cause ?? {}) as { code?: string; hostname?: string }
+  if (code !== 'ENOTFOUND') return undefined
+  const proxies = { HTTPS_PROXY: httpsProxy, HTTP_PROXY: httpProxy }
+  for (const [name, proxy] of Object.entries(proxies)) {
+    if (proxy === undefined || new URL(proxy).hostname !== hostname) continue
+    return new UsageError(
+      `Expected ${name} to be the address of a proxy, but there is no host "${hostname}". Set it so, or ` +
+        'unset it.',
+    )
+  }
+  return undefined
 }

@@ -18,6 +18,7 @@ import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/datas
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
 import { openCacheJournal, openJournal } from '../../../node/eval/journal.ts'
+import { namingFile } from '../../../node/files/write-file.ts'
 import type { CommandContext } from '../../command-context.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
@@ -152,7 +153,9 @@ async function openSamples(path: string): Promise<SamplesFile> {
   const handle = await open(path, 'w')
   return {
     async write(sample) {
-      await handle.appendFile(`${JSON.stringify(sample)}\n`)
+      await handle.appendFile(`${JSON.stringify(sample)}\n`).catch((error) => {
+        throw namingFile(path, error)
+      })
     },
     [Symbol.asyncDispose]: () => handle.close(),
   }

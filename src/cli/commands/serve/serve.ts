@@ -18,6 +18,7 @@ import {
   type ServerLimits,
 } from '../../../server/options.ts'
 import type { CommandContext } from '../../command-context.ts'
+import { cleanJson } from '../../console/clean-text.ts'
 import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
 import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
@@ -185,7 +186,8 @@ function limitsOf(flags: ServeFlags): ServerLimits {
 
 /** A JSON object a line on standard error. */
 function logTo({ stderr }: CommandContext, level: (typeof LEVELS)[number]) {
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)
+  const settings = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const logger = pino(settings, { write: (line: string) => stderr.write(cleanJson(line)) })
   return ({ level: own, event, ...facts }: LogEntry): void => logger[own](facts, event)
 }
 

@@ -1,0 +1,25 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { writeAside, writeWhole } from './write-file.ts'
+
+test('a full disk leaves the old file, nothing else, and an error that names it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bitnet-write-'))
+  const path = join(folder, 'talk.json')
+  await writeFile(path, 'old')
+  // As the system's errors of open files are: without the file's name.
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    ...{ code: 'ENOSPC', syscall: 'write' },
+  })
+  const writing = writeAside(path, async (handle) => {
+    await handle.writeFile('half')
+    throw full
+  })
+  await expect(writing).rejects.toMatchObject({ code: 'ENOSPC', path })
+  expect(await readdir(folder)).toEqual(['talk.json'])
+  expect(await readFile(path, 'utf8')).toBe('old')
+  await writeWhole(path, 'new')
+  expect(await readFile(path, 'utf8')).toBe('new')
+  await rm(folder, { recursive: true })
+})
