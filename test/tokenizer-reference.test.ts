@@ -6,6 +6,7 @@ import { type PreTokenizer, Tokenizer } from '@anush008/tokenizers'
 import { describe, expect, test } from 'vitest'
 import { tokenizerFromJson } from '../src/tokenizer/open-tokenizer.ts'
 import { preTokenizerOf } from '../src/tokenizer/pipeline/pre-tokenize.ts'
+import { finish } from '../src/tokenizer/steps.ts'
 import { randomFrom, randomTexts } from './support/random-texts.ts'
 import { SHAPES } from './support/tokenizer-shapes.ts'
 
@@ -130,7 +131,7 @@ test('random expressions cut where the Rust library cuts', async () => {
       const length = 1 + Math.floor(random() * 12)
       const text = Array.from({ length }, () => 'aabc\n '[Math.floor(random() * 6)]).join('')
       const expected = (await reference?.preTokenizeString(text))?.map(([piece]) => piece)
-      const { list } = cut({ list: [text], startsText: true })
+      const { list } = finish(cut({ list: [text], startsText: true }))
       compared++
       if (JSON.stringify(list) !== JSON.stringify(expected)) wrong.push(`${expression} in ${text}`)
     }

@@ -25,8 +25,6 @@ import type { ModelFlags } from './flags/load-flags.ts'
 
 /** After so much silence people wonder. */
 const PATIENCE_MS = 2000
-/** Characters that take more than a moment to encode. */
-const LONG_TEXT = 20_000
 
 /** Flags that the frame knows of. */
 export interface FormatFlags {
@@ -102,20 +100,6 @@ export class CommandContext {
   onInterrupt(handler: () => void): void {
     this.#release?.()
     this.#release = this.surroundings.onInterrupt(handler)
-  }
-
-  /**
-   * Runs what begins with encoding a text. A long one keeps the thread busy, and no handler would be called:
-   * until that is done Ctrl-C ends the process, as in a command that never asks for the signal.
-   */
-  encoding<T>(text: string, work: () => T): T {
-    if (text.length < LONG_TEXT || this.signal.aborted) return work()
-    this.#release?.()
-    try {
-      return work()
-    } finally {
-      this.onInterrupt(this.abort)
-    }
   }
 
   /** Does what may wait for somebody else, and tells of it after two seconds of silence. */

@@ -14,6 +14,7 @@ import {
   optionsOf,
   SIGNAL,
 } from '../option-checks.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import {
   BOS_RULES,
   type EncodingRules,
@@ -187,22 +188,24 @@ function isResultOf(task: EvalTask, item: TaskItem, { scores }: ItemResult): boo
   )
 }
 
-function groupOf(
+function* groupOf(
   { tokenizer, engine }: ScoringModel,
   task: EvalTask,
   item: TaskItem,
   index: number,
   settings: EvalSettings,
-): ScoreGroup<number> {
+): Steps<ScoreGroup<number>> {
   const { contextLength } = engine.config
   if (task.kind === 'rolling') {
-    const ids = tokenizer.encode(item.requests[0].continuation, { addBos: false })
+    const ids = yield* tokenizer.encodeSteps(item.requests[0].continuation, { addBos: false })
     const sequences = rollingWindows([prefixToken(tokenizer), ...ids], contextLength, contextLength)
     return { key: index, sequences }
   }
-  const sequences = item.requests.map(
-    (request): TokenSequence => encodeRequest(tokenizer, request, settings, contextLength),
-  )
+  const sequences: TokenSequence[] = []
+  for (const request of item.requests) {
+    sequences.push(encodeRequest(tokenizer, request, settings, contextLength))
+    yield
+  }
   return { key: index, sequences }
 }
 

@@ -8,6 +8,7 @@ import { BACKGROUND_PRIORITY } from '../generate/schedule/call.ts'
 import type { Job, JobResults } from '../generate/schedule/job.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
 import { inTurns } from '../generate/turns.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
 
 /** What an evaluation needs of a model. */
@@ -70,7 +71,10 @@ export async function scoreGroups<K>(
   groups: readonly ScoreGroup<K>[],
   { signal, onGroup, onRows }: ScoreOptions<K>,
 ): Promise<void> {
-  const plan = ({ key, sequences }: ScoreGroup<K>) => new ScoreJob(key, sequences)
+  function* plan({ key, sequences }: ScoreGroup<K>): Steps<ScoreJob<K>> {
+    yield
+    return new ScoreJob(key, sequences)
+  }
   const jobs = await inTurns(groups, plan, signal)
   const total = jobs.reduce((sum, { rows }) => sum + rows, 0)
   let done = 0

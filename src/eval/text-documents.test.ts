@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ByteTokenizer, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { UsageError } from '../errors.ts'
+import { finish } from '../tokenizer/steps.ts'
 import { perplexity } from './perplexity.ts'
 import { conversationOf, documentsOf } from './text-documents.ts'
 
@@ -12,7 +13,7 @@ const [end] = tokenizer.stopIds
 describe('packed documents', () => {
   test('follow each other with their begin and end tokens, all scored once', () => {
     const rules = { separator: '|', packed: true, bos: 'always' } as const
-    const { sequences, documents } = documentsOf(tokenizer, 'xyz|de| |', rules, 4, 4)
+    const { sequences, documents } = finish(documentsOf(tokenizer, 'xyz|de| |', rules, 4, 4))
     const begin = tokenizer.bosId ?? end
     const bytes = (text: string) => tokenizer.encode(text, { addBos: false })
     const stream = [begin, ...bytes('xyz'), end, begin, ...bytes('de'), end]

@@ -3,6 +3,7 @@
  * training, or lines as the BitNet b1.58 authors packed them.
  */
 import { UsageError } from '../errors.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { type BosRule, prefixToken, rollingWindows } from './encode-request.ts'
 import type { TokenSequence } from './score-plan.ts'
@@ -37,23 +38,26 @@ interface Documents {
 }
 
 /** @throws UsageError if the model lacks a token or a template that the rules need */
-export function documentsOf(
+export function* documentsOf(
   tokenizer: TextTokenizer,
   text: string,
   rules: DocumentRules,
   window: number,
   stride: number,
-): Documents {
+): Steps<Documents> {
   const { separator, scoreEnd, packed, chat } = rules
   const texts = (separator ? text.split(separator) : [text]).filter((part) => part.trim() !== '')
   const end = packed || scoreEnd ? [endToken(tokenizer)] : []
   const begin = beginsWithBos(tokenizer, rules) ? [prefixToken(tokenizer)] : []
-  const documents = texts.map((part, i) =>
-    chat
-      ? [...tokenizer.encodeChat(conversationOf(part, i), { addGenerationPrompt: false }), ...end]
-      : // Without a begin token a text's first token stands before all others, and is not scored.
-        [...begin, ...tokenizer.encode(part, { addBos: false }), ...end],
-  )
+  const documents: number[][] = []
+  for (const [i, part] of texts.entries()) {
+    const ids = chat
+      ? yield* tokenizer.encodeChatSteps(conversationOf(part, i), { addGenerationPrompt: false })
+      : yield* tokenizer.encodeSteps(part, { addBos: false })
+    // Without a begin token a text's first token stands before all others, and is not scored.
+    documents.push([...(chat ? [] : begin), ...ids, ...end])
+    yield
+  }
   const streams = packed ? [documents.flat()] : documents
   const sequences = streams.flatMap((tokens) => rollingWindows(tokens, window, stride))
   return { sequences, texts, documents: texts.length, skippedLines: 0 }
@@ -74,7 +78,11 @@ function endToken({ stopIds }: TextTokenizer): number {
  * Lines that are not empty, each with an end token, packed into pieces of at most `length` tokens that
  * start with the begin token. Longer lines are left out.
  */
-export function paperDocuments(tokenizer: TextTokenizer, text: string, length: number): Documents {
+export function* paperDocuments(
+  tokenizer: TextTokenizer,
+  text: string,
+  length: number,
+): Steps<Documents> {
   const begin = prefixToken(tokenizer)
   const end = endToken(tokenizer)
   const pieces: number[][] = []
@@ -83,7 +91,8 @@ export function paperDocuments(tokenizer: TextTokenizer, text: string, length: n
   let skippedLines = 0
   for (const line of text.split(/\r?\n/)) {
     if (line === '') continue
-    const ids = [...tokenizer.encode(line, { addBos: false }), end]
+    const ids = [...(yield* tokenizer.encodeSteps(line, { addBos: false })), end]
+    yield
     if (ids.length + 1 > length) {
       skippedLines++
       continue

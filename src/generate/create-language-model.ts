@@ -3,6 +3,7 @@
  */
 import type { DecodeEngine } from '../model/engine.ts'
 import { checkOptions } from '../option-checks.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts } from './embed.ts'
 import type { AnswersOptions, LanguageModel, ModelFacts, Prompt } from './language-model.ts'
@@ -15,6 +16,7 @@ import { Runtime } from './schedule/runtime.ts'
 import type { Sequence } from './schedule/sequence.ts'
 import { openGuesser } from './speculate/open-guesser.ts'
 import { loadPrompt, savePrompt } from './state/prompt-state.ts'
+import { oneTurn, takingTurns } from './turns.ts'
 import { resolveOptions, validateGenerateOptions } from './validate-options.ts'
 
 interface LanguageModelParts extends ModelFacts {
@@ -68,7 +70,9 @@ function generate(
 ): Generation {
   return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
-    const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
+    const steps = encodePrompt(runtime.tokenizer, prompt, options.tools)
+    // What is short shares the first pass with what was called for at the same moment.
+    const promptIds = oneTurn(steps)?.value ?? (await longPrompt(steps, signal))
     const { contextLength } = runtime
     checkRoom('the prompt', promptIds, contextLength)
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
@@ -100,4 +104,17 @@ function generateSeveral(
   return Array.from({ length: n }, (_, i) =>
     generate(runtime, prompt, { ...options, seed: seedAt(seed, i) }, common),
   )
+}
+
+/** No ids where the signal aborts: nothing is computed then, as a moment later. */
+async function longPrompt(
+  steps: Steps<readonly number[]>,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  try {
+    return await takingTurns(steps, signal)
+  } catch (error) {
+    if (signal.aborted) return []
+    throw error
+  }
 }

@@ -6,6 +6,7 @@ import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import type { EmbedOptions } from './language-model.ts'
 import { BACKGROUND_PRIORITY } from './schedule/call.ts'
@@ -59,9 +60,10 @@ export async function embedTexts(
   validateEmbedding(texts, options, dim)
   options.signal?.throwIfAborted()
   const dimensions = options.dimensions ?? dim
-  const jobOf = (text: string, at: number): EmbedJob => {
+  function* jobOf(text: string, at: number): Steps<EmbedJob> {
     const what = `text ${at + 1}`
-    return new EmbedJob(encodeToEmbed(runtime.tokenizer, text, runtime, what), what, dimensions)
+    const ids = yield* encodeToEmbed(runtime.tokenizer, text, runtime, what)
+    return new EmbedJob(ids, what, dimensions)
   }
   const jobs = await inTurns(texts, jobOf, options.signal)
   await runtime.run(options.signal, async (signal) => {
@@ -116,13 +118,13 @@ class EmbedJob implements Job {
  * @param what the text, for messages
  * @throws UsageError | ContextOverflowError
  */
-export function encodeToEmbed(
+export function* encodeToEmbed(
   tokenizer: TextTokenizer,
   text: string,
   { contextLength }: Pick<ModelConfig, 'contextLength'>,
   what: string,
-): readonly number[] {
-  const ids = tokenizer.encode(text)
+): Steps<readonly number[]> {
+  const ids = yield* tokenizer.encodeSteps(text)
   const { endId } = tokenizer
   if (endId !== undefined && ids.at(-1) !== endId) ids.push(endId)
   if (ids.length === 0) {

@@ -3,6 +3,7 @@
  */
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { fail } from '../option-checks.ts'
+import type { Steps } from '../tokenizer/steps.ts'
 import {
   type ChatMessage,
   hasContent,
@@ -18,20 +19,20 @@ import type { Prompt } from './language-model.ts'
  *
  * @throws UsageError if the prompt is of another type or has no tokens, or if it is a text with tools
  */
-export function encodePrompt(
+export function* encodePrompt(
   tokenizer: TextTokenizer,
   prompt: Prompt,
   tools?: readonly ToolDescription[],
-): readonly number[] {
+): Steps<readonly number[]> {
   if (typeof prompt !== 'string') {
     validateMessages('prompt', prompt)
     if (prompt.length === 0) throw new UsageError('Expected at least one message, got none.')
-    return tokenizer.encodeChat(prompt, { addGenerationPrompt: true, tools })
+    return yield* tokenizer.encodeChatSteps(prompt, { addGenerationPrompt: true, tools })
   }
   if (tools !== undefined) {
     throw new UsageError('Expected messages beside tools, got a text, which no chat template sees.')
   }
-  const ids = tokenizer.encode(prompt)
+  const ids = yield* tokenizer.encodeSteps(prompt)
   if (ids.length === 0) {
     throw new UsageError(
       'Expected a prompt with at least one token, got an empty text, and this model has no begin ' +

@@ -10,8 +10,9 @@ function busyFor(ms: number): void {
 test('long work lets timers run between its steps, and keeps its order', async () => {
   let ticks = 0
   const timer = setInterval(() => ticks++, 1)
-  const doubled = await inTurns([1, 2, 3, 4, 5, 6], (n) => {
+  const doubled = await inTurns([1, 2, 3, 4, 5, 6], function* (n) {
     busyFor(25)
+    yield
     return 2 * n
   })
   clearInterval(timer)
@@ -25,9 +26,10 @@ test('an abort between two steps ends it with the reason', async () => {
   let steps = 0
   const work = inTurns(
     Array.from({ length: 10_000 }),
-    () => {
+    function* () {
       steps++
       busyFor(5)
+      yield
     },
     controller.signal,
   )

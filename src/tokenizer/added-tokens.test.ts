@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { AddedTokens } from './added-tokens.ts'
+import { finish } from './steps.ts'
 
 const tokens = new AddedTokens([
   { id: 1, content: '<|end|>', special: true },
@@ -11,7 +12,7 @@ const tokens = new AddedTokens([
 
 /** Ids and texts in their order. */
 const split = (text: string, parseSpecial: boolean) =>
-  tokens.split(text, parseSpecial).map((s) => (s.kind === 'token' ? s.id : s.text))
+  finish(tokens.split(text, parseSpecial)).map((s) => (s.kind === 'token' ? s.id : s.text))
 
 test('special tokens are found on request only, others always', () => {
   expect(split('a<|end|>b<tag>c', true)).toEqual(['a', 1, 'b', 3, 'c'])
@@ -35,7 +36,7 @@ test('a special token of one character is known by its id but not found in a tex
 
 test('an empty text has no sections', () => {
   expect(split('', true)).toEqual([])
-  expect(new AddedTokens([]).split('', true)).toEqual([])
+  expect(finish(new AddedTokens([]).split('', true))).toEqual([])
 })
 
 test('of white space that takes more along there is one token for all', () => {

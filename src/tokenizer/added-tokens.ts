@@ -7,6 +7,7 @@
  */
 import { FormatError } from '../errors.ts'
 import { type Normalize, spacesAtEnd, spacesAtStart } from './pipeline/normalizers.ts'
+import { finish, MANY, type Steps } from './steps.ts'
 
 /** A token beside the learned vocabulary. */
 export interface AddedToken {
@@ -81,29 +82,37 @@ export class AddedTokens {
   }
 
   /** Cuts a text at added tokens and normalizes what lies between them. */
-  split(text: string, parseSpecial: boolean, startsText = true): Section[] {
+  *split(text: string, parseSpecial: boolean, startsText = true): Steps<Section[]> {
     const skip = (id: number) => !parseSpecial && this.isSpecial(id)
-    const sections = cut(this.#raw, text, startsText, skip)
-    return sections.flatMap((section) => {
-      if (section.kind === 'token') return [section]
-      const normal = this.#normalize?.(section.text) ?? { text: section.text, keepsStart: true }
-      return cut(this.#normal, normal.text, section.startsText && normal.keepsStart, skip)
-    })
+    const sections = yield* cut(this.#raw, text, startsText, skip)
+    const all: Section[] = []
+    for (const section of sections) {
+      if (section.kind === 'token') {
+        all.push(section)
+        continue
+      }
+      const normal = this.#normalize
+        ? yield* this.#normalize(section.text)
+        : { text: section.text, keepsStart: true }
+      const startsNormal = section.startsText && normal.keepsStart
+      for (const one of yield* cut(this.#normal, normal.text, startsNormal, skip)) all.push(one)
+    }
+    return all
   }
 
   /** Cuts a template's text at special tokens only; what lies between is as it was. */
-  splitRendered(text: string): Section[] {
+  splitRendered(text: string): Steps<Section[]> {
     return cut(this.#rendered, text, true, () => false)
   }
 }
 
 /** A token that is skipped is text, with all that it covers. */
-function cut(
+function* cut(
   index: Index,
   text: string,
   startsText: boolean,
   skip: (id: number) => boolean,
-): Section[] {
+): Steps<Section[]> {
   if (text === '') return []
   if (index.bySpelling.size === 0) return [{ kind: 'text', text, startsText }]
   const sections: Section[] = []
@@ -116,7 +125,8 @@ function cut(
       startsText: startsText && done === 0,
     })
   }
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0, turn = 0; at < text.length; ) {
+    if (++turn % MANY === 0) yield
     const found = findAt(index, text, at)
     if (found === undefined) {
       at++
@@ -149,7 +159,7 @@ function isInWord(text: string, start: number, end: number): boolean {
 function indexTokens(tokens: readonly AddedToken[], normalize?: Normalize): Index {
   const bySpelling = new Map<string, AddedToken>()
   for (const token of tokens) {
-    const spelling = normalize === undefined ? token.content : normalize(token.content).text
+    const spelling = normalize === undefined ? token.content : finish(normalize(token.content)).text
     if (spelling === '') {
       throw new FormatError(
         `Expected the normalizer to leave something of the added token ${JSON.stringify(token.content)}, ` +

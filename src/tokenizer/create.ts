@@ -9,6 +9,7 @@ import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
 import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
+import { finish, MANY, type Steps } from './steps.ts'
 import {
   type ChatMessage,
   hasContent,
@@ -55,38 +56,39 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
    * Normal text without added tokens. Merges of an odd vocabulary may still join plain characters to a
    * special token; unless that is wanted, the text is then cut in two until they no longer meet.
    */
-  const encodePlain = (text: string, startsText: boolean, parseSpecial: boolean): number[] => {
-    const ids = words.encode(text, startsText)
+  function* encodePlain(text: string, startsText: boolean, parseSpecial: boolean): Steps<number[]> {
+    const ids = yield* words.encode(text, startsText)
     if (parseSpecial || !ids.some((id) => id !== unknownId && added.isSpecial(id))) return ids
     const characters = Array.from(text)
     if (characters.length < 2) return []
     const middle = characters.length >> 1
     return [
-      ...encodePlain(characters.slice(0, middle).join(''), startsText, false),
-      ...encodePlain(characters.slice(middle).join(''), false, false),
+      ...(yield* encodePlain(characters.slice(0, middle).join(''), startsText, false)),
+      ...(yield* encodePlain(characters.slice(middle).join(''), false, false)),
     ]
   }
 
-  const encodeSections = (
+  function* encodeSections(
     sections: readonly Section[],
     ids: number[],
     parseSpecial = false,
-  ): void => {
+  ): Steps<void> {
     for (const section of sections) {
       if (section.kind === 'token') ids.push(section.id)
-      else append(ids, encodePlain(section.text, section.startsText, parseSpecial))
+      else append(ids, yield* encodePlain(section.text, section.startsText, parseSpecial))
+      if (ids.length % MANY === 0) yield
     }
   }
 
   /** Special tokens first, while the mask still hides what is none; then the text between them. */
-  const encodeRendered = (rendered: string, mask: string, tokenBreak: string): number[] => {
+  function* encodeRendered(rendered: string, mask: string, tokenBreak: string): Steps<number[]> {
     const ids: number[] = []
     let startsText = true
-    for (const section of added.splitRendered(rendered)) {
+    for (const section of yield* added.splitRendered(rendered)) {
       if (section.kind === 'token') ids.push(section.id)
       else {
         for (const stretch of section.text.replaceAll(mask, '').split(tokenBreak)) {
-          encodeSections(added.split(stretch, false, startsText), ids)
+          yield* encodeSections(yield* added.split(stretch, false, startsText), ids)
           startsText = false
         }
       }
@@ -101,6 +103,56 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
     return ids
   }
 
+  const encodeSteps: TextTokenizer['encodeSteps'] = function* (text, options = {}) {
+    checkCall('encode', options)
+    const { parseSpecial = false, addBos = true, addEnd = false } = options
+    const ids: number[] = []
+    // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
+    const sections = yield* added.split(text.toWellFormed(), parseSpecial)
+    yield* encodeSections(sections, ids, parseSpecial)
+    const { appendedId } = vocabulary
+    if (addEnd && appendedId !== undefined) ids.push(appendedId)
+    return withFront(ids, addBos)
+  }
+
+  const encodeChatSteps: TextTokenizer['encodeChatSteps'] = function* (messages, options = {}) {
+    checkCall('encodeChat', options)
+    const { addGenerationPrompt = true, tools } = options
+    const chosen = tools === undefined ? plainFormat : toolFormat
+    if (chosen === undefined) {
+      throw new UsageError(
+        'Expected a model with a chat template, but this is a base model without one. ' +
+          'Give a prompt instead of messages.',
+      )
+    }
+    messages.forEach(checkMessage)
+    if (tools !== undefined && !/\btools\b/.test(chosen.source)) {
+      throw new UsageError(
+        "Expected a model whose chat template takes tools, but this one's never looks at them. " +
+          'Leave them out, or describe them in the system message.',
+      )
+    }
+    const texts: string[] = []
+    mapTexts([messages, tools ?? []], (text) => {
+      texts.push(text)
+      return text
+    })
+    const [mask, tokenBreak] = unusedCharacters([chosen.source, ...added.specialTexts, ...texts], 2)
+    const hide = (text: string) => maskContent(text, mask)
+    // The fields' names are the template's, what is in them the caller's.
+    const masked = messages.map(({ role, ...fields }) => {
+      const given = Object.entries(fields).filter(([, value]) => value !== undefined)
+      const hidden = given.map(([name, value]) => [name, mapTexts(value, hide)])
+      return { role, ...Object.fromEntries(hidden) }
+    })
+    const maskedTools = tools && (mapTexts(tools, hide) as ToolDescription[])
+    const request = { messages: masked, tools: maskedTools, addGenerationPrompt }
+    const rendered = chosen.render({ ...request, tokenBreak, mask })
+    // A template writes the tokens of its model, the begin token not always among them.
+    const isAlone = front.length === 1 && front[0] === bosId
+    return withFront(yield* encodeRendered(rendered.toWellFormed(), mask, tokenBreak), isAlone)
+  }
+
   const isShown = (id: number) => !added.isSpecial(id)
 
   return {
@@ -113,16 +165,8 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       (isCorrected ? '; chat template corrected' : ''),
     chatTemplate: template,
 
-    encode(text, options = {}) {
-      checkCall('encode', options)
-      const { parseSpecial = false, addBos = true, addEnd = false } = options
-      const ids: number[] = []
-      // Half a surrogate pair is no text; it becomes U+FFFD, as wherever texts become UTF-8.
-      encodeSections(added.split(text.toWellFormed(), parseSpecial), ids, parseSpecial)
-      const { appendedId } = vocabulary
-      if (addEnd && appendedId !== undefined) ids.push(appendedId)
-      return withFront(ids, addBos)
-    },
+    encode: (text, options) => finish(encodeSteps(text, options)),
+    encodeSteps,
 
     decode(ids, options = {}) {
       checkCall('decode', options)
@@ -142,46 +186,8 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       return shownStream(words.decoder, options.continues === true, isShown)
     },
 
-    encodeChat(messages, options = {}) {
-      checkCall('encodeChat', options)
-      const { addGenerationPrompt = true, tools } = options
-      const chosen = tools === undefined ? plainFormat : toolFormat
-      if (chosen === undefined) {
-        throw new UsageError(
-          'Expected a model with a chat template, but this is a base model without one. ' +
-            'Give a prompt instead of messages.',
-        )
-      }
-      messages.forEach(checkMessage)
-      if (tools !== undefined && !/\btools\b/.test(chosen.source)) {
-        throw new UsageError(
-          "Expected a model whose chat template takes tools, but this one's never looks at them. " +
-            'Leave them out, or describe them in the system message.',
-        )
-      }
-      const texts: string[] = []
-      mapTexts([messages, tools ?? []], (text) => {
-        texts.push(text)
-        return text
-      })
-      const [mask, tokenBreak] = unusedCharacters(
-        [chosen.source, ...added.specialTexts, ...texts],
-        2,
-      )
-      const hide = (text: string) => maskContent(text, mask)
-      // The fields' names are the template's, what is in them the caller's.
-      const masked = messages.map(({ role, ...fields }) => {
-        const given = Object.entries(fields).filter(([, value]) => value !== undefined)
-        const hidden = given.map(([name, value]) => [name, mapTexts(value, hide)])
-        return { role, ...Object.fromEntries(hidden) }
-      })
-      const maskedTools = tools && (mapTexts(tools, hide) as ToolDescription[])
-      const request = { messages: masked, tools: maskedTools, addGenerationPrompt }
-      const rendered = chosen.render({ ...request, tokenBreak, mask })
-      // A template writes the tokens of its model, the begin token not always among them.
-      const isAlone = front.length === 1 && front[0] === bosId
-      return withFront(encodeRendered(rendered.toWellFormed(), mask, tokenBreak), isAlone)
-    },
+    encodeChat: (messages, options) => finish(encodeChatSteps(messages, options)),
+    encodeChatSteps,
   }
 }
 

@@ -1,12 +1,13 @@
 /** Merging by rank against the definition: join the best pair, again and again. */
 import { expect, test } from 'vitest'
 import { mergeEncoder } from './merge-encoder.ts'
+import { finish } from './steps.ts'
 
 function encode(ranks: Record<string, number>, text: string) {
   const ids = new Map(Object.entries(ranks))
   const out: number[] = []
   const unknown: string[] = []
-  mergeEncoder(ids, (id) => id)(text, out, (character) => unknown.push(character))
+  finish(mergeEncoder(ids, (id) => id)(text, out, (character) => unknown.push(character)))
   return { out, unknown }
 }
 

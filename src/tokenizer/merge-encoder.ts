@@ -4,12 +4,19 @@
  * is a piece; the best-ranked join goes first, of equals the leftmost (Sennrich et al. 2016,
  * section 3.2, with a heap: O(n log n) in the length of the text).
  */
+import { MANY, type Steps } from './steps.ts'
 
 /** A join that was possible when it was found; stale once either side has changed. */
 interface Join {
   readonly rank: number
   readonly left: number
   readonly length: number
+}
+
+interface Symbols {
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+  readonly next: readonly number[]
 }
 
 /**
@@ -21,10 +28,11 @@ interface Join {
  */
 export function mergeEncoder(ids: ReadonlyMap<string, number>, rankOf: (id: number) => number) {
   /** Symbols as linked list over the text; a symbol that was joined to its left has end = start. */
-  const mergeAll = (text: string) => {
+  function* mergeAll(text: string): Steps<Symbols> {
     const starts: number[] = []
     for (let at = 0; at < text.length; at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1) {
       starts.push(at)
+      if (starts.length % MANY === 0) yield
     }
     const count = starts.length
     const ends = starts.map((_, i) => starts[i + 1] ?? text.length)
@@ -38,8 +46,13 @@ export function mergeEncoder(ids: ReadonlyMap<string, number>, rankOf: (id: numb
       if (id === undefined) return
       pushJoin(heap, { rank: rankOf(id), left, length: ends[right] - starts[left] })
     }
-    for (let i = 0; i < count - 1; i++) offer(i)
+    for (let i = 0; i < count - 1; i++) {
+      offer(i)
+      if (i % MANY === MANY - 1) yield
+    }
+    let turn = 0
     for (let join = popJoin(heap); join !== undefined; join = popJoin(heap)) {
+      if (++turn % MANY === 0) yield
       const { left, length } = join
       const right = next[left]
       const isLive = ends[left] > starts[left] && right >= 0
@@ -53,9 +66,15 @@ export function mergeEncoder(ids: ReadonlyMap<string, number>, rankOf: (id: numb
     }
     return { starts, ends, next }
   }
-  return (text: string, out: number[], onUnknown: (character: string) => void): void => {
-    const { starts, ends, next } = mergeAll(text)
+  return function* (
+    text: string,
+    out: number[],
+    onUnknown: (character: string) => void,
+  ): Steps<void> {
+    const { starts, ends, next } = yield* mergeAll(text)
+    let turn = 0
     for (let symbol = 0; symbol >= 0 && symbol < starts.length; symbol = next[symbol]) {
+      if (++turn % MANY === 0) yield
       const piece = text.slice(starts[symbol], ends[symbol])
       const id = ids.get(piece)
       if (id === undefined) onUnknown(piece)

@@ -31,6 +31,12 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
         throw new UsageError(`Expected token ids below ${vocabSize}, got ${id}.`)
       })
   }
+  const encodeChat = () => {
+    throw new UsageError(
+      'Expected a model with a chat template, but this file has no vocabulary at all. ' +
+        'Give a prompt instead of messages.',
+    )
+  }
   return {
     vocabSize,
     bosId: undefined,
@@ -38,6 +44,10 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
     description: `no vocabulary: the ${vocabSize} tokens are read and written as numbers`,
     chatTemplate: undefined,
     encode,
+    *encodeSteps(text, options) {
+      yield
+      return encode(text, options)
+    },
     decode(ids, options = {}) {
       checkCall('decode', options)
       return Array.from(ids).join(' ')
@@ -58,11 +68,7 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
         },
       }
     },
-    encodeChat() {
-      throw new UsageError(
-        'Expected a model with a chat template, but this file has no vocabulary at all. ' +
-          'Give a prompt instead of messages.',
-      )
-    },
+    encodeChat,
+    encodeChatSteps: encodeChat,
   }
 }

@@ -2,6 +2,7 @@
  * The tokenizer as the rest of the library sees it, wherever its vocabulary came from.
  */
 import type { JsonObject } from '../checks.ts'
+import type { Steps } from './steps.ts'
 
 /**
  * One message of a conversation, as chat templates know it. Fields beyond these, as JSON has them, are handed
@@ -76,6 +77,8 @@ export interface TextTokenizer {
   readonly chatTemplate: string | undefined
 
   encode(text: string, options?: EncodeOptions): number[]
+  /** The same in steps of milliseconds: a text of megabytes takes seconds. */
+  encodeSteps(text: string, options?: EncodeOptions): Steps<number[]>
   /** The text of ids. `skipSpecial` (default true) leaves special tokens out. */
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string
   /** The text of one token as far as it can be shown alone, for tables and logs. */
@@ -94,6 +97,8 @@ export interface TextTokenizer {
    * @throws UsageError if the model has no chat template, or none that takes the tools
    */
   encodeChat(messages: readonly ChatMessage[], options?: ChatFormatOptions): number[]
+  /** The same in steps, once the template is rendered. Throws as encodeChat. */
+  encodeChatSteps(messages: readonly ChatMessage[], options?: ChatFormatOptions): Steps<number[]>
 }
 
 /** Ids to text, one at a time. */

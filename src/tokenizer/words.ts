@@ -12,6 +12,7 @@ import { type EncodeNormal, jsonEncoder, wordsEncoder } from './pipeline/json-mo
 import { type Normalize, normalizerOf } from './pipeline/normalizers.ts'
 import { preTokenizerOf } from './pipeline/pre-tokenize.ts'
 import { LLAMA3_SPLIT } from './regex/known.ts'
+import { MANY } from './steps.ts'
 import { bytesDecoder, type IdDecoder, streamDecoder } from './token-stream.ts'
 import { byteLevelCuts } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary, type WordModel } from './vocabulary.ts'
@@ -67,15 +68,22 @@ function scoreNormalizer({
   const prefix = addSpacePrefix ? MARK : ''
   const written = (text: string) => text.replaceAll(' ', MARK)
   if (!removesSpaces) {
-    return (text) => {
-      const mapped = Array.from(piecesOf(text), (piece) => written(piece.text)).join('')
+    return function* (text) {
+      let mapped = ''
+      let turn = 0
+      for (const { text: piece } of piecesOf(text)) {
+        mapped += written(piece)
+        if (++turn % MANY === 0) yield
+      }
       return { text: prefix + mapped, keepsStart: true }
     }
   }
-  return (given) => {
+  return function* (given) {
     let text = ''
     let isBehindSpace = true
+    let turn = 0
     for (const { text: piece, isMapped } of piecesOf(given)) {
+      if (++turn % MANY === 0) yield
       if (piece === '') continue
       // What the table gives for one character keeps its own spaces, but for those behind another one.
       const single = isMapped ? piece : piece.replaceAll(/ +/g, ' ')
@@ -168,11 +176,11 @@ function mergesEncoder(
 function rankEncoder(vocabulary: Vocabulary): EncodeNormal {
   const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
   const merge = mergeEncoder(ids, (id) => id)
-  const encode: EncodeWord = (piece, out) => {
+  const encode: EncodeWord = function* (piece, out) {
     const whole = ids.get(piece)
     if (whole !== undefined) out.push(whole)
     // Llama 3 has all 256 bytes as pieces; a file without them cannot show such a byte.
-    else merge(piece, out, () => {})
+    else yield* merge(piece, out, () => {})
   }
   return wordsEncoder(preTokenizerOf(byteLevelCuts([LLAMA3_SPLIT])), encode)
 }
@@ -198,9 +206,9 @@ function scoreEncoder(vocabulary: Vocabulary, scores: ArrayLike<number>): Encode
     )
   }
   const merge = mergeEncoder(ids, (id) => -scores[id])
-  return (text) => {
+  return function* (text) {
     const out: number[] = []
-    merge(text, out, (character) => {
+    yield* merge(text, out, (character) => {
       for (const byte of bytesOf.encode(character)) {
         const id = byteIds.get(byte) ?? unknownId
         if (id !== undefined) out.push(id)

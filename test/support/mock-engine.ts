@@ -13,6 +13,7 @@ import type {
   ScoreTargets,
   TokenScores,
 } from '../../src/model/engine.ts'
+import type { Steps } from '../../src/tokenizer/steps.ts'
 import type {
   ChatFormatOptions,
   ChatMessage,
@@ -203,6 +204,16 @@ export class ByteTokenizer implements TextTokenizer {
       if (pair) i++
     }
     return ids
+  }
+
+  *encodeSteps(text: string, options?: { addBos?: boolean }): Steps<number[]> {
+    yield
+    return this.encode(text, options)
+  }
+
+  *encodeChatSteps(messages: readonly ChatMessage[], options?: ChatFormatOptions): Steps<number[]> {
+    yield
+    return this.encodeChat(messages, options)
   }
 
   decode(ids: ArrayLike<number>): string {

@@ -22,7 +22,15 @@ const TOKENIZER: TextTokenizer = {
   decode: () => '',
   tokenText: () => '',
   stream: () => ({ push: () => '', end: () => '' }),
+  *encodeSteps(text) {
+    yield
+    return this.encode(text)
+  },
   encodeChat: () => [],
+  *encodeChatSteps() {
+    yield
+    return []
+  },
 }
 
 export interface MockCalls {

@@ -5,6 +5,7 @@
 import { isWhole } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import { fail, type OptionRule, type OptionRules } from '../../option-checks.ts'
+import type { Steps } from '../../tokenizer/steps.ts'
 import type { BatchOptions, Prompt } from '../language-model.ts'
 import type { GenerateResult } from '../options.ts'
 import { checkRoom, encodePrompt } from '../prompt.ts'
@@ -71,8 +72,8 @@ export async function generateBatch(
   const { contextLength } = runtime
   const { n = 1, parallel = DEFAULT_PARALLEL, deadline } = options
   const work = async (signal: AbortSignal): Promise<readonly GenerateResult[]> => {
-    const begin = (prompt: Prompt, i: number): Sequence[] => {
-      const promptIds = encodePrompt(runtime.tokenizer, prompt, options.tools)
+    function* begin(prompt: Prompt, i: number): Steps<Sequence[]> {
+      const promptIds = yield* encodePrompt(runtime.tokenizer, prompt, options.tools)
       checkRoom(`prompts[${i}]`, promptIds, contextLength)
       const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
       const answers: Sequence[] = []

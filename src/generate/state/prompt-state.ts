@@ -6,6 +6,7 @@ import { fail } from '../../option-checks.ts'
 import type { Prompt, StateReport } from '../language-model.ts'
 import { encodePrompt } from '../prompt.ts'
 import type { Runtime } from '../schedule/runtime.ts'
+import { takingTurns } from '../turns.ts'
 import { saveState, takeState } from './save-state.ts'
 import { readState, type SavedState } from './state-file.ts'
 
@@ -16,7 +17,9 @@ export async function savePrompt(
 ): Promise<Uint8Array> {
   runtime.assertUsable()
   const { vocabSize } = runtime.engine.config
-  if (!isIds(of)) return saveTokens(runtime, encodePrompt(runtime.tokenizer, of))
+  if (!isIds(of)) {
+    return saveTokens(runtime, await takingTurns(encodePrompt(runtime.tokenizer, of)))
+  }
   const wrong = of.find((id) => !isWhole(id, 0, vocabSize - 1))
   if (wrong !== undefined) fail('the tokens', `ids from 0 to ${vocabSize - 1}`, wrong)
   return saveTokens(runtime, of)

@@ -3,11 +3,12 @@
  */
 import { FormatError } from '../../errors.ts'
 import { bytePiece } from '../piece-bytes.ts'
+import { MANY, type Steps } from '../steps.ts'
 import { damaged } from '../vocabulary-limits.ts'
 import { Merges } from './merges.ts'
 
 /** Appends the ids of a word to `out`. */
-export type EncodeWord = (word: string, out: number[]) => void
+export type EncodeWord = (word: string, out: number[]) => Steps<void>
 
 export interface BpeOptions {
   readonly vocab: ReadonlyMap<string, number>
@@ -34,14 +35,15 @@ export function bpeEncoder(options: BpeOptions): EncodeWord {
   const merges = new Merges(mergesById(options))
   const isPlain = prefix === '' && suffix === ''
   const symbolsOf = isPlain ? plainSymbols(options) : undefined
-  return (word, out) => {
+  return function* (word, out) {
     const whole = ignoreMerges ? vocab.get(word) : undefined
     if (whole !== undefined) {
       out.push(whole)
       return
     }
-    const symbols = symbolsOf?.(word) ?? allSymbols(options, word)
-    for (const id of merges.apply(symbols)) out.push(id)
+    const plain = symbolsOf && (yield* symbolsOf(word))
+    const symbols = plain ?? (yield* allSymbols(options, word))
+    for (const id of yield* merges.apply(symbols)) out.push(id)
   }
 }
 
@@ -61,19 +63,20 @@ function mergesById({ vocab, merges, prefix }: BpeOptions): [number, number, num
 
 /** The symbols of a word whose characters are all pieces; undefined of any other. */
 function plainSymbols({ vocab }: BpeOptions) {
-  return (word: string): number[] | undefined => {
+  return function* (word: string): Steps<number[] | undefined> {
     const symbols: number[] = []
     for (const character of word) {
       const id = vocab.get(character)
       if (id === undefined) return undefined
       symbols.push(id)
+      if (symbols.length % MANY === 0) yield
     }
     return symbols
   }
 }
 
 /** The symbols of any word. */
-function allSymbols(options: BpeOptions, word: string): number[] {
+function* allSymbols(options: BpeOptions, word: string): Steps<number[]> {
   const { vocab, prefix, suffix, byteFallback } = options
   const symbols: number[] = []
   // An unknown token waits for what it may be fused with, and bytes overtake it, as in the Rust library.
@@ -84,6 +87,7 @@ function allSymbols(options: BpeOptions, word: string): number[] {
   }
   const characters = [...word]
   for (const [i, character] of characters.entries()) {
+    if (i % MANY === MANY - 1) yield
     const isLast = i === characters.length - 1
     const symbol = (i === 0 ? '' : prefix) + character + (isLast ? suffix : '')
     const id = vocab.get(symbol)

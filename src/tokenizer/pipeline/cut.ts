@@ -2,6 +2,7 @@
  * Cutting texts at matches, with what is to become of the matches: the five behaviours of tokenizer.json.
  */
 import type { FindAll } from '../regex/expression.ts'
+import { MANY, type Steps } from '../steps.ts'
 
 export const BEHAVIORS = [
   'Removed',
@@ -14,22 +15,31 @@ export const BEHAVIORS = [
 export type Behavior = (typeof BEHAVIORS)[number]
 
 /** Appends the pieces of a text to `out`; true if the first of them begins where the text does. */
-export type Cut = (text: string, out: string[]) => boolean
+export type Cut = (text: string, out: string[]) => Steps<boolean>
 
 /** Cuts at what `find` finds; with `invert` at what lies between. Empty pieces are left out. */
 export function cutter(find: FindAll, behavior: Behavior, invert: boolean): Cut {
-  if (behavior === 'Isolated') return (text, out) => isolate(find(text), text, out)
-  return (text, out) => {
-    const spans = joined(partsOf(find(text), text.length, invert), behavior)
+  if (behavior === 'Isolated') {
+    return function* (text, out) {
+      return yield* isolate(yield* find(text), text, out)
+    }
+  }
+  return function* (text, out) {
+    const parts = yield* partsOf(yield* find(text), text.length, invert)
+    const spans = yield* joined(parts, behavior)
     const count = out.length
-    for (const { start, end } of spans) if (end > start) out.push(text.slice(start, end))
+    for (const { start, end } of spans) {
+      if (end > start) out.push(text.slice(start, end))
+      if (out.length % MANY === 0) yield
+    }
     return out.length > count && spans[0].start === 0
   }
 }
 
-function isolate(found: readonly number[], text: string, out: string[]): boolean {
+function* isolate(found: readonly number[], text: string, out: string[]): Steps<boolean> {
   let last = 0
   for (let i = 0; i < found.length; i += 2) {
+    if ((i + 2) % MANY === 0) yield
     const [start, end] = [found[i], found[i + 1]]
     if (start > last) out.push(text.slice(last, start))
     if (end > start) out.push(text.slice(start, end))
@@ -46,10 +56,11 @@ interface Part {
 }
 
 /** Matches and what lies between them, in turn. */
-function partsOf(found: readonly number[], length: number, invert: boolean): Part[] {
+function* partsOf(found: readonly number[], length: number, invert: boolean): Steps<Part[]> {
   const parts: Part[] = []
   let last = 0
   for (let i = 0; i < found.length; i += 2) {
+    if ((i + 2) % MANY === 0) yield
     const [start, end] = [found[i], found[i + 1]]
     if (start > last) parts.push({ start: last, end: start, isMatch: invert })
     parts.push({ start, end, isMatch: !invert })
@@ -64,18 +75,21 @@ interface Span {
   end: number
 }
 
-function joined(parts: readonly Part[], behavior: Exclude<Behavior, 'Isolated'>): readonly Span[] {
+function* joined(
+  parts: readonly Part[],
+  behavior: Exclude<Behavior, 'Isolated'>,
+): Steps<readonly Span[]> {
   if (behavior === 'Removed') return parts.filter(({ isMatch }) => !isMatch)
   if (behavior === 'MergedWithNext') {
     // From the end, where a match is joined to what comes behind it.
     const reversed = [...parts].reverse()
-    const spans = join(reversed, isLone, (span, { start }) => {
+    const spans = yield* join(reversed, isLone, (span, { start }) => {
       span.start = start
     })
     return spans.reverse()
   }
   const isJoined = behavior === 'Contiguous' ? isAlike : isLone
-  return join(parts, isJoined, (span, { end }) => {
+  return yield* join(parts, isJoined, (span, { end }) => {
     span.end = end
   })
 }
@@ -84,11 +98,11 @@ function joined(parts: readonly Part[], behavior: Exclude<Behavior, 'Isolated'>)
 const isLone = (isMatch: boolean, wasMatch: boolean) => isMatch && !wasMatch
 const isAlike = (isMatch: boolean, wasMatch: boolean) => isMatch === wasMatch
 
-function join(
+function* join(
   parts: readonly Part[],
   isJoined: (isMatch: boolean, wasMatch: boolean) => boolean,
   extend: (span: Span, part: Part) => void,
-): Span[] {
+): Steps<Span[]> {
   const spans: Span[] = []
   let wasMatch = false
   for (const part of parts) {
@@ -96,6 +110,7 @@ function join(
     if (span !== undefined && isJoined(part.isMatch, wasMatch)) extend(span, part)
     else spans.push({ start: part.start, end: part.end })
     wasMatch = part.isMatch
+    if (spans.length % MANY === 0) yield
   }
   return spans
 }

@@ -6,7 +6,8 @@
 import { alphabetToBytes } from '../byte-alphabet.ts'
 import { BYTE_PIECE } from '../piece-bytes.ts'
 import { findAll, findText } from '../regex/expression.ts'
-import { replacer } from './normalizers.ts'
+import { finish } from '../steps.ts'
+import { replaced } from './normalizers.ts'
 import { chainOf, type Part } from './parts.ts'
 
 interface Stage {
@@ -188,9 +189,8 @@ function metaspace(part: Part): OpenStage {
 function replace(part: Part): OpenStage {
   const { kind, text } = part.pattern()
   const content = part.text('content')
-  return eachToken(
-    replacer(kind === 'Regex' ? findAll(text, 'tokenizer.json') : findText(text), content),
-  )
+  const find = kind === 'Regex' ? findAll(text, 'tokenizer.json') : findText(text)
+  return eachToken((token) => replaced(token, finish(find(token)), content))
 }
 
 const MAX_STRIPPED = 1024

@@ -3,6 +3,7 @@
  */
 import { describe, isAbsent, isWhole, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
+import { MANY, type Steps } from '../steps.ts'
 import { readMerges } from '../tokenizer-json.ts'
 import { bpeEncoder, type EncodeWord } from './bpe.ts'
 import { unsupportedPart } from './parts.ts'
@@ -10,7 +11,7 @@ import { type PreTokenizing, preTokenizerOf } from './pre-tokenize.ts'
 import { unigramEncoder } from './unigram.ts'
 
 /** Ids of normal text; `startsText` tells that nothing comes before it. */
-export type EncodeNormal = (text: string, startsText: boolean) => number[]
+export type EncodeNormal = (text: string, startsText: boolean) => Steps<number[]>
 
 /** Words are short and repeat; the cache starts anew when it is full. */
 const MAX_CACHED_WORDS = 20_000
@@ -32,18 +33,20 @@ export function jsonEncoder(
 /** Cuts text to words and encodes them one by one. */
 export function wordsEncoder({ cut, spell }: PreTokenizing, encode: EncodeWord): EncodeNormal {
   const cache = new Map<string, readonly number[]>()
-  const encodeWord = (word: string): readonly number[] => {
+  function* encodeWord(word: string): Steps<readonly number[]> {
     const ids: number[] = []
-    encode(spell === undefined ? word : spell(word), ids)
+    yield* encode(spell === undefined ? word : yield* spell(word), ids)
     if (word.length > MAX_CACHED_WORD_CHARS) return ids
     if (cache.size >= MAX_CACHED_WORDS) cache.clear()
     cache.set(word, ids)
     return ids
   }
-  return (text, startsText) => {
+  return function* (text, startsText) {
     const ids: number[] = []
-    for (const word of cut({ list: [text], startsText }).list) {
-      for (const id of cache.get(word) ?? encodeWord(word)) ids.push(id)
+    const { list } = yield* cut({ list: [text], startsText })
+    for (const [i, word] of list.entries()) {
+      for (const id of cache.get(word) ?? (yield* encodeWord(word))) ids.push(id)
+      if (i % MANY === MANY - 1) yield
     }
     return ids
   }

@@ -2,6 +2,7 @@
  * Joining symbols by a list of merges: of all neighbours that a merge joins, the pair whose merge comes
  * first in the list, of equals the leftmost, again and again (Sennrich et al. 2016, section 3.2).
  */
+import { MANY, type Steps } from '../steps.ts'
 import { PairTable } from './pair-table.ts'
 
 /** Up to this many symbols, looking at all pairs is faster than keeping them in order. */
@@ -26,9 +27,10 @@ export class Merges {
   }
 
   /** The ids that symbols become; may change its argument. */
-  apply(symbols: number[]): number[] {
+  *apply(symbols: number[]): Steps<number[]> {
     if (symbols.length < 2) return symbols
-    return symbols.length <= FEW ? this.#applyToFew(symbols) : this.#applyToMany(symbols)
+    if (symbols.length <= FEW) return this.#applyToFew(symbols)
+    return yield* this.#applyToMany(symbols)
   }
 
   #applyToFew(symbols: number[]): number[] {
@@ -50,7 +52,7 @@ export class Merges {
   }
 
   /** A linked list of symbols, and a heap of the pairs that could be joined when they were seen. */
-  #applyToMany(symbols: number[]): number[] {
+  *#applyToMany(symbols: number[]): Steps<number[]> {
     const count = symbols.length
     const next = new Int32Array(count)
     const previous = new Int32Array(count)
@@ -65,8 +67,13 @@ export class Merges {
       const rank = this.#ranks.get(symbols[left], symbols[right])
       if (rank >= 0) heap.push(rank * PLACES + left)
     }
-    for (let i = 0; i + 1 < count; i++) offer(i)
+    for (let i = 0; i + 1 < count; i++) {
+      offer(i)
+      if (i % MANY === MANY - 1) yield
+    }
+    let turn = 0
     for (let key = heap.pop(); key >= 0; key = heap.pop()) {
+      if (++turn % MANY === 0) yield
       const rank = Math.floor(key / PLACES)
       const left = key - rank * PLACES
       const right = symbols[left] < 0 ? count : next[left]

@@ -5,7 +5,8 @@
  * older, so characters that they lack are left as they are here too.
  */
 import { textToAlphabet } from '../byte-alphabet.ts'
-import { type FindAll, findAll, findText } from '../regex/expression.ts'
+import { findAll } from '../regex/expression.ts'
+import { inStretches, type Steps } from '../steps.ts'
 import { clusterMapper, readCharsMap } from './chars-map.ts'
 import { chainOf, type Part } from './parts.ts'
 
@@ -18,13 +19,7 @@ export interface Normal {
   readonly keepsStart: boolean
 }
 
-export type Normalize = (text: string) => Normal
-
-interface Step {
-  readonly apply: (text: string) => string
-  /** Undefined: of any text. */
-  readonly keepsStart?: (text: string) => boolean
-}
+export type Normalize = (text: string) => Steps<Normal>
 
 /** Characters whose compatibility forms are younger than the Rust library's tables. */
 const YOUNG_COMPATIBILITY =
@@ -43,59 +38,60 @@ const NMT_SPACES = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/
 export function normalizerOf(value: unknown): Normalize | undefined {
   const steps = chainOf(value, 'normalizer', 'normalizers').map(stepOf)
   if (steps.length === 0) return undefined
-  return (text) => {
+  return function* (text) {
     let normal = text
     let keepsStart = true
     for (const step of steps) {
-      keepsStart &&= step.keepsStart?.(normal) ?? true
-      normal = step.apply(normal)
+      const done = yield* step(normal)
+      keepsStart &&= done.keepsStart
+      normal = done.text
     }
     return { text: normal, keepsStart }
   }
 }
 
-function stepOf(part: Part): Step {
+function stepOf(part: Part): Normalize {
   switch (part.type) {
     case 'NFC':
-      return { apply: (text) => text.normalize('NFC') }
+      return byStretch((text) => text.normalize('NFC'))
     case 'NFD':
-      return { apply: around(YOUNG_DECOMPOSITION, (text) => text.normalize('NFD')) }
+      return byStretch(around(YOUNG_DECOMPOSITION, (text) => text.normalize('NFD')))
     case 'NFKC':
-      return { apply: around(YOUNG_COMPATIBILITY, (text) => text.normalize('NFKC')) }
+      return byStretch(around(YOUNG_COMPATIBILITY, (text) => text.normalize('NFKC')))
     case 'NFKD': {
       const decompose = around(YOUNG_DECOMPOSITION, (text) => text.normalize('NFKD'))
-      return { apply: around(YOUNG_COMPATIBILITY, decompose) }
+      return byStretch(around(YOUNG_COMPATIBILITY, decompose))
     }
     case 'Lowercase':
       // Character by character: a sigma at the end of a word stays an ordinary one.
-      return {
-        apply: (text) => text.replaceAll(/[A-Z]+|[^\0-\x7f]/gu, (found) => found.toLowerCase()),
-      }
+      return byStretch((text) =>
+        text.replaceAll(/[A-Z]+|[^\0-\x7f]/gu, (found) => found.toLowerCase()),
+      )
     case 'Strip': {
       const [left, right] = [part.boolean('strip_left'), part.boolean('strip_right')]
-      return {
-        apply(text) {
+      return atOnce(
+        (text) => {
           const rest = left ? text.slice(spacesAtStart(text)) : text
           return right ? rest.slice(0, rest.length - spacesAtEnd(rest)) : rest
         },
-        keepsStart: (text) => !left || spacesAtStart(text) === 0,
-      }
+        (text) => !left || spacesAtStart(text) === 0,
+      )
     }
     case 'Prepend': {
       const prefix = part.text('prepend')
-      return { apply: (text) => (text === '' ? text : prefix + text) }
+      return atOnce((text) => (text === '' ? text : prefix + text))
     }
     case 'Replace':
       return replaceStep(part)
     case 'Nmt':
-      return {
-        apply: (text) => text.replaceAll(NMT_REMOVED, '').replaceAll(NMT_SPACES, ' '),
-        keepsStart: (text) => text.slice(0, 1).replaceAll(NMT_REMOVED, '') !== '' || text === '',
-      }
+      return byStretch(
+        (text) => text.replaceAll(NMT_REMOVED, '').replaceAll(NMT_SPACES, ' '),
+        (text) => text.slice(0, 1).replaceAll(NMT_REMOVED, '') !== '' || text === '',
+      )
     case 'ByteLevel':
-      return { apply: textToAlphabet }
+      return byStretch(textToAlphabet)
     case 'Precompiled':
-      return { apply: clusterMapper(readCharsMap(part.base64(CHARS_MAP), CHARS_MAP)) }
+      return byStretch(clusterMapper(readCharsMap(part.base64(CHARS_MAP), CHARS_MAP)))
     default:
       throw part.refuse(
         'it is not one of those that give the same text here as in the Rust library',
@@ -103,9 +99,34 @@ function stepOf(part: Part): Step {
   }
 }
 
+/**
+ * A change of characters that has to do with their neighbours at most.
+ *
+ * @param keepsStart unset: of any text
+ */
+function byStretch(
+  change: (text: string) => string,
+  keepsStart: (text: string) => boolean = () => true,
+): Normalize {
+  return function* (text) {
+    return { text: yield* inStretches(text, change), keepsStart: keepsStart(text) }
+  }
+}
+
+/** A change that takes little time, however long the text is. */
+function atOnce(
+  change: (text: string) => string,
+  keepsStart: (text: string) => boolean = () => true,
+): Normalize {
+  // biome-ignore lint/correctness/useYield: there is nothing to wait for
+  return function* (text) {
+    return { text: change(text), keepsStart: keepsStart(text) }
+  }
+}
+
 /** Leaves characters of `young` alone, and what stands on either side of them apart. */
-function around(young: RegExp, apply: Step['apply']): Step['apply'] {
-  return (text) => {
+function around(young: RegExp, apply: (text: string) => string) {
+  return (text: string): string => {
     if (!young.test(text)) return apply(text)
     return text
       .split(young)
@@ -114,34 +135,37 @@ function around(young: RegExp, apply: Step['apply']): Step['apply'] {
   }
 }
 
-function replaceStep(part: Part): Step {
+function replaceStep(part: Part): Normalize {
   const { kind, text: pattern } = part.pattern()
   const content = part.text('content')
-  const find = kind === 'Regex' ? findAll(pattern, 'tokenizer.json') : findText(pattern)
-  return {
-    apply:
-      kind === 'Regex'
-        ? replacer(find, content)
-        : (text) => text.replaceAll(pattern, () => content),
-    // What stands for several characters counts as coming from the last of them.
-    keepsStart(text) {
-      const [start, end] = find(text)
-      return start !== 0 || (content !== '' && [...text.slice(0, end)].length <= 1)
-    },
+  // What stands for several characters counts as coming from the last of them.
+  const keepsStart = (text: string, end: number) =>
+    content !== '' && [...text.slice(0, end)].length <= 1
+  if (kind !== 'Regex') {
+    return atOnce(
+      (text) => text.replaceAll(pattern, () => content),
+      (text) => pattern === '' || !text.startsWith(pattern) || keepsStart(text, pattern.length),
+    )
+  }
+  const find = findAll(pattern, 'tokenizer.json')
+  return function* (text) {
+    const found = yield* find(text)
+    return {
+      text: replaced(text, found, content),
+      keepsStart: found[0] !== 0 || keepsStart(text, found[1]),
+    }
   }
 }
 
-export function replacer(find: FindAll, content: string): (text: string) => string {
-  return (text) => {
-    const found = find(text)
-    let out = ''
-    let last = 0
-    for (let i = 0; i < found.length; i += 2) {
-      out += text.slice(last, found[i]) + content
-      last = found[i + 1]
-    }
-    return out + text.slice(last)
+/** @param found starts and ends in turn, ascending */
+export function replaced(text: string, found: readonly number[], content: string): string {
+  let out = ''
+  let last = 0
+  for (let i = 0; i < found.length; i += 2) {
+    out += text.slice(last, found[i]) + content
+    last = found[i + 1]
   }
+  return out + text.slice(last)
 }
 
 const SPACE = /\p{White_Space}/u

@@ -2,8 +2,9 @@
  * How a tokenizer.json cuts normal text into words: its pre_tokenizer.
  */
 import { textToAlphabet } from '../byte-alphabet.ts'
-import { type FindAll, findAll, findText } from '../regex/expression.ts'
+import { type FindAll, findAll, findText, quickly } from '../regex/expression.ts'
 import { GPT2 } from '../regex/known.ts'
+import { inStretches, MANY, type Steps } from '../steps.ts'
 import { BEHAVIORS, type Behavior, cutter } from './cut.ts'
 import { chainOf, type Part } from './parts.ts'
 
@@ -13,13 +14,13 @@ export interface Words {
   readonly startsText: boolean
 }
 
-type Step = (words: Words) => Words
+type Step = (words: Words) => Steps<Words>
 
 /** A chain of cuts, and what is done to each word at the end of it. */
 export interface PreTokenizing {
   readonly cut: Step
   /** The notation of the words, apart so that a word known already need not be written anew. */
-  readonly spell: ((word: string) => string) | undefined
+  readonly spell: ((word: string) => Steps<string>) | undefined
 }
 
 const FIELD = 'tokenizer.json'
@@ -55,10 +56,16 @@ export function preTokenizerOf(value: unknown, isChanged = false): PreTokenizing
   const spellsLast = last?.type === 'ByteLevel' && !parts.slice(0, -1).some(isByteLevel)
   const steps = parts.flatMap((part) => stepsOf(part, spellsLast && part === last))
   return {
-    cut: (words) => steps.reduce((done, step) => step(done), words),
-    spell: spellsLast ? textToAlphabet : undefined,
+    *cut(words) {
+      let done = words
+      for (const step of steps) done = yield* step(done)
+      return done
+    },
+    spell: spellsLast ? spelled : undefined,
   }
 }
+
+const spelled = (word: string) => inStretches(word, textToAlphabet)
 
 const isByteLevel = ({ type }: Part) => type === 'ByteLevel'
 
@@ -69,12 +76,16 @@ function stepsOf(part: Part, isSpelled: boolean): Step[] {
       // Of no consequence here, but the Rust library wants it.
       part.boolean('trim_offsets', true)
       const spaced: Step[] = part.boolean('add_prefix_space', false)
-        ? [eachWord((word) => (word.startsWith(' ') ? word : ` ${word}`))]
+        ? [eachWord(({ word }) => (word.startsWith(' ') ? word : ` ${word}`))]
         : []
       const cut = part.boolean('use_regex', true)
         ? [cutting(findAll(GPT2, FIELD), 'Isolated', false)]
         : []
-      return [...spaced, ...cut, ...(isSpelled ? [] : [eachWord(textToAlphabet)])]
+      return [
+        ...spaced,
+        ...cut,
+        ...(isSpelled ? [] : [eachWord(({ word }) => textToAlphabet(word))]),
+      ]
     }
     case 'Metaspace':
       return metaspace(part)
@@ -85,18 +96,18 @@ function stepsOf(part: Part, isSpelled: boolean): Step[] {
     }
     case 'Digits': {
       const behavior = part.boolean('individual_digits') ? 'Isolated' : 'Contiguous'
-      return [cutting(found(NUMERIC), behavior, false)]
+      return [cutting(quickly(NUMERIC), behavior, false)]
     }
     case 'Punctuation':
-      return [cutting(found(PUNCTUATION), part.choice('behavior', BEHAVIORS, 'Isolated'), false)]
+      return [cutting(quickly(PUNCTUATION), part.choice('behavior', BEHAVIORS, 'Isolated'), false)]
     case 'Whitespace':
-      return [cutting(found(WORDS), 'Removed', true)]
+      return [cutting(quickly(WORDS), 'Removed', true)]
     case 'WhitespaceSplit':
-      return [cutting(found(SPACE), 'Removed', false)]
+      return [cutting(quickly(SPACE), 'Removed', false)]
     case 'BertPreTokenizer':
       return [
-        cutting(found(SPACE), 'Removed', false),
-        cutting(found(PUNCTUATION), 'Isolated', false),
+        cutting(quickly(SPACE), 'Removed', false),
+        cutting(quickly(PUNCTUATION), 'Isolated', false),
       ]
     case 'CharDelimiterSplit':
       return [cutting(findText(part.character('delimiter')), 'Removed', false)]
@@ -111,31 +122,35 @@ function refuseZero(part: Part): never {
   throw part.refuse('length has to be at least 1')
 }
 
-/** Matches of an expression of this file; none of them matches nothing. */
-function found(expression: RegExp): FindAll {
-  return (text) => {
-    const places: number[] = []
-    for (const match of text.matchAll(expression))
-      places.push(match.index, match.index + match[0].length)
-    return places
-  }
-}
-
 function cutting(find: FindAll, behavior: Behavior, invert: boolean): Step {
   const cut = cutter(find, behavior, invert)
-  return ({ list, startsText }) => {
+  return function* ({ list, startsText }) {
     const out: string[] = []
     let isKept = startsText
     for (const [i, word] of list.entries()) {
-      const beginsThere = cut(word, out)
+      const beginsThere = yield* cut(word, out)
       if (i === 0) isKept &&= beginsThere
+      if (i % MANY === MANY - 1) yield
     }
     return { list: out, startsText: isKept }
   }
 }
 
-function eachWord(change: (word: string) => string): Step {
-  return ({ list, startsText }) => ({ list: list.map(change), startsText })
+interface PlacedWord {
+  readonly word: string
+  /** Whether the text begins with it. */
+  readonly startsText: boolean
+}
+
+function eachWord(change: (placed: PlacedWord) => string): Step {
+  return function* ({ list, startsText }) {
+    const out: string[] = []
+    for (const [i, word] of list.entries()) {
+      out.push(change({ word, startsText: i === 0 && startsText }))
+      if (i % MANY === MANY - 1) yield
+    }
+    return { list: out, startsText }
+  }
 }
 
 /** SentencePiece's notation of spaces, perhaps with one in front, cut in front of each. */
@@ -146,28 +161,29 @@ function metaspace(part: Part): Step[] {
   if (isPlain && part.has('prepend_scheme') && scheme !== 'never') {
     throw part.refuse('add_prefix_space does not go with prepend_scheme')
   }
-  const spaced: Step = ({ list, startsText }) => ({
-    list: list.map((word, i) => {
-      const marked = word.replaceAll(' ', mark)
-      const wanted = scheme === 'always' || (scheme === 'first' && i === 0 && startsText)
-      return wanted && !isPlain && !marked.startsWith(mark) ? mark + marked : marked
-    }),
-    startsText,
+  const spaced = eachWord(({ word, startsText }) => {
+    const marked = word.replaceAll(' ', mark)
+    const wanted = scheme === 'always' || (scheme === 'first' && startsText)
+    return wanted && !isPlain && !marked.startsWith(mark) ? mark + marked : marked
   })
   if (!part.boolean('split', true)) return [spaced]
   return [spaced, cutting(findText(mark), 'MergedWithNext', false)]
 }
 
 function fixedLength(length: number): Step {
-  return ({ list, startsText }) => ({
-    list: list.flatMap((word) => {
-      const characters = [...word]
-      const pieces: string[] = []
-      for (let at = 0; at < characters.length; at += length) {
-        pieces.push(characters.slice(at, at + length).join(''))
+  return function* ({ list, startsText }) {
+    const pieces: string[] = []
+    for (const word of list) {
+      let [piece, count] = ['', 0]
+      for (const character of word) {
+        piece += character
+        if (++count % length !== 0) continue
+        pieces.push(piece)
+        piece = ''
+        if (pieces.length % MANY === 0) yield
       }
-      return pieces
-    }),
-    startsText,
-  })
+      if (piece !== '') pieces.push(piece)
+    }
+    return { list: pieces, startsText }
+  }
 }

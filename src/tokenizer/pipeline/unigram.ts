@@ -3,6 +3,7 @@
  * from left to right. Characters without a piece cost 10 more than the worst piece.
  */
 import { FormatError } from '../../errors.ts'
+import { MANY, type Steps } from '../steps.ts'
 import { byteIds, type EncodeWord } from './bpe.ts'
 import { PairTable } from './pair-table.ts'
 
@@ -24,7 +25,7 @@ export function unigramEncoder({ pieces, unknownId, byteFallback }: UnigramOptio
     scores.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY
 
   /** By place: where the best last piece begins, -1 if nothing ends there, and which it is. */
-  const bestPath = (text: string): { starts: Int32Array; lastIds: Int32Array } => {
+  function* bestPath(text: string): Steps<{ starts: Int32Array; lastIds: Int32Array }> {
     const best = new Float64Array(text.length + 1)
     const starts = new Int32Array(text.length + 1).fill(-1)
     const lastIds = new Int32Array(text.length + 1)
@@ -34,7 +35,8 @@ export function unigramEncoder({ pieces, unknownId, byteFallback }: UnigramOptio
       starts[end] = start
       lastIds[end] = id
     }
-    for (let start = 0; start < text.length; ) {
+    for (let start = 0, turn = 0; start < text.length; ) {
+      if (++turn % MANY === 0) yield
       const next = start + ((text.codePointAt(start) as number) > 0xffff ? 2 : 1)
       let hasOne = false
       let node = 0
@@ -52,13 +54,14 @@ export function unigramEncoder({ pieces, unknownId, byteFallback }: UnigramOptio
     return { starts, lastIds }
   }
 
-  return (text, out) => {
-    const { starts, lastIds } = bestPath(text)
+  return function* (text, out) {
+    const { starts, lastIds } = yield* bestPath(text)
     // From the end; neighbours that are unknown become one.
     const cuts: string[] = []
     let unknownEnd = -1
     let end = text.length
-    while (end > 0) {
+    for (let turn = 0; end > 0; ) {
+      if (++turn % MANY === 0) yield
       const start = starts[end]
       if (lastIds[end] === unknownId) {
         if (unknownEnd < 0) unknownEnd = end
@@ -75,6 +78,7 @@ export function unigramEncoder({ pieces, unknownId, byteFallback }: UnigramOptio
       const bytes = id === undefined && byteFallback ? byteIds(ids, cut) : undefined
       if (bytes === undefined) out.push(id ?? unknownId ?? missingUnknown())
       else for (const byte of bytes) out.push(byte)
+      if (out.length % MANY === 0) yield
     }
   }
 }

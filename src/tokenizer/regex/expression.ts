@@ -6,6 +6,7 @@
  */
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
+import { MANY, type Steps } from '../steps.ts'
 import { QUICK_EXPRESSIONS } from './known.ts'
 import { matcher } from './matcher.ts'
 import { compile } from './program.ts'
@@ -13,9 +14,9 @@ import { compile } from './program.ts'
 /**
  * Where an expression matches in a text: starts and ends in turn, ascending.
  *
- * @throws FormatError when called, if the expression takes too long on the text
+ * @throws FormatError on the way, if the expression takes too long on the text
  */
-export type FindAll = (text: string) => readonly number[]
+export type FindAll = (text: string) => Steps<readonly number[]>
 
 /**
  * @param field for errors: where the expression stands
@@ -32,12 +33,13 @@ export function findAll(expression: string, field: string): FindAll {
   }
   const quick = QUICK_EXPRESSIONS.get(expression)
   try {
-    const match = quick === undefined ? matcher(compile(expression)) : nativeMatcher(quick)
-    return (text) => {
+    const match =
+      quick === undefined ? matcher(compile(expression)) : quickly(new RegExp(quick, 'gu'))
+    return function* (text) {
       // The Rust library finds nothing in an empty text, not even what matches nothing.
       if (text === '') return []
       try {
-        return match(text)
+        return yield* match(text)
       } catch (cause) {
         throw refuse(cause)
       }
@@ -47,27 +49,52 @@ export function findAll(expression: string, field: string): FindAll {
   }
 }
 
-/** None of the known expressions matches nothing, so that every match moves on. */
-function nativeMatcher(source: string): FindAll {
-  const expression = new RegExp(source, 'gu')
-  return (text) => {
+/** Characters that the engine looks through in milliseconds. */
+const STRETCH = 1 << 16
+/**
+ * So many matches at a stretch's end may be others in the whole text: one that reaches the end, and one in front
+ * of it that looked ahead through it, as white space in front of line ends does.
+ */
+const UNSURE = 4
+
+/**
+ * Matches of an expression that the engine runs, stretch by stretch. It must not match nothing, look back, nor
+ * look ahead by more than a run of characters of one kind.
+ */
+export function quickly(expression: RegExp, atOnce: number = STRETCH): FindAll {
+  return function* (text) {
     const found: number[] = []
-    // Replacing is how the engine lists places fastest.
-    text.replaceAll(expression, (match, at: number) => {
-      found.push(at, at + match.length)
-      return ''
-    })
+    let length = atOnce
+    for (let from = 0; from < text.length; ) {
+      const end = Math.min(text.length, from + length)
+      const before = found.length
+      // Replacing is how the engine lists places fastest.
+      text.slice(from, end).replaceAll(expression, (match, at: number) => {
+        found.push(from + at, from + at + match.length)
+        return ''
+      })
+      if (end === text.length) break
+      found.length = Math.max(before, found.length - 2 * UNSURE)
+      // Nothing is sure yet: what comes next is longer, or far away.
+      if (found.length === before) length *= 2
+      else {
+        from = found[found.length - 1]
+        length = atOnce
+      }
+      yield
+    }
     return found
   }
 }
 
 /** Where a text that is no expression stands in another; nowhere if it is empty. */
 export function findText(searched: string): FindAll {
-  return (text) => {
+  return function* (text) {
     const found: number[] = []
     if (searched === '') return found
     for (let at = text.indexOf(searched); at >= 0; ) {
       found.push(at, at + searched.length)
+      if (found.length % MANY === 0) yield
       at = text.indexOf(searched, at + searched.length)
     }
     return found

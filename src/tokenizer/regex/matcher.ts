@@ -5,18 +5,22 @@
  * its place alone, so the notes hold for the next match as well. Expressions that look around, or take
  * atomically, over long distances can still cost more; a budget ends them.
  */
+import type { Steps } from '../steps.ts'
 import type { Program, Step } from './program.ts'
 import { ExpressionError } from './unsupported.ts'
 
 /**
  * Steps for a text. Expressions of published vocabularies take 10 to 40 a character; one whose every step is
- * tried at every character takes as many as it has.
+ * tried at every character takes as many as it has, and gets them up to a limit.
  */
 const BASE_BUDGET = 1_000_000
 const BUDGET_PER_CHARACTER = 100
 const BUDGET_PER_STEP = 4
+const MOST_FOR_STEPS = 1000
 /** Notes of one text: 64 MiB. */
 const MAX_NOTES = 1 << 24
+/** Steps that take a few milliseconds. */
+const STEPS_AT_ONCE = 100_000
 
 type Run = Extract<Step, { op: 'run' }>
 
@@ -49,6 +53,8 @@ class Notes {
   /** Notes made by an inner expression; they are taken back if it succeeds. */
   trail: number[] | undefined
   #budget: number
+  /** The budget at which others have their turn. */
+  #pause: number
 
   constructor(length: number, { steps, memos }: Program) {
     this.#width = Math.max(1, (memos + 31) >> 5)
@@ -57,7 +63,18 @@ class Notes {
     }
     this.#words = new Uint32Array(this.#width * (length + 1))
     this.regions = new Array(memos).fill(undefined)
-    this.#budget = BASE_BUDGET + (BUDGET_PER_CHARACTER + BUDGET_PER_STEP * steps.length) * length
+    const forSteps = Math.min(BUDGET_PER_STEP * steps.length, MOST_FOR_STEPS)
+    this.#budget = BASE_BUDGET + (BUDGET_PER_CHARACTER + forSteps) * length
+    this.#pause = this.#budget - STEPS_AT_ONCE
+  }
+
+  get isPauseDue(): boolean {
+    return this.#budget < this.#pause
+  }
+
+  /** To be called after a pause. */
+  goOn(): void {
+    this.#pause = this.#budget - STEPS_AT_ONCE
   }
 
   /** Notes that a step is tried at a place; false if it was already. */
@@ -96,17 +113,23 @@ class Notes {
  * A function that gives the matches in a text, starts and ends in turn, leftmost first, as Oniguruma's
  * search has them.
  *
- * @throws {ExpressionError} when called, if the expression takes too long on the text
+ * @throws {ExpressionError} on the way, if the expression takes too long on the text
  */
-export function matcher(program: Program): (text: string) => number[] {
+export function matcher(program: Program): (text: string) => Steps<number[]> {
   const { steps } = program
-  return (text) => {
+  return function* (text) {
     const notes = new Notes(text.length, program)
     const found: number[] = []
     let start = 0
     let lastEnd = -1
     while (start <= text.length) {
-      const end = run(steps, 0, text, start, notes)
+      const attempt: Attempt = { index: 0, place: start, choices: [] }
+      let end = run(steps, attempt, text, notes, true)
+      while (end === PAUSED) {
+        yield
+        notes.goOn()
+        end = run(steps, attempt, text, notes, true)
+      }
       // No match here, or an empty one right behind the last.
       if (end < 0 || (end === start && end === lastEnd)) {
         start += lengthAt(text, start)
@@ -123,18 +146,32 @@ export function matcher(program: Program): (text: string) => number[] {
 
 const lengthAt = (text: string, at: number) => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1)
 
-/** The end of the match that begins at `at`, or -1. */
+/** How far the search for a match has come. */
+interface Attempt {
+  index: number
+  place: number
+  readonly choices: Choice[]
+}
+
+/** Others are to have their turn before an attempt goes on. */
+const PAUSED = -2
+
+/** The end of the match that an attempt finds, -1 if it finds none, or {@link PAUSED} where it may be. */
 function run(
   steps: readonly Step[],
-  entry: number,
+  attempt: Attempt,
   text: string,
-  at: number,
   notes: Notes,
+  mayPause: boolean,
 ): number {
-  const choices: Choice[] = []
-  let index = entry
-  let place = at
+  const { choices } = attempt
+  let { index, place } = attempt
   for (;;) {
+    if (mayPause && notes.isPauseDue) {
+      attempt.index = index
+      attempt.place = place
+      return PAUSED
+    }
     notes.spend(1)
     const step = steps[index]
     let ok = true
@@ -301,7 +338,7 @@ function inner(
   const outer = notes.trail
   const trail: number[] = []
   notes.trail = trail
-  const end = run(steps, entry, text, at, notes)
+  const end = run(steps, { index: entry, place: at, choices: [] }, text, notes, false)
   notes.trail = outer
   if (end >= 0) notes.forgetTrail(trail)
   else for (const note of outer === undefined ? [] : trail) outer?.push(note)

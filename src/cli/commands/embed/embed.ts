@@ -6,6 +6,7 @@ import { type BitnetError, type FormatError, UsageError } from '../../../errors.
 import { encodeToEmbed } from '../../../generate/embed.ts'
 import type { LanguageModel } from '../../../generate/language-model.ts'
 import { inTurns } from '../../../generate/turns.ts'
+import type { Steps } from '../../../tokenizer/steps.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { whyRefused } from '../../console/failure.ts'
 import { readLines } from '../../console/input.ts'
@@ -57,7 +58,7 @@ other model gives what it computes for a text's last token.`,
     await using model = await context.loadModel(flags)
     const began = performance.now()
     const { signal } = context
-    const refusals = await inTurns(given, (one) => refusalOf(one, model, context), signal)
+    const refusals = await inTurns(given, (one) => refusalOf(one, model), signal)
     const texts = given.flatMap(({ text }, i) => (refusals[i] === undefined ? [text] : []))
     const { dimensions } = flags
     const vectors = await model.embed(texts, { ...withoutUnset({ dimensions }), signal })
@@ -91,13 +92,11 @@ async function readTexts(flags: EmbedFlags, { stdin }: CommandContext): Promise<
 }
 
 /** A text that has no vector costs itself alone. */
-function refusalOf(
+function* refusalOf(
   { what, text, error }: GivenText,
   { tokenizer, config }: LanguageModel,
-  context: CommandContext,
-): BitnetError | undefined {
-  const encode = () => encodeToEmbed(tokenizer, text, config, what)
-  return error ?? whyRefused(() => context.encoding(text, encode))
+): Steps<BitnetError | undefined> {
+  return error ?? (yield* whyRefused(() => encodeToEmbed(tokenizer, text, config, what)))
 }
 
 async function report(

@@ -7,6 +7,7 @@ import type { GenerateOptions, GenerateResult } from '../../../generate/options.
 import { checkRoom, encodePrompt } from '../../../generate/prompt.ts'
 import { inTurns } from '../../../generate/turns.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
+import type { Steps } from '../../../tokenizer/steps.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { whyRefused } from '../../console/failure.ts'
 import { batchSpeedLine } from '../../console/speed-lines.ts'
@@ -25,7 +26,7 @@ export async function generateBatch(
   context: CommandContext,
 ): Promise<readonly GenerateResult[]> {
   const start = performance.now()
-  const refusals = await inTurns(lines, (line) => refusalOf(line, model, context), context.signal)
+  const refusals = await inTurns(lines, (line) => refusalOf(line, model), context.signal)
   const prompts = lines.flatMap(({ text }, i) => (refusals[i] === undefined ? [text] : []))
   const answers = await model.generateBatch(prompts, options)
   const elapsedMs = performance.now() - start
@@ -80,16 +81,13 @@ function answerLines({ text, logprobs }: GenerateResult, context: CommandContext
 }
 
 /** Why a line has no answer, before any other line is held up by it. */
-function refusalOf(
+function* refusalOf(
   { number, text, error }: TextLine,
-  model: LanguageModel,
-  context: CommandContext,
-): BitnetError | undefined {
-  return (
-    error ??
-    whyRefused(() => {
-      const ids = context.encoding(text, () => encodePrompt(model.tokenizer, text))
-      checkRoom(`line ${number}`, ids, model.config.contextLength)
-    })
-  )
+  { tokenizer, config }: LanguageModel,
+): Steps<BitnetError | undefined> {
+  if (error !== undefined) return error
+  return yield* whyRefused(function* () {
+    const ids = yield* encodePrompt(tokenizer, text)
+    checkRoom(`line ${number}`, ids, config.contextLength)
+  })
 }

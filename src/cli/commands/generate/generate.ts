@@ -208,8 +208,7 @@ export async function generateOne(
   context: CommandContext,
 ): Promise<readonly [GenerateResult]> {
   const { stdout, isJson } = context
-  const text = typeof prompt === 'string' ? prompt : prompt.map(({ content }) => content).join()
-  const generation = context.encoding(text, () => model.generate(prompt, options))
+  const generation = model.generate(prompt, options)
   if (!isJson) await streamText(generation, stdout)
   const result = await generation.result
   if (isJson) await writeJson(stdout, result)

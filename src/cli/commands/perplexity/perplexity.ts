@@ -65,7 +65,7 @@ Tokens are given, none is generated: --speculate and --draft play no part here (
       onProgress: ({ tokens, totalTokens }) =>
         status.show(`${formatCount(tokens)} of ${formatCount(totalTokens)} tokens`),
     }
-    const report = await context.encoding(text, () => perplexity(model, text, options))
+    const report = await perplexity(model, text, options)
     const described = { model: model.name, backend: model.backend.description }
     await context.print({ ...report, ...described }, () => [reportFacts(report, described)])
   },
