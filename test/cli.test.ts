@@ -1,8 +1,7 @@
 /**
  * The built `bitnet` program, end to end, as a person or a script runs it.
  */
-import type { ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import {
   hasEmbeddedModel,
   ROOT,
   startBitnet,
+  untilBusy,
 } from './support/built-program.ts'
 
 let folder: string
@@ -206,25 +206,13 @@ describe.skipIf(!hasEmbeddedModel())('generate, with the embedded model', () => 
     expect(err).toMatch(/^bitnet: .*2,?048/)
   })
 
-  /** With --json nothing is seen of an answer: it has begun when more work is done than loading is. */
-  async function untilBusy(child: ChildProcess): Promise<void> {
-    const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-    if (process.platform !== 'linux') return void (await sleep(2000))
-    const path = `/proc/${child.pid}/stat`
-    // Hundredths of a second on all of its threads.
-    const ticks = () => {
-      const fields = readFileSync(path, 'utf8').split(') ').at(-1)?.split(' ') ?? []
-      return Number(fields[11]) + Number(fields[12])
-    }
-    while (child.exitCode === null && existsSync(path) && ticks() < 200) await sleep(20)
-  }
-
   test.each([[[]], [['--json']]])('Ctrl-C keeps what there is: exit 130 %j', async (more) => {
     // Greedy and without penalties the model goes round in circles and does not end by itself.
     const endless = '-n 2000 --temperature 0 --repetition-penalty 1'.split(' ')
     const args = ['generate', '-p', 'Once upon a time', ...endless, ...more]
     const { child, outcome, waitFor } = startBitnet(args)
     if (more.length === 0) await waitFor(/\S/)
+    // With --json nothing is seen of an answer: it has begun when more work is done than loading is.
     else await untilBusy(child)
     child.kill('SIGINT')
     const { code, out, err } = await outcome

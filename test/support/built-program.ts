@@ -3,7 +3,7 @@
  * the sources; a lock keeps two test files from building at once.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -110,4 +110,15 @@ export function bitnet(args: readonly string[], options: RunOptions = {}): Promi
 /** Starts `bitnet args` with an open standard input. */
 export function startBitnet(args: readonly string[], options: RunOptions = {}): Started {
   return start(MAIN, args, options)
+}
+
+/** Settles when a process has worked for some hundredths of a second, on all of its threads together. */
+export async function untilBusy(child: ChildProcess, hundredths = 200): Promise<void> {
+  if (process.platform !== 'linux') return sleep(10 * hundredths)
+  const path = `/proc/${child.pid}/stat`
+  const worked = () => {
+    const fields = readFileSync(path, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    return Number(fields[11]) + Number(fields[12])
+  }
+  while (child.exitCode === null && existsSync(path) && worked() < hundredths) await sleep(20)
 }
