@@ -37,6 +37,8 @@ export interface BackendOptions {
   readonly threads?: number | undefined
   /** Where the WebAssembly backend finds its modules; unset: beside its own code. */
   readonly wasm?: WasmSource | undefined
+  /** Backends that 'auto' passes over, each with the reason. */
+  readonly without?: Readonly<Partial<Record<BackendName, string>>> | undefined
   /** What will be allocated, as far as is known: more than 4 GiB need another WebAssembly module. */
   readonly expectedBytes?: number | undefined
 }
@@ -50,9 +52,10 @@ export interface Program {
 
 /**
  * What a buffer is for: weights are filled whole and then only read, from start to end; state (caches,
- * activations) may stay empty in large parts.
+ * activations) may stay empty in large parts; scratch is written before it is read in every list, so that what one
+ * leaves there, nobody asks for: a backend may leave out writing it.
  */
-export type BufferUse = 'weights' | 'state'
+export type BufferUse = 'weights' | 'state' | 'scratch'
 
 /** Why a device no longer answers. */
 export interface BackendLoss {
@@ -78,6 +81,11 @@ export interface Backend {
   readonly rounding: Rounding
   /** Rows of a pass over a prompt from which more gain nothing. Unset: 128. */
   readonly promptRows?: number
+  /** Steps of a decoder that are best submitted together, since reading takes its time. Unset: 1. */
+  readonly steps?: number
+
+  /** Bytes of the largest operand that commands may have; unset: any number. */
+  readonly largestOperand?: number
 
   /** Memory takes room only where it was written to, so that much of it may be allocated and little used. */
   readonly commitsOnUse: boolean

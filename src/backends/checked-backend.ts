@@ -15,16 +15,19 @@ import type { Backend, BackendLoss, BackendName, BufferUse, Program } from './ba
 export class OwnBuffer<Memory> extends WholeBuffer {
   readonly memory: Memory
   readonly columns: readonly IndexColumn[] | undefined
+  readonly isScratch: boolean
 
   constructor(
     label: string,
     byteLength: number,
     memory: Memory,
     columns?: readonly IndexColumn[] | undefined,
+    isScratch = false,
   ) {
     super(label, byteLength)
     this.memory = memory
     this.columns = columns
+    this.isScratch = isScratch
   }
 }
 
@@ -123,7 +126,7 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
         { cause },
       )
     }
-    return this.adopt(new OwnBuffer(label, byteLength, memory, columns))
+    return this.adopt(new OwnBuffer(label, byteLength, memory, columns, use === 'scratch'))
   }
 
   free(buffer: DeviceBuffer): void {

@@ -26,6 +26,8 @@ export interface DeviceBuffer extends BufferSlice {
   readonly byteOffset: 0
   /** Of a buffer of indices (index-buffer.ts). */
   readonly columns?: readonly IndexColumn[] | undefined
+  /** Whether nobody asks for what a list of commands leaves in it. */
+  readonly isScratch?: boolean
 }
 
 /** What a backend's buffers begin with. */

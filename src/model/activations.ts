@@ -1,4 +1,5 @@
 /** What a pass writes to on its way, on a backend. */
+import type { BufferUse } from '../backends/backend.ts'
 import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -29,20 +30,21 @@ export function allocateActivations(
   const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
   const mixedDim = nHeads * headDim
   const widest = Math.max(dim, mixedDim, ffnDim)
-  const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label)
+  const floats = (cols: number, label: string, use?: BufferUse) =>
+    owner.allocate(rows * cols * 4, label, use)
   return {
     logitRows: owner.allocateIndices(rows, rowColumns(rows), 'logit rows'),
     x: floats(dim, 'x'),
     normed: floats(widest, 'normed'),
     quantized: {
-      q: owner.allocate(rows * padToTile(widest), 'quantized'),
-      scales: floats(1, 'quantized scales'),
-      sums: floats(1, 'quantized sums'),
+      q: owner.allocate(rows * padToTile(widest), 'quantized', 'scratch'),
+      scales: floats(1, 'quantized scales', 'scratch'),
+      sums: floats(1, 'quantized sums', 'scratch'),
     },
-    qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv'),
-    mixed: floats(mixedDim, 'mixed'),
-    gateUp: floats(2 * ffnDim, 'gate and up'),
-    hidden: floats(ffnDim, 'hidden'),
+    qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv', 'scratch'),
+    mixed: floats(mixedDim, 'mixed', 'scratch'),
+    gateUp: floats(2 * ffnDim, 'gate and up', 'scratch'),
+    hidden: floats(ffnDim, 'hidden', 'scratch'),
     last: floats(dim, 'last'),
     logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
     ...targetBuffers(owner, logitRows, vocabSize, 1),

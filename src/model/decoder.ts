@@ -6,21 +6,22 @@
 import type { Backend, Program } from '../backends/backend.ts'
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
+import type { Command } from '../kernels/ops.ts'
 import { type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
-import { STEP, STEP_WORDS } from '../kernels/step.ts'
 import type { CacheType } from '../kernels/storage.ts'
-import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
+import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import { allocateActivations, targetBuffers } from './activations.ts'
+import { scoresIn, stepEntries, targetPairs } from './batch-words.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
 import type { Rotations } from './cache/cache-memory.ts'
 import {
   type CacheBytes,
   type CacheFacts,
   cacheBytesPerToken,
-  checkIndex,
   DecoderCache,
 } from './cache/kv-cache.ts'
+import { checkBatch, checkDraws, checkTargets, withSteps } from './check-batch.ts'
 import type { ModelConfig } from './config/config.ts'
 import type {
   DecodeEngine,
@@ -31,25 +32,24 @@ import type {
   TokenScores,
 } from './engine.ts'
 import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
-import { type PassShape, ProgramCache } from './program-cache.ts'
+import { type PassShape, ProgramCache, wordsOf } from './program-cache.ts'
 import { growingRotations } from './rotations.ts'
-import type { TokenDraw } from './token-draw.ts'
-import { type DrawShape, TokenSampler } from './token-sampler.ts'
+import { behind, isAhead, type StepsAhead, type WantedDraws } from './steps-ahead.ts'
+import type { DrawnTokens } from './token-draw.ts'
+import { type DrawShape, MAX_STEPS, TokenSampler } from './token-sampler.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 128
-
-/** What is drawn of the first rows of logits. */
-interface WantedDraws {
-  readonly each: readonly TokenDraw[]
-  readonly shape: DrawShape
-}
+/** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
+const MAX_PROGRAMS = 16
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
 
 export interface DecoderOptions {
   /** Most rows in one pass; unset: 128, or the context if that is less. */
   readonly maxRows?: number | undefined
+  /** Most tokens that are drawn one after another at once; unset: what the backend likes. */
+  readonly maxSteps?: number | undefined
   /**
    * Precision of keys and values. Unset: f16, whose rounding, which int8 activations turn into steps,
    * moves logits by up to two hundredths of the largest. f32 agrees with the published float32
@@ -74,6 +74,7 @@ export class Decoder implements DecodeEngine {
   /** How its caches store keys and values. */
   readonly cacheType: CacheType
   readonly maxRows: number
+  readonly maxSteps: number
   readonly #backend: Backend
   readonly #weights: DecoderWeights
   readonly #matmulPrecision: MatmulPrecision
@@ -83,10 +84,11 @@ export class Decoder implements DecodeEngine {
   readonly #localRotations: Rotations | undefined
   readonly #cacheBytes: CacheBytes
   #cache: DecoderCache | undefined
-  readonly #programs = new ProgramCache()
+  readonly #programs = new ProgramCache(MAX_PROGRAMS)
+  /** Draws behind each of several steps. */
+  readonly #drawPrograms = new ProgramCache(4 * MAX_STEPS)
   readonly #sampler: TokenSampler
-  readonly #stepEntries: Int32Array
-  readonly #logitIndices: Int32Array
+  #ahead: StepsAhead | undefined
   #activations: Activations
   /** Rows that the logits buffer has room for. */
   #logitRoom = 1
@@ -105,6 +107,7 @@ export class Decoder implements DecodeEngine {
     const promptRows = backend.promptRows ?? DEFAULT_MAX_ROWS
     this.maxRows = options.maxRows ?? Math.min(promptRows, padToTile(config.contextLength))
     checkCounting('maxRows', this.maxRows)
+    this.maxSteps = Math.min(options.maxSteps ?? backend.steps ?? 1, MAX_STEPS, this.maxRows)
     this.cacheType = options.cacheType ?? 'f16'
     const { cacheMemory: most, machineMemory } = options
     this.#cacheBytes = { most, machineMemory }
@@ -117,8 +120,6 @@ export class Decoder implements DecodeEngine {
     this.#rotations = growingRotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
     this.#localRotations = local && growingRotations(this.#owner, headDim, local.ropeTheta)
-    this.#stepEntries = new Int32Array(this.maxRows * STEP_WORDS)
-    this.#logitIndices = new Int32Array(this.maxRows)
     try {
       this.#activations = allocateActivations(this.#owner, config, this.maxRows, this.#logitRoom)
     } catch (error) {
@@ -150,7 +151,7 @@ export class Decoder implements DecodeEngine {
       maxRows: this.maxRows,
       rotations: this.#rotations,
       localRotations: this.#localRotations,
-      onChange: () => this.#programs.clear(),
+      onChange: () => this.#clear(),
     }
   }
 
@@ -170,27 +171,57 @@ export class Decoder implements DecodeEngine {
     return this.#run(batch, targets, () => this.#readScores(targets.tokens.length))
   }
 
-  async step(
-    batch: Omit<RowBatch, 'logitRows'>,
-    { draws, scores, vectors }: PassWants,
-  ): Promise<PassResults> {
+  async step(batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults> {
+    const { draws, scores, vectors } = wants
     if (scores.tokens.length > 0) this.#checkScoring()
-    const { rows, each, likeliest } = draws
-    if (each.length !== rows.length) {
-      throw new UsageError(`Expected a draw for each of ${rows.length} rows, got ${each.length}.`)
-    }
+    checkDraws(batch, wants, this.maxSteps)
+    const { rows, each, likeliest, steps } = draws
     const { dim } = this.config
     const scored = rows.length + scores.rows.length
     const targets = { rows: scores.targets.map((i) => rows.length + i), tokens: scores.tokens }
-    const logitRows = [...rows, ...scores.rows, ...vectors]
-    const shape = this.#sampler.shapeOf(each, likeliest)
-    const read = async (): Promise<PassResults> => ({
-      tokens: await this.#sampler.read(shape),
-      scores: await this.#readScores(targets.tokens.length),
-      vectors: await this.#readFloats(this.#activations.normed, vectors.length * dim, scored * dim),
-    })
-    const drawn = rows.length > 0 ? { each, shape } : undefined
-    return this.#run({ ...batch, logitRows }, targets, read, scored > 0, drawn)
+    const whole = { ...batch, logitRows: [...rows, ...scores.rows, ...vectors] }
+    const shape = this.#sampler.shapeOf(each, likeliest, steps)
+    const drawn = rows.length > 0 ? { each, shape, goesOn: draws.goesOn === true } : undefined
+    const read = async (ahead?: StepsAhead): Promise<PassResults> => {
+      const tokens =
+        drawn !== undefined && shape.steps > 1
+          ? await this.#readSteps(whole, drawn, ahead)
+          : await this.#sampler.read(shape)
+      const { normed } = this.#activations
+      return {
+        tokens,
+        scores: await this.#readScores(targets.tokens.length),
+        vectors: await this.#readFloats(normed, vectors.length * dim, scored * dim),
+      }
+    }
+    return this.#run(whole, targets, read, scored > 0, drawn)
+  }
+
+  /** Reads what several steps drew, with those behind them on their way where it is likely that these come next. */
+  async #readSteps(
+    batch: RowBatch,
+    draws: WantedDraws,
+    ahead: StepsAhead | undefined,
+  ): Promise<DrawnTokens> {
+    const { cache } = this
+    const { each, shape, goesOn } = draws
+    const { steps } = shape
+    const drawing = ahead?.drawn ?? this.#sampler.read(shape)
+    const next = withSteps(behind(batch, steps), steps)
+    // What a window has left behind is gone, should they not come.
+    const isLikely = goesOn && (ahead?.steps ?? steps) === steps && !this.config.localAttention
+    if (isLikely && cache.isReady(next)) {
+      await cache.ready(next)
+      const programs = await this.#programsOf(this.#passShape(batch, true, 0, draws), shape)
+      for (const program of programs) this.#backend.submit(program)
+      const drawn = this.#sampler.read(shape)
+      drawn.catch(() => undefined) // told to whoever asks, if anybody does
+      this.#ahead = { batch, each, steps, drawn }
+    }
+    const ids = (await drawing).ids.slice(0, steps * batch.tokens.length)
+    cache.advance(withSteps(batch, steps, ids))
+    if (this.#ahead) this.#ahead = { ...this.#ahead, batch: behind(batch, steps, ids) }
+    return { ids }
   }
 
   #checkScoring(): void {
@@ -204,46 +235,71 @@ export class Decoder implements DecodeEngine {
   async #run<T>(
     batch: RowBatch,
     targets: ScoreTargets,
-    read: () => Promise<T>,
+    read: (ahead?: StepsAhead) => Promise<T>,
     head = true,
     draws?: WantedDraws,
   ): Promise<T> {
     if (this.#isRunning) throw new Error('A pass was started while another one was running.')
     const { cache } = this
-    this.#checkBatch(batch)
-    this.#checkTargets(batch, targets)
-    cache.check(batch)
+    checkBatch(batch, this.maxRows, this.config.vocabSize)
+    checkTargets(batch, targets, this.config.vocabSize)
+    const steps = draws?.shape.steps ?? 1
+    const whole = withSteps(batch, steps)
+    cache.check(whole)
     this.#isRunning = true
+    const ahead = this.#ahead
+    this.#ahead = undefined
     try {
-      const rows = batch.tokens.length
-      const logitRows = batch.logitRows.length
-      const shape = {
-        rows,
-        logitRows,
-        head,
-        targets: targets.tokens.length,
-        draws: draws ? Object.values(draws.shape).join() : '',
+      if (ahead && draws && isAhead(ahead, { batch, each: draws.each, steps })) {
+        return await read(ahead)
       }
-      this.#makeRoom(head ? logitRows : 0, shape.targets)
-      await cache.ready(batch)
-      if (draws && this.#sampler.makeRoom(draws.shape)) this.#programs.clear()
-      const found = this.#programs.find(shape)
-      const program = found ?? (await this.#record(shape, draws?.shape))
-      this.#writeBatch(batch)
-      this.#writeTargets(targets)
+      const shape = this.#passShape(batch, head, targets.tokens.length, draws)
+      this.#makeRoom(head ? shape.logitRows : 0, shape.targets)
+      await cache.ready(whole)
+      if (draws && this.#sampler.makeRoom(draws.shape)) this.#clear()
+      const programs = await this.#programsOf(shape, draws?.shape)
+      this.#writeBatch(batch, targets)
       if (draws) this.#sampler.write(draws.each, draws.shape)
-      this.#backend.submit(program)
-      cache.advance(batch)
+      for (const program of programs) this.#backend.submit(program)
+      if (steps === 1) cache.advance(batch)
       return await read()
     } finally {
       this.#isRunning = false
     }
   }
 
-  async #record(shape: PassShape, draws: DrawShape | undefined): Promise<Program> {
+  #passShape(batch: RowBatch, head: boolean, targets: number, draws?: WantedDraws): PassShape {
+    const rows = batch.tokens.length
+    const logitRows = batch.logitRows.length
+    return { rows, logitRows, head, targets, draws: draws ? wordsOf(draws.shape) : '' }
+  }
+
+  /** What is submitted for a pass; or for several in turn, each with its draws. */
+  async #programsOf(shape: PassShape, draws: DrawShape | undefined): Promise<Program[]> {
+    const { logits, logitRows: index } = this.#activations
+    const { step, history, capacity } = this.cache.buffers
+    const inputs = { logits, step, index, history, capacity }
+    if (draws === undefined || draws.steps === 1) {
+      const drawing = draws ? this.#sampler.commands(draws, inputs) : []
+      return [await this.#programs.get(shape, () => this.#record(shape, drawing))]
+    }
+    const alone = { ...shape, draws: '' }
+    const pass = await this.#programs.get(alone, () => this.#record(alone, []))
+    const programs: Program[] = []
+    for (let at = 0; at < draws.steps; at++) {
+      const own = { ...shape, draws: wordsOf({ ...draws, steps: at }) }
+      const commands = this.#sampler.stepCommands(draws, inputs, at)
+      const record = () => this.#backend.record(commands)
+      programs.push(pass, await this.#drawPrograms.get(own, record))
+    }
+    return programs
+  }
+
+  async #record(shape: PassShape, drawing: Command[]): Promise<Program> {
     const { layers, tables, step, history, capacity, rotations, localRotations } =
       this.cache.buffers
-    const pass = {
+    await this.#backend.ready()
+    const commands = forward({
       config: this.config,
       weights: this.#weights,
       activations: this.#activations,
@@ -255,65 +311,31 @@ export class Decoder implements DecodeEngine {
       rotations,
       localRotations,
       matmulPrecision: this.#matmulPrecision,
-    }
-    await this.#backend.ready()
-    const commands = forward({ ...pass, ...shape })
-    if (draws) {
-      const { logits, logitRows: index } = this.#activations
-      const inputs = { logits, step, index, history, capacity }
-      commands.push(...this.#sampler.commands(draws, inputs))
-    }
-    const program = await this.#backend.record(commands)
-    this.#programs.add(shape, program)
-    return program
+      ...shape,
+    })
+    return this.#backend.record([...commands, ...drawing])
+  }
+
+  /** Forgets all recordings. */
+  #clear(): void {
+    this.#programs.clear()
+    this.#drawPrograms.clear()
+    this.#ahead = undefined
   }
 
   /** Frees activations and recordings; weights and backend are the caller's. */
   dispose(): void {
-    this.#programs.clear()
+    this.#clear()
     this.#cache?.dispose()
     this.#owner.dispose()
   }
 
-  #checkBatch(batch: RowBatch): void {
-    const rows = batch.tokens.length
-    if (rows < 1 || rows > this.maxRows) {
-      throw new UsageError(`Expected 1 to ${this.maxRows} rows in a pass, got ${rows}.`)
-    }
-    if (batch.slots.length !== rows || batch.positions.length !== rows) {
-      throw new UsageError(
-        `Expected a slot and a position for each of ${rows} tokens, got ${batch.slots.length} ` +
-          `slots and ${batch.positions.length} positions.`,
-      )
-    }
-    for (let i = 0; i < rows; i++) {
-      checkIndex(batch.tokens[i], this.config.vocabSize, 'a token id')
-    }
-    if (batch.logitRows.length > rows) {
-      throw new UsageError(
-        `Expected logits of at most ${rows} rows, got ${batch.logitRows.length} wanted.`,
-      )
-    }
-    for (let i = 0; i < batch.logitRows.length; i++) {
-      checkIndex(batch.logitRows[i], rows, 'a row of the batch')
-    }
-  }
-
-  #writeBatch(batch: RowBatch): void {
-    const rows = batch.tokens.length
-    for (let i = 0; i < rows; i++) {
-      const at = i * STEP_WORDS
-      this.#stepEntries[at + STEP.token] = batch.tokens[i]
-      this.#stepEntries[at + STEP.slot] = batch.slots[i]
-      this.#stepEntries[at + STEP.position] = batch.positions[i]
-    }
-    const step = bytesOf(this.#stepEntries.subarray(0, rows * STEP_WORDS))
-    this.#backend.write(this.cache.buffers.step, 0, step)
-    const wanted = batch.logitRows.length
-    if (wanted === 0) return
-    for (let i = 0; i < wanted; i++) this.#logitIndices[i] = batch.logitRows[i]
-    const indices = bytesOf(this.#logitIndices.subarray(0, wanted))
-    this.#backend.write(this.#activations.logitRows, 0, indices)
+  #writeBatch(batch: RowBatch, targets: ScoreTargets): void {
+    this.#backend.write(this.cache.buffers.step, 0, bytesOf(stepEntries(batch)))
+    const indices = Int32Array.from(batch.logitRows)
+    if (indices.length > 0) this.#backend.write(this.#activations.logitRows, 0, bytesOf(indices))
+    const pairs = targetPairs(targets)
+    if (pairs.length > 0) this.#backend.write(this.#activations.pairs, 0, bytesOf(pairs))
   }
 
   /**
@@ -324,7 +346,7 @@ export class Decoder implements DecodeEngine {
   #makeRoom(logitRows: number, targets: number): void {
     const hasLogits = logitRows <= this.#logitRoom
     if (hasLogits && targets <= this.#targetRoom) return
-    this.#programs.clear()
+    this.#clear()
     if (!hasLogits) {
       this.#logitRoom = Math.min(this.maxRows, Math.max(logitRows, 2 * this.#logitRoom))
       const byteLength = this.#logitRoom * this.config.vocabSize * 4
@@ -341,34 +363,8 @@ export class Decoder implements DecodeEngine {
     this.#activations = { ...this.#activations, ...room }
   }
 
-  #checkTargets(batch: RowBatch, { rows, tokens }: ScoreTargets): void {
-    if (rows.length !== tokens.length) {
-      throw new UsageError(
-        `Expected a row for each of ${tokens.length} tokens to be scored, got ${rows.length}.`,
-      )
-    }
-    for (let i = 0; i < tokens.length; i++) {
-      checkIndex(rows[i], batch.logitRows.length, 'a row of logits')
-      checkIndex(tokens[i], this.config.vocabSize, 'a token to be scored')
-    }
-  }
-
-  #writeTargets({ rows, tokens }: ScoreTargets): void {
-    if (tokens.length === 0) return
-    const pairs = new Int32Array(tokens.length * PAIR_WORDS)
-    for (let i = 0; i < tokens.length; i++) pairs.set([rows[i], tokens[i]], i * PAIR_WORDS)
-    this.#backend.write(this.#activations.pairs, 0, bytesOf(pairs))
-  }
-
   async #readScores(count: number): Promise<TokenScores> {
-    const floats = await this.#readFloats(this.#activations.scores, count * SCORE_FLOATS)
-    const scores = { logProbs: new Float64Array(count), isBest: new Uint8Array(count) }
-    for (let i = 0; i < count; i++) {
-      const at = i * SCORE_FLOATS
-      scores.logProbs[i] = floats[at] - Math.log(floats[at + 1])
-      scores.isBest[i] = floats[at + 2]
-    }
-    return scores
+    return scoresIn(await this.#readFloats(this.#activations.scores, count * SCORE_FLOATS))
   }
 
   /** @param from floats of the buffer before those that are read */

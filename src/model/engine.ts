@@ -143,6 +143,13 @@ export interface PassWants {
     readonly each: readonly TokenDraw[]
     /** How many of the likeliest tokens to name beside each; unset: no probabilities. */
     readonly likeliest?: number | undefined
+    /**
+     * Tokens to draw behind each row, one after another, each fed for the next; unset: 1. More only where every
+     * row of the batch is drawn for, in its order, and nothing else is wanted.
+     */
+    readonly steps?: number | undefined
+    /** Whether as many steps will most likely be asked for behind these: an engine may begin with them. */
+    readonly goesOn?: boolean | undefined
   }
   /** Rows whose logits score tokens: `tokens[i]` by those of entry `targets[i]` of `rows`. */
   readonly scores: {
@@ -156,6 +163,7 @@ export interface PassWants {
 
 /** What a pass gives, each in the order in which it was asked for; valid until the next pass. */
 export interface PassResults {
+  /** Of several steps those of the first step, then those of the second, and so on. */
   readonly tokens: DrawnTokens
   readonly scores: TokenScores
   /** (vectors, dim) */
@@ -166,6 +174,8 @@ export interface DecodeEngine {
   readonly config: ModelConfig
   /** Most rows in one pass; longer prompts are fed in pieces. */
   readonly maxRows: number
+  /** Most steps of draws that gain something by being asked for at once; unset: 1. */
+  readonly maxSteps?: number
   /** Of all sequences. */
   readonly cache: SequenceCache & CacheCopies
   /**

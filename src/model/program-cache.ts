@@ -4,9 +4,6 @@
  */
 import type { Program } from '../backends/backend.ts'
 
-/** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
-const MAX_PROGRAMS = 16
-
 /** What a recording is made for. */
 export interface PassShape {
   readonly rows: number
@@ -24,11 +21,26 @@ interface Entry extends PassShape {
 }
 
 export class ProgramCache {
+  readonly #most: number
   /** Most recently used last. */
   #entries: Entry[] = []
 
-  /** The recording for this shape, if there is one; it counts as used. */
-  find(shape: PassShape): Program | undefined {
+  /** @param most recordings that are kept */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** The recording for this shape; it counts as used. */
+  async get(shape: PassShape, record: () => Promise<Program>): Promise<Program> {
+    const found = this.#find(shape)
+    if (found !== undefined) return found
+    const program = await record()
+    this.#entries.push({ ...shape, program })
+    if (this.#entries.length > this.#most) this.#entries.shift()?.program.dispose()
+    return program
+  }
+
+  #find(shape: PassShape): Program | undefined {
     const { rows, logitRows, head, targets, draws } = shape
     const at = this.#entries.findLastIndex(
       (e) =>
@@ -44,14 +56,14 @@ export class ProgramCache {
     return found.program
   }
 
-  add(shape: PassShape, program: Program): void {
-    this.#entries.push({ ...shape, program })
-    if (this.#entries.length > MAX_PROGRAMS) this.#entries.shift()?.program.dispose()
-  }
-
   /** Forgets all recordings. */
   clear(): void {
     for (const { program } of this.#entries) program.dispose()
     this.#entries = []
   }
+}
+
+/** A plain object of numbers and flags in words, as {@link PassShape} has them of draws. */
+export function wordsOf(shape: object): string {
+  return Object.values(shape).join()
 }

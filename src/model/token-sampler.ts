@@ -8,6 +8,7 @@ import { DRAWN_FLOATS } from '../kernels/log-probs/reference.ts'
 import type { Command } from '../kernels/ops.ts'
 import { SETTING_WORDS } from '../kernels/sample/reference.ts'
 import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
+import { padToTile } from '../ternary/index.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
 import {
   type DrawnTokens,
@@ -18,6 +19,9 @@ import {
   type TokenOdds,
 } from './token-draw.ts'
 
+/** Tokens of a row that may be drawn before they are read. */
+export const MAX_STEPS = 16
+
 /** What a recording with draws depends on. */
 export interface DrawShape {
   readonly rows: number
@@ -27,6 +31,8 @@ export interface DrawShape {
   readonly isMasked: boolean
   /** Tokens named beside the drawn one; undefined where no probabilities are wanted. */
   readonly likeliest: number | undefined
+  /** Tokens of each row, drawn one after another. */
+  readonly steps: number
 }
 
 /** What the pass brings along. */
@@ -77,7 +83,7 @@ export class TokenSampler {
     this.#vocabSize = vocabSize
   }
 
-  shapeOf(draws: readonly TokenDraw[], likeliest: number | undefined): DrawShape {
+  shapeOf(draws: readonly TokenDraw[], likeliest: number | undefined, steps = 1): DrawShape {
     const most = draws.reduce((count, { biases }) => Math.max(count, biases?.size ?? 0), 0)
     return {
       rows: draws.length,
@@ -86,6 +92,7 @@ export class TokenSampler {
       isPenalised: draws.some(isPenalised),
       isMasked: draws.some(({ allowed }) => allowed !== undefined),
       likeliest,
+      steps,
     }
   }
 
@@ -116,7 +123,7 @@ export class TokenSampler {
     const tokens = [{ name: 'token', limit: cols }]
     return {
       settings: words(SETTING_WORDS, 'draw settings'),
-      tokens: words(1, 'drawn tokens'),
+      tokens: this.#owner.allocate(MAX_STEPS * padToTile(rows) * 4, 'drawn tokens'),
       amounts: words(PENALTY_FLOATS + Math.max(1, biases), 'penalties and biases'),
       scores: isAdjusted ? words(cols, 'adjusted logits') : undefined,
       mask: isMasked ? words(maskWords(cols), 'allowed tokens') : undefined,
@@ -154,10 +161,12 @@ export class TokenSampler {
     }
   }
 
-  commands(shape: DrawShape, inputs: DrawInputs): Command[] {
-    const { settings, tokens, amounts, scores, mask, biasTokens, odds, ids } = this.#memory
+  /** @param at which of the shape's steps it is */
+  commands(shape: DrawShape, inputs: DrawInputs, at = 0): Command[] {
+    const { settings, amounts, scores, mask, biasTokens, odds, ids } = this.#memory
     const { step, index, history, capacity } = inputs
     const { rows } = shape
+    const tokens = this.#tokensOf(rows, at)
     const cols = this.#vocabSize
     const commands: Command[] = []
     let { logits } = inputs
@@ -188,14 +197,32 @@ export class TokenSampler {
     return commands
   }
 
+  /** The same where another step follows, which feeds what is drawn. */
+  stepCommands(shape: DrawShape, inputs: DrawInputs, at: number): Command[] {
+    const { rows } = shape
+    const { step, index, capacity: positionLimit } = inputs
+    const tokens = this.#tokensOf(rows, at)
+    return [
+      ...this.commands(shape, inputs, at),
+      { op: 'next-step', rows, tokenLimit: this.#vocabSize, positionLimit, step, index, tokens },
+    ]
+  }
+
+  /** Where the tokens of a step are. */
+  #tokensOf(rows: number, at: number): BufferSlice {
+    return sliceOf(this.#memory.tokens, at * padToTile(rows) * 4, rows * 4)
+  }
+
   async read(shape: DrawShape): Promise<DrawnTokens> {
-    const { rows, likeliest } = shape
+    const { rows, likeliest, steps } = shape
     if (rows === 0) {
       await this.#backend.done()
       return { ids: new Int32Array(0) }
     }
     const { tokens, odds, ids } = this.#memory
-    const drawn = new Int32Array(await this.#read(tokens, rows))
+    const stride = padToTile(rows)
+    const words = new Int32Array(await this.#read(tokens, (steps - 1) * stride + rows))
+    const drawn = words.filter((_, i) => i % stride < rows)
     if (likeliest === undefined || odds === undefined || ids === undefined) return { ids: drawn }
     const count = countOf(shape)
     const values = new Float32Array(await this.#read(odds, rows * (DRAWN_FLOATS + count)))

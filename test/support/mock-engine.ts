@@ -56,6 +56,7 @@ type Script = (tokens: readonly number[]) => number | undefined
 export class MockEngine implements DecodeEngine {
   readonly config: ModelConfig
   readonly maxRows: number
+  readonly maxSteps: number
   /** All passes so far: how many rows each had, and for which slots. */
   readonly passes: { rows: number; slots: readonly number[] }[] = []
   readonly cache: MockSequenceCache
@@ -67,6 +68,7 @@ export class MockEngine implements DecodeEngine {
   constructor(
     options: {
       maxRows?: number
+      maxSteps?: number
       contextLength?: number
       blocks?: number
       script?: Script
@@ -74,6 +76,7 @@ export class MockEngine implements DecodeEngine {
     } = {},
   ) {
     this.maxRows = options.maxRows ?? 16
+    this.maxSteps = options.maxSteps ?? 1
     this.#script = options.script ?? (() => undefined)
     const contextLength = options.contextLength ?? 512
     this.config = { ...MOCK_CONFIG, vocabSize: VOCAB_SIZE, contextLength }
@@ -82,11 +85,21 @@ export class MockEngine implements DecodeEngine {
     this.cache = new MockSequenceCache(book, options.salt ?? 0)
   }
 
-  /** One pass, whose logits are all computed. */
-  async step(
-    batch: Omit<RowBatch, 'logitRows'>,
-    { draws, scores, vectors }: PassWants,
-  ): Promise<PassResults> {
+  /** One pass, whose logits are all computed; or several, each over what the one before drew. */
+  async step(batch: Omit<RowBatch, 'logitRows'>, wants: PassWants): Promise<PassResults> {
+    const { draws, scores, vectors } = wants
+    const { steps = 1 } = draws
+    if (steps > 1) {
+      const one = { ...wants, draws: { ...draws, steps: 1 } }
+      const first = await this.step(batch, one)
+      const tokens = first.tokens.ids
+      const positions = Array.from(batch.positions, (position) => position + 1)
+      const rest = await this.step(
+        { slots: batch.slots, tokens, positions },
+        { ...wants, draws: { ...draws, steps: steps - 1 } },
+      )
+      return { ...first, tokens: { ids: Int32Array.of(...tokens, ...rest.tokens.ids) } }
+    }
     const drawn = draws.rows.length
     const scored = drawn + scores.rows.length
     const logitRows = [...draws.rows, ...scores.rows, ...vectors]

@@ -3,6 +3,7 @@
  * backend, weights, decoder, and on to text. Speed tests leave it at the engine.
  */
 import type { Backend, BackendOptions } from '../../backends/backend.ts'
+import { BackendError } from '../../errors.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
 import { configToRun } from '../../model/config/read-config.ts'
@@ -91,42 +92,54 @@ async function load<Source, Rest, Loaded>(
       }
     }
     const expectedBytes = estimateMemory(file, config, options)
-    const backend = await place.openBackend({ ...options, expectedBytes })
-    let kept: Promise<ImageReport> | undefined
+    const open = (without?: BackendOptions['without']) =>
+      place.openBackend({ ...options, expectedBytes, without })
+    const loadOn = async (backend: Backend): Promise<Loaded> => {
+      let kept: Promise<ImageReport> | undefined
+      try {
+        const fromFile = async (): Promise<LoadedWeights> => {
+          rest()
+          return loadWeights(backend, file, config, options)
+        }
+        const images = options.image === false ? undefined : place.images?.(source)
+        const request = { backend, file, config, options, meanwhile }
+        const found = await images?.load(request, fromFile)
+        kept = found?.kept
+        const weights = found?.weights ?? (await fromFile())
+        const { kv: cacheType, cacheMemory: mebibytes } = options
+        const cacheMemory = mebibytes && mebibytes * 2 ** 20
+        const { memoryBytes } = place
+        const cache = { cacheType, cacheMemory, machineMemory: memoryBytes?.() }
+        const decoder = new Decoder(backend, config, weights, { ...options, ...cache })
+        const engine: LoadedEngine = {
+          backend,
+          weights,
+          decoder,
+          loadMs: performance.now() - began,
+          ...(found && { image: found.image, kept: found.kept }),
+          async dispose() {
+            await kept
+            decoder.dispose()
+            weights.dispose()
+            await backend.dispose()
+          },
+        }
+        return finish(engine, rest())
+      } catch (error) {
+        await kept
+        // Frees all that was allocated on it.
+        await backend.dispose()
+        throw error
+      }
+    }
+    const backend = await open()
     try {
-      const fromFile = async (): Promise<LoadedWeights> => {
-        rest()
-        return loadWeights(backend, file, config, options)
-      }
-      const images = options.image === false ? undefined : place.images?.(source)
-      const request = { backend, file, config, options, meanwhile }
-      const found = await images?.load(request, fromFile)
-      kept = found?.kept
-      const weights = found?.weights ?? (await fromFile())
-      const { kv: cacheType, cacheMemory: mebibytes } = options
-      const cacheMemory = mebibytes && mebibytes * 2 ** 20
-      const { memoryBytes } = place
-      const cache = { cacheType, cacheMemory, machineMemory: memoryBytes?.() }
-      const decoder = new Decoder(backend, config, weights, { ...options, ...cache })
-      const engine: LoadedEngine = {
-        backend,
-        weights,
-        decoder,
-        loadMs: performance.now() - began,
-        ...(found && { image: found.image, kept: found.kept }),
-        async dispose() {
-          await kept
-          decoder.dispose()
-          weights.dispose()
-          await backend.dispose()
-        },
-      }
-      return finish(engine, rest())
+      return await loadOn(backend)
     } catch (error) {
-      await kept
-      // Frees all that was allocated on it.
-      await backend.dispose()
-      throw error
+      // A GPU that has no room for the model was nobody's wish.
+      const isChosen = backend.name === 'webgpu' && isAuto(options)
+      if (!isChosen || !(error instanceof BackendError)) throw error
+      return await loadOn(await open({ webgpu: error.message.replace(/\.$/, '') }))
     }
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
@@ -151,6 +164,10 @@ function toLanguageModel(engine: LoadedEngine, text: ModelText): LanguageModel {
     loadMs,
     dispose: () => engine.dispose(),
   })
+}
+
+function isAuto({ backend = 'auto', isa }: LoadOptions): boolean {
+  return backend === 'auto' && isa === undefined
 }
 
 /** The value of `make`, which is called again only where it failed. */

@@ -8,7 +8,9 @@ import type { GuessCost } from '../speculate/speculation.ts'
 
 /** What a pass gave for the rows that a job wanted something of, in their order. */
 export interface JobResults {
+  /** Of several steps the token of each: all of them are right. */
   readonly tokens: DrawnTokens
+  readonly steps: number
   /** One entry a target; valid until {@link Job.accept} returns, as are vectors. */
   readonly scores: TokenScores
   /** (rows, dim) */
@@ -50,6 +52,8 @@ export interface Job {
   wants(position: number): boolean
   /** How the token behind this position, of a token or of a guess, is drawn, of a job of draws. */
   drawAt?(position: number): TokenDraw
+  /** Tokens that may be drawn one after another before it looks at them, of a job of draws; unset: 1. */
+  readonly steps?: number
   /** Likeliest tokens to name beside each that is drawn; unset: no probabilities. */
   readonly likeliest?: number | undefined
   /** The tokens that the row at this position scores, of a job of scores. */

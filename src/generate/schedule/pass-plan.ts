@@ -37,6 +37,8 @@ export interface PassPlan<R extends Running> {
 
 export interface PassLimits {
   readonly maxRows: number
+  /** Most tokens that are drawn of each row before anybody looks. */
+  readonly maxSteps: number
   /** Most rows whose tokens are scored: each takes a row of logits. */
   readonly maxScored: number
 }
@@ -73,6 +75,7 @@ export function planPass<R extends Running>(
   for (const one of prompts.sort((a, b) => compareCalls(a.call, b.call) || longestAgo(a, b))) {
     if (one.job.isReady) left -= pass.add(one, left)
   }
+  if (prompts.length === 0) pass.takeSteps()
   return pass.shares.length === 0 ? undefined : pass
 }
 
@@ -88,6 +91,8 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
       rows: [] as number[],
       each: [] as TokenDraw[],
       likeliest: undefined as number | undefined,
+      steps: 1,
+      goesOn: false,
     },
     scores: { rows: [] as number[], targets: [] as number[], tokens: [] as number[] },
     vectors: [] as number[],
@@ -135,6 +140,16 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
     return added
   }
 
+  /** Draws several tokens of each row, as many as all jobs allow. */
+  takeSteps(): void {
+    const each = this.shares.map(({ running: { job }, rows }) =>
+      job.kind === 'draws' && rows === 1 ? (job.steps ?? 1) : 1,
+    )
+    const { draws } = this.wants
+    draws.steps = Math.max(1, Math.min(this.#limits.maxSteps, ...each))
+    draws.goesOn = draws.steps > 1 && each.every((count) => count >= 2 * draws.steps)
+  }
+
   /** Asks for what a job wants of the row that comes next. @returns false if the pass has no room for it */
   #want(job: Job, position: number): boolean {
     const row = this.rows.tokens.length
@@ -171,21 +186,24 @@ class PassBuilder<R extends Running> implements PassPlan<R> {
 
 /** Hands each share what the pass gave for it. */
 export function* resultsOf<R extends Running>(
-  { shares }: PassPlan<R>,
+  { shares, wants }: PassPlan<R>,
   { tokens, scores, vectors }: PassResults,
   { dim }: { readonly dim: number },
 ): Generator<readonly [Share<R>, JobResults]> {
+  const { rows, steps = 1 } = wants.draws
   const at = { draws: 0, targets: 0, vectors: 0 }
   for (const share of shares) {
     const { kind } = share.running.job
     const drawsEnd = at.draws + (kind === 'draws' ? share.wanted : 0)
     const vectorsEnd = at.vectors + (kind === 'vectors' ? share.wanted : 0)
     const targetsEnd = at.targets + share.targets
+    const isOwn = (i: number) => i % rows.length >= at.draws && i % rows.length < drawsEnd
     yield [
       share,
       {
+        steps,
         tokens: {
-          ids: tokens.ids.subarray(at.draws, drawsEnd),
+          ids: tokens.ids.filter((_, i) => isOwn(i)),
           ...(tokens.odds && { odds: tokens.odds.slice(at.draws, drawsEnd) }),
         },
         vectors: vectors.subarray(at.vectors * dim, vectorsEnd * dim),

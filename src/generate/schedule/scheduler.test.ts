@@ -1,6 +1,6 @@
 // Who runs when: priority, deadlines, fairness between clients, readers that are slow, and what is counted.
 import { describe, expect, test } from 'vitest'
-import { MockEngine } from '../../../test/support/mock-engine.ts'
+import { EOT, MockEngine } from '../../../test/support/mock-engine.ts'
 import { mockModel } from '../../../test/support/mock-model.ts'
 import { UsageError } from '../../errors.ts'
 import type { GenerateOptions, TokenEvent } from '../options.ts'
@@ -186,4 +186,55 @@ test('statistics tell what ran and how passes were filled', async () => {
   expect(model.stats()).toMatchObject({ waiting: 0, running: 0, begun: 3, preempted: 0, rows })
   expect(model.stats().passes).toBe(engine.passes.length)
   expect(model.stats().rowsPerPass).toBeGreaterThan(2)
+})
+
+describe('an engine that draws several tokens at once', () => {
+  const options = { maxTokens: 40, seed: 3 }
+
+  test('gives the same answers, together and alone, and stops where they end', async () => {
+    const script = (tokens: readonly number[]) => (tokens.length === 30 ? EOT : undefined)
+    const plain = mockModel(new MockEngine({ script }))
+    const several = mockModel(new MockEngine({ script, maxSteps: 16 }))
+    for (const prompt of ['a', 'some words']) {
+      const [one, other] = await Promise.all(
+        [plain, several].map((model) => model.generate(prompt, options).result),
+      )
+      expect(other.tokenIds).toEqual(one.tokenIds)
+      expect(other.finishReason).toBe('stop')
+      expect(other.usage).toEqual(one.usage)
+    }
+    const batch = await several.generateBatch(['a', 'some words', 'b'], options)
+    expect(batch.map(({ tokenIds }) => tokenIds)).toEqual(
+      (await plain.generateBatch(['a', 'some words', 'b'], options)).map((own) => own.tokenIds),
+    )
+    // What was drawn behind the end is not taken for computed.
+    const again = await several.generate('a', { maxTokens: 3, seed: 3 }).result
+    expect(again.tokenIds).toEqual((await plain.generate('a', options).result).tokenIds.slice(0, 3))
+  })
+
+  test('is asked for several, and for one while somebody waits for a beginning', async () => {
+    const engine = new MockEngine({ maxSteps: 8, maxRows: 1 })
+    const steps: number[] = []
+    const step = engine.step.bind(engine)
+    engine.step = (batch, wants) => {
+      steps.push(wants.draws.steps ?? 1)
+      return step(batch, wants)
+    }
+    const model = mockModel(engine)
+    await model.generate('a', options).result
+    expect(Math.max(...steps)).toBe(8)
+    steps.length = 0
+    const first = model.generate('a', options)
+    const second = model.generate('b', { ...options, maxTokens: 1 })
+    await first.result
+    await second.result
+    expect(Math.max(...steps)).toBe(1)
+  })
+
+  test('looks at each token where that decides about the next', async () => {
+    const engine = new MockEngine({ maxSteps: 8 })
+    const model = mockModel(engine)
+    const { logprobs } = await model.generate('a', { ...options, logprobs: 2 }).result
+    expect(logprobs).toHaveLength(40)
+  })
 })

@@ -13,6 +13,9 @@ import { type SchedulerStats, ScheduleStatistics } from './schedule-statistics.t
 /** A pause of the loop at least this often keeps timers, sockets and abort signals alive. */
 const BREATH_MS = 16
 
+/** Several tokens are drawn at once within this time: readers and whoever comes next do not wait longer. */
+const STEPS_MS = 20
+
 /** Bytes of logits in one pass that tokens are scored by. */
 const SCORED_BYTES = 64 << 20
 
@@ -23,7 +26,9 @@ interface Placed extends Running {
 
 export class Scheduler {
   readonly #engine: DecodeEngine
-  readonly #limits: PassLimits
+  readonly #limits: Omit<PassLimits, 'maxSteps'>
+  /** What a step of draws took last. */
+  #stepMs = STEPS_MS
   readonly #statistics = new ScheduleStatistics()
   /** In the order in which they came. */
   readonly #calls = new Set<Call>()
@@ -117,7 +122,8 @@ export class Scheduler {
         await this.#workBetween()
         this.#admit()
         const suspect = this.#running.find(({ isSuspect, job }) => isSuspect && job.isReady)
-        const plan = planPass(suspect === undefined ? this.#running : [suspect], this.#limits)
+        const limits = { ...this.#limits, maxSteps: this.#maxSteps }
+        const plan = planPass(suspect === undefined ? this.#running : [suspect], limits)
         if (plan === undefined) break
         await this.#pass(plan)
       }
@@ -145,12 +151,23 @@ export class Scheduler {
     return this.#running.find(({ job }) => !job.isReady)
   }
 
+  /** Tokens to draw before anybody looks: one while somebody waits for a beginning. */
+  get #maxSteps(): number {
+    const { maxSteps = 1 } = this.#engine
+    if ([...this.#calls].some(({ next }) => next !== undefined)) return 1
+    return Math.min(maxSteps, Math.floor(STEPS_MS / this.#stepMs))
+  }
+
   async #pass(plan: PassPlan<Placed>): Promise<void> {
+    const { steps = 1 } = plan.wants.draws
     this.#inPass = new Set(plan.shares.map(({ running }) => running))
     const began = performance.now()
     try {
       const results = await this.#engine.step(plan.rows, plan.wants)
-      this.#statistics.passed(plan.rows.tokens.length, performance.now() - began)
+      this.#stepMs = (performance.now() - began) / steps
+      for (let i = 0; i < steps; i++) {
+        this.#statistics.passed(plan.rows.tokens.length, this.#stepMs)
+      }
       this.#handOut(plan, results)
     } catch (error) {
       this.#blame(plan, error)
@@ -170,7 +187,7 @@ export class Scheduler {
       running.lastPass = this.#statistics.passes
       running.isSuspect = false
       job.fed = fed
-      call.share.served += rows
+      call.share.served += rows * given.steps
       try {
         job.accept(given)
       } catch (error) {

@@ -161,6 +161,13 @@ export class Sequence implements Leader {
     return this.#facts.options.logprobs
   }
 
+  get steps(): number {
+    const { allowedTokens, guesser, options } = this.#facts
+    const looks = allowedTokens !== undefined || guesser !== undefined
+    if (looks || options.logprobs !== undefined) return 1
+    return this.#maxTokens - this.#answer.length
+  }
+
   drawAt(position: number): TokenDraw {
     const { allowedTokens } = this.#facts
     if (allowedTokens === undefined) return this.#draw
@@ -219,12 +226,13 @@ export class Sequence implements Leader {
   /**
    * Takes the token after the last one, and those after the guesses as far as they are right.
    *
-   * @param results drawn behind the last token and each guess; nothing while the prompt is computed
+   * @param results drawn behind the last token and each guess, or of several steps; nothing while the prompt is
+   *   computed
    */
-  accept({ tokens }: JobResults): void {
+  accept({ tokens, steps }: JobResults): void {
     if (this.#guessFailure !== undefined) throw this.#guessFailure.error
     if (pendingOf(this) > 0) return
-    this.#check(tokens)
+    this.#check(tokens, steps > 1)
     this.guesses = []
     this.#hasGuessed = false
     if (!this.finished && this.tokens.length >= this.positions) this.#shift()
@@ -244,16 +252,19 @@ export class Sequence implements Leader {
     this.#draw = { ...this.#draw, seed, answerStart: next.answerStart }
   }
 
-  #check({ ids, odds }: DrawnTokens): void {
+  #check({ ids, odds }: DrawnTokens, areAllRight: boolean): void {
     this.#passes++
     this.#proposed += this.guesses.length
     for (let row = 0; row < ids.length; row++) {
       const id = ids[row]
       this.#take(id, odds?.[row])
-      if (row === this.guesses.length || id !== this.guesses[row]) return
-      this.#accepted++
+      if (row === ids.length - 1) return
+      if (!areAllRight) {
+        if (id !== this.guesses[row]) return
+        this.#accepted++
+      }
       if (this.finished) return
-      this.fed++ // the pass has put the guess into the cache
+      this.fed++ // it is in the cache already
     }
   }
 

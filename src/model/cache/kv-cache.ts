@@ -205,6 +205,12 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     this.#onChange()
   }
 
+  /** Whether a batch needs no more memory than there is; takes the blocks that it needs. */
+  isReady(batch: RowBatch): boolean {
+    this.prepare(batch)
+    return this.#memory.has(this.#need())
+  }
+
   #need() {
     return {
       blocks: this.groups.map(({ pool }) => ({
