@@ -13,8 +13,8 @@ const importWebGpu = () => import('./webgpu/webgpu-backend.ts')
 
 /** One backend, as it is chosen and opened. */
 export interface BackendKind {
-  /** Whether 'auto' passes over it. Unset: false. */
-  readonly byNameOnly?: boolean
+  /** Whether 'auto' tries it here. Unset: it does. */
+  isForAuto?(): Promise<boolean>
   /** The names of its variants; who has other names is the first of all. */
   readonly isas: RegExp
   /**
@@ -37,9 +37,12 @@ const platformGpu = () => globalThis.navigator?.gpu
 const REFERENCE_ISA = 'typescript'
 
 export const PORTABLE: Readonly<Record<Exclude<BackendName, 'native'>, BackendKind>> = {
-  // Not chosen by itself while it has not been measured against the processor.
   webgpu: {
-    byNameOnly: true,
+    // A GPU in software is slower than WebAssembly.
+    isForAuto: async () => {
+      const gpu = platformGpu()
+      return gpu !== undefined && (await importWebGpu()).hasRealGpu(gpu)
+    },
     isas: /^webgpu-/,
     variants: async () => (await importWebGpu()).webGpuVariants(),
     open: async (options, fallbacks) => {
@@ -69,8 +72,8 @@ export const PORTABLE: Readonly<Record<Exclude<BackendName, 'native'>, BackendKi
 let hasWarned = false
 
 /**
- * 'auto' takes WebAssembly where it runs and otherwise the reference; its description says why then, and
- * the console once.
+ * 'auto' takes a GPU if there is one, else WebAssembly where it runs, and otherwise the reference; its description
+ * says why then, and the console once.
  *
  * @throws BackendError if what was asked for by name cannot run here
  * @throws UsageError if an option is none of its values
@@ -99,8 +102,10 @@ export async function openOneOf(
   const wanted = asked === 'auto' ? named : known.find(({ name }) => name === asked)
   if (wanted !== undefined) return wanted.open(options, [])
   const fallbacks: string[] = []
-  const tried = known.filter(({ byNameOnly = false }) => !byNameOnly)
-  for (const { name, open } of tried.slice(0, -1)) {
+  for (const { name, open, isForAuto } of known.slice(0, -1)) {
+    const reason = options.without?.[name]
+    if (reason !== undefined) fallbacks.push(`${name}: ${reason}`)
+    if (reason !== undefined || (await isForAuto?.()) === false) continue
     try {
       return await open(options, fallbacks)
     } catch (error) {
@@ -118,7 +123,7 @@ export async function openOneOf(
         'as docs/browser.md shows.',
     )
   }
-  return tried[tried.length - 1].open(options, fallbacks)
+  return known[known.length - 1].open(options, fallbacks)
 }
 
 /** Whether the engine could run modules, if they were found. */

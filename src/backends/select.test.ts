@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { BackendError, UsageError } from '../errors.ts'
 import { type BackendKind, openOneOf, openPortableBackend, PORTABLE } from './open-portable.ts'
+import { createReferenceBackend } from './reference/index.ts'
 import { openBackend } from './select.ts'
 
 afterEach(() => {
@@ -87,5 +88,67 @@ describe('openPortableBackend', () => {
 
   test('has no native backend', async () => {
     await expect(openPortableBackend({ backend: 'native' })).rejects.toThrow(UsageError)
+  })
+})
+
+describe("'auto' and a GPU", () => {
+  const kindsWith = (isReal: boolean) => {
+    const open: BackendKind['open'] = async (_, fallbacks) => createReferenceBackend(fallbacks)
+    const gpu: BackendKind = {
+      isForAuto: async () => isReal,
+      isas: /^webgpu-/,
+      variants: async () => [],
+      open: async (options, fallbacks) => {
+        const backend = await open(options, fallbacks)
+        Object.defineProperty(backend, 'name', { value: 'webgpu' })
+        return backend
+      },
+    }
+    return {
+      webgpu: gpu,
+      wasm: { ...gpu, isForAuto: undefined, isas: /^wasm/, open },
+      reference: PORTABLE.reference,
+    }
+  }
+
+  test('takes a real one first, and none in software', async () => {
+    expect((await openOneOf(kindsWith(true), {})).name).toBe('webgpu')
+    const other = await openOneOf(kindsWith(false), {})
+    expect(other.name).toBe('reference')
+    expect(other.fallbacks).toEqual([])
+    // By name it runs, whatever it is.
+    expect((await openOneOf(kindsWith(false), { backend: 'webgpu' })).name).toBe('webgpu')
+  })
+
+  test('passes over what it is told to, and says why', async () => {
+    const without = { webgpu: 'it has no room' }
+    const { name, fallbacks } = await openOneOf(kindsWith(true), { without })
+    expect(name).toBe('reference')
+    expect(fallbacks).toEqual(['webgpu: it has no room'])
+  })
+
+  test('is told from a processor that does the work of one', async () => {
+    vi.stubGlobal('navigator', {})
+    expect(await PORTABLE.webgpu.isForAuto?.()).toBe(false)
+    const adapter = (info: object) => ({
+      gpu: {
+        wgslLanguageFeatures: new Set(['packed_4x8_integer_dot_product']),
+        requestAdapter: async () => ({ info }),
+      },
+    })
+    vi.stubGlobal('navigator', adapter({ description: 'NVIDIA H200', isFallbackAdapter: false }))
+    expect(await PORTABLE.webgpu.isForAuto?.()).toBe(true)
+    for (const info of [
+      { isFallbackAdapter: true },
+      { isFallbackAdapter: false, architecture: 'swiftshader' },
+      { isFallbackAdapter: false, description: 'llvmpipe (LLVM 19)' },
+    ]) {
+      vi.stubGlobal('navigator', adapter(info))
+      expect(await PORTABLE.webgpu.isForAuto?.()).toBe(false)
+    }
+    vi.stubGlobal('navigator', {
+      gpu: { wgslLanguageFeatures: new Set(), requestAdapter: async () => null },
+    })
+    expect(await PORTABLE.webgpu.isForAuto?.()).toBe(false)
   })
 })

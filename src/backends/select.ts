@@ -8,6 +8,7 @@ import { messageOf } from '../checks.ts'
 import { BackendError, UsageError } from '../errors.ts'
 import { BACKENDS, type Backend, type BackendName, type BackendOptions } from './backend.ts'
 import { type BackendKind, backendChoice, openOneOf, PORTABLE } from './open-portable.ts'
+import type { GpuFacts } from './webgpu/device.ts'
 
 const importWebGpu = () => import('./webgpu/webgpu-backend.ts')
 const importNative = () => import('./native/native-backend.ts')
@@ -22,6 +23,8 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
   ...PORTABLE,
   webgpu: {
     ...PORTABLE.webgpu,
+    // Not chosen by itself while it has not been measured against the processor.
+    isForAuto: async () => false,
     open: async ({ isa }, fallbacks) => {
       const [{ openWebGpuBackend }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
       const forced = environment('BITNET_WEBGPU')
@@ -104,6 +107,8 @@ const DAWN_FLAGS = ['enable-dawn-features=allow_unsafe_apis,disable_robustness']
 async function installedGpu(): Promise<GPU> {
   try {
     const { create } = await import('webgpu')
+    // Of windows, which nobody opens here, a library would complain on standard error where this is unset.
+    if (process.platform === 'linux') process.env['XDG_RUNTIME_DIR'] ??= '/tmp'
     return create(DAWN_FLAGS)
   } catch (cause) {
     throw new BackendError(
@@ -111,6 +116,17 @@ async function installedGpu(): Promise<GPU> {
       { cause },
     )
   }
+}
+
+/**
+ * The GPU that WebGPU has here.
+ *
+ * @returns undefined where there is none
+ * @throws BackendError without the package "webgpu"
+ */
+export async function installedGpuFacts(): Promise<GpuFacts | undefined> {
+  const [{ gpuFacts }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
+  return gpuFacts(gpu)
 }
 
 /** What the native backend would take; undefined leaves it to the WebAssembly backend. */

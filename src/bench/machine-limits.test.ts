@@ -3,7 +3,7 @@
  * two operations, that rates follow from the clock, and that nothing stays allocated can.
  */
 import { expect, test } from 'vitest'
-import { testBackends } from '../../test/support/backends.ts'
+import { everyBackend } from '../../test/support/backends.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { measureLimits } from './machine-limits.ts'
 
@@ -13,7 +13,7 @@ function tickingClock(): () => number {
   return () => time++
 }
 
-for (const { title, open } of testBackends()) {
+for (const { title, open } of everyBackend()) {
   test.skipIf(open === undefined)(`${title} measures both limits and frees all`, async () => {
     const backend = await open?.()
     if (backend === undefined) return

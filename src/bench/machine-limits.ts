@@ -46,7 +46,8 @@ export async function measureLimits(
   if (backend.name === 'reference') return undefined
   const fastest = async (make: (allocate: Allocate) => Command): Promise<number> =>
     Math.min(...(await timeCommands(backend, (allocate) => [make(allocate)], { budgetMs, now })))
-  const pieces = Math.max(1, Math.floor(readBytes / READ_PIECE))
+  const most = Math.min(readBytes, backend.largestOperand ?? readBytes)
+  const pieces = Math.max(1, Math.floor(most / READ_PIECE))
   const tasks = PEAK_TASKS_PER_THREAD * backend.threads
   const readSeconds = await fastest((allocate) => {
     const from = allocate(pieces * READ_PIECE, 'bandwidth', 1, 'weights')

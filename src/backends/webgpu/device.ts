@@ -22,6 +22,8 @@ const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureNam
 
 const WANTED_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query', SUBGROUP_MATRIX]
 
+const FASTEST: GPURequestAdapterOptions = { powerPreference: 'high-performance' }
+
 /** What the shaders need: packed dot products of bytes. */
 const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
 
@@ -40,7 +42,7 @@ export class GpuDevice {
     this.gpu = gpu
     this.device = device
     this.title = titleOf(adapter)
-    this.isSoftware = adapter.info.isFallbackAdapter
+    this.isSoftware = isSoftware(adapter)
     const { limits } = device
     this.powers = {
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
@@ -93,7 +95,7 @@ export async function openDevice(gpu: GPU | undefined): Promise<GpuDevice> {
       'There is no WebGPU here. Use a browser that has it over https or on localhost, or another backend.',
     )
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+  const adapter = await gpu.requestAdapter(FASTEST)
   if (adapter === null) {
     throw new BackendError(
       'WebGPU found no GPU. Install a driver with Vulkan (Metal and Direct3D 12 come with the system), or ' +
@@ -136,6 +138,43 @@ function hasInt8Matrices({ info }: GPUAdapter, { features }: GPUDevice): boolean
   return [...shapes].some(
     ({ componentType, M, N, K }) => componentType === 'i8' && M === 16 && N === 16 && K === 32,
   )
+}
+
+/** Processors that do the work of a GPU, by the names that drivers have for them. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i
+
+function isSoftware({ info }: GPUAdapter): boolean {
+  const { vendor, architecture, device, description, isFallbackAdapter } = info
+  return isFallbackAdapter || SOFTWARE.test([vendor, architecture, device, description].join(' '))
+}
+
+/** Whether there is a GPU that runs the shaders, and that is none in software. */
+export async function hasRealGpu(gpu: GPU): Promise<boolean> {
+  if (!gpu.wgslLanguageFeatures.has(LANGUAGE_FEATURE)) return false
+  const adapter = await gpu.requestAdapter(FASTEST).catch(() => null)
+  return adapter !== null && !isSoftware(adapter)
+}
+
+/** What a GPU says of itself. */
+export interface GpuFacts {
+  readonly title: string
+  readonly isSoftware: boolean
+  /** Of those that the shaders use, and the others. */
+  readonly features: readonly string[]
+  readonly limits: Readonly<Record<(typeof WANTED_LIMITS)[number], number>>
+}
+
+/** @returns undefined where there is no GPU */
+export async function gpuFacts(gpu: GPU): Promise<GpuFacts | undefined> {
+  const adapter = await gpu.requestAdapter(FASTEST)
+  if (adapter === null) return undefined
+  const limits = WANTED_LIMITS.map((name) => [name, adapter.limits[name]] as const)
+  return {
+    title: titleOf(adapter),
+    isSoftware: isSoftware(adapter),
+    features: [...adapter.features].sort(),
+    limits: Object.fromEntries(limits) as GpuFacts['limits'],
+  }
 }
 
 function titleOf({ info }: GPUAdapter): string {

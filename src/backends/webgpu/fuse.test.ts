@@ -18,8 +18,15 @@ interface Shape {
 }
 
 /** Two layers, so that what is left out in the first is overwritten in the second. */
-function blockOf(backend: Backend, shape: Shape, activation: 'relu2' | 'silu' | 'gelu' = 'relu2') {
+function blockOf(
+  backend: Backend,
+  shape: Shape,
+  activation: 'relu2' | 'silu' | 'gelu' = 'relu2',
+  isScratch = false,
+) {
   const { rows, dim, ffnDim } = shape
+  const allocate = backend.allocate.bind(backend)
+  if (isScratch) backend.allocate = (byteLength, label) => allocate(byteLength, label, 'scratch')
   const memory = new FilledMemory(backend)
   const x = memory.floats(rows * dim, 'x')
   const gateUp = memory.floats(rows * 2 * ffnDim, 'gate and up')
@@ -111,6 +118,37 @@ describe('jobs', () => {
     expect(counted([quantize, product, activation, quantize])).toBe(3)
     expect(counted([quantize, product, activation, product, quantize])).toBe(5)
     expect(counted([quantize, product, { ...quantize, cols: 32 } as Command])).toBe(3)
+    // What a list leaves in scratch memory nobody asks for.
+    const scratch = blockOf(
+      createReferenceBackend(),
+      { rows: 1, dim: 64, ffnDim: 64 },
+      'relu2',
+      true,
+    )
+    expect(counted(scratch.layer)).toBe(2)
+    expect(counted([...scratch.layer, scratch.layer[2]])).toBe(4)
+    // A few tokens on int8 matrices: the product and the activation of it, with the activation's result.
+    const few = blockOf(createReferenceBackend(), { rows: 5, dim: 64, ffnDim: 64 })
+    const fewJobs = (list: readonly Command[], int8Matrices: boolean) =>
+      jobsOf(list.map(validateCommand), { ...powers, int8Matrices })
+    expect(fewJobs(few.layer, false)).toHaveLength(5)
+    // Whatever reads gates and ups keeps them.
+    expect(fewJobs(few.layer, true)).toHaveLength(5)
+    const twice = fewJobs([...few.layer, ...few.layer], true)
+    expect(twice.map(({ shader }) => shader)).toEqual([
+      'quantize/tuned',
+      'ternary-matmul/few',
+      'quantize/tuned',
+      'ternary-matmul/few',
+      'quantize/tuned',
+      'ternary-matmul/few',
+      'gated-activation',
+      'quantize/tuned',
+      'ternary-matmul/few',
+    ])
+    expect(twice[1].bindings.at(-1)?.memory).toMatchObject({ buffer: { label: 'hidden' } })
+    expect(twice[1].constants).toMatchObject({ ENDING: 2, COLS: 64 })
+    expect(twice[3].constants).toMatchObject({ ENDING: 1 })
     // The product must not write to what other workgroups still read.
     const square = { ...up, rows: 64 }
     const inPlace = { op: 'ternary-matmul', rows: 1, weights: square, x: out, out: x } as const

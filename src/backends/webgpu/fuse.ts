@@ -4,16 +4,19 @@
  */
 import type { ValidCommand } from '../../kernels/commands.ts'
 import { attendJob, mergeJob, rowsJob } from './attention-jobs.ts'
-import type { Job } from './jobs.ts'
+import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
-import { normedProduct } from './normed-product.ts'
-import { type Powers, tunedJob } from './tuned.ts'
+import { activationOf, normedProduct } from './normed-product.ts'
+import { activatedShading, type Powers, tunedJob } from './tuned.ts'
 
 /** The jobs of a list. */
 export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[] {
   const jobs: Job[] = []
   for (let at = 0; at < commands.length; ) {
-    const fused = attended(commands, at, powers) ?? normedProduct(commands, at, powers)
+    const fused =
+      attended(commands, at, powers) ??
+      normedProduct(commands, at, powers) ??
+      activatedProduct(commands, at, powers)
     jobs.push(...(fused?.jobs ?? [tunedJob(commands[at], powers)]))
     at += fused?.count ?? 1
   }
@@ -32,13 +35,13 @@ function attended(
   at: number,
   powers: Powers,
 ): Fused | undefined {
-  const turning = isTurnedByAttention(commands, at) ? commands[at] : undefined
+  const turning = isTurnedByAttention(commands, at, powers) ? commands[at] : undefined
   const place = turning === undefined ? at : at + 1
   const attention = commands[place]
   if (!isOp(attention, 'attention')) return undefined
   const rows = turning ? undefined : rowsJob(attention, powers)
   if (rows !== undefined) return { jobs: [rows], count: 1 }
-  const split = attendJob(attention, turning as Valid<'rope-cache'> | undefined)
+  const split = attendJob(attention, powers, turning as Valid<'rope-cache'> | undefined)
   if (split === undefined) return undefined
   const count = place - at + 1
   const merge = mergeJob(attention)
@@ -49,8 +52,28 @@ function attended(
   return { jobs: [split, ...product.jobs], count: count + product.count }
 }
 
+/** A product of few rows, and the activation of it. */
+function activatedProduct(
+  commands: readonly ValidCommand[],
+  at: number,
+  powers: Powers,
+): Fused | undefined {
+  const activation = activationOf(commands, at)
+  const product = commands[at]
+  if (activation === undefined || !isOp(product, 'ternary-matmul')) return undefined
+  const shading = activatedShading(product.command, activation.command, powers)
+  if (shading === undefined) return undefined
+  const job = jobOf(product, shading)
+  const out = bindingOf(operandOf(activation, 'out'))
+  return { jobs: [{ ...job, bindings: [...job.bindings.slice(0, -1), out] }], count: 2 }
+}
+
 /** Whether a command turns heads for the attention behind it alone. */
-function isTurnedByAttention(commands: readonly ValidCommand[], at: number): boolean {
+function isTurnedByAttention(
+  commands: readonly ValidCommand[],
+  at: number,
+  powers: Powers,
+): boolean {
   const [first, second] = commands.slice(at, at + 2)
   if (!isOp(first, 'rope-cache') || !isOp(second, 'attention')) return false
   const { rows, headNorms, qkv, step, cache, table, nHeads } = first.command
@@ -59,7 +82,7 @@ function isTurnedByAttention(commands: readonly ValidCommand[], at: number): boo
     rows === 1 &&
     command.rows === 1 &&
     headNorms === undefined &&
-    attendJob(second, first) !== undefined &&
+    attendJob(second, powers, first) !== undefined &&
     command.nHeads === nHeads &&
     isSame(command.qkv, qkv) &&
     isSame(command.step, step) &&

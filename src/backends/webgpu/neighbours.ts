@@ -28,7 +28,7 @@ export function isSame(a: BufferSlice, b: BufferSlice): boolean {
 
 /**
  * Whether all that is written to an operand is overwritten by commands from `at` on, before anything reads
- * it.
+ * it, or left behind in scratch memory.
  */
 export function isOverwritten(
   written: MaybeOperand,
@@ -56,5 +56,5 @@ export function isOverwritten(
     }
     if (first >= end) return true
   }
-  return false
+  return buffer.isScratch === true
 }

@@ -6,10 +6,7 @@ import { TILE } from '../../ternary/index.ts'
 import { partsOf } from './attention-jobs.ts'
 import { bindingOf, type Job } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
-import { MOST_VECTORS, normThreads, type Powers } from './tuned.ts'
-
-/** Rows up to which every workgroup norms them anew. */
-const FEW_ROWS = 2
+import { FEW_ROWS, MOST_VECTORS, normThreads, type Powers } from './tuned.ts'
 
 const ENDING = { store: 0, add: 1, activate: 2 }
 
@@ -24,7 +21,7 @@ export function normedProduct(
   powers: Powers,
   attention?: Valid<'attention'>,
 ): { jobs: Job[]; count: number } | undefined {
-  const [first, second, third] = commands.slice(at, at + 3)
+  const [first, second] = commands.slice(at, at + 2)
   if (!isOp(first, 'quantize') || !isOp(second, 'ternary-matmul')) return undefined
   const { rows, cols, eps, x, weight, out: quantized } = first.command
   const { weights, out, accumulate, part } = second.command
@@ -43,16 +40,8 @@ export function normedProduct(
   const between = ['out.q', 'out.scales', 'out.sums'].map((name) => operandOf(first, name))
   if (!between.every((own) => isOverwritten(own, commands, at + 2))) return undefined
 
-  const activation = isOp(third, 'gated-activation') ? third.command : undefined
-  const isActivated =
-    activation !== undefined &&
-    activation.rows === rows &&
-    isSame(activation.gateUp, out) &&
-    2 * activation.cols === weights.rows &&
-    activation.cols % TILE === 0 &&
-    part === undefined &&
-    !accumulate &&
-    isOverwritten(operandOf(second, 'out'), commands, at + 3)
+  const activation = activationOf(commands, at + 1)?.command
+  const isActivated = activation !== undefined
   const result = isActivated ? activation.out : out
   const threads = normThreads(cols, powers)
   const shape = { cols, threads, isActivated, stripes: Math.ceil(weights.rows / TILE) }
@@ -98,6 +87,26 @@ export function normedProduct(
     isFixed: true,
   }
   return { jobs: [job], count: isActivated ? 3 : 2 }
+}
+
+/** The activation behind the product at `at`, if nothing else reads what that gives. */
+export function activationOf(
+  commands: readonly ValidCommand[],
+  at: number,
+): Valid<'gated-activation'> | undefined {
+  const [product, activation] = commands.slice(at, at + 2)
+  if (!isOp(product, 'ternary-matmul') || !isOp(activation, 'gated-activation')) return undefined
+  const { rows, weights, out, accumulate, part } = product.command
+  const { gateUp, cols } = activation.command
+  const isBehind =
+    activation.command.rows === rows &&
+    isSame(gateUp, out) &&
+    2 * cols === weights.rows &&
+    cols % TILE === 0 &&
+    part === undefined &&
+    !accumulate &&
+    isOverwritten(operandOf(product, 'out'), commands, at + 2)
+  return isBehind ? activation : undefined
 }
 
 interface ProductShape {

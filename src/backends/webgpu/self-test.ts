@@ -9,8 +9,8 @@ import { createReferenceBackend } from '../reference/index.ts'
 
 const COLS = 128
 const MATRIX_ROWS = 80
-/** Enough for tiles, and one row alone. */
-const TOKENS = [40, 1]
+/** Enough for tiles, a few, and one row alone. */
+const TOKENS = [40, 5, 1]
 /** Of the largest result: a value may have been rounded to the next integer. */
 const TOLERANCE = 0.02
 
@@ -27,9 +27,13 @@ export async function faultOf(backend: Backend): Promise<string | undefined> {
       if (at < 0) continue
       return `result ${at} of ${tokens} tokens is ${got[i][at]} in place of ${expected[i][at]}`
     }
-    const differs = got[1].findIndex((value, k) => value !== got[0][k])
-    if (differs < 0) return undefined
-    return `result ${differs} of a token is ${got[1][differs]} alone and ${got[0][differs]} among others`
+    for (const own of got.slice(1)) {
+      const at = own.findIndex((value, k) => value !== got[0][k])
+      if (at < 0) continue
+      const tokens = own.length / MATRIX_ROWS
+      return `result ${at} of a token is ${own[at]} in a pass of ${tokens} and ${got[0][at]} among others`
+    }
+    return undefined
   } finally {
     await reference.dispose()
   }

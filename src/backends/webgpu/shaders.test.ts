@@ -25,9 +25,9 @@ const files = shaded.flatMap((operation) =>
   })),
 )
 
-/** "table.rows" as a name in WGSL. */
+/** "table.rows" as a name in WGSL, which keeps the word "from" for itself. */
 function nameOf(name: string): string {
-  return name.replaceAll('.', '_')
+  return name === 'from' ? 'source' : name.replaceAll('.', '_')
 }
 
 /** Operations of training that run on processors alone. */

@@ -41,14 +41,16 @@ const CHUNK = 256u;
 const GROUPS = 32u;
 const STRIDE = (DIM + 15u) & ~15u;
 const PAIRS = DIM / 2u;
+const RANGES = 8u;
+const SUMS = max(2u * CHUNK, RANGES * PAIRS);
 const LEAST = -3.4028234e38;
 var<workgroup> query: array<f32, DIM>;
 var<workgroup> newKey: array<f32, DIM>;
 var<workgroup> newValue: array<f32, DIM>;
-var<workgroup> halves: array<vec2f, CHUNK>;
 var<workgroup> weights: array<f32, CHUNK>;
 var<workgroup> groups: array<vec4f, GROUPS / 4u>;
-var<workgroup> sums: array<vec2f, 4u * PAIRS>;
+/// Of two positions with each quarter of the dimensions, and later of two dimensions over each 32 positions.
+var<workgroup> sums: array<vec2f, SUMS>;
 
 /// The bits of the half nearest to x, ties to even; infinity beyond 65,504.
 fn halfBits(x: f32) -> u32 {
@@ -111,6 +113,13 @@ fn turned(head: u32, d: u32, angles: u32) -> f32 {
   return select(fma(b, cos, a * sin), fma(a, cos, -(b * sin)), d < PAIRS);
 }
 
+fn queryAt(head: u32, d: u32, angles: u32) -> f32 {
+  if (IS_TURNED != 0u) {
+    return turned(head, d, angles);
+  }
+  return qkv[head + d];
+}
+
 /// Writes the new key and value, of this position in its block.
 fn store(own: u32, home: u32, position: u32) {
   let lane = position % KEY_BLOCK;
@@ -133,56 +142,29 @@ fn store(own: u32, home: u32, position: u32) {
   }
 }
 
-/// Two positions' products with a quarter of the query, in order; eight loads at a time are on their way.
+/// Two positions' products with a quarter of the query, in order; all loads are on their way first.
 fn quarter(at: u32, first: u32) -> vec2f {
+  var k: array<vec2f, DIM / 4u>;
+  for (var i = 0u; i < DIM / 4u; i++) {
+    k[i] = keysAt(at + (first + i) * KEY_BLOCK);
+  }
   var sum = vec2f();
-  for (var i = 0u; i < DIM / 32u; i++) {
-    let d = first + i * 8u;
-    let k0 = keysAt(at + d * KEY_BLOCK);
-    let k1 = keysAt(at + (d + 1u) * KEY_BLOCK);
-    let k2 = keysAt(at + (d + 2u) * KEY_BLOCK);
-    let k3 = keysAt(at + (d + 3u) * KEY_BLOCK);
-    let k4 = keysAt(at + (d + 4u) * KEY_BLOCK);
-    let k5 = keysAt(at + (d + 5u) * KEY_BLOCK);
-    let k6 = keysAt(at + (d + 6u) * KEY_BLOCK);
-    let k7 = keysAt(at + (d + 7u) * KEY_BLOCK);
-    sum = fma(vec2f(query[d]), k0, sum);
-    sum = fma(vec2f(query[d + 1u]), k1, sum);
-    sum = fma(vec2f(query[d + 2u]), k2, sum);
-    sum = fma(vec2f(query[d + 3u]), k3, sum);
-    sum = fma(vec2f(query[d + 4u]), k4, sum);
-    sum = fma(vec2f(query[d + 5u]), k5, sum);
-    sum = fma(vec2f(query[d + 6u]), k6, sum);
-    sum = fma(vec2f(query[d + 7u]), k7, sum);
+  for (var i = 0u; i < DIM / 4u; i++) {
+    sum = fma(vec2f(query[first + i]), k[i], sum);
   }
   return sum;
 }
 
-/// A value's elements of two dimensions; of the last position where there is no other.
-fn valuePair(position: u32, end: u32, home: u32, d: u32) -> vec2f {
-  return valuesAt((home + min(position, end - 1u)) * STRIDE + d);
-}
-
-/// Weighted values of 32 positions, two dimensions, in order; what is not seen weighs nothing.
+/// Weighted values of 32 positions, two dimensions, in order. Behind the end nothing weighs, and what is read is
+/// the last position.
 fn range(low: u32, end: u32, home: u32, d: u32) -> vec2f {
+  var v: array<vec2f, 32>;
+  for (var i = 0u; i < 32u; i++) {
+    v[i] = valuesAt((home + min(low + i, end - 1u)) * STRIDE + d);
+  }
   var sum = vec2f();
-  for (var i = low; i < min(low + 32u, end); i += 8u) {
-    let v0 = valuePair(i, end, home, d);
-    let v1 = valuePair(i + 1u, end, home, d);
-    let v2 = valuePair(i + 2u, end, home, d);
-    let v3 = valuePair(i + 3u, end, home, d);
-    let v4 = valuePair(i + 4u, end, home, d);
-    let v5 = valuePair(i + 5u, end, home, d);
-    let v6 = valuePair(i + 6u, end, home, d);
-    let v7 = valuePair(i + 7u, end, home, d);
-    sum = fma(vec2f(weights[i]), v0, sum);
-    sum = fma(vec2f(weights[i + 1u]), v1, sum);
-    sum = fma(vec2f(weights[i + 2u]), v2, sum);
-    sum = fma(vec2f(weights[i + 3u]), v3, sum);
-    sum = fma(vec2f(weights[i + 4u]), v4, sum);
-    sum = fma(vec2f(weights[i + 5u]), v5, sum);
-    sum = fma(vec2f(weights[i + 6u]), v6, sum);
-    sum = fma(vec2f(weights[i + 7u]), v7, sum);
+  for (var i = 0u; i < 32u; i++) {
+    sum = fma(vec2f(weights[low + i]), v[i], sum);
   }
   return sum;
 }
@@ -209,14 +191,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let inputs = params.qkv_at + row * (params.nHeads + 2u * params.kvHeads) * DIM;
   // Beyond the block where the newest position is in a later one.
   let newAt = newest - first;
-  for (var d = own; d < DIM; d += THREADS) {
-    if (IS_TURNED != 0u) {
-      let angles = params.rotations_at + newest * DIM;
-      query[d] = turned(inputs + head * DIM, d, angles);
-      newKey[d] = stored(turned(inputs + (params.nHeads + kvHead) * DIM, d, angles));
-      newValue[d] = stored(qkv[inputs + (params.nHeads + params.kvHeads + kvHead) * DIM + d]);
-    } else {
-      query[d] = qkv[inputs + head * DIM + d];
+  let angles = params.rotations_at + newest * DIM;
+  for (var at = own; at < select(1u, 3u, IS_TURNED != 0u) * DIM; at += THREADS) {
+    let d = at % DIM;
+    switch (at / DIM) {
+      case 0u: {
+        query[d] = queryAt(inputs + head * DIM, d, angles);
+      }
+      case 1u: {
+        newKey[d] = stored(turned(inputs + (params.nHeads + kvHead) * DIM, d, angles));
+      }
+      default: {
+        newValue[d] = stored(qkv[inputs + (params.nHeads + params.kvHeads + kvHead) * DIM + d]);
+      }
     }
   }
   workgroupBarrier();
@@ -228,21 +215,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
     storageBarrier();
   }
 
-  // Invocation 128 h + i has half h of the dimensions of positions 2 i and 2 i + 1.
-  let position = 2u * (own & 127u);
-  let isNeeded = position < end && position + 1u >= start;
-  if (isNeeded) {
-    let lane = position % KEY_BLOCK;
-    let at = (home + position - lane) * DIM + lane;
-    let half = (own >> 7u) * (DIM / 2u);
-    halves[own] = quarter(at, half) + quarter(at, half + DIM / 4u);
+  // Task 128 q + i has quarter q of the dimensions of positions 2 i and 2 i + 1.
+  for (var at = own; at < 2u * CHUNK; at += THREADS) {
+    let position = 2u * (at & 127u);
+    if (position < end && position + 1u >= start) {
+      let lane = position % KEY_BLOCK;
+      sums[at] = quarter((home + position - lane) * DIM + lane, (at >> 7u) * (DIM / 4u));
+    }
   }
   workgroupBarrier();
   if (own < CHUNK / 2u) {
-    var scores = vec2f(LEAST);
-    if (isNeeded) {
-      scores = (halves[own] + halves[own + 128u]) * params.scale;
-    }
+    let position = 2u * own;
+    let scores = ((sums[own] + sums[own + 128u]) + (sums[own + 256u] + sums[own + 384u])) * params.scale;
     weights[position] = select(LEAST, scores.x, position >= start && position < end);
     weights[position + 1u] = select(LEAST, scores.y, position + 1u >= start && position + 1u < end);
   }
@@ -273,19 +257,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
     }
     groups[own >> 2u][own & 3u] = sum;
   }
-  // A quarter of the positions for each pair of dimensions, 32 and 32 of them.
-  for (var at = own; at < 4u * PAIRS; at += THREADS) {
-    let d = 2u * (at % PAIRS);
-    let low = at / PAIRS * 64u;
-    var left = vec2f();
-    var right = vec2f();
+  // 32 positions for each pair of dimensions.
+  for (var at = own; at < RANGES * PAIRS; at += THREADS) {
+    let low = at / PAIRS * 32u;
+    var sum = vec2f();
     if (low < end) {
-      left = range(low, end, home, d);
+      sum = range(low, end, home, 2u * (at % PAIRS));
     }
-    if (low + 32u < end) {
-      right = range(low + 32u, end, home, d);
-    }
-    sums[at] = left + right;
+    sums[at] = sum;
   }
   workgroupBarrier();
   var totals = groups[0];
@@ -297,7 +276,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let result = params.out_at + (row * params.nHeads + head) * DIM;
   let part = params.parts_at + ((row * params.nHeads + head) * params.columns + chunk) * (DIM + 4u);
   for (var at = own; at < PAIRS; at += THREADS) {
-    let sum = (sums[at] + sums[at + PAIRS]) + (sums[at + 2u * PAIRS] + sums[at + 3u * PAIRS]);
+    let low = (sums[at] + sums[at + PAIRS]) + (sums[at + 2u * PAIRS] + sums[at + 3u * PAIRS]);
+    let high = (sums[at + 4u * PAIRS] + sums[at + 5u * PAIRS]) + (sums[at + 6u * PAIRS] + sums[at + 7u * PAIRS]);
+    let sum = low + high;
     if (IS_WHOLE != 0u) {
       out[result + 2u * at] = sum.x * inverse;
       out[result + 2u * at + 1u] = sum.y * inverse;

@@ -4,6 +4,8 @@
  */
 /// <reference types="@webgpu/types" />
 import type { ValidCommand } from '../../kernels/commands.ts'
+import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
+import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
 import { TILE } from '../../ternary/index.ts'
@@ -41,6 +43,11 @@ function tokensFor(rows: number): number {
 
 /** From here on tiles of 64 tokens lose less than reading weights again. */
 const TILE_TOKENS = 25
+
+/** Rows up to which every workgroup norms them anew. */
+export const FEW_ROWS = 2
+/** Of workgroup memory, what few.wgsl takes. */
+const FEW_BYTES = 45056
 
 /** The job of one command. */
 export function tunedJob(valid: ValidCommand, powers: Powers): Job {
@@ -83,9 +90,20 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
         workgroups: [Math.ceil(weights.rows / TILE), Math.ceil(rows / tokensFor(rows))],
       }
     }
+    case 'sample':
+      // A row is read by one workgroup.
+      return {
+        shader: 'sample',
+        constants: { THREADS: threadsFor(powers) },
+        workgroups: [command.rows, 1],
+      }
     default:
       return undefined
   }
+}
+
+function threadsFor({ threads, workgroupBytes }: Powers): number {
+  return threads >= 1024 && workgroupBytes >= 2 ** 15 ? 1024 : 256
 }
 
 function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading | undefined {
@@ -108,10 +126,40 @@ function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading 
       workgroups: [Math.ceil(count / 64), Math.ceil(rows / 64)],
     }
   }
+  if (isFew(command, powers)) {
+    return {
+      shader: 'ternary-matmul/few',
+      constants: { ...constants, ENDING: Number(command.accumulate) },
+      workgroups: [Math.ceil(count / TILE / 2), Math.ceil(rows / TILE)],
+    }
+  }
   return {
     shader: 'ternary-matmul/tuned',
     constants: { ...constants, TOKENS: tokensFor(rows) },
     workgroups: [Math.ceil(count / TILE), Math.ceil(rows / tokensFor(rows))],
+  }
+}
+
+/** Whether few.wgsl runs a product. */
+function isFew({ rows, weights }: TernaryMatmulCommand, powers: Powers): boolean {
+  const { cols, packing = '2bit' } = weights
+  const isOfRows = rows > FEW_ROWS && rows < TILE_TOKENS
+  const hasRoom = powers.int8Matrices && powers.workgroupBytes >= FEW_BYTES
+  return isOfRows && hasRoom && cols % 32 === 0 && packing === '2bit'
+}
+
+/** A product of gates and ups with the activation behind it, in one; undefined where no shader does that. */
+export function activatedShading(
+  command: TernaryMatmulCommand,
+  { activation, cols }: GatedActivationCommand,
+  powers: Powers,
+): Shading | undefined {
+  if (!isFew(command, powers)) return undefined
+  const ACTIVATION = ACTIVATIONS.indexOf(activation)
+  return {
+    shader: 'ternary-matmul/few',
+    constants: { COLS: command.weights.cols, ENDING: 2, ACTIVATION },
+    workgroups: [cols / TILE, Math.ceil(command.rows / TILE)],
   }
 }
 

@@ -11,6 +11,7 @@ import type { BufferSlice } from '../../kernels/slice.ts'
 import type { Backend, Program } from '../backend.ts'
 import { CheckedBackend, type OwnBuffer } from '../checked-backend.ts'
 import { type KernelVariant, variantNamed } from '../list-backend.ts'
+import { BufferReader } from './buffer-reader.ts'
 import { type GpuDevice, openDevice } from './device.ts'
 import { jobsOf } from './fuse.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
@@ -28,11 +29,9 @@ export const TUNED_ISA = 'webgpu-tuned'
 export const BASE_ISA = 'webgpu-base'
 const ISAS = [MATRIX_ISA, TUNED_ISA, BASE_ISA]
 
-/** GPUBufferUsage: STORAGE, COPY_DST and COPY_SRC; and MAP_READ with COPY_DST. */
+/** GPUBufferUsage: STORAGE, COPY_DST and COPY_SRC; and UNIFORM with COPY_DST. */
 const STORAGE_USAGE = 0x80 | 0x8 | 0x4
-const READ_USAGE = 0x1 | 0x8
 const UNIFORM_USAGE = 0x40 | 0x8
-const MAP_READ = 0x1
 
 /** The shader that replaces a part of a word. */
 const PATCH: Job = {
@@ -44,8 +43,12 @@ const PATCH: Job = {
   workgroups: [1, 1],
 }
 
-/** Programs that are handed over together at most. */
-const MAX_WAITING = 4
+/** Dispatches from which programs are handed over: handing over costs as much as a few, and a GPU waits. */
+const ENOUGH_WAITING = 64
+/** Steps of a decoder that are submitted before tokens are read. */
+const STEPS = 16
+
+export { type GpuFacts, gpuFacts, hasRealGpu } from './device.ts'
 
 /** The variants, whether or not there is a GPU. */
 export function webGpuVariants(): KernelVariant[] {
@@ -58,12 +61,14 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   readonly threads = 1
   override readonly rounding: Rounding = 'own'
   readonly promptRows: number
+  readonly steps = STEPS
   readonly #gpu: GpuDevice
   readonly #powers: Powers
   readonly #pipelines: Pipelines
   readonly #patcher: Pipeline
   /** Programs that were started and not yet handed over: several at once cost less. */
-  #waiting: GpuProgram['steps'][] = []
+  #waiting: GpuProgram['steps'][number][] = []
+  readonly #reader: BufferReader
   /** Allocations that the device has not yet answered. */
   readonly #pending = new Set<Promise<BackendError | undefined>>()
 
@@ -75,7 +80,12 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     this.#powers = { ...gpu.powers, int8Matrices: isa === MATRIX_ISA }
     this.#patcher = patcher
     this.#pipelines = new Pipelines(gpu.device)
+    this.#reader = new BufferReader(gpu.device)
     void gpu.whenLost().then((reason) => this.lose(reason))
+  }
+
+  get largestOperand(): number {
+    return this.#gpu.device.limits.maxStorageBufferBindingSize
   }
 
   override get description(): string {
@@ -149,7 +159,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     device.queue.writeBuffer(numbers, 0, Int32Array.of(word, mask, bits, 0))
     const entries = [numbers, memory].map((buffer, binding) => ({ binding, resource: { buffer } }))
     const bindGroup = device.createBindGroup({ layout, entries })
-    this.#waiting.push([{ pipeline, bindGroup, workgroups: [1, 1] }])
+    this.#waiting.push({ pipeline, bindGroup, workgroups: [1, 1] })
     this.#submit()
     numbers.destroy()
   }
@@ -159,17 +169,8 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     { byteOffset, byteLength }: BufferSlice,
   ): Promise<Uint8Array> {
     this.#submit()
-    const { device } = this.#gpu
-    const offset = byteOffset - (byteOffset % 4)
-    const size = Math.max(4, Math.ceil((byteOffset + byteLength - offset) / 4) * 4)
-    const target = device.createBuffer({ size, usage: READ_USAGE })
-    const encoder = device.createCommandEncoder()
-    encoder.copyBufferToBuffer(memory, Math.min(offset, memory.size - size), target, 0, size)
-    device.queue.submit([encoder.finish()])
     try {
-      await target.mapAsync(MAP_READ)
-      const from = byteOffset - Math.min(offset, memory.size - size)
-      const bytes = new Uint8Array(target.getMappedRange()).slice(from, from + byteLength)
+      const bytes = await this.#reader.read(memory, byteOffset, byteLength)
       this.#gpu.check()
       return bytes
     } catch (cause) {
@@ -178,8 +179,6 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
         () => cause,
         (error) => error,
       )
-    } finally {
-      target.destroy()
     }
   }
 
@@ -208,14 +207,14 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
 
   protected override start(program: GpuProgram): void {
     if (this.#waiting.length === 0) queueMicrotask(() => this.#submit())
-    this.#waiting.push(program.steps)
-    if (this.#waiting.length >= MAX_WAITING) this.#submit()
+    for (const step of program.steps) this.#waiting.push(step)
+    if (this.#waiting.length >= ENOUGH_WAITING) this.#submit()
   }
 
   /** Hands over what waits. To be called before anything else is asked of the device. */
   #submit(): void {
     if (this.#waiting.length === 0) return
-    const steps = this.#waiting.flat()
+    const steps = this.#waiting
     this.#waiting = []
     const { device } = this.#gpu
     const encoder = device.createCommandEncoder()
@@ -236,7 +235,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
       if (step.pipeline !== pipeline) pass.setPipeline(step.pipeline)
       pipeline = step.pipeline
       pass.setBindGroup(0, step.bindGroup)
-      pass.dispatchWorkgroups(...step.workgroups)
+      pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1])
     }
     pass?.end()
     device.queue.submit([encoder.finish()])
@@ -261,6 +260,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override close(): void {
+    this.#reader.dispose()
     this.#gpu.device.destroy()
   }
 }

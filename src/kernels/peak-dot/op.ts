@@ -25,5 +25,6 @@ export const peakDot = defineOp<PeakDotCommand>()({
   },
   reference: undefined,
   agreement: 'exact',
+  workgroups: ({ rows }) => [rows, 1],
   constants: { PEAK_PRODUCTS },
 })

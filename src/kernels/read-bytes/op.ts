@@ -26,5 +26,6 @@ export const readBytes = defineOp<ReadBytesCommand>()({
   },
   reference: undefined,
   agreement: 'exact',
+  workgroups: ({ rows }) => [16, rows],
   constants: { READ_PIECE, VECTOR_BYTES },
 })

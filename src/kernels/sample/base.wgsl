@@ -17,6 +17,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> tokens: array<i32>;
 
 const THREADS = 256u;
+const AHEAD = 8u;
 const STEP_WORDS = 4u;
 const SETTING_WORDS = 8u;
 const TOP_P_ONE = 16777216u;
@@ -88,6 +89,21 @@ fn bitsAt(row: u32, token: u32) -> u32 {
   return bitcast<u32>(logits[params.logits_at + row * params.cols + token]);
 }
 
+/// The bits of an invocation's next logits, which are on their way together; of the last token behind it.
+fn bitsAhead(row: u32, first: u32) -> array<u32, AHEAD> {
+  let last = params.cols - 1u;
+  return array<u32, AHEAD>(
+    bitsAt(row, min(first, last)),
+    bitsAt(row, min(first + THREADS, last)),
+    bitsAt(row, min(first + 2u * THREADS, last)),
+    bitsAt(row, min(first + 3u * THREADS, last)),
+    bitsAt(row, min(first + 4u * THREADS, last)),
+    bitsAt(row, min(first + 5u * THREADS, last)),
+    bitsAt(row, min(first + 6u * THREADS, last)),
+    bitsAt(row, min(first + 7u * THREADS, last)),
+  );
+}
+
 fn isIn(key: u32, token: u32, front: Front) -> bool {
   return key > front.key || (key == front.key && token <= front.token);
 }
@@ -133,24 +149,28 @@ fn findFront(
       atomicStore(&buckets[i], 0u);
     }
     workgroupBarrier();
-    for (var token = own; token < params.cols; token += THREADS) {
-      let bits = bitsAt(row, token);
-      let its = keyOf(bits);
-      if ((its & known) != key || !isIn(its, token, within)) {
-        continue;
+    for (var first = own; first < params.cols; first += AHEAD * THREADS) {
+      let ahead = bitsAhead(row, first);
+      for (var i = 0u; i < AHEAD; i++) {
+        let bits = ahead[i];
+        let token = first + i * THREADS;
+        let its = keyOf(bits);
+        if (token >= params.cols || (its & known) != key || !isIn(its, token, within)) {
+          continue;
+        }
+        let at = ((its >> u32(shift)) & 255u) * 3u;
+        if (count > 0u) {
+          atomicAdd(&buckets[at], 1u);
+          continue;
+        }
+        if (bits == MINUS_INFINITY_BITS) {
+          continue;
+        }
+        let weight = weightOf((largest - bitcast<f32>(bits)) * inverse);
+        atomicAdd(&buckets[at], weight & 1023u);
+        atomicAdd(&buckets[at + 1u], (weight >> 10u) & 1023u);
+        atomicAdd(&buckets[at + 2u], weight >> 20u);
       }
-      let at = ((its >> u32(shift)) & 255u) * 3u;
-      if (count > 0u) {
-        atomicAdd(&buckets[at], 1u);
-        continue;
-      }
-      if (bits == MINUS_INFINITY_BITS) {
-        continue;
-      }
-      let weight = weightOf((largest - bitcast<f32>(bits)) * inverse);
-      atomicAdd(&buckets[at], weight & 1023u);
-      atomicAdd(&buckets[at + 1u], (weight >> 10u) & 1023u);
-      atomicAdd(&buckets[at + 2u], weight >> 20u);
     }
     workgroupBarrier();
     if (own == 0u) {
@@ -288,12 +308,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   // What is no number counts as the largest logit.
   var largestKey = 0u;
   var place = LAST_TOKEN;
-  for (var token = own; token < params.cols; token += THREADS) {
-    let bits = bitsAt(row, token);
-    let key = select(keyOf(bits), 0xffffffffu, (bits & 0x7fffffffu) > INFINITY_BITS);
-    if (key > largestKey) {
-      largestKey = key;
-      place = token;
+  for (var first = own; first < params.cols; first += AHEAD * THREADS) {
+    let ahead = bitsAhead(row, first);
+    for (var i = 0u; i < AHEAD; i++) {
+      let bits = ahead[i];
+      let token = first + i * THREADS;
+      let key = select(keyOf(bits), 0xffffffffu, (bits & 0x7fffffffu) > INFINITY_BITS);
+      if (key > largestKey && token < params.cols) {
+        largestKey = key;
+        place = token;
+      }
     }
   }
   reduce(own, largestKey, place, true);
@@ -325,21 +349,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   );
   var least = INFINITY_BITS;
   var winner = best;
-  for (var token = own; token < params.cols; token += THREADS) {
-    let bits = bitsAt(row, token);
-    // No arithmetic with infinities, which a GPU need not have.
-    if (!isIn(keyOf(bits), token, front) || bits == MINUS_INFINITY_BITS) {
-      continue;
-    }
-    let gap = (largest - bitcast<f32>(bits)) * inverse;
-    if (!(gap <= widest)) {
-      continue;
-    }
-    // Positive floats are ordered as their bits are.
-    let time = bitcast<u32>(exponential(token, key) * power(gap));
-    if (time < least) {
-      least = time;
-      winner = token;
+  for (var first = own; first < params.cols; first += AHEAD * THREADS) {
+    let ahead = bitsAhead(row, first);
+    for (var i = 0u; i < AHEAD; i++) {
+      let bits = ahead[i];
+      let token = first + i * THREADS;
+      // No arithmetic with infinities, which a GPU need not have.
+      let isOut = token >= params.cols || !isIn(keyOf(bits), token, front);
+      if (isOut || bits == MINUS_INFINITY_BITS) {
+        continue;
+      }
+      let gap = (largest - bitcast<f32>(bits)) * inverse;
+      if (!(gap <= widest)) {
+        continue;
+      }
+      // Positive floats are ordered as their bits are.
+      let time = bitcast<u32>(exponential(token, key) * power(gap));
+      if (time < least) {
+        least = time;
+        winner = token;
+      }
     }
   }
   reduce(own, least, winner, false);

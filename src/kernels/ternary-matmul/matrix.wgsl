@@ -147,14 +147,24 @@ fn main(
     workgroupBarrier();
     let lane = own % 32u;
     let row = firstRow + rowPart + (part & 1u) * 16u + (lane & 15u);
-    for (var i = lane >> 4u; i < 16u; i += 2u) {
-      let token = firstToken + (part >> 1u) * 16u + i;
+    let firstOf = firstToken + (part >> 1u) * 16u + (lane >> 4u);
+    // All that is added to is on its way before anything is stored: a driver keeps loads behind stores.
+    var before: array<f32, 8>;
+    if (params.accumulate != 0u) {
+      for (var i = 0u; i < 8u; i++) {
+        let token = min(firstOf + 2u * i, params.rows - 1u);
+        before[i] = out[params.out_at + token * params.weights_rows + min(row, endRow - 1u)];
+      }
+    }
+    for (var i = 0u; i < 8u; i++) {
+      let token = firstOf + 2u * i;
       if (token < params.rows && row < endRow) {
-        let dot = f32(sums[at + i * 16u + (lane & 15u)] - x_sums[params.x_sums_at + token]);
+        let sum = sums[at + (lane >> 4u) * 16u + i * 32u + (lane & 15u)];
+        let dot = f32(sum - x_sums[params.x_sums_at + token]);
         let scale = x_scales[params.x_scales_at + token] * weights_scales[params.weights_scales_at + row];
         let place = params.out_at + token * params.weights_rows + row;
         if (params.accumulate != 0u) {
-          out[place] = fma(dot, scale, out[place]);
+          out[place] = fma(dot, scale, before[i]);
         } else {
           out[place] = dot * scale;
         }
