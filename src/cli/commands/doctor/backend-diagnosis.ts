@@ -6,7 +6,8 @@
 
 import { BACKENDS, type Backend, type BackendName } from '../../../backends/backend.ts'
 import { readCpuCores } from '../../../backends/native/cpu-cores.ts'
-import { KINDS, openBackend } from '../../../backends/select.ts'
+import { installedGpuFacts, KINDS, openBackend } from '../../../backends/select.ts'
+import type { GpuFacts } from '../../../backends/webgpu/device.ts'
 import { ternaryCase } from '../../../bench/kernel-cases.ts'
 import { type KernelTiming, MOST_COPIES_BYTES, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
@@ -47,13 +48,22 @@ export interface Diagnosis {
   readonly backends: readonly BackendDiagnosis[]
   /** With one thread, and with as many as are chosen. */
   readonly limits: readonly LimitDiagnosis[]
+  readonly gpu: GpuDiagnosis
 }
+
+/** The GPU of WebGPU, with how fast its memory is read if it is a real one; or why there is none. */
+export type GpuDiagnosis =
+  | (GpuFacts & { readonly readBytesPerSecond?: number })
+  | { readonly reason: string }
 
 /** Of BitNet b1.58 2B-4T, the feed-forward's way down: 2560 x 6912. */
 export const PRODUCT = layerProducts(shapeNamed('2b-4t'))[3]
 export const PROMPT_TOKENS = 64
 
 const BUDGET_MS = 200
+
+/** Many times what a GPU's caches hold. */
+const GPU_READ_BYTES = 1 << 30
 
 /** The packings that a variant has a product of its own for. */
 export function packingsOf({ isa }: Pick<Backend, 'isa'>): readonly TernaryPacking[] {
@@ -71,7 +81,21 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
     onStep(`memory and arithmetic, threads: ${count}`)
     limits.push(await diagnoseLimits(count))
   }
-  return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits }
+  onStep('the GPU')
+  const gpu = await diagnoseGpu().catch((error) => ({ reason: messageOf(error) }))
+  return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits, gpu }
+}
+
+async function diagnoseGpu(): Promise<GpuDiagnosis> {
+  const facts = await installedGpuFacts()
+  if (facts === undefined) return { reason: 'WebGPU finds no GPU and no driver' }
+  if (facts.isSoftware) return facts
+  const limits = await withBackend(
+    () => openBackend({ backend: 'webgpu' }),
+    (backend) => measureLimits(backend, { readBytes: GPU_READ_BYTES }),
+  )
+  const isMeasured = limits !== undefined && 'readBytesPerSecond' in limits
+  return { ...facts, ...(isMeasured && { readBytesPerSecond: limits.readBytesPerSecond }) }
 }
 
 /** All variants of a backend, or why it does not load. */

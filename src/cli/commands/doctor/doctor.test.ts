@@ -42,6 +42,7 @@ const NOTHING: DoctorReport = {
   backends: [],
   images: { folder: '/cache/images', count: 2, byteLength: 1.5e9 },
   limits: [],
+  gpu: { reason: 'no package' },
 }
 
 test('what does not run has its reason in the table', () => {
@@ -53,6 +54,24 @@ test('what does not run has its reason in the table', () => {
   })
   expect(lines.at(-1)).toMatch(/^native +x86-avx2 .*this machine has no such thing$/)
   expect(lines.join('\n')).toContain('not measured: not built')
+})
+
+test('a GPU is told with what it allows, or why there is none', () => {
+  expect(linesOf(NOTHING).join('\n')).toMatch(/^gpu +none: no package$/m)
+  const limits = {
+    maxBufferSize: 2 ** 31,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupSizeX: 256,
+    maxStorageBuffersPerShaderStage: 8,
+  }
+  const gpu = { title: 'Some GPU', isSoftware: false, features: ['subgroups'], limits }
+  const text = linesOf({ ...NOTHING, gpu: { ...gpu, readBytesPerSecond: 4e11 } }).join('\n')
+  expect(text).toMatch(/gpu +Some GPU; reads 400\S* GB\/s from its memory; bindings of 134\S* MB/)
+  expect(text).toContain('features: subgroups')
+  const soft = linesOf({ ...NOTHING, gpu: { ...gpu, isSoftware: true } }).join('\n')
+  expect(soft).toContain('a processor that does the work of one')
 })
 
 test('cores and quota are told', () => {

@@ -21,6 +21,7 @@ import {
   type BackendDiagnosis,
   type Diagnosis,
   diagnoseBackends,
+  type GpuDiagnosis,
   type LimitDiagnosis,
   PRODUCT,
   PROMPT_TOKENS,
@@ -90,6 +91,7 @@ export function describeMachine(report: DoctorReport): ReportPart[] {
       ['load', `${host.loadAverage.toFixed(2)}: other work on the machine makes all speeds lower`],
       ['memory', formatBytes(host.memoryBytes)],
       ...limits.map(describeLimit),
+      ['gpu', describeGpu(report.gpu)],
       ['chosen', report.chosen],
       ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
     ],
@@ -121,6 +123,19 @@ function describeLimit(limit: LimitDiagnosis): Fact {
     counted(limit.threads, 'thread'),
     `read ${reads} from memory, and do ${formatMacRate(limit.macsPerSecond)} of int8 in registers`,
   ]
+}
+
+function describeGpu(gpu: GpuDiagnosis): string {
+  if ('reason' in gpu) return `none: ${gpu.reason}`
+  const { title, isSoftware, features, limits, readBytesPerSecond: rate } = gpu
+  return [
+    isSoftware ? `${title}, a processor that does the work of one` : title,
+    ...(rate === undefined ? [] : [`reads ${formatByteRate(rate)} from its memory`]),
+    `bindings of ${formatBytes(limits.maxStorageBufferBindingSize)}`,
+    `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} with ` +
+      `${formatBytes(limits.maxComputeWorkgroupStorageSize)}`,
+    `features: ${features.join(' ') || 'none'}`,
+  ].join('; ')
 }
 
 function describeBackend(backend: BackendDiagnosis, memory: number | undefined): string[][] {
