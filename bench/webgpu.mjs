@@ -1,6 +1,6 @@
 /**
- * Speed on a GPU, with random weights: prompts, a token at a time with its logits read back, and the recorded
- * step again and again without reading, which is what a GPU does when tokens stay on it.
+ * Speed on a GPU, with random weights: prompts, tokens that are drawn on it, one and 16 at a time, alone and beside
+ * 15 others, tokens whose logits are read back, and the recorded step again and again without reading.
  *
  *   npm run build && node bench/webgpu.mjs [--shape 2b-4t] [--isa webgpu-tuned] [--head int8] [--runs 3]
  *
@@ -60,6 +60,23 @@ async function test(name, tokens, work) {
   console.log(`${name.padEnd(28)} ${rates.map((rate) => rate.toFixed(0)).join('  ')} tokens/s`)
 }
 
+/** Draws `count` tokens of so many sequences, greedily, `together` of them before they are read. */
+async function draw(rows, from, count, together) {
+  const settings = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 }
+  const all = { ...settings, frequencyPenalty: 0, presencePenalty: 0 }
+  const each = Array.from({ length: rows }, () => ({ settings: all, seed: 1, answerStart: 0 }))
+  const draws = { rows: each.map((_, row) => row), each, steps: together }
+  let tokens = each.map(() => 1)
+  for (let at = from; at < from + count; at += together) {
+    const batch = { tokens, slots: draws.rows, positions: each.map(() => at) }
+    const goesOn = at + 2 * together <= from + count
+    const wants = { draws: { ...draws, goesOn }, scores: NO_SCORES, vectors: [] }
+    const { ids } = (await decoder.step(cache, batch, wants)).tokens
+    tokens = [...ids.slice(-rows)]
+  }
+}
+const NO_SCORES = { rows: [], targets: [], tokens: [] }
+
 const STEPS = 128
 for (const tokens of [128, 512, 2048]) {
   await test(`prefill ${tokens}`, tokens, () => runner.prefill(1, 0, tokens, true))
@@ -68,6 +85,10 @@ for (const at of [0, depth]) {
   if (at > 0) await runner.prefill(0, 0, at, false)
   await test(`decode @ ${at}, logits read`, 64, () => runner.decode(1, at, at + 64))
   const step = last
+  for (const together of [1, 16]) {
+    const name = together === 1 ? 'token by token' : `${together} at a time`
+    await test(`decode @ ${at}, ${name}`, STEPS, () => draw(1, at, STEPS, together))
+  }
   let busy = 0
   await test(`decode @ ${at}, on the GPU`, STEPS, async () => {
     const start = performance.now()
@@ -75,9 +96,13 @@ for (const at of [0, depth]) {
     busy = performance.now() - start
     await backend.done()
   })
-  console.log(`  ${(busy / STEPS).toFixed(3)} ms of this process a token`)
+  const dispatches = step.work.steps.length
+  console.log(
+    `  ${(busy / STEPS).toFixed(3)} ms of this process and ${dispatches} dispatches a token`,
+  )
 }
-await test('decode of 16 sequences', 16 * 32, () => runner.decode(16, 0, 32))
+await test('16 sequences, logits read', 16 * 32, () => runner.decode(16, 0, 32))
+await test('16 sequences, 16 at a time', 16 * STEPS, () => draw(16, 0, STEPS, 16))
 runner.dispose()
 decoder.dispose()
 weights.dispose()

@@ -154,7 +154,8 @@ export class Scheduler {
   /** Tokens to draw before anybody looks: one while somebody waits for a beginning. */
   get #maxSteps(): number {
     const { maxSteps = 1 } = this.#engine
-    if ([...this.#calls].some(({ next }) => next !== undefined)) return 1
+    const isAwaited = [...this.#calls].some(({ next }) => next !== undefined)
+    if (isAwaited || this.#between.length > 0) return 1
     return Math.min(maxSteps, Math.floor(STEPS_MS / this.#stepMs))
   }
 
