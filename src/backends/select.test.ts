@@ -94,21 +94,18 @@ describe('openPortableBackend', () => {
 describe("'auto' and a GPU", () => {
   const kindsWith = (isReal: boolean) => {
     const open: BackendKind['open'] = async (_, fallbacks) => createReferenceBackend(fallbacks)
-    const gpu: BackendKind = {
-      isForAuto: async () => isReal,
+    const wasm: BackendKind = { isas: /^wasm/, variants: async () => [], open }
+    const webgpu: BackendKind = {
+      ...wasm,
       isas: /^webgpu-/,
-      variants: async () => [],
+      isForAuto: async () => isReal,
       open: async (options, fallbacks) => {
         const backend = await open(options, fallbacks)
         Object.defineProperty(backend, 'name', { value: 'webgpu' })
         return backend
       },
     }
-    return {
-      webgpu: gpu,
-      wasm: { ...gpu, isForAuto: undefined, isas: /^wasm/, open },
-      reference: PORTABLE.reference,
-    }
+    return { webgpu, wasm, reference: PORTABLE.reference }
   }
 
   test('takes a real one first, and none in software', async () => {

@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { smallModel } from '../../../test/support/small-model.ts'
 import type { Backend, BackendOptions } from '../../backends/backend.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
-import { BackendError, FormatError } from '../../errors.ts'
+import { BackendError, UsageError } from '../../errors.ts'
 import { loadEngineAt } from './loading.ts'
 
 /** A GPU on which nothing finds room. */
@@ -43,7 +43,7 @@ test('a GPU that was asked for is never replaced, nor is the fault of a file bla
   for (const [error, options] of [
     [new BackendError('There is no room.'), { backend: 'webgpu' }],
     [new BackendError('There is no room.'), { isa: 'webgpu-base' }],
-    [new FormatError('A wrong file.'), {}],
+    [new UsageError('A wrong file.'), {}],
   ] as const) {
     const { place, asked, dispose } = placeWith(error)
     await expect(loadEngineAt(place, 'model', options)).rejects.toThrow(error.message)
