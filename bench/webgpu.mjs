@@ -83,12 +83,12 @@ for (const tokens of [128, 512, 2048]) {
 }
 for (const at of [0, depth]) {
   if (at > 0) await runner.prefill(0, 0, at, false)
-  await test(`decode @ ${at}, logits read`, 64, () => runner.decode(1, at, at + 64))
-  const step = last
   for (const together of [1, 16]) {
     const name = together === 1 ? 'token by token' : `${together} at a time`
     await test(`decode @ ${at}, ${name}`, STEPS, () => draw(1, at, STEPS, together))
   }
+  await test(`decode @ ${at}, logits read`, 64, () => runner.decode(1, at, at + 64))
+  const step = last
   let busy = 0
   await test(`decode @ ${at}, on the GPU`, STEPS, async () => {
     const start = performance.now()

@@ -61,6 +61,9 @@ describe.skipIf(missingForGpu() !== undefined)('a list on a GPU', () => {
   test.each([
     { rows: 1, dim: 64, ffnDim: 160, jobs: 2 + 4 },
     { rows: 2, dim: 48, ffnDim: 1056, jobs: 2 + 4 },
+    // On int8 matrices the activation is a part of the product here too.
+    { rows: 5, dim: 64, ffnDim: 160, jobs: 10 },
+    { rows: 40, dim: 64, ffnDim: 176, jobs: 10 },
     // What the first norm leaves is longer than what overwrites it.
     { rows: 1, dim: 2560, ffnDim: 64, jobs: 2 + 5 },
   ])('gives $rows rows of $dim and $ffnDim what its commands give one by one', async (shape) => {

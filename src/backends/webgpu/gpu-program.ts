@@ -97,7 +97,7 @@ class ProgramWriter {
     }
   }
 
-  add(job: Job, { pipeline, layout }: Pipeline): void {
+  add(job: Job, { pipeline, layout, hasNumbers }: Pipeline): void {
     const { integers, floats, workgroups, shader } = job
     const places = this.#placesOf(job.bindings)
     const bindings = places.map((place) => place && this.#bindingOf(place))
@@ -112,10 +112,14 @@ class ProgramWriter {
     const bindGroup = this.#maker.device.createBindGroup({
       layout,
       entries: [
-        {
-          binding: 0,
-          resource: { buffer: this.#uniforms, offset: firstNumber, size: this.#stride },
-        },
+        ...(hasNumbers
+          ? [
+              {
+                binding: 0,
+                resource: { buffer: this.#uniforms, offset: firstNumber, size: this.#stride },
+              },
+            ]
+          : []),
         ...bindings.map((binding, i) => ({
           binding: i + 1,
           // Nothing may be written to and read through two bindings, not even what nobody uses.

@@ -1,6 +1,6 @@
 /**
- * Compute pipelines, one for each shader and the values of its constants: binding 0 has a job's numbers, and
- * those behind it its memory. In the shaders of operations these are the slices in their order (define-op.ts).
+ * Compute pipelines, one for each shader and the values of its constants: binding 0 has a job's numbers, unless they
+ * are constants too, and those behind it its memory. In the shaders of operations these are the slices in their order (define-op.ts).
  */
 /// <reference types="@webgpu/types" />
 import { messageOf } from '../../checks.ts'
@@ -11,6 +11,8 @@ import { shaders } from './shaders.js'
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
+  /** Whether it reads its numbers from binding 0; else they are constants. */
+  readonly hasNumbers: boolean
 }
 
 export class Pipelines {
@@ -27,18 +29,24 @@ export class Pipelines {
     const values = Object.entries(constants).map(([key, value]) => `${key} ${value}`)
     const name = [shader, ...values, ...(numbers ? [numbers] : [])].join(', ')
     const made =
-      this.#made.get(name) ?? this.#make(name, textOf(shader, constants, numbers), written)
+      this.#made.get(name) ??
+      this.#make(name, textOf(shader, constants, numbers), written, numbers === undefined)
     this.#made.set(name, made)
     return made
   }
 
-  async #make(label: string, code: string, written: readonly boolean[]): Promise<Pipeline> {
+  async #make(
+    label: string,
+    code: string,
+    written: readonly boolean[],
+    hasNumbers: boolean,
+  ): Promise<Pipeline> {
     const device = this.#device
     const visibility = 0x4 // GPUShaderStage.COMPUTE
     const layout = device.createBindGroupLayout({
       label,
       entries: [
-        { binding: 0, visibility, buffer: { type: 'uniform' } },
+        ...(hasNumbers ? [{ binding: 0, visibility, buffer: { type: 'uniform' } } as const] : []),
         ...written.map((isWritten, i): GPUBindGroupLayoutEntry => {
           const type = isWritten ? 'storage' : 'read-only-storage'
           return { binding: i + 1, visibility, buffer: { type } }
@@ -59,7 +67,7 @@ export class Pipelines {
     const pipeline = await made.catch(async (cause) => {
       throw refused((await refusal)?.message ?? messageOf(cause), cause)
     })
-    return { pipeline, layout }
+    return { pipeline, layout, hasNumbers }
   }
 }
 

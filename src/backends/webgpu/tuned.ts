@@ -112,7 +112,7 @@ function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading 
   if (cols % TILE !== 0 || packing !== '2bit') return undefined
   const count = part?.count ?? weights.rows
   const constants = { COLS: cols }
-  if (rows >= TILE_TOKENS && powers.int8Matrices && cols % 64 === 0) {
+  if (isMatrix(command, powers)) {
     return {
       shader: 'ternary-matmul/matrix',
       constants,
@@ -140,6 +140,12 @@ function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading 
   }
 }
 
+/** Whether matrix.wgsl runs a product. */
+function isMatrix({ rows, weights }: TernaryMatmulCommand, { int8Matrices }: Powers): boolean {
+  const { cols, packing = '2bit' } = weights
+  return rows >= TILE_TOKENS && int8Matrices && cols % 64 === 0 && packing === '2bit'
+}
+
 /** Whether few.wgsl runs a product. */
 function isFew({ rows, weights }: TernaryMatmulCommand, powers: Powers): boolean {
   const { cols, packing = '2bit' } = weights
@@ -154,8 +160,15 @@ export function activatedShading(
   { activation, cols }: GatedActivationCommand,
   powers: Powers,
 ): Shading | undefined {
-  if (!isFew(command, powers)) return undefined
   const ACTIVATION = ACTIVATIONS.indexOf(activation)
+  if (isMatrix(command, powers)) {
+    return {
+      shader: 'ternary-matmul/matrix',
+      constants: { COLS: command.weights.cols, IS_ACTIVATED: 1, ACTIVATION },
+      workgroups: [Math.ceil(command.weights.rows / 128), Math.ceil(command.rows / 64)],
+    }
+  }
+  if (!isFew(command, powers)) return undefined
   return {
     shader: 'ternary-matmul/few',
     constants: { COLS: command.weights.cols, ENDING: 2, ACTIVATION },

@@ -45,6 +45,8 @@ const PATCH: Job = {
 
 /** Dispatches from which programs are handed over: handing over costs as much as a few, and a GPU waits. */
 const ENOUGH_WAITING = 64
+/** Of those that are handed over: a long list begins to run before all of it is written. */
+const MOST_TOGETHER = 100
 /** Steps of a decoder that are submitted before tokens are read. */
 const STEPS = 16
 
@@ -216,6 +218,12 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     if (this.#waiting.length === 0) return
     const steps = this.#waiting
     this.#waiting = []
+    for (let at = 0; at < steps.length; at += MOST_TOGETHER) {
+      this.#handOver(steps.slice(at, at + MOST_TOGETHER))
+    }
+  }
+
+  #handOver(steps: GpuProgram['steps']): void {
     const { device } = this.#gpu
     const encoder = device.createCommandEncoder()
     let pass: GPUComputePassEncoder | undefined

@@ -29,6 +29,10 @@ struct Params {
 
 const COLS = 2560u;
 const THREADS = 128u;
+/// Whether gated-activation follows: every other stripe is of ups.
+const IS_ACTIVATED = 0u;
+/// 0 relu2, 1 silu, 2 gelu.
+const ACTIVATION = 0u;
 const TOKENS = 64u;
 const ROWS = 128u;
 /// Columns of a step, and vectors of 16 of them.
@@ -45,6 +49,34 @@ alias Left = subgroup_matrix_left<i8, 32, 16>;
 alias Right = subgroup_matrix_right<i8, 16, 32>;
 alias Sum = subgroup_matrix_result<i32, 16, 16>;
 
+/// 2 sqrt(2 / pi), and 0.044715 times it.
+const GELU_LINEAR = 1.5957691216;
+const GELU_CUBIC = 0.07135481627;
+
+/// g / (1 + e^-z), with z no less than -88. WGSL divides by 2^126 at most, a little below e^88, so that far out
+/// e^z is multiplied with instead, in two parts that are both normal numbers.
+fn gated(g: f32, z: f32) -> f32 {
+  if (z > -44.0) {
+    return g / (1.0 + exp(clamp(-z, -87.0, 44.0)));
+  }
+  return g * 7.7811322411e-20 * exp(max(z, -88.0) + 44.0);
+}
+
+fn activated(g: f32) -> f32 {
+  switch (ACTIVATION) {
+    case 0u: {
+      let positive = max(g, 0.0);
+      return positive * positive;
+    }
+    case 1u: {
+      return gated(g, g);
+    }
+    default: {
+      return gated(g, g * (GELU_LINEAR + GELU_CUBIC * g * g));
+    }
+  }
+}
+
 /// Where the i-th of an invocation's two vectors of tokens comes from in the first step.
 fn tokenAt(firstToken: u32, own: u32, i: u32) -> u32 {
   let v = own + i * THREADS;
@@ -54,7 +86,11 @@ fn tokenAt(firstToken: u32, own: u32, i: u32) -> u32 {
 
 /// Where the i-th of its four words of codes does: two stripes' words of a step are 128.
 fn codesAt(firstStripe: u32, own: u32, i: u32) -> u32 {
-  let stripe = min(firstStripe + 2u * i + own / STEP, (params.first + params.count - 1u) >> 4u);
+  var stripe = min(firstStripe + 2u * i + own / STEP, (params.first + params.count - 1u) >> 4u);
+  if (IS_ACTIVATED != 0u) {
+    let ups = params.weights_rows / 32u;
+    stripe = min(firstStripe / 2u + i, ups - 1u) + own / STEP * ups;
+  }
   return params.weights_data_at + stripe * COLS + own % STEP;
 }
 
@@ -132,6 +168,8 @@ fn main(
     }
     workgroupBarrier();
   }
+  // With an activation the sums of gates, of even parts, wait for those of ups.
+  var gates: array<f32, 8>;
   for (var part = 0u; part < 8u; part++) {
     let at = subgroup * 256u;
     switch (part) {
@@ -158,8 +196,21 @@ fn main(
     }
     for (var i = 0u; i < 8u; i++) {
       let token = firstOf + 2u * i;
-      if (token < params.rows && row < endRow) {
-        let sum = sums[at + (lane >> 4u) * 16u + i * 32u + (lane & 15u)];
+      let sum = sums[at + (lane >> 4u) * 16u + i * 32u + (lane & 15u)];
+      if (IS_ACTIVATED != 0u) {
+        let half = params.weights_rows / 2u;
+        let col = (firstRow + rowPart) / 2u + (lane & 15u);
+        if (token < params.rows && col < half) {
+          let scale = x_scales[params.x_scales_at + token];
+          let own_row = params.weights_scales_at + col + (part & 1u) * half;
+          let value = f32(sum - x_sums[params.x_sums_at + token]) * (scale * weights_scales[own_row]);
+          if ((part & 1u) == 0u) {
+            gates[i] = value;
+          } else {
+            out[params.out_at + token * half + col] = activated(gates[i]) * value;
+          }
+        }
+      } else if (token < params.rows && row < endRow) {
         let dot = f32(sum - x_sums[params.x_sums_at + token]);
         let scale = x_scales[params.x_scales_at + token] * weights_scales[params.weights_scales_at + row];
         let place = params.out_at + token * params.weights_rows + row;
