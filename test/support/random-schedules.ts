@@ -110,7 +110,8 @@ export async function runSchedule(seed: number): Promise<readonly string[]> {
   const maxRows = 1 + random(24)
   // In a short one answers of several hundred tokens go on with a part of the text, or end.
   const shape = { maxRows, contextLength: random(3) === 0 ? 256 : 512 }
-  const engine = new MockEngine({ ...shape, blocks: 3 + random(6) })
+  const maxSteps = [1, 4, 16][random(3)]
+  const engine = new MockEngine({ ...shape, maxSteps, blocks: 3 + random(6) })
   const model = mockModel(engine)
   const plans = Array.from({ length: 1 + random(10) }, () => planFrom(random))
   const wrong: string[] = []

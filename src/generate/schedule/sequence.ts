@@ -165,7 +165,9 @@ export class Sequence implements Leader {
     const { allowedTokens, guesser, options } = this.#facts
     const looks = allowedTokens !== undefined || guesser !== undefined
     if (looks || options.logprobs !== undefined) return 1
-    return this.#maxTokens - this.#answer.length
+    const left = this.#maxTokens - this.#answer.length
+    // What goes on behind full positions goes on with a shorter text.
+    return Math.max(1, Math.min(left, this.positions - this.tokens.length))
   }
 
   drawAt(position: number): TokenDraw {
