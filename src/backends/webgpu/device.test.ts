@@ -1,0 +1,113 @@
+/** What a GPU that is not there, not enough or lost comes to: errors with what to do, and for good. */
+/// <reference types="@webgpu/types" />
+import { describe, expect, test } from 'vitest'
+import { BackendError } from '../../errors.ts'
+import { gpuFacts, openDevice } from './device.ts'
+
+const LIMITS = {
+  maxBufferSize: 2 ** 28,
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxStorageBuffersPerShaderStage: 8,
+}
+
+/** A GPU whose device can be lost and can complain. */
+function fakeGpu({ features = ['packed_4x8_integer_dot_product'], info = {} } = {}) {
+  let lose = (_: { reason: string; message: string }) => {}
+  let complain = (_: { error: { message: string } }) => {}
+  const asked: GPUDeviceDescriptor[] = []
+  const device = {
+    limits: LIMITS,
+    features: new Set(),
+    lost: new Promise((resolve) => {
+      lose = resolve
+    }),
+    addEventListener: (_: string, listener: typeof complain) => {
+      complain = listener
+    },
+    queue: { onSubmittedWorkDone: async () => undefined },
+  }
+  const adapter = {
+    limits: LIMITS,
+    features: new Set(['subgroups', 'shader-f16']),
+    info: { description: 'A GPU', isFallbackAdapter: false, ...info },
+    requestDevice: async (descriptor: GPUDeviceDescriptor) => {
+      asked.push(descriptor)
+      return device
+    },
+  }
+  const gpu = { wgslLanguageFeatures: new Set(features), requestAdapter: async () => adapter }
+  return {
+    gpu: gpu as unknown as GPU,
+    asked,
+    lose: (reason: string, message: string) => lose({ reason, message }),
+    complain: (message: string) => complain({ error: { message } }),
+  }
+}
+
+describe('a GPU', () => {
+  test('that is not there is an error with what to do', async () => {
+    await expect(openDevice(undefined)).rejects.toThrow(/no WebGPU here.*another backend/)
+    const empty = { requestAdapter: async () => null } as unknown as GPU
+    await expect(openDevice(empty)).rejects.toThrow(/found no GPU. Install a driver/)
+    const { gpu } = fakeGpu({ features: [] })
+    await expect(openDevice(gpu)).rejects.toThrow(/packed_4x8_integer_dot_product.*Update/)
+    await expect(openDevice(gpu)).rejects.toThrow(BackendError)
+  })
+
+  test('is asked for all that it allows, and only for features that shaders use', async () => {
+    const { gpu, asked } = fakeGpu()
+    const { powers, title, isSoftware } = await openDevice(gpu)
+    expect(asked[0].requiredLimits).toEqual(LIMITS)
+    expect(asked[0].requiredFeatures).toEqual(['subgroups'])
+    expect(powers).toEqual({ threads: 256, workgroupBytes: 16384, int8Matrices: false })
+    expect([title, isSoftware]).toEqual(['A GPU', false])
+  })
+
+  test('that is lost says so to whoever waits, and to all after it', async () => {
+    const { gpu, lose } = fakeGpu()
+    const device = await openDevice(gpu)
+    await device.settle()
+    const lost = device.whenLost()
+    lose('unknown', 'the driver was restarted')
+    expect(await lost).toBe('the driver was restarted')
+    for (let i = 0; i < 2; i++) {
+      await expect(device.settle()).rejects.toThrow(/was lost: the driver was restarted.*Load/)
+    }
+    expect(() => device.check()).toThrow(BackendError)
+  })
+
+  test('that refused a command keeps the first reason', async () => {
+    const { gpu, complain } = fakeGpu()
+    const device = await openDevice(gpu)
+    complain('first')
+    complain('second')
+    await expect(device.settle()).rejects.toThrow(/refused a command: first/)
+  })
+
+  test('that was given up is not lost', async () => {
+    const { gpu, lose } = fakeGpu()
+    const device = await openDevice(gpu)
+    let isLost = false
+    void device.whenLost().then(() => {
+      isLost = true
+    })
+    lose('destroyed', '')
+    await device.settle()
+    expect(isLost).toBe(false)
+  })
+
+  test('is described with its features and limits', async () => {
+    expect(await gpuFacts(fakeGpu().gpu)).toEqual({
+      title: 'A GPU',
+      isSoftware: false,
+      features: ['shader-f16', 'subgroups'],
+      limits: LIMITS,
+    })
+    const soft = fakeGpu({ info: { description: 'llvmpipe (LLVM 19)' } })
+    expect(await gpuFacts(soft.gpu)).toMatchObject({ isSoftware: true })
+    expect(await gpuFacts({ requestAdapter: async () => null } as unknown as GPU)).toBeUndefined()
+  })
+})
