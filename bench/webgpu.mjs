@@ -71,7 +71,7 @@ async function draw(rows, from, count, together) {
     const batch = { tokens, slots: draws.rows, positions: each.map(() => at) }
     const goesOn = at + 2 * together <= from + count
     const wants = { draws: { ...draws, goesOn }, scores: NO_SCORES, vectors: [] }
-    const { ids } = (await decoder.step(cache, batch, wants)).tokens
+    const { ids } = (await decoder.step(batch, wants)).tokens
     tokens = [...ids.slice(-rows)]
   }
 }
