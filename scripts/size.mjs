@@ -18,8 +18,8 @@ const BUDGETS = {
     'twenty-one operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training',
   ],
   'src/cli': [
-    9750,
-    'eighteen commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
+    10000,
+    'nineteen commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
     6500,
@@ -34,17 +34,22 @@ const BUDGETS = {
     'two containers, split or whole, some thirty codecs, every length checked, JSON bounded',
   ],
   'src/node': [
-    4900,
-    'files, encodings, locks, caches, images, energy, runs of training: what disks and processes can do wrong',
+    5200,
+    'files, encodings, locks, caches, images, energy, runs of training, batches: what disks and processes can do wrong',
   ],
   'src/generate': [
     4700,
     'one road of loading, one scheduler for all that runs, sampling and its probabilities, speculation, batches, chats and embeddings; tables of their options',
   ],
-  'src/server': [
-    2100,
-    'the dialects of two APIs, each field checked; turns, keys, models, streams and figures',
+  'src/grammar': [
+    2750,
+    'JSON Schema and its patterns, an automaton over bytes, the nearest end in tokens, masks over a vocabulary',
   ],
+  'src/server': [
+    3050,
+    'the dialects of two APIs, each field checked; schemas and tools; turns, keys, models, streams and figures; batches and who works on them',
+  ],
+  'src/ai-sdk': [300, 'a loaded model as the AI SDK takes one'],
   'src/jinja': [
     4650,
     "the language of chat templates with Python's values, to the letter, and what they may cost",
