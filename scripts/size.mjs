@@ -38,8 +38,8 @@ const BUDGETS = {
     'files, encodings, locks, caches, images, energy, runs of training, batches: what disks and processes can do wrong',
   ],
   'src/generate': [
-    4700,
-    'one road of loading, one scheduler for all that runs, sampling and its probabilities, speculation, batches, chats and embeddings; tables of their options',
+    4900,
+    'one road of loading, one scheduler for all that runs, sampling and its probabilities, speculation, batches, chats and embeddings, schemas; tables of their options',
   ],
   'src/grammar': [
     2750,

@@ -3,7 +3,7 @@
  * that an option does not take, is refused where it is given. A misspelt name, or one that other programs
  * use, leads to the right one.
  */
-import { isObject, isWhole } from './checks.ts'
+import { isObject, isWhole, type JsonObject } from './checks.ts'
 import { UsageError } from './errors.ts'
 
 /** What an option may be. */
@@ -45,6 +45,19 @@ export const SIGNAL: OptionRule = {
   expected: 'an AbortSignal',
   holds: (value) => isObject(value) && typeof value['addEventListener'] === 'function',
   also: ['abortSignal', 'abort', 'controller', 'abortController'],
+}
+
+/** Whether a schema is of a library that knows the types of its values (https://standardschema.dev). */
+export function isTypedSchema(value: unknown): boolean {
+  const isThing = isObject(value) || typeof value === 'function'
+  return isThing && isObject((value as JsonObject)['~standard'])
+}
+
+/** A schema that an answer is held to. */
+export const SCHEMA: OptionRule = {
+  expected: 'a JSON Schema as an object, or a schema of zod',
+  holds: (value) => isObject(value) || isTypedSchema(value),
+  also: ['json_schema', 'response_format', 'response_schema', 'format', 'grammar'],
 }
 
 /** Descriptions of tools, as chat templates take them. */

@@ -51,6 +51,12 @@ export type {
   Usage,
 } from './generate/options.ts'
 export type { SchedulerStats } from './generate/schedule/schedule-statistics.ts'
+export type {
+  AnswerSchema,
+  JsonSchema,
+  SchemaValue,
+  TypedSchema,
+} from './generate/schema/answer-schema.ts'
 export type { Activation } from './kernels/gated-activation/reference.ts'
 export type { LocalAttention, ModelConfig } from './model/config/config.ts'
 export type { RopeScaling } from './model/config/rope-scaling.ts'

@@ -27,7 +27,7 @@ function scripted({ tokenIds, guessedIds = tokenIds }: Script) {
       usage: { promptTokens: 5, completionTokens: ids.length, totalTokens: 0, cachedTokens: 0 },
       timings: { decodeTokensPerSecond: rate },
       ...(isGuessing ? { speculation: report } : {}),
-    } as unknown as GenerateResult
+    } as unknown as GenerateResult<never>
     const tokens = () => ({ async *[Symbol.asyncIterator]() {} })
     return { result: Promise.resolve(result), tokens, ...tokens() }
   }

@@ -15,6 +15,7 @@ import type {
   SamplingOptions,
 } from './options.ts'
 import type { SchedulerStats } from './schedule/schedule-statistics.ts'
+import type { AnswerSchema, SchemaValue } from './schema/answer-schema.ts'
 
 /** Text to continue, or a conversation to put through the model's chat template. */
 export type Prompt = string | readonly ChatMessage[]
@@ -153,7 +154,11 @@ export interface ModelFacts {
 
 export interface LanguageModel extends ModelFacts, AsyncDisposable {
   readonly config: ModelConfig
-  generate(prompt: Prompt, options?: GenerateOptions & { readonly n?: undefined }): Generation
+  /** With a schema that knows the type of its values, such as one of zod, the result's value has it. */
+  generate<Schema extends AnswerSchema = AnswerSchema>(
+    prompt: Prompt,
+    options?: GenerateOptions & { readonly schema?: Schema; readonly n?: undefined },
+  ): Generation<SchemaValue<Schema>>
   /**
    * Several answers to one prompt, which is computed once: each is a generation of its own, equal to one alone
    * with its seed, which is `seed` plus its place in the list.

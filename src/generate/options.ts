@@ -5,6 +5,7 @@
 
 import type { ModelConfig } from '../model/config/config.ts'
 import type { TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
+import type { AnswerSchema } from './schema/answer-schema.ts'
 
 /** How the next token is drawn. Unset fields take the model's own defaults. */
 export interface SamplingOptions {
@@ -83,6 +84,17 @@ export interface GenerateOptions extends SamplingOptions {
    * them. A call is text of the answer, in the model's own form. Unset: those of the chat, or none.
    */
   readonly tools?: readonly ToolDescription[]
+  /**
+   * What the answer shall be: JSON that is valid by this schema, a JSON Schema or one of zod. Only tokens are
+   * drawn that lead to such an answer, which ends before `maxTokens` are used up; {@link GenerateResult.value}
+   * has what it says. docs/structured-output.md has what of JSON Schema is held. Unset: any text.
+   */
+  readonly schema?: AnswerSchema
+  /**
+   * Beside `schema`: the answer may be any text instead, which begins with neither a brace nor a space, as where
+   * a model may call a tool or say something. Unset: false.
+   */
+  readonly orText?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -145,8 +157,13 @@ export interface TokenLogprobs extends TokenProbability {
   readonly top: readonly TokenProbability[]
 }
 
-export interface GenerateResult {
+export interface GenerateResult<Value = unknown> {
   readonly text: string
+  /**
+   * What the answer says, where a schema was given. Absent if the answer was cut, or if the schema checks more
+   * than its JSON Schema says (zod's `refine`) and refuses it.
+   */
+  readonly value?: Value
   /** Generated ids, without the end token. */
   readonly tokenIds: readonly number[]
   readonly promptTokenIds: readonly number[]
@@ -178,8 +195,8 @@ export interface TokenEvent {
  * Text pieces as they come; `result` settles when the last one has come. Whoever reads slowly slows the
  * generation down: it waits while much is unread, unless `result` is waited for as well.
  */
-export interface Generation extends AsyncIterable<string> {
+export interface Generation<Value = unknown> extends AsyncIterable<string> {
   /** The same reading by tokens. A generation is read once, by texts or by tokens. */
   tokens(): AsyncIterable<TokenEvent>
-  readonly result: Promise<GenerateResult>
+  readonly result: Promise<GenerateResult<Value>>
 }

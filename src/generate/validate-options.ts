@@ -7,12 +7,14 @@ import {
   fail,
   type OptionRule,
   type OptionRules,
+  SCHEMA,
   SIGNAL,
   SWITCH,
   TOOLS,
 } from '../option-checks.ts'
 import type { DraftModel, GenerateOptions, SamplingOptions, SpeculationOptions } from './options.ts'
 import { freshSeed } from './sample/random.ts'
+import type { AnswerSchema } from './schema/answer-schema.ts'
 
 /** Tokens generated when the caller names no number. */
 export const DEFAULT_MAX_TOKENS = 256
@@ -40,6 +42,8 @@ export interface ResolvedOptions {
   readonly logprobs: number | undefined
   readonly contextShift: boolean
   readonly speculation: ResolvedSpeculation | undefined
+  readonly schema: AnswerSchema | undefined
+  readonly orText: boolean | undefined
 }
 
 export interface ResolvedSpeculation {
@@ -124,6 +128,8 @@ export const GENERATE_OPTIONS: OptionRules<GenerateOptions> = {
     also: ['user', 'user_id', 'tenant'],
   },
   tools: TOOLS,
+  schema: SCHEMA,
+  orText: SWITCH,
   signal: SIGNAL,
 }
 
@@ -170,6 +176,8 @@ export function resolveOptions(
     logprobs: options.logprobs,
     contextShift: options.contextShift ?? false,
     speculation: resolveSpeculation(options),
+    schema: options.schema,
+    orText: options.orText,
   }
 }
 

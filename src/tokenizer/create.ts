@@ -23,6 +23,8 @@ import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkId } from './vocabulary-limits.ts'
 import { wordsOf } from './words.ts'
 
+const NO_BYTES = new Uint8Array(0)
+
 /**
  * @param rows of the embedding that takes the ids; unset: any id will do
  * @throws FormatError naming the part of the vocabulary that is damaged or not supported, or which tokens
@@ -180,6 +182,9 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
       const alone = words.decoder.open(true)
       return alone.push(id) + alone.end()
     },
+
+    tokenBytes: (id) =>
+      pieces[id] === undefined || !isShown(id) ? NO_BYTES : words.decoder.bytesOf(id),
 
     stream(options = {}) {
       checkCall('stream', options)

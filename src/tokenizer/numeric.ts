@@ -53,6 +53,7 @@ export function numericTokenizer(vocabSize: number): TextTokenizer {
       return Array.from(ids).join(' ')
     },
     tokenText: String,
+    tokenBytes: (id) => new TextEncoder().encode(` ${id}`),
     stream(options = {}) {
       checkCall('stream', options)
       let isFirst = true

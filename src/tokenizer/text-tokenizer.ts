@@ -84,6 +84,11 @@ export interface TextTokenizer {
   /** The text of one token as far as it can be shown alone, for tables and logs. */
   tokenText(id: number): string
   /**
+   * The bytes of UTF-8 that a token adds within a text; none for special tokens and for ids that stand for
+   * nothing. They are not to be written to.
+   */
+  tokenBytes(id: number): Uint8Array
+  /**
    * A decoder for a stream of tokens: never emits half a character. All it emits, put together, is
    * what `decode` gives for the same ids. With `continues` the tokens go on from a text before them,
    * and a space at their front is part of it; some vocabularies write one in front of every text,

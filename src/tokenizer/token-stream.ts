@@ -5,6 +5,7 @@
  * the WHATWG decoder counts them.
  */
 import { joinBytes } from '../formats/byte-sink.ts'
+import { BYTE_PIECE } from './piece-bytes.ts'
 import type { TokenStream } from './text-tokenizer.ts'
 
 /** How ids become text. */
@@ -13,6 +14,8 @@ export interface IdDecoder {
   open(continues: boolean): TokenStream
   /** All tokens of a text at once, as the stream has them. */
   decode(ids: ArrayLike<number>): string
+  /** What a token adds within a text. */
+  bytesOf(id: number): Uint8Array
 }
 
 const SPACE = 0x20
@@ -28,6 +31,7 @@ export function bytesDecoder(
   dropLeadingSpace: boolean,
 ): IdDecoder {
   return {
+    bytesOf,
     open(continues) {
       const decoder = newDecoder()
       let atStart = dropLeadingSpace && !continues
@@ -52,10 +56,25 @@ export function bytesDecoder(
   }
 }
 
-/** @param open as a stream of pieces, for those who have only that */
-export function streamDecoder(open: (continues: boolean) => TokenStream): IdDecoder {
+/**
+ * @param open as a stream of pieces, for those who have only that
+ * @param pieceOf a token in the notation of its model
+ */
+export function streamDecoder(
+  open: (continues: boolean) => TokenStream,
+  pieceOf: (id: number) => string,
+): IdDecoder {
   return {
     open,
+    bytesOf(id) {
+      const alone = open(true)
+      const text = alone.push(id) + alone.end()
+      // A byte that is no character alone.
+      const byte = text === '\ufffd' ? BYTE_PIECE.exec(pieceOf(id)) : null
+      return byte === null
+        ? new TextEncoder().encode(text)
+        : Uint8Array.of(Number.parseInt(byte[1], 16))
+    },
     decode(ids) {
       const stream = open(false)
       let text = ''

@@ -123,11 +123,12 @@ function jsonDecoder(pieces: Vocabulary['pieces'], decoder: unknown): IdDecoder 
   // Bytes of a piece are remembered there, which is faster.
   if (open === 'byte-level')
     return bytesDecoder(bytesOfPieces(pieces, new Map(), BYTE_LEVEL), false)
-  const textOf = (id: number) => (isWhole(id, 0, pieces.length - 1) ? pieces[id] : undefined)
+  const pieceOf = (id: number) =>
+    (isWhole(id, 0, pieces.length - 1) ? pieces[id] : undefined) ?? '\ufffd'
   return streamDecoder((continues) => {
     const { push, end } = open(continues)
-    return { push: (id) => push(textOf(id) ?? '\ufffd'), end }
-  })
+    return { push: (id) => push(pieceOf(id)), end }
+  }, pieceOf)
 }
 
 function decoderByBytes({ pieces, addedTokens }: Vocabulary, decoding: Decoding): IdDecoder {

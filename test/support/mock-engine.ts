@@ -238,13 +238,14 @@ export class ByteTokenizer implements TextTokenizer {
     return this.decode([id])
   }
 
+  tokenBytes(id: number): Uint8Array {
+    return Uint8Array.from(id === AB ? [97, 98] : id < 256 ? [id] : [])
+  }
+
   stream(): TokenStream {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     return {
-      push: (id) => {
-        const bytes = id === AB ? [97, 98] : id < 256 ? [id] : []
-        return decoder.decode(Uint8Array.from(bytes), { stream: true })
-      },
+      push: (id) => decoder.decode(this.tokenBytes(id), { stream: true }),
       end: () => decoder.decode(),
     }
   }

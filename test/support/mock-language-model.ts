@@ -21,6 +21,7 @@ const TOKENIZER: TextTokenizer = {
   encode: (text) => Array.from(text, () => 2),
   decode: () => '',
   tokenText: () => '',
+  tokenBytes: () => new Uint8Array(0),
   stream: () => ({ push: () => '', end: () => '' }),
   *encodeSteps(text) {
     yield
@@ -97,7 +98,7 @@ export function mockSurroundings(mock: MockOptions = {}): MockSurroundings {
 }
 
 function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
-  const generate = (prompt: Prompt, options: GenerateOptions = {}): Generation => {
+  const generate = (prompt: Prompt, options: GenerateOptions = {}): Generation<never> => {
     calls.prompts.push(prompt)
     calls.options.push(options)
     return echo(prompt, options, mock)
@@ -123,7 +124,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
       frequencyPenalty: 0,
       presencePenalty: 0,
     },
-    generate: generate as LanguageModel['generate'],
+    generate: generate as unknown as LanguageModel['generate'],
     generateBatch: (prompts, options) =>
       Promise.all(prompts.map((prompt) => generate(prompt, options).result)),
     embed: async (texts, options) => texts.map((text) => mockVector(text, options?.dimensions)),
@@ -181,12 +182,12 @@ function mockChat(
 }
 
 /** Words of the text, or of the conversation's last message, until the signal or maxTokens. */
-function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Generation {
+function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Generation<never> {
   const source = typeof prompt === 'string' ? prompt : (prompt.at(-1)?.content ?? '')
   const words = source.match(/\S+\s*/g) ?? []
   const taken = words.slice(0, options.maxTokens)
   const said: string[] = []
-  const { promise, resolve, reject } = withResolvers<GenerateResult>()
+  const { promise, resolve, reject } = withResolvers<GenerateResult<never>>()
   promise.catch(() => {})
   const pieces = (async function* () {
     if (mock.generateError !== undefined) {
@@ -207,11 +208,7 @@ function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Gene
     for await (const piece of pieces) queue.push(piece)
   })()
   pump.catch(() => {})
-  return {
-    result: promise,
-    tokens: () => {
-      throw new Error('This mock has no tokens.')
-    },
+  const read = {
     async *[Symbol.asyncIterator]() {
       let at = 0
       let isDone = false
@@ -229,6 +226,15 @@ function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Gene
       }
       await pump
     },
+  }
+  return {
+    ...read,
+    result: promise,
+    tokens: () => ({
+      async *[Symbol.asyncIterator]() {
+        for await (const text of read) yield { text }
+      },
+    }),
   }
 }
 
@@ -250,7 +256,7 @@ function resultOf(
   said: readonly string[],
   finishReason: GenerateResult['finishReason'],
   seed: number,
-): GenerateResult {
+): GenerateResult<never> {
   const completionTokens = said.length
   return {
     text: said.join(''),

@@ -21,6 +21,8 @@ export type SamplingFlags = Omit<
   | 'deadline'
   | 'client'
   | 'tools'
+  | 'schema'
+  | 'orText'
 >
 
 export type SamplingName = keyof SamplingFlags

@@ -8,6 +8,8 @@ import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { GenerationStream, type GenerationWork } from '../generation-stream.ts'
 import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
+import { answerValue } from '../schema/answer-schema.ts'
+import { GrammarShelf } from '../schema/grammar-shelf.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 
@@ -23,12 +25,14 @@ export class Runtime {
   readonly #running = new Set<{ abort(): void; readonly settled: Promise<unknown> }>()
   readonly #owned = new Set<{ dispose(): void }>()
   readonly scheduler: Scheduler
+  readonly #grammars: GrammarShelf
   #disposed = false
 
   constructor(engine: DecodeEngine, facts: ModelFacts) {
     this.engine = engine
     this.facts = facts
     this.scheduler = new Scheduler(engine)
+    this.#grammars = new GrammarShelf(facts.tokenizer, engine.config.vocabSize)
   }
 
   /** The runtime of a model that {@link serve} was called with. */
@@ -96,12 +100,16 @@ export class Runtime {
     return () => this.#owned.delete(resource)
   }
 
-  newSequence(facts: Omit<SequenceFacts, 'tokenizer' | 'maxGuesses' | 'wake'>): Sequence {
+  newSequence(
+    facts: Omit<SequenceFacts, 'tokenizer' | 'maxGuesses' | 'wake' | 'grammar'>,
+  ): Sequence {
     for (const id of [...facts.options.stopTokens, ...facts.options.logitBias.map(([id]) => id)]) {
       checkToken(id, this.engine.config.vocabSize)
     }
+    const { schema, orText } = facts.options
     return new Sequence({
       ...facts,
+      grammar: schema && this.#grammars.grammarOf(schema, { orText }),
       tokenizer: this.tokenizer,
       maxGuesses: this.engine.maxRows - 1,
       wake: () => this.scheduler.wake(),
@@ -132,10 +140,14 @@ export class Runtime {
       this.scheduler.wake()
     }
     const { backend, loadMs } = this.facts
-    return sequences.map((sequence) => {
+    const ended = sequences.map(async (sequence) => {
       sequence.finish('cancelled')
-      return sequence.result(backend, loadMs)
+      const result = sequence.result(backend, loadMs)
+      const { schema } = sequence
+      if (schema === undefined || !sequence.isWholeAnswer) return result
+      return { ...result, ...(await answerValue(schema, result.text)) }
     })
+    return Promise.all(ended)
   }
 
   /** @throws UsageError after {@link dispose} */

@@ -19,21 +19,25 @@ test('a constraint is asked for each draw, with the guesses that it stands behin
       logprobs: undefined,
       contextShift: false,
       speculation: undefined,
+      schema: undefined,
+      orText: undefined,
     },
     positions: 20,
     tokenizer: new ByteTokenizer(),
     maxGuesses: 8,
     wake: () => undefined,
     signal: new AbortController().signal,
-    allowedTokens: (tokens) => masks[asked.push(tokens) - 1],
+    grammar: {
+      matcher: () => ({
+        allowed: (tokens) => masks[asked.push(tokens) - 1],
+        isDone: () => false,
+        isWhole: () => false,
+      }),
+    },
   })
   sequence.guesses = [7, 8]
   const draws = [1, 2, 3].map((position) => sequence.drawAt(position))
-  expect(asked).toEqual([
-    [5, 6],
-    [5, 6, 7],
-    [5, 6, 7, 8],
-  ])
+  expect(asked).toEqual([[], [7], [7, 8]])
   expect(draws.map(({ allowed }) => allowed)).toEqual(masks)
   expect(draws.map(({ seed, answerStart }) => [seed, answerStart])).toEqual(Array(3).fill([4, 2]))
   expect(draws[0].biases?.get(7)).toBe(2)

@@ -16,6 +16,8 @@ import type {
   TokenProbability,
 } from '../options.ts'
 import { seedAt } from '../sample/random.ts'
+import type { AnswerGrammar, AnswerMatcher } from '../schema/answer-grammar.ts'
+import type { AnswerSchema } from '../schema/answer-schema.ts'
 import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
 import { StopStrings } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
@@ -30,11 +32,8 @@ export interface SequenceFacts {
   /** Positions there are for prompt and answer together; more than the prompt has. */
   readonly positions: number
   readonly tokenizer: TextTokenizer
-  /**
-   * What may follow some tokens, a bit a token (see TokenDraw); undefined for anything. Called with all tokens
-   * so far, and with guesses behind them.
-   */
-  readonly allowedTokens?: ((tokens: readonly number[]) => Uint32Array | undefined) | undefined
+  /** What the answer is held to; undefined for any text. */
+  readonly grammar?: AnswerGrammar | undefined
   readonly guesser?: Guesser | undefined
   /** Most guesses that a pass can check. */
   readonly maxGuesses: number
@@ -76,6 +75,7 @@ export class Sequence implements Leader {
   #draw: TokenDraw
   readonly #stream: TokenStream
   readonly #stops: StopStrings
+  readonly #matcher: AnswerMatcher | undefined
   /** Names of the special tokens that stop strings have in them. */
   readonly #specials: ReadonlyMap<number, string>
   readonly #answer: number[] = []
@@ -116,6 +116,7 @@ export class Sequence implements Leader {
     this.#maxTokens = facts.shift ? options.maxTokens : Math.min(options.maxTokens, room)
     this.#stream = tokenizer.stream()
     this.#stops = new StopStrings(options.stop)
+    this.#matcher = facts.grammar?.matcher(this.#maxTokens)
     this.#specials = specialsIn(options.stop, tokenizer)
   }
 
@@ -143,6 +144,16 @@ export class Sequence implements Leader {
     return this.#mustBeginAgain
   }
 
+  /** What the answer is held to. */
+  get schema(): AnswerSchema | undefined {
+    return this.#facts.options.schema
+  }
+
+  /** Whether what was drawn is all of an answer by the schema. */
+  get isWholeAnswer(): boolean {
+    return this.#matcher?.isWhole(this.#answer) === true
+  }
+
   get leader(): Sequence | undefined {
     return this.#facts.leader
   }
@@ -162,8 +173,8 @@ export class Sequence implements Leader {
   }
 
   get steps(): number {
-    const { allowedTokens, guesser, options } = this.#facts
-    const looks = allowedTokens !== undefined || guesser !== undefined
+    const { guesser, options } = this.#facts
+    const looks = this.#matcher !== undefined || guesser !== undefined
     if (looks || options.logprobs !== undefined) return 1
     const left = this.#maxTokens - this.#answer.length
     // What goes on behind full positions goes on with a shorter text.
@@ -171,11 +182,9 @@ export class Sequence implements Leader {
   }
 
   drawAt(position: number): TokenDraw {
-    const { allowedTokens } = this.#facts
-    if (allowedTokens === undefined) return this.#draw
+    if (this.#matcher === undefined) return this.#draw
     const guesses = this.guesses.slice(0, position + 1 - this.tokens.length)
-    const sofar = this.#shifts === 0 ? this.tokens : [...this.#facts.promptIds, ...this.#answer]
-    return { ...this.#draw, allowed: allowedTokens([...sofar, ...guesses]) }
+    return { ...this.#draw, allowed: this.#matcher.allowed([...this.#answer, ...guesses]) }
   }
 
   /** The last token is always computed: its logits give the next one. */
@@ -296,7 +305,7 @@ export class Sequence implements Leader {
       id,
       ...(logprobs && { logprobs }),
     })
-    if (this.#stops.stopped) this.finish('stop')
+    if (this.#stops.stopped || this.#matcher?.isDone(this.#answer)) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
   }
 

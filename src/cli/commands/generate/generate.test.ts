@@ -220,6 +220,23 @@ describe('--tools', () => {
   })
 })
 
+describe('--schema', () => {
+  const schema = { type: 'object', properties: { city: { type: 'string' } } }
+
+  test('takes JSON text or a file', async () => {
+    const mock = mockSurroundings()
+    await command.run({ schema: JSON.stringify(schema) }, mock, 'hello')
+    await command.run({ schema: await fileWith('s.json', JSON.stringify(schema)) }, mock, 'hello')
+    expect(mock.calls.options.map((options) => options.schema)).toEqual([schema, schema])
+  })
+
+  test.each(['[]', '3', '{"a":', 'none.json'])('refuses %s', async (given) => {
+    const mock = mockSurroundings()
+    await expect(command.run({ schema: given }, mock, 'hello')).rejects.toThrow(UsageError)
+    expect(mock.calls.loads).toEqual([])
+  })
+})
+
 test('flags reach the loader and the generation; unset ones stay unset', async () => {
   const mock = mockSurroundings()
   const flags = { model: 'm.gguf', backend: 'reference', threads: 2, topK: 3, stop: ['.'] } as const

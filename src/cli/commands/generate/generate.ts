@@ -6,6 +6,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
+import { parseObject } from '../../../formats/json-text.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
@@ -99,6 +100,7 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   $ bitnet generate "The capital of Japan is" -n 4 --logprobs 5
   $ bitnet generate --messages '[{"role":"user","content":"Hello!"}]'
   $ bitnet generate "What is the weather in Kyoto?" --tools tools.json
+  $ bitnet generate "Name a city." --schema '{"type":"object","properties":{"city":{"type":"string"}}}'
   $ bitnet generate --batch prompts.txt --seed 1
   $ bitnet generate -f contract.txt --prompt-cache contract.bin
   $ bitnet generate -f notes.txt --speculate --temperature 0`,
@@ -128,6 +130,7 @@ export interface TextFlags extends ModelFlags, SamplingFlags, SpeculationFlags, 
   readonly logitBias?: Readonly<Record<number, number>>
   readonly contextShift?: boolean
   readonly deadline?: number
+  readonly schema?: string
   readonly json?: boolean
 }
 
@@ -158,6 +161,10 @@ export function addTextFlags(command: Command): Command {
         '--deadline <seconds>',
         'ends the answer as far as it came by then (default: none)',
         decimalNumber({ above: 0 }),
+      )
+      .option(
+        '--schema <json|file>',
+        'the answer is JSON by this JSON Schema, given as text or in a file (default: any text)',
       ),
   )
 }
@@ -185,12 +192,13 @@ export async function answer(
   const { stdout, abort } = context
   stdout.once('close', abort)
   try {
+    const schema = await readSchema(flags, context)
     await using models = await loadModels(flags, context)
     const { logprobs, stopToken: stopTokens, logitBias, contextShift } = flags
     const deadline = flags.deadline && flags.deadline * 1000
     const options = {
       ...models.optionsWith(context.signal),
-      ...withoutUnset({ logprobs, stopTokens, logitBias, contextShift, deadline }),
+      ...withoutUnset({ logprobs, stopTokens, logitBias, contextShift, deadline, schema }),
     }
     const results = await generate(models.model, options)
     const cancelled = results.some(({ finishReason }) => finishReason === 'cancelled')
@@ -198,6 +206,15 @@ export async function answer(
   } finally {
     stdout.off('close', abort)
   }
+}
+
+/** @throws UsageError for what is no object of JSON */
+async function readSchema({ schema }: TextFlags, { stdin }: CommandContext) {
+  if (schema === undefined) return undefined
+  const { text, origin } = await jsonOrFile(schema, '--schema', stdin)
+  const parsed = parseObject(text)
+  if (parsed !== undefined) return parsed
+  throw new UsageError(`Expected a JSON Schema as an object in ${origin}, got something else.`)
 }
 
 /** Streams one generation to standard output, or prints its result as JSON. */

@@ -1,0 +1,273 @@
+/**
+ * Holds answers to a schema: says of each place in an answer which tokens may come next, so that what is written
+ * is valid JSON of the schema, and ends before the tokens are used up.
+ */
+import { UsageError } from '../errors.ts'
+import { Automaton } from './automaton.ts'
+import { compileSchema } from './compile-schema.ts'
+import { Expressions } from './expression.ts'
+import { refuse, tooComplex } from './grammar-error.ts'
+import type { Item } from './item.ts'
+import { allow, type Lexicon, type SortedTokens } from './lexicon.ts'
+import { characterCost, FAR, freeCharacters } from './string-state.ts'
+
+/** All ways in which what was written so far can be read. */
+interface State {
+  readonly items: readonly Item[]
+  readonly mayEnd: boolean
+  /** How few tokens end it. */
+  readonly need: number
+  readonly steps: Map<number, State | undefined>
+}
+
+interface Mask {
+  readonly words: Uint32Array
+  /** The most tokens that are needed behind one of those allowed. */
+  readonly mostNeeded: number
+}
+
+/** States that are known by their items, and masks that are kept, the last ones used. */
+const MOST_STATES = 50_000
+const MOST_MASKS = 256
+/** Readings of one text at the same time. */
+const MOST_ITEMS = 128
+/** What every JSON text may need, byte by byte. */
+const NEEDED = '{}[]":,-.0123456789'
+
+export interface GrammarOptions {
+  /** Whether an answer may be text instead, which begins with neither a brace nor a space. */
+  readonly orText?: boolean | undefined
+}
+
+export class Grammar {
+  readonly #lexicon: Lexicon
+  readonly #automaton: Automaton
+  readonly #states = new Map<string, State>()
+  readonly #masks = new Map<State, Mask>()
+  readonly start: State
+
+  /** @throws UsageError naming what in the schema no answer can be held to */
+  constructor(schema: unknown, lexicon: Lexicon, { orText = false }: GrammarOptions = {}) {
+    const missing = Array.from(NEEDED).find((one) => lexicon.cost(one) !== 1)
+    if (missing !== undefined) {
+      throw new UsageError(
+        `Expected a model whose vocabulary can write JSON, but it has no token for ${missing}.`,
+      )
+    }
+    this.#lexicon = lexicon
+    const make = new Expressions((code) => characterCost(code, lexicon))
+    const root = compileSchema(schema, make)
+    this.#automaton = new Automaton(root, lexicon, make)
+    const value = this.#automaton.value(root)
+    if (value.need >= FAR) refuse([], 'allows no value that could be written')
+    this.start = this.#state(orText ? [value, this.#automaton.freeText()] : [value])
+  }
+
+  /** For one answer of at most so many tokens. */
+  matcher(maxTokens: number): Matcher {
+    return new Matcher(this, maxTokens)
+  }
+
+  /** @returns undefined where no answer goes on so */
+  step(state: State, byte: number): State | undefined {
+    if (state.steps.has(byte)) return state.steps.get(byte)
+    const items = new Set(state.items.flatMap((item) => this.#automaton.step(item, byte)))
+    if (items.size > MOST_ITEMS) throw tooComplex()
+    const next = items.size === 0 ? undefined : this.#state([...items])
+    state.steps.set(byte, next)
+    return next
+  }
+
+  /** @returns undefined where no answer goes on with the token */
+  stepToken(state: State, bytes: Uint8Array): State | undefined {
+    let at: State | undefined = state
+    for (const byte of bytes) {
+      at = this.step(at, byte)
+      if (at === undefined) return undefined
+    }
+    return at
+  }
+
+  bytesOf(id: number): Uint8Array {
+    return this.#lexicon.bytesOf(id)
+  }
+
+  isDone({ items }: State): boolean {
+    return items.every(({ kind }) => kind === 'end')
+  }
+
+  /**
+   * The tokens that may come next.
+   *
+   * @param left how many may come behind it
+   * @returns a bit a token; undefined where any may
+   */
+  allowed(state: State, left: number): Uint32Array | undefined {
+    if (state.items.some((item) => item.kind === 'free' && item.isBegun)) return undefined
+    const { words, mostNeeded } = this.#mask(state)
+    if (mostNeeded <= left) return words
+    const close = this.#sweep(state, left)
+    if (close.mostNeeded > Number.NEGATIVE_INFINITY || state.mayEnd) return close.words
+    // There are too few left for any end: then the nearest, as far as it comes.
+    return this.#sweep(state, this.#nearest(state)).words
+  }
+
+  #mask(state: State): Mask {
+    const known = this.#masks.get(state)
+    const mask = known ?? this.#sweep(state, Number.POSITIVE_INFINITY)
+    this.#masks.delete(state)
+    this.#masks.set(state, mask)
+    if (this.#masks.size > MOST_MASKS) {
+      for (const oldest of this.#masks.keys()) {
+        this.#masks.delete(oldest)
+        break
+      }
+    }
+    return mask
+  }
+
+  /** The tokens behind which no more than `most` are needed. */
+  #sweep(state: State, most: number): Mask {
+    const lexicon = this.#lexicon
+    const free = this.#freeCharacters(state)
+    const isFree = free !== undefined && free.need <= most
+    const words = isFree
+      ? lexicon.plainMask(free.characters).slice()
+      : new Uint32Array(lexicon.maskWords)
+    let mostNeeded = isFree ? free.need : Number.NEGATIVE_INFINITY
+    const tokens = free === undefined ? lexicon.all : lexicon.special
+    this.#walk(tokens, state, (id, { need }) => {
+      if (need > most || need >= FAR) return
+      mostNeeded = Math.max(mostNeeded, need)
+      allow(words, id)
+    })
+    if (state.mayEnd) for (const id of lexicon.stopIds) allow(words, id)
+    return { words, mostNeeded }
+  }
+
+  #nearest(state: State): number {
+    let nearest = Number.POSITIVE_INFINITY
+    this.#walk(this.#lexicon.all, state, (_, { need }) => {
+      nearest = Math.min(nearest, need)
+    })
+    return nearest
+  }
+
+  /** Where all plain characters may come, how many, and what is needed behind them at most. */
+  #freeCharacters({ items }: State) {
+    const [item] = items
+    if (items.length !== 1 || (item.kind !== 'string' && item.kind !== 'other')) return undefined
+    const { make } = this.#automaton
+    const characters = freeCharacters(item.at, make)
+    if (characters === undefined) return undefined
+    // One character behind which as many others are needed as can be.
+    const next = this.#automaton.step(item, 0x61)[0]
+    return next === undefined ? undefined : { characters, need: next.need }
+  }
+
+  /** Calls `found` for all tokens that may come; those with a common beginning are looked at once. */
+  #walk(
+    { ids, bytes, starts, shared, longest }: SortedTokens,
+    start: State,
+    found: (id: number, state: State) => void,
+  ): void {
+    const states = new Array<State>(longest + 1)
+    states[0] = start
+    let failedAt = Number.POSITIVE_INFINITY
+    for (let i = 0; i < ids.length; i++) {
+      if (shared[i] > failedAt) continue
+      failedAt = Number.POSITIVE_INFINITY
+      const from = starts[i]
+      const length = starts[i + 1] - from
+      let at = shared[i]
+      for (; at < length; at++) {
+        const next = this.step(states[at], bytes[from + at])
+        if (next === undefined) break
+        states[at + 1] = next
+      }
+      if (at < length) failedAt = at
+      else found(ids[i], states[length])
+    }
+  }
+
+  #state(items: readonly Item[]): State {
+    const sorted = [...items].sort((a, b) => a.id - b.id)
+    const key = sorted.map(({ id }) => id).join()
+    const known = this.#states.get(key)
+    if (known !== undefined) return known
+    if (this.#states.size >= MOST_STATES) this.#states.clear()
+    const made: State = {
+      items: sorted,
+      mayEnd: sorted.some((item) => this.#automaton.mayEnd(item)),
+      need: Math.min(...sorted.map(({ need }) => need)),
+      steps: new Map(),
+    }
+    this.#states.set(key, made)
+    return made
+  }
+}
+
+/** Milliseconds that a schema may take of one answer: whoever else is answered waits for it. */
+const MOST_MS = 10_000
+
+/** One answer on its way. */
+export class Matcher {
+  readonly #grammar: Grammar
+  readonly #maxTokens: number
+  /** The tokens that were looked at, and the states behind each; undefined where none goes on so. */
+  readonly #tokens: number[] = []
+  readonly #states: (State | undefined)[]
+  #ms = 0
+
+  constructor(grammar: Grammar, maxTokens: number) {
+    this.#grammar = grammar
+    this.#maxTokens = maxTokens
+    this.#states = [grammar.start]
+  }
+
+  /**
+   * What may follow some tokens, a bit a token; undefined for anything.
+   *
+   * @param tokens of the answer, guesses behind them included
+   * @throws UsageError where the schema takes too much time
+   */
+  allowed(tokens: readonly number[]): Uint32Array | undefined {
+    const began = performance.now()
+    const state = this.#stateBehind(tokens)
+    const left = this.#maxTokens - tokens.length - 1
+    // Behind a wrong guess nothing is drawn that counts.
+    const mask = state && this.#grammar.allowed(state, left)
+    this.#ms += performance.now() - began
+    if (this.#ms > MOST_MS) throw tooComplex()
+    return mask
+  }
+
+  /** Whether the tokens are a whole answer, which nothing can follow. */
+  isDone(tokens: readonly number[]): boolean {
+    const state = this.#stateBehind(tokens)
+    return state !== undefined && this.#grammar.isDone(state)
+  }
+
+  /** Whether the tokens are a whole answer, even if more could follow. */
+  isWhole(tokens: readonly number[]): boolean {
+    return this.#stateBehind(tokens)?.mayEnd === true
+  }
+
+  #stateBehind(tokens: readonly number[]): State | undefined {
+    const count = tokens.length
+    let same = 0
+    while (same < Math.min(count, this.#tokens.length)) {
+      if (this.#tokens[same] !== tokens[same]) break
+      same++
+    }
+    this.#tokens.length = same
+    this.#states.length = same + 1
+    for (let at = same; at < count; at++) {
+      const id = tokens[at]
+      const before = this.#states[at]
+      this.#tokens.push(id)
+      this.#states.push(before && this.#grammar.stepToken(before, this.#grammar.bytesOf(id)))
+    }
+    return this.#states[count]
+  }
+}
