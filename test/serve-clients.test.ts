@@ -1,21 +1,31 @@
 /** Clients that people have, unchanged, against the server on a port; and what happens to connections at its end. */
 import { request } from 'node:http'
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
+import { embed, generateObject, generateText, streamText, tool } from 'ai'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { afterEach, expect, test } from 'vitest'
+import { z } from 'zod'
 import { type Listening, listen } from '../src/node/server/listen.ts'
 import { type BitnetServer, createBitnetServer } from '../src/server/app.ts'
 import { answers, MockEngine } from './support/mock-engine.ts'
 import { mockModel } from './support/mock-model.ts'
 
 const ANSWER = 'a short answer'
+const ASSISTANT = 259
 const running: Listening[] = []
 afterEach(async () => {
   for (const one of running.splice(0)) await one.stop(0)
 })
 
-async function open(script = answers(ANSWER)): Promise<{ app: BitnetServer; url: string }> {
-  const engine = new MockEngine({ script, contextLength: 100_000 })
+/** Answers conversations; goes on with texts in one letter. */
+const script = (tokens: readonly number[]) =>
+  tokens.includes(ASSISTANT) ? answers(ANSWER)(tokens) : 97
+
+async function open(
+  says: typeof script = script,
+): Promise<{ app: BitnetServer; url: string }> {
+  const engine = new MockEngine({ script: says, contextLength: 100_000 })
   const app = createBitnetServer({
     models: [{ id: 'mock', load: async () => mockModel(engine, { defaults: { temperature: 0 } }) }],
     keys: [{ key: 'a-key-of-the-tests', name: 'tests' }],
@@ -48,6 +58,36 @@ test('the openai package', async () => {
   await expect(wrong).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
   const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'another', maxRetries: 0 })
   await expect(stranger.models.list()).rejects.toMatchObject({ status: 401 })
+})
+
+test('the AI SDK', async () => {
+  const { url } = await open()
+  const provider = createOpenAICompatible({
+    name: 'bitnet',
+    baseURL: `${url}/v1`,
+    apiKey: 'a-key-of-the-tests',
+    supportsStructuredOutputs: true,
+  })
+  const model = provider('mock')
+  expect((await generateText({ model, prompt: 'hi' })).text).toBe(ANSWER)
+  const streamed = streamText({ model, prompt: 'hi' })
+  expect(await streamed.text).toBe(ANSWER)
+  const schema = z.object({ city: z.string().max(8) })
+  const { object } = await generateObject({ model, schema, prompt: 'a city', maxOutputTokens: 60 })
+  expect(schema.parse(object)).toEqual(object)
+  const tools = {
+    look: tool({ inputSchema: z.object({ at: z.string().max(5) }), execute: async () => 'it' }),
+  }
+  const asked = {
+    model,
+    tools,
+    toolChoice: 'required',
+    prompt: 'look',
+    maxOutputTokens: 80,
+  } as const
+  expect((await generateText(asked)).toolCalls).toMatchObject([{ toolName: 'look' }])
+  const { embedding } = await embed({ model: provider.embeddingModel('mock'), value: 'one' })
+  expect(embedding.length).toBeGreaterThan(1)
 })
 
 test('the ollama package', async () => {

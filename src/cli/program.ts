@@ -34,6 +34,11 @@ const COMMANDS: readonly CommandEntry[] = [
     'serve models to clients of OpenAI and Ollama',
     () => import('./commands/serve/serve.ts'),
   ],
+  [
+    'batch',
+    'answer a file of requests, and go on where it stopped',
+    () => import('./commands/batch/batch.ts'),
+  ],
   ['bench', 'measure speed and memory', () => import('./commands/bench/bench.ts')],
   [
     'compare',

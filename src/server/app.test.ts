@@ -1,48 +1,10 @@
 /** The routes, with models whose answers are known: shapes, refusals, limits and ends. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { answers, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
-import { type BitnetServer, createBitnetServer } from './app.ts'
-import type { LogEntry, ServerOptions } from './options.ts'
+import { ANSWER, eventsOf, hello, serve } from '../../test/support/mock-server.ts'
+import type { LogEntry } from './options.ts'
 import { refusalOf } from './refusal.ts'
-
-const HOST = 'http://localhost:8080'
-const ANSWER = 'a short answer'
-const ASSISTANT = 259
-/** Answers conversations; goes on with every other text in the same letter. */
-const script = (tokens: readonly number[]) =>
-  tokens.includes(ASSISTANT) ? answers(ANSWER)(tokens) : 97
-
-const servers: BitnetServer[] = []
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.close()
-})
-
-function serve(
-  options: Partial<ServerOptions> = {},
-  engine = new MockEngine({ script, contextLength: 256 }),
-) {
-  const model = () => Promise.resolve(mockModel(engine, { defaults: { temperature: 0 } }))
-  const server = createBitnetServer({ models: [{ id: 'mock', load: model }], ...options })
-  servers.push(server)
-  const ask = (path: string, body?: unknown, init: RequestInit = {}) => {
-    const headers = { host: 'localhost:8080', 'content-type': 'application/json', ...init.headers }
-    const sent =
-      body === undefined
-        ? {}
-        : { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }
-    return server.fetch(new Request(HOST + path, { ...sent, ...init, headers }))
-  }
-  return { server, ask }
-}
-
-const hello = { model: 'mock', messages: [{ role: 'user', content: 'hi' }] }
-
-/** The data of a stream of events. */
-async function eventsOf(response: Response): Promise<string[]> {
-  const text = await response.text()
-  return text.split('\n\n').flatMap((event) => /^data: (.*)$/m.exec(event)?.[1] ?? [])
-}
 
 describe('OpenAI', () => {
   test('answers a conversation', async () => {
@@ -219,7 +181,7 @@ describe('what is refused', () => {
     [
       'a schema that nothing holds the answer to',
       '/v1/chat/completions',
-      { ...hello, response_format: { type: 'json_object' } },
+      { ...hello, response_format: { type: 'json_schema', json_schema: { schema: { not: {} } } } },
       400,
       'invalid_value',
     ],

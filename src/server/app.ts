@@ -6,6 +6,10 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { messageOf } from '../checks.ts'
+import type { AppEnv } from './app-env.ts'
+import { addBatchRoutes } from './batch/routes.ts'
+import { BatchRunner } from './batch/runner.ts'
+import type { TakenLine } from './batch/store.ts'
 import { Desk, type Visit } from './desk.ts'
 import { checkHost, crossOriginHeaders, readJson } from './guard.ts'
 import { Admission } from './limits/admission.ts'
@@ -29,11 +33,12 @@ export interface BitnetServer {
   readonly busy: number
   /** From now on new requests are refused (503) and `/readyz` says so. */
   drain(): void
+  /** Works on batches until nothing of them is left to do. */
+  drainBatches(signal: AbortSignal): Promise<void>
   /** Frees the models; what still runs ends as cancelled. */
   close(): Promise<void>
 }
 
-type Env = { Variables: { requestId: string; key: string; beganAt: number } }
 type Work = (desk: Desk, visit: Visit, body: unknown) => Promise<Response>
 
 /** Routes that compute, by their paths. */
@@ -49,11 +54,14 @@ const WORK: Readonly<Record<string, Work>> = {
 
 /** Of nginx: the client has closed the request. Nobody reads it but the log. */
 const CLIENT_CLOSED = 499
+/** Lines of batches at a time, and how far they stand behind other requests. */
+const BATCH_LINES = 8
+const BATCH_PRIORITY = -1_000_000
 
 export function createBitnetServer(options: ServerOptions): BitnetServer {
   const limits = resolveLimits(options.limits)
   const { origins = [], log = () => undefined } = options
-  const shelf = new ModelShelf(options.models, limits.loadedModels)
+  const shelf = new ModelShelf(options.models, limits.loadedModels, options.anyModel)
   const admission = new Admission(limits)
   const keys = new KeyRing(options.keys ?? [])
   const metrics = new Metrics(() => ({
@@ -66,7 +74,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   const created = Math.floor(startedAt.getTime() / 1000)
   let isDraining = false
 
-  const app = new Hono<Env>()
+  const app = new Hono<AppEnv>()
   app.use(async (c, next) => {
     const requestId = `req-${crypto.randomUUID()}`
     c.set('requestId', requestId)
@@ -76,12 +84,17 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     else await next()
     c.header('x-request-id', requestId)
     for (const [name, value] of Object.entries(cors)) c.header(name, value)
-    const seconds = (performance.now() - c.get('beganAt')) / 1000
     const { method } = c.req
     const { status } = c.res
     const route = routeOf(c.req.path)
-    metrics.request(route, status, seconds)
-    log({ level: 'info', event: 'request', requestId, method, route, status, ms: seconds * 1000 })
+    const record = (): void => {
+      const ms = performance.now() - c.get('beganAt')
+      metrics.request(route, status, ms / 1000)
+      log({ level: 'info', event: 'request', requestId, method, route, status, ms })
+    }
+    const ended = c.get('ended')
+    if (ended === undefined) record()
+    else void ended.then(record)
   })
   app.use(async (c, next) => {
     if (keys.isOpen) checkHost(c.req.header('host'), options.hosts)
@@ -95,7 +108,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   if (page !== undefined) app.get('/', (c) => c.html(page))
 
   app.use(async (c, next) => {
-    c.set('key', await keys.nameOf(c.req.header('authorization')))
+    c.set('holder', await keys.holderOf(c.req.header('authorization')))
     await next()
   })
   app.get('/metrics', async (c) => {
@@ -105,7 +118,30 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   app.get('/v1/models', (c) => c.json(modelList(shelf.ids, created)))
   app.get('/v1/models/:id{.+}', (c) => c.json(modelEntry(shelf.idOf(c.req.param('id')), created)))
   app.get('/api/tags', (c) => c.json(tags(shelf.ids, startedAt)))
-  app.get('/api/version', (c) => c.json({ version: '0.0.0-bitnet-ts' }))
+  app.get('/api/version', (c) => c.json({ version: options.version ?? 'unknown' }))
+  const { batches, batchLines = BATCH_LINES } = options
+  const runner =
+    batches &&
+    new BatchRunner({
+      store: batches,
+      parallel: batchLines,
+      log,
+      async answer(line, signal) {
+        const requestId = `req-${crypto.randomUUID()}`
+        try {
+          const body: unknown = JSON.parse(line.body)
+          const answered = await WORK[line.endpoint](desk, lineVisit(line, requestId, signal), body)
+          answered.headers.set('x-request-id', requestId)
+          return answered
+        } catch (error) {
+          return refuse(refusalOf(error))
+        }
+      },
+    })
+  runner?.start()
+  if (batches !== undefined) {
+    addBatchRoutes(app, batches, limits.bodyBytes, () => runner?.wake())
+  }
   for (const [path, work] of Object.entries(WORK)) {
     app.post(path, async (c) => {
       if (isDraining)
@@ -137,24 +173,49 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     },
     drain() {
       isDraining = true
+      void runner?.stop()
     },
-    close: () => shelf.close(),
+    async drainBatches(signal) {
+      await runner?.drain(signal)
+    },
+    async close() {
+      await runner?.stop()
+      await shelf.close()
+    },
   }
 }
 
-function visitOf(c: Context<Env>): Visit {
+/** A line of a batch: whoever waits for an answer goes before it. */
+function lineVisit({ owner }: TakenLine, requestId: string, signal: AbortSignal): Visit {
+  return {
+    requestId,
+    key: `batches of ${owner}`,
+    client: `batches of ${owner}`,
+    priority: BATCH_PRIORITY,
+    beganAt: performance.now(),
+    signal,
+    lastsUntil: () => undefined,
+  }
+}
+
+function visitOf(c: Context<AppEnv>): Visit {
   const { signal } = c.req.raw
+  const { name, client, priority } = c.get('holder')
   return {
     requestId: c.get('requestId'),
-    key: c.get('key'),
+    key: name,
+    client,
+    priority,
     beganAt: c.get('beganAt'),
     signal,
+    lastsUntil: (end) => c.set('ended', end),
   }
 }
 
 /** Paths as figures and logs have them: those of ours, and one word for all others. */
 function routeOf(path: string): string {
-  if (path.startsWith('/v1/models')) return '/v1/models'
+  const group = ['/v1/models', '/v1/files', '/v1/batches'].find((one) => path.startsWith(one))
+  if (group !== undefined) return group
   const known = [
     '/',
     '/healthz',

@@ -3,7 +3,7 @@
  * once or piece by piece that gives the turn back when it ends.
  */
 import type { LanguageModel, Prompt } from '../generate/language-model.ts'
-import type { GenerateOptions, GenerateResult } from '../generate/options.ts'
+import type { GenerateOptions, GenerateResult, TokenEvent } from '../generate/options.ts'
 import type { Admission } from './limits/admission.ts'
 import type { Metrics } from './metrics.ts'
 import type { ModelShelf } from './model-shelf.ts'
@@ -15,10 +15,16 @@ export interface Visit {
   readonly requestId: string
   /** The name of the key. */
   readonly key: string
+  /** Whose part of the model it takes; undefined where nobody is told apart. */
+  readonly client: string | undefined
+  /** The highest priority that its requests may have. */
+  readonly priority: number
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal
   /** Milliseconds, as performance.now() has them. */
   readonly beganAt: number
+  /** Told by an answer that goes on after its response has begun, and when that ends. */
+  lastsUntil(end: Promise<void>): void
 }
 
 export interface DeskParts {
@@ -35,9 +41,12 @@ export interface Turn {
   readonly modelId: string
   /** Aborts when the client has gone or the time is up. */
   readonly signal: AbortSignal
-  /** Generates: pieces of text as they come, and the result, which is counted. */
-  texts(prompt: Prompt, options: GenerateOptions): AsyncGenerator<string, GenerateResult>
+  /** Generates: tokens that say something as they come, and the result, which is counted. */
+  answer(prompt: Prompt, options: GenerateOptions): Answer
 }
+
+/** An answer as it comes. Of its tokens those are left out that neither text nor probabilities came with. */
+export type Answer = AsyncGenerator<TokenEvent, GenerateResult>
 
 export class Desk {
   readonly #parts: DeskParts
@@ -92,6 +101,7 @@ export class Desk {
     const leave = await admission.enter(visit.key, signal)
     let close = (): void => undefined
     const closed = new Promise<void>((resolve) => (close = resolve))
+    visit.lastsUntil(closed)
     return new Promise<Response>((resolve, reject) => {
       const whole = shelf.use(modelId, signal, async (model) => {
         const pieces = work(this.#turn(visit, modelId, model, signal))
@@ -108,7 +118,10 @@ export class Desk {
         resolve(new Response(body, { headers }))
         await closed
       })
-      whole.catch(reject).finally(leave)
+      whole.catch(reject).finally(() => {
+        close()
+        leave()
+      })
     })
   }
 
@@ -122,15 +135,21 @@ export class Desk {
       model,
       modelId,
       signal,
-      async *texts(prompt, options) {
+      async *answer(prompt, options) {
         const room = model.config.contextLength
-        const maxTokens = Math.min(options.maxTokens ?? room, limits.maxTokens, room)
-        const generation = model.generate(prompt, { ...options, maxTokens, signal })
+        const generation = model.generate(prompt, {
+          ...options,
+          maxTokens: Math.min(options.maxTokens ?? room, limits.maxTokens, room),
+          // A request may let others go before it, and not go before them.
+          priority: Math.min(options.priority ?? visit.priority, visit.priority),
+          ...(visit.client === undefined ? {} : { client: visit.client }),
+          signal,
+        })
         let isFirst = true
-        for await (const text of generation) {
+        for await (const token of generation.tokens()) {
           if (isFirst) metrics.firstToken(modelId, (performance.now() - visit.beganAt) / 1000)
           isFirst = false
-          yield text
+          if (token.text !== '' || token.logprobs !== undefined) yield token
         }
         const result = await generation.result
         metrics.answer(modelId, result)
@@ -141,11 +160,9 @@ export class Desk {
 }
 
 /** The result alone. */
-export async function resultOf(
-  texts: AsyncGenerator<string, GenerateResult>,
-): Promise<GenerateResult> {
+export async function resultOf(answer: Answer): Promise<GenerateResult> {
   for (;;) {
-    const { done, value } = await texts.next()
+    const { done, value } = await answer.next()
     if (done === true) return value
   }
 }

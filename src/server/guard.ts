@@ -50,6 +50,19 @@ const MOST_MARKS = 1_000_000
  * @throws Refusal: 413 if it is too long, 400 if it is no JSON
  */
 export async function readJson(request: Request, bodyBytes: number): Promise<unknown> {
+  const bytes = await readBytes(request, bodyBytes)
+  try {
+    return parseJson(bytes, MOST_MARKS)
+  } catch (error) {
+    throw new Refusal(400, 'invalid_json', `Expected ${messageOf(error)}.`)
+  }
+}
+
+/** A request's body. @throws Refusal (413) if it is too long */
+export async function readBytes(
+  request: Request,
+  bodyBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > bodyBytes) throw tooLong(bodyBytes)
   const chunks: Uint8Array[] = []
@@ -72,11 +85,7 @@ export async function readJson(request: Request, bodyBytes: number): Promise<unk
     bytes.set(chunk, at)
     at += chunk.byteLength
   }
-  try {
-    return parseJson(bytes, MOST_MARKS)
-  } catch (error) {
-    throw new Refusal(400, 'invalid_json', `Expected ${messageOf(error)}.`)
-  }
+  return bytes
 }
 
 function tooLong(bodyBytes: number): Refusal {

@@ -24,7 +24,7 @@ export class Metrics {
   })
   readonly #seconds = new Histogram({
     name: 'bitnet_request_seconds',
-    help: 'From a request to the end of its answer, or to the first piece of a stream.',
+    help: 'From a request to the end of its answer.',
     labelNames: ['route'],
     buckets: SECONDS,
     registers: [this.#registry],

@@ -19,10 +19,16 @@ export class ModelShelf {
   readonly #places = new Map<string, Place>()
   readonly #waiting: (() => void)[] = []
   #clock = 0
-  #isClosed = false
+  readonly #closing = new AbortController()
 
-  /** @param room models in memory at a time, at least 1 */
-  constructor(served: readonly ServedModel[], room: number) {
+  readonly #anyName: boolean
+
+  /**
+   * @param room models in memory at a time, at least 1
+   * @param anyName whether whatever a request names means the first
+   */
+  constructor(served: readonly ServedModel[], room: number, anyName = false) {
+    this.#anyName = anyName
     const [first] = served
     if (first === undefined) throw new Error('A server needs a model.')
     this.#first = first
@@ -49,6 +55,7 @@ export class ModelShelf {
     // Ollama's clients add ":latest" to names without a tag.
     const id = [asked, asked.replace(/:latest$/, '')].find((name) => this.#served.has(name))
     if (id !== undefined) return id
+    if (this.#anyName) return this.#first.id
     throw new Refusal(
       404,
       'model_not_found',
@@ -67,7 +74,7 @@ export class ModelShelf {
     place.users++
     place.usedAt = ++this.#clock
     try {
-      return await use(await place.model)
+      return await use(await unlessAborted(place.model, signal))
     } finally {
       place.users--
       this.#wake()
@@ -76,7 +83,7 @@ export class ModelShelf {
 
   /** Frees all models. Requests that still use one end as cancelled. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort(stopping())
     const places = [...this.#places.values()]
     this.#places.clear()
     this.#wake()
@@ -91,7 +98,7 @@ export class ModelShelf {
   async #placeFor(id: string, signal: AbortSignal): Promise<Place> {
     for (;;) {
       signal.throwIfAborted()
-      if (this.#isClosed) throw stopping()
+      this.#closing.signal.throwIfAborted()
       const there = this.#places.get(id)
       if (there !== undefined) return there
       if (this.#places.size < this.#room) return this.#load(id)
@@ -116,7 +123,7 @@ export class ModelShelf {
 
   #load(id: string, before: Promise<void> = Promise.resolve()): Place {
     const served = this.#served.get(id) ?? this.#first
-    const model = before.then(() => served.load())
+    const model = before.then(() => served.load(this.#closing.signal))
     const place: Place = { model, users: 0, usedAt: ++this.#clock }
     this.#places.set(id, place)
     model.catch(() => {
@@ -141,6 +148,25 @@ export class ModelShelf {
 
   #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake()
+  }
+}
+
+/**
+ * What a promise gives, if it does before the signal aborts.
+ *
+ * @throws the signal's reason
+ */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  let stop = (): void => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

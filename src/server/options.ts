@@ -2,19 +2,27 @@
  * What a server serves, to whom, and how much of it.
  */
 import type { LanguageModel } from '../generate/language-model.ts'
+import type { BatchStore } from './batch/store.ts'
 
 /** A model that requests can name. */
 export interface ServedModel {
   /** What requests call it. */
   readonly id: string
-  /** Loads it: for the first request, and again after it made room for another one. */
-  load(): Promise<LanguageModel>
+  /**
+   * Loads it: for the first request, and again after it made room for another one. Requests that are over
+   * before do not end it, as the next one wants it too.
+   *
+   * @param signal aborts when the server closes
+   */
+  load(signal: AbortSignal): Promise<LanguageModel>
 }
 
 /** Whoever shows `key` is `name` in logs and figures. */
 export interface ApiKey {
   readonly key: string
   readonly name: string
+  /** Whose requests go first: of higher priority before those of lower. A whole number; unset: 0. */
+  readonly priority?: number
 }
 
 /** What protects a server from its clients, and clients from each other. All are at least 1. */
@@ -52,6 +60,8 @@ export interface ServerOptions {
   readonly models: readonly ServedModel[]
   /** Unset or empty: whoever reaches the server may use it. */
   readonly keys?: readonly ApiKey[]
+  /** Whether requests may name any model, and get the first. Unset: false. */
+  readonly anyModel?: boolean
   readonly limits?: ServerLimits
   /** Origins whose pages may ask, or "*". Unset: none but the server's own. */
   readonly origins?: readonly string[]
@@ -60,9 +70,18 @@ export interface ServerOptions {
    * lead here (DNS rebinding) calls it by another one. Unset: localhost, 127.0.0.1 and [::1].
    */
   readonly hosts?: readonly string[]
+  /** What the server says that it is, of this package; unset: it does not say. */
+  readonly version?: string
   /** The page at `/`. Unset: there is none. */
   readonly page?: string
   readonly log?: (entry: LogEntry) => void
+  /**
+   * Where files and batches are kept; the server works on these, behind other requests, and leaves it open when it
+   * closes. Unset: there are none.
+   */
+  readonly batches?: BatchStore
+  /** Lines of batches at a time. Unset: 8. */
+  readonly batchLines?: number
 }
 
 export const DEFAULT_LIMITS = {

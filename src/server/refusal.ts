@@ -56,7 +56,7 @@ export function refusalOf(error: unknown): Refusal {
     return new Refusal(
       503,
       'timeout',
-      'There was no turn within the time of a request. Try again later.',
+      'No answer began within the time of a request. Try again later.',
       {
         retryAfter: 5,
       },

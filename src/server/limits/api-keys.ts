@@ -5,32 +5,45 @@
 import type { ApiKey } from '../options.ts'
 import { Refusal } from '../refusal.ts'
 
+/** Who asks. */
+export interface Holder {
+  readonly name: string
+  readonly priority: number
+  /** Whose part of a model its requests take; undefined: each has a part of its own. */
+  readonly client: string | undefined
+}
+
 /** Who asks where no keys are asked for. */
-const ANYONE = 'anyone'
+export const ANYONE: Holder = { name: 'anyone', priority: 0, client: undefined }
 
 export class KeyRing {
-  readonly #entries: Promise<readonly { readonly name: string; readonly digest: Uint8Array }[]>
+  readonly #entries: Promise<readonly (Holder & { readonly digest: Uint8Array })[]>
   readonly isOpen: boolean
 
   constructor(keys: readonly ApiKey[]) {
     this.isOpen = keys.length === 0
     this.#entries = Promise.all(
-      keys.map(async ({ key, name }) => ({ name, digest: await digestOf(key) })),
+      keys.map(async ({ key, name, priority = 0 }) => ({
+        name,
+        priority,
+        client: name,
+        digest: await digestOf(key),
+      })),
     )
   }
 
   /**
-   * The name of the key in a request's Authorization header.
+   * Whose key a request's Authorization header has.
    *
    * @throws Refusal (401) without one, or with one that is not known
    */
-  async nameOf(authorization: string | undefined): Promise<string> {
+  async holderOf(authorization: string | undefined): Promise<Holder> {
     if (this.isOpen) return ANYONE
     const shown = /^Bearer +([^\s]{1,512})\s*$/i.exec(authorization ?? '')?.[1]
     const digest = await digestOf(shown ?? '')
-    let found: string | undefined
+    let found: Holder | undefined
     for (const entry of await this.#entries) {
-      if (areEqual(entry.digest, digest)) found = entry.name
+      if (areEqual(entry.digest, digest)) found = entry
     }
     if (shown !== undefined && found !== undefined) return found
     throw new Refusal(

@@ -2,8 +2,9 @@
 import { z } from 'zod'
 import { withoutUnset } from '../../checks.ts'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
+import type { JsonSchema } from '../../generate/schema/answer-schema.ts'
+import { schemaOptions } from '../openai/structure.ts'
 import { finishReasonOf } from '../openai/usage.ts'
-import { badRequest } from '../refusal.ts'
 
 export const ollamaOptions = z
   .object({
@@ -26,22 +27,21 @@ export const generationFields = {
   model: z.string().optional(),
   stream: z.boolean().optional(),
   options: ollamaOptions.nullish(),
-  format: z.unknown().optional(),
+  format: z.union([z.enum(['', 'json']), z.record(z.string(), z.unknown())]).nullish(),
   keep_alive: z.unknown().optional(),
   think: z.unknown().optional(),
 }
 
 export function optionsOf(fields: {
   readonly options?: z.output<typeof ollamaOptions> | null | undefined
-  readonly format?: unknown
+  readonly format?: '' | 'json' | JsonSchema | null | undefined
 }): GenerateOptions {
   const { format } = fields
-  if (format !== undefined && format !== null && format !== '') {
-    throw badRequest('format', 'Expected no format, which this server cannot hold an answer to.')
-  }
   const given = fields.options ?? {}
   const { stop, seed, num_predict: most, top_p: topP } = given
+  const held = format ? schemaOptions(format === 'json' ? undefined : format) : {}
   return withoutUnset({
+    ...held,
     temperature: given.temperature,
     topK: given.top_k,
     // Its 0 keeps what ours keeps of the smallest number above it: the likeliest token.

@@ -1,23 +1,30 @@
 /** POST /api/chat and POST /api/generate, in Ollama's dialect: an object a line unless `stream` is false. */
 import { z } from 'zod'
 import type { Prompt } from '../../generate/language-model.ts'
-import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
+import type { GenerateOptions } from '../../generate/options.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
-import { type Desk, resultOf, type Visit } from '../desk.ts'
+import { type Answer, type Desk, resultOf, type Visit } from '../desk.ts'
 import { parseBody } from '../openai/fields.ts'
+import { callOf, type ToolCallMade, type ToolUse, toolList, toolUse } from '../openai/structure.ts'
 import { badRequest } from '../refusal.ts'
 import { jsonLine } from '../stream.ts'
 import { closing, generationFields, NDJSON_HEADERS, optionsOf } from './fields.ts'
 
+const toolCall = z.object({
+  function: z.object({ name: z.string(), arguments: z.unknown() }),
+})
+
 const message = z.object({
   role: z.enum(['system', 'user', 'assistant', 'tool']),
   content: z.string().default(''),
+  tool_name: z.string().optional(),
+  tool_calls: z.array(toolCall).optional(),
 })
 
 export const chatSchema = z.object({
   ...generationFields,
   messages: z.array(message).min(1),
-  tools: z.array(z.unknown()).nullish(),
+  tools: toolList.nullish(),
 })
 
 export const generateSchema = z.object({
@@ -31,10 +38,17 @@ export const generateSchema = z.object({
 
 export async function chat(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(chatSchema, json)
-  if (body.tools && body.tools.length > 0) throw badRequest('tools', 'Expected no tools.')
-  const asked = { model: body.model, stream: body.stream, options: optionsOf(body) }
-  return generated(desk, visit, { ...asked, promptFor: () => body.messages }, (content) => ({
-    message: { role: 'assistant', content },
+  const tools = toolUse(body.tools, undefined)
+  const given = body.messages.map(toChatMessage)
+  const prompt = tools === undefined ? given : tools.shown(given)
+  const options = { ...optionsOf(body), ...tools?.options }
+  const asked = { model: body.model, stream: body.stream, options, tools }
+  return generated(desk, visit, { ...asked, promptFor: () => prompt }, (content, call) => ({
+    message: {
+      role: 'assistant',
+      content,
+      ...(call === undefined ? {} : { tool_calls: [{ function: call }] }),
+    },
   }))
 }
 
@@ -51,49 +65,67 @@ export async function generate(desk: Desk, visit: Visit, json: unknown): Promise
   return generated(desk, visit, { ...asked, promptFor }, (response) => ({ response }))
 }
 
+function toChatMessage({
+  tool_name: name,
+  tool_calls,
+  ...said
+}: z.output<typeof message>): ChatMessage {
+  return { ...said, ...(name && { name }), ...(tool_calls && { tool_calls }) }
+}
+
 interface Asked {
   readonly model: string | undefined
   readonly stream: boolean | undefined
   readonly options: GenerateOptions
+  readonly tools?: ToolUse | undefined
   promptFor(hasTemplate: boolean): Prompt
 }
 
-/** @param said how a route hands a text out */
+/** @param said how a route hands out a text, or a call */
 function generated(
   desk: Desk,
   visit: Visit,
-  { model, stream, options, promptFor }: Asked,
-  said: (text: string) => object,
+  { model, stream, options, tools, promptFor }: Asked,
+  said: (text: string, call?: ToolCallMade) => object,
 ): Promise<Response> {
   const head = (modelId: string) => ({ model: modelId, created_at: new Date().toISOString() })
   if (stream === false) {
     return desk.answer(visit, model, async (turn) => {
       const prompt = promptFor(turn.model.tokenizer.chatTemplate !== undefined)
-      const result = await resultOf(turn.texts(prompt, options))
-      return { ...head(turn.modelId), ...said(result.text), ...closing(result, visit.beganAt) }
+      const result = await resultOf(turn.answer(prompt, options))
+      const call = callOf(tools, result)
+      const text = call === undefined ? result.text : ''
+      return { ...head(turn.modelId), ...said(text, call), ...closing(result, visit.beganAt) }
     })
   }
   return desk.stream(visit, model, NDJSON_HEADERS, (turn) => {
     const prompt = promptFor(turn.model.tokenizer.chatTemplate !== undefined)
-    return lines(turn.texts(prompt, options), visit.beganAt, (text, rest) => ({
+    const object = (text: string, rest: object, call?: ToolCallMade) => ({
       ...head(turn.modelId),
-      ...said(text),
+      ...said(text, call),
       ...rest,
-    }))
+    })
+    return lines(turn.answer(prompt, options), { beganAt: visit.beganAt, tools }, object)
   })
 }
 
 async function* lines(
-  texts: AsyncGenerator<string, GenerateResult>,
-  beganAt: number,
-  object: (text: string, rest: object) => object,
+  answer: Answer,
+  { beganAt, tools }: { readonly beganAt: number; readonly tools: ToolUse | undefined },
+  object: (text: string, rest: object, call?: ToolCallMade) => object,
 ): AsyncGenerator<string, void> {
+  /** Whether the answer has begun as a call: what it is is known at its end. */
+  let isCall: boolean | undefined
   for (;;) {
-    const { done, value } = await texts.next()
+    const { done, value } = await answer.next()
     if (done === true) {
+      const call = callOf(tools, value)
+      if (call !== undefined) yield jsonLine(object('', { done: false }, call))
+      else if (isCall === true) yield jsonLine(object(value.text, { done: false }))
       yield jsonLine(object('', closing(value, beganAt)))
       return
     }
-    yield jsonLine(object(value, { done: false }))
+    isCall ??= tools !== undefined && value.text.startsWith('{')
+    if (!isCall) yield jsonLine(object(value.text, { done: false }))
   }
 }

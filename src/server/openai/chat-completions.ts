@@ -1,7 +1,7 @@
 /** POST /v1/chat/completions */
 import { z } from 'zod'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
-import { type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
+import { type Answer, type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
 import { badRequest } from '../refusal.ts'
 import { EVENT_STREAM_HEADERS, serverSentEvent } from '../stream.ts'
 import {
@@ -15,6 +15,16 @@ import {
   toChatMessage,
 } from './fields.ts'
 import { merged } from './merged.ts'
+import {
+  callOf,
+  formatOptions,
+  responseFormat,
+  type ToolCallMade,
+  type ToolUse,
+  toolChoice,
+  toolList,
+  toolUse,
+} from './structure.ts'
 import { finishReasonOf, logprobsOf, usageOf } from './usage.ts'
 
 export const chatCompletionSchema = z.object({
@@ -25,40 +35,72 @@ export const chatCompletionSchema = z.object({
   max_completion_tokens: count,
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
-  response_format: z.object({ type: z.string() }).nullish(),
-  tools: z.array(z.unknown()).nullish(),
-  tool_choice: z.unknown().optional(),
+  response_format: responseFormat.nullish(),
+  tools: toolList.nullish(),
+  tool_choice: toolChoice.nullish(),
 })
 type Body = z.output<typeof chatCompletionSchema>
 
+/** What all answers to a request have in common. */
+interface Asked {
+  readonly id: string
+  readonly created: number
+  readonly tools: ToolUse | undefined
+  readonly includeUsage: boolean
+}
+
 export async function chatCompletion(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(chatCompletionSchema, json)
-  refuseConstraints(body)
-  const prompt = body.messages.map(toChatMessage)
-  const options = optionsOf(body)
-  const head = { id: newId('chatcmpl'), created: createdNow() }
+  const tools = toolUse(body.tools, body.tool_choice)
+  const messages = body.messages.map(toChatMessage)
+  const prompt = tools === undefined ? messages : tools.shown(messages)
+  const options = { ...optionsOf(body), ...formatOptions(body.response_format), ...tools?.options }
+  const asked: Asked = {
+    id: newId('chatcmpl'),
+    created: createdNow(),
+    tools,
+    includeUsage: body.stream_options?.include_usage === true,
+  }
   const answers = (turn: Turn) =>
-    Array.from({ length: body.n ?? 1 }, (_, i) => turn.texts(prompt, answerOptions(options, i)))
+    Array.from({ length: body.n ?? 1 }, (_, i) => turn.answer(prompt, answerOptions(options, i)))
   if (body.stream === true) {
     return desk.stream(visit, body.model, EVENT_STREAM_HEADERS, (turn) =>
-      events(turn, answers(turn), head, body.stream_options?.include_usage === true),
+      events(turn, answers(turn), asked),
     )
   }
   return desk.answer(visit, body.model, async (turn) => {
     const results = await Promise.all(answers(turn).map(resultOf))
     return {
-      ...head,
+      id: asked.id,
+      created: asked.created,
       object: 'chat.completion',
       model: turn.modelId,
       choices: results.map((result, index) => ({
         index,
-        message: { role: 'assistant', content: result.text, refusal: null },
+        message: { role: 'assistant', refusal: null, ...saidOf(result, tools) },
         logprobs: logprobsOf(result.logprobs),
-        finish_reason: finishReasonOf(result.finishReason),
+        finish_reason: endOf(result, tools),
       })),
       usage: usageOf(results),
     }
   })
+}
+
+/** A text, or a call. */
+function saidOf(result: GenerateResult, tools: ToolUse | undefined) {
+  const call = callOf(tools, result)
+  return call === undefined
+    ? { content: result.text }
+    : { content: null, tool_calls: [toolCallOf(call)] }
+}
+
+function toolCallOf({ name, arguments: given }: ToolCallMade) {
+  const made = { name, arguments: JSON.stringify(given) }
+  return { id: newId('call'), type: 'function', function: made }
+}
+
+function endOf(result: GenerateResult, tools: ToolUse | undefined) {
+  return callOf(tools, result) === undefined ? finishReasonOf(result.finishReason) : 'tool_calls'
 }
 
 /** Answer `i` draws by a seed of its own, so that a request's answers differ and each can be had again. */
@@ -78,50 +120,44 @@ function optionsOf(body: Body): GenerateOptions {
   }
 }
 
-function refuseConstraints({ response_format: format, tools, tool_choice: choice }: Body): void {
-  if (format && format.type !== 'text') {
-    throw badRequest(
-      'response_format',
-      `Expected response_format "text", got "${format.type.slice(0, 40)}", which this server cannot ` +
-        'hold an answer to. Ask for it in a message.',
-    )
-  }
-  if (tools && tools.length > 0 && choice !== 'none') {
-    throw badRequest('tools', 'Expected no tools, which this server cannot hold an answer to.')
-  }
-}
-
 async function* events(
   turn: Turn,
-  answers: readonly AsyncGenerator<string, GenerateResult>[],
-  head: { readonly id: string; readonly created: number },
-  includeUsage: boolean,
+  answers: readonly Answer[],
+  { id, created, tools, includeUsage }: Asked,
 ): AsyncGenerator<string, void> {
-  const base = { ...head, object: 'chat.completion.chunk', model: turn.modelId }
+  const base = { id, created, object: 'chat.completion.chunk', model: turn.modelId }
   // With usage asked for, every chunk has the field.
   const usage = includeUsage ? { usage: null } : {}
-  const chunk = (index: number, delta: object, result?: GenerateResult): string =>
+  const chunk = (index: number, delta: object, more: object = {}): string =>
     serverSentEvent({
       ...base,
-      choices: [
-        {
-          index,
-          delta,
-          logprobs: logprobsOf(result?.logprobs),
-          finish_reason: result === undefined ? null : finishReasonOf(result.finishReason),
-        },
-      ],
+      choices: [{ index, delta, logprobs: null, finish_reason: null, ...more }],
       ...usage,
     })
+  /** Answers that have begun as calls: what they are is known at their ends. */
+  const calls = new Set<number>()
   const begun = new Set<number>()
   const results: GenerateResult[] = []
-  for await (const { index, text, result } of merged(answers)) {
-    if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '' })
+  for await (const { index, token, result } of merged(answers)) {
+    if (!begun.has(index)) {
+      yield chunk(index, { role: 'assistant', content: '' })
+      if (tools !== undefined && token?.text.startsWith('{')) calls.add(index)
+    }
     begun.add(index)
-    if (text !== undefined) yield chunk(index, { content: text })
+    if (token !== undefined) {
+      const { text, logprobs } = token
+      const content = calls.has(index) ? '' : text
+      if (content !== '' || logprobs !== undefined) {
+        yield chunk(index, { content }, { logprobs: logprobsOf(logprobs && [logprobs]) })
+      }
+    }
     if (result !== undefined) {
       results[index] = result
-      yield chunk(index, {}, result)
+      const call = callOf(tools, result)
+      if (call !== undefined)
+        yield chunk(index, { tool_calls: [{ index: 0, ...toolCallOf(call) }] })
+      else if (calls.has(index)) yield chunk(index, { content: result.text })
+      yield chunk(index, {}, { finish_reason: endOf(result, tools) })
     }
   }
   if (includeUsage) yield serverSentEvent({ ...base, choices: [], usage: usageOf(results) })

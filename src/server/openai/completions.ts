@@ -1,7 +1,7 @@
 /** POST /v1/completions: a text is continued, without a chat template. */
 import { z } from 'zod'
 import type { GenerateOptions, GenerateResult, TokenLogprobs } from '../../generate/options.ts'
-import { type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
+import { type Answer, type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
 import { badRequest } from '../refusal.ts'
 import { EVENT_STREAM_HEADERS, serverSentEvent } from '../stream.ts'
 import { answerOptions } from './chat-completions.ts'
@@ -28,7 +28,7 @@ const DEFAULT_TOKENS = 16
 
 interface Asked {
   readonly prompt: string
-  readonly texts: AsyncGenerator<string, GenerateResult>
+  readonly answer: Answer
 }
 
 export async function completion(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
@@ -46,7 +46,7 @@ export async function completion(desk: Desk, visit: Visit, json: unknown): Promi
     prompts.flatMap((prompt) =>
       Array.from({ length: n }, (_, i) => ({
         prompt,
-        texts: turn.texts(prompt, answerOptions(options, i)),
+        answer: turn.answer(prompt, answerOptions(options, i)),
       })),
     )
   const head = { id: newId('cmpl'), object: 'text_completion', created: createdNow() }
@@ -57,7 +57,7 @@ export async function completion(desk: Desk, visit: Visit, json: unknown): Promi
   }
   return desk.answer(visit, body.model, async (turn) => {
     const asked = ask(turn)
-    const results = await Promise.all(asked.map(({ texts }) => resultOf(texts)))
+    const results = await Promise.all(asked.map(({ answer }) => resultOf(answer)))
     return {
       ...head,
       model: turn.modelId,
@@ -89,10 +89,13 @@ function usageOfAll(results: readonly GenerateResult[], n: number) {
   return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details }
 }
 
-/** As this older route has them: four lists side by side. */
-function logprobsOf(logprobs: readonly TokenLogprobs[] | undefined) {
+/**
+ * As this older route has them: four lists side by side.
+ *
+ * @param offset of the first token's text in the answer
+ */
+function logprobsOf(logprobs: readonly TokenLogprobs[] | undefined, offset = 0) {
   if (logprobs === undefined) return null
-  let offset = 0
   return {
     tokens: logprobs.map(({ token }) => token),
     token_logprobs: logprobs.map(({ logprob }) => logprob),
@@ -114,25 +117,22 @@ async function* events(
   const includeUsage = body.stream_options?.include_usage === true
   const usage = includeUsage ? { usage: null } : {}
   const results: GenerateResult[] = []
-  const chunk = (index: number, text: string, result?: GenerateResult): string =>
-    serverSentEvent({
-      ...base,
-      choices: [
-        {
-          index,
-          text,
-          logprobs: logprobsOf(result?.logprobs),
-          finish_reason: result === undefined ? null : finishReasonOf(result.finishReason),
-        },
-      ],
-      ...usage,
-    })
+  /** Characters of each answer's tokens so far. */
+  const offsets = asked.map(() => 0)
   const echoed = new Set<number>()
-  for await (const { index, text = '', result } of merged(asked.map(({ texts }) => texts))) {
+  for await (const { index, token, result } of merged(asked.map(({ answer }) => answer))) {
     const before = body.echo === true && !echoed.has(index) ? asked[index].prompt : ''
     echoed.add(index)
     if (result !== undefined) results[index] = result
-    yield chunk(index, before + text, result)
+    const { text = '', logprobs } = token ?? {}
+    const choice = {
+      index,
+      text: before + text,
+      logprobs: logprobsOf(logprobs && [logprobs], offsets[index]),
+      finish_reason: result === undefined ? null : finishReasonOf(result.finishReason),
+    }
+    offsets[index] += logprobs?.token.length ?? 0
+    yield serverSentEvent({ ...base, choices: [choice], ...usage })
   }
   if (includeUsage) {
     yield serverSentEvent({ ...base, choices: [], usage: usageOfAll(results, body.n ?? 1) })

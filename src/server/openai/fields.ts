@@ -17,6 +17,12 @@ const nullish = <T extends z.ZodType>(type: T) =>
 
 export const count = nullish(z.int().min(1))
 
+/** OpenAI's own bounds of what is added to a logit, and a bound of how many. */
+const MOST_BIAS = 100
+const MOST_BIASES = 1024
+const MOST_PRIORITY = 1000
+const tokenId = z.string().regex(/^\d{1,9}$/)
+
 /** What all of them say of sampling; ours beside OpenAI's own. */
 export const samplingFields = {
   temperature: nullish(z.number().min(0).max(2)),
@@ -28,11 +34,13 @@ export const samplingFields = {
   repetition_penalty: nullish(z.number().gt(0)),
   seed: nullish(z.int()),
   stop: nullish(z.union([z.string(), z.array(z.string()).max(MOST_STOPS)])),
-  logit_bias: nullish(z.record(z.string(), z.number())),
+  logit_bias: nullish(z.record(tokenId, z.number().min(-MOST_BIAS).max(MOST_BIAS))),
   n: nullish(z.int().min(1).max(MOST_ANSWERS)),
   stream: nullish(z.boolean()),
   stream_options: nullish(z.object({ include_usage: nullish(z.boolean()) })),
   user: nullish(z.string()),
+  /** Ours: below 0 lets others go first. */
+  priority: nullish(z.int().max(MOST_PRIORITY).min(-MOST_PRIORITY)),
 }
 const sampling = z.object(samplingFields)
 export type Sampling = z.output<typeof sampling>
@@ -71,10 +79,12 @@ function textOf(said: z.output<typeof content>): string {
 
 /** Seeds of ours are 32 bits. */
 export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
-  if (Object.keys(fields.logit_bias ?? {}).length > 0) {
-    throw badRequest('logit_bias', 'Expected no logit_bias, which this server does not apply.')
-  }
   const { stop, seed } = fields
+  const biases = Object.entries(fields.logit_bias ?? {})
+  if (biases.length > MOST_BIASES) {
+    const expected = `Expected at most ${MOST_BIASES} tokens in logit_bias`
+    throw badRequest('logit_bias', `${expected}, got ${biases.length}.`)
+  }
   const options = {
     temperature: fields.temperature,
     topP: fields.top_p,
@@ -85,6 +95,11 @@ export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
     repetitionPenalty: fields.repetition_penalty,
     seed: seed === undefined ? undefined : seed >>> 0,
     stop: typeof stop === 'string' ? [stop] : stop,
+    logitBias:
+      biases.length === 0
+        ? undefined
+        : Object.fromEntries(biases.map(([id, bias]) => [Number(id), bias])),
+    priority: fields.priority,
   }
   return withoutUnset(options)
 }

@@ -1,17 +1,16 @@
 /** Several answers as they come, told apart by their numbers. */
-import type { GenerateResult } from '../../generate/options.ts'
+import type { GenerateResult, TokenEvent } from '../../generate/options.ts'
+import type { Answer } from '../desk.ts'
 
 export interface Piece {
   readonly index: number
-  readonly text?: string
+  readonly token?: TokenEvent
   /** With the last piece of an answer. */
   readonly result?: GenerateResult
 }
 
 /** Ends all answers when it is ended. */
-export async function* merged(
-  answers: readonly AsyncGenerator<string, GenerateResult>[],
-): AsyncGenerator<Piece, void> {
+export async function* merged(answers: readonly Answer[]): AsyncGenerator<Piece, void> {
   const next = async (index: number) => ({ index, ...(await answers[index].next()) })
   const pending = new Map(answers.map((_, index) => [index, next(index)]))
   try {
@@ -22,7 +21,7 @@ export async function* merged(
         yield { index, result: value }
       } else {
         pending.set(index, next(index))
-        yield { index, text: value }
+        yield { index, token: value }
       }
     }
   } finally {

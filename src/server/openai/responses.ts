@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
-import { type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
+import { type Answer, type Desk, resultOf, type Turn, type Visit } from '../desk.ts'
 import { badRequest } from '../refusal.ts'
 import { EVENT_STREAM_HEADERS, serverSentEvent } from '../stream.ts'
 import {
@@ -18,6 +18,13 @@ import {
   samplingFields,
   toChatMessage,
 } from './fields.ts'
+import { schemaOptions } from './structure.ts'
+
+/** The same as chat completions have, with the schema one step nearer. */
+const textFormat = z.union([
+  z.object({ type: z.enum(['text', 'json_object']) }),
+  z.object({ type: z.literal('json_schema'), schema: z.record(z.string(), z.unknown()) }),
+])
 
 export const responseSchema = z.object({
   model: z.string().optional(),
@@ -32,7 +39,7 @@ export const responseSchema = z.object({
   stream: samplingFields.stream,
   store: z.boolean().nullish(),
   previous_response_id: z.string().nullish(),
-  text: z.object({ format: z.object({ type: z.string() }).optional() }).nullish(),
+  text: z.object({ format: textFormat.optional() }).nullish(),
   tools: z.array(z.unknown()).nullish(),
 })
 type Body = z.output<typeof responseSchema>
@@ -45,15 +52,16 @@ export async function response(desk: Desk, visit: Visit, json: unknown): Promise
   const options: GenerateOptions = {
     ...generateOptions(body),
     ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...heldTo(body),
   }
   const head = { id: newId('resp'), itemId: newId('msg'), created: createdNow(), body }
   if (body.stream === true) {
     return desk.stream(visit, body.model, EVENT_STREAM_HEADERS, (turn) =>
-      events(head, turn.modelId, turn.texts(prompt, options)),
+      events(head, turn.modelId, turn.answer(prompt, options)),
     )
   }
   return desk.answer(visit, body.model, async (turn: Turn) =>
-    responseBody(head, turn.modelId, await resultOf(turn.texts(prompt, options))),
+    responseBody(head, turn.modelId, await resultOf(turn.answer(prompt, options))),
   )
 }
 
@@ -64,9 +72,13 @@ function refuseState(body: Body): void {
       'Expected the whole conversation in input, got previous_response_id: nothing is stored here.',
     )
   }
-  const format = body.text?.format?.type ?? 'text'
-  if (format !== 'text') throw badRequest('text.format', 'Expected text.format "text".')
   if (body.tools && body.tools.length > 0) throw badRequest('tools', 'Expected no tools.')
+}
+
+function heldTo({ text }: Body): GenerateOptions {
+  const format = text?.format
+  if (format === undefined || format.type === 'text') return {}
+  return schemaOptions('schema' in format ? format.schema : undefined)
 }
 
 function promptOf({ input, instructions }: Body): ChatMessage[] {
@@ -114,7 +126,7 @@ function responseBody(head: Head, model: string, result: GenerateResult | undefi
     store: false,
     temperature: body.temperature ?? null,
     top_p: body.top_p ?? null,
-    text: { format: { type: 'text' } },
+    text: { format: body.text?.format ?? { type: 'text' } },
     tool_choice: 'none',
     tools: [],
     usage: usage ?? null,
@@ -122,25 +134,21 @@ function responseBody(head: Head, model: string, result: GenerateResult | undefi
   }
 }
 
-async function* events(
-  head: Head,
-  model: string,
-  texts: AsyncGenerator<string, GenerateResult>,
-): AsyncGenerator<string, void> {
+async function* events(head: Head, model: string, answer: Answer): AsyncGenerator<string, void> {
   let sequence_number = 0
   const event = (type: string, fields: object): string =>
     serverSentEvent({ type, sequence_number: sequence_number++, ...fields }, type)
   const place = { item_id: head.itemId, output_index: 0, content_index: 0 }
   const emptyPart = { type: 'output_text', text: '', annotations: [] }
   // What is wrong with the prompt shows with the first text, before anything is said.
-  let next = await texts.next()
+  let next = await answer.next()
   const begun = responseBody(head, model, undefined)
   yield event('response.created', { response: begun })
   yield event('response.in_progress', { response: begun })
   yield event('response.output_item.added', { output_index: 0, item: messageItem(head, undefined) })
   yield event('response.content_part.added', { ...place, part: emptyPart })
-  for (; next.done !== true; next = await texts.next()) {
-    yield event('response.output_text.delta', { ...place, delta: next.value, logprobs: [] })
+  for (; next.done !== true; next = await answer.next()) {
+    yield event('response.output_text.delta', { ...place, delta: next.value.text, logprobs: [] })
   }
   const { text } = next.value
   const whole = responseBody(head, model, next.value)

@@ -26,7 +26,7 @@ export function finishReasonOf(reason: FinishReason): 'stop' | 'length' {
   return reason === 'stop' ? 'stop' : 'length'
 }
 
-/** Tokens with their probabilities, as chat completions have them. */
+/** Tokens with their probabilities, as chat completions have them; null where none were asked for. */
 export function logprobsOf(logprobs: readonly TokenLogprobs[] | undefined) {
   if (logprobs === undefined) return null
   const entryOf = ({ token, logprob }: { token: string; logprob: number }) => ({

@@ -51,7 +51,10 @@ test('keys come from a file, with their names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'bitnet-serve-'))
   folders.push(folder)
   const keys = join(folder, 'keys.txt')
-  await writeFile(keys, '# who may\nsomebody 0123456789abcdef # a comment\n\nfedcba9876543210\n')
+  await writeFile(
+    keys,
+    '# who may\nsomebody 0123456789abcdef # a comment\n\nlate fedcba9876543210 priority=-1\n',
+  )
   const { mock, ended, url } = await begin({ keys })
   const statusOf = async (key: string) =>
     (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })).status
@@ -60,6 +63,10 @@ test('keys come from a file, with their names', async () => {
   expect(await statusOf('somebody')).toBe(401)
   mock.interrupt()
   await ended
+  await writeFile(keys, 'name 0123456789abcdef priority=high\n')
+  await expect(command.run({ keys, port: 0 }, mockSurroundings())).rejects.toThrow(
+    'priority=NUMBER',
+  )
   await writeFile(keys, 'short\n')
   const refused = command.run({ keys, port: 0 }, mockSurroundings())
   await expect(refused).rejects.toThrow('Expected a key of at least 16 characters')

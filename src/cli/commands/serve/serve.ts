@@ -7,6 +7,7 @@ import { basename } from 'node:path'
 import { pino } from 'pino'
 import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
+import { openSqliteStore } from '../../../node/batch/sqlite-store.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
 import { isLoopback, listen } from '../../../node/server/listen.ts'
 import { createBitnetServer } from '../../../server/app.ts'
@@ -23,6 +24,7 @@ import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
 import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
 import { addLoadFlags, type ModelFlags } from '../../flags/load-flags.ts'
+import { packageVersion } from '../../version.ts'
 
 export interface ServeFlags extends Omit<ModelFlags, 'model'> {
   readonly model?: readonly string[]
@@ -40,6 +42,7 @@ export interface ServeFlags extends Omit<ModelFlags, 'model'> {
   readonly keyPerMinute?: number
   readonly loadedModels?: number
   readonly log?: (typeof LEVELS)[number]
+  readonly queue?: string
   readonly json?: boolean
 }
 
@@ -64,7 +67,10 @@ export const command = defineCommand<ServeFlags>({
         `0 takes a free one (default: ${PORT})`,
         wholeNumber({ min: 0, max: 65535 }),
       )
-      .option('--keys <file>', 'API keys, "name KEY" a line; also BITNET_API_KEYS, with commas')
+      .option(
+        '--keys <file>',
+        'API keys, "name KEY [priority=1]" a line; also BITNET_API_KEYS, with commas',
+      )
       .option('--public', 'listen beyond this machine without any key')
       .option('--allow-host <name...>', 'names to be called by, beside localhost; "*" is any')
       .option('--cors <origin...>', 'pages of these origins may ask; "*" is any')
@@ -87,6 +93,7 @@ export const command = defineCommand<ServeFlags>({
       .option('--key-active <count>', 'requests at a time of one key (default: all)', atLeastOne)
       .option('--key-per-minute <count>', 'requests a minute of one key (default: any)', atLeastOne)
       .option('--loaded-models <count>', 'models in memory at a time (default: 1)', atLeastOne)
+      .option('--queue <file>', 'keeps files and batches (/v1/batches) there (default: none)')
       .addOption(
         choiceFlag(
           '--log <level>',
@@ -110,8 +117,9 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     checkExposure(host, keys, flags)
     const models = servedModels(context, flags)
     // The first one is loaded before anybody is told where to ask.
-    const first = await models[0].load()
+    const first = await models[0].load(context.signal)
     const served = [{ ...models[0], load: once(first, models[0].load) }, ...models.slice(1)]
+    const batches = flags.queue === undefined ? undefined : await openSqliteStore(flags.queue)
     const app = createBitnetServer({
       models: served,
       keys,
@@ -120,6 +128,8 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
       ...(flags.allowHost
         ? { hosts: ['localhost', '127.0.0.1', '[::1]', ...flags.allowHost] }
         : {}),
+      version: packageVersion(),
+      ...(batches ? { batches } : {}),
       page: await readFile(new URL('../../../server/page.html', import.meta.url), 'utf8'),
       log: logTo(context, flags.log ?? 'warn'),
     })
@@ -132,7 +142,10 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
         ['Ollama', url],
       ],
     ])
-    await untilInterrupted(context, () => stop(PATIENCE_MS))
+    await untilInterrupted(context, async () => {
+      await stop(PATIENCE_MS)
+      await batches?.close()
+    })
   },
 })
 
@@ -150,7 +163,8 @@ function servedModels(context: CommandContext, flags: ServeFlags): [ServedModel,
     const id =
       source === undefined ? EMBEDDED : basename(source).replace(/\.(gguf|safetensors)$/, '')
     const { model: _, ...load } = flags
-    return { id, load: () => context.loadModel({ ...load, ...(source ? { model: source } : {}) }) }
+    const named = { ...load, ...(source ? { model: source } : {}) }
+    return { id, load: (signal) => context.loadModel(named, signal) }
   })
   const ids = [first, ...others].map(({ id }) => id)
   const twice = ids.find((id, i) => ids.indexOf(id) !== i)
@@ -161,10 +175,10 @@ function servedModels(context: CommandContext, flags: ServeFlags): [ServedModel,
 }
 
 /** Gives what is loaded already, the first time. */
-function once<T>(value: T, then: () => Promise<T>): () => Promise<T> {
+function once<A, T>(value: T, then: (argument: A) => Promise<T>): (argument: A) => Promise<T> {
   let given = false
-  return async () => {
-    if (given) return then()
+  return async (argument) => {
+    if (given) return then(argument)
     given = true
     return value
   }

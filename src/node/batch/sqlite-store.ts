@@ -1,0 +1,269 @@
+/**
+ * Batches in a SQLite file: for one machine, any number of processes. Needs the package better-sqlite3, which
+ * only batches need.
+ */
+import type { Database } from 'better-sqlite3'
+import { UsageError } from '../../errors.ts'
+import type {
+  Batch,
+  BatchStore,
+  LineResult,
+  NewLine,
+  StoredFile,
+  TakenLine,
+} from '../../server/batch/store.ts'
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS files (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL,
+    createdAt INTEGER NOT NULL, content BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS batches (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, endpoint TEXT NOT NULL, inputFile TEXT NOT NULL,
+    window TEXT NOT NULL, metadata TEXT, status TEXT NOT NULL, faults TEXT NOT NULL,
+    createdAt INTEGER NOT NULL, expiresAt INTEGER NOT NULL, endedAt INTEGER, cancelledAt INTEGER,
+    outputFile TEXT, errorFile TEXT);
+  CREATE TABLE IF NOT EXISTS lines (
+    batch TEXT NOT NULL, number INTEGER NOT NULL, customId TEXT NOT NULL, body TEXT NOT NULL,
+    worker TEXT, leasedUntil REAL NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
+    isError INTEGER, result TEXT, PRIMARY KEY (batch, number)) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS openLines ON lines (leasedUntil) WHERE result IS NULL;
+`
+/** Bytes of UTF-8 that a file of results is put together from at a time. */
+const OPEN = "('in_progress', 'cancelling')"
+
+type BatchRow = Omit<Batch, 'metadata' | 'faults' | 'counts'> & {
+  readonly metadata: string | null
+  readonly faults: string
+}
+
+/** @throws UsageError if the package is not there, or the file is none of its own */
+export async function openSqliteStore(path: string): Promise<BatchStore> {
+  const { default: Sqlite } = await import('better-sqlite3').catch(() => {
+    throw new UsageError(
+      'Expected the package better-sqlite3, which keeps batches. Install it beside this one: ' +
+        'npm install better-sqlite3',
+    )
+  })
+  let database: Database
+  try {
+    database = new Sqlite(path)
+    database.pragma('journal_mode = WAL')
+    database.pragma('busy_timeout = 10000')
+    database.exec(TABLES)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`Expected ${path} to be a file of batches: ${reason}.`)
+  }
+  return new SqliteStore(database)
+}
+
+class SqliteStore implements BatchStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async addFile(
+    owner: string,
+    { id, filename, purpose, createdAt }: Omit<StoredFile, 'bytes'>,
+    content: Uint8Array,
+  ): Promise<StoredFile> {
+    this.#run('INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)', [
+      id,
+      owner,
+      filename,
+      purpose,
+      createdAt,
+      content,
+    ])
+    return { id, filename, purpose, createdAt, bytes: content.byteLength }
+  }
+
+  async file(owner: string, id: string): Promise<StoredFile | undefined> {
+    return this.#rows<StoredFile>(`${FILES} AND id = ?`, [owner, id])[0]
+  }
+
+  async files(owner: string): Promise<readonly StoredFile[]> {
+    return this.#rows<StoredFile>(`${FILES} ORDER BY createdAt DESC, id LIMIT 10000`, [owner])
+  }
+
+  async content(owner: string, id: string): Promise<Uint8Array | undefined> {
+    const sql = 'SELECT content FROM files WHERE owner = ? AND id = ?'
+    return this.#rows<{ readonly content: Uint8Array }>(sql, [owner, id])[0]?.content
+  }
+
+  async removeFile(owner: string, id: string): Promise<boolean> {
+    return this.#run('DELETE FROM files WHERE owner = ? AND id = ?', [owner, id]) > 0
+  }
+
+  async addBatch(batch: Omit<Batch, 'counts'>, lines: readonly NewLine[]): Promise<void> {
+    this.#together(() => {
+      const { metadata, faults, ...rest } = batch
+      const row = {
+        ...rest,
+        metadata: metadata === undefined ? null : JSON.stringify(metadata),
+        faults: JSON.stringify(faults),
+      }
+      const names = Object.keys(row)
+      const places = names.map(() => '?')
+      const values = Object.values(row).map((value) => value ?? null)
+      this.#run(`INSERT INTO batches (${names}) VALUES (${places})`, values)
+      const insert = this.#database.prepare(
+        'INSERT INTO lines (batch, number, customId, body) VALUES (?, ?, ?, ?)',
+      )
+      for (const [i, { customId, body }] of lines.entries()) {
+        insert.run(batch.id, i + 1, customId, body)
+      }
+    })
+  }
+
+  async batch(owner: string, id: string): Promise<Batch | undefined> {
+    const [row] = this.#rows<BatchRow>('SELECT * FROM batches WHERE owner = ? AND id = ?', [
+      owner,
+      id,
+    ])
+    return row && this.#batchOf(row)
+  }
+
+  async batches(owner: string, limit: number, after = ''): Promise<readonly Batch[]> {
+    const sql = `SELECT * FROM batches WHERE owner = ?1 AND (?2 = '' OR rowid <
+      (SELECT rowid FROM batches WHERE id = ?2)) ORDER BY rowid DESC LIMIT ?3`
+    return this.#rows<BatchRow>(sql, [owner, after, limit]).map((row) => this.#batchOf(row))
+  }
+
+  async cancel(owner: string, id: string): Promise<Batch | undefined> {
+    const sql = `UPDATE batches SET status = 'cancelling', cancelledAt = ?
+      WHERE owner = ? AND id = ? AND status = 'in_progress'`
+    this.#run(sql, [now(), owner, id])
+    return this.batch(owner, id)
+  }
+
+  async take(worker: string, count: number, leaseSeconds: number): Promise<readonly TakenLine[]> {
+    const sql = `UPDATE lines SET worker = ?1, leasedUntil = ?2, tries = tries + 1
+      WHERE (batch, number) IN (
+        SELECT lines.batch, lines.number FROM lines JOIN batches ON batches.id = lines.batch
+        WHERE result IS NULL AND leasedUntil <= ?3 AND batches.status = 'in_progress'
+        ORDER BY batches.rowid, lines.number LIMIT ?4)
+      RETURNING batch, number, customId, body, tries,
+        (SELECT endpoint FROM batches WHERE id = batch) AS endpoint,
+        (SELECT owner FROM batches WHERE id = batch) AS owner`
+    const time = Date.now() / 1000
+    return this.#rows<TakenLine>(sql, [worker, time + leaseSeconds, time, count])
+  }
+
+  async renew(worker: string, leaseSeconds: number): Promise<void> {
+    const sql = 'UPDATE lines SET leasedUntil = ? WHERE worker = ? AND result IS NULL'
+    this.#run(sql, [Date.now() / 1000 + leaseSeconds, worker])
+  }
+
+  async settle({ batch, number }: TakenLine, { isError, text }: LineResult): Promise<boolean> {
+    const sql = `UPDATE lines SET result = ?, isError = ?, worker = NULL
+      WHERE batch = ? AND number = ? AND result IS NULL`
+    return this.#run(sql, [text, isError ? 1 : 0, batch, number]) === 1
+  }
+
+  async postpone({ batch, number }: TakenLine, seconds: number): Promise<void> {
+    const sql = `UPDATE lines SET worker = NULL, leasedUntil = ?
+      WHERE batch = ? AND number = ? AND result IS NULL`
+    this.#run(sql, [Date.now() / 1000 + seconds, batch, number])
+  }
+
+  async finish(): Promise<number> {
+    return this.#together(() => {
+      const open = this.#rows<BatchRow>(`SELECT * FROM batches WHERE status IN ${OPEN}`, [])
+      let waiting = 0
+      for (const row of open) {
+        const isOver = row.status === 'cancelling' || row.expiresAt <= now()
+        const left = this.#openLines(row.id)
+        // Of what is given up, lines that are worked on are waited for no longer.
+        if (left > 0 && !isOver) waiting += left
+        else this.#end(row, left)
+      }
+      return waiting
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#database.close()
+  }
+
+  #end(row: BatchRow, left: number): void {
+    const { id } = row
+    const isCancelled = row.status === 'cancelling'
+    const code = isCancelled ? 'batch_cancelled' : 'batch_expired'
+    if (left > 0) {
+      const error = { code, message: 'This request was not begun in time.' }
+      const line = `json_object('id', 'batch_req_' || batch || '_' || number, 'custom_id', customId,
+        'response', NULL, 'error', json(?))`
+      this.#run(
+        `UPDATE lines SET isError = 1, result = ${line} WHERE batch = ? AND result IS NULL`,
+        [JSON.stringify(error), id],
+      )
+    }
+    const status = left === 0 ? 'completed' : isCancelled ? 'cancelled' : 'expired'
+    const files = [0, 1].map((isError) => this.#resultFile(row, isError))
+    const sql = `UPDATE batches SET status = ?, endedAt = ?, outputFile = ?, errorFile = ? WHERE id = ?`
+    this.#run(sql, [isCancelled ? 'cancelled' : status, now(), ...files, id])
+  }
+
+  /** @returns its id; null where there is nothing to put into it */
+  #resultFile({ id, owner }: BatchRow, isError: number): string | null {
+    const sql = `SELECT group_concat(result, char(10)) AS text FROM
+      (SELECT result FROM lines WHERE batch = ? AND isError = ? ORDER BY number)`
+    const [{ text }] = this.#rows<{ readonly text: string | null }>(sql, [id, isError])
+    if (text === null) return null
+    const kind = isError === 1 ? 'error' : 'output'
+    const file = `file-${kind}-${id}`
+    this.#run('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)', [
+      file,
+      owner,
+      `${id}_${kind}.jsonl`,
+      'batch_output',
+      now(),
+      Buffer.from(`${text}\n`),
+    ])
+    return file
+  }
+
+  #openLines(batch: string): number {
+    const sql = 'SELECT count(*) AS count FROM lines WHERE batch = ? AND result IS NULL'
+    return this.#rows<{ readonly count: number }>(sql, [batch])[0].count
+  }
+
+  #batchOf(row: BatchRow): Batch {
+    const sql = `SELECT count(*) AS total, coalesce(sum(isError = 0), 0) AS completed,
+      coalesce(sum(isError = 1), 0) AS failed FROM lines WHERE batch = ?`
+    const [counts] = this.#rows<Batch['counts']>(sql, [row.id])
+    return {
+      ...row,
+      metadata: row.metadata === null ? undefined : JSON.parse(row.metadata),
+      faults: JSON.parse(row.faults),
+      endedAt: row.endedAt ?? undefined,
+      cancelledAt: row.cancelledAt ?? undefined,
+      outputFile: row.outputFile ?? undefined,
+      errorFile: row.errorFile ?? undefined,
+      counts,
+    }
+  }
+
+  #rows<Row>(sql: string, values: readonly unknown[]): Row[] {
+    return this.#database.prepare(sql).all(...values) as Row[]
+  }
+
+  #run(sql: string, values: readonly unknown[]): number {
+    return this.#database.prepare(sql).run(...values).changes
+  }
+
+  /** All of it, or nothing; nobody else writes meanwhile. */
+  #together<T>(work: () => T): T {
+    return this.#database.transaction(work).immediate()
+  }
+}
+
+const FILES =
+  'SELECT id, filename, purpose, createdAt, length(content) AS bytes FROM files WHERE owner = ?'
+
+function now(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,225 @@
+/** Files and batches over HTTP, with a queue in a SQLite file: every line has one result, whatever happens. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
+import { serve } from '../../../test/support/mock-server.ts'
+import { openSqliteStore } from '../../node/batch/sqlite-store.ts'
+import { BatchRunner } from './runner.ts'
+import type { BatchStore, TakenLine } from './store.ts'
+
+const hasSqlite = await openSqliteStore(':memory:').then(
+  (store) => store.close().then(() => true),
+  () => false,
+)
+
+const folders: string[] = []
+const stores: BatchStore[] = []
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close()
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+async function newStore(path?: string): Promise<BatchStore> {
+  const store = await openSqliteStore(path ?? ':memory:')
+  stores.push(store)
+  return store
+}
+
+const lineOf = (i: number, body: object = { messages: [{ role: 'user', content: `hi ${i}` }] }) =>
+  JSON.stringify({ custom_id: `line ${i}`, method: 'POST', url: '/v1/chat/completions', body })
+const linesOf = (count: number) => Array.from({ length: count }, (_, i) => lineOf(i)).join('\n')
+
+/** A server with batches, and what asks it. */
+function open(batches: BatchStore, more: object = {}) {
+  const engine = new MockEngine({ script: answers('an answer'), contextLength: 512 })
+  const { ask, server } = serve({ batches, ...more }, engine)
+  const headers = (key?: string): HeadersInit =>
+    key === undefined ? {} : { authorization: `Bearer ${key}` }
+  const upload = async (text: string, key?: string) => {
+    const body = new FormData()
+    body.set('purpose', 'batch')
+    body.set('file', new File([text], 'in.jsonl'))
+    const { headers: own } = new Request('http://x', { method: 'POST', body })
+    const type = own.get('content-type') ?? ''
+    const bytes = await new Response(body, { headers: { 'content-type': type } }).arrayBuffer()
+    const boundary = /^--(\S+)/.exec(new TextDecoder().decode(bytes))?.[1]
+    const sent = { 'content-type': `multipart/form-data; boundary=${boundary}`, ...headers(key) }
+    return ask('/v1/files', undefined, { method: 'POST', body: bytes, headers: sent })
+  }
+  const begin = async (text: string, key?: string) => {
+    const { id } = await (await upload(text, key)).json()
+    const body = {
+      input_file_id: id,
+      endpoint: '/v1/chat/completions',
+      completion_window: '24h',
+      metadata: { for: 'tests' },
+    }
+    return (await ask('/v1/batches', body, { headers: headers(key) })).json()
+  }
+  const get = async (path: string, key?: string) => ask(path, undefined, { headers: headers(key) })
+  const ended = async (id: string) => {
+    await expect
+      .poll(async () => (await (await get(`/v1/batches/${id}`)).json()).status, { timeout: 10_000 })
+      .not.toBe('in_progress')
+    return (await get(`/v1/batches/${id}`)).json()
+  }
+  const linesIn = async (file: string) =>
+    (await (await get(`/v1/files/${file}/content`)).text())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  return { ask, server, upload, begin, get, ended, linesIn }
+}
+
+describe.skipIf(!hasSqlite)('batches (better-sqlite3 is not installed, or not built)', () => {
+  test('a file of requests becomes a file of answers, in order', async () => {
+    const { begin, ended, linesIn } = open(await newStore())
+    const begun = await begin(linesOf(30))
+    expect(begun).toMatchObject({
+      object: 'batch',
+      status: 'in_progress',
+      metadata: { for: 'tests' },
+    })
+    const batch = await ended(begun.id)
+    expect(batch).toMatchObject({
+      status: 'completed',
+      error_file_id: null,
+      request_counts: { total: 30, completed: 30, failed: 0 },
+    })
+    const lines = await linesIn(batch.output_file_id)
+    expect(lines.map(({ custom_id }) => custom_id)).toEqual(lines.map((_, i) => `line ${i}`))
+    expect(lines[7]).toMatchObject({
+      error: null,
+      response: { status_code: 200, body: { choices: [{ message: { content: 'an answer' } }] } },
+    })
+    expect(lines[7].response.request_id).toMatch(/^req-/)
+  })
+
+  test('lines that cannot be answered are in a file of their own', async () => {
+    const { begin, ended, linesIn } = open(await newStore())
+    const { id } = await begin([lineOf(1), lineOf(2, { messages: [] }), lineOf(3)].join('\n'))
+    const batch = await ended(id)
+    expect(batch.request_counts).toEqual({ total: 3, completed: 2, failed: 1 })
+    expect(await linesIn(batch.error_file_id)).toMatchObject([
+      { custom_id: 'line 2', response: { status_code: 400 } },
+    ])
+  })
+
+  test.each([
+    ['no JSON', 'x', 'invalid_json_line'],
+    ['no name', JSON.stringify({ method: 'POST' }), 'invalid_custom_id'],
+    ['the name of another', `${lineOf(1)}\n${lineOf(1)}`, 'duplicate_custom_id'],
+    ['another route', lineOf(1).replace('chat/', 'other/'), 'invalid_url'],
+    ['a stream', lineOf(1, { messages: [], stream: true }), 'invalid_body'],
+    ['nothing', '\n\n', 'empty_file'],
+  ])('a file with %s fails as a whole, with the line', async (_, text, code) => {
+    const { begin } = open(await newStore())
+    const batch = await begin(text)
+    expect([batch.status, batch.errors.data[0].code]).toEqual(['failed', code])
+  })
+
+  test('nobody sees what somebody else has', async () => {
+    const keys = [
+      { key: 'the-key-of-anna-1', name: 'anna' },
+      { key: 'the-key-of-ben-22', name: 'ben' },
+    ]
+    const { begin, get, ask } = open(await newStore(), { keys })
+    const { id, input_file_id: file } = await begin(linesOf(1), 'the-key-of-anna-1')
+    for (const path of [`/v1/batches/${id}`, `/v1/files/${file}`, `/v1/files/${file}/content`]) {
+      expect((await get(path, 'the-key-of-ben-22')).status).toBe(404)
+      expect((await get(path, 'the-key-of-anna-1')).status).toBe(200)
+    }
+    expect((await (await get('/v1/batches', 'the-key-of-ben-22')).json()).data).toEqual([])
+    const headers = { authorization: 'Bearer the-key-of-ben-22' }
+    const body = { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h' }
+    expect((await ask('/v1/batches', body, { headers })).status).toBe(400)
+  })
+
+  test('what is cancelled ends, and its lines say so', async () => {
+    const store = await newStore()
+    const { begin, ask, ended, linesIn, server } = open(store, { batchLines: 1 })
+    server.drain()
+    const { id } = await begin(linesOf(4))
+    const cancelled = await (await ask(`/v1/batches/${id}/cancel`, {})).json()
+    expect(cancelled.status).toBe('cancelling')
+    await store.finish()
+    const batch = await ended(id)
+    expect(batch.status).toBe('cancelled')
+    const errors = await linesIn(batch.error_file_id)
+    expect(errors.map(({ error }) => error.code)).toEqual(Array(4).fill('batch_cancelled'))
+  })
+
+  test('files are listed, read and deleted; an upload that is none is refused', async () => {
+    const { upload, get, ask } = open(await newStore())
+    const { id, bytes } = await (await upload('hello')).json()
+    expect(bytes).toBe(5)
+    expect((await (await get('/v1/files')).json()).data).toMatchObject([{ id }])
+    const gone = await ask(`/v1/files/${id}`, undefined, { method: 'DELETE' })
+    expect(await gone.json()).toMatchObject({ deleted: true })
+    expect((await get(`/v1/files/${id}`)).status).toBe(404)
+    expect((await ask('/v1/files', { file: 'x' })).status).toBe(400)
+  })
+
+  test('workers that come and go leave each line with one result', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bitnet-batch-'))
+    folders.push(folder)
+    const path = join(folder, 'queue.sqlite')
+    const { begin } = open(await newStore(path))
+    const first = stores[0]
+    const count = 200
+    const { id } = await begin(linesOf(count))
+    const answered = new Map<string, number>()
+    const answer = async ({ customId }: TakenLine) => {
+      answered.set(customId, (answered.get(customId) ?? 0) + 1)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      return Response.json({ answer: customId })
+    }
+    const timing = { lease: 0.2, poll: 0.02, backoff: 0.01 }
+    const log = () => undefined
+    // Some workers die: what they have taken is never settled.
+    const dying = await newStore(path)
+    for (let i = 0; i < 5; i++) await dying.take(`dead ${i}`, 7, timing.lease)
+    const workers = await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        const store = await newStore(path)
+        return new BatchRunner({ store, answer, parallel: 8, log, timing })
+      }),
+    )
+    for (const worker of workers) worker.start()
+    await workers[0].stop()
+    await expect
+      .poll(async () => (await first.batch('anyone', id))?.status, { timeout: 20_000 })
+      .toBe('completed')
+    for (const worker of workers) await worker.stop()
+    const batch = await first.batch('anyone', id)
+    const text = new TextDecoder().decode(await first.content('anyone', batch?.outputFile ?? ''))
+    const ids = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).custom_id)
+    expect(ids).toEqual(Array.from({ length: count }, (_, i) => `line ${i}`))
+  })
+
+  test('what fails for a while is tried again, and given up in the end', async () => {
+    const store = await newStore()
+    const { begin, server, ended, linesIn } = open(store)
+    server.drain()
+    const { id } = await begin(linesOf(2))
+    const tries = new Map<string, number>()
+    const answer = async ({ customId, tries: count }: TakenLine) => {
+      tries.set(customId, count)
+      const isUp = customId === 'line 0' && count === 3
+      return Response.json({}, { status: isUp ? 200 : 503 })
+    }
+    const timing = { lease: 5, poll: 0.01, backoff: 0.005 }
+    const runner = new BatchRunner({ store, answer, parallel: 2, log: () => undefined, timing })
+    await runner.drain(new AbortController().signal)
+    await runner.stop()
+    expect(Object.fromEntries(tries)).toEqual({ 'line 0': 3, 'line 1': 5 })
+    const batch = await ended(id)
+    expect(batch.request_counts).toEqual({ total: 2, completed: 1, failed: 1 })
+    expect((await linesIn(batch.error_file_id))[0].response.status_code).toBe(503)
+  })
+})

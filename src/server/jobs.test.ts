@@ -1,0 +1,172 @@
+/** What a request becomes as a job of the engine: biases, probabilities, whose part it takes, and its ends. */
+import { describe, expect, test } from 'vitest'
+import { MockEngine } from '../../test/support/mock-engine.ts'
+import { mockModel } from '../../test/support/mock-model.ts'
+import { ANSWER, eventsOf, hello, serve } from '../../test/support/mock-server.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
+import type { GenerateOptions } from '../generate/options.ts'
+import type { ServedModel } from './options.ts'
+
+describe('logit_bias', () => {
+  test('is added to the tokens it names', async () => {
+    const { ask } = serve({}, new MockEngine({ contextLength: 256 }))
+    const body = { ...hello, max_tokens: 3, logit_bias: { 98: 100, '0099': -100 } }
+    const { choices } = await (await ask('/v1/chat/completions', body)).json()
+    expect(choices[0].message.content).toBe('bbb')
+  })
+
+  test.each([
+    ['a token that is no number', { word: 1 }, 'logit_bias.word'],
+    ['a bias out of range', { 5: 101 }, 'logit_bias.5'],
+    ['too many', Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [i, 1])), 'logit_bias'],
+  ])('%s is refused', async (_, logit_bias, param) => {
+    const response = await serve().ask('/v1/chat/completions', { ...hello, logit_bias })
+    expect(response.status).toBe(400)
+    expect((await response.json()).error.param).toBe(param)
+  })
+
+  test('a token beyond the vocabulary is refused', async () => {
+    const response = await serve().ask('/v1/completions', {
+      prompt: 'a',
+      logit_bias: { 999999999: 1 },
+    })
+    expect(response.status).toBe(400)
+    expect((await response.json()).error.message).toContain('Expected token ids from 0 to 261')
+  })
+})
+
+describe('probabilities in a stream', () => {
+  test('come with the chunk of their token, as the whole answer has them', async () => {
+    const { ask } = serve()
+    const body = { ...hello, logprobs: true, top_logprobs: 1 }
+    const whole = await (await ask('/v1/chat/completions', body)).json()
+    const events = await eventsOf(await ask('/v1/chat/completions', { ...body, stream: true }))
+    const choices = events.slice(0, -1).map((data) => JSON.parse(data).choices[0])
+    const said = choices.filter(({ delta }) => delta.content)
+    expect(said).toHaveLength(ANSWER.length)
+    for (const { delta, logprobs } of said) expect(logprobs.content[0].token).toBe(delta.content)
+    expect(said.flatMap(({ logprobs }) => logprobs.content)).toEqual(
+      whole.choices[0].logprobs.content,
+    )
+    expect(choices.at(-1)).toMatchObject({ logprobs: null, finish_reason: 'stop' })
+  })
+
+  test('and with their offsets, where texts are continued', async () => {
+    const { ask } = serve()
+    const body = { prompt: 'one', max_tokens: 4, logprobs: 1 }
+    const whole = await (await ask('/v1/completions', body)).json()
+    const events = await eventsOf(await ask('/v1/completions', { ...body, stream: true }))
+    const parts = events
+      .slice(0, -1)
+      .flatMap((data) => JSON.parse(data).choices[0].logprobs?.text_offset ?? [])
+    expect(parts).toEqual(whole.choices[0].logprobs.text_offset)
+  })
+})
+
+/** A model that writes down the options it is asked with. */
+function recording(): { readonly model: ServedModel; readonly asked: GenerateOptions[] } {
+  const asked: GenerateOptions[] = []
+  const load = async (): Promise<LanguageModel> => {
+    const model = mockModel(new MockEngine({ script: () => 97 }))
+    return {
+      ...model,
+      generate: (prompt, options = {}) => {
+        asked.push(options)
+        return model.generate(prompt, options)
+      },
+    }
+  }
+  return { model: { id: 'mock', load }, asked }
+}
+
+test('a key is a client of the engine, and no request goes before what its key may', async () => {
+  const { model, asked } = recording()
+  const keys = [
+    { key: 'the-key-of-anna-1', name: 'anna', priority: 2 },
+    { key: 'the-key-of-ben-22', name: 'ben' },
+  ]
+  const { ask } = serve({ models: [model], keys })
+  const say = (key: string, fields: object) =>
+    ask(
+      '/v1/completions',
+      { prompt: 'a', max_tokens: 1, ...fields },
+      { headers: { authorization: `Bearer ${key}` } },
+    )
+  await say('the-key-of-anna-1', {})
+  await say('the-key-of-anna-1', { priority: -1 })
+  await say('the-key-of-ben-22', { priority: 900 })
+  expect(asked.map(({ client, priority }) => [client, priority])).toEqual([
+    ['anna', 2],
+    ['anna', -1],
+    ['ben', 0],
+  ])
+})
+
+test('without keys each request has a part of its own', async () => {
+  const { model, asked } = recording()
+  await serve({ models: [model] }).ask('/v1/completions', { prompt: 'a', max_tokens: 1 })
+  expect(asked[0].client).toBeUndefined()
+})
+
+test('the time of a stream is counted to its end', async () => {
+  const { ask } = serve({}, new MockEngine({ script: () => 97, contextLength: 4096 }))
+  const response = await ask('/v1/chat/completions', { ...hello, stream: true })
+  const counted = async () =>
+    /bitnet_request_seconds_count\{route="\/v1\/chat\/completions"\} (\d+)/.exec(
+      await (await ask('/metrics')).text(),
+    )?.[1]
+  expect(await counted()).toBeUndefined()
+  await response.body?.cancel()
+  await expect.poll(counted).toBe('1')
+})
+
+test('it says which version it is, or that it does not know', async () => {
+  const versionOf = async (options: object) =>
+    (await (await serve(options).ask('/api/version')).json()).version
+  expect(await versionOf({ version: '1.2.3' })).toBe('1.2.3')
+  expect(await versionOf({})).toBe('unknown')
+})
+
+describe('a model that takes long to load', () => {
+  const slow = () => {
+    let finish: (model: LanguageModel) => void = () => undefined
+    let loads = 0
+    let signal: AbortSignal | undefined
+    const load = (closing: AbortSignal): Promise<LanguageModel> => {
+      loads++
+      signal = closing
+      return new Promise((resolve, reject) => {
+        finish = resolve
+        closing.addEventListener('abort', () => reject(closing.reason))
+      })
+    }
+    const done = () => finish(mockModel(new MockEngine({ script: () => 97 })))
+    return { models: [{ id: 'mock', load }], done, loads: () => loads, signal: () => signal }
+  }
+
+  test('keeps no request beyond its time, and is there for the next one', async () => {
+    const { models, done, loads } = slow()
+    const { ask, server } = serve({ models, limits: { seconds: 0.05 } })
+    const late = await ask('/v1/chat/completions', hello)
+    expect([late.status, late.headers.get('retry-after')]).toEqual([503, '5'])
+    const stream = await ask('/v1/chat/completions', { ...hello, stream: true })
+    expect(stream.status).toBe(503)
+    expect(server.busy).toBe(0)
+    done()
+    const answered = await ask('/v1/chat/completions', { ...hello, max_tokens: 1 })
+    expect([answered.status, loads()]).toEqual([200, 1])
+  })
+
+  test('keeps no client that goes away, and ends with the server', async () => {
+    const { models, signal } = slow()
+    const { ask, server } = serve({ models })
+    const gone = new AbortController()
+    const asked = ask('/v1/chat/completions', hello, { signal: gone.signal })
+    await expect.poll(signal).toBeDefined()
+    gone.abort()
+    expect((await asked).status).toBe(499)
+    expect(server.busy).toBe(0)
+    await server.close()
+    expect(signal()?.aborted).toBe(true)
+  })
+})
