@@ -22,9 +22,7 @@ afterEach(async () => {
 const script = (tokens: readonly number[]) =>
   tokens.includes(ASSISTANT) ? answers(ANSWER)(tokens) : 97
 
-async function open(
-  says: typeof script = script,
-): Promise<{ app: BitnetServer; url: string }> {
+async function open(says: typeof script = script): Promise<{ app: BitnetServer; url: string }> {
   const engine = new MockEngine({ script: says, contextLength: 100_000 })
   const app = createBitnetServer({
     models: [{ id: 'mock', load: async () => mockModel(engine, { defaults: { temperature: 0 } }) }],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { ANSWER, eventsOf, hello, serve } from '../../test/support/mock-server.ts'
-import type { LanguageModel } from '../generate/language-model.ts'
+import type { LanguageModel, Prompt } from '../generate/language-model.ts'
 import type { GenerateOptions } from '../generate/options.ts'
 import type { ServedModel } from './options.ts'
 
@@ -70,10 +70,10 @@ function recording(): { readonly model: ServedModel; readonly asked: GenerateOpt
     const model = mockModel(new MockEngine({ script: () => 97 }))
     return {
       ...model,
-      generate: (prompt, options = {}) => {
+      generate: ((prompt: Prompt, options: GenerateOptions = {}) => {
         asked.push(options)
         return model.generate(prompt, options)
-      },
+      }) as unknown as LanguageModel['generate'],
     }
   }
   return { model: { id: 'mock', load }, asked }

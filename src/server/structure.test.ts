@@ -110,9 +110,9 @@ describe('OpenAI', () => {
     const engine = new MockEngine({ script: () => 257, contextLength: 4096 })
     let shown = ''
     const step = engine.step.bind(engine)
-    engine.step = (cache, batch, wants) => {
+    engine.step = (batch, wants) => {
       shown += String.fromCharCode(...Array.from(batch.tokens).filter((id) => id < 256))
-      return step(cache, batch, wants)
+      return step(batch, wants)
     }
     const messages = [
       { role: 'user', content: 'Does it rain?' },
