@@ -9,12 +9,13 @@ const DO = {
   async load({ source, backend }) {
     await model?.dispose()
     model = undefined
+    chat = undefined
     const began = performance.now()
     const onProgress = ({ loadedBytes, totalBytes }) => {
       postMessage({ kind: 'progress', fraction: loadedBytes / totalBytes })
     }
     model = await loadModel(source, { backend, onProgress })
-    chat = model.chat({ overflow: 'forget' })
+    chat = model.chat({ contextShift: true })
     const seconds = (performance.now() - began) / 1000
     postMessage({
       kind: 'loaded',
@@ -47,6 +48,6 @@ self.addEventListener('message', async ({ data }) => {
   try {
     await DO[data.kind](data)
   } catch (error) {
-    postMessage({ kind: 'failed', message: error.message, hasModel: model !== undefined })
+    postMessage({ kind: 'failed', message: error.message, hasModel: chat !== undefined })
   }
 })

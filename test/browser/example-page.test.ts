@@ -1,0 +1,99 @@
+/**
+ * The example page as a reader starts it, one command: it loads the embedded model and chats, and a chosen file;
+ * what goes wrong is said on the page.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BROWSER, requiredBackends } from '../support/backends.ts'
+import { buildProgram, hasEmbeddedModel, ROOT } from '../support/built-program.ts'
+import { findChromium, launchChromium } from './chromium.ts'
+
+const executablePath = findChromium()
+const missing =
+  executablePath === undefined
+    ? 'there is no Chromium here'
+    : hasEmbeddedModel()
+      ? undefined
+      : 'the embedded model is missing'
+if (missing !== undefined && requiredBackends().has(BROWSER)) {
+  throw new Error(`REQUIRE_BACKENDS names ${BROWSER}, but ${missing}.`)
+}
+
+describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing})` : ''}`, () => {
+  let server: ChildProcess
+  let browser: Browser
+  let page: Page
+  let url: string
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    await buildProgram()
+    server = spawn(process.execPath, [join(ROOT, 'examples/browser/serve.mjs'), '0'])
+    const [line] = await once(server.stdout ?? process.stdin, 'data')
+    url = /^http:\S+/.exec(`${line}`)?.[0] ?? ''
+    browser = await launchChromium(executablePath ?? '')
+    page = await browser.newPage()
+    page.on('pageerror', (error) => problems.push(error.message))
+    await page.goto(url)
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    server?.kill()
+  })
+
+  const status = (pattern: RegExp, timeout = 120_000) =>
+    page.waitForFunction(
+      `${pattern}.test(document.getElementById('status').textContent)`,
+      undefined,
+      {
+        timeout,
+      },
+    )
+  const read = (selector: string) => page.locator(selector).last().textContent()
+
+  test('loads the embedded model on WebAssembly with threads, and chats', async () => {
+    await page.selectOption('#backend', 'wasm')
+    await page.click('#embedded')
+    await status(/loaded in/)
+    expect(await read('#status')).toMatch(/wasm .*2 threads|wasm .*1 thread/)
+    await page.fill('#text', 'こんにちは。')
+    await page.click('#send')
+    await status(/tokens\/s/)
+    expect(await read('#talk .model')).not.toBe('')
+    expect(await read('#talk .user')).toBe('こんにちは。')
+  })
+
+  test('stops an answer, and goes on with the next', async () => {
+    await page.fill('#text', 'Tell me a long story about the sea.')
+    await page.click('#send')
+    await page.waitForFunction(
+      "document.querySelector('#talk .model:last-child').textContent !== ''",
+    )
+    await page.click('#stop')
+    await page.waitForFunction("!document.getElementById('send').disabled")
+    await page.fill('#text', 'Hello.')
+    await page.click('#send')
+    await page.waitForFunction("!document.getElementById('send').disabled")
+    expect(await page.locator('#talk .user').count()).toBe(3)
+    await page.click('#again')
+    expect(await page.locator('#talk p').count()).toBe(0)
+  })
+
+  test('loads a chosen file, and says what is none', async () => {
+    const name = 'not-a-model.gguf'
+    await page.setInputFiles('#file', { name, mimeType: '', buffer: Buffer.from('text') })
+    await status(/Expected/)
+    expect(await page.isDisabled('#send')).toBe(true)
+    await page.setInputFiles('#file', join(ROOT, 'models/bitnet-ja-en-58m.gguf'))
+    await status(/loaded in/)
+    expect(await page.isDisabled('#send')).toBe(false)
+  })
+
+  test('has no problem of its own', () => {
+    expect(problems).toEqual([])
+  })
+})
