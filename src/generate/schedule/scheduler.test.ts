@@ -238,3 +238,14 @@ describe('an engine that draws several tokens at once', () => {
     expect(logprobs).toHaveLength(40)
   })
 })
+
+test('a sequence that waits for guesses gives its memory to the job that computes them', async () => {
+  // Room for one of them: what the sequence holds, the model needs to guess for it.
+  const engine = new MockEngine({ blocks: 3 })
+  const model = mockModel(engine)
+  const options = { maxTokens: 300, seed: 1 }
+  const { text } = await model.generate('x'.repeat(100), { ...options, draft: model }).result
+  const alone = await mockModel(new MockEngine()).generate('x'.repeat(100), options).result
+  expect(text).toBe(alone.text)
+  expect(model.stats().preempted).toBeGreaterThan(0)
+})

@@ -124,8 +124,9 @@ export class Scheduler {
         const suspect = this.#running.find(({ isSuspect, job }) => isSuspect && job.isReady)
         const limits = { ...this.#limits, maxSteps: this.#maxSteps }
         const plan = planPass(suspect === undefined ? this.#running : [suspect], limits)
-        if (plan === undefined) break
-        await this.#pass(plan)
+        // Planning asks for guesses: who waits for one makes room for the job that computes it.
+        if (plan !== undefined) await this.#pass(plan)
+        else if (!this.#admit() && !(this.#between.length > 0 && this.#idle)) break
       }
     } catch (error) {
       for (const call of [...this.#calls]) this.#end(call, { error })
@@ -203,13 +204,14 @@ export class Scheduler {
     else for (const { running } of shares) running.isSuspect = true
   }
 
-  /** Lets waiting jobs begin while there is room. */
-  #admit(): void {
+  /** Lets waiting jobs begin while there is room. @returns whether one began */
+  #admit(): boolean {
+    let hasBegun = false
     // Who waits for something else takes no row: what it waits for may be a job that begins now.
     while (this.#running.filter(({ job }) => job.isReady).length < this.#limits.maxRows) {
       const call = [...this.#calls].filter(({ next }) => next !== undefined).sort(compareCalls)[0]
       const job = call?.next
-      if (call === undefined || job === undefined) return
+      if (call === undefined || job === undefined) return hasBegun
       if (job.finished) {
         call.take(job)
         this.#tell(call, job)
@@ -224,14 +226,16 @@ export class Scheduler {
       }
       if (opened === undefined) {
         if (this.#makeRoomFor(call)) continue
-        return
+        return hasBegun
       }
       call.take(job)
       call.running++
       job.begin(opened.cached)
       this.#statistics.began(call, job)
       this.#running.push({ job, call, slot: opened.slot, lastPass: 0, isSuspect: false })
+      hasBegun = true
     }
+    return hasBegun
   }
 
   /** @throws ContextOverflowError if there never is room for it */
