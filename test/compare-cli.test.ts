@@ -77,7 +77,7 @@ describe('compare with random weights', () => {
     [['one.gguf', '--also', 'kv=f64'], /one of f32, f16, int8, int4/],
     [
       ['one.gguf', '--also', 'size=3b'],
-      /one of backend, head, weights, kv, matmulPrecision, isa, cacheMemory, threads/,
+      /one of backend, head, weights, sparse, kv, matmulPrecision, isa, cacheMemory, threads/,
     ],
     [
       ['a.gguf', 'b.gguf', '--prompt', 'x'],

@@ -2,6 +2,8 @@
  * What the C side is told of the operations: a struct for each one's commands, the list of them, and every
  * number that both sides know. scripts/build-native.mjs writes it to a file at each build.
  */
+
+import { TERNARY_ORDERS } from '../ternary/index.ts'
 import type { Constant, Operation } from './define-op.ts'
 import { SPARSE_SOURCE_BYTES } from './slice.ts'
 import { STEP, STEP_WORDS } from './step.ts'
@@ -16,6 +18,7 @@ const SHARED: Readonly<Record<string, Constant>> = {
   STEP_POSITION: STEP.position,
   DENSE: DENSE_TYPES,
   PACKING: TERNARY_PACKINGS,
+  ORDER: TERNARY_ORDERS,
   CACHE: CACHE_TYPES,
   VALUES: VALUES_TYPES,
   CODES: CODES_TYPES,

@@ -1,9 +1,13 @@
 /** The groups of slices that several operations take: how each is checked, bound and handed over. */
 import {
   base3ByteLength,
+  columnsByteLength,
   type PackedTernary,
   packedByteLength,
   padToTile,
+  TERNARY_ORDERS,
+  type TernaryOrder,
+  TILE,
 } from '../ternary/index.ts'
 import type { CacheMemory, TableMemory } from './attention/cache-codec.ts'
 import {
@@ -53,6 +57,8 @@ export interface DenseMatrix {
 export interface TernaryMatrix {
   /** Unset: 2bit. */
   readonly packing?: TernaryPacking | undefined
+  /** Unset: stripes; see ternary/orders.ts for the others. */
+  readonly order?: TernaryOrder | undefined
   readonly rows: number
   readonly cols: number
   readonly data: BufferSlice
@@ -147,7 +153,8 @@ const MAX_TERNARY_COLS = 2 ** 19 - 1
 
 /** Bytes of a ternary matrix's data. */
 export function ternaryByteLength(matrix: Omit<TernaryMatrix, 'data' | 'scales'>): number {
-  const { packing, rows, cols } = matrix
+  const { packing, order, rows, cols } = matrix
+  if (order === 'columns') return columnsByteLength(rows, cols)
   return packing === 'base3' ? base3ByteLength(rows, cols) : packedByteLength(rows, cols)
 }
 
@@ -168,9 +175,17 @@ export function ternaryCodes<C>(
       rows: ({ rows }) => rows,
       cols: ({ cols }) => cols,
       packing: ({ packing = '2bit' }) => TERNARY_PACKINGS.indexOf(packing),
+      order: ({ order = 'stripes' }) => TERNARY_ORDERS.indexOf(order),
     },
-    check(check, name, { packing = '2bit', rows, cols }) {
+    check(check, name, { packing = '2bit', order = 'stripes', rows, cols }) {
       check.oneOf(`${name}.packing`, packing, TERNARY_PACKINGS)
+      check.oneOf(`${name}.order`, order, TERNARY_ORDERS)
+      if (order === 'gated' && rows % (2 * TILE) !== 0) {
+        check.fail(`${name}.rows`, `a multiple of ${2 * TILE} for gated rows`, rows)
+      }
+      if (order === 'columns' && packing !== '2bit') {
+        check.fail(`${name}.packing`, '2bit for columns', packing)
+      }
       check.count(`${name}.rows`, rows)
       check.count(`${name}.cols`, cols, MAX_TERNARY_COLS)
     },
@@ -191,6 +206,7 @@ export function ternary<C>(access: Access = 'read'): OperandKind<C, TernaryMatri
     view: (matrix, memory) => ({
       ...codes.view(matrix, memory),
       packing: matrix.packing,
+      order: matrix.order,
       scales: floatsOf(matrix.scales, memory),
     }),
   }

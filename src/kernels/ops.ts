@@ -14,6 +14,7 @@ import { dequantize } from './dequantize/op.ts'
 import { embed } from './embed/op.ts'
 import { gatedActivation } from './gated-activation/op.ts'
 import { gatedActivationBackward } from './gated-activation-backward/op.ts'
+import { gatedMatmul } from './gated-matmul/op.ts'
 import { gatherRows } from './gather-rows/op.ts'
 import { headMatmul } from './head-matmul/op.ts'
 import { logProbs } from './log-probs/op.ts'
@@ -43,6 +44,7 @@ export const operations = [
   rmsNorm,
   quantize,
   ternaryMatmul,
+  gatedMatmul,
   denseMatmul,
   headMatmul,
   ropeCache,

@@ -115,8 +115,8 @@ export const EXACT_STRIPES = 256
 
 export function forward(pass: Pass): Command[] {
   const { config, weights, activations: a, rows, step } = pass
-  const { nHeads, activation, ffnDim } = config
-  const { x, qkv, mixed, gateUp, hidden } = a
+  const { nHeads } = config
+  const { x, qkv, mixed, hidden } = a
   const commands: Command[] = []
 
   const { history, capacity } = pass
@@ -139,8 +139,7 @@ export function forward(pass: Pass): Command[] {
       { op: 'attention', rows, nHeads, step, qkv, cache, table, out: mixed, window },
       ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
 
-      ...stacked(pass, w, 'gateUp', w.ffnNorm, [w.gateInputNorm, w.upInputNorm]),
-      { op: 'gated-activation', rows, cols: ffnDim, activation, gateUp, out: hidden },
+      ...gatedFfn(pass, w),
       ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
     )
   }
@@ -195,6 +194,27 @@ function stacked(
       { op: 'quantize', rows, cols, eps, x: normed, weight: inputNorms[i], out: quantized },
       { ...product, accumulate: false, part: { first, count } },
     ]),
+  ]
+}
+
+/** hidden = act(Wg norm(x)) * Wu norm(x), one product after the other where the gate rules rows of Wu out. */
+function gatedFfn(pass: Pass, w: LayerWeights): Command[] {
+  const { rows, activations } = pass
+  const { x, quantized, gateUp, hidden: out } = activations
+  const { normEps: eps, activation, ffnDim } = pass.config
+  if (w.gateUp.kind !== 'ternary' || w.gateUp.matrix.order !== 'gated') {
+    return [
+      ...stacked(pass, w, 'gateUp', w.ffnNorm, [w.gateInputNorm, w.upInputNorm]),
+      { op: 'gated-activation', rows, cols: ffnDim, activation, gateUp, out },
+    ]
+  }
+  const { matrix: weights } = w.gateUp
+  const gate = { first: 0, count: ffnDim }
+  const product = { op: 'ternary-matmul', rows, weights, x: quantized, accumulate: false } as const
+  return [
+    { op: 'quantize', rows, cols: weights.cols, eps, x, weight: w.ffnNorm, out: quantized },
+    { ...product, out: gateUp, part: gate },
+    { op: 'gated-matmul', rows, weights, x: quantized, gateUp, out },
   ]
 }
 

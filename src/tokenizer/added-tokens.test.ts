@@ -42,16 +42,15 @@ test('an empty text has no sections', () => {
 test('of white space that takes more along there is one token for all', () => {
   const spaces = { id: 1, content: '\n\n', special: false }
   const both = new AddedTokens([{ ...spaces, lstrip: true, rstrip: true }])
-  expect(finish(both.split('a\n\n\n\n\nb', false))).toHaveLength(3)
+  expect(both.split('a\n\n\n\n\nb', false)).toHaveLength(3)
   const behind = new AddedTokens([{ ...spaces, rstrip: true }])
-  expect(finish(behind.split('a\n\n\n\n\nb', false))).toHaveLength(4)
+  expect(behind.split('a\n\n\n\n\nb', false)).toHaveLength(4)
 })
 
 test('tokens of normal text are looked for behind all others, also where nothing is normalized', () => {
-  const made = new AddedTokens([
+  const found = new AddedTokens([
     { id: 1, content: 'abc', special: false, normalized: true, singleWord: true },
     { id: 2, content: 'ab', special: false },
-  ])
-  const found = finish(made.split('abcd', false))
+  ]).split('abcd', false)
   expect(found).toMatchObject([{ id: 2 }, { text: 'cd' }])
 })

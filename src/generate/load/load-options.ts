@@ -9,6 +9,7 @@ import { bytesOf, isA } from '../../checks.ts'
 import { CACHE_TYPES } from '../../kernels/storage.ts'
 import { MATMUL_PRECISIONS } from '../../model/forward.ts'
 import { HEAD_TYPES } from '../../model/weights/dense-weights.ts'
+import { SPARSE_CHOICES } from '../../model/weights/ffn-order.ts'
 import {
   COUNT,
   checkOptions,
@@ -76,6 +77,16 @@ export const LOAD_OPTIONS = {
     help: 'ternary weights in memory: {names} (default: auto)',
     memoryHelp: 'for the memory: {names}',
     also: ['packing', 'weight_type'],
+  },
+  /**
+   * Leave out what is exactly 0 in the feed-forward: rows whose gate is not positive, columns whose input is 0.
+   * Results are the same bits. Unset: 'auto', where the model's activation is relu² and the backend gains by it.
+   */
+  sparse: {
+    takes: SPARSE_CHOICES,
+    flag: '--sparse <when>',
+    help: 'leave out what is exactly 0 in the feed-forward: {names} (default: auto)',
+    also: ['sparsity', 'activation_sparsity'],
   },
   /**
    * Precision of keys and values. Unset: 'f16'. 'f32' is for comparisons with float32 results; 'int8' and 'int4' are

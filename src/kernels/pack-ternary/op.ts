@@ -4,7 +4,7 @@ import { type TernaryMatrix, ternaryCodes } from '../matrices.ts'
 import { bytes } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
 import { CODES_TYPES, type CodesType } from '../storage.ts'
-import { packBase3Rows, packRows, unpackI2s } from './reference.ts'
+import { packBase3Rows, packColumns, packGatedRows, packRows, unpackI2s } from './reference.ts'
 
 /**
  * Loading: packs `rows` rows of codes (rows, out.cols) into the matrix, from `firstRow` on. The
@@ -47,8 +47,11 @@ export const packTernary = defineOp<PackTernaryCommand>()({
       c.codesType === 'i2s'
         ? unpackI2s(codes)
         : new Int8Array(codes.buffer, codes.byteOffset, codes.byteLength)
-    const pack = c.out.packing === 'base3' ? packBase3Rows : packRows
-    pack(m.out, signed, c.rows, c.firstRow)
+    const { packing, order } = c.out
+    if (order === 'gated') packGatedRows(m.out, signed, c.rows, c.firstRow, packing)
+    else if (order === 'columns') packColumns(m.out, signed, c.rows, c.firstRow)
+    else if (packing === 'base3') packBase3Rows(m.out, signed, c.rows, c.firstRow)
+    else packRows(m.out, signed, c.rows, c.firstRow)
   },
   agreement: 'exact',
   workgroups: ({ rows, firstRow, out }) => [

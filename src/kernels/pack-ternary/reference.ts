@@ -2,7 +2,7 @@
  * Packs rows of ternary codes into a matrix, rows [firstRow, firstRow + rows). ternary/pack.ts and
  * ternary/base3.ts have the layouts; this is the operation that loading uses, so that it runs where the matrix lies.
  */
-export { packBase3Rows, packRows } from '../../ternary/index.ts'
+export { packBase3Rows, packColumns, packGatedRows, packRows } from '../../ternary/index.ts'
 
 /**
  * Codes from I2_S bytes in the published layout: element 128 B + 32 g + p lies in byte 32 B + p, bits

@@ -6,13 +6,19 @@
 #define PADDING_2BIT 0x55555555u
 #define PADDING_BASE3 0x79797979u
 
+// Rows whose codes share lines in the order of columns.
+#define PACK_PANEL 256
+// Columns whose lines are put together at a time.
+#define PACK_COLUMNS 128
+
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
 enum { pack_ternary_phases = 1 };
 
 static work_plan pack_ternary_plan(const pack_ternary_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  const int32_t first = c->first_row >> 4, last = (c->first_row + c->rows - 1) >> 4;
+  const int32_t rows = c->out_order == ORDER_COLUMNS ? PACK_PANEL : 16;
+  const int32_t first = c->first_row / rows, last = (c->first_row + c->rows - 1) / rows;
   return split_evenly(last - first + 1, threads);
 }
 
@@ -66,14 +72,17 @@ INLINE void pack_tiles(const pack_ternary_command *c, const int32_t base3, int32
   const int32_t tiles = (c->out_cols + tile_cols - 1) / tile_cols;
   // With the matrix's last row its padding is written too.
   const int32_t padded = to == matrix_rows ? stripe * 16 + 16 : to;
-  uint32_t *out = (uint32_t *)(c->out_data + ((size_t)stripe * tiles + tile) * 64);
-  for (int32_t n = columns; n > 0; n -= tile_cols, codes += tile_cols, out += 16) {
+  // From row to row, and from tile to tile: in gated matrices, rows of `up` lie each for itself.
+  const int32_t is_line = c->out_order == ORDER_GATED && stripe * 16 >= matrix_rows / 2;
+  const size_t row_step = is_line ? (size_t)tiles : 1, tile_step = is_line ? 1 : 16;
+  uint32_t *out = (uint32_t *)(c->out_data + (size_t)stripe * tiles * 64) + tile * tile_step;
+  for (int32_t n = columns; n > 0; n -= tile_cols, codes += tile_cols, out += tile_step) {
     for (int32_t row = from; row < to; row++) {
       const int8_t *row_codes = codes + (size_t)(row - from) * stride;
-      out[row & 15] = base3 ? pack_base3_lane(row_codes, n) : pack_lane(row_codes, n);
+      out[(row & 15) * row_step] = base3 ? pack_base3_lane(row_codes, n) : pack_lane(row_codes, n);
     }
     for (int32_t row = to; row < padded; row++) {
-      out[row & 15] = base3 ? PADDING_BASE3 : PADDING_2BIT;
+      out[(row & 15) * row_step] = base3 ? PADDING_BASE3 : PADDING_2BIT;
     }
   }
 }
@@ -98,9 +107,37 @@ INLINE void pack_ternary_stripe(const pack_ternary_command *c, const int32_t bas
   }
 }
 
+// A panel's rows of the piece, some columns at a time: their lines are read, changed and written.
+static void pack_panel(const pack_ternary_command *c, int32_t panel) {
+  const int32_t cols = c->out_cols, first_row = c->first_row, end_row = first_row + c->rows;
+  const int32_t begin = panel * PACK_PANEL, end = begin + PACK_PANEL;
+  const int32_t from = begin < first_row ? first_row : begin, to = end < end_row ? end : end_row;
+  const int32_t padded = to == c->out_rows ? end : to;
+  for (int32_t col = 0; col < cols; col += PACK_COLUMNS) {
+    const int32_t columns = cols - col < PACK_COLUMNS ? cols - col : PACK_COLUMNS;
+    uint8_t *lines = c->out_data + ((size_t)panel * cols + col) * 64;
+    for (int32_t row = from; row < padded; row++) {
+      const size_t at = (size_t)(row - first_row) * cols + col;
+      const int32_t shift = (row - begin) / 64 * 2;
+      uint8_t *byte = lines + row % 64;
+      int8_t unpacked[PACK_COLUMNS] = {0};
+      const int8_t *codes = unpacked;
+      if (row < to && c->codes_type == CODES_INT8) codes = (const int8_t *)c->codes + at;
+      else if (row < to) unpack_i2s(c->codes + at / 4, columns, unpacked);
+      for (int32_t i = 0; i < columns; i++) {
+        byte[i * 64] = (uint8_t)((byte[i * 64] & ~(3 << shift)) | (codes[i] + 1) << shift);
+      }
+    }
+  }
+}
+
 static void pack_ternary_run(const pack_ternary_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   for (int32_t task = first; task < last; task++) {
+    if (c->out_order == ORDER_COLUMNS) {
+      pack_panel(c, c->first_row / PACK_PANEL + task);
+      continue;
+    }
     const int32_t stripe = (c->first_row >> 4) + task;
     if (c->out_packing == PACKING_BASE3) {
       pack_ternary_stripe(c, 1, stripe);

@@ -3,7 +3,8 @@
  * single rows and columns, and the largest sums there can be.
  */
 
-import { packBase3 } from '../../ternary/index.ts'
+import { packBase3, packColumns, packGatedRows, type TernaryOrder } from '../../ternary/index.ts'
+import { ternaryByteLength } from '../matrices.ts'
 import type { TernaryPacking } from '../storage.ts'
 import {
   bitnet2b4t,
@@ -19,6 +20,9 @@ interface Shape {
   readonly cols: number
   readonly tokens: number
   readonly packing?: TernaryPacking
+  readonly order?: TernaryOrder
+  /** Of activations that are 0. */
+  readonly zeros?: number
   readonly accumulate?: boolean
   readonly part?: RowRange
   /** One code for all weights. */
@@ -28,20 +32,22 @@ interface Shape {
 }
 
 export function ternaryCase(shape: Shape): KernelCase {
-  const { rows, cols, tokens, packing = '2bit', accumulate = false, code, q, part } = shape
+  const { rows, cols, tokens, packing = '2bit', order, accumulate = false, code, q, part } = shape
+  const { zeros = 0 } = shape
   const some = part === undefined ? '' : `, ${part.count} rows from ${part.first}`
   const fixed = code === undefined ? '' : `, all weights ${code} and activations ${q}`
   return {
-    name: `${packing}, ${rows} x ${cols}, ${tokens} tokens${accumulate ? ', added' : ''}${some}${fixed}`,
+    name: `${packing}${order ? ` ${order}` : ''}, ${rows} x ${cols}, ${tokens} tokens${zeros > 0 ? `, ${zeros} of q 0` : ''}${accumulate ? ', added' : ''}${some}${fixed}`,
     weights: rows * cols,
     create() {
       const seeded = new Seeded(rows * 7 + cols * 3 + tokens)
       const fixedCodes = code === undefined ? undefined : new Int8Array(rows * cols).fill(code)
       const codes = fixedCodes ?? seeded.codes(rows * cols)
       const weights = seeded.ternary(rows, cols, codes)
-      const bytes = packing === 'base3' ? packBase3(codes, rows, cols).bytes : weights.bytes
+      const bytes = packed(shape, codes) ?? weights.bytes
       const count = tokens * cols
       const input = q === undefined ? seeded.int8(count) : new Int8Array(count).fill(q)
+      for (let i = 0; i < count; i++) if (seeded.below(100) < 100 * zeros) input[i] = 0
       const x = quantizedRows(input, seeded.positive(tokens, 0.1), tokens, cols)
       return {
         contents: {
@@ -55,7 +61,7 @@ export function ternaryCase(shape: Shape): KernelCase {
         command: (b) => ({
           op: 'ternary-matmul',
           rows: tokens,
-          weights: { packing, rows, cols, data: b['data'], scales: b['weightScales'] },
+          weights: { packing, order, rows, cols, data: b['data'], scales: b['weightScales'] },
           x: { q: b['q'], scales: b['scales'], sums: b['sums'] },
           out: b['out'],
           accumulate,
@@ -64,6 +70,17 @@ export function ternaryCase(shape: Shape): KernelCase {
       }
     },
   }
+}
+
+/** Unset: 2 bits in stripes. */
+function packed({ rows, cols, packing, order }: Shape, codes: Int8Array): Uint8Array | undefined {
+  if (packing === 'base3' && order === undefined) return packBase3(codes, rows, cols).bytes
+  if (order === undefined) return undefined
+  const bytes = new Uint8Array(ternaryByteLength({ packing, order, rows, cols }))
+  const matrix = { rows, cols, bytes }
+  if (order === 'columns') packColumns(matrix, codes, rows, 0)
+  else packGatedRows(matrix, codes, rows, 0, packing)
+  return bytes
 }
 
 const { dim, ffnDim, qkvRows, gateUpRows } = bitnet2b4t
@@ -108,4 +125,32 @@ const base3: readonly Shape[] = [
   ),
 ].map((shape) => ({ ...shape, packing: 'base3' }))
 
-export const cases: readonly KernelCase[] = [...twoBit, ...base3].map(ternaryCase)
+const columns: readonly Shape[] = [
+  ...[1, 17, 255, 256, 257].flatMap((rows) =>
+    [1, 3, 16, 79].map((cols) => ({ rows, cols, tokens: 1 })),
+  ),
+  ...[2, 7, 8, 9, 16, 17, 33].map((tokens) => ({ rows: 300, cols: 77, tokens, accumulate: true })),
+  ...[0.5, 0.9, 1].map((zeros) => ({ rows: 272, cols: 515, tokens: 3, zeros })),
+  { rows: dim, cols: ffnDim, tokens: 1, zeros: 0.9, accumulate: true },
+  { rows: dim, cols: ffnDim, tokens: 17, zeros: 0.9, accumulate: true },
+  ...[-1, 1].flatMap((code) =>
+    [-128, 127].flatMap((q) =>
+      [1, 9].map((tokens) => ({ rows: 33, cols: ffnDim, tokens, code, q })),
+    ),
+  ),
+].map((shape) => ({ ...shape, order: 'columns' }))
+
+const gated: readonly Shape[] = (['2bit', 'base3'] as const).flatMap((packing) =>
+  [1, 9].map((tokens) => ({
+    rows: 96,
+    cols: 79,
+    tokens,
+    packing,
+    order: 'gated',
+    part: { first: 16, count: 32 },
+  })),
+)
+
+export const cases: readonly KernelCase[] = [...twoBit, ...base3, ...columns, ...gated].map(
+  ternaryCase,
+)

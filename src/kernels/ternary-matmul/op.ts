@@ -1,7 +1,7 @@
 import { TILE } from '../../ternary/index.ts'
 import { defineOp } from '../define-op.ts'
 import { type QuantizedBuffer, quantized, type TernaryMatrix, ternary } from '../matrices.ts'
-import { floats } from '../operand-kinds.ts'
+import { floats, WORD } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
 import { type RowRange, ternaryMatmul as reference } from './reference.ts'
 
@@ -20,6 +20,9 @@ export interface TernaryMatmulCommand {
   readonly part?: RowRange | undefined
 }
 
+/** Up to so many tokens, each leaves out what is 0 for itself; see columns.h. */
+export const SPARSE_TOKENS = 8
+
 export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
   name: 'ternary-matmul',
   operands: {
@@ -30,7 +33,11 @@ export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
       (c) => (c.accumulate || c.part ? 'update' : 'write'),
     ),
   },
-  check(check, { weights: { rows }, part }) {
+  check(check, { weights: { rows, order }, part }) {
+    if (order === 'columns' && part) check.fail('part', 'unset for columns', part)
+    if (order === 'gated' && (part === undefined || part.first + part.count > rows / 2)) {
+      check.fail('part', `within the first ${rows / 2} rows, those in stripes`, part)
+    }
     if (part === undefined) return
     check.count('part.count', part.count, rows)
     check.first('part.first', part.first, rows - part.count, TILE)
@@ -40,6 +47,10 @@ export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
     count: ({ part, weights }) => part?.count ?? weights.rows,
     accumulate: (c) => Number(c.accumulate),
   },
+  // Of each token the columns that are not 0; see columns.h.
+  scratch: ({ rows, weights: { order, cols } }) =>
+    order === 'columns' && rows <= SPARSE_TOKENS ? rows * (2 * cols + 32) * WORD : 0,
+  constants: { SPARSE_TOKENS },
   reference: (m, c) => reference(m.out, m.x, m.weights, c.rows, c.accumulate, c.part),
   agreement: 'exact',
   // A product and an addition may be one operation.

@@ -9,7 +9,14 @@
  * A byte of a tile holds the codes of four columns (five in the 1.6-bit packing), so for each byte
  * column the sums of all its values are tabled once a token, and a row then costs one look-up for them.
  */
-import { BASE3_TILE, type PackedTernary, padToTile, TILE } from '../../ternary/index.ts'
+import {
+  BASE3_TILE,
+  inStripes,
+  type PackedTernary,
+  padToTile,
+  type TernaryOrder,
+  TILE,
+} from '../../ternary/index.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
 import type { TernaryPacking } from '../storage.ts'
 
@@ -19,6 +26,8 @@ const f = Math.fround
 export interface TernaryWeights extends PackedTernary {
   /** Unset: 2bit. */
   readonly packing?: TernaryPacking | undefined
+  /** Unset: stripes. */
+  readonly order?: TernaryOrder | undefined
   /** One a padded row. */
   readonly scales: Float32Array
 }
@@ -73,7 +82,8 @@ export function ternaryMatmul(
   accumulate: boolean,
   part?: RowRange,
 ): void {
-  const { rows, cols, bytes, scales, packing = '2bit' } = weights
+  const { rows, cols, scales, packing = '2bit', order = 'stripes' } = weights
+  const { bytes } = inStripes(weights, order, packing)
   const { tileCols, base } = PACKINGS[packing]
   const stride = padToTile(cols)
   const tiles = Math.ceil(cols / tileCols)

@@ -12,12 +12,6 @@
 // A task is two stripes: 32 rows of the output.
 #define TASK_STRIPES 2
 
-static work_plan ternary_matmul_plan(const ternary_matmul_command *c, int32_t phase, int32_t threads) {
-  (void)phase;
-  const int32_t stripes = (c->count + 15) / 16;
-  return split_evenly((stripes + TASK_STRIPES - 1) / TASK_STRIPES, threads);
-}
-
 // Takes the code sums of one stripe for one token to their place in the output.
 INLINE void store_stripe(const ternary_matmul_command *c, int32_t token, int32_t stripe, i32x16 code_sums) {
   const int32_t rows = c->count, row = stripe * 16, n = rows - row;

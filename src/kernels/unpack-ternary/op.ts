@@ -17,6 +17,7 @@ export const unpackTernary = defineOp<UnpackTernaryCommand>()({
   name: 'unpack-ternary',
   operands: { matrix: ternary(), out: floats((c) => c.rows * c.matrix.cols, 'write') },
   check(check, { rows, matrix }) {
+    check.oneOf('matrix.order', matrix.order ?? 'stripes', ['stripes'])
     if (matrix.rows !== rows) check.fail('matrix.rows', `${rows}`, matrix.rows)
     if ((matrix.packing ?? '2bit') !== '2bit') check.fail('matrix.packing', '2bit', matrix.packing)
   },

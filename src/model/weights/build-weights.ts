@@ -4,20 +4,23 @@
  */
 import type { DenseMatrix, TernaryMatrix } from '../../kernels/matrices.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
-import type { DenseType, TernaryPacking } from '../../kernels/storage.ts'
+import type { DenseType } from '../../kernels/storage.ts'
 import type { DecoderWeights } from '../forward.ts'
 import { type Part, STACK_TITLES } from '../layers.ts'
+
+/** How a ternary matrix lies in memory. */
+export type TernaryForm = Pick<TernaryMatrix, 'packing' | 'order'>
 
 /** How matrices are held in memory, by the parts that they are made of. */
 export interface WeightForms<P> {
   readonly table: (part: P) => DenseType
-  readonly linear: (stack: readonly P[]) => DenseType | { readonly packing: TernaryPacking }
+  readonly linear: (stack: readonly P[]) => DenseType | TernaryForm
 }
 
 /** How each is made; the parts of a matrix are stacked in their order. */
 export interface WeightMakers<P, Dense, Ternary, Norm> {
   readonly dense: (parts: readonly P[], type: DenseType, label: string) => Dense
-  readonly ternary: (parts: readonly P[], packing: TernaryPacking, label: string) => Ternary
+  readonly ternary: (parts: readonly P[], form: TernaryForm, label: string) => Ternary
   readonly norm: (part: P) => Norm
 }
 
@@ -77,7 +80,7 @@ function make<P extends Part, Dense, Ternary, Norm>(
   if (part.stack === undefined) return dense(group, forms.table(part), part.role)
   const label = `layer ${part.layer} ${STACK_TITLES[part.stack]}`
   const form = forms.linear(group)
-  return typeof form === 'string' ? dense(group, form, label) : ternary(group, form.packing, label)
+  return typeof form === 'string' ? dense(group, form, label) : ternary(group, form, label)
 }
 
 /** The table of layers has a part for every place. */

@@ -14,6 +14,7 @@ import type { DecoderWeights } from '../forward.ts'
 import { checkHeadCopy } from './account.ts'
 import { buildWeightsInTurn } from './build-weights.ts'
 import { type HeadType, loadDenseMatrix, loadVector } from './dense-weights.ts'
+import { leavesZerosOut, type SparseChoice } from './ffn-order.ts'
 import { choosePacking } from './ternary-packing.ts'
 import { loadTernaryMatrix } from './ternary-weights.ts'
 import type { WeightLoading, WeightProgress } from './weight-loading.ts'
@@ -33,6 +34,8 @@ export interface WeightOptions {
   readonly head?: HeadType | undefined
   /** Layout of ternary weights in memory; unset: 'auto'. */
   readonly weights?: 'auto' | TernaryPacking | undefined
+  /** Whether the feed-forward leaves out what is 0; unset: 'auto'. */
+  readonly sparse?: SparseChoice | undefined
   readonly onProgress?: ((progress: WeightProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -47,6 +50,7 @@ export async function loadWeights(
   config: ModelConfig,
   options: WeightOptions = {},
 ): Promise<LoadedWeights> {
+  const isSparse = leavesZerosOut(backend, config, options.sparse ?? 'auto')
   const plan = planWeights(file, config)
   await checkHeadCopy(file, config, plan)
   const weightCount = plan.reduce((n, p) => n + (p.kind === 'linear' ? p.rows * p.cols : 0), 0)
@@ -61,15 +65,19 @@ export async function loadWeights(
   }
   const loading: WeightLoading = { file, owner, signal, report }
   try {
-    const weights = await buildWeightsInTurn(plan, formsInFile(config, options.head, packing), {
-      dense: (parts, type, label) => loadDenseMatrix(loading, parts, type, label),
-      ternary: (parts, packing, label) => {
-        if (config.inputNorms) checkStripes(parts)
-        return loadTernaryMatrix(loading, parts, packing, label)
+    const weights = await buildWeightsInTurn(
+      plan,
+      formsInFile(config, options.head, packing, isSparse),
+      {
+        dense: (parts, type, label) => loadDenseMatrix(loading, parts, type, label),
+        ternary: (parts, form, label) => {
+          if (config.inputNorms) checkStripes(parts)
+          return loadTernaryMatrix(loading, parts, form, label)
+        },
+        norm: ({ tensor, canShift }) =>
+          loadVector(loading, tensor, canShift && config.shiftedNorms ? 1 : 0),
       },
-      norm: ({ tensor, canShift }) =>
-        loadVector(loading, tensor, canShift && config.shiftedNorms ? 1 : 0),
-    })
+    )
     await backend.ready()
     const { ternaryBytes, denseBytes } = weightBytes(weights)
     return { ...weights, ternaryBytes, denseBytes, dispose: () => owner.dispose() }

@@ -22,7 +22,7 @@ const CHUNK_ELEMENTS = 1 << 23
 interface Allocator {
   allocate(byteLength: number, label: string, use?: BufferUse): DeviceBuffer
 }
-type TernaryShape = Pick<TernaryMatrix, 'packing' | 'rows' | 'cols'>
+type TernaryShape = Pick<TernaryMatrix, 'packing' | 'order' | 'rows' | 'cols'>
 type DenseShape = Pick<DenseMatrix, 'type' | 'rows' | 'cols'>
 
 export function ternaryBuffers(

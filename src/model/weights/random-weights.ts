@@ -13,6 +13,7 @@ import type { ModelConfig } from '../config/config.ts'
 import type { DecoderWeights } from '../forward.ts'
 import { type Part, partsOf, stackShape } from '../layers.ts'
 import { buildWeightsInTurn, type WeightForms } from './build-weights.ts'
+import { ternaryForm } from './ffn-order.ts'
 import { denseWriter, ternaryWriter } from './matrix-writer.ts'
 
 /** Ternary codes, binary ones (-1 and +1 in the same layout: b1), or a dense type. */
@@ -23,6 +24,8 @@ export interface RandomWeightOptions {
   /** Of embedding and head, which are two matrices. */
   readonly table: DenseType
   readonly packing: TernaryPacking
+  /** Whether the feed-forward leaves out what is 0; see ffn-order.ts. Unset: no. */
+  readonly isSparse?: boolean | undefined
   /** Told of the layers that are done. */
   readonly onLayer?: ((done: number, all: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -67,9 +70,9 @@ export async function randomWeights(
           for await (const { room } of writer.pieces(all, 'f16', signal)) pool.fill(await room())
           return await writer.finish()
         },
-        async ternary(parts, packing, label) {
+        async ternary(parts, form, label) {
           const { rows, cols } = stackShape(parts)
-          const writer = ternaryWriter(owner, { packing, rows, cols }, label)
+          const writer = ternaryWriter(owner, { ...form, rows, cols }, label)
           const all = { rows, cols, interleavedHeadDim: 0 }
           for await (const { room } of writer.pieces(all, 'int8', signal)) codes.fill(await room())
           // Codes times this keep the size of what they are multiplied with.
@@ -97,9 +100,13 @@ export function chosenForms({
   projections,
   table,
   packing,
-}: Pick<RandomWeightOptions, 'projections' | 'table' | 'packing'>): WeightForms<Part> {
+  isSparse = false,
+}: Pick<RandomWeightOptions, 'projections' | 'table' | 'packing' | 'isSparse'>): WeightForms<Part> {
   const isTernary = projections === 'ternary' || projections === 'binary'
-  return { table: () => table, linear: () => (isTernary ? { packing } : projections) }
+  return {
+    table: () => table,
+    linear: ([{ stack }]) => (isTernary ? ternaryForm(stack, packing, isSparse) : projections),
+  }
 }
 
 function codePool(kind: 'ternary' | 'binary'): Pool {

@@ -7,9 +7,9 @@ import { FormatError } from '../../errors.ts'
 import type { TernaryTensor } from '../../formats/model-file.ts'
 import { openTernary } from '../../formats/ternary/index.ts'
 import type { TernaryMatrix } from '../../kernels/matrices.ts'
-import type { TernaryPacking } from '../../kernels/storage.ts'
 import { padToTile } from '../../ternary/index.ts'
 import { stackShape } from '../layers.ts'
+import type { TernaryForm } from './build-weights.ts'
 import { halfOrderRows, ternaryWriter } from './matrix-writer.ts'
 import type { WeightLoading } from './weight-loading.ts'
 import type { MatrixPart } from './weight-plan.ts'
@@ -18,11 +18,11 @@ import type { MatrixPart } from './weight-plan.ts'
 export async function loadTernaryMatrix(
   { file, owner, signal, report }: WeightLoading,
   parts: readonly MatrixPart[],
-  packing: TernaryPacking,
+  form: TernaryForm,
   label: string,
 ): Promise<TernaryMatrix> {
   const shape = stackShape(parts)
-  const writer = ternaryWriter(owner, { packing, ...shape }, label)
+  const writer = ternaryWriter(owner, { ...form, ...shape }, label)
   const scales = new Float32Array(padToTile(shape.rows))
   let first = 0
   for (const part of parts) {

@@ -15,6 +15,7 @@ import type { DecoderWeights, LinearWeights } from '../forward.ts'
 import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'
 import { buildWeights, type WeightForms } from './build-weights.ts'
 import { type HeadType, projectionType, tableType } from './dense-weights.ts'
+import { ternaryForm } from './ffn-order.ts'
 import { denseBuffers, ternaryBuffers } from './matrix-writer.ts'
 import { type PlannedPart, planWeights } from './weight-plan.ts'
 
@@ -83,10 +84,12 @@ export function formsInFile(
   { linear }: ModelConfig,
   head: HeadType | undefined,
   packing: TernaryPacking,
+  isSparse = false,
 ): WeightForms<PlannedPart> {
   return {
     table: (part) => tableType(part, head),
-    linear: (stack) => (linear === 'ternary' ? { packing } : projectionType(stack)),
+    linear: (stack) =>
+      linear === 'ternary' ? ternaryForm(stack[0].stack, packing, isSparse) : projectionType(stack),
   }
 }
 
@@ -99,8 +102,8 @@ export function plannedWeights<P extends Part>(
   const allocator = { allocate: planned }
   return buildWeights(parts, forms, {
     dense: (stack, type, label) => denseBuffers(allocator, { type, ...stackShape(stack) }, label),
-    ternary: (stack, packing, label) =>
-      ternaryBuffers(allocator, { packing, ...stackShape(stack) }, label),
+    ternary: (stack, form, label) =>
+      ternaryBuffers(allocator, { ...form, ...stackShape(stack) }, label),
     norm: ({ rows, role }) => planned(rows * 4, role),
   })
 }

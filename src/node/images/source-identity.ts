@@ -8,6 +8,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isObject } from '../../checks.ts'
 import type { ByteSource, ModelFile } from '../../formats/model-file.ts'
+import { leavesZerosOut } from '../../model/weights/ffn-order.ts'
 import { BASE3_ISAS } from '../../model/weights/ternary-packing.ts'
 import type { WeightRequest } from '../../model/weights/weight-images.ts'
 import { planWeights } from '../../model/weights/weight-plan.ts'
@@ -68,11 +69,12 @@ function headersOf(file: ModelFile): Map<ByteSource, number> {
  * The options that change what lies in memory. Which packing 'auto' takes is measured where there is a
  * choice, and depends on the machine then; the variant does not matter otherwise.
  */
-function settingsOf({ backend, options }: WeightRequest): string {
-  const { head = 'default', weights = 'auto' } = options
+function settingsOf({ backend, config, options }: WeightRequest): string {
+  const { head = 'default', weights = 'auto', sparse = 'auto' } = options
   const isMeasured = weights === 'auto' && BASE3_ISAS.includes(backend.isa)
   const choice = isMeasured ? `auto on ${backend.isa}, ${backend.threads} threads` : weights
-  return `head ${head}, weights ${choice === 'auto' ? '2bit' : choice}`
+  const order = leavesZerosOut(backend, config, sparse) ? ', zeros left out' : ''
+  return `head ${head}, weights ${choice === 'auto' ? '2bit' : choice}${order}`
 }
 
 /**

@@ -117,6 +117,10 @@ async function measure(flags: SpeedBenchFlags, context: CommandContext) {
     head: weights.head.type,
     kv: decoder.cacheType,
     weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
+    /** Whether the feed-forward leaves out what is 0: shares of memory count all bytes nevertheless. */
+    leavesZerosOut: weights.layers.some(
+      ({ down }) => 'order' in down.matrix && down.matrix.order === 'columns',
+    ),
     costs,
     host,
     runs,
@@ -146,6 +150,11 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
+const ZEROS: Fact = [
+  'left out',
+  'what is 0 in the feed-forward; shares of memory are of all bytes nevertheless, and may exceed 100 %',
+]
+
 function describeSpeed(report: SpeedReport): ReportPart[] {
   const { host, costs, tests, energy } = report
   const [ternary, head, other, position] = [
@@ -163,6 +172,7 @@ function describeSpeed(report: SpeedReport): ReportPart[] {
     ['model', report.name],
     ['backend', report.backend.description],
     ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
+    ...(report.leavesZerosOut ? [ZEROS] : []),
     ['machine', host.cpu],
     ...limitFacts(report.limits),
     machineLoad(report),

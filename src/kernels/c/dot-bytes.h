@@ -1,0 +1,122 @@
+// The widest register in which a variant multiplies bytes: what skips rows or columns of ternary matrices is
+// written once with it.
+#ifndef BITNET_DOT_BYTES_H
+#define BITNET_DOT_BYTES_H
+
+#include "vec.h"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
+#if defined(__AVX512VNNI__)
+#define DOT_BYTES 64
+#elif defined(__AVX2__)
+#define DOT_BYTES 32
+#else
+#define DOT_BYTES 16
+#endif
+#define DOT_LANES (DOT_BYTES / 4)
+
+typedef uint32_t dot_codes __attribute__((vector_size(DOT_BYTES)));
+typedef int32_t dot_sums __attribute__((vector_size(DOT_BYTES)));
+typedef uint32_t dot_codes_any __attribute__((vector_size(DOT_BYTES), aligned(1), may_alias));
+typedef int32_t dot_sums_any __attribute__((vector_size(DOT_BYTES), aligned(4), may_alias));
+
+INLINE dot_codes load_codes(const void *p) { return *(const dot_codes_any *)p; }
+
+// In each lane, sum + the products of four codes, bytes of at most 3 (or less than 2^15 / 256 where a variant
+// adds two products in 16 bits), by four signed bytes.
+INLINE dot_sums add_dots(dot_sums sum, dot_codes codes, dot_codes q) {
+#if defined(__AVX512VNNI__)
+  return (dot_sums)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)q);
+#elif defined(__AVXVNNI__)
+  return (dot_sums)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)codes, (__m256i)q);
+#elif defined(__AVX2__)
+  const __m256i pairs = _mm256_maddubs_epi16((__m256i)codes, (__m256i)q);
+  return sum + (dot_sums)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return (dot_sums)vdotq_s32((int32x4_t)sum, (int8x16_t)codes, (int8x16_t)q);
+#elif defined(__aarch64__)
+  const int16x8_t low = vmull_s8(vget_low_s8((int8x16_t)codes), vget_low_s8((int8x16_t)q));
+  const int16x8_t high = vmull_high_s8((int8x16_t)codes, (int8x16_t)q);
+  return sum + (dot_sums)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+#elif defined(__wasm_relaxed_simd__)
+  return (dot_sums)wasm_i32x4_relaxed_dot_i8x16_i7x16_add((v128_t)q, (v128_t)codes, (v128_t)sum);
+#elif defined(__wasm_simd128__)
+  const v128_t low = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_low_i8x16((v128_t)codes, (v128_t)q));
+  const v128_t high = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_high_i8x16((v128_t)codes, (v128_t)q));
+  return sum + (dot_sums)wasm_i32x4_shuffle(low, high, 0, 2, 4, 6) +
+         (dot_sums)wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
+#else
+  const i8x16 a = (i8x16)codes, b = (i8x16)q;
+  for (int32_t i = 0; i < 16; i++) sum[i / 4] += a[i] * b[i];
+  return sum;
+#endif
+}
+
+// The bytes (or pairs of bytes) of a and b in turn, of the lower and the upper half of each 16 bytes.
+INLINE void zip_bytes(dot_codes a, dot_codes b, dot_codes *low, dot_codes *high) {
+#if DOT_BYTES == 64
+  *low = (dot_codes)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b);
+  *high = (dot_codes)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b);
+#elif DOT_BYTES == 32
+  *low = (dot_codes)_mm256_unpacklo_epi8((__m256i)a, (__m256i)b);
+  *high = (dot_codes)_mm256_unpackhi_epi8((__m256i)a, (__m256i)b);
+#else
+  const u8x16 x = (u8x16)a, y = (u8x16)b;
+  *low = (dot_codes)__builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  *high = (dot_codes)__builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#endif
+}
+
+INLINE void zip_pairs(dot_codes a, dot_codes b, dot_codes *low, dot_codes *high) {
+#if DOT_BYTES == 64
+  *low = (dot_codes)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b);
+  *high = (dot_codes)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b);
+#elif DOT_BYTES == 32
+  *low = (dot_codes)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b);
+  *high = (dot_codes)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b);
+#else
+  typedef uint16_t u16x8 __attribute__((vector_size(16)));
+  const u16x8 x = (u16x8)a, y = (u16x8)b;
+  *low = (dot_codes)__builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11);
+  *high = (dot_codes)__builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
+#endif
+}
+
+// The sums of the lanes of four registers.
+INLINE void sum_lanes_of_four(const dot_sums in[4], int32_t sums[4]) {
+#if DOT_BYTES == 64
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32((__m512i)in[0], (__m512i)in[1]),
+                                      _mm512_unpackhi_epi32((__m512i)in[0], (__m512i)in[1]));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32((__m512i)in[2], (__m512i)in[3]),
+                                      _mm512_unpackhi_epi32((__m512i)in[2], (__m512i)in[3]));
+  const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+  const __m128i quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  _mm_storeu_si128((__m128i *)sums, quarter);
+#elif DOT_BYTES == 32
+  const __m256i ab = _mm256_hadd_epi32((__m256i)in[0], (__m256i)in[1]);
+  const __m256i cd = _mm256_hadd_epi32((__m256i)in[2], (__m256i)in[3]);
+  const __m256i all = _mm256_hadd_epi32(ab, cd);
+  const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  _mm_storeu_si128((__m128i *)sums, half);
+#else
+  for (int32_t r = 0; r < 4; r++) sums[r] = in[r][0] + in[r][1] + in[r][2] + in[r][3];
+#endif
+}
+
+// Four registers of bytes as lanes of four: lane 4g + i of `out[k]` has byte 16g + 4k + i of each.
+INLINE void zip_four(const dot_codes in[4], dot_codes out[4]) {
+  dot_codes a, b, c, d;
+  zip_bytes(in[0], in[1], &a, &b);
+  zip_bytes(in[2], in[3], &c, &d);
+  zip_pairs(a, c, &out[0], &out[1]);
+  zip_pairs(b, d, &out[2], &out[3]);
+}
+
+#endif

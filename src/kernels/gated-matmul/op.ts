@@ -1,0 +1,39 @@
+import { defineOp } from '../define-op.ts'
+import { type QuantizedBuffer, quantized, type TernaryMatrix, ternary } from '../matrices.ts'
+import { floats, WORD } from '../operand-kinds.ts'
+import type { BufferSlice } from '../slice.ts'
+import { SPARSE_TOKENS } from '../ternary-matmul/op.ts'
+import { gatedMatmul as reference } from './reference.ts'
+
+/**
+ * The second half of a gated feed-forward with relu²: out (rows, weights.rows / 2) = relu(gate)² * (W q *
+ * scales) with the rows of `up`. Where no gate is positive, a row of weights is not read.
+ */
+export interface GatedMatmulCommand {
+  readonly op: 'gated-matmul'
+  readonly rows: number
+  /** In the order 'gated': gate, then up. */
+  readonly weights: TernaryMatrix
+  readonly x: QuantizedBuffer
+  /** (rows, weights.rows), of which the first half of each row, the gate, is read. */
+  readonly gateUp: BufferSlice
+  readonly out: BufferSlice
+}
+
+export const gatedMatmul = defineOp<GatedMatmulCommand>()({
+  name: 'gated-matmul',
+  operands: {
+    x: quantized((c) => c.weights.cols),
+    weights: ternary(),
+    gateUp: floats((c) => c.rows * c.weights.rows),
+    out: floats((c) => (c.rows * c.weights.rows) / 2, 'write'),
+  },
+  check(check, { weights: { order = 'stripes' } }) {
+    check.oneOf('weights.order', order, ['gated'])
+  },
+  // Of few tokens, q in the order in which a row's words meet it; see vector.c.
+  scratch: ({ rows, weights: { cols } }) =>
+    rows <= SPARSE_TOKENS ? rows * (cols + 64 * WORD * 5) : 0,
+  reference: (m, c) => reference(m.out, m.gateUp, m.x, m.weights, c.rows),
+  agreement: 'exact',
+})

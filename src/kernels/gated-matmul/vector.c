@@ -1,0 +1,217 @@
+// out = relu(gate)^2 * (W q * scales); see reference.ts, and ternary/orders.ts for the rows of W.
+//
+// A few tokens read only the rows whose gate is positive for one of them, four rows at a time. A line of
+// 16 words of a row meets 64 bytes of q for each of its planes: those are laid out first, in scratch, for
+// each token (lines, planes, 16 words). More tokens get the rows as stripes, which the variant's product
+// takes; the gates come after.
+#include "../c/dot-bytes.h"
+#include "../ternary-matmul/ternary-matmul.h"
+
+// Rows of a task: of a few tokens, of more.
+#define GATED_ROWS 64
+// Open rows that are asked for ahead of use.
+#ifndef GATED_AHEAD
+#define GATED_AHEAD 16
+#endif
+#define STRIPED_ROWS (16 * TASK_STRIPES)
+
+enum { gated_matmul_phases = 2 };
+
+INLINE int32_t gated_tiles(const gated_matmul_command *c) {
+  const int32_t tile_cols = c->weights_packing == PACKING_BASE3 ? 20 : 16;
+  return (c->weights_cols + tile_cols - 1) / tile_cols;
+}
+
+// Whether rows are read one by one: the 1.6-bit ones only by variants that unpack them quickly.
+INLINE int32_t is_few(const gated_matmul_command *c) {
+#ifndef HAS_BASE3
+  if (c->weights_packing == PACKING_BASE3) return 0;
+#endif
+  return c->rows <= SPARSE_TOKENS;
+}
+
+INLINE int8_t *planes_of(const gated_matmul_command *c, int32_t token) {
+  return (int8_t *)c->scratch + (size_t)token * (c->weights_cols + 64 * 4 * 5);
+}
+
+static work_plan gated_matmul_plan(const gated_matmul_command *c, int32_t phase, int32_t threads) {
+  const int32_t half = c->weights_rows / 2;
+  if (phase == 0) return is_few(c) ? one_piece(c->rows) : (work_plan){0, 1};
+  const int32_t rows = is_few(c) ? GATED_ROWS : STRIPED_ROWS;
+  return split_evenly((half + rows - 1) / rows, threads);
+}
+
+// q's words in the order in which lines meet them; words past the end are 0.
+static void lay_out(const gated_matmul_command *c, const int32_t planes, int32_t token) {
+  const int32_t tiles = gated_tiles(c), words = (c->weights_cols + 15) / 16 * 4;
+  const int32_t *q = (const int32_t *)(c->x_q + (size_t)token * words * 4);
+  int32_t *out = (int32_t *)planes_of(c, token);
+  for (int32_t line = 0; line * 16 < tiles; line++, out += planes * 16) {
+    for (int32_t t = 0; t < 16; t++) {
+      for (int32_t p = 0; p < planes; p++) {
+        const int32_t word = (line * 16 + t) * planes + p;
+        out[p * 16 + t] = word < words ? q[word] : 0;
+      }
+    }
+  }
+}
+
+// The code sums of four rows by one token. The rows `next` are asked for meanwhile.
+INLINE void sums_of_four(const uint8_t *const rows[4], const uint8_t *const next[4], int32_t tiles,
+                         const int8_t *planes, int32_t sums[4]) {
+  const dot_codes mask = (dot_codes){0} + 0x03030303u;
+  dot_sums sum[4][2];
+  for (int32_t r = 0; r < 4; r++) sum[r][0] = sum[r][1] = (dot_sums){0};
+  for (int32_t word = 0; word < tiles; word += DOT_LANES) {
+    const int8_t *q = planes + (size_t)(word / 16) * 256 + word % 16 * 4;
+    for (int32_t r = 0; r < 4; r++) {
+      if (word % 16 == 0) __builtin_prefetch(next[r] + (size_t)word * 4, 0, 3);
+      const dot_codes x = load_codes(rows[r] + (size_t)word * 4);
+      for (int32_t p = 0; p < 4; p++) {
+        sum[r][p % 2] = add_dots(sum[r][p % 2], x >> (uint32_t)(2 * p) & mask, load_codes(q + 64 * p));
+      }
+    }
+  }
+  dot_sums all[4];
+  for (int32_t r = 0; r < 4; r++) all[r] = sum[r][0] + sum[r][1];
+  sum_lanes_of_four(all, sums);
+}
+
+#ifdef HAS_BASE3
+// The same of the 1.6-bit layout, whose fifth codes come as 81 times themselves.
+INLINE void base3_sums_of_four(const uint8_t *const rows[4], const uint8_t *const next[4], int32_t tiles,
+                               const int8_t *planes, int32_t sums[4]) {
+  const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
+  const __m512i mask = _mm512_set1_epi8(3);
+  __m512i sum[4], fifth[4];
+  for (int32_t r = 0; r < 4; r++) sum[r] = fifth[r] = _mm512_setzero_si512();
+  for (int32_t word = 0; word < tiles; word += 16, planes += 320) {
+    for (int32_t r = 0; r < 4; r++) {
+      __builtin_prefetch(next[r] + (size_t)word * 4, 0, 3);
+      const base3_tile x = split_tile(rows[r] + (size_t)word * 4, low, high);
+      for (int32_t p = 0; p < 4; p++) {
+        const __m512i codes = _mm512_and_si512(_mm512_srli_epi32(x.quads, 2 * p), mask);
+        sum[r] = _mm512_dpbusd_epi32(sum[r], codes, _mm512_loadu_si512(planes + 64 * p));
+      }
+      fifth[r] = _mm512_dpbusd_epi32(fifth[r], x.fifth, _mm512_loadu_si512(planes + 256));
+    }
+  }
+  dot_sums all[4];
+  for (int32_t r = 0; r < 4; r++) all[r] = (dot_sums)_mm512_add_epi32(sum[r], exact_81st(fifth[r]));
+  sum_lanes_of_four(all, sums);
+}
+#endif
+
+INLINE void product_of_four(const gated_matmul_command *c, const uint8_t *const rows[4],
+                            const uint8_t *const next[4], int32_t token, int32_t sums[4]) {
+#ifdef HAS_BASE3
+  if (c->weights_packing == PACKING_BASE3) {
+    base3_sums_of_four(rows, next, gated_tiles(c), planes_of(c, token), sums);
+    return;
+  }
+#endif
+  sums_of_four(rows, next, gated_tiles(c), planes_of(c, token), sums);
+}
+
+// The rows [first, last) of the output, whole sixteens.
+static void rows_of_few(const gated_matmul_command *c, int32_t first, int32_t last) {
+  const int32_t rows = c->weights_rows, half = rows / 2;
+  const size_t row_bytes = (size_t)gated_tiles(c) * 4;
+  int32_t open[last - first + 1], n = 0;
+  for (int32_t row = first; row < last; row += LANES) {
+    i32x16 any = {0};
+    for (int32_t token = 0; token < c->rows; token++) {
+      any |= load16(c->gate_up + (size_t)token * rows + row) > all16(0.0f);
+      store16(c->out + (size_t)token * half + row, all16(0.0f));
+    }
+    for (int32_t i = 0; i < LANES; i++) {
+      open[n] = row + i;
+      n -= any[i];
+    }
+  }
+  for (int32_t i = 0; i < n && i < GATED_AHEAD; i++) {
+    const uint8_t *row = c->weights_data + (size_t)(half + open[i]) * row_bytes;
+    for (size_t at = 0; at < row_bytes; at += 64) __builtin_prefetch(row + at, 0, 3);
+  }
+  for (int32_t i = 0; i < n; i += 4) {
+    const uint8_t *four[4], *next[4];
+    int32_t row[4];
+    for (int32_t r = 0; r < 4; r++) {
+      const int32_t after = i + GATED_AHEAD + r;
+      row[r] = open[i + r < n ? i + r : n - 1];
+      four[r] = c->weights_data + (size_t)(half + row[r]) * row_bytes;
+      next[r] = c->weights_data + (size_t)(half + open[after < n ? after : n - 1]) * row_bytes;
+    }
+    for (int32_t token = 0; token < c->rows; token++) {
+      const float *gates = c->gate_up + (size_t)token * rows;
+      if (!(gates[row[0]] > 0 || gates[row[1]] > 0 || gates[row[2]] > 0 || gates[row[3]] > 0)) continue;
+      int32_t sums[4];
+      product_of_four(c, four, next, token, sums);
+      for (int32_t r = 0; r < 4; r++) {
+        const float gate = gates[row[r]];
+        if (!(gate > 0)) continue;
+        const float scale = c->x_scales[token] * c->weights_scales[half + row[r]];
+        const float up = (float)(sums[r] - c->x_sums[token]) * scale, square = gate * gate;
+        c->out[(size_t)token * half + row[r]] = square * up;
+      }
+    }
+  }
+}
+
+// The words of 16 rows, which follow one another row by row, as a stripe.
+INLINE void stripe_of_rows(const uint8_t *rows, int32_t tiles, uint8_t *stripe) {
+  const uint32_t *from = (const uint32_t *)rows;
+  uint32_t *out = (uint32_t *)stripe;
+  for (int32_t tile = 0; tile < tiles; tile++) {
+    for (int32_t r = 0; r < 16; r++) out[tile * 16 + r] = from[(size_t)r * tiles + tile];
+  }
+}
+
+// The same for more tokens: the product first, then its gates.
+static void rows_of_many(const gated_matmul_command *c, int32_t first, int32_t last) {
+  const int32_t rows = c->weights_rows, half = rows / 2, tiles = gated_tiles(c), count = last - first;
+  uint8_t stripes[(size_t)TASK_STRIPES * tiles * 64] __attribute__((aligned(64)));
+  for (int32_t row = first; row < last; row += 16) {
+    stripe_of_rows(c->weights_data + (size_t)(half + row) * tiles * 4, tiles, stripes + (size_t)(row - first) * tiles * 4);
+  }
+  const ternary_matmul_command product = {
+      .rows = c->rows,
+      .x_q = c->x_q,
+      .x_scales = c->x_scales,
+      .x_sums = c->x_sums,
+      .weights_rows = half,
+      .weights_cols = c->weights_cols,
+      .weights_packing = c->weights_packing,
+      .weights_data = stripes,
+      .weights_scales = c->weights_scales + half + first,
+      .out = c->out + first,
+      .count = count,
+  };
+  product_of_stripes(&product, 0, 1);
+  for (int32_t token = 0; token < c->rows; token++) {
+    const float *gates = c->gate_up + (size_t)token * rows + first;
+    float *out = c->out + (size_t)token * half + first;
+    for (int32_t r = 0; r < count; r += LANES) {
+      const f32x16 gate = load16(gates + r);
+      const i32x16 is_open = gate > all16(0.0f);
+      store16(out + r, (f32x16)((i32x16)(gate * gate * load16(out + r)) & is_open));
+    }
+  }
+}
+
+static void gated_matmul_run(const gated_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t half = c->weights_rows / 2, rows = is_few(c) ? GATED_ROWS : STRIPED_ROWS;
+  const int32_t end = last * rows < half ? last * rows : half;
+  if (phase == 0) {
+    for (int32_t token = first; token < last; token++) {
+      if (c->weights_packing == PACKING_BASE3) lay_out(c, 5, token);
+      else lay_out(c, 4, token);
+    }
+  } else if (is_few(c)) {
+    rows_of_few(c, first * rows, end);  // all at once: each list begins with a wait for memory
+  } else {
+    for (int32_t row = first * rows; row < end; row += rows) {
+      rows_of_many(c, row, row + rows < end ? row + rows : end);
+    }
+  }
+}

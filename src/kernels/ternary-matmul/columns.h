@@ -1,0 +1,181 @@
+// The ternary product of a matrix in the order of columns (ternary/orders.ts). A few tokens read only the
+// columns whose q is not 0; more of them get stripes made from the lines, which the variant's product takes.
+//
+// Scratch, for each of a few tokens: how many columns it reads, filled up to fours; their numbers; their q,
+// four a word. What fills up is column 0 with a q of 0.
+#ifndef BITNET_COLUMNS_H
+#define BITNET_COLUMNS_H
+
+#include "../c/dot-bytes.h"
+#include "ternary-matmul.h"
+
+#define PANEL_ROWS 256
+#define LINE_BYTES 64
+// Columns that are asked for ahead of use.
+#define COLUMNS_AHEAD 96
+// Stripes that are made from lines at a time: rows of one plane.
+#define MADE_STRIPES (DOT_BYTES / 16)
+// Planes whose sums stay in registers at a time.
+#if DOT_BYTES == 64 || defined(__aarch64__)
+#define PLANES_AT_ONCE 4
+#else
+#define PLANES_AT_ONCE 2
+#endif
+
+typedef struct {
+  int32_t count;
+  int32_t *columns;
+  uint32_t *q;
+} column_list;
+
+INLINE column_list list_of(const ternary_matmul_command *c, int32_t token) {
+  const int32_t cols = c->weights_cols;
+  int32_t *words = (int32_t *)c->scratch + (size_t)token * (2 * cols + 32);
+  return (column_list){words[0], words + 1, (uint32_t *)(words + 1 + cols + 15)};
+}
+
+static void list_columns(const ternary_matmul_command *c, int32_t token) {
+  const int32_t cols = c->weights_cols;
+  const int8_t *q = c->x_q + (size_t)token * ((cols + 15) & ~15);
+  const column_list list = list_of(c, token);
+  int32_t *columns = list.columns, n = 0;
+  int32_t col = 0;
+#if DOT_BYTES == 64
+  for (; col + 64 <= cols; col += 64) {
+    const __m512i x = _mm512_loadu_si512(q + col);
+    for (uint64_t some = _mm512_test_epi8_mask(x, x); some; some &= some - 1) {
+      columns[n++] = col + (int32_t)__builtin_ctzll(some);
+    }
+  }
+#else
+  for (; col + 8 <= cols; col += 8) {
+    const uint64_t eight = *(const uint64_t *)(q + col);
+    if (eight == 0) continue;
+    for (int32_t i = 0; i < 8; i++) {
+      columns[n] = col + i;
+      n += q[col + i] != 0;
+    }
+  }
+#endif
+  for (; col < cols; col++) {
+    columns[n] = col;
+    n += q[col] != 0;
+  }
+  const int32_t filled = (n + 3) & ~3;
+  for (int32_t i = n; i < filled; i++) columns[i] = 0;
+  int8_t *values = (int8_t *)list.q;
+  for (int32_t i = 0; i < n; i++) values[i] = q[columns[i]];
+  for (int32_t i = n; i < filled; i++) values[i] = 0;
+  columns[-1] = filled;
+}
+
+// The code sums of the rows whose codes lie in DOT_BYTES bytes of each line from `lines` on, plane by plane.
+INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *sums) {
+  const dot_codes mask = (dot_codes){0} + 0x03030303u;
+  for (int32_t plane = 0; plane < 4; plane += PLANES_AT_ONCE) {
+    dot_sums sum[PLANES_AT_ONCE][4];
+    for (int32_t p = 0; p < PLANES_AT_ONCE; p++) {
+      for (int32_t k = 0; k < 4; k++) sum[p][k] = (dot_sums){0};
+    }
+    for (int32_t i = 0; i < list.count; i += 4) {
+      const int32_t ahead = i + COLUMNS_AHEAD < list.count ? i + COLUMNS_AHEAD : i;
+      dot_codes column[4], codes[4];
+      for (int32_t k = 0; k < 4; k++) {
+        if (plane == 0) __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * LINE_BYTES, 0, 3);
+        column[k] = load_codes(lines + (size_t)list.columns[i + k] * LINE_BYTES);
+      }
+      zip_four(column, codes);
+      const dot_codes q = (dot_codes){0} + list.q[i / 4];
+      for (int32_t p = 0; p < PLANES_AT_ONCE; p++) {
+        for (int32_t k = 0; k < 4; k++) {
+          sum[p][k] = add_dots(sum[p][k], codes[k] >> (uint32_t)(2 * (plane + p)) & mask, q);
+        }
+      }
+    }
+    // Lane 4g + i of sum k is row 16g + 4k + i of the plane.
+    for (int32_t p = 0; p < PLANES_AT_ONCE; p++) {
+      int32_t *of_plane = sums + (plane + p) * DOT_BYTES;
+      for (int32_t k = 0; k < 4; k++) {
+        int32_t lane[DOT_LANES];
+        *(dot_sums_any *)lane = sum[p][k];
+        for (int32_t g = 0; g < DOT_BYTES / 16; g++) {
+          for (int32_t j = 0; j < 4; j++) of_plane[16 * g + 4 * k + j] = lane[4 * g + j];
+        }
+      }
+    }
+  }
+}
+
+// Slice `slice` of the lines of a panel for all tokens.
+static void columns_of_few(const ternary_matmul_command *c, int32_t panel, int32_t slice) {
+  const uint8_t *lines = c->weights_data + (size_t)panel * c->weights_cols * LINE_BYTES + slice * DOT_BYTES;
+  for (int32_t token = 0; token < c->rows; token++) {
+    int32_t sums[4 * DOT_BYTES] __attribute__((aligned(64)));
+    column_sums(lines, list_of(c, token), sums);
+    for (int32_t plane = 0; plane < 4; plane++) {
+      const int32_t row = panel * PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
+      for (int32_t r = 0; r < DOT_BYTES && row + r < c->count; r += 16) {
+        store_stripe(c, token, (row + r) / 16, *(const i32x16 *)(sums + plane * DOT_BYTES + r));
+      }
+    }
+  }
+}
+
+// MADE_STRIPES stripes of one plane from a slice of a panel's lines: of 16 columns, each byte is a row's codes
+// of four of them.
+INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint8_t *stripes) {
+  const int32_t tiles = (cols + 15) / 16;
+  const dot_codes mask = (dot_codes){0} + 0x03030303u;
+  for (int32_t tile = 0; tile < tiles; tile++, lines += 16 * LINE_BYTES) {
+    dot_codes bytes[4], lanes[4];
+    for (int32_t j = 0; j < 4; j++) {
+      bytes[j] = (dot_codes){0};
+      for (int32_t p = 0; p < 4; p++) {
+        const int32_t col = 4 * p + j;
+        if (16 * tile + col >= cols) continue;
+        bytes[j] |= (load_codes(lines + (size_t)col * LINE_BYTES) >> (uint32_t)(2 * plane) & mask) << (uint32_t)(2 * p);
+      }
+    }
+    zip_four(bytes, lanes);
+    for (int32_t k = 0; k < 4; k++) {
+      uint8_t part[DOT_BYTES] __attribute__((aligned(DOT_BYTES)));
+      *(dot_codes *)part = lanes[k];
+      for (int32_t g = 0; g < MADE_STRIPES; g++) {
+        *(u8x16_any *)(stripes + ((size_t)g * tiles + tile) * 64 + 16 * k) = *(const u8x16 *)(part + 16 * g);
+      }
+    }
+  }
+}
+
+INLINE int32_t column_panels(const ternary_matmul_command *c) {
+  return (c->count + PANEL_ROWS - 1) / PANEL_ROWS;
+}
+
+// The tasks of a few tokens: slices of panels. Of more: planes of slices.
+static work_plan columns_plan(const ternary_matmul_command *c, int32_t phase, int32_t threads) {
+  const int32_t is_few = c->rows <= SPARSE_TOKENS, slices = column_panels(c) * (LINE_BYTES / DOT_BYTES);
+  if (phase == 0) return is_few ? (c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads)) : (work_plan){0, 1};
+  return is_few ? split_evenly(slices, threads) : split_evenly(4 * slices, threads);
+}
+
+static void columns_run(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
+  const int32_t slices = LINE_BYTES / DOT_BYTES, cols = c->weights_cols, tiles = (cols + 15) / 16;
+  if (phase == 0) {
+    for (int32_t token = first; token < last; token++) list_columns(c, token);
+    return;
+  }
+  if (c->rows <= SPARSE_TOKENS) {
+    for (int32_t task = first; task < last; task++) columns_of_few(c, task / slices, task % slices);
+    return;
+  }
+  uint8_t stripes[(size_t)MADE_STRIPES * tiles * 64] __attribute__((aligned(64)));
+  for (int32_t task = first; task < last; task++) {
+    const int32_t panel = task / (4 * slices), slice = task / 4 % slices, plane = task % 4;
+    const int32_t row = panel * PANEL_ROWS + 64 * plane + slice * DOT_BYTES, left = c->count - row;
+    if (left <= 0) continue;
+    make_stripes(c->weights_data + (size_t)panel * cols * LINE_BYTES + slice * DOT_BYTES, cols, plane, stripes);
+    striped_product(c, row, left < DOT_BYTES ? left : DOT_BYTES, stripes);
+  }
+}
+
+#endif
