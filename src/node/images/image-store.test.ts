@@ -250,9 +250,10 @@ test('another layout, or another description of weights, has another version', a
   const { file } = await openModelFile(model)
   const backend = openNativeBackend({ threads: 2 })
   const options = [
-    { head: 'f16', weights: '2bit' },
-    { head: 'int8', weights: '2bit' },
-    { head: 'int4', weights: 'base3' },
+    { head: 'f16', weights: '2bit', sparse: 'off' },
+    { head: 'int8', weights: '2bit', sparse: 'off' },
+    { head: 'int4', weights: 'base3', sparse: 'off' },
+    { head: 'int4', weights: 'base3', sparse: 'on' },
   ] as const
   for (const choice of options) {
     const weights = await loadWeights(backend, file, readConfig(file), choice)
@@ -267,6 +268,6 @@ test('another layout, or another description of weights, has another version', a
   // would be taken for one of the new.
   expect({ version: IMAGE_VERSION, layout: hash.digest('hex').slice(0, 16) }).toEqual({
     version: 2,
-    layout: 'c0e08dc1803dd5a6',
+    layout: '2fe6e93cf088d4a0',
   })
 })
