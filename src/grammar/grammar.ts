@@ -211,7 +211,7 @@ export class Grammar {
 const MOST_MS = 10_000
 
 /** One answer on its way. */
-export class Matcher {
+class Matcher {
   readonly #grammar: Grammar
   readonly #maxTokens: number
   /** The tokens that were looked at, and the states behind each; undefined where none goes on so. */

@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from '../checks.ts'
 import { type Path, refuse } from './grammar-error.ts'
 
 /** What is read; all words beside these that would narrow an answer are refused. */
-export const READ: readonly string[] = [
+const READ: readonly string[] = [
   ...['type', 'enum', 'const', '$ref', 'anyOf', 'oneOf', 'allOf'],
   ...['properties', 'required', 'additionalProperties', 'propertyNames', 'patternProperties'],
   ...['minProperties', 'maxProperties', 'unevaluatedProperties'],
