@@ -146,6 +146,7 @@ describe.each([
   const values = seededValues(huggingFaceShapes(sizes, { head: true }))
   const json = configJson(sizes, {
     model_type: 'llama',
+    rms_norm_eps: 1e-5,
     rope_theta: theta,
     tie_word_embeddings: false,
     quantization_config: { quant_method: 'bitnet' },
@@ -171,7 +172,11 @@ describe.each([
 
 describe('TriLM', () => {
   const values = scaleRowGroups(seededValues(huggingFaceShapes(SMALL, { head: true })), 3)
-  const json = configJson(SMALL, { model_type: 'llama', tie_word_embeddings: false })
+  const json = configJson(SMALL, {
+    model_type: 'llama',
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: false,
+  })
 
   test('is ternary by its weights, and keeps a scale for each group of rows', async () => {
     const file = mastersFile(json, values, 'F16')
