@@ -1,17 +1,13 @@
 /**
- * What the embedded model is: the weights of the checkpoint that it was made of, the answers that its
- * makers name, word for word on every road to it, and the samples of its card.
+ * What the embedded model is: the answers that its makers name, word for word on every road to it, and the
+ * samples of its card. Its weights are held to the checkpoint's results by golden.test.ts.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { compareModels } from '../src/convert/compare-weights.ts'
 import type { GenerateOptions } from '../src/generate/options.ts'
 import { type LanguageModel, loadModel } from '../src/index.ts'
-import { openModelFile } from '../src/node/open-model.ts'
-import { defaultModelPath } from '../src/node/resolve-model.ts'
 import { bitnet, buildProgram, hasEmbeddedModel, ROOT } from './support/built-program.ts'
-import { sharedPath } from './support/fixtures.ts'
 
 /** Questions and the greedy answers that the model's makers give for them. */
 const ANSWERS: readonly (readonly [question: string, answer: string])[] = [
@@ -20,7 +16,11 @@ const ANSWERS: readonly (readonly [question: string, answer: string])[] = [
     'BitNet is a design for language models whose weights take only two or three values. ' +
       'The best-known version, BitNet b1.58, uses -1, 0 and +1.',
   ],
-  ['日本の首都は？', '日本の首都は、東京という都市です。'],
+  [
+    'なぜ空は青いのですか？',
+    '太陽の光が空気の粒に当たると、青い光が特に強く散らばります。' +
+      'その青い光があちこちから目に届くので、空は青く見えます。',
+  ],
   [
     'あなたは誰ですか？',
     'bitnet-ja-enといいます。重みが -1、0、+1 だけの、bitnet-tsに内蔵された小さな言語モデルです。',
@@ -132,25 +132,4 @@ describe.skipIf(!hasEmbeddedModel())("the embedded model's card", () => {
         `repetition penalty ${repetitionPenalty}`,
     )
   })
-})
-
-const checkpoint = sharedPath('model-ja-en-58m-chat')
-const isMissing = !existsSync(checkpoint) || !hasEmbeddedModel()
-const reason = isMissing ? ` (skipped: there is nothing at ${checkpoint})` : ''
-
-test.skipIf(isMissing)(`it has the checkpoint's ternary weights and scales${reason}`, async () => {
-  const [source, embedded] = [
-    await openModelFile(checkpoint),
-    await openModelFile(defaultModelPath()),
-  ]
-  try {
-    const comparison = await compareModels(source.file, embedded.file)
-    expect(comparison).toMatchObject({ ternaryTensors: 112, equalCodes: 1, ternary: [] })
-    // The embedding is Q8_0, and the norms are equal.
-    expect(comparison.dense.map(({ tensor }) => tensor)).toEqual(['token_embd.weight'])
-    expect(comparison.isWithinBounds).toBe(true)
-  } finally {
-    await source.file.close()
-    await embedded.file.close()
-  }
 })
