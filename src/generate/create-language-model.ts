@@ -38,7 +38,8 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
     ...facts,
     config: engine.config,
     generate: ((prompt: Prompt, options: GenerateOptions | AnswersOptions = {}) =>
-      'n' in options && options.n !== undefined
+      // What is no object is refused by either, in words.
+      typeof options === 'object' && options && 'n' in options && options.n !== undefined
         ? generateSeveral(runtime, prompt, options)
         : generate(runtime, prompt, options)) as LanguageModel['generate'],
     generateBatch: (prompts, options = {}) => generateBatch(runtime, prompts, options),

@@ -6,6 +6,7 @@ struct Params {
   out_rows: u32,
   out_cols: u32,
   out_packing: u32,
+  out_order: u32,
   firstRow: u32,
   codesType: u32,
   codes_at: u32,

@@ -6,6 +6,7 @@ struct Params {
   weights_rows: u32,
   weights_cols: u32,
   weights_packing: u32,
+  weights_order: u32,
   first: u32,
   count: u32,
   accumulate: u32,
