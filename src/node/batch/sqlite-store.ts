@@ -127,9 +127,9 @@ class SqliteStore implements BatchStore {
   }
 
   async batches(owner: string, limit: number, after = ''): Promise<readonly Batch[]> {
-    const sql = `SELECT * FROM batches WHERE owner = ?1 AND (?2 = '' OR rowid <
-      (SELECT rowid FROM batches WHERE id = ?2)) ORDER BY rowid DESC LIMIT ?3`
-    return this.#rows<BatchRow>(sql, [owner, after, limit]).map((row) => this.#batchOf(row))
+    const sql = `SELECT * FROM batches WHERE owner = ? AND (? = '' OR rowid <
+      (SELECT rowid FROM batches WHERE id = ?)) ORDER BY rowid DESC LIMIT ?`
+    return this.#rows<BatchRow>(sql, [owner, after, after, limit]).map((row) => this.#batchOf(row))
   }
 
   async cancel(owner: string, id: string): Promise<Batch | undefined> {
@@ -140,11 +140,11 @@ class SqliteStore implements BatchStore {
   }
 
   async take(worker: string, count: number, leaseSeconds: number): Promise<readonly TakenLine[]> {
-    const sql = `UPDATE lines SET worker = ?1, leasedUntil = ?2, tries = tries + 1
+    const sql = `UPDATE lines SET worker = ?, leasedUntil = ?, tries = tries + 1
       WHERE (batch, number) IN (
         SELECT lines.batch, lines.number FROM lines JOIN batches ON batches.id = lines.batch
-        WHERE result IS NULL AND leasedUntil <= ?3 AND batches.status = 'in_progress'
-        ORDER BY batches.rowid, lines.number LIMIT ?4)
+        WHERE result IS NULL AND leasedUntil <= ? AND batches.status = 'in_progress'
+        ORDER BY batches.rowid, lines.number LIMIT ?)
       RETURNING batch, number, customId, body, tries,
         (SELECT endpoint FROM batches WHERE id = batch) AS endpoint,
         (SELECT owner FROM batches WHERE id = batch) AS owner`
