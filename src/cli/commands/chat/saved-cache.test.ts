@@ -93,7 +93,9 @@ describe('a chat', () => {
   })
 
   test('--load of a file that is not there ends the chat before it begins', async () => {
-    await expect(talk('a\n', { load: join(folder, 'nothing') })).rejects.toThrow('ENOENT')
+    await expect(talk('a\n', { load: join(folder, 'nothing') })).rejects.toThrow(
+      'no such file or directory',
+    )
   })
 })
 
