@@ -54,6 +54,7 @@ export type { SchedulerStats } from './generate/schedule/schedule-statistics.ts'
 export type {
   AnswerSchema,
   JsonSchema,
+  SchemaCheck,
   SchemaValue,
   TypedSchema,
 } from './generate/schema/answer-schema.ts'
@@ -63,6 +64,7 @@ export type { RopeScaling } from './model/config/rope-scaling.ts'
 export type { CacheStats } from './model/engine.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'
 export * from './ternary/index.ts'
+export type { Steps } from './tokenizer/steps.ts'
 export type {
   ChatFormatOptions,
   ChatMessage,

@@ -13,14 +13,15 @@ export type JsonSchema = JsonObject
 export interface TypedSchema<Value = unknown> {
   readonly '~standard': {
     readonly types?: { readonly output: Value } | undefined
-    readonly validate: (value: unknown) => Checked<Value> | Promise<Checked<Value>>
+    readonly validate: (value: unknown) => SchemaCheck<Value> | Promise<SchemaCheck<Value>>
     readonly jsonSchema?: {
       readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>
     }
   }
 }
 
-type Checked<Value> =
+/** What a schema says of a value: the value, as it reads it, or what is wrong. */
+export type SchemaCheck<Value> =
   | { readonly value: Value; readonly issues?: undefined }
   | { readonly issues: readonly unknown[] }
 
