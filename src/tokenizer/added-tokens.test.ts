@@ -42,15 +42,17 @@ test('an empty text has no sections', () => {
 test('of white space that takes more along there is one token for all', () => {
   const spaces = { id: 1, content: '\n\n', special: false }
   const both = new AddedTokens([{ ...spaces, lstrip: true, rstrip: true }])
-  expect(both.split('a\n\n\n\n\nb', false)).toHaveLength(3)
+  expect(finish(both.split('a\n\n\n\n\nb', false))).toHaveLength(3)
   const behind = new AddedTokens([{ ...spaces, rstrip: true }])
-  expect(behind.split('a\n\n\n\n\nb', false)).toHaveLength(4)
+  expect(finish(behind.split('a\n\n\n\n\nb', false))).toHaveLength(4)
 })
 
 test('tokens of normal text are looked for behind all others, also where nothing is normalized', () => {
-  const found = new AddedTokens([
-    { id: 1, content: 'abc', special: false, normalized: true, singleWord: true },
-    { id: 2, content: 'ab', special: false },
-  ]).split('abcd', false)
+  const found = finish(
+    new AddedTokens([
+      { id: 1, content: 'abc', special: false, normalized: true, singleWord: true },
+      { id: 2, content: 'ab', special: false },
+    ]).split('abcd', false),
+  )
   expect(found).toMatchObject([{ id: 2 }, { text: 'cd' }])
 })
