@@ -2,11 +2,12 @@
  * What fetching must never do, whatever servers say: give the token away, write outside the cache, fill
  * the disk or the memory, go around the proxy, or mix two versions of a file.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { UsageError } from '../src/errors.ts'
+import { fetchDatasetFile } from '../src/node/eval/dataset-hub.ts'
 import { listCache } from '../src/node/hub/cache-inventory.ts'
 import { USUAL_TUNING } from '../src/node/hub/disk-store.ts'
 import { type HubSettings, readHubSettings } from '../src/node/hub/hub-settings.ts'
@@ -185,6 +186,54 @@ test('a fetch that was refused in the middle is no model in the lists, but unfin
   expect(await list()).toMatchObject([
     { revisions: [{ files: Object.keys(files) }], unfinishedBytes: 0 },
   ])
+})
+
+// What a read-only disk does cannot be had as root; a file in place of a folder refuses as well.
+describe('a cache that cannot be written to', () => {
+  const fileAddress = () => ({ kind: 'url', url: hub.fileUrl('some/model', FILE) }) as const
+
+  test('is told before any server is asked', async () => {
+    await writeFile(join(root, 'file'), '')
+    const below = await settings({ HF_HUB_CACHE: join(root, 'file', 'hub') })
+    for (const model of [REPO, fileAddress()]) {
+      const pulled = pullModel(model, below, { tuning: TUNING })
+      await expect(pulled).rejects.toMatchObject({
+        code: 'CACHE',
+        message: expect.stringContaining('set HF_HUB_CACHE to another one'),
+      })
+    }
+    const dataset = fetchDatasetFile('some/data', 'main', 'a.txt', undefined, {
+      env: { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(root, 'file', 'hub') },
+      tuning: TUNING,
+    })
+    await expect(dataset).rejects.toMatchObject({ code: 'CACHE' })
+    expect(hub.log).toEqual([])
+  })
+
+  test('gives what it has, and nothing in it is touched', async () => {
+    const models = [REPO, fileAddress()]
+    const cache = (await settings()).cacheFolder
+    const paths: string[] = []
+    for (const model of models) {
+      paths.push((await pullModel(model, await settings(), { tuning: TUNING })).path)
+    }
+    await rm(join(cache, '.locks'), { recursive: true })
+    await writeFile(join(cache, '.locks'), '')
+    const before = await changesBelow(cache)
+    for (const [i, model] of models.entries()) {
+      const again = await pullModel(model, await settings(), { tuning: TUNING })
+      expect(again).toMatchObject({ path: paths[i], fetchedBytes: 0 })
+    }
+    expect(await changesBelow(cache)).toEqual(before)
+  })
+
+  /** When each file and folder was last changed. */
+  async function changesBelow(folder: string): Promise<[string, number][]> {
+    const names = await readdir(folder, { recursive: true })
+    return Promise.all(
+      names.sort().map(async (name) => [name, (await stat(join(folder, name))).ctimeMs]),
+    )
+  }
 })
 
 describe('a file of any server', () => {

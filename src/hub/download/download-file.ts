@@ -63,13 +63,17 @@ export async function downloadFile(
   around: DownloadSurroundings,
 ): Promise<boolean> {
   const { store, signal } = around
+  const isThere = async (): Promise<boolean> => {
+    if ((await store.size(wanted.target)) === undefined) return false
+    events.onBytes(wanted.size, true)
+    return true
+  }
+  // A lock is written, which a cache that is only read refuses.
+  if (await isThere()) return false
   const onWait = (): void => events.onState('waiting')
   const release = await store.lock(wanted.lockName, { signal, onWait })
   try {
-    if ((await store.size(wanted.target)) !== undefined) {
-      events.onBytes(wanted.size, true)
-      return false
-    }
+    if (await isThere()) return false
     for (let round = 1; ; round++) {
       if (await fetchAndCheck(wanted, events, around)) return true
       await removeUnfinished(store, wanted.target)

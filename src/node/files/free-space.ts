@@ -39,7 +39,8 @@ export async function requireFreeSpace(
   )
 }
 
-async function existingFolder(path: string): Promise<string> {
+/** The folder itself, or the nearest one above it that exists. */
+export async function existingFolder(path: string): Promise<string> {
   if ((await statOf(path)) !== undefined) return path
   const parent = dirname(path)
   return parent === path ? path : existingFolder(parent)

@@ -63,6 +63,7 @@ export async function writeRef(
   commit: string,
 ): Promise<void> {
   if (isCommit(revision)) return
+  if ((await readRef(cache, repository, revision)) === commit) return
   const path = refPath(cache, repository, revision)
   await mkdir(dirname(path), { recursive: true })
   await writeWhole(path, commit)
@@ -76,10 +77,10 @@ function refPath(cache: string, repository: Repository, revision: string): strin
 export async function linkBlob(snapshot: string, file: string, blob: string): Promise<void> {
   if (!isSafePath(file)) throw new Error(`"${file}" must have been refused before.`)
   const path = join(snapshot, ...file.split('/'))
-  await mkdir(dirname(path), { recursive: true })
   const target = relative(dirname(path), blob)
   // A reader must not miss it for a moment if it is right already.
   if ((await readlink(path).catch(() => undefined)) === target) return
+  await mkdir(dirname(path), { recursive: true })
   await rm(path, { force: true })
   try {
     await symlink(target, path)

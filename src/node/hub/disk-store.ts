@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf } from '../../checks.ts'
 import { BitnetError } from '../../errors.ts'
@@ -11,7 +11,7 @@ import type { DownloadTuning } from '../../hub/download/download-file.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import type { DownloadStore, StoreFile } from '../../hub/download/store.ts'
 import { acquireLock } from '../files/file-lock.ts'
-import { freeBytes, requireFreeSpace } from '../files/free-space.ts'
+import { existingFolder, freeBytes, requireFreeSpace } from '../files/free-space.ts'
 import { errorCode, fileSize } from '../files/system.ts'
 import { writeFully } from '../files/write-file.ts'
 
@@ -66,6 +66,17 @@ async function openStoreFile(name: string, access: 'read' | 'write'): Promise<St
     sync: () => inWords(name, () => handle.datasync()),
     close: () => handle.close(),
   }
+}
+
+/**
+ * Said before a hub is asked, which may take minutes to be found silent.
+ *
+ * @throws BitnetError with code CACHE if nothing may be written in a folder that is there, or is to be made
+ */
+export async function requireWritable(folder: string): Promise<void> {
+  const existing = await existingFolder(folder)
+  // The point asks for a folder: a file in its place may be written to as well.
+  await inWords(folder, () => access(`${existing}/.`, constants.W_OK | constants.X_OK))
 }
 
 async function inWords<T>(name: string, use: () => Promise<T>): Promise<T> {

@@ -19,8 +19,8 @@ import { openFileSource } from '../files/file-source.ts'
 import { fileSize, textOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
-import { openPath } from './cached-model.ts'
-import { diskStore, USUAL_TUNING } from './disk-store.ts'
+import { findCached, openPath } from './cached-model.ts'
+import { diskStore, requireWritable, USUAL_TUNING } from './disk-store.ts'
 import type { HubSettings } from './hub-settings.ts'
 import type { NodeClient } from './node-client.ts'
 import { type PulledFiles, type PullOptions, pullFiles, withClient } from './pull-files.ts'
@@ -48,6 +48,9 @@ export async function pullModel(
   options: PullOptions = {},
 ): Promise<PulledModel> {
   if (settings.offline) throw notCached(model, settings)
+  // What is there as a whole is told so, wherever it lies.
+  const isCached = (await findCached(settings.cacheFolder, model)) !== undefined
+  if (!isCached) await requireWritable(settings.cacheFolder)
   const explain = (error: unknown) => inPlainWords(error, model, settings)
   return withClient(settings, options, explain, (client) =>
     model.kind === 'url' ? pullUrl(client, model, options) : pullRepository(client, model, options),
@@ -148,10 +151,11 @@ async function pullProbed(
     try {
       const fetched = await downloadFile(wanted, meter.events(name), around)
       await refuseForeign(wanted, folder)
+      if (!fetched) return false
       const known = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
       const files = { ...(isObject(known) ? known : {}), [name]: { size, tag: tag ?? null } }
       await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url: address, files }))
-      return fetched
+      return true
     } catch (error) {
       if (!(error instanceof ContentChangedError)) throw error
       if (changes === MAX_CHANGES) {
