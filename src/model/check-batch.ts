@@ -77,12 +77,12 @@ export function checkDraws(
  * @param ids what was drawn, as {@link PassResults} has it; unset: not known yet. What is none is fed as 0.
  */
 export function withSteps(batch: RowBatch, steps: number, ids?: Int32Array): RowBatch {
+  if (steps === 1) return batch
   const rows = batch.tokens.length
   const each = Array.from({ length: rows * steps }, (_, i) => ({
     row: Math.floor(i / steps),
     step: i % steps,
   }))
-  if (steps === 1) return batch
   return {
     tokens: each.map(({ row, step }) =>
       step === 0 ? batch.tokens[row] : Math.max(0, ids?.[(step - 1) * rows + row] ?? 0),

@@ -210,8 +210,7 @@ export class Decoder implements DecodeEngine {
     const next = withSteps(behind(batch, steps), steps)
     // What a window has left behind is gone, should they not come.
     const isLikely = goesOn && (ahead?.steps ?? steps) === steps && !this.config.localAttention
-    if (isLikely && cache.isReady(next)) {
-      await cache.ready(next)
+    if (isLikely && (await cache.readyWithin(next))) {
       const programs = await this.#programsOf(this.#passShape(batch, true, 0, draws), shape)
       for (const program of programs) this.#backend.submit(program)
       const drawn = this.#sampler.read(shape)

@@ -69,7 +69,7 @@ export function planPass<R extends Running>(
     room -= one.job.guesses?.length ?? 0
     pass.add(one, limits.maxRows)
   }
-  const beside = Math.max(PROMPT_ROWS, PROMPT_ROWS_EACH * pass.shares.length)
+  const beside = Math.max(PROMPT_ROWS, Math.floor(PROMPT_ROWS_EACH * pass.shares.length))
   let left = pass.shares.length === 0 ? limits.maxRows : beside
   const prompts = ready.filter(({ job }) => pendingOf(job) > 1)
   for (const one of prompts.sort((a, b) => compareCalls(a.call, b.call) || longestAgo(a, b))) {
@@ -197,13 +197,12 @@ export function* resultsOf<R extends Running>(
     const drawsEnd = at.draws + (kind === 'draws' ? share.wanted : 0)
     const vectorsEnd = at.vectors + (kind === 'vectors' ? share.wanted : 0)
     const targetsEnd = at.targets + share.targets
-    const isOwn = (i: number) => i % rows.length >= at.draws && i % rows.length < drawsEnd
     yield [
       share,
       {
         steps,
         tokens: {
-          ids: tokens.ids.filter((_, i) => isOwn(i)),
+          ids: drawnOf(tokens.ids, at.draws, drawsEnd, rows.length),
           ...(tokens.odds && { odds: tokens.odds.slice(at.draws, drawsEnd) }),
         },
         vectors: vectors.subarray(at.vectors * dim, vectorsEnd * dim),
@@ -217,4 +216,14 @@ export function* resultsOf<R extends Running>(
     at.vectors = vectorsEnd
     at.targets = targetsEnd
   }
+}
+
+/** The tokens of some of the rows, step by step. */
+function drawnOf(ids: Int32Array, from: number, end: number, rows: number): Int32Array {
+  if (ids.length <= rows) return ids.subarray(from, end)
+  const own: number[] = []
+  for (let step = 0; step < ids.length; step += rows) {
+    own.push(...ids.subarray(step + from, step + end))
+  }
+  return Int32Array.from(own)
 }

@@ -2,7 +2,13 @@
  * Keys and values as bytes that leave the cache: of each layer, first keys, then values; of each block that is
  * looked at behind the last position, in order, what its positions take, and nothing behind them.
  */
-import { ATTENTION_CHUNK, type CacheShape, positionRuns } from '../../kernels/attention/layout.ts'
+import {
+  ATTENTION_CHUNK,
+  type CacheShape,
+  keyCacheByteLength,
+  positionRuns,
+  valueCacheByteLength,
+} from '../../kernels/attention/layout.ts'
 import type { CacheType } from '../../kernels/storage.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { CacheContent } from '../engine.ts'
@@ -19,7 +25,8 @@ export function contentOf(config: ModelConfig, type: CacheType): CacheContent {
 
 /** Bytes of a part of a layer in a block. */
 export function partBytes(shape: CacheShape, part: CachePart): number {
-  return shape.nKvHeads * positionRuns(shape, part).reduce((sum, run) => sum + run, 0)
+  const block = { ...shape, blocks: 1 }
+  return part === 'keys' ? keyCacheByteLength(block) : valueCacheByteLength(block)
 }
 
 /** A block whose first positions are copied. */

@@ -14,7 +14,7 @@ import type { ModelConfig } from '../config/config.ts'
 import type { CacheContent, CacheCopies, CopiedPositions, RowBatch } from '../engine.ts'
 import { blocksOf, type GroupShape, leastBlocks } from './block-group.ts'
 import { contentOf, copiedBlocks } from './cache-copy.ts'
-import { type CacheBuffers, CacheMemory, type Rotations } from './cache-memory.ts'
+import { type CacheBuffers, CacheMemory, type PlacedBlock, type Rotations } from './cache-memory.ts'
 import { SequenceBook } from './sequence-book.ts'
 import type { KnownPositions } from './shared-length.ts'
 
@@ -137,6 +137,19 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
   async ready(batch: RowBatch): Promise<void> {
     this.prepare(batch)
     await this.#makeRoom()
+    await this.#bring()
+  }
+
+  /** The same within the memory that there is. @returns false where it would need more */
+  async readyWithin(batch: RowBatch): Promise<boolean> {
+    this.prepare(batch)
+    if (!this.#memory.has(this.#need())) return false
+    await this.#bring()
+    return true
+  }
+
+  /** Writes what has changed of sequences, and copies blocks. */
+  async #bring(): Promise<void> {
     for (const slot of this.changed) {
       this.#memory.writeHistory(slot, this.computed(slot))
       for (const { index } of this.groups) {
@@ -161,13 +174,8 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
   }
 
   async #copy({ length, blockOf }: KnownPositions): Promise<CopiedPositions> {
-    const copied = this.#copied(length)
-    const placed = copied.map((block) => ({
-      ...block,
-      block: blockOf(this.#groupOf[block.layer], block.index),
-    }))
     const bytes = new Uint8Array(this.byteLengthOf(length))
-    await this.#memory.copyOut(placed, bytes)
+    await this.#memory.copyOut(this.#placed(length, blockOf), bytes)
     return { length, bytes }
   }
 
@@ -178,17 +186,21 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     this.assumeComputed(slot, tokens)
     try {
       await this.#makeRoom()
-      const placed = this.#copied(tokens.length).map((block) => ({
-        ...block,
-        block: this.blocks(slot, this.#groupOf[block.layer])[block.index],
-      }))
-      await this.#memory.copyIn(placed, bytes)
+      const blockOf = (group: number, index: number) => this.blocks(slot, group)[index]
+      await this.#memory.copyIn(this.#placed(tokens.length, blockOf), bytes)
     } catch (error) {
       this.close(slot, [])
       throw error
     }
     this.close(slot, tokens)
     return true
+  }
+
+  #placed(positions: number, blockOf: KnownPositions['blockOf']): PlacedBlock[] {
+    return this.#copied(positions).map((copied) => ({
+      ...copied,
+      block: blockOf(this.#groupOf[copied.layer], copied.index),
+    }))
   }
 
   #copied(positions: number) {
@@ -203,12 +215,6 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     await this.#memory.grow(need)
     this.changeAll()
     this.#onChange()
-  }
-
-  /** Whether a batch needs no more memory than there is; takes the blocks that it needs. */
-  isReady(batch: RowBatch): boolean {
-    this.prepare(batch)
-    return this.#memory.has(this.#need())
   }
 
   #need() {
