@@ -1,9 +1,10 @@
 // Saved states: what comes back, what is refused, and that no file breaks anything.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { MockEngine } from '../../../test/support/mock-engine.ts'
 import { mockModel } from '../../../test/support/mock-model.ts'
 import { randomFrom } from '../../../test/support/random-texts.ts'
 import { BitnetError, FormatError, UsageError } from '../../errors.ts'
+import { saveState } from './save-state.ts'
 import { encodeState, readState } from './state-file.ts'
 
 const PROMPT = 'a prompt of which much is computed, long enough for a few units of sixteen tokens'
@@ -62,6 +63,16 @@ describe('a saved state', () => {
     expect(await model.loadState(bytes)).toMatchObject({ cachedTokens: 80 })
     expect((await (result ?? running.result)).finishReason).toBe('length')
   })
+})
+
+test('nothing is copied while there is no room to tell the model by', async () => {
+  const engine = new MockEngine({ blocks: 2, contextLength: 512 })
+  const copyOut = vi.spyOn(engine.cache, 'copyOut')
+  const opened = engine.cache.open([], 512)
+  expect(await saveState(engine, [1, 2, 3])).toBeUndefined()
+  expect(copyOut).not.toHaveBeenCalled()
+  engine.cache.close(opened?.slot ?? -1, [])
+  expect(await saveState(engine, [1, 2, 3])).toBeInstanceOf(Uint8Array)
 })
 
 describe('a state is refused', () => {

@@ -5,13 +5,12 @@
  * runs, as long as it computes the same.
  */
 import { ContextOverflowError, UsageError } from '../../errors.ts'
+import { KEY_BLOCK } from '../../kernels/attention/layout.ts'
 import type { DecodeEngine } from '../../model/engine.ts'
 import { encodeState, type SavedState, sha256 } from './state-file.ts'
 
 /** Tokens that a model is told by. */
 const PROBE_TOKENS = 64
-/** Positions that are copied together. */
-const UNIT = 16
 
 const NOTHING = {
   draws: { rows: [], each: [] },
@@ -30,21 +29,20 @@ export async function saveState(
   tokens: readonly number[],
   note?: unknown,
 ): Promise<Uint8Array | undefined> {
-  const { length, bytes } = await engine.cache.copyOut(tokens)
-  const fingerprint = await fingerprintOf(engine, tokens.slice(0, length))
-  if (fingerprint === undefined) return undefined
-  const { name: model, vocabSize } = engine.config
-  const { content } = engine.cache
-  const all = Uint32Array.from(tokens)
-  return encodeState({
-    model,
-    vocabSize,
-    content,
-    fingerprint,
-    computed: length,
-    note,
-    tokens: all,
-    bytes,
+  return withProbe(engine, async (fingerprintOf) => {
+    // Before the probe computes anything: that may take blocks of what is to be saved.
+    const { length, bytes } = await engine.cache.copyOut(tokens)
+    const { name: model, vocabSize } = engine.config
+    return encodeState({
+      model,
+      vocabSize,
+      content: engine.cache.content,
+      fingerprint: await fingerprintOf(tokens.slice(0, length)),
+      computed: length,
+      note,
+      tokens: Uint32Array.from(tokens),
+      bytes,
+    })
   })
 }
 
@@ -75,14 +73,14 @@ export async function takeState(engine: DecodeEngine, state: SavedState): Promis
       { needed: computed, available: cache.capacity },
     )
   }
-  if (computed % UNIT !== 0 || bytes.length !== cache.byteLengthOf(computed)) {
+  if (computed % KEY_BLOCK !== 0 || bytes.length !== cache.byteLengthOf(computed)) {
     throw new UsageError(
       `Expected ${cache.byteLengthOf(computed)} bytes for the ${computed} computed tokens of a state, got ` +
         `${bytes.length}.`,
     )
   }
   const tokens = Array.from(state.tokens.subarray(0, computed))
-  const fingerprint = await fingerprintOf(engine, tokens)
+  const fingerprint = await withProbe(engine, (fingerprintOf) => fingerprintOf(tokens))
   if (fingerprint === undefined) return false
   if (fingerprint !== state.fingerprint) {
     throw new UsageError(
@@ -99,28 +97,36 @@ function sameContent(a: object, b: object): boolean {
   return text(a) === text(b)
 }
 
-/** Of the keys and values that a model computes for some of these tokens; undefined while there is no room. */
-async function fingerprintOf(
+/**
+ * With room in the cache to tell the model by.
+ *
+ * @param work is given what makes the fingerprint, once: of the keys and values that the model computes for some of
+ *   the tokens
+ * @returns undefined while there is no room
+ */
+async function withProbe<T>(
   engine: DecodeEngine,
-  tokens: readonly number[],
-): Promise<string | undefined> {
+  work: (fingerprintOf: (tokens: readonly number[]) => Promise<string>) => Promise<T>,
+): Promise<T | undefined> {
   const { cache, maxRows } = engine
-  const length = Math.min(PROBE_TOKENS, cache.capacity - (cache.capacity % UNIT))
-  const known = [...new Set(tokens.length > 0 ? tokens : [0])]
-  const probe = Array.from({ length }, (_, i) => known[i % known.length])
+  const length = Math.min(PROBE_TOKENS, cache.capacity - (cache.capacity % KEY_BLOCK))
   // Nothing that is computed may come from the cache.
   const opened = cache.open([], length)
   if (opened === undefined) return undefined
   const { slot } = opened
-  let computed = 0
-  try {
-    for (; computed < length; computed += maxRows) {
+  const fingerprintOf = async (tokens: readonly number[]): Promise<string> => {
+    const known = [...new Set(tokens.length > 0 ? tokens : [0])]
+    const probe = Array.from({ length }, (_, i) => known[i % known.length])
+    for (let computed = 0; computed < length; computed += maxRows) {
       const rows = probe.slice(computed, computed + maxRows)
       const positions = rows.map((_, i) => computed + i)
       await engine.step({ tokens: rows, slots: rows.map(() => slot), positions }, NOTHING)
     }
     const { bytes } = await cache.copyOf(slot)
     return Array.from(await sha256(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  }
+  try {
+    return await work(fingerprintOf)
   } finally {
     cache.close(slot, [])
   }
