@@ -189,13 +189,12 @@ function isResultOf(task: EvalTask, item: TaskItem, { scores }: ItemResult): boo
 }
 
 function* groupOf(
-  { tokenizer, engine }: ScoringModel,
+  { tokenizer, contextLength }: ScoringModel,
   task: EvalTask,
   item: TaskItem,
   index: number,
   settings: EvalSettings,
 ): Steps<ScoreGroup<number>> {
-  const { contextLength } = engine.config
   if (task.kind === 'rolling') {
     const ids = yield* tokenizer.encodeSteps(item.requests[0].continuation, { addBos: false })
     const sequences = rollingWindows([prefixToken(tokenizer), ...ids], contextLength, contextLength)

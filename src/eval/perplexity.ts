@@ -82,7 +82,7 @@ export async function perplexity(
   options: PerplexityOptions = {},
 ): Promise<PerplexityReport> {
   checkOptions('perplexity', options, PERPLEXITY_OPTIONS)
-  const { contextLength } = model.config
+  const { contextLength } = model
   const isPaper = options.preset === 'bitnet-paper'
   if (isPaper && (options.packed || options.chat)) {
     throw new UsageError('Expected a preset or a packing of your own, got both. Leave one out.')

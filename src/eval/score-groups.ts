@@ -12,7 +12,10 @@ import type { Steps } from '../tokenizer/steps.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
 
 /** What an evaluation needs of a model. */
-export type ScoringModel = Pick<Runtime, 'engine' | 'tokenizer' | 'facts' | 'scheduler'>
+export type ScoringModel = Pick<
+  Runtime,
+  'engine' | 'tokenizer' | 'facts' | 'scheduler' | 'contextLength'
+>
 
 /**
  * Lends the engine of a model to `work`. Disposing of the model aborts it.

@@ -31,6 +31,12 @@ describe('packed documents', () => {
     })
     expect(report).toMatchObject({ tokens: 8, bytes: 5, documents: 2 })
   })
+
+  test('are cut into windows that the memory for caches has room for', async () => {
+    const model = mockModel(new MockEngine({ contextLength: 512, blocks: 1 }))
+    const { window, tokens } = await perplexity(model, 'x'.repeat(600))
+    expect({ window, tokens }).toEqual({ window: 256, tokens: 600 })
+  })
 })
 
 describe('a conversation', () => {

@@ -1,5 +1,5 @@
 // Generation from prompt to result, on a mock engine: what ends it, what is counted, what is freed.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { answers, BOS, ByteTokenizer, EOT, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
@@ -159,6 +159,14 @@ describe('generate', () => {
     expect(result.usage).toMatchObject({ promptTokens: 10, completionTokens: 10, totalTokens: 20 })
   })
 
+  test('a text is as long as memory allows where that is less than the context', async () => {
+    const model = modelOf(new MockEngine({ contextLength: 512, blocks: 1 }))
+    expect(model.contextLength).toBe(256)
+    const result = await model.generate('x'.repeat(250), { maxTokens: 100 }).result
+    expect(result.usage.totalTokens).toBe(256)
+    await expect(model.embed(['x'.repeat(300)])).rejects.toThrow('a context of 256 tokens')
+  })
+
   test('refuses a prompt that leaves no room for an answer, before any work', async () => {
     const engine = new MockEngine({ contextLength: 20 })
     const refused = modelOf(engine).generate('x'.repeat(19)).result
@@ -287,6 +295,17 @@ describe('several answers to one prompt', () => {
     }
     const rows = engine.passes.reduce((sum, pass) => sum + pass.rows, 0)
     expect(rows).toBeLessThan(2 * prompt.length)
+  })
+
+  test('encode it once, and all hear of what is wrong with it', async () => {
+    const engine = new MockEngine()
+    const model = modelOf(engine)
+    const encode = vi.spyOn(model.tokenizer, 'encodeSteps')
+    const results = model.generate(prompt, { ...options, n: 5 }).map(({ result }) => result)
+    expect(new Set((await Promise.all(results)).map((one) => one.promptTokenIds)).size).toBe(1)
+    expect(encode).toHaveBeenCalledOnce()
+    const refused = model.generate([], { n: 3 }).map(({ result }) => result)
+    for (const one of refused) await expect(one).rejects.toThrow('at least one message')
   })
 
   test('go on where the first of them is given up or fails', async () => {

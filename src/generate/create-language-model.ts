@@ -3,7 +3,7 @@
  */
 import type { DecodeEngine } from '../model/engine.ts'
 import { checkOptions } from '../option-checks.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import { type Steps, sharedSteps } from '../tokenizer/steps.ts'
 import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts } from './embed.ts'
 import type { AnswersOptions, LanguageModel, ModelFacts, Prompt } from './language-model.ts'
@@ -11,7 +11,6 @@ import type { GenerateOptions, Generation } from './options.ts'
 import { checkRoom, encodePrompt } from './prompt.ts'
 import { freshSeed, seedAt } from './sample/random.ts'
 import { ANSWERS, generateBatch } from './schedule/batch.ts'
-import { dropOldestHalf } from './schedule/context-shift.ts'
 import { Runtime } from './schedule/runtime.ts'
 import type { Sequence } from './schedule/sequence.ts'
 import { openGuesser } from './speculate/open-guesser.ts'
@@ -37,6 +36,7 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
   const model: LanguageModel = {
     ...facts,
     config: engine.config,
+    contextLength: runtime.contextLength,
     generate: ((prompt: Prompt, options: GenerateOptions | AnswersOptions = {}) =>
       // What is no object is refused by either, in words.
       typeof options === 'object' && options && 'n' in options && options.n !== undefined
@@ -58,20 +58,27 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
   return model
 }
 
-/** The sequence that computes a prompt for several answers. */
+/** What all answers to a prompt have of it. */
 interface Common {
+  readonly encode: () => Steps<readonly number[]>
+  /** The sequence that computes it for all. */
   leader?: Sequence
+}
+
+function commonOf(runtime: Runtime, prompt: Prompt, { tools }: GenerateOptions): Common {
+  return { encode: sharedSteps(encodePrompt(runtime.tokenizer, prompt, tools)) }
 }
 
 function generate(
   runtime: Runtime,
   prompt: Prompt,
   options: GenerateOptions,
-  common: Common = {},
+  shared?: Common,
 ): Generation {
   return runtime.start(options, async ({ signal, emit, isBehind }) => {
     const resolved = resolveOptions(options, runtime.facts.defaults)
-    const steps = encodePrompt(runtime.tokenizer, prompt, options.tools)
+    const common = shared ?? commonOf(runtime, prompt, options)
+    const steps = common.encode()
     // What is short shares the first pass with what was called for at the same moment.
     const promptIds = oneTurn(steps)?.value ?? (await longPrompt(steps, signal))
     const { contextLength } = runtime
@@ -79,9 +86,8 @@ function generate(
     const positions = Math.min(contextLength, promptIds.length + resolved.maxTokens)
     const guesser = openGuesser(runtime, resolved.speculation, positions)
     try {
-      const shift = resolved.contextShift ? dropOldestHalf : undefined
       const { leader } = common
-      const beside = { leader, guesser, shift, emit, isBehind, signal }
+      const beside = { leader, guesser, emit, isBehind, signal }
       const sequence = runtime.newSequence({ promptIds, options: resolved, positions, ...beside })
       common.leader ??= sequence
       const [result] = await runtime.generate([sequence], options, signal)
@@ -101,7 +107,7 @@ function generateSeveral(
   checkOptions('generate', { n }, { n: ANSWERS })
   validateGenerateOptions(options)
   const { seed = freshSeed() } = options
-  const common: Common = {}
+  const common = commonOf(runtime, prompt, options)
   return Array.from({ length: n }, (_, i) =>
     generate(runtime, prompt, { ...options, seed: seedAt(seed, i) }, common),
   )

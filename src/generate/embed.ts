@@ -4,7 +4,6 @@
  */
 import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
-import type { ModelConfig } from '../model/config/config.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
 import type { Steps } from '../tokenizer/steps.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
@@ -121,7 +120,7 @@ class EmbedJob implements Job {
 export function* encodeToEmbed(
   tokenizer: TextTokenizer,
   text: string,
-  { contextLength }: Pick<ModelConfig, 'contextLength'>,
+  { contextLength }: Pick<Runtime, 'contextLength'>,
   what: string,
 ): Steps<readonly number[]> {
   const ids = yield* tokenizer.encodeSteps(text)

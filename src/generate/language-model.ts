@@ -154,6 +154,8 @@ export interface ModelFacts {
 
 export interface LanguageModel extends ModelFacts, AsyncDisposable {
   readonly config: ModelConfig
+  /** Positions that a text may have: the model's context, or fewer where memory for caches is less. */
+  readonly contextLength: number
   /** With a schema that knows the type of its values, such as one of zod, the result's value has it. */
   generate<Schema extends AnswerSchema = AnswerSchema>(
     prompt: Prompt,

@@ -136,7 +136,7 @@ export class Desk {
       modelId,
       signal,
       async *answer(prompt, options) {
-        const room = model.config.contextLength
+        const room = model.contextLength
         const generation = model.generate(prompt, {
           ...options,
           maxTokens: Math.min(options.maxTokens ?? room, limits.maxTokens, room),

@@ -16,6 +16,30 @@ export function finish<T>(steps: Steps<T>): T {
   }
 }
 
+/**
+ * The same work for several who want what it comes to: whoever has the turn moves it on for all, and who comes
+ * later finds it done.
+ */
+export function sharedSteps<T>(steps: Steps<T>): () => Steps<T> {
+  let done: { readonly value: T } | { readonly error: unknown } | undefined
+  const move = () => {
+    try {
+      const next = steps.next()
+      if (next.done === true) done = { value: next.value }
+    } catch (error) {
+      done = { error }
+    }
+  }
+  return function* () {
+    while (done === undefined) {
+      move()
+      if (done === undefined) yield
+    }
+    if ('error' in done) throw done.error
+    return done.value
+  }
+}
+
 /** Characters whose change takes milliseconds. */
 const STRETCH = 1 << 17
 

@@ -109,6 +109,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
   return {
     name: 'mock-model',
     config: { ...MOCK_CONFIG, name: 'mock-model', contextLength: 100 },
+    contextLength: 100,
     tokenizer:
       'chatTemplate' in mock ? { ...TOKENIZER, chatTemplate: mock.chatTemplate } : TOKENIZER,
     backend: BACKEND,

@@ -13,7 +13,6 @@ import { seedAt } from '../sample/random.ts'
 import { openGuesser } from '../speculate/open-guesser.ts'
 import { inTurns } from '../turns.ts'
 import { checkGeneration, GENERATE_OPTIONS, resolveOptions } from '../validate-options.ts'
-import { dropOldestHalf } from './context-shift.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -84,7 +83,6 @@ export async function generateBatch(
           positions,
           guesser: openGuesser(runtime, resolved.speculation, positions),
           leader: answers[0],
-          shift: resolved.contextShift ? dropOldestHalf : undefined,
           signal,
         })
       }

@@ -10,6 +10,7 @@ import type { ModelFacts } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../options.ts'
 import { answerValue } from '../schema/answer-schema.ts'
 import { GrammarShelf } from '../schema/grammar-shelf.ts'
+import { dropOldestHalf } from './context-shift.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sequence, type SequenceFacts } from './sequence.ts'
 
@@ -100,14 +101,16 @@ export class Runtime {
     return () => this.#owned.delete(resource)
   }
 
+  /** Unless told otherwise, one that goes on where the context is full drops the older half of its answer. */
   newSequence(
     facts: Omit<SequenceFacts, 'tokenizer' | 'maxGuesses' | 'wake' | 'grammar'>,
   ): Sequence {
     for (const id of [...facts.options.stopTokens, ...facts.options.logitBias.map(([id]) => id)]) {
       checkToken(id, this.engine.config.vocabSize)
     }
-    const { schema, orText } = facts.options
+    const { schema, orText, contextShift } = facts.options
     return new Sequence({
+      shift: contextShift ? dropOldestHalf : undefined,
       ...facts,
       grammar: schema && this.#grammars.grammarOf(schema, { orText }),
       tokenizer: this.tokenizer,

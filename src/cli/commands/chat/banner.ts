@@ -25,7 +25,7 @@ export function bannerOf(
   const { ternaryBytes, denseBytes } = model.memory
   if (source !== undefined && source !== DEFAULT_MODEL) {
     const size = formatBytes(ternaryBytes + denseBytes)
-    const about = texts.other(model.name, size, model.config.contextLength)
+    const about = texts.other(model.name, size, model.contextLength)
     return { lines: [about, texts.hint], openings: [] }
   }
   const { openings } = texts

@@ -214,7 +214,7 @@ function describeStatistics({ model, session, totals, texts }: Conversation): st
     tokensPerSecond: totals.tokensPerSecond,
     messages: session.messages.length,
     forgotten: session.forgotten,
-    context: `${totals.contextTokens} / ${model.config.contextLength}`,
+    context: `${totals.contextTokens} / ${model.contextLength}`,
     backend: model.backend.description,
   })
 }

@@ -94,9 +94,9 @@ async function readTexts(flags: EmbedFlags, { stdin }: CommandContext): Promise<
 /** A text that has no vector costs itself alone. */
 function* refusalOf(
   { what, text, error }: GivenText,
-  { tokenizer, config }: LanguageModel,
+  { tokenizer, contextLength }: LanguageModel,
 ): Steps<BitnetError | undefined> {
-  return error ?? (yield* whyRefused(() => encodeToEmbed(tokenizer, text, config, what)))
+  return error ?? (yield* whyRefused(() => encodeToEmbed(tokenizer, text, { contextLength }, what)))
 }
 
 async function report(

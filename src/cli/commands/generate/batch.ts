@@ -83,11 +83,11 @@ function answerLines({ text, logprobs }: GenerateResult, context: CommandContext
 /** Why a line has no answer, before any other line is held up by it. */
 function* refusalOf(
   { number, text, error }: TextLine,
-  { tokenizer, config }: LanguageModel,
+  { tokenizer, contextLength }: LanguageModel,
 ): Steps<BitnetError | undefined> {
   if (error !== undefined) return error
   return yield* whyRefused(function* () {
     const ids = yield* encodePrompt(tokenizer, text)
-    checkRoom(`line ${number}`, ids, config.contextLength)
+    checkRoom(`line ${number}`, ids, contextLength)
   })
 }
