@@ -167,7 +167,7 @@ export interface GenerateResult<Value = unknown> {
   /** Generated ids, without the end token. */
   readonly tokenIds: readonly number[]
   readonly promptTokenIds: readonly number[]
-  /** Tokens that a full context had no more room for while the answer went on; absent if none. */
+  /** First tokens of the answer that a full context had no more room for while it went on; absent if none. */
   readonly droppedTokens?: number
   /** One for each of `tokenIds`; absent unless they were asked for. */
   readonly logprobs?: readonly TokenLogprobs[]

@@ -257,7 +257,8 @@ export class Sequence implements Leader {
     const next = shift({ tokens: this.tokens, answerStart })
     this.#mustBeginAgain = true
     this.#shifts++
-    this.#droppedTokens += this.tokens.length - next.tokens.length
+    const answered = this.tokens.length - answerStart
+    this.#droppedTokens += answered - (next.tokens.length - next.answerStart)
     this.tokens.splice(0, this.tokens.length, ...next.tokens)
     const seed = seedAt(options.seed, this.#shifts * SHIFT_DISTANCE)
     this.#draw = { ...this.#draw, seed, answerStart: next.answerStart }

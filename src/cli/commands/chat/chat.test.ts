@@ -194,6 +194,18 @@ describe('what was said', () => {
     expect(mock.err()).toContain('(cut after 2 tokens; /set max-tokens 4 allows more)')
   })
 
+  test.each([
+    [undefined, 'cut after 110 tokens'],
+    [false, 'the context is full'],
+  ])(
+    'one as long as the context is cut by its length if old turns go: %s',
+    async (contextShift, why) => {
+      const mock = mockSurroundings({ input: `${'x '.repeat(120)}\n` })
+      await command.run({ maxTokens: 110, ...(contextShift === false && { contextShift }) }, mock)
+      expect(mock.err()).toContain(why)
+    },
+  )
+
   test('an empty conversation is saved and loaded', async () => {
     const path = join(folder, 'empty.json')
     const mock = await chat(`/save ${path}\n/load "${path}"\na\n`)

@@ -2,6 +2,7 @@
  * A conversation on the command line: the model that talks, its session, how it is sampled, and what has
  * been counted. Whatever goes wrong in it is told, in its language, and ends nothing.
  */
+import { withoutUnset } from '../../../checks.ts'
 import { ContextOverflowError, FormatError, UsageError } from '../../../errors.ts'
 import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
@@ -67,7 +68,7 @@ export class Conversation implements AsyncDisposable {
   readonly totals = new ChatTotals()
   settings: SamplingFlags
   readonly #tools: Pick<GenerateOptions, 'tools'>
-  readonly #contextShift: boolean
+  readonly #contextShift: boolean | undefined
   #models: LoadedModels
   #session: ChatSession
   /** How often the last message was sent before. */
@@ -76,7 +77,7 @@ export class Conversation implements AsyncDisposable {
   #activity: AbortController | undefined
 
   private constructor(parts: ConversationParts) {
-    const { models, settings, system, tools, contextShift = true, texts, context } = parts
+    const { models, settings, system, tools, contextShift, texts, context } = parts
     this.texts = texts
     this.context = context
     this.settings = settings
@@ -167,7 +168,8 @@ export class Conversation implements AsyncDisposable {
       if (finishReason === 'length') await context.remark(this.#lengthRemark(result))
       if (session.forgotten > forgotten) {
         await context.remark(texts.overflowed(session.forgotten - forgotten))
-      } else if (result.droppedTokens !== undefined) {
+      }
+      if (result.droppedTokens !== undefined) {
         await context.remark(texts.answerShifted(result.droppedTokens))
       }
       if (stderr.isTTY === true) {
@@ -190,7 +192,9 @@ export class Conversation implements AsyncDisposable {
   }
 
   #lengthRemark({ usage }: GenerateResult): string {
-    const isContextFull = usage.totalTokens >= this.model.config.contextLength
+    // Where old turns are dropped an answer ends nowhere but at its own length.
+    const endsWithContext = this.#contextShift === false
+    const isContextFull = endsWithContext && usage.totalTokens >= this.model.contextLength
     return isContextFull ? this.texts.contextEnd : this.texts.cut(usage.completionTokens)
   }
 
@@ -265,7 +269,7 @@ export class Conversation implements AsyncDisposable {
     if (model.tokenizer.chatTemplate === undefined) {
       throw new UsageError(this.texts.noTemplate(model.name))
     }
-    return model.chat({ messages, contextShift: this.#contextShift })
+    return model.chat({ messages, ...withoutUnset({ contextShift: this.#contextShift }) })
   }
 }
 
