@@ -37,7 +37,7 @@ export interface BackendOptions {
   readonly threads?: number | undefined
   /** Where the WebAssembly backend finds its modules; unset: beside its own code. */
   readonly wasm?: WasmSource | undefined
-  /** Backends that 'auto' passes over, each with the reason. */
+  /** Backends that are not to be opened, each with the reason as a sentence: 'auto' passes them over. */
   readonly without?: Readonly<Partial<Record<BackendName, string>>> | undefined
   /** What will be allocated, as far as is known: more than 4 GiB need another WebAssembly module. */
   readonly expectedBytes?: number | undefined

@@ -95,17 +95,16 @@ export async function openOneOf(
   if (threads !== undefined) checkCounting('threads', threads)
   checkBackend(kinds, asked)
   const known = BACKENDS.flatMap((name) => {
-    const kind = kinds[name]
-    return kind === undefined ? [] : [{ name, ...kind }]
+    const [kind, reason] = [kinds[name], options.without?.[name]]
+    const refuse = () => Promise.reject(new BackendError(reason ?? ''))
+    return kind === undefined ? [] : [{ name, ...kind, ...(reason && { open: refuse }) }]
   })
   const named = isa === undefined ? undefined : (known.find((k) => k.isas.test(isa)) ?? known[0])
   const wanted = asked === 'auto' ? named : known.find(({ name }) => name === asked)
   if (wanted !== undefined) return wanted.open(options, [])
   const fallbacks: string[] = []
   for (const { name, open, isForAuto } of known.slice(0, -1)) {
-    const reason = options.without?.[name]
-    if (reason !== undefined) fallbacks.push(`${name}: ${reason}`)
-    if (reason !== undefined || (await isForAuto?.()) === false) continue
+    if ((await isForAuto?.()) === false) continue
     try {
       return await open(options, fallbacks)
     } catch (error) {

@@ -2,6 +2,7 @@
 import { expect, test, vi } from 'vitest'
 import { smallModel } from '../../../test/support/small-model.ts'
 import type { Backend, BackendOptions } from '../../backends/backend.ts'
+import { type BackendKind, openOneOf, PORTABLE } from '../../backends/open-portable.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { BackendError, UsageError } from '../../errors.ts'
 import { loadEngineAt } from './loading.ts'
@@ -16,38 +17,51 @@ function smallGpu(error: Error): Backend {
   return backend
 }
 
-function placeWith(error: Error) {
+/** @param environment what Node takes from it */
+function placeWith(error: Error, environment: BackendOptions = {}) {
   const asked: BackendOptions[] = []
   const gpu = smallGpu(error)
   const dispose = vi.spyOn(gpu, 'dispose')
+  const opened: string[] = []
+  const webgpu: BackendKind = {
+    isas: /^webgpu-/,
+    variants: async () => [],
+    open: async () => {
+      opened.push('webgpu')
+      return gpu
+    },
+  }
   const place = {
     open: async () => ({ file: smallModel(), tokenizerFiles: {} }),
     openBackend: async (options: BackendOptions) => {
       asked.push(options)
-      return asked.length === 1 ? gpu : createReferenceBackend()
+      return openOneOf({ webgpu, reference: PORTABLE.reference }, { ...options, ...environment })
     },
   }
-  return { place, asked, dispose }
+  return { place, asked, opened, dispose }
 }
 
 test("what does not fit on a GPU that 'auto' chose runs elsewhere, with the reason", async () => {
+  vi.spyOn(console, 'warn').mockReturnValue()
   const { place, asked, dispose } = placeWith(new BackendError('There is no room.'))
   const engine = await loadEngineAt(place, 'model', {})
   expect(engine.backend.name).toBe('reference')
-  expect(asked.map(({ without }) => without)).toEqual([undefined, { webgpu: 'There is no room' }])
+  expect(engine.backend.fallbacks).toEqual(['webgpu: There is no room'])
+  expect(asked.map(({ without }) => without)).toEqual([undefined, { webgpu: 'There is no room.' }])
   expect(dispose).toHaveBeenCalledOnce()
   await engine.dispose()
 })
 
 test('a GPU that was asked for is never replaced, nor is the fault of a file blamed on it', async () => {
-  for (const [error, options] of [
-    [new BackendError('There is no room.'), { backend: 'webgpu' }],
-    [new BackendError('There is no room.'), { isa: 'webgpu-base' }],
-    [new UsageError('A wrong file.'), {}],
+  for (const [error, options, environment] of [
+    [new BackendError('There is no room.'), { backend: 'webgpu' }, {}],
+    [new BackendError('There is no room.'), { isa: 'webgpu-base' }, {}],
+    [new BackendError('There is no room.'), {}, { backend: 'webgpu' }],
+    [new UsageError('A wrong file.'), {}, {}],
   ] as const) {
-    const { place, asked, dispose } = placeWith(error)
-    await expect(loadEngineAt(place, 'model', options)).rejects.toThrow(error.message)
-    expect(asked).toHaveLength(1)
+    const { place, opened, dispose } = placeWith(error, environment)
+    await expect(loadEngineAt(place, 'model', options)).rejects.toThrow(error)
+    expect(opened).toEqual(['webgpu'])
     expect(dispose).toHaveBeenCalled()
   }
 })

@@ -136,10 +136,9 @@ async function load<Source, Rest, Loaded>(
     try {
       return await loadOn(backend)
     } catch (error) {
-      // A GPU that has no room for the model was nobody's wish.
-      const isChosen = backend.name === 'webgpu' && isAuto(options)
-      if (!isChosen || !(error instanceof BackendError)) throw error
-      return await loadOn(await open({ webgpu: error.message.replace(/\.$/, '') }))
+      // A GPU that has no room for the model may have been nobody's wish.
+      if (backend.name !== 'webgpu' || !(error instanceof BackendError)) throw error
+      return await loadOn(await open({ webgpu: error.message }))
     }
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
@@ -164,10 +163,6 @@ function toLanguageModel(engine: LoadedEngine, text: ModelText): LanguageModel {
     loadMs,
     dispose: () => engine.dispose(),
   })
-}
-
-function isAuto({ backend = 'auto', isa }: LoadOptions): boolean {
-  return backend === 'auto' && isa === undefined
 }
 
 /** The value of `make`, which is called again only where it failed. */
