@@ -6,7 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { FormatError, ModelNotFoundError } from '../../errors.ts'
 import { checkRange } from '../../formats/memory-source.ts'
 import type { ByteSource } from '../../formats/model-file.ts'
-import { errorCode, MAX_CALL_BYTES } from './system.ts'
+import { errorCode, readFully } from './system.ts'
 
 /**
  * @throws ModelNotFoundError if there is no such file, or it is not a file
@@ -21,19 +21,12 @@ export async function openFileSource(path: string): Promise<ByteSource> {
       })
     }
     const { size } = stat
-    /** One call may return less than was asked for. */
-    const readFully = async (bytes: Uint8Array, offset: number): Promise<void> => {
-      for (let done = 0; done < bytes.length; ) {
-        const wanted = Math.min(bytes.length - done, MAX_CALL_BYTES)
-        const { bytesRead } = await handle.read(bytes, done, wanted, offset + done)
-        if (bytesRead === 0) {
-          throw new FormatError(
-            `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,
-            { field: 'size', path },
-          )
-        }
-        done += bytesRead
-      }
+    const readAll = async (bytes: Uint8Array, offset: number): Promise<void> => {
+      if ((await readFully(handle, bytes, offset)) === bytes.length) return
+      throw new FormatError(
+        `Expected ${bytes.length} bytes at ${offset} of ${path}, but the file became shorter.`,
+        { field: 'size', path },
+      )
     }
     return {
       name: path,
@@ -41,12 +34,12 @@ export async function openFileSource(path: string): Promise<ByteSource> {
       async read(offset, length) {
         checkRange(path, size, offset, length)
         const bytes = new Uint8Array(length)
-        await readFully(bytes, offset)
+        await readAll(bytes, offset)
         return bytes
       },
       async readInto(bytes, offset) {
         checkRange(path, size, offset, bytes.length)
-        await readFully(bytes, offset)
+        await readAll(bytes, offset)
       },
       close: () => handle.close(),
     }

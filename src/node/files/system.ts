@@ -2,11 +2,31 @@
  * What the system says of files, as values instead of errors.
  */
 import type { Stats } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { type FileHandle, readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 
 /** Reads and writes take pieces: systems have a limit for one call, 2 GiB on Linux. */
 export const MAX_CALL_BYTES = 1 << 30
+
+/**
+ * Fills `bytes` with what a file has from `offset` on: one call may read less than it was asked for.
+ *
+ * @returns how many there were
+ */
+export async function readFully(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  offset: number,
+): Promise<number> {
+  let done = 0
+  while (done < bytes.length) {
+    const wanted = Math.min(bytes.length - done, MAX_CALL_BYTES)
+    const { bytesRead } = await handle.read(bytes, done, wanted, offset + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
 
 /** What is at a path; undefined if there is nothing, or nothing that may be looked at. */
 export function statOf(path: string): Promise<Stats | undefined> {

@@ -3,11 +3,11 @@
  * them, as a saved state. The file may come from anybody: all of it is checked before a model sees it.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, open, realpath } from 'node:fs/promises'
+import { open, realpath } from 'node:fs/promises'
 import { isObject } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import { isStateFile } from '../../../generate/state/state-file.ts'
-import { errorCode, MAX_CALL_BYTES } from '../../../node/files/system.ts'
+import { errorCode, readFully } from '../../../node/files/system.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
 import { type ChatMessage, hasContent, ROLES } from '../../../tokenizer/text-tokenizer.ts'
 import { jsonOf } from '../../console/input.ts'
@@ -92,7 +92,7 @@ export async function readSaved(
       throw new ConversationFileError('kind', `Expected ${path} to be a file.`)
     }
     const start = new Uint8Array(Math.min(facts.size, 64))
-    await readFully(handle, start)
+    await readFully(handle, start, 0)
     const most = limit(isStateFile(start))
     if (most === 'start') return start
     if (facts.size > most) {
@@ -102,20 +102,11 @@ export async function readSaved(
       )
     }
     const bytes = new Uint8Array(facts.size)
-    await readFully(handle, bytes)
+    // Of a file that became shorter the rest stays zero.
+    await readFully(handle, bytes, 0)
     return bytes
   } finally {
     await handle.close()
-  }
-}
-
-/** One call may read less than it was asked for; of a file that became shorter the rest stays zero. */
-async function readFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(bytes.length - done, MAX_CALL_BYTES)
-    const { bytesRead } = await handle.read(bytes, done, length, done)
-    if (bytesRead === 0) return
-    done += bytesRead
   }
 }
 
