@@ -31,7 +31,7 @@ test.each([
   await file.close()
 })
 
-test('a long context counts up to 8,192 positions', async () => {
+test('a long context counts up to 8,192 positions, and what the cache may take in its place', async () => {
   const { file, config } = await openTiny('bitnet-packed')
   const [short, long, longer] = [8191, 8192, 131072].map((contextLength) =>
     estimateMemory(file, { ...config, contextLength }, {}),
@@ -39,5 +39,9 @@ test('a long context counts up to 8,192 positions', async () => {
   expect(long).toBe(short)
   expect(longer).toBe(long)
   expect(estimateMemory(file, { ...config, contextLength: 4096 }, {})).toBeLessThan(short)
+  const [less, more] = [100, 3000].map((cacheMemory) =>
+    estimateMemory(file, config, { cacheMemory }),
+  )
+  expect(more - less).toBe(2900 * 2 ** 20)
   await file.close()
 })

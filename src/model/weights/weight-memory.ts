@@ -57,26 +57,32 @@ export function weightMemory(
 }
 
 /**
- * Positions of the cache that count. Many models name far longer contexts, most of which is never used;
- * who uses it can ask for the memory.
+ * Positions of the cache that count where nobody has said what it may take: it grows with what is used, and many
+ * models name far longer contexts than that.
  */
 const COUNTED_POSITIONS = 8192
 
 /**
- * Bytes of the weights as they will be loaded, and of a cache for one sequence of the model's context,
- * or of 8,192 positions if that is longer. Activations, some megabytes, are not in it.
+ * Bytes of the weights as they will be loaded, and of the cache: all that it may take, if that was said, or a
+ * sequence of the model's context, of which 8,192 positions count. Activations, some megabytes, are not in it.
  *
+ * @param options `cacheMemory` in MiB
  * @throws FormatError if the file lacks a tensor
  */
 export function estimateMemory(
   file: ModelFile,
   config: ModelConfig,
-  options: Parameters<typeof weightMemory>[2] & { readonly kv?: CacheType | undefined },
+  options: Parameters<typeof weightMemory>[2] & {
+    readonly kv?: CacheType | undefined
+    readonly cacheMemory?: number | undefined
+  },
 ): number {
   const { ternaryBytes, denseBytes } = weightMemory(file, config, options)
+  if (options.cacheMemory !== undefined) {
+    return ternaryBytes + denseBytes + options.cacheMemory * 2 ** 20
+  }
   const positions = padToTile(Math.min(config.contextLength, COUNTED_POSITIONS))
-  const cacheBytes = positions * cacheBytesPerToken(config, options.kv ?? 'f16')
-  return ternaryBytes + denseBytes + cacheBytes
+  return ternaryBytes + denseBytes + positions * cacheBytesPerToken(config, options.kv ?? 'f16')
 }
 
 /** How the weights of a file are held; but for the packing, their types and sizes say all. */
