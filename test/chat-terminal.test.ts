@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { CHAT_TEXTS } from '../src/cli/commands/chat/chat-texts.ts'
+import { DEFAULT_MAX_TOKENS } from '../src/generate/validate-options.ts'
 import { buildProgram, hasEmbeddedModel, ROOT, start } from './support/built-program.ts'
 import { hasPseudoTerminals, PseudoTerminal } from './support/pseudo-terminal.ts'
 
@@ -139,21 +141,28 @@ describe.skipIf(!hasPseudoTerminals() || !hasEmbeddedModel())('a chat on a termi
 })
 
 describe.skipIf(!hasEmbeddedModel())('npm start without a terminal', () => {
-  test('shows questions that it answers well, each answer whole', async () => {
-    const { out, err, code } = await start(START, ['--lang', 'ja'], { input: '' }).outcome
+  test('asks in both languages what it answers well, and each answer ends by itself', async () => {
+    const { out, err, code } = await start(START, [], { input: '' }).outcome
     expect(code).toBe(0)
-    const answers = [...out.matchAll(/^> (.+)\n(.+)\n/gm)].map(([, , answer]) => answer)
-    expect(answers).toHaveLength(3)
-    expect(answers[0]).toMatch(/^BitNetは.*。$/)
-    // An answer that goes round in circles says the same thrice.
-    for (const answer of answers) expect(answer).not.toMatch(/(.{3,})\1\1/u)
+    const samples = [...out.matchAll(/^> (.+)\n(.+)\n/gm)]
+    const { en, ja } = CHAT_TEXTS
+    expect(samples.map(([, question]) => question)).toEqual([...en.openings, ...ja.openings])
+    for (const [, question, answer] of samples) {
+      // A haiku has no full stop.
+      if (question !== '俳句を作って') expect(answer).toMatch(/[.!?。！？]$/)
+      // An answer that goes round in circles says the same thrice.
+      expect(answer).not.toMatch(/(.{3,})\1\1/u)
+    }
+    const lengths = [...err.matchAll(/^(\d+)(?: tokens?, |トークン、)/gm)].map(([, n]) => Number(n))
+    expect(lengths).toHaveLength(6)
+    expect(Math.max(...lengths)).toBeLessThan(DEFAULT_MAX_TOKENS)
     expect(err).toMatch(/トークン、毎秒[\d.]+トークン · native/)
   })
 
-  test('speaks both languages where none is asked for', async () => {
-    const { out } = await start(START, ['-n', '8'], { input: '' }).outcome
-    expect(out).toContain('> What is BitNet?')
-    expect(out).toContain('> BitNetとは何ですか？')
+  test('asks in the language that is asked for', async () => {
+    const { out } = await start(START, ['--lang', 'ja', '-n', '8'], { input: '' }).outcome
+    const asked = [...out.matchAll(/^> (.+)$/gm)].map(([, question]) => question)
+    expect(asked).toEqual(CHAT_TEXTS.ja.openings)
   })
 
   test('tells wrong usage in the language asked for', async () => {

@@ -16,8 +16,8 @@ import { defineCommand } from './define-command.ts'
 import { generateOptions } from './flags/generation-flags.ts'
 import { framed, runCli } from './program.ts'
 
-/** Tokens of a sample unless a flag says otherwise: some sentences, a second or two. */
-const SAMPLE_TOKENS = 60
+/** Tokens of a continuation, which has no end of its own: some sentences. Answers end by themselves. */
+const CONTINUATION_TOKENS = 60
 
 const samples = defineCommand<ChatFlags>({
   flags: addChatFlags,
@@ -66,7 +66,8 @@ async function showSample(
 ): Promise<boolean> {
   const { stdout, signal } = context
   // A fixed seed: whoever tries this twice sees the same text.
-  const options = generateOptions({ maxTokens: SAMPLE_TOKENS, seed: 1, ...flags }, signal)
+  const length = typeof prompt === 'string' ? { maxTokens: CONTINUATION_TOKENS } : {}
+  const options = generateOptions({ ...length, seed: 1, ...flags }, signal)
   const generation = model.generate(prompt, options)
   await streamText(startingWith(shown, generation), stdout)
   const result = await generation.result
