@@ -157,7 +157,7 @@ test('both READMEs show the folders of src, and the Japanese one the figures of 
     )
   const [english, japanese] = [page('README.md'), page('README.ja.md')]
   for (const text of [english, japanese]) {
-    const shown = [...text.matchAll(/^ {2}([a-z]+)\/ {2,}/gm)].map(([, name]) => name)
+    const shown = [...text.matchAll(/^ {2}([a-z-]+)\/ {2,}/gm)].map(([, name]) => name)
     expect(shown.sort()).toEqual(folders)
   }
   expect(figures(english)).toHaveLength(4)
