@@ -107,9 +107,9 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly nearly?: Agreement<C> | { readonly [F in SliceField<C>]?: Agreement<C> }
   /**
    * Of the shader base.wgsl in the operation's folder, whose entry point is `main`. Undefined where there
-   * is none.
+   * is none, or none for this command.
    */
-  readonly workgroups?: (command: C) => Workgroups
+  readonly workgroups?: (command: C) => Workgroups | undefined
   /** Numbers that the C side knows too, by their names there, and names that stand for 0, 1, 2 ... */
   readonly constants?: Readonly<Record<string, Constant>>
 }
@@ -156,7 +156,7 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   validate(command: C): readonly MaybeOperand[]
   /** Runs the reference on a valid command. */
   run(command: C, memory: Memory): void
-  workgroups?(command: C): Workgroups
+  workgroups?(command: C): Workgroups | undefined
   /**
    * @param field a slice field of the command
    * @param rounding the backend's

@@ -21,14 +21,26 @@ import type { CaseArray, CaseData } from '../../src/kernels/testing/conformance-
 const GUARD_BYTES = 64
 export const GUARD = 0xa5
 
-/** Operations of training that have no shader yet. */
-const shadeless = new Set<string>(
-  (operations as readonly Operation[]).filter((own) => !own.workgroups).map(({ name }) => name),
-)
+/**
+ * A case's command on buffers without memory.
+ *
+ * @param behind bytes behind the end of each
+ */
+export function commandOf(
+  { contents, command }: CaseData<AnyCommand>,
+  behind: (name: string) => number = () => 0,
+): AnyCommand {
+  const stubs = Object.entries(contents).map(([name, { byteLength }]) => {
+    return [name, new WholeBuffer(name, byteLength + behind(name))] as const
+  })
+  return command(Object.fromEntries(stubs))
+}
 
-/** Whether the backend cannot run an operation. */
-export function lacksShader(backend: Backend, op: string): boolean {
-  return backend.name === 'webgpu' && shadeless.has(op)
+/** Whether the backend refuses a case: only shaders do not run every command. */
+export function isRefused(backend: Backend, data: CaseData<AnyCommand>): boolean {
+  if (backend.name !== 'webgpu') return false
+  const command = commandOf(data)
+  return operationOf(command).workgroups?.(command) === undefined
 }
 
 /** Whether all results of an operation are the reference's bytes on every processor. */
@@ -91,10 +103,7 @@ function columnsWith(
   data: CaseData<AnyCommand>,
   guard: (name: string) => number,
 ): Map<string, IndexColumn[]> {
-  const stubs = Object.entries(data.contents).map(([name, array]) => {
-    return [name, new WholeBuffer(name, array.byteLength + guard(name))]
-  })
-  const command = data.command(Object.fromEntries(stubs))
+  const command = commandOf(data, guard)
   const columns = new Map<string, IndexColumn[]>()
   const { indices, writtenIndices } = operationOf(command)
   for (const input of [...(indices?.(command) ?? []), ...(writtenIndices?.(command) ?? [])]) {
@@ -163,7 +172,14 @@ export async function runCase(
     backend.write(slices[name], 0, new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
   }
   const command = data.command(slices) as Command
-  const { program, scratch } = await recordGuarded(backend, command)
+  const free = () => {
+    const buffers = new Set(Object.values(slices).map(({ buffer }) => buffer))
+    for (const buffer of buffers) backend.free(buffer)
+  }
+  const { program, scratch } = await recordGuarded(backend, command).catch((error) => {
+    free()
+    throw error
+  })
   try {
     backend.submit(program)
     await checkScratch(backend, command, scratch)
@@ -176,7 +192,6 @@ export async function runCase(
     return results
   } finally {
     program.dispose()
-    const buffers = new Set(Object.values(slices).map(({ buffer }) => buffer))
-    for (const buffer of buffers) backend.free(buffer)
+    free()
   }
 }

@@ -185,7 +185,9 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override async compile(commands: readonly ValidCommand[]): Promise<Program> {
-    const unshaded = commands.find(({ operation }) => operation.workgroups === undefined)
+    const unshaded = commands.find(
+      ({ operation, command }) => operation.workgroups?.(command) === undefined,
+    )
     if (unshaded !== undefined) {
       throw new BackendError(`Expected operations with a shader, got ${unshaded.command.op}.`)
     }

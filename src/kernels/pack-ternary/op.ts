@@ -54,8 +54,11 @@ export const packTernary = defineOp<PackTernaryCommand>()({
     else packRows(m.out, signed, c.rows, c.firstRow)
   },
   agreement: 'exact',
-  workgroups: ({ rows, firstRow, out }) => [
-    Math.ceil(out.cols / (out.packing === 'base3' ? BASE3_TILE : TILE) / 64),
-    firstRow + rows === out.rows ? padToTile(out.rows) - firstRow : rows,
-  ],
+  workgroups({ rows, firstRow, out: { order = 'stripes', packing, ...out } }) {
+    if (order !== 'stripes') return undefined
+    return [
+      Math.ceil(out.cols / (packing === 'base3' ? BASE3_TILE : TILE) / 64),
+      firstRow + rows === out.rows ? padToTile(out.rows) - firstRow : rows,
+    ]
+  },
 })

@@ -57,8 +57,9 @@ export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
   nearly: {
     out: { within: ({ accumulate }) => (accumulate ? { ofLargest: 2e-7 } : {}) },
   },
-  workgroups: ({ rows, weights, part }) => [
-    Math.ceil((part?.count ?? weights.rows) / TILE),
-    Math.ceil(rows / 4),
-  ],
+  workgroups({ rows, weights, part }) {
+    // Of gated rows the part in stripes.
+    if (weights.order === 'columns') return undefined
+    return [Math.ceil((part?.count ?? weights.rows) / TILE), Math.ceil(rows / 4)]
+  },
 })
