@@ -61,7 +61,7 @@ function activatedProduct(
   const activation = activationOf(commands, at)
   const product = commands[at]
   if (activation === undefined || !isOp(product, 'ternary-matmul')) return undefined
-  const shading = activatedShading(product.command, activation.command, powers)
+  const shading = activatedShading(product.command, activation.command.activation, powers)
   if (shading === undefined) return undefined
   const job = jobOf(product, shading)
   const out = bindingOf(operandOf(activation, 'out'))

@@ -107,18 +107,12 @@ function threadsFor({ threads, workgroupBytes }: Powers): number {
 }
 
 function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading | undefined {
-  const { rows, weights, part } = command
+  const { rows, weights } = command
   const { cols, packing = '2bit' } = weights
   if (cols % TILE !== 0 || packing !== '2bit') return undefined
-  const count = part?.count ?? weights.rows
+  const count = rowsOf(command)
   const constants = { COLS: cols }
-  if (isMatrix(command, powers)) {
-    return {
-      shader: 'ternary-matmul/matrix',
-      constants,
-      workgroups: [Math.ceil(count / 128), Math.ceil(rows / 64)],
-    }
-  }
+  if (isMatrix(command, powers)) return matrixShading(command, {})
   if (rows >= TILE_TOKENS && cols % 64 === 0) {
     return {
       shader: 'ternary-matmul/tiles',
@@ -126,13 +120,7 @@ function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading 
       workgroups: [Math.ceil(count / 64), Math.ceil(rows / 64)],
     }
   }
-  if (isFew(command, powers)) {
-    return {
-      shader: 'ternary-matmul/few',
-      constants: { ...constants, ENDING: Number(command.accumulate) },
-      workgroups: [Math.ceil(count / TILE / 2), Math.ceil(rows / TILE)],
-    }
-  }
+  if (isFew(command, powers)) return fewShading(command, { ENDING: Number(command.accumulate) })
   return {
     shader: 'ternary-matmul/tuned',
     constants: { ...constants, TOKENS: tokensFor(rows) },
@@ -154,26 +142,36 @@ function isFew({ rows, weights }: TernaryMatmulCommand, powers: Powers): boolean
   return isOfRows && hasRoom && cols % 32 === 0 && packing === '2bit'
 }
 
+function matrixShading(command: TernaryMatmulCommand, own: Shading['constants']): Shading {
+  return {
+    shader: 'ternary-matmul/matrix',
+    constants: { COLS: command.weights.cols, ...own },
+    workgroups: [Math.ceil(rowsOf(command) / 128), Math.ceil(command.rows / 64)],
+  }
+}
+
+function fewShading(command: TernaryMatmulCommand, own: Shading['constants']): Shading {
+  return {
+    shader: 'ternary-matmul/few',
+    constants: { COLS: command.weights.cols, ...own },
+    workgroups: [Math.ceil(rowsOf(command) / TILE / 2), Math.ceil(command.rows / TILE)],
+  }
+}
+
+/** Rows of the matrix that are multiplied. */
+function rowsOf({ weights, part }: TernaryMatmulCommand): number {
+  return part?.count ?? weights.rows
+}
+
 /** A product of gates and ups with the activation behind it, in one; undefined where no shader does that. */
 export function activatedShading(
   command: TernaryMatmulCommand,
-  { activation, cols }: GatedActivationCommand,
+  activation: GatedActivationCommand['activation'],
   powers: Powers,
 ): Shading | undefined {
   const ACTIVATION = ACTIVATIONS.indexOf(activation)
-  if (isMatrix(command, powers)) {
-    return {
-      shader: 'ternary-matmul/matrix',
-      constants: { COLS: command.weights.cols, IS_ACTIVATED: 1, ACTIVATION },
-      workgroups: [Math.ceil(command.weights.rows / 128), Math.ceil(command.rows / 64)],
-    }
-  }
-  if (!isFew(command, powers)) return undefined
-  return {
-    shader: 'ternary-matmul/few',
-    constants: { COLS: command.weights.cols, ENDING: 2, ACTIVATION },
-    workgroups: [cols / TILE, Math.ceil(command.rows / TILE)],
-  }
+  if (isMatrix(command, powers)) return matrixShading(command, { IS_ACTIVATED: 1, ACTIVATION })
+  return isFew(command, powers) ? fewShading(command, { ENDING: 2, ACTIVATION }) : undefined
 }
 
 /** Vectors of a row that an invocation keeps in registers. */
