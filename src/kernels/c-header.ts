@@ -3,7 +3,7 @@
  * number that both sides know. scripts/build-native.mjs writes it to a file at each build.
  */
 
-import { TERNARY_ORDERS } from '../ternary/index.ts'
+import { COLUMN_LINE_BYTES, COLUMN_PANEL_ROWS, TERNARY_ORDERS } from '../ternary/index.ts'
 import type { Constant, Operation } from './define-op.ts'
 import { SPARSE_SOURCE_BYTES } from './slice.ts'
 import { STEP, STEP_WORDS } from './step.ts'
@@ -19,6 +19,8 @@ const SHARED: Readonly<Record<string, Constant>> = {
   DENSE: DENSE_TYPES,
   PACKING: TERNARY_PACKINGS,
   ORDER: TERNARY_ORDERS,
+  COLUMN_PANEL_ROWS,
+  COLUMN_LINE_BYTES,
   CACHE: CACHE_TYPES,
   VALUES: VALUES_TYPES,
   CODES: CODES_TYPES,

@@ -2,6 +2,7 @@
 import {
   base3ByteLength,
   columnsByteLength,
+  gatedByteLength,
   type PackedTernary,
   packedByteLength,
   padToTile,
@@ -151,10 +152,14 @@ export function dense<C>(
  */
 const MAX_TERNARY_COLS = 2 ** 19 - 1
 
+/** Of other orders than stripes: working copies of a stripe lie on the stack while many tokens are multiplied. */
+export const MAX_ORDERED_COLS = 16_384
+
 /** Bytes of a ternary matrix's data. */
 export function ternaryByteLength(matrix: Omit<TernaryMatrix, 'data' | 'scales'>): number {
-  const { packing, order, rows, cols } = matrix
+  const { packing = '2bit', order, rows, cols } = matrix
   if (order === 'columns') return columnsByteLength(rows, cols)
+  if (order === 'gated') return gatedByteLength(rows, cols, packing)
   return packing === 'base3' ? base3ByteLength(rows, cols) : packedByteLength(rows, cols)
 }
 
@@ -187,7 +192,7 @@ export function ternaryCodes<C>(
         check.fail(`${name}.packing`, '2bit for columns', packing)
       }
       check.count(`${name}.rows`, rows)
-      check.count(`${name}.cols`, cols, MAX_TERNARY_COLS)
+      check.count(`${name}.cols`, cols, order === 'stripes' ? MAX_TERNARY_COLS : MAX_ORDERED_COLS)
     },
     view: ({ rows, cols, data }, memory) => ({ rows, cols, bytes: memory(data) }),
   }

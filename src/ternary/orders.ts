@@ -4,24 +4,30 @@
  *
  *   gated     `gate` over `up`. The first half of the rows is in stripes; of the second half, each row's
  *             words (lanes of its tiles) follow one another, so that a row can be read alone. Rows of a half
- *             are a multiple of 16. The bytes are as many as in stripes.
+ *             are a multiple of 16. The bytes are as many as in stripes, and a line that is read and not used:
+ *             rows are read in whole lines, wherever they end.
  *   columns   2 bits only. Panels of 256 rows; of a panel, each column is one line of 64 bytes, so that a
  *             column can be read alone. Byte b of a line has the rows b, 64 + b, 128 + b and 192 + b in its
  *             bits 1:0, 3:2, 5:4 and 7:6. Rows past the end have code 1 (weight 0); columns do not pad.
  */
-import { BASE3_TILE, packBase3 } from './base3.ts'
-import { type PackedTernary, packTernary, TILE } from './pack.ts'
+import { BASE3_TILE, base3ByteLength, packBase3 } from './base3.ts'
+import { type PackedTernary, packedByteLength, packTernary, TILE, TILE_BYTES } from './pack.ts'
 
 export const TERNARY_ORDERS = ['stripes', 'gated', 'columns'] as const
 export type TernaryOrder = (typeof TERNARY_ORDERS)[number]
 
 /** Rows of a panel, and bytes of a column in it. */
-export const PANEL_ROWS = 256
-export const LINE_BYTES = 64
+export const COLUMN_PANEL_ROWS = 256
+export const COLUMN_LINE_BYTES = 64
+
+/** Bytes of a matrix (rows, cols) in the order 'gated'. */
+export function gatedByteLength(rows: number, cols: number, packing: '2bit' | 'base3'): number {
+  return TILE_BYTES + (packing === 'base3' ? base3ByteLength : packedByteLength)(rows, cols)
+}
 
 /** Bytes of a matrix (rows, cols) in the order of columns. */
 export function columnsByteLength(rows: number, cols: number): number {
-  return Math.ceil(rows / PANEL_ROWS) * cols * LINE_BYTES
+  return Math.ceil(rows / COLUMN_PANEL_ROWS) * cols * COLUMN_LINE_BYTES
 }
 
 /** Where the word of a row in a tile lies, in words, with so many tiles a row. */
@@ -45,7 +51,7 @@ export function packGatedRows(
     const one = pack(codes.subarray(i * cols, (i + 1) * cols), 1, cols).bytes
     for (let tile = 0; tile < tiles; tile++) {
       const at = wordPlace('gated', matrix.rows, tiles, firstRow + i, tile)
-      bytes.set(one.subarray(tile * LINE_BYTES, tile * LINE_BYTES + 4), at * 4)
+      bytes.set(one.subarray(tile * TILE_BYTES, tile * TILE_BYTES + 4), at * 4)
     }
   }
 }
@@ -58,9 +64,10 @@ export function packColumns(
   firstRow: number,
 ): void {
   const endRow = firstRow + rows
-  const padded = endRow === matrixRows ? Math.ceil(endRow / PANEL_ROWS) * PANEL_ROWS : endRow
+  const padded =
+    endRow === matrixRows ? Math.ceil(endRow / COLUMN_PANEL_ROWS) * COLUMN_PANEL_ROWS : endRow
   for (let row = firstRow; row < padded; row++) {
-    const shift = 2 * ((row % PANEL_ROWS) >> 6)
+    const shift = 2 * ((row % COLUMN_PANEL_ROWS) >> 6)
     for (let col = 0; col < cols; col++) {
       const at = columnPlace(cols, row, col)
       const code = row < endRow ? codes[(row - firstRow) * cols + col] + 1 : 1
@@ -89,14 +96,14 @@ export function inStripes(
 }
 
 function columnPlace(cols: number, row: number, col: number): number {
-  const panel = (row - (row % PANEL_ROWS)) / PANEL_ROWS
-  return (panel * cols + col) * LINE_BYTES + (row % LINE_BYTES)
+  const panel = (row - (row % COLUMN_PANEL_ROWS)) / COLUMN_PANEL_ROWS
+  return (panel * cols + col) * COLUMN_LINE_BYTES + (row % COLUMN_LINE_BYTES)
 }
 
 function codesOfColumns({ rows, cols, bytes }: PackedTernary): Int8Array {
   const codes = new Int8Array(rows * cols)
   for (let row = 0; row < rows; row++) {
-    const shift = 2 * ((row % PANEL_ROWS) >> 6)
+    const shift = 2 * ((row % COLUMN_PANEL_ROWS) >> 6)
     for (let col = 0; col < cols; col++) {
       codes[row * cols + col] = ((bytes[columnPlace(cols, row, col)] >> shift) & 3) - 1
     }

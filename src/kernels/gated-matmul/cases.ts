@@ -24,7 +24,7 @@ function gatedCase(
     weights: rows * cols,
     create() {
       const seeded = new Seeded(half * 7 + cols * 3 + tokens)
-      const bytes = new Uint8Array(ternaryByteLength({ packing, rows, cols }))
+      const bytes = new Uint8Array(ternaryByteLength({ packing, order: 'gated', rows, cols }))
       const matrix: PackedTernary = { rows, cols, bytes }
       packGatedRows(matrix, seeded.codes(rows * cols), rows, 0, packing)
       const weightScales = new Float32Array(padToTile(rows))

@@ -1,3 +1,4 @@
+import { padToTile } from '../../ternary/index.ts'
 import { defineOp } from '../define-op.ts'
 import { type QuantizedBuffer, quantized, type TernaryMatrix, ternary } from '../matrices.ts'
 import { floats, WORD } from '../operand-kinds.ts'
@@ -20,6 +21,9 @@ export interface GatedMatmulCommand {
   readonly out: BufferSlice
 }
 
+/** Bytes of q that a line of words meets: 16 words of each plane, of which the 1.6-bit layout has five. */
+const LINE_PLANES_BYTES = 16 * WORD * 5
+
 export const gatedMatmul = defineOp<GatedMatmulCommand>()({
   name: 'gated-matmul',
   operands: {
@@ -31,9 +35,10 @@ export const gatedMatmul = defineOp<GatedMatmulCommand>()({
   check(check, { weights: { order = 'stripes' } }) {
     check.oneOf('weights.order', order, ['gated'])
   },
-  // Of few tokens, q in the order in which a row's words meet it; see vector.c.
+  // Of few tokens, q in the order in which a row's words meet it, whole lines; see vector.c.
   scratch: ({ rows, weights: { cols } }) =>
-    rows <= SPARSE_TOKENS ? rows * (cols + 64 * WORD * 5) : 0,
+    rows <= SPARSE_TOKENS ? rows * (padToTile(cols) + LINE_PLANES_BYTES) : 0,
+  constants: { LINE_PLANES_BYTES },
   reference: (m, c) => reference(m.out, m.gateUp, m.x, m.weights, c.rows),
   agreement: 'exact',
 })

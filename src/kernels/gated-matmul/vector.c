@@ -31,7 +31,7 @@ INLINE int32_t is_few(const gated_matmul_command *c) {
 }
 
 INLINE int8_t *planes_of(const gated_matmul_command *c, int32_t token) {
-  return (int8_t *)c->scratch + (size_t)token * (c->weights_cols + 64 * 4 * 5);
+  return (int8_t *)c->scratch + (size_t)token * (((c->weights_cols + 15) & ~15) + LINE_PLANES_BYTES);
 }
 
 static work_plan gated_matmul_plan(const gated_matmul_command *c, int32_t phase, int32_t threads) {

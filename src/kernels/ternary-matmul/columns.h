@@ -9,8 +9,6 @@
 #include "../c/dot-bytes.h"
 #include "ternary-matmul.h"
 
-#define PANEL_ROWS 256
-#define LINE_BYTES 64
 // Columns that are asked for ahead of use.
 #define COLUMNS_AHEAD 96
 // Stripes that are made from lines at a time: rows of one plane.
@@ -81,8 +79,8 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
       const int32_t ahead = i + COLUMNS_AHEAD < list.count ? i + COLUMNS_AHEAD : i;
       dot_codes column[4], codes[4];
       for (int32_t k = 0; k < 4; k++) {
-        if (plane == 0) __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * LINE_BYTES, 0, 3);
-        column[k] = load_codes(lines + (size_t)list.columns[i + k] * LINE_BYTES);
+        if (plane == 0) __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * COLUMN_LINE_BYTES, 0, 3);
+        column[k] = load_codes(lines + (size_t)list.columns[i + k] * COLUMN_LINE_BYTES);
       }
       zip_four(column, codes);
       const dot_codes q = (dot_codes){0} + list.q[i / 4];
@@ -108,12 +106,12 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
 
 // Slice `slice` of the lines of a panel for all tokens.
 static void columns_of_few(const ternary_matmul_command *c, int32_t panel, int32_t slice) {
-  const uint8_t *lines = c->weights_data + (size_t)panel * c->weights_cols * LINE_BYTES + slice * DOT_BYTES;
+  const uint8_t *lines = c->weights_data + (size_t)panel * c->weights_cols * COLUMN_LINE_BYTES + slice * DOT_BYTES;
   for (int32_t token = 0; token < c->rows; token++) {
     int32_t sums[4 * DOT_BYTES] __attribute__((aligned(64)));
     column_sums(lines, list_of(c, token), sums);
     for (int32_t plane = 0; plane < 4; plane++) {
-      const int32_t row = panel * PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
+      const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
       for (int32_t r = 0; r < DOT_BYTES && row + r < c->count; r += 16) {
         store_stripe(c, token, (row + r) / 16, *(const i32x16 *)(sums + plane * DOT_BYTES + r));
       }
@@ -126,14 +124,14 @@ static void columns_of_few(const ternary_matmul_command *c, int32_t panel, int32
 INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint8_t *stripes) {
   const int32_t tiles = (cols + 15) / 16;
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
-  for (int32_t tile = 0; tile < tiles; tile++, lines += 16 * LINE_BYTES) {
+  for (int32_t tile = 0; tile < tiles; tile++, lines += 16 * COLUMN_LINE_BYTES) {
     dot_codes bytes[4], lanes[4];
     for (int32_t j = 0; j < 4; j++) {
       bytes[j] = (dot_codes){0};
       for (int32_t p = 0; p < 4; p++) {
         const int32_t col = 4 * p + j;
         if (16 * tile + col >= cols) continue;
-        bytes[j] |= (load_codes(lines + (size_t)col * LINE_BYTES) >> (uint32_t)(2 * plane) & mask) << (uint32_t)(2 * p);
+        bytes[j] |= (load_codes(lines + (size_t)col * COLUMN_LINE_BYTES) >> (uint32_t)(2 * plane) & mask) << (uint32_t)(2 * p);
       }
     }
     zip_four(bytes, lanes);
@@ -148,18 +146,18 @@ INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint
 }
 
 INLINE int32_t column_panels(const ternary_matmul_command *c) {
-  return (c->count + PANEL_ROWS - 1) / PANEL_ROWS;
+  return (c->count + COLUMN_PANEL_ROWS - 1) / COLUMN_PANEL_ROWS;
 }
 
 // The tasks of a few tokens: slices of panels. Of more: planes of slices.
 static work_plan columns_plan(const ternary_matmul_command *c, int32_t phase, int32_t threads) {
-  const int32_t is_few = c->rows <= SPARSE_TOKENS, slices = column_panels(c) * (LINE_BYTES / DOT_BYTES);
+  const int32_t is_few = c->rows <= SPARSE_TOKENS, slices = column_panels(c) * (COLUMN_LINE_BYTES / DOT_BYTES);
   if (phase == 0) return is_few ? (c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads)) : (work_plan){0, 1};
   return is_few ? split_evenly(slices, threads) : split_evenly(4 * slices, threads);
 }
 
 static void columns_run(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t slices = LINE_BYTES / DOT_BYTES, cols = c->weights_cols, tiles = (cols + 15) / 16;
+  const int32_t slices = COLUMN_LINE_BYTES / DOT_BYTES, cols = c->weights_cols, tiles = (cols + 15) / 16;
   if (phase == 0) {
     for (int32_t token = first; token < last; token++) list_columns(c, token);
     return;
@@ -171,9 +169,9 @@ static void columns_run(const ternary_matmul_command *c, int32_t phase, int32_t 
   uint8_t stripes[(size_t)MADE_STRIPES * tiles * 64] __attribute__((aligned(64)));
   for (int32_t task = first; task < last; task++) {
     const int32_t panel = task / (4 * slices), slice = task / 4 % slices, plane = task % 4;
-    const int32_t row = panel * PANEL_ROWS + 64 * plane + slice * DOT_BYTES, left = c->count - row;
+    const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES, left = c->count - row;
     if (left <= 0) continue;
-    make_stripes(c->weights_data + (size_t)panel * cols * LINE_BYTES + slice * DOT_BYTES, cols, plane, stripes);
+    make_stripes(c->weights_data + (size_t)panel * cols * COLUMN_LINE_BYTES + slice * DOT_BYTES, cols, plane, stripes);
     striped_product(c, row, left < DOT_BYTES ? left : DOT_BYTES, stripes);
   }
 }

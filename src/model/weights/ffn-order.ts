@@ -6,6 +6,7 @@
  */
 import type { Backend } from '../../backends/backend.ts'
 import { UsageError } from '../../errors.ts'
+import { MAX_ORDERED_COLS } from '../../kernels/matrices.ts'
 import { TILE } from '../../ternary/index.ts'
 import type { ModelConfig } from '../config/config.ts'
 import type { Part } from '../layers.ts'
@@ -14,32 +15,33 @@ import type { TernaryForm } from './build-weights.ts'
 export const SPARSE_CHOICES = ['auto', 'on', 'off'] as const
 export type SparseChoice = (typeof SPARSE_CHOICES)[number]
 
-/** Working copies of a stripe lie on the stack while many tokens are multiplied. */
-const MAX_COLS = 16_384
-
 /** Whether a variant leaves zeros out faster than it multiplies them. */
-function isQuick({ isa }: Pick<Backend, 'isa'>): boolean {
-  return isa.startsWith('x86-')
+function isQuick(backend: Pick<Backend, 'isa'> | undefined): boolean {
+  return backend?.isa.startsWith('x86-') === true
 }
 
 /** Why a model has nothing that could be left out on this backend; undefined: it has. */
-function obstacle(backend: Pick<Backend, 'isa'>, config: ModelConfig): string | undefined {
+function obstacle(
+  backend: Pick<Backend, 'isa'> | undefined,
+  config: ModelConfig,
+): string | undefined {
   const { linear, activation, inputNorms, dim, ffnDim } = config
   if (linear !== 'ternary') return 'its weights are not ternary'
   if (activation !== 'relu2') return `its activation is ${activation}, which is never exactly 0`
   if (inputNorms) return 'each of its projections has a norm of its own'
   if (ffnDim % TILE !== 0) return `its feed-forward is ${ffnDim} wide, no multiple of ${TILE}`
-  if (dim > MAX_COLS || ffnDim > MAX_COLS) return `it is wider than ${MAX_COLS}`
-  if (backend.isa.startsWith('webgpu')) return 'shaders multiply all of it'
+  if (Math.max(dim, ffnDim) > MAX_ORDERED_COLS) return `it is wider than ${MAX_ORDERED_COLS}`
+  if (backend?.isa.startsWith('webgpu')) return 'shaders multiply all of it'
   return undefined
 }
 
 /**
+ * @param backend unset: any that could
  * @param asked 'auto' for models and backends that gain by it
  * @throws UsageError if 'on' is asked for and the model has no zeros to leave out, or the backend no products
  */
 export function leavesZerosOut(
-  backend: Pick<Backend, 'isa'>,
+  backend: Pick<Backend, 'isa'> | undefined,
   config: ModelConfig,
   asked: SparseChoice,
 ): boolean {

@@ -267,7 +267,7 @@ test('another layout, or another description of weights, has another version', a
   // Where the digest is another one: raise the version, and write both here. An image of the old layout
   // would be taken for one of the new.
   expect({ version: IMAGE_VERSION, layout: hash.digest('hex').slice(0, 16) }).toEqual({
-    version: 2,
-    layout: '2fe6e93cf088d4a0',
+    version: 3,
+    layout: '9df675b892b3fc4a',
   })
 })
