@@ -2,7 +2,8 @@
  * Puts an engine and what is known of its model together into what a program uses.
  */
 import type { DecodeEngine } from '../model/engine.ts'
-import { checkOptions } from '../option-checks.ts'
+import type { FfnZeros } from '../model/ffn-zeros.ts'
+import { checkOptions, SIGNAL } from '../option-checks.ts'
 import { type Steps, sharedSteps } from '../tokenizer/steps.ts'
 import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts } from './embed.ts'
@@ -20,13 +21,15 @@ import { resolveOptions, validateGenerateOptions } from './validate-options.ts'
 
 interface LanguageModelParts extends ModelFacts {
   readonly engine: DecodeEngine
+  /** What the feed-forward leaves out for some tokens. */
+  readonly ffnZeros: (tokens: readonly number[], signal: AbortSignal) => Promise<FfnZeros[]>
   /** Frees the weights and the backend; called once, after everything that ran has ended. */
   readonly dispose: () => void | Promise<void>
 }
 
 /** A language model of the parts. The engine must not be used by anyone else. */
 export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
-  const { engine, dispose: free, ...facts } = parts
+  const { engine, ffnZeros, dispose: free, ...facts } = parts
   const runtime = new Runtime(engine, facts)
   let disposal: Promise<void> | undefined
   const dispose = () => {
@@ -50,6 +53,12 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
     },
     saveState: (of) => savePrompt(runtime, of),
     loadState: (bytes) => loadPrompt(runtime, bytes),
+    async ffnZeros(text, options = {}) {
+      runtime.assertUsable()
+      checkOptions('ffnZeros', options, { signal: SIGNAL })
+      const tokens = await takingTurns(encodePrompt(runtime.tokenizer, text), options.signal)
+      return runtime.run(options.signal, (signal) => ffnZeros(tokens, signal))
+    },
     stats: () => runtime.scheduler.stats,
     dispose,
     [Symbol.asyncDispose]: dispose,

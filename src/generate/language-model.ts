@@ -5,6 +5,7 @@
  */
 import type { ModelConfig } from '../model/config/config.ts'
 import type { CacheStats } from '../model/engine.ts'
+import type { FfnZeros } from '../model/ffn-zeros.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'
 import type { ChatMessage, TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
 import type {
@@ -201,6 +202,14 @@ export interface LanguageModel extends ModelFacts, AsyncDisposable {
    *   one loaded in another way
    */
   loadState(bytes: Uint8Array): Promise<StateReport>
+  /**
+   * How much of each layer's feed-forward is exactly 0 for a text: the share of gates that are not positive, and
+   * that of the int8 values that enter the down projection and are 0. It is what `sparse` leaves out.
+   *
+   * @throws UsageError for models whose activation is not relu² or whose weights are not ternary;
+   *   ContextOverflowError, or the signal's reason
+   */
+  ffnZeros(text: string, options?: { readonly signal?: AbortSignal }): Promise<readonly FfnZeros[]>
   /** How busy the model is, and how its passes were filled. */
   stats(): SchedulerStats & { readonly cache: CacheStats }
   /** Frees the weights; running generations end as cancelled. */

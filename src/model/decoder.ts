@@ -31,7 +31,13 @@ import type {
   ScoreTargets,
   TokenScores,
 } from './engine.ts'
-import { type Activations, type DecoderWeights, forward, type MatmulPrecision } from './forward.ts'
+import {
+  type Activations,
+  type DecoderWeights,
+  type FfnWatch,
+  forward,
+  type MatmulPrecision,
+} from './forward.ts'
 import { type PassShape, ProgramCache, wordsOf } from './program-cache.ts'
 import { growingRotations } from './rotations.ts'
 import { behind, isAhead, type StepsAhead, type WantedDraws } from './steps-ahead.ts'
@@ -66,6 +72,7 @@ export interface DecoderOptions {
   readonly machineMemory?: number | undefined
   /** Of dense products' inputs; unset: 'high'. */
   readonly matmulPrecision?: MatmulPrecision | undefined
+  readonly watch?: FfnWatch | undefined
 }
 
 /** A {@link DecodeEngine} with memory of its own. */
@@ -78,6 +85,7 @@ export class Decoder implements DecodeEngine {
   readonly #backend: Backend
   readonly #weights: DecoderWeights
   readonly #matmulPrecision: MatmulPrecision
+  readonly #watch: FfnWatch | undefined
   readonly #owner: BufferOwner
   readonly #rotations: Rotations
   /** For layers with a window. */
@@ -112,6 +120,7 @@ export class Decoder implements DecodeEngine {
     const { cacheMemory: most, machineMemory } = options
     this.#cacheBytes = { most, machineMemory }
     this.#matmulPrecision = options.matmulPrecision ?? 'high'
+    this.#watch = options.watch
     this.#backend = backend
     this.#weights = weights
     this.#owner = new BufferOwner(backend)
@@ -310,6 +319,7 @@ export class Decoder implements DecodeEngine {
       rotations,
       localRotations,
       matmulPrecision: this.#matmulPrecision,
+      watch: this.#watch,
       ...shape,
     })
     return this.#backend.record([...commands, ...drawing])

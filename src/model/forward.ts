@@ -97,7 +97,14 @@ export interface Pass {
   /** How many tokens are scored by these logits. */
   readonly targets: number
   readonly matmulPrecision: MatmulPrecision
+  readonly watch?: FfnWatch | undefined
 }
+
+/** What a layer's feed-forward leaves: gates, and up where that is computed whole, and its activations. */
+export type FfnRows = Pick<Activations, 'gateUp' | 'hidden'> & { readonly rows: number }
+
+/** Commands that a pass has behind each layer's activations. */
+export type FfnWatch = (layer: number, ffn: FfnRows) => readonly Command[]
 
 /**
  * What products with dense f16 weights keep of their inputs, as PyTorch's float32_matmul_precision: 13
@@ -140,6 +147,7 @@ export function forward(pass: Pass): Command[] {
       ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
 
       ...gatedFfn(pass, w),
+      ...(pass.watch?.(i, { rows, gateUp: a.gateUp, hidden }) ?? []),
       ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
     )
   }

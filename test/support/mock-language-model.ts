@@ -132,6 +132,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
     chat: (options) => mockChat(generate, options),
     saveState: () => Promise.reject(new Error('This mock saves nothing.')),
     loadState: () => Promise.reject(new Error('This mock loads nothing.')),
+    ffnZeros: async () => [],
     stats: () => {
       throw new Error('This mock counts nothing.')
     },

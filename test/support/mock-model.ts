@@ -34,6 +34,7 @@ export function mockModel(engine: MockEngine, options: MockModelOptions = {}): L
   return createLanguageModel({
     name: 'mock',
     engine,
+    ffnZeros: async () => [],
     tokenizer: tokenizer ?? new ByteTokenizer(),
     backend: { name: 'reference', isa: 'typescript', threads: 1, description: 'mock' },
     memory: {

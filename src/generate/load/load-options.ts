@@ -86,6 +86,7 @@ export const LOAD_OPTIONS = {
     takes: SPARSE_CHOICES,
     flag: '--sparse <when>',
     help: 'leave out what is exactly 0 in the feed-forward: {names} (default: auto)',
+    memoryHelp: 'for the memory: {names}',
     also: ['sparsity', 'activation_sparsity'],
   },
   /**

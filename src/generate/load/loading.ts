@@ -8,6 +8,7 @@ import type { OpenedModel } from '../../formats/model-file.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
 import { configToRun } from '../../model/config/read-config.ts'
 import { Decoder } from '../../model/decoder.ts'
+import { measureFfnZeros } from '../../model/ffn-zeros.ts'
 import { type LoadedWeights, loadWeights } from '../../model/weights/load-weights.ts'
 import type { ImageReport, WeightImages } from '../../model/weights/weight-images.ts'
 import { estimateMemory } from '../../model/weights/weight-memory.ts'
@@ -156,6 +157,7 @@ function toLanguageModel(engine: LoadedEngine, text: ModelText): LanguageModel {
   return createLanguageModel({
     name: config.name,
     engine: decoder,
+    ffnZeros: (tokens, signal) => measureFfnZeros(backend, config, weights, tokens, signal),
     ...text,
     backend: { name, isa, threads, description, weightsFrom },
     memory: { ...memory, ...(image && { image }) },

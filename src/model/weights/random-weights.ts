@@ -26,6 +26,11 @@ export interface RandomWeightOptions {
   readonly packing: TernaryPacking
   /** Whether the feed-forward leaves out what is 0; see ffn-order.ts. Unset: no. */
   readonly isSparse?: boolean | undefined
+  /**
+   * Share of the feed-forward's gates that are not positive, whatever the input: from 0.5 to 1, of ternary
+   * projections. Unset: about half of them, as chance has it.
+   */
+  readonly ffnSparsity?: number | undefined
   /** Told of the layers that are done. */
   readonly onLayer?: ((done: number, all: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -52,7 +57,7 @@ export async function randomWeights(
   options: RandomWeightOptions,
 ): Promise<RandomWeights> {
   const owner = new BufferOwner(backend)
-  const { projections, signal } = options
+  const { projections, ffnSparsity, signal } = options
   const kind = projections === 'binary' ? 'binary' : 'ternary'
   const codes = codePool(kind)
   const halves = new Map<number, Pool>()
@@ -74,7 +79,19 @@ export async function randomWeights(
           const { rows, cols } = stackShape(parts)
           const writer = ternaryWriter(owner, { ...form, rows, cols }, label)
           const all = { rows, cols, interleavedHeadDim: 0 }
-          for await (const { room } of writer.pieces(all, 'int8', signal)) codes.fill(await room())
+          const gates = parts[0].stack === 'gateUp' ? parts[0].rows : 0
+          for await (const { row, count, room } of writer.pieces(all, 'int8', signal)) {
+            const target = await room()
+            codes.fill(target)
+            if (ffnSparsity === undefined) continue
+            for (let at = row; at < Math.min(row + count, gates); at += 2) {
+              closeGates(
+                target.subarray((at - row) * cols, (at - row + 2) * cols),
+                at / 2,
+                ffnSparsity,
+              )
+            }
+          }
           // Codes times this keep the size of what they are multiplied with.
           const scale = 1 / Math.sqrt(kind === 'ternary' ? (cols * 2) / 3 : cols)
           return await writer.finish(new Float32Array(padToTile(rows)).fill(scale, 0, rows))
@@ -107,6 +124,22 @@ export function chosenForms({
     table: () => table,
     linear: ([{ stack }]) => (isTernary ? ternaryForm(stack, packing, isSparse) : projections),
   }
+}
+
+/**
+ * Makes two rows of gates opposites, of which exactly one is positive (but where their sum is 0), or both zero,
+ * as many of the pairs as it takes. Pieces are of whole stripes, and a pair lies in one.
+ *
+ * @param codes (2, cols)
+ */
+function closeGates(codes: Int8Array, pair: number, share: number): void {
+  const zeros = 2 * share - 1
+  if (Math.floor((pair + 1) * zeros) > Math.floor(pair * zeros)) {
+    codes.fill(0)
+    return
+  }
+  const half = codes.length / 2
+  for (let i = 0; i < half; i++) codes[half + i] = -codes[i]
 }
 
 function codePool(kind: 'ternary' | 'binary'): Pool {

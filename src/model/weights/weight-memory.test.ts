@@ -13,23 +13,26 @@ import { weightMemory } from './weight-memory.ts'
 describe.each(['bitnet-packed', 'bitnet-bf16', 'llama-bitlinear-packed', 'llama-dense-bf16'])(
   'the bytes of %s',
   (name) => {
-    test.each([{}, { head: 'int8', weights: '2bit' }, { head: 'int4', weights: 'base3' }] as const)(
-      'are known beforehand with %j',
-      async (options) => {
-        const { file } = await openModelFile(tinyModel(name))
-        const config = await configToRun(file)
-        const backend = createReferenceBackend()
-        const loaded = await loadWeights(backend, file, config, options)
-        const { ternaryBytes, denseBytes } = weightMemory(file, config, options)
-        expect({ ternaryBytes, denseBytes }).toEqual({
-          ternaryBytes: loaded.ternaryBytes,
-          denseBytes: loaded.denseBytes,
-        })
-        loaded.dispose()
-        backend.dispose()
-        await file.close()
-      },
-    )
+    const choices = [
+      {},
+      { head: 'int8', weights: '2bit' },
+      { head: 'int4', weights: 'base3' },
+      ...(name.startsWith('bitnet') ? ([{ weights: 'base3', sparse: 'on' }] as const) : []),
+    ] as const
+    test.each(choices)('are known beforehand with %j', async (options) => {
+      const { file } = await openModelFile(tinyModel(name))
+      const config = await configToRun(file)
+      const backend = createReferenceBackend()
+      const loaded = await loadWeights(backend, file, config, options)
+      const { ternaryBytes, denseBytes } = weightMemory(file, config, options)
+      expect({ ternaryBytes, denseBytes }).toEqual({
+        ternaryBytes: loaded.ternaryBytes,
+        denseBytes: loaded.denseBytes,
+      })
+      loaded.dispose()
+      backend.dispose()
+      await file.close()
+    })
   },
 )
 

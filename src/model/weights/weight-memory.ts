@@ -15,7 +15,7 @@ import type { DecoderWeights, LinearWeights } from '../forward.ts'
 import { normsOf, type Part, stackShape, stacksOf } from '../layers.ts'
 import { buildWeights, type WeightForms } from './build-weights.ts'
 import { type HeadType, projectionType, tableType } from './dense-weights.ts'
-import { ternaryForm } from './ffn-order.ts'
+import { leavesZerosOut, type SparseChoice, ternaryForm } from './ffn-order.ts'
 import { denseBuffers, ternaryBuffers } from './matrix-writer.ts'
 import { type PlannedPart, planWeights } from './weight-plan.ts'
 
@@ -38,8 +38,10 @@ export interface WeightMemory extends Omit<WeightBytes, 'tableBytes'> {
 /**
  * What {@link loadWeights} will allocate. Two things only the weights themselves tell: an f16 matrix
  * with a value beyond 65,504 becomes f32, and `weights: 'auto'`, taken as 2bit here, may become base3.
+ * `sparse: 'auto'`, taken as off, changes a matrix by less than 256 rows.
  *
- * @throws FormatError if the file lacks a tensor; UsageError if `head` is none of its values
+ * @throws FormatError if the file lacks a tensor; UsageError if `head` is none of its values, or if the model has
+ *   no zeros to leave out for `sparse: 'on'`
  */
 export function weightMemory(
   file: ModelFile,
@@ -47,10 +49,12 @@ export function weightMemory(
   options: {
     readonly head?: HeadType | undefined
     readonly weights?: 'auto' | TernaryPacking | undefined
+    readonly sparse?: SparseChoice | undefined
   } = {},
 ): WeightMemory {
   const packing = options.weights === 'base3' ? 'base3' : '2bit'
-  const forms = formsInFile(config, options.head, packing)
+  const isSparse = options.sparse === 'on' && leavesZerosOut(undefined, config, 'on')
+  const forms = formsInFile(config, options.head, packing, isSparse)
   const weights = plannedWeights(planWeights(file, config), forms)
   const { ternaryBytes, denseBytes } = weightBytes(weights)
   return { ternaryBytes, denseBytes, head: weights.head.type, packing }

@@ -19,6 +19,9 @@ import {
   type SpeedTest,
 } from '../../../bench/speed-tests.ts'
 import { openWeightReader } from '../../../bench/weight-reads.ts'
+import type { LoadedEngine } from '../../../generate/load/loading.ts'
+import { type FfnZeros, measureFfnZeros } from '../../../model/ffn-zeros.ts'
+import type { DecoderWeights } from '../../../model/forward.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { bytesBeyondCaches, hostFacts } from '../../console/host-facts.ts'
@@ -34,6 +37,7 @@ import {
   formatBytes,
   formatJoules,
   formatMacRate,
+  formatMilliseconds,
   formatPercent,
   formatShare,
   formatSpread,
@@ -46,9 +50,9 @@ import {
   type TableStyle,
   tableOf,
 } from '../../console/table.ts'
-import type { ModelFlags } from '../../flags/load-flags.ts'
+import { openRandomEngine, type RandomModelFlags } from './random-engine.ts'
 
-export interface SpeedBenchFlags extends ModelFlags, TableStyle {
+export interface SpeedBenchFlags extends RandomModelFlags, TableStyle {
   readonly prefill?: readonly number[]
   readonly decode?: readonly number[]
   readonly depth?: readonly number[]
@@ -86,7 +90,11 @@ export type SpeedReport = Awaited<ReturnType<typeof measure>>
 
 async function measure(flags: SpeedBenchFlags, context: CommandContext) {
   const host = hostFacts()
-  await using engine = await context.loadEngine(flags)
+  const { size } = flags
+  await using engine =
+    size === undefined
+      ? await context.loadEngine(flags)
+      : await openRandomEngine(size, flags, context)
   const { decoder, backend, weights, loadMs } = engine
   const { signal, status } = context
   // Writing an image would take from what is measured.
@@ -106,6 +114,9 @@ async function measure(flags: SpeedBenchFlags, context: CommandContext) {
   status.show('Measuring memory and arithmetic')
   const limits = await measureLimits(backend, { readBytes: bytesBeyondCaches() })
   const costs = costsOf(decoder.config, weights, decoder.cacheBytesPerToken)
+  const leavesZerosOut = weights.layers.some(
+    ({ down }) => 'order' in down.matrix && down.matrix.order === 'columns',
+  )
   const linear = weights.layers.at(0)?.qkv
   const { name, isa, threads, description } = backend
   return {
@@ -118,9 +129,11 @@ async function measure(flags: SpeedBenchFlags, context: CommandContext) {
     kv: decoder.cacheType,
     weights: linear?.kind === 'ternary' ? (linear.matrix.packing ?? '2bit') : 'dense',
     /** Whether the feed-forward leaves out what is 0: shares of memory count all bytes nevertheless. */
-    leavesZerosOut: weights.layers.some(
-      ({ down }) => 'order' in down.matrix && down.matrix.order === 'columns',
-    ),
+    leavesZerosOut,
+    /** Mean shares of the layers, of random tokens. */
+    ffnZeros: leavesZerosOut ? await meanZeros(engine, signal) : null,
+    /** Of random weights, which have no file. */
+    size: size ?? null,
     costs,
     host,
     runs,
@@ -150,10 +163,34 @@ function plannedTests({ prefill, decode, depth = [0], batch }: SpeedBenchFlags):
   })
 }
 
-const ZEROS: Fact = [
-  'left out',
-  'what is 0 in the feed-forward; shares of memory are of all bytes nevertheless, and may exceed 100 %',
-]
+/** Tokens by which zeros are counted. */
+const COUNTED_TOKENS = 64
+
+async function meanZeros(
+  {
+    backend,
+    decoder,
+    weights,
+  }: Pick<LoadedEngine, 'backend' | 'decoder'> & { readonly weights: DecoderWeights },
+  signal: AbortSignal,
+): Promise<Omit<FfnZeros, 'layer'>> {
+  const { config } = decoder
+  const step = Math.max(1, Math.floor(config.vocabSize / COUNTED_TOKENS))
+  const tokens = Array.from({ length: COUNTED_TOKENS }, (_, i) => (i * step) % config.vocabSize)
+  const layers = await measureFfnZeros(backend, config, weights, tokens, signal)
+  const mean = (of: (layer: FfnZeros) => number) =>
+    layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length
+  return { gates: mean(({ gates }) => gates), inputs: mean(({ inputs }) => inputs) }
+}
+
+function zerosFact({ gates, inputs }: Omit<FfnZeros, 'layer'>): Fact {
+  return [
+    'left out',
+    `what is 0 in the feed-forward, of single random tokens ${formatPercent(gates)} of the rows of up and ` +
+      `${formatPercent(inputs)} of the columns of down; shares of memory are of all bytes nevertheless, ` +
+      'and may exceed 100 %',
+  ]
+}
 
 function describeSpeed(report: SpeedReport): ReportPart[] {
   const { host, costs, tests, energy } = report
@@ -172,14 +209,16 @@ function describeSpeed(report: SpeedReport): ReportPart[] {
     ['model', report.name],
     ['backend', report.backend.description],
     ['precision', `weights ${report.weights}, head ${report.head}, KV cache ${report.kv}`],
-    ...(report.leavesZerosOut ? [ZEROS] : []),
+    ...(report.ffnZeros ? [zerosFact(report.ffnZeros)] : []),
     ['machine', host.cpu],
     ...limitFacts(report.limits),
     machineLoad(report),
     ['runs', `${report.runs} of each test, after a warm-up that is not counted`],
   ]
   const after: Fact[] = [
-    ['load time', loadFact(report.loadMs, report.image)],
+    report.size === null
+      ? ['load time', loadFact(report.loadMs, report.image)]
+      : ['weights', `random numbers, made in ${formatMilliseconds(report.loadMs)}`],
     [
       'a pass reads',
       `${ternary} of ternary weights, ${head} of head, ${other} of other weights, and ${position} ` +

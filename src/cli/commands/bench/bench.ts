@@ -4,8 +4,9 @@
  * single operations (bench-kernels.ts); with --compare it reads two results (bench-compare.ts).
  */
 import { Option } from 'commander'
+import { UsageError } from '../../../errors.ts'
 import { defineCommand, JSON_HELP } from '../../define-command.ts'
-import { wholeNumber, wholeNumbers } from '../../flags/flag-values.ts'
+import { decimalNumber, wholeNumber, wholeNumbers } from '../../flags/flag-values.ts'
 import { addModelFlags } from '../../flags/load-flags.ts'
 import { energyFlag } from '../../flags/shared-flags.ts'
 import { compareResults } from './bench-compare.ts'
@@ -19,7 +20,7 @@ export interface BenchFlags extends GenerationBenchFlags, SpeedBenchFlags, Kerne
 }
 
 const GENERATION_ONLY = ['prompt', 'maxTokens']
-const TESTS = ['prefill', 'decode', 'depth', 'batch', 'energy']
+const TESTS = ['prefill', 'decode', 'depth', 'batch', 'energy', 'size']
 
 export const command = defineCommand<BenchFlags>({
   flags(command) {
@@ -49,6 +50,17 @@ export const command = defineCommand<BenchFlags>({
         ),
       )
       .addOption(test('--batch <counts>', 'sequences decoded in every pass, e.g. 1,8 (default: 1)'))
+      .addOption(
+        new Option(
+          '--size <name>',
+          'tests of random weights in the shape of a model, e.g. 2b-4t, without its file',
+        ).conflicts([...GENERATION_ONLY, 'kernels', 'compare', 'model']),
+      )
+      .option(
+        '--ffn-sparsity <share>',
+        "with --size, share of the feed-forward's gates that are off, from 0.5 to 1 (default: as chance has it)",
+        decimalNumber({ min: 0.5, max: 1 }),
+      )
       .addOption(energyFlag().conflicts([...GENERATION_ONLY, 'kernels', 'compare']))
       .addOption(
         new Option('--kernels', 'time single operations at the shapes of a model').conflicts([
@@ -74,6 +86,7 @@ export const command = defineCommand<BenchFlags>({
   $ bitnet bench                                        the same generation ten times
   $ bitnet bench -m model.gguf --prefill 512 --decode 128
   $ bitnet bench --decode 64 --depth 0,2048 --batch 1,8 --markdown
+  $ bitnet bench --size 2b-4t --ffn-sparsity 0.8 --decode 64
   $ bitnet bench --decode 128 --json > before.json
   $ bitnet bench --compare before.json after.json
   $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
@@ -81,6 +94,11 @@ export const command = defineCommand<BenchFlags>({
   run(context, flags) {
     if (flags.compare !== undefined) return compareResults(flags.compare, context)
     if (flags.kernels) return benchKernels(flags, context)
+    if (flags.ffnSparsity !== undefined && flags.size === undefined) {
+      throw new UsageError(
+        "Expected --size with --ffn-sparsity: a model's own weights say how much of it is 0.",
+      )
+    }
     const asked: Readonly<Record<string, unknown>> = { ...flags }
     if (TESTS.some((test) => asked[test] !== undefined)) return benchSpeed(flags, context)
     return benchGeneration(flags, context)

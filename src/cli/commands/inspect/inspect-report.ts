@@ -3,6 +3,7 @@
  */
 import type { RemoteFacts } from '../../../hub/remote-model.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
+import type { FfnZeros } from '../../../model/ffn-zeros.ts'
 import { counted, formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
 import { type Fact, type ReportPart, stackedBar, type Table } from '../../console/table.ts'
 import { BATCHES, type MemoryNeed } from './memory-need.ts'
@@ -29,6 +30,8 @@ export interface Inspection {
   readonly model: ModelInspection
   readonly tokenizer: TokenizerInspection
   readonly remote: RemoteInspection | null
+  /** Of a text that was run. */
+  readonly activations?: readonly FfnZeros[]
 }
 
 /** A packed image of the model. Whether it still fits is found out when the model is loaded. */
@@ -42,11 +45,13 @@ export interface ImageFact {
 const BAR_WIDTH = 36
 const TEMPLATE_CHARS = 160
 
-export function describeInspection({ model, tokenizer, remote }: Inspection): ReportPart[] {
+export function describeInspection(inspection: Inspection): ReportPart[] {
+  const { model, tokenizer, remote, activations } = inspection
   return [
     ...(remote === null ? [] : [remoteFacts(remote), '']),
     modelFacts(model),
     ...(model.layers.length > 0 ? ['', ...describeLayers(model)] : []),
+    ...(activations === undefined ? [] : ['', ...describeActivations(activations)]),
     '',
     tokenizerFacts(tokenizer),
     ...(model.memory === null ? [] : ['', ...describeMemory(model.memory)]),
@@ -136,6 +141,26 @@ function describeLayers({ layers }: ModelInspection): ReportPart[] {
         stackedBar([minus, zero, plus], ['-', '.', '+'], BAR_WIDTH),
       ]),
       right: [0, 1, 2, 3],
+    },
+  ]
+}
+
+function describeActivations(layers: readonly FfnZeros[]): ReportPart[] {
+  const mean = (of: (layer: FfnZeros) => number) =>
+    layers.reduce((n, l) => n + of(l), 0) / layers.length
+  const row = (name: string, { gates, inputs }: Omit<FfnZeros, 'layer'>): string[] => [
+    name,
+    formatPercent(gates),
+    formatPercent(inputs),
+    stackedBar([gates, 1 - gates], ['.', '+'], BAR_WIDTH),
+  ]
+  const all = { gates: mean(({ gates }) => gates), inputs: mean(({ inputs }) => inputs) }
+  return [
+    'Exact zeros of the feed-forward: . is a gate that is not positive, + one that is open',
+    {
+      header: ['layer', 'gates off', 'inputs of down that are 0', ''],
+      rows: [...layers.map((own) => row(String(own.layer), own)), row('mean', all)],
+      right: [0, 1, 2],
     },
   ]
 }

@@ -3,11 +3,12 @@
  * header alone is read.
  */
 import { resolve } from 'node:path'
-import { BitnetError } from '../../../errors.ts'
+import { BitnetError, UsageError } from '../../../errors.ts'
 import type { OpenedModel } from '../../../formats/model-file.ts'
 import { loadTokenizer } from '../../../generate/load/load-text.ts'
 import { USUAL_PACE } from '../../../hub/download/patience.ts'
 import type { RemoteModel } from '../../../hub/remote-model.ts'
+import type { FfnZeros } from '../../../model/ffn-zeros.ts'
 import { findCached } from '../../../node/hub/cached-model.ts'
 import { listImages } from '../../../node/images/image-folder.ts'
 import { openModelFile } from '../../../node/open-model.ts'
@@ -25,6 +26,7 @@ import type { MemoryOptions } from './memory-need.ts'
 import { inspectModel, type ModelInspection } from './model-inspection.ts'
 
 export interface InspectFlags extends MemoryOptions {
+  readonly activations?: string
   readonly json?: boolean
 }
 
@@ -34,17 +36,22 @@ export const command = defineCommand<InspectFlags, [source: string | undefined]>
       '[model]',
       'name, owner/name, address, .gguf, .safetensors or folder (default: embedded)',
     )
-    addMemoryFlags(command, ['kv', 'head', 'weights'])
+    addMemoryFlags(command, ['kv', 'head', 'weights', 'sparse'])
+    command.option(
+      '--activations <text>',
+      'run the text, and count what is 0 in the feed-forward of each layer',
+    )
   },
   examples: `\
   $ bitnet inspect
   $ bitnet inspect model.gguf --kv int8
   $ bitnet inspect folder-with-safetensors/ --json
+  $ bitnet inspect --activations "$(cat notes.txt)"   what products may leave out
   $ bitnet inspect bitnet-2b                          reads the header only, fetches nothing
   $ bitnet inspect hf:owner/name:model-i2_s.gguf
 
 Of a model that is not in the cache only the header is read, so the shares of -1, 0 and +1 are left out.`,
-  async run(context, { json: _, ...options }, source) {
+  async run(context, { json: _, activations, ...options }, source) {
     const { signal, status } = context
     await using named = await openNamed(source, context)
     const { opened, path, remote } = named
@@ -57,12 +64,32 @@ Of a model that is not in the cache only the header is read, so the shares of -1
     const tokenizer = inspectTokenizer(opened, model)
     const seen = remote === undefined ? null : { ...remote.facts, readBytes: remote.readBytes() }
     const images = remote === undefined ? await imagesOf(opened.file.name) : []
-    await context.print({ path, remote: seen, ...model, tokenizer, images }, () => [
-      ...describeInspection({ model, tokenizer, remote: seen }),
+    const zeros = activations === undefined ? {} : await zerosOf(activations, path, context)
+    await context.print({ path, remote: seen, ...model, ...zeros, tokenizer, images }, () => [
+      ...describeInspection({ model, ...zeros, tokenizer, remote: seen }),
       ...(remote === undefined ? ['', describeImages(images)] : []),
     ])
   },
 })
+
+/**
+ * @param path of a model on this machine
+ * @throws UsageError for any other, and for one without zeros
+ */
+async function zerosOf(
+  text: string,
+  path: string | null,
+  context: CommandContext,
+): Promise<{ readonly activations: readonly FfnZeros[] }> {
+  if (path === null) {
+    throw new UsageError(
+      'Expected a model on this machine for --activations, as its layers are computed. Fetch it with: bitnet pull',
+    )
+  }
+  await using model = await context.loadModel({ model: path })
+  context.status.show('Running the text')
+  return { activations: await model.ffnZeros(text, { signal: context.signal }) }
+}
 
 interface NamedModel extends AsyncDisposable {
   readonly opened: OpenedModel
