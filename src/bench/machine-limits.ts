@@ -20,18 +20,21 @@ export interface MachineLimits {
 }
 
 export interface LimitOptions {
-  /** Bytes read in a pass, well above the caches' size; unset: 256 MiB. */
+  /** Bytes that a command reads, well above the caches' size; unset: 256 MiB. */
   readonly readBytes?: number
   /** Milliseconds for each of the two; unset: 400. */
   readonly budgetMs?: number
   readonly now?: () => number
 }
 
-/** 0.5 ms of the quickest (AMX), long beside starting a list; 50 ms of the slowest. */
+/** 0.5 ms of the quickest processor (AMX), 50 ms of the slowest. */
 const PEAK_TASKS_PER_THREAD = 1024
 
 const READ_BYTES = 256 << 20
 const BUDGET_MS = 400
+/** Passes are made so long, by the same command over and over, that starting a list counts for nothing. */
+const LEAST_PASS_SECONDS = 0.005
+const MOST_COMMANDS = 256
 
 /**
  * Measures both; frees what it allocates. The fastest pass counts: whatever else ran on the machine can
@@ -44,8 +47,13 @@ export async function measureLimits(
   { readBytes = READ_BYTES, budgetMs = BUDGET_MS, now }: LimitOptions = {},
 ): Promise<MachineLimits | undefined> {
   if (backend.name === 'reference') return undefined
-  const fastest = async (make: (allocate: Allocate) => Command): Promise<number> =>
-    Math.min(...(await timeCommands(backend, (allocate) => [make(allocate)], { budgetMs, now })))
+  const fastest = async (make: (allocate: Allocate) => Command): Promise<number> => {
+    const once = { budgetMs: 0, least: 1, now }
+    const [first] = await timeCommands(backend, (allocate) => [make(allocate)], once)
+    const count = Math.min(MOST_COMMANDS, Math.ceil(LEAST_PASS_SECONDS / first))
+    const several = (allocate: Allocate) => Array<Command>(count).fill(make(allocate))
+    return Math.min(...(await timeCommands(backend, several, { budgetMs, now }))) / count
+  }
   const most = Math.min(readBytes, backend.largestOperand ?? readBytes)
   const pieces = Math.max(1, Math.floor(most / READ_PIECE))
   const tasks = PEAK_TASKS_PER_THREAD * backend.threads

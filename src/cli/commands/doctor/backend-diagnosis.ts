@@ -53,7 +53,11 @@ export interface Diagnosis {
 
 /** The GPU of WebGPU, with how fast its memory is read if it is a real one; or why there is none. */
 export type GpuDiagnosis =
-  | (GpuFacts & { readonly readBytesPerSecond?: number })
+  | (GpuFacts & {
+      readonly readBytesPerSecond?: number
+      /** Why that was not measured. */
+      readonly unreadable?: string
+    })
   | { readonly reason: string }
 
 /** Of BitNet b1.58 2B-4T, the feed-forward's way down: 2560 x 6912. */
@@ -61,9 +65,6 @@ export const PRODUCT = layerProducts(shapeNamed('2b-4t'))[3]
 export const PROMPT_TOKENS = 64
 
 const BUDGET_MS = 200
-
-/** Many times what a GPU's caches hold. */
-const GPU_READ_BYTES = 1 << 30
 
 /** The packings that a variant has a product of its own for. */
 export function packingsOf({ isa }: Pick<Backend, 'isa'>): readonly TernaryPacking[] {
@@ -91,11 +92,13 @@ async function diagnoseGpu(): Promise<GpuDiagnosis> {
   if (facts === undefined) return { reason: 'WebGPU finds no GPU and no driver' }
   if (facts.isSoftware) return facts
   const limits = await withBackend(
-    () => openBackend({ backend: 'webgpu' }),
-    (backend) => measureLimits(backend, { readBytes: GPU_READ_BYTES }),
+    // Whatever variant the environment asks for of processors.
+    () => KINDS.webgpu.open({}, []),
+    (backend) => measureLimits(backend),
   )
-  const isMeasured = limits !== undefined && 'readBytesPerSecond' in limits
-  return { ...facts, ...(isMeasured && { readBytesPerSecond: limits.readBytesPerSecond }) }
+  if (limits === undefined) return facts
+  if ('reason' in limits) return { ...facts, unreadable: limits.reason }
+  return { ...facts, readBytesPerSecond: limits.readBytesPerSecond }
 }
 
 /** All variants of a backend, or why it does not load. */

@@ -127,10 +127,11 @@ function describeLimit(limit: LimitDiagnosis): Fact {
 
 function describeGpu(gpu: GpuDiagnosis): string {
   if ('reason' in gpu) return `none: ${gpu.reason}`
-  const { title, isSoftware, features, limits, readBytesPerSecond: rate } = gpu
+  const { title, isSoftware, features, limits, readBytesPerSecond: rate, unreadable } = gpu
   return [
     isSoftware ? `${title}, a processor that does the work of one` : title,
     ...(rate === undefined ? [] : [`reads ${formatByteRate(rate)} from its memory`]),
+    ...(unreadable === undefined ? [] : [`does not run: ${unreadable}`]),
     `bindings of ${formatBytes(limits.maxStorageBufferBindingSize)}`,
     `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} with ` +
       `${formatBytes(limits.maxComputeWorkgroupStorageSize)}`,
