@@ -5,7 +5,7 @@
 import { createReadStream, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { extname, join, normalize } from 'node:path'
+import { extname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -28,10 +28,10 @@ const HEADERS = {
 
 /** The file that an address stands for; what is no file of these folders is not found. */
 function fileOf(url) {
-  // The path of an address has no ".." left in it.
-  const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname))
+  // No ".." is left in it, not even one that was written in hexadecimal.
+  const path = posix.normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname))
   const folder = Object.keys(FOLDERS).find((name) => path.startsWith(name))
-  if (folder === undefined || path.includes('\0')) return undefined
+  if (folder === undefined || /[\0\\]/.test(path)) return undefined
   const file = join(ROOT, FOLDERS[folder], path === '/' ? 'index.html' : path.slice(folder.length))
   return statSync(file, { throwIfNoEntry: false })?.isFile() ? file : undefined
 }
