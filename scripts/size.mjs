@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    15750,
+    15800,
     'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training',
   ],
   'src/cli': [
@@ -59,7 +59,7 @@ const BUDGETS = {
     'four vocabularies on disk with their normalisers, one in memory, templates; tokenizer.json with what lies beside it, and its expressions, all of it ours and in steps',
   ],
   'src/backends': [
-    4850,
+    4870,
     'the contract, four backends with their memory, queues and threads; lists fused for a GPU, with two shaders of their own',
   ],
   'src/hub': [
