@@ -37,10 +37,10 @@ static void log_probs_run(const log_probs_command *c, int32_t phase, int32_t fir
     const int32_t token = c->tokens[row];
     float *out = c->out + (size_t)row * (DRAWN_FLOATS + count);
     int32_t *ids = c->ids + (size_t)row * count;
-    const float max = largest_logit(x, cols);
+    const int32_t found = likeliest_tokens(x, cols, count, ids);
+    const float max = found ? x[ids[0]] : -__builtin_inff();
     out[0] = token >= 0 && token < cols ? x[token] - max : 0.0f;
     out[1] = sum_of_exponentials(x, cols, max);
-    const int32_t found = likeliest_tokens(x, cols, count, ids);
     for (int32_t i = 0; i < count; i++) {
       if (i >= found) ids[i] = 0;
       out[DRAWN_FLOATS + i] = i < found ? x[ids[i]] - max : -__builtin_inff();

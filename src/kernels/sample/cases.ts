@@ -143,7 +143,13 @@ export const cases: readonly KernelCase[] = [
   sampleCase({
     what: 'a whole vocabulary',
     cols: 128_256,
-    rows: [GREEDY, {}, { topK: 40, topP: 0.9 }, { topP: 0.9 }, { topK: 30_000, temperature: 2 }],
+    rows: [
+      ...[GREEDY, {}, { topK: 40, topP: 0.9 }, { topP: 0.9 }, { topK: 30_000, temperature: 2 }],
+      ...[
+        { topK: 10_000, topP: 0.5 },
+        { topK: 10_000, topP: 0.2, temperature: 4 },
+      ],
+    ],
     magnitude: 4,
   }),
 ]

@@ -32,6 +32,15 @@ export interface SampleCommand {
 /** Buckets by which a front of the ranking is found in C: eleven bits of a logit at a time. */
 const SAMPLE_BUCKETS = 2048
 
+/** Lanes that share no buckets. */
+const SAMPLE_LANES = 2
+
+/** Tokens that may be in a front, each with its logit, where they are not gone through in their row. */
+const SAMPLE_ROOM = 16384
+
+/** Numbers of eight bytes that a row needs in C. */
+const SAMPLE_WORDS = SAMPLE_LANES * SAMPLE_BUCKETS + SAMPLE_ROOM
+
 export const sample = defineOp<SampleCommand>()({
   name: 'sample',
   operands: {
@@ -45,8 +54,8 @@ export const sample = defineOp<SampleCommand>()({
   counts: { cols: MAX_SAMPLED_COLS },
   integers: { cols: (c) => c.cols },
   indices: ({ step, index }) => [rowInput(step, STEP_WORDS, { slice: index, stride: 1 })],
-  // A float64 a bucket: the sum of its weights, or their number.
-  scratch: ({ rows }) => rows * SAMPLE_BUCKETS * 8,
+  // A bucket is the sum of its weights, or their number; a token and its logit take as much.
+  scratch: ({ rows }) => rows * SAMPLE_WORDS * 8,
   reference: (m, c) => reference(m.tokens, m.logits, m.settings, m.step, m.index, c.rows, c.cols),
   agreement: 'exact',
   workgroups: ({ rows }) => [rows, 1],
@@ -56,5 +65,8 @@ export const sample = defineOp<SampleCommand>()({
     TOP_P_ONE,
     WEIGHT_ONE,
     SAMPLE_BUCKETS,
+    SAMPLE_LANES,
+    SAMPLE_ROOM,
+    SAMPLE_WORDS,
   },
 })

@@ -1,11 +1,15 @@
 // Draws the next token of each row; see reference.ts. A task is a row.
 //
 // The end of a front of the ranking is found by its logit's bits, eleven at a time: buckets of logits that
-// begin with the same bits say in which of them it lies. Scratch: the buckets of each row.
+// begin with the same bits say in which of them it lies. Logits of a row begin with few different bits: lanes
+// have buckets of their own, or each sum would wait for the one before. Fronts are short: before any of that,
+// what lies in none is left out. Scratch, for each row: the buckets, and what is left.
 #include "../c/kernel.h"
 #include "random.h"
 
 enum { sample_phases = 1 };
+
+typedef uint64_t u64x16 __attribute__((vector_size(128)));
 
 static work_plan sample_plan(const sample_command *c, int32_t phase, int32_t threads) {
   (void)phase;
@@ -20,6 +24,8 @@ typedef struct {
 
 typedef struct {
   const float *logits;
+  // Ascending; NULL where all are there.
+  const int32_t *tokens;
   int32_t cols;
   float largest, inverse;
 } sample_row;
@@ -42,10 +48,14 @@ INLINE i32x16 tokens_from(int32_t first) {
   return (i32x16){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + first;
 }
 
+INLINE i32x16 tokens_at(const sample_row *row, int32_t i) {
+  return row->tokens ? *(const i32x16_any *)(row->tokens + i) : tokens_from(i);
+}
+
 // What is no number is in no front.
-INLINE i32x16 in_front(f32x16 logits, int32_t first, sample_front front) {
+INLINE i32x16 in_front(f32x16 logits, i32x16 tokens, sample_front front) {
   const f32x16 end = all16(front.logit);
-  return (logits > end) | ((logits == end) & (tokens_from(first) <= front.token));
+  return (logits > end) | ((logits == end) & (tokens <= front.token));
 }
 
 INLINE f32x16 gaps_of(const sample_row *row, f32x16 logits) {
@@ -93,30 +103,82 @@ INLINE uint64_t share_of(uint64_t total, int32_t top_p) {
   return high * p + (low * p + (TOP_P_ONE - 1)) / TOP_P_ONE;
 }
 
-// The front of `within` of so many tokens, or with the share top_p of the weights where `count` is 0.
+// Within one of these gaps most fronts end.
+static const float sample_gaps[] = {1.0f, 2.5f, 4.0f, 6.0f, 8.0f, 9.5f};
+enum { sample_gap_count = sizeof sample_gaps / sizeof *sample_gaps };
+
+// What a front of `within` can have in it, of so many tokens, or with the share top_p of the weights where `count`
+// is 0; `wanted` is what it is to reach. All of the row where there is no room for that.
+static sample_row narrowed(const sample_row *row, sample_front within, int32_t count, int32_t top_p,
+                           void *room, uint64_t *wanted) {
+  f32x16 sums[sample_gap_count] = {0};
+  u64x16 total = {0};
+  for (int32_t i = 0; i < row->cols; i += LANES) {
+    const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
+    const i32x16 taken = in_front(logits, tokens_at(row, i), within);
+    const i32x16 weights = (count ? (i32x16){0} + 1 : weights_of(row, logits)) & taken;
+    const f32x16 gaps = gaps_of(row, logits), weight = __builtin_convertvector(weights, f32x16);
+    if (!count) total += __builtin_convertvector(weights, u64x16);
+    for (int32_t g = 0; g < sample_gap_count; g++) {
+      sums[g] += (f32x16)((i32x16)weight & (gaps <= all16(sample_gaps[g])));
+    }
+  }
+  *wanted = (uint64_t)count;
+  if (!count) {
+    uint64_t all = 0;
+    for (int32_t n = 0; n < LANES; n++) all += total[n];
+    *wanted = share_of(all, top_p);
+  }
+  // Sums of at most 2^21 / 16 floats in each lane are right to 1 %.
+  int32_t g = 0;
+  while (g < sample_gap_count && sum_lanes(sums[g]) * 0.98f < (float)*wanted) g++;
+  if (g == sample_gap_count) return *row;
+  float *kept = (float *)room;
+  int32_t *tokens = (int32_t *)room + SAMPLE_ROOM, found = 0;
+  for (int32_t i = 0; i < row->cols; i += LANES) {
+    const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
+    const i32x16 own = tokens_at(row, i);
+    const i32x16 taken = in_front(logits, own, within) & (gaps_of(row, logits) <= all16(sample_gaps[g]));
+    if (!any16(taken)) continue;
+    // Never where `row` is in the room itself: no more was found than was looked at.
+    if (found > SAMPLE_ROOM - LANES) return *row;
+    float logit[LANES];
+    int32_t token[LANES], is_taken[LANES];
+    store16(logit, logits);
+    *(i32x16_any *)token = own;
+    *(i32x16_any *)is_taken = taken;
+    for (int32_t n = 0; n < LANES; n++) {
+      kept[found] = logit[n];
+      tokens[found] = token[n];
+      found -= is_taken[n];
+    }
+  }
+  return (sample_row){kept, tokens, found, row->largest, row->inverse};
+}
+
+// The front of `within` of so many tokens, or with so much weight where `count` is 0.
 static sample_front find_front(const sample_row *row, sample_front within, uint64_t *buckets,
-                               int32_t count, int32_t top_p) {
-  uint64_t wanted = (uint64_t)count;
+                               int32_t count, uint64_t wanted) {
   uint32_t key = 0, known = 0;
   for (int32_t shift = 21; shift >= 0; shift = shift == 21 ? 10 : shift - 10) {
     const uint32_t mask = shift ? SAMPLE_BUCKETS - 1 : SAMPLE_BUCKETS / 2 - 1;
-    __builtin_memset(buckets, 0, SAMPLE_BUCKETS * sizeof *buckets);
+    __builtin_memset(buckets, 0, SAMPLE_LANES * SAMPLE_BUCKETS * sizeof *buckets);
     for (int32_t i = 0; i < row->cols; i += LANES) {
       const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
       const u32x16 keys = rank_keys(logits);
-      const i32x16 taken = ((keys & known) == key) & in_front(logits, i, within);
+      const i32x16 taken = ((keys & known) == key) & in_front(logits, tokens_at(row, i), within);
       if (!any16(taken)) continue;
       const i32x16 weights = (count ? (i32x16){0} + 1 : weights_of(row, logits)) & taken;
       uint32_t bucket[LANES];
       int32_t weight[LANES];
       *(i32x16_any *)bucket = (i32x16)(keys >> shift & mask);
       *(i32x16_any *)weight = weights;
-      for (int32_t n = 0; n < LANES; n++) buckets[bucket[n]] += (uint32_t)weight[n];
+      for (int32_t n = 0; n < LANES; n++) {
+        buckets[n % SAMPLE_LANES * SAMPLE_BUCKETS + bucket[n]] += (uint32_t)weight[n];
+      }
     }
-    if (shift == 21 && !count) {
-      uint64_t total = 0;
-      for (int32_t b = 0; b < SAMPLE_BUCKETS; b++) total += buckets[b];
-      wanted = share_of(total, top_p);
+    for (int32_t n = 1; n < SAMPLE_LANES; n++) {
+      for (uint32_t b = 0; b <= mask; b++) buckets[b] += buckets[n * SAMPLE_BUCKETS + b];
     }
     int32_t b = (int32_t)mask;
     for (; b > 0 && buckets[b] < wanted; b--) wanted -= buckets[b];
@@ -128,11 +190,12 @@ static sample_front find_front(const sample_row *row, sample_front within, uint6
   const uint64_t weight = count ? 1 : (uint32_t)weights_of(row, end)[0];
   for (int32_t i = 0; i < row->cols; i += LANES) {
     const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
-    const i32x16 equal = (logits == end) & in_front(logits, i, within);
+    const i32x16 tokens = tokens_at(row, i);
+    const i32x16 equal = (logits == end) & in_front(logits, tokens, within);
     if (!any16(equal)) continue;
     for (int32_t n = 0; n < LANES; n++) {
       if (!equal[n]) continue;
-      if (wanted <= weight) return (sample_front){all.logit, i + n};
+      if (wanted <= weight) return (sample_front){all.logit, tokens[n]};
       wanted -= weight;
     }
   }
@@ -147,9 +210,9 @@ static int32_t race(const sample_row *row, sample_front front, float widest, pos
   for (int32_t i = 0; i < row->cols; i += LANES) {
     const f32x16 logits = logits_or(row->logits + i, row->cols - i, __builtin_nanf(""));
     const f32x16 gaps = gaps_of(row, logits);
-    const i32x16 runs = in_front(logits, i, front) & (gaps <= all16(widest));
+    const i32x16 tokens = tokens_at(row, i);
+    const i32x16 runs = in_front(logits, tokens, front) & (gaps <= all16(widest));
     if (!any16(runs)) continue;
-    const i32x16 tokens = tokens_from(i);
     const f32x16 times = exponential16(tokens, key) * exp16(gaps);
     const i32x16 wins = runs & (times < smallest);
     smallest = select16(wins, times, smallest);
@@ -175,11 +238,16 @@ static void sample_run(const sample_command *c, int32_t phase, int32_t first, in
     c->tokens[r] = best;
     if (best < 0 || top_k == 1) continue;
     const float inverse = setting_float(settings, SETTING_INVERSE);
-    const sample_row row = {logits, c->cols, logits[best], inverse};
-    uint64_t *buckets = (uint64_t *)c->scratch + (size_t)r * SAMPLE_BUCKETS;
+    sample_row row = {logits, NULL, c->cols, logits[best], inverse};
+    uint64_t *buckets = (uint64_t *)c->scratch + (size_t)r * SAMPLE_WORDS;
     sample_front front = {-__builtin_inff(), INT32_MAX};
-    if (top_k > 0 && top_k < c->cols) front = find_front(&row, front, buckets, top_k, 0);
-    if (top_p < TOP_P_ONE) front = find_front(&row, front, buckets, 0, top_p);
+    for (int32_t is_p = 0; is_p < 2; is_p++) {
+      const int32_t count = is_p ? 0 : top_k;
+      if (is_p ? top_p >= TOP_P_ONE : top_k <= 0 || top_k >= c->cols) continue;
+      uint64_t wanted;
+      row = narrowed(&row, front, count, top_p, buckets + SAMPLE_LANES * SAMPLE_BUCKETS, &wanted);
+      front = find_front(&row, front, buckets, count, wanted);
+    }
     const int32_t *step = c->step + (size_t)c->index[r] * STEP_WORDS;
     const position_key key = key_of_position(
         (uint32_t)settings[SETTING_SEEDLOW], (uint32_t)settings[SETTING_SEEDHIGH],
