@@ -88,6 +88,17 @@ static napi_value release(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// --- weigh(bytes): more of external memory to V8, or less ---
+
+static napi_value weigh(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  int64_t bytes, all;
+  CHECK(napi_get_value_int64(env, argv[0], &bytes));
+  CHECK(napi_adjust_external_memory(env, bytes, &all));
+  return NULL;
+}
+
 // --- openPool(isa, threads) -> pool, closePool(pool), poolThreads(pool) -> number ---
 
 typedef struct {
@@ -267,7 +278,7 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback run;
   } functions[] = {
-      {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of},
+      {"variants", list_variants}, {"allocate", allocate},   {"addressOf", address_of}, {"weigh", weigh},
       {"release", release},        {"openPool", pool_open},  {"closePool", pool_close},
       {"poolThreads", pool_size},  {"ranIsa", ran_isa},       {"record", record},       {"submit", submit},
       {"openImage", image_open_call}, {"markDense", image_dense_call},

@@ -6,13 +6,13 @@
 #include <windows.h>
 
 #define NODE_FUNCTIONS(X)                                                                            \
-  X(napi_create_array_with_length) X(napi_create_async_work) X(napi_create_double)                   \
-  X(napi_create_error) X(napi_create_external) X(napi_create_external_arraybuffer)                   \
-  X(napi_create_function) X(napi_create_int32) X(napi_create_object) X(napi_create_promise)          \
-  X(napi_create_reference) X(napi_create_string_utf8) X(napi_delete_async_work)                      \
-  X(napi_delete_reference) X(napi_detach_arraybuffer) X(napi_get_arraybuffer_info)                   \
-  X(napi_get_boolean) X(napi_get_cb_info) X(napi_get_null) X(napi_get_typedarray_info)               \
-  X(napi_get_undefined) X(napi_get_value_bool) X(napi_get_value_double)                              \
+  X(napi_adjust_external_memory) X(napi_create_array_with_length) X(napi_create_async_work)          \
+  X(napi_create_double) X(napi_create_error) X(napi_create_external)                                 \
+  X(napi_create_external_arraybuffer) X(napi_create_function) X(napi_create_int32)                   \
+  X(napi_create_object) X(napi_create_promise) X(napi_create_reference) X(napi_create_string_utf8)   \
+  X(napi_delete_async_work) X(napi_delete_reference) X(napi_detach_arraybuffer)                      \
+  X(napi_get_arraybuffer_info) X(napi_get_boolean) X(napi_get_cb_info) X(napi_get_null)              \
+  X(napi_get_typedarray_info) X(napi_get_undefined) X(napi_get_value_bool) X(napi_get_value_double)  \
   X(napi_get_value_external) X(napi_get_value_int32) X(napi_get_value_int64)                         \
   X(napi_get_value_string_utf8) X(napi_queue_async_work) X(napi_reject_deferred)                     \
   X(napi_resolve_deferred) X(napi_set_element) X(napi_set_named_property) X(napi_throw_error)

@@ -21,6 +21,8 @@ export interface Addon {
   addressOf(buffer: ArrayBuffer): number
   /** Detaches the buffer and gives its pages back. */
   release(buffer: ArrayBuffer): void
+  /** Counts so many bytes more, or fewer, to what makes the engine collect garbage. */
+  weigh(bytes: number): void
   openPool(isa: string, threads: number): PoolHandle
   closePool(pool: PoolHandle): void
   poolThreads(pool: PoolHandle): number

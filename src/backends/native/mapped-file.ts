@@ -15,6 +15,8 @@ export interface NativeMemory extends Place {
   readonly byteOffset: number
   /** Unset: no. */
   isReadOnly?: boolean
+  /** Whether its size is nothing to collect garbage for. */
+  readonly isLight?: boolean
   /** Behind all of the memory, or behind the sparse end of pages of its own. */
   file?: MappedPages
   /** What kernels read the sparse end from: a file, or memory as long as nothing else is said. */

@@ -97,14 +97,19 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {
-    const pages = this.#addon.allocate(byteLength + TAIL_BYTES, use === 'weights')
-    return { address: this.#addon.addressOf(pages), pages, byteOffset: 0 }
+    const isLight = use !== 'weights'
+    const pages = this.#addon.allocate(byteLength + TAIL_BYTES, !isLight)
+    // A cache of gigabytes takes room where it is used: for its size V8 would collect garbage all the time.
+    if (isLight) this.#addon.weigh(-pages.byteLength)
+    return { address: this.#addon.addressOf(pages), pages, byteOffset: 0, isLight }
   }
 
   protected override release({ memory }: OwnBuffer<NativeMemory>): void {
-    const { pages, source, file } = memory
+    const { pages, source, file, isLight } = memory
     if (source) this.#addon.release(source)
+    const { byteLength } = pages
     if (file?.pages !== pages) this.#addon.release(pages)
+    if (isLight) this.#addon.weigh(byteLength)
     file?.release()
   }
 
