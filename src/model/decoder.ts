@@ -288,16 +288,15 @@ export class Decoder implements DecodeEngine {
     const { step, history, capacity } = this.cache.buffers
     const inputs = { logits, step, index, history, capacity }
     if (draws === undefined || draws.steps === 1) {
-      const drawing = draws ? this.#sampler.commands(draws, inputs) : []
-      return [await this.#programs.get(shape, () => this.#record(shape, drawing))]
+      const drawing = () => (draws ? this.#sampler.commands(draws, inputs) : [])
+      return [await this.#programs.get(shape, () => this.#record(shape, drawing()))]
     }
     const alone = { ...shape, draws: '' }
     const pass = await this.#programs.get(alone, () => this.#record(alone, []))
     const programs: Program[] = []
     for (let at = 0; at < draws.steps; at++) {
       const own = { ...shape, draws: wordsOf({ ...draws, steps: at }) }
-      const commands = this.#sampler.stepCommands(draws, inputs, at)
-      const record = () => this.#backend.record(commands)
+      const record = () => this.#backend.record(this.#sampler.stepCommands(draws, inputs, at))
       programs.push(pass, await this.#drawPrograms.get(own, record))
     }
     return programs
