@@ -4,7 +4,7 @@
  *
  *   node bench/engine.mjs [MODEL] [--threads 2] [--rounds 3] [--streams 64]
  *
- * All of it in one process, in turn, round by round; ratios are of the same round.
+ * All of it in one process, in turn, round by round; ratios are of the same round, whose parts take turns too.
  */
 import { parseArgs } from 'node:util'
 import { loadModel } from '../dist/index.js'
@@ -38,12 +38,23 @@ function longPrompt(tokens, name) {
   return text
 }
 
-async function tokensPerSecond(work) {
-  const start = performance.now()
-  const results = await work()
-  const tokens = results.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)
-  return (1000 * tokens) / (performance.now() - start)
+/** Tokens per second of two kinds of work, which take turns: a, b, b, a, and so on. */
+async function inTurn(turns, ...works) {
+  const sums = works.map(() => ({ ms: 0, tokens: 0 }))
+  for (let turn = 0; turn < turns; turn++) {
+    const order = [...works.keys()]
+    for (const which of turn % 2 === 0 ? order : order.reverse()) {
+      const start = performance.now()
+      const results = await works[which](fresh++)
+      sums[which].ms += performance.now() - start
+      for (const { tokenIds } of results) sums[which].tokens += tokenIds.length
+    }
+  }
+  return sums.map(({ ms, tokens }) => (1000 * tokens) / ms)
 }
+
+/** No two prompts are the same. */
+let fresh = 1
 
 const many = (count, maxTokens, from) =>
   Promise.all(
@@ -83,16 +94,22 @@ async function firstTokenMs(prompt) {
 }
 
 await many(8, 8, 0)
+await model.generateBatch([promptOf(8)], options(0, 8))
 console.log(`${model.name}, ${model.backend.description}, ${threads} threads`)
 for (let round = 0; round < rounds; round++) {
-  const from = 1000 * (round + 1)
-  const one = await tokensPerSecond(() => many(1, 64, from))
-  const prompts = Array.from({ length: 8 }, (_, i) => promptOf(from + 100 + i))
-  const batch = await tokensPerSecond(() =>
-    model.generateBatch(prompts, { ...options(0, 64), parallel: 8 }),
+  const [calls, batch] = await inTurn(
+    4,
+    (name) => many(8, 64, 100 * name),
+    (name) => {
+      const prompts = Array.from({ length: 8 }, (_, i) => promptOf(100 * name + i))
+      return model.generateBatch(prompts, { ...options(0, 64), parallel: 8 })
+    },
   )
-  const calls = await tokensPerSecond(() => many(8, 64, from + 200))
-  const all = await tokensPerSecond(() => many(streams, 64, from + 300))
+  const [one, all] = await inTurn(
+    2,
+    (name) => many(1, 64, 100 * name),
+    (name) => many(streams, 64, 100 * name),
+  )
   const { median, p99, prompts: arrived } = await gapsUnderLoad(streams, 128, round)
   const long = longPrompt(1500, `known ${round}`)
   const cold = await firstTokenMs(`${long} first`)
