@@ -3,7 +3,6 @@
  */
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { messageOf } from '../../checks.ts'
 import {
   CHECKPOINT_EMBEDDINGS,
   type CheckpointConversionOptions,
@@ -89,7 +88,7 @@ export async function convertFile(
     if (to === from || (!isGguf && to === around)) {
       throw new UsageError(`Expected another place to write to, got the source ${source} itself.`)
     }
-    const sink = await openSink(target, isGguf)
+    const sink = await (isGguf ? openFileSink(target) : openCheckpointFolder(target))
     try {
       const report =
         'write' in sink
@@ -146,15 +145,4 @@ export async function sideFilesIn(folder: string): Promise<SideFile[]> {
     if (bytes !== undefined) sideFiles.push({ name, bytes })
   }
   return sideFiles
-}
-
-async function openSink(target: string, isGguf: boolean) {
-  try {
-    return await (isGguf ? openFileSink(target) : openCheckpointFolder(target))
-  } catch (cause) {
-    const what = isGguf ? 'file' : 'folder'
-    throw new UsageError(
-      `Expected a place for a new ${what} at ${target}, but: ${messageOf(cause)}.`,
-    )
-  }
 }

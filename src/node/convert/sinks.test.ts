@@ -100,7 +100,7 @@ test('a link stays one, and a file keeps its rights', async () => {
 
 test('nothing but a file is replaced by a file, and no folder in a folder', async () => {
   await mkdir(join(root, 'o.gguf'))
-  await expect(openFileSink(join(root, 'o.gguf'))).rejects.toThrow('something else than a file')
+  await expect(openFileSink(join(root, 'o.gguf'))).rejects.toThrow('got something else')
   await mkdir(join(root, 'out', 'config.json'), { recursive: true })
   const folder = await writeFolder(join(root, 'out'), { 'config.json': '{}' })
   await expect(folder.finish()).rejects.toThrow('got a folder')

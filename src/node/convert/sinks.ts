@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { acquireLock } from '../files/file-lock.ts'
 import { requireFreeSpace } from '../files/free-space.ts'
-import { errorCode, statOf } from '../files/system.ts'
+import { errorCode, namingFile, statOf } from '../files/system.ts'
 import { asideOf, discardAside, openAside, putInPlace, writeFully } from '../files/write-file.ts'
 
 /** Weights of an earlier checkpoint in the same folder: a reader would take them for this one's. */
@@ -40,7 +40,9 @@ export async function openCheckpointFolder(path: string) {
   const isThere = (await statOf(target)) !== undefined
   // Inside a folder that is there: what is beside it may be another disk, or not to be written to.
   const aside = isThere ? asideOf(join(target, '.bitnet')) : asideOf(target)
-  await mkdir(aside)
+  await mkdir(aside).catch((error: unknown) => {
+    throw namingFile(path, error)
+  })
   let current: Awaited<ReturnType<typeof openFileSink>> | undefined
   return {
     reserve: (bytes: number) => requireFreeSpace(aside, bytes),

@@ -12,7 +12,7 @@ import { isSafePath } from '../../hub/repo-file.ts'
 import type { Environment } from '../files/folders.ts'
 import { fileSize } from '../files/system.ts'
 import { readRef, snapshotFolder } from '../hub/cache-layout.ts'
-import { requireWritable } from '../hub/disk-store.ts'
+import { requireCache } from '../hub/disk-store.ts'
 import { readHubSettings } from '../hub/hub-settings.ts'
 import { type PullOptions, pullFiles, withClient } from '../hub/pull-files.ts'
 
@@ -49,7 +49,7 @@ export async function fetchDatasetFile(
       { url: repo },
     )
   }
-  await requireWritable(cache)
+  await requireCache(cache)
   /** In plain words, with what to do if a dataset has moved. */
   const explain = (error: unknown): unknown => {
     if (!(error instanceof RefusedError)) return error

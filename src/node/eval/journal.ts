@@ -4,7 +4,7 @@
  * checksum. The last line may be cut off; that item, and any whose line is damaged, is computed again.
  */
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isWhole, messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
@@ -12,7 +12,7 @@ import type { EvalJournal } from '../../eval/evaluate.ts'
 import type { ItemResult } from '../../eval/metrics.ts'
 import type { SequenceScore } from '../../eval/score-groups.ts'
 import { parseObject } from '../../formats/json-text.ts'
-import { errorCode } from '../files/system.ts'
+import { errorCode, makeFolder, namingFile } from '../files/system.ts'
 
 /** The words of the first line that tell a journal from any other file. */
 const KIND = 'bitnet evaluation journal 1'
@@ -27,6 +27,9 @@ const MAX_BYTES = 256 << 20
  * @throws UsageError if the file is another journal's, or no journal at all
  */
 export async function openJournal(path: string, identity: string): Promise<EvalJournal> {
+  const named = (error: unknown): never => {
+    throw namingFile(path, error)
+  }
   const found = await stat(path).catch((error: unknown) => {
     if (errorCode(error) === 'ENOENT') return undefined
     throw error
@@ -41,8 +44,8 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
     if (bytes.length > 0 && !header(identity).startsWith(bytes.toString('utf8'))) {
       throw foreign(path)
     }
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, header(identity))
+    await makeFolder(dirname(path))
+    await writeFile(path, header(identity)).catch(named)
   } else {
     if (parseObject(first)?.['kind'] !== KIND) throw foreign(path)
     if (`${first}\n` !== header(identity)) {
@@ -64,7 +67,8 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
     finished: (task) => [...(finished.get(task)?.values() ?? [])],
     async add(task, { index, scores }) {
       const entry = { task, index, scores: scores.map(encodeScore) }
-      await appendFile(path, `${JSON.stringify({ ...entry, check: checkOf(entry) })}\n`)
+      const line = `${JSON.stringify({ ...entry, check: checkOf(entry) })}\n`
+      await appendFile(path, line).catch(named)
     },
   }
 }

@@ -6,14 +6,14 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isWhole } from '../../checks.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import type { LockWaiting } from '../../hub/download/store.ts'
-import { errorCode } from './system.ts'
+import { errorCode, makeFolder } from './system.ts'
 
 interface LockOptions extends LockWaiting {
   /** How often a held lock is looked at; unset: 250 ms. */
@@ -43,7 +43,7 @@ export async function acquireLock(
   options: LockOptions = {},
 ): Promise<() => Promise<void>> {
   const { signal, onWait, pollMs = 250 } = options
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   const owner: Owner = {
     id: randomUUID(),
     pid: process.pid,

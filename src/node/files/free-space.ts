@@ -4,7 +4,7 @@
 import { statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BitnetError } from '../../errors.ts'
-import { statOf } from './system.ts'
+import { existingPath } from './system.ts'
 
 export interface SpaceOptions {
   /** What to do about a full disk; unset: in general terms. */
@@ -28,7 +28,7 @@ export async function requireFreeSpace(
   bytes: number,
   { advice = 'Free some space, or write to another disk.', free = freeBytes }: SpaceOptions = {},
 ): Promise<void> {
-  const folder = await existingFolder(dirname(resolve(path)))
+  const folder = await existingPath(dirname(resolve(path)))
   const found = await free(folder)
   if (found >= bytes) return
   const size = (n: number): string =>
@@ -37,11 +37,4 @@ export async function requireFreeSpace(
     'DISK_FULL',
     `Expected ${size(bytes)} of free space in ${folder}, got ${size(found)}. ${advice}`,
   )
-}
-
-/** The folder itself, or the nearest one above it that exists. */
-export async function existingFolder(path: string): Promise<string> {
-  if ((await statOf(path)) !== undefined) return path
-  const parent = dirname(path)
-  return parent === path ? path : existingFolder(parent)
 }

@@ -1,9 +1,9 @@
 /**
- * What the system says of files, as values instead of errors.
+ * What the system says of files: values where there is an answer, and errors that name what they are about.
  */
-import type { Stats } from 'node:fs'
-import { type FileHandle, readdir, readFile, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { constants, type Stats } from 'node:fs'
+import { access, type FileHandle, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
 
 /** Reads and writes take pieces: systems have a limit for one call, 2 GiB on Linux. */
 export const MAX_CALL_BYTES = 1 << 30
@@ -31,6 +31,40 @@ export async function readFully(
 /** What is at a path; undefined if there is nothing, or nothing that may be looked at. */
 export function statOf(path: string): Promise<Stats | undefined> {
   return stat(path).catch(() => undefined)
+}
+
+/** The path itself, or the nearest one above it where something is. */
+export async function existingPath(path: string): Promise<string> {
+  if ((await statOf(path)) !== undefined) return path
+  const parent = dirname(path)
+  return parent === path ? path : existingPath(parent)
+}
+
+/**
+ * Makes a folder, and those above it.
+ *
+ * @throws the system's error; Node calls a folder missing where the disk is only to be read
+ */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, ...(mode === undefined ? {} : { mode }) })
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') await requireWritable(await existingPath(path))
+    throw error
+  }
+}
+
+/** @throws the system's error where nothing may be made in a folder, or there is none at that path */
+export function requireWritable(folder: string): Promise<void> {
+  // The point asks for a folder: a file in its place may be written to as well.
+  return access(`${folder}/.`, constants.W_OK | constants.X_OK).catch((error: unknown) => {
+    throw namingFile(folder, error)
+  })
+}
+
+/** Errors of open files do not say which file it was, and those of files aside another name. */
+export function namingFile(path: string, error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? Object.assign(error, { path }) : error
 }
 
 /** Bytes of a file; undefined if there is none. */

@@ -2,7 +2,22 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { writeAside, writeWhole } from './write-file.ts'
+import { UsageError } from '../../errors.ts'
+import { requirePlace, writeAside, writeWhole } from './write-file.ts'
+
+test('a place is tried before there is something to write, and nothing is left there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bitnet-write-'))
+  const path = join(folder, 'report.html')
+  await requirePlace(path)
+  expect(await readdir(folder)).toEqual([])
+  await writeFile(path, 'old')
+  await requirePlace(path)
+  expect(await readFile(path, 'utf8')).toBe('old')
+  const below = join(path, 'file')
+  await expect(requirePlace(below)).rejects.toMatchObject({ code: 'ENOTDIR', path: below })
+  await expect(requirePlace(folder)).rejects.toThrow(UsageError)
+  await rm(folder, { recursive: true })
+})
 
 test('a full disk leaves the old file, nothing else, and an error that names it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'bitnet-write-'))

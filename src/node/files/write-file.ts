@@ -3,7 +3,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises'
-import { MAX_CALL_BYTES, statOf } from './system.ts'
+import { UsageError } from '../../errors.ts'
+import { MAX_CALL_BYTES, namingFile, statOf } from './system.ts'
 
 /** A file under another name, until it is whole. */
 export interface AsideFile {
@@ -18,14 +19,24 @@ export interface AsideFile {
  * A new file that is to take the place of another, or of none, with the rights of what is there.
  *
  * @param nameAside gives the other name
- * @throws Error of the system, or if there is something else than a file
+ * @throws the system's error; UsageError if there is something else than a file
  */
 export async function openAside(path: string, nameAside = asideOf): Promise<AsideFile> {
   const target = await realpath(path).catch(() => path)
   const found = await statOf(target)
-  if (found?.isFile() === false) throw new Error(`there is something else than a file at ${path}`)
+  if (found?.isFile() === false) {
+    throw new UsageError(`Expected a file or nothing at ${path}, got something else.`)
+  }
   const aside = nameAside(target)
-  return { target, aside, handle: await open(aside, 'wx', found?.mode) }
+  const handle = await open(aside, 'wx', found?.mode).catch((error: unknown) => {
+    throw namingFile(path, error)
+  })
+  return { target, aside, handle }
+}
+
+/** Before long work whose result goes to a file. @throws as {@link openAside} does */
+export async function requirePlace(path: string): Promise<void> {
+  await discardAside(await openAside(path))
 }
 
 /** Gives the file its own name. */
@@ -54,11 +65,6 @@ export async function writeAside(
     await discardAside(file)
     throw namingFile(path, error)
   }
-}
-
-/** The system's errors of open files do not say which file it was. */
-export function namingFile(path: string, error: unknown): unknown {
-  return error instanceof Error && 'syscall' in error ? Object.assign(error, { path }) : error
 }
 
 /** A name beside a file that is nobody else's. */

@@ -11,11 +11,11 @@
  *   bitnet-urls/<hash of the address>/source.json, <file>
  */
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readlink, rm, symlink } from 'node:fs/promises'
+import { copyFile, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { isCommit, isSafePath, type Repository } from '../../hub/repo-file.ts'
 import { fileOf, partUrls } from '../../hub/url-folder.ts'
-import { errorCode, textOf } from '../files/system.ts'
+import { errorCode, makeFolder, textOf } from '../files/system.ts'
 import { writeAside, writeWhole } from '../files/write-file.ts'
 
 const MODEL_PREFIX = 'models--'
@@ -65,7 +65,7 @@ export async function writeRef(
   if (isCommit(revision)) return
   if ((await readRef(cache, repository, revision)) === commit) return
   const path = refPath(cache, repository, revision)
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await writeWhole(path, commit)
 }
 
@@ -80,7 +80,7 @@ export async function linkBlob(snapshot: string, file: string, blob: string): Pr
   const target = relative(dirname(path), blob)
   // A reader must not miss it for a moment if it is right already.
   if ((await readlink(path).catch(() => undefined)) === target) return
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await rm(path, { force: true })
   try {
     await symlink(target, path)

@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf } from '../../checks.ts'
 import { BitnetError } from '../../errors.ts'
@@ -11,8 +11,8 @@ import type { DownloadTuning } from '../../hub/download/download-file.ts'
 import { type Pace, USUAL_PACE } from '../../hub/download/patience.ts'
 import type { DownloadStore, StoreFile } from '../../hub/download/store.ts'
 import { acquireLock } from '../files/file-lock.ts'
-import { existingFolder, freeBytes, requireFreeSpace } from '../files/free-space.ts'
-import { errorCode, fileSize } from '../files/system.ts'
+import { freeBytes, requireFreeSpace } from '../files/free-space.ts'
+import { errorCode, existingPath, fileSize, makeFolder, requireWritable } from '../files/system.ts'
 import { writeFully } from '../files/write-file.ts'
 
 /** How downloads go about on a disk; tests have smaller numbers. */
@@ -56,7 +56,7 @@ export function diskStore({
 async function openStoreFile(name: string, access: 'read' | 'write'): Promise<StoreFile> {
   const flags = access === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT
   const handle = await inWords(name, async () => {
-    if (access === 'write') await mkdir(dirname(name), { recursive: true })
+    if (access === 'write') await makeFolder(dirname(name))
     return open(name, flags)
   })
   return {
@@ -73,10 +73,9 @@ async function openStoreFile(name: string, access: 'read' | 'write'): Promise<St
  *
  * @throws BitnetError with code CACHE if nothing may be written in a folder that is there, or is to be made
  */
-export async function requireWritable(folder: string): Promise<void> {
-  const existing = await existingFolder(folder)
-  // The point asks for a folder: a file in its place may be written to as well.
-  await inWords(folder, () => access(`${existing}/.`, constants.W_OK | constants.X_OK))
+export async function requireCache(folder: string): Promise<void> {
+  const existing = await existingPath(folder)
+  await inWords(folder, () => requireWritable(existing))
 }
 
 async function inWords<T>(name: string, use: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
  * Brings a named model into the cache: asks the hub which files make it, and fetches them; or fetches one
  * file of any server.
  */
-import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
@@ -16,11 +16,11 @@ import { listModel } from '../../hub/list-repository.ts'
 import { formatModelName, type HubModel, type UrlModel } from '../../hub/model-name.ts'
 import { inPlainWords } from '../../hub/remote-model.ts'
 import { openFileSource } from '../files/file-source.ts'
-import { fileSize, textOf } from '../files/system.ts'
+import { fileSize, makeFolder, textOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { lockPath, SOURCE_FILE, URL_FOLDER, urlPlace } from './cache-layout.ts'
 import { findCached, openPath } from './cached-model.ts'
-import { diskStore, requireWritable, USUAL_TUNING } from './disk-store.ts'
+import { diskStore, requireCache, USUAL_TUNING } from './disk-store.ts'
 import type { HubSettings } from './hub-settings.ts'
 import type { NodeClient } from './node-client.ts'
 import { type PulledFiles, type PullOptions, pullFiles, withClient } from './pull-files.ts'
@@ -50,7 +50,7 @@ export async function pullModel(
   if (settings.offline) throw notCached(model, settings)
   // What is there as a whole is told so, wherever it lies.
   const isCached = (await findCached(settings.cacheFolder, model)) !== undefined
-  if (!isCached) await requireWritable(settings.cacheFolder)
+  if (!isCached) await requireCache(settings.cacheFolder)
   const explain = (error: unknown) => inPlainWords(error, model, settings)
   return withClient(settings, options, explain, (client) =>
     model.kind === 'url' ? pullUrl(client, model, options) : pullRepository(client, model, options),
@@ -97,7 +97,7 @@ async function pullUrl(
   const totalBytes = probed.reduce((sum, { identity }) => sum + identity.size, 0)
   const reason = `${parts[0].name}: the file at this address`
   options.onChosen?.({ model: url, reason, files: parts.length, totalBytes })
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const meter = transferMeter(totalBytes, options.onDownload)
   const around = { client, store: diskStore(tuning), tuning, signal }
   const files: PulledFiles['files'][number][] = []

@@ -2,14 +2,14 @@
  * The folder of packed images: where it is, what lies in it, and what goes when it grows too large.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { isAlive } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { cacheFolder } from '../files/folders.ts'
 import { freeBytes } from '../files/free-space.ts'
-import { namesIn, statOf } from '../files/system.ts'
+import { makeFolder, namesIn, statOf } from '../files/system.ts'
 import { type ImageManifest, readStart } from './image-file.ts'
 
 const IMAGE_SUFFIX = '.image'
@@ -135,7 +135,7 @@ export async function makeRoom(
   name: string,
   byteLength: number,
 ): Promise<string | undefined> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   await removePartials(folder, ABANDONED_MS)
   const limit = imageLimitBytes()
   if (byteLength > limit) return `it would exceed the ${limit / 1e9} GB of BITNET_IMAGE_LIMIT`

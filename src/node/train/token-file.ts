@@ -3,14 +3,14 @@
  * so that a corpus need not fit into memory.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { encodeDocument } from '../../train/data/encode.ts'
 import type { TokenSource } from '../../train/data/token-source.ts'
 import { openFileSource } from '../files/file-source.ts'
-import { fileSize } from '../files/system.ts'
+import { fileSize, makeFolder } from '../files/system.ts'
 import { writeAside, writeFully } from '../files/write-file.ts'
 import { readDocuments, textFiles } from './read-documents.ts'
 
@@ -52,7 +52,7 @@ export async function openTokens(path: string, options: TokenizingOptions): Prom
     const { size, mtimeMs } = await stat(file)
     hash.update(JSON.stringify([file, size, mtimeMs]))
   }
-  await mkdir(options.folder, { recursive: true })
+  await makeFolder(options.folder)
   const name = `${basename(path).replace(/[^\w.-]/g, '_')}-${hash.digest('hex').slice(0, 16)}.tokens`
   const kept = join(options.folder, name)
   if ((await fileSize(kept)) === undefined) await tokenize(kept, files, options)

@@ -2,10 +2,10 @@
  * Lines that were typed, kept for the next session: one JSON string a line, in a file that its owner alone
  * can read. Sessions that run at once append to the same file.
  */
-import { appendFile, mkdir, open } from 'node:fs/promises'
+import { appendFile, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { stateFolder } from '../../../node/files/folders.ts'
-import { errorCode } from '../../../node/files/system.ts'
+import { errorCode, makeFolder } from '../../../node/files/system.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
 
 /** Lines that are kept; twice as many are in the file before the older half is dropped. */
@@ -44,7 +44,7 @@ export class LineHistory {
     try {
       await appendFile(this.#path, text, { mode: 0o600 }).catch(async (error: unknown) => {
         if (errorCode(error) !== 'ENOENT') throw error
-        await mkdir(dirname(this.#path as string), { recursive: true, mode: 0o700 })
+        await makeFolder(dirname(this.#path as string), 0o700)
         await appendFile(this.#path as string, text, { mode: 0o600 })
       })
       return undefined

@@ -1,13 +1,12 @@
 /**
  * Files of a comparison: the HTML report, and each chart as SVG and PNG.
  */
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Chart, drawChart, filePaint } from '../../../compare/chart.ts'
 import { htmlReport } from '../../../compare/html-report.ts'
 import { UsageError } from '../../../errors.ts'
-import { statOf } from '../../../node/files/system.ts'
-import { writeWhole } from '../../../node/files/write-file.ts'
+import { makeFolder, requireWritable, statOf } from '../../../node/files/system.ts'
+import { requirePlace, writeWhole } from '../../../node/files/write-file.ts'
 import type { Language } from '../../console/language.ts'
 import { reportCharts } from './compare-charts.ts'
 import { headlineOf } from './compare-headline.ts'
@@ -31,7 +30,7 @@ interface Resvg {
 /**
  * Fails before anything is measured if files could not be written afterwards.
  *
- * @throws UsageError
+ * @throws UsageError, or the system's error
  */
 export async function checkReportFiles({ html, charts, font }: ReportFileFlags): Promise<void> {
   if (html !== undefined) {
@@ -39,11 +38,16 @@ export async function checkReportFiles({ html, charts, font }: ReportFileFlags):
     if (folder?.isDirectory() !== true || file?.isFile() === false) {
       throw new UsageError(`Expected --html to name a file in a folder that is there, got ${html}.`)
     }
+    await requirePlace(html)
   }
   if (font !== undefined && (await statOf(font))?.isFile() !== true) {
     throw new UsageError(`Expected a font file (.ttf or .otf) at ${font}, but there is none.`)
   }
-  if (charts !== undefined) await loadResvg()
+  if (charts !== undefined) {
+    await loadResvg()
+    await makeFolder(charts)
+    await requireWritable(charts)
+  }
 }
 
 /** @returns the paths that were written */
@@ -60,7 +64,6 @@ export async function writeReportFiles(
   }
   if (charts !== undefined) {
     const { Resvg } = await loadResvg()
-    await mkdir(charts, { recursive: true })
     for (const chart of drawn) {
       const svg = drawChart(chart, filePaint, { withTitle: true })
       const path = join(charts, chart.id)

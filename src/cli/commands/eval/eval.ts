@@ -18,7 +18,7 @@ import { type DatasetChoice, parseDatasetChoice } from '../../../node/eval/datas
 import { evaluate } from '../../../node/eval/evaluate-on-disk.ts'
 import { defaultJournalPath, evaluationIdentity } from '../../../node/eval/evaluation-identity.ts'
 import { openCacheJournal, openJournal } from '../../../node/eval/journal.ts'
-import { namingFile } from '../../../node/files/write-file.ts'
+import { namingFile } from '../../../node/files/system.ts'
 import type { CommandContext } from '../../command-context.ts'
 import type { TableStyle } from '../../console/table.ts'
 import { defineCommand } from '../../define-command.ts'
