@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { FormatError } from '../../errors.ts'
-import { decodeLines, decodeText } from './text-encoding.ts'
+import { decodeLines, decodePieces, decodeText } from './text-encoding.ts'
 
 const JAPANESE = 'こんにちは。今日は良い天気です。\r\n'
 const utf16 = (text: string): Buffer => Buffer.from(text, 'utf16le')
@@ -89,5 +89,55 @@ describe('lines', () => {
       'Expected UTF-8 in f, got what seems to be Shift_JIS',
     )
     expect(() => decodeLines(utf16('a\nb'), 'f')).toThrow('UTF-16LE')
+  })
+})
+
+describe('a stream, in pieces of any length', () => {
+  /** More than is looked at to tell the encoding. */
+  const LONG = `${JAPANESE}Ünïcödé 😀\n`.repeat(3000)
+  async function textOf(given: Uint8Array, step: number): Promise<string> {
+    async function* pieces() {
+      for (let at = 0; at < given.length; at += step) yield given.subarray(at, at + step)
+    }
+    let text = ''
+    for await (const piece of decodePieces(pieces(), 'f')) text += piece
+    return text
+  }
+
+  test.each([
+    ['UTF-8', (text: string) => Buffer.from(text)],
+    ['UTF-8 with a byte-order mark', (text: string) => Buffer.from(`\ufeff${text}`)],
+    ['UTF-16LE with its mark', (text: string) => utf16(`\ufeff${text}`)],
+    ['UTF-16BE with its mark', (text: string) => utf16(`\ufeff${text}`).swap16()],
+  ])('is read in %s', async (_, encode) => {
+    const long = encode(LONG)
+    for (const step of [997, 1 << 16, long.length]) expect(await textOf(long, step)).toBe(LONG)
+    // Less than a character at a time.
+    for (const step of [1, 2, 3]) expect(await textOf(encode('あ😀é'), step)).toBe('あ😀é')
+    expect(await textOf(encode(''), 1)).toBe('')
+  })
+
+  test.each([
+    ['Shift_JIS', SHIFT_JIS],
+    ['EUC-JP', EUC_JP],
+    ['ISO-2022-JP', Buffer.from('\u001b$B$3$s$K$A$O\u001b(B')],
+    ['UTF-16LE without', utf16('hello world')],
+    ['damaged UTF-16LE', Buffer.concat([utf16('\ufeffab'), bytes(1)])],
+    ['UTF-32LE', bytes(0xff, 0xfe, 0, 0, 0x41, 0, 0, 0)],
+    ['binary data', bytes(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82)],
+  ])('is refused as %s', async (name, given) => {
+    for (const step of [1, 5, given.length]) {
+      await expect(textOf(given, step)).rejects.toThrow(name)
+    }
+  })
+
+  test('with damage far behind its beginning tells the byte', async () => {
+    const start = Buffer.from('あ'.repeat(100_000))
+    const given = Buffer.concat([start, bytes(0xff), Buffer.from('い')])
+    for (const step of [1000, 65_537, given.length]) {
+      await expect(textOf(given, step)).rejects.toThrow('damaged UTF-8 (byte 300001)')
+    }
+    const cut = start.subarray(0, -1)
+    await expect(textOf(cut, 70_000)).rejects.toThrow('damaged UTF-8 (byte 299998)')
   })
 })

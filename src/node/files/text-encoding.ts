@@ -62,6 +62,61 @@ export function decodeLines(bytes: Uint8Array, name: string): TextLine[] {
   return filled
 }
 
+/**
+ * The text of a stream, piece by piece, however long it is.
+ *
+ * @throws FormatError as {@link decodeText}; of damage it tells the byte
+ */
+export async function* decodePieces(
+  chunks: AsyncIterable<Uint8Array>,
+  name: string,
+): AsyncGenerator<string> {
+  let pending: Uint8Array = new Uint8Array(0)
+  let done = 0
+  let known: { encoding: string; decoder: TextDecoder } | undefined
+  const take = (isLast: boolean): string => {
+    known ??= decoderFor(pending, name)
+    const { encoding, decoder } = known
+    const end = isLast || encoding !== 'UTF-8' ? pending.length : endOfWhole(pending)
+    const piece = pending.subarray(0, end)
+    try {
+      const text = decoder.decode(piece, { stream: !isLast })
+      pending = pending.subarray(end)
+      done += end
+      return text
+    } catch {
+      if (encoding !== 'UTF-8') throw refusal(name, `damaged ${encoding}`)
+      const foreign = foreignEncoding(piece)
+      if (foreign !== undefined) throw refusal(name, foreign)
+      throw refusal(name, 'damaged UTF-8', done + damageIn(piece))
+    }
+  }
+  for await (const chunk of chunks) {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+    if (pending.length >= SAMPLE_BYTES) yield take(false)
+  }
+  yield take(true)
+}
+
+/** By the first bytes, of which there are enough to tell. */
+function decoderFor(start: Uint8Array, name: string) {
+  const encoding = markOf(start) ?? 'UTF-8'
+  if (encoding.startsWith('UTF-32')) throw refusal(name, encoding)
+  if (encoding === 'UTF-8' && looksForeign(start)) throw foreignText(start, name)
+  return { encoding, decoder: new TextDecoder(encoding, { fatal: true }) }
+}
+
+/** Where a character of UTF-8 begins that does not end in these bytes; else their end. */
+function endOfWhole(bytes: Uint8Array): number {
+  for (let i = bytes.length - 1; i >= Math.max(0, bytes.length - 3); i--) {
+    const byte = bytes[i]
+    if ((byte & 0xc0) === 0x80) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return i + length > bytes.length ? i : bytes.length
+  }
+  return bytes.length
+}
+
 /** @throws FormatError before a text is read that is too long for one */
 export function checkTextSize(bytes: number, name: string): void {
   if (bytes <= MAX_TEXT_BYTES) return

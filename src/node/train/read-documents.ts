@@ -13,6 +13,7 @@ import {
   type TrainingDocument,
 } from '../../train/data/documents.ts'
 import { filesBelow, statOf } from '../files/system.ts'
+import { decodePieces } from '../files/text-encoding.ts'
 
 /** Characters of a text without separators that are a document for themselves, cut at a line's end. */
 const MAX_DOCUMENT = 1 << 20
@@ -46,7 +47,7 @@ function endingOf(file: string): string {
 }
 
 /**
- * @throws FormatError for what is no UTF-8, a damaged archive or a line that is no document
+ * @throws FormatError for what is no text in a known encoding, a damaged archive or a line that is no document
  */
 export async function* readDocuments(file: string): AsyncGenerator<TrainingDocument> {
   const isLines = ['.jsonl', '.ndjson'].includes(endingOf(file))
@@ -82,7 +83,7 @@ const refuseLong: OnLong = (text, file) => {
 
 async function* pieces(file: string, separator: string, onLong: OnLong): AsyncGenerator<string> {
   let rest = ''
-  for await (const text of textsOf(file)) {
+  for await (const text of decodePieces(bytesOf(file), file)) {
     const parts = (rest + text).split(separator)
     rest = parts.pop() ?? ''
     yield* parts
@@ -92,22 +93,6 @@ async function* pieces(file: string, separator: string, onLong: OnLong): AsyncGe
     }
   }
   yield rest
-}
-
-async function* textsOf(file: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  const decode = (bytes?: Uint8Array) => {
-    try {
-      return bytes ? decoder.decode(bytes, { stream: true }) : decoder.decode()
-    } catch {
-      throw new FormatError(
-        `Expected UTF-8 in ${file}, got other bytes. Convert it, for example with iconv.`,
-        { field: 'text', path: file },
-      )
-    }
-  }
-  for await (const chunk of bytesOf(file)) yield decode(chunk)
-  yield decode()
 }
 
 async function* bytesOf(file: string): AsyncGenerator<Uint8Array> {

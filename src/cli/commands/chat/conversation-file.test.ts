@@ -91,6 +91,12 @@ test('a link is followed, and stays one', async () => {
   expect(await readConversation(link)).toEqual([])
 })
 
+test('one that an editor has saved as UTF-16 is read', async () => {
+  const path = join(folder, 'talk.json')
+  await writeFile(path, Buffer.from(`\ufeff${JSON.stringify(TALK)}`, 'utf16le'))
+  expect(await readConversation(path)).toEqual(TALK)
+})
+
 describe('what is no conversation', () => {
   async function refusalOf(path: string): Promise<unknown> {
     await expect(writeConversation(path, TALK)).rejects.toMatchObject({ reason: 'taken' })
@@ -109,6 +115,19 @@ describe('what is no conversation', () => {
       expect(await readFile(path, 'utf8')).toBe(text)
     },
   )
+
+  test('such as one in Shift_JIS, or with damage, is refused: its texts would be others', async () => {
+    const path = join(folder, 'talk.json')
+    const around = ['[{"role":"user","content":"', '"}]'].map((text) => Buffer.from(text))
+    // こんに in Shift_JIS; the beginning of あ.
+    for (const word of [
+      [0x82, 0xb1, 0x82, 0xf1, 0x82, 0xc9],
+      [0xe3, 0x81],
+    ]) {
+      await writeFile(path, Buffer.concat([around[0], Buffer.from(word), around[1]]))
+      expect(await refusalOf(path)).toBe('content')
+    }
+  })
 
   test('such as a folder or a device is refused', async () => {
     await mkdir(join(folder, 'sub'))

@@ -4,10 +4,11 @@
  */
 import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
-import { isObject } from '../../../checks.ts'
+import { isObject, messageOf } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import { isStateFile } from '../../../generate/state/state-file.ts'
 import { errorCode, readFully } from '../../../node/files/system.ts'
+import { decodeText } from '../../../node/files/text-encoding.ts'
 import { writeWhole } from '../../../node/files/write-file.ts'
 import { type ChatMessage, hasContent, ROLES } from '../../../tokenizer/text-tokenizer.ts'
 import { jsonOf } from '../../console/input.ts'
@@ -67,9 +68,9 @@ export async function readConversation(
   const bytes = await readSaved(path, (isState) => (isState ? mostBytes : MAX_BYTES))
   if (isStateFile(bytes)) return bytes
   try {
-    return parseMessages(new TextDecoder().decode(bytes), path, 0)
+    return parseMessages(decodeText(bytes, path), path, 0)
   } catch (error) {
-    throw new ConversationFileError('content', (error as UsageError).message)
+    throw new ConversationFileError('content', messageOf(error))
   }
 }
 
