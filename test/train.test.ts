@@ -3,7 +3,7 @@
  * whose logits are the trainer's in every form that it is written in.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -162,4 +162,45 @@ test('a checkpoint that was being written when the process ended is no checkpoin
   const source = await openFileSource(join(checkpoint, 'model.safetensors'))
   expect((await parseSafetensors(source)).tensors.size).toBeGreaterThan(10)
   await source.close()
+})
+
+test("a folder is one run's at a time, and files of others in it stay", async () => {
+  const theirs = join(folder, 'shared', 'step-000001.part')
+  mkdirSync(theirs, { recursive: true })
+  writeFileSync(join(theirs, 'thesis.txt'), 'years')
+  let second: unknown
+  const first = await runIn('shared', {
+    steps: 2,
+    onEvent: ({ type }) => {
+      if (type === 'start') second = runIn('shared', { steps: 2 }).catch((error: unknown) => error)
+    },
+  })
+  expect(await second).toBeInstanceOf(UsageError)
+  expect(((await second) as Error).message).toContain('another one is writing there')
+  expect(first.steps).toBe(2)
+  expect(readdirSync(theirs)).toEqual(['thesis.txt'])
+  await runIn('shared', { steps: 2, resume: true })
+})
+
+test('text is read in UTF-16, and refused in what would be learnt as something else', async () => {
+  const words = readFileSync(text, 'utf8')
+  const wide = join(folder, 'wide.txt')
+  writeFileSync(wide, Buffer.from(`\ufeff${words}`, 'utf16le'))
+  const counts: number[] = []
+  for (const data of [text, wide]) {
+    const onEvent = (event: TrainEvent | StartEvent) => {
+      if (event.type === 'start') counts.push(event.tokens)
+    }
+    await runIn(`of-${counts.length}`, { data: [data], steps: 1, onEvent })
+  }
+  expect(counts[1]).toBe(counts[0])
+  // Valid ASCII both of them: the beginning of 日本 in ISO-2022-JP, and UTF-16 without a mark.
+  for (const [name, bytes] of [
+    ['ISO-2022-JP', Buffer.from('\u001b$BF|K\\\u001b(B')],
+    ['UTF-16LE without a byte-order mark', Buffer.from('The cat is in the house.', 'utf16le')],
+  ] as const) {
+    const path = join(folder, 'other.txt')
+    writeFileSync(path, bytes)
+    await expect(runIn('refused', { data: [path], steps: 1 })).rejects.toThrow(name)
+  }
 })

@@ -5,7 +5,7 @@
 import { appendFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isObject } from '../../checks.ts'
-import { FormatError } from '../../errors.ts'
+import { FormatError, UsageError } from '../../errors.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import { parseSafetensors } from '../../formats/safetensors/index.ts'
 import {
@@ -20,20 +20,41 @@ import {
 import type { TrainEvent } from '../../train/loop.ts'
 import type { Trainer } from '../../train/trainer.ts'
 import { openFileSink } from '../convert/sinks.ts'
+import { acquireLock } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
-import { textOf } from '../files/system.ts'
+import { makeFolder, namingFile, textOf } from '../files/system.ts'
+import { asideOf } from '../files/write-file.ts'
 
 const STEP_FOLDER = /^step-(\d+)$/
 /** A checkpoint that is being written, or was when the process ended. */
-const UNFINISHED = /^step-\d+\.part$/
+const UNFINISHED = /^step-\d+\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.part$/
 
 export function tokenFolder(folder: string): string {
   return join(folder, 'tokens')
 }
 
+/**
+ * Makes the folder this process's, until the function that it gives is called.
+ *
+ * @throws UsageError if another run writes there
+ */
+export function lockRun(folder: string): Promise<() => Promise<void>> {
+  return acquireLock(join(folder, '.bitnet-train.lock'), {
+    onWait() {
+      throw new UsageError(
+        `Expected ${folder} for one run alone, but another one is writing there. Choose another folder; ` +
+          'if that run was killed on another machine, try again in a minute.',
+      )
+    },
+  })
+}
+
 /** Appends an event to the log, a line of JSON. */
 export function logEvent(folder: string, event: TrainEvent): Promise<void> {
-  return appendFile(join(folder, 'log.jsonl'), `${JSON.stringify(event)}\n`)
+  const path = join(folder, 'log.jsonl')
+  return appendFile(path, `${JSON.stringify(event)}\n`).catch((error: unknown) => {
+    throw namingFile(path, error)
+  })
 }
 
 /** Steps of the checkpoints in a folder, in their order. */
@@ -67,8 +88,8 @@ export async function saveCheckpoint(
   keep: number,
 ): Promise<string> {
   const path = pathOf(folder, content.state.step)
-  const aside = `${path}.part`
-  await mkdir(folder, { recursive: true })
+  const aside = asideOf(path)
+  await makeFolder(folder)
   for (const name of await readdir(folder)) {
     if (UNFINISHED.test(name)) await rm(join(folder, name), { recursive: true, force: true })
   }

@@ -1,5 +1,4 @@
 /** Training from files to a folder of checkpoints. */
-import { mkdir } from 'node:fs/promises'
 import { BACKENDS, type BackendName } from '../../backends/backend.ts'
 import { openBackend } from '../../backends/select.ts'
 import { isObject, type JsonObject } from '../../checks.ts'
@@ -43,6 +42,7 @@ import { Trainer } from '../../train/trainer.ts'
 import { openModelFile } from '../open-model.ts'
 import { resolveModel } from '../resolve-model.ts'
 import {
+  lockRun,
   logEvent,
   newestCheckpoint,
   readRunState,
@@ -182,6 +182,15 @@ export async function train(options: TrainOptions): Promise<TrainReport> {
         'book.txt --out run.',
     )
   }
+  const release = await lockRun(options.out)
+  try {
+    return await runIn(options)
+  } finally {
+    await release()
+  }
+}
+
+async function runIn(options: TrainOptions): Promise<TrainReport> {
   const { out, signal, onEvent, onProgress } = options
   const newest = await newestCheckpoint(out)
   if (newest !== undefined && options.resume !== true) {
@@ -193,7 +202,6 @@ export async function train(options: TrainOptions): Promise<TrainReport> {
     throw new UsageError(`Expected a checkpoint to go on from in ${out}, got none.`)
   }
   const kept = newest === undefined ? undefined : await readRunState(newest)
-  await mkdir(out, { recursive: true })
   const text = await openRunTokenizer(options.tokenizer ?? options.init ?? BYTES, { signal })
   const shape = await shapeOf(options, text)
   const sources = await openSources(options, text)
@@ -224,8 +232,15 @@ export async function train(options: TrainOptions): Promise<TrainReport> {
     }
     batches.seek(from.cursor)
     let logged = Promise.resolve()
+    let unlogged: { error: unknown } | undefined
     const tell = (event: TrainEvent | StartEvent) => {
-      if (event.type !== 'start') logged = logged.then(() => logEvent(out, event))
+      if (event.type !== 'start') {
+        logged = logged
+          .then(() => logEvent(out, event))
+          .catch((error: unknown) => {
+            unlogged ??= { error }
+          })
+      }
       onEvent?.(event)
     }
     const parameters = trainer.plan.parts.reduce((sum, { count }) => sum + count, 0)
@@ -256,6 +271,7 @@ export async function train(options: TrainOptions): Promise<TrainReport> {
       from,
     )
     await logged
+    if (unlogged !== undefined) throw unlogged.error
     return report
   } finally {
     await backend.dispose()
