@@ -3,15 +3,18 @@
  * only batches need.
  */
 import type { Database } from 'better-sqlite3'
+import { messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
-import type {
-  Batch,
-  BatchStore,
-  LineResult,
-  NewLine,
-  StoredFile,
-  TakenLine,
+import {
+  type Batch,
+  type BatchStore,
+  BatchStoreError,
+  type LineResult,
+  type NewLine,
+  type StoredFile,
+  type TakenLine,
 } from '../../server/batch/store.ts'
+import { errorCode } from '../files/system.ts'
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS files (
@@ -28,7 +31,6 @@ const TABLES = `
     isError INTEGER, result TEXT, PRIMARY KEY (batch, number)) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS openLines ON lines (leasedUntil) WHERE result IS NULL;
 `
-/** Bytes of UTF-8 that a file of results is put together from at a time. */
 const OPEN = "('in_progress', 'cancelling')"
 
 type BatchRow = Omit<Batch, 'metadata' | 'faults' | 'counts'> & {
@@ -36,7 +38,15 @@ type BatchRow = Omit<Batch, 'metadata' | 'faults' | 'counts'> & {
   readonly faults: string
 }
 
-/** @throws UsageError if the package is not there, or the file is none of its own */
+/** In the head of the file: what SQLite keeps for telling whose a file is. */
+const OURS = 0x62_69_74_71
+/** What has nothing to do with the file's content: the disk, or who may write there. */
+const OF_THE_DISK = /^SQLITE_(FULL|IOERR|CANTOPEN|READONLY|PERM)/
+
+/**
+ * @throws UsageError if the package is not there, or the file is none of its own; BatchStoreError where it cannot
+ *   be written
+ */
 export async function openSqliteStore(path: string): Promise<BatchStore> {
   const { default: Sqlite } = await import('better-sqlite3').catch(() => {
     throw new UsageError(
@@ -47,21 +57,40 @@ export async function openSqliteStore(path: string): Promise<BatchStore> {
   let database: Database
   try {
     database = new Sqlite(path)
+    // Before anything is changed: somebody may have other things in a file of SQLite.
+    const isNew = database.prepare('SELECT 1 FROM sqlite_master').get() === undefined
+    const owner = database.pragma('application_id', { simple: true })
+    if (!isNew && owner !== OURS) throw new Error('another program keeps its data there')
     database.pragma('journal_mode = WAL')
     database.pragma('busy_timeout = 10000')
+    database.pragma(`application_id = ${OURS}`)
     database.exec(TABLES)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`Expected ${path} to be a file of batches: ${reason}.`)
+    if (OF_THE_DISK.test(codeOf(error))) throw unusable(path, error)
+    throw new UsageError(`Expected ${path} to be a file of batches: ${messageOf(error)}.`)
   }
-  return new SqliteStore(database)
+  return new SqliteStore(database, path)
+}
+
+function codeOf(error: unknown): string {
+  return String(errorCode(error))
+}
+
+function unusable(path: string, cause: unknown): BatchStoreError {
+  const advice = codeOf(cause) === 'SQLITE_FULL' ? 'Make room' : 'Mend that'
+  return new BatchStoreError(
+    `Cannot keep batches in ${path}: ${messageOf(cause)}. ${advice}, and go on; what is in it stays.`,
+    { cause },
+  )
 }
 
 class SqliteStore implements BatchStore {
   readonly #database: Database
+  readonly #path: string
 
-  constructor(database: Database) {
+  constructor(database: Database, path: string) {
     this.#database = database
+    this.#path = path
   }
 
   async addFile(
@@ -109,9 +138,8 @@ class SqliteStore implements BatchStore {
       const places = names.map(() => '?')
       const values = Object.values(row).map((value) => value ?? null)
       this.#run(`INSERT INTO batches (${names}) VALUES (${places})`, values)
-      const insert = this.#database.prepare(
-        'INSERT INTO lines (batch, number, customId, body) VALUES (?, ?, ?, ?)',
-      )
+      const sql = 'INSERT INTO lines (batch, number, customId, body) VALUES (?, ?, ?, ?)'
+      const insert = this.#database.prepare(sql)
       for (const [i, { customId, body }] of lines.entries()) {
         insert.run(batch.id, i + 1, customId, body)
       }
@@ -248,16 +276,27 @@ class SqliteStore implements BatchStore {
   }
 
   #rows<Row>(sql: string, values: readonly unknown[]): Row[] {
-    return this.#database.prepare(sql).all(...values) as Row[]
+    return this.#asked(() => this.#database.prepare(sql).all(...values) as Row[])
   }
 
   #run(sql: string, values: readonly unknown[]): number {
-    return this.#database.prepare(sql).run(...values).changes
+    return this.#asked(() => this.#database.prepare(sql).run(...values).changes)
   }
 
   /** All of it, or nothing; nobody else writes meanwhile. */
   #together<T>(work: () => T): T {
-    return this.#database.transaction(work).immediate()
+    return this.#asked(() => this.#database.transaction(work).immediate())
+  }
+
+  /** That somebody else writes for long may pass; what SQLite says else does not. */
+  #asked<T>(ask: () => T): T {
+    try {
+      return ask()
+    } catch (error) {
+      const code = codeOf(error)
+      if (!code.startsWith('SQLITE_') || code.startsWith('SQLITE_BUSY')) throw error
+      throw unusable(this.#path, error)
+    }
   }
 }
 

@@ -1,13 +1,14 @@
 /** Files and batches over HTTP, with a queue in a SQLite file: every line has one result, whatever happens. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
 import { serve } from '../../../test/support/mock-server.ts'
+import { UsageError } from '../../errors.ts'
 import { openSqliteStore } from '../../node/batch/sqlite-store.ts'
 import { BatchRunner } from './runner.ts'
-import type { BatchStore, TakenLine } from './store.ts'
+import { type BatchStore, BatchStoreError, type TakenLine } from './store.ts'
 
 const hasSqlite = await openSqliteStore(':memory:').then(
   (store) => store.close().then(() => true),
@@ -221,5 +222,54 @@ describe.skipIf(!hasSqlite)('batches (better-sqlite3 is not installed, or not bu
     const batch = await ended(id)
     expect(batch.request_counts).toEqual({ total: 2, completed: 1, failed: 1 })
     expect((await linesIn(batch.error_file_id))[0].response.status_code).toBe(503)
+  })
+
+  test('a store that can keep nothing more ends the waiting, and its reason is told', async () => {
+    const full = new BatchStoreError('Cannot keep batches in q: database or disk is full.')
+    const store = await newStore()
+    const { begin, server } = open(store)
+    server.drain()
+    await begin(linesOf(2))
+    vi.spyOn(store, 'settle').mockRejectedValue(full)
+    vi.spyOn(store, 'postpone').mockRejectedValue(full)
+    const answer = async () => Response.json({})
+    const timing = { lease: 60, poll: 0.01, backoff: 0.005 }
+    const logged: object[] = []
+    const log = (entry: object) => void logged.push(entry)
+    const runner = new BatchRunner({ store, answer, parallel: 2, log, timing })
+    await expect(runner.drain(new AbortController().signal)).rejects.toBe(full)
+    await runner.stop()
+    expect(logged).toContainEqual(expect.objectContaining({ reason: full.message }))
+  })
+
+  describe('a file of SQLite', () => {
+    let path = ''
+    beforeEach(async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'bitnet-batch-'))
+      folders.push(folder)
+      path = join(folder, 'data.sqlite')
+    })
+    async function change(sql: string): Promise<void> {
+      const { default: Sqlite } = await import('better-sqlite3')
+      const database = new Sqlite(path)
+      database.exec(sql)
+      database.close()
+    }
+
+    test('of another program is refused, and not a byte of it changes', async () => {
+      await change('CREATE TABLE moz_places (url TEXT); INSERT INTO moz_places VALUES (1)')
+      const before = await readFile(path)
+      await expect(openSqliteStore(path)).rejects.toThrow(UsageError)
+      await expect(openSqliteStore(path)).rejects.toThrow('another program keeps its data there')
+      expect(await readFile(path)).toEqual(before)
+    })
+
+    test('that is damaged under way is named', async () => {
+      const store = await newStore(path)
+      await change('DROP TABLE lines')
+      await expect(store.take('worker', 1, 60)).rejects.toThrow(BatchStoreError)
+      await expect(store.take('worker', 1, 60)).rejects.toThrow(`batches in ${path}: no such table`)
+      await expect(store.files('anyone')).resolves.toEqual([])
+    })
   })
 })

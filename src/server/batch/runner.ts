@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../checks.ts'
 import type { LogEntry } from '../options.ts'
-import type { BatchStore, LineResult, TakenLine } from './store.ts'
+import { type BatchStore, BatchStoreError, type LineResult, type TakenLine } from './store.ts'
 
 /** Answers the request of a line. */
 export type AnswerLine = (line: TakenLine, signal: AbortSignal) => Promise<Response>
@@ -31,6 +31,7 @@ export class BatchRunner {
   readonly #running = new Set<Promise<void>>()
   #wake: () => void = () => undefined
   #loop: Promise<void> | undefined
+  #broken: BatchStoreError | undefined
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -53,17 +54,18 @@ export class BatchRunner {
     await this.#loop
   }
 
-  /** Works until nothing is left to do. */
+  /** Works until nothing is left to do. @throws BatchStoreError where results cannot be kept any more */
   async drain(signal: AbortSignal): Promise<void> {
     this.start()
     const { store } = this.#options
     while (!signal.aborted && (this.#running.size > 0 || (await store.finish()) > 0)) {
       await this.#pause()
+      if (this.#broken !== undefined) throw this.#broken
     }
   }
 
   async #run(): Promise<void> {
-    const { store, log } = this.#options
+    const { store } = this.#options
     const renewal = setInterval(
       () => void store.renew(this.#worker, this.#timing.lease).catch(() => undefined),
       (this.#timing.lease * 1000) / 3,
@@ -75,7 +77,7 @@ export class BatchRunner {
           await this.#pause()
         }
       } catch (error) {
-        log({ level: 'error', event: 'batch', reason: messageOf(error) })
+        this.#note('batch', error)
         await this.#pause()
       }
     }
@@ -99,7 +101,7 @@ export class BatchRunner {
   }
 
   async #work(line: TakenLine): Promise<void> {
-    const { store, answer, log } = this.#options
+    const { store, answer } = this.#options
     try {
       const response = await answer(line, this.#stopping.signal)
       const body = await response.json()
@@ -109,11 +111,15 @@ export class BatchRunner {
       } else await store.settle(line, resultOf(line, response, body))
     } catch (error) {
       // A line that was not written down is free again when its lease is over.
-      if (!this.#stopping.signal.aborted) {
-        log({ level: 'error', event: 'batch line', reason: messageOf(error) })
-      }
+      if (!this.#stopping.signal.aborted) this.#note('batch line', error)
       await store.postpone(line, this.#delay(line)).catch(() => undefined)
     }
+  }
+
+  /** A server goes on, as its disk may have room again; whoever waits for the end is told. */
+  #note(event: string, error: unknown): void {
+    if (error instanceof BatchStoreError) this.#broken ??= error
+    this.#options.log({ level: 'error', event, reason: messageOf(error) })
   }
 
   /** Seconds; none where the worker stops, and others may take it. */

@@ -4,6 +4,15 @@
  * one result.
  */
 
+import { BitnetError } from '../../errors.ts'
+
+/** Batches can be neither read nor written: the disk is full, or their file is gone or damaged. */
+export class BatchStoreError extends BitnetError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('BATCH_STORE', message, options)
+  }
+}
+
 export interface StoredFile {
   readonly id: string
   readonly filename: string
@@ -69,6 +78,7 @@ export interface LineResult {
   readonly text: string
 }
 
+/** Everything throws BatchStoreError where nothing can be read or written any more. */
 export interface BatchStore {
   addFile(owner: string, file: Omit<StoredFile, 'bytes'>, content: Uint8Array): Promise<StoredFile>
   file(owner: string, id: string): Promise<StoredFile | undefined>

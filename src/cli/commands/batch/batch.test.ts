@@ -1,5 +1,5 @@
 /** `batch` with a model that echoes: answers, failures, going on after a stop, and what is refused. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -85,6 +85,36 @@ describe.skipIf(!hasSqlite)('batch (better-sqlite3 is not installed, or not buil
     expect(await runCli(['batch', 'cancel', id, '--queue', queue], cancelled)).toBe(0)
     expect(cancelled.out()).toContain('completed, 1 of 1 line')
     expect(await runCli(['batch', 'cancel', 'x', '--queue', queue], mockSurroundings())).toBe(2)
+  })
+
+  test('an input in UTF-16 is read, and one in Shift_JIS refused by its name', async () => {
+    const path = await input(saying('こんにちは'))
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, Buffer.from(`\ufeff${text}`, 'utf16le'))
+    const mock = mockSurroundings()
+    expect(await run.run({}, mock, path)).toBe(0)
+    expect(mock.out()).toContain('こんにちは')
+    // こんにちは
+    const word = Buffer.from([0x82, 0xb1, 0x82, 0xf1, 0x82, 0xc9, 0x82, 0xbf, 0x82, 0xcd])
+    const [before, behind] = text.split('こんにちは').map((part) => Buffer.from(part))
+    await writeFile(path, Buffer.concat([before, word, behind]))
+    await expect(run.run({}, mockSurroundings(), path)).rejects.toThrow('Shift_JIS')
+  })
+
+  test('a place where answers cannot go is told before a model is loaded', async () => {
+    const path = await input(saying('a'))
+    const mock = mockSurroundings()
+    expect(await runCli(['batch', 'run', path, '-o', join(path, 'out.jsonl')], mock)).toBe(1)
+    expect(mock.err()).toBe(`bitnet: Cannot open ${join(path, 'out.jsonl')}: not a directory.\n`)
+    expect(mock.calls.loads).toEqual([])
+  })
+
+  test('a queue that is not there is not made by looking at it', async () => {
+    const queue = join(folder, 'none.queue')
+    const mock = mockSurroundings()
+    expect(await runCli(['batch', 'status', '--queue', queue], mock)).toBe(2)
+    expect(mock.err()).toContain('there is none')
+    expect(await readdir(folder)).toEqual([])
   })
 
   test.each([

@@ -3,18 +3,18 @@
  * a file where they are kept.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { messageOf } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import { openSqliteStore } from '../../../node/batch/sqlite-store.ts'
-import { writeAside } from '../../../node/files/write-file.ts'
+import { statOf } from '../../../node/files/system.ts'
+import { requirePlace, writeWhole } from '../../../node/files/write-file.ts'
 import { createBitnetServer } from '../../../server/app.ts'
 import { addBatch, BATCH_ENDPOINTS, batchBody } from '../../../server/batch/routes.ts'
 import type { Batch, BatchStore } from '../../../server/batch/store.ts'
 import { ANYONE } from '../../../server/limits/api-keys.ts'
 import { createdNow } from '../../../server/openai/fields.ts'
 import type { CommandContext } from '../../command-context.ts'
+import { readTextFile } from '../../console/input.ts'
 import { counted } from '../../console/quantities.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { writeLine } from '../../console/terminal.ts'
@@ -58,7 +58,8 @@ Stopped at any point, the same command goes on where it was. Lines that failed a
     if (context.isJson && flags.output === undefined) {
       throw new UsageError('Expected --output FILE beside --json, which prints the batch alone.')
     }
-    const content = await readInput(input)
+    const content = new TextEncoder().encode(await readTextFile(input))
+    if (flags.output !== undefined) await requirePlace(flags.output)
     const store = await openSqliteStore(flags.queue ?? `${input}.queue`)
     const { signal } = context
     let ended: Batch
@@ -125,6 +126,9 @@ async function withStore(
   { queue, owner = ANYONE.name }: QueueFlags,
   use: (store: BatchStore, owner: string) => Promise<void>,
 ): Promise<void> {
+  if ((await statOf(queue)) === undefined) {
+    throw new UsageError(`Expected a file of batches at ${queue}, but there is none.`)
+  }
   const store = await openSqliteStore(queue)
   try {
     await use(store, owner)
@@ -137,14 +141,6 @@ async function found(store: BatchStore, owner: string, id: string): Promise<Batc
   const batch = await store.batch(owner, id)
   if (batch !== undefined) return batch
   throw new UsageError(`Expected the id of a batch, got ${JSON.stringify(id.slice(0, 100))}.`)
-}
-
-async function readInput(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new UsageError(`Expected a file of requests: ${messageOf(error)}.`)
-  }
 }
 
 /** The batch of this very content, whatever has been done of it. @throws UsageError for lines that are none */
@@ -218,16 +214,8 @@ async function writeResults(
     if (answers !== undefined) await writeLine(stdout, new TextDecoder().decode(answers).trimEnd())
     return
   }
-  await writeFile(output, answers ?? new Uint8Array(0))
-  if (errors !== undefined) await writeFile(`${output}.errors`, errors)
-}
-
-async function writeFile(path: string, content: Uint8Array): Promise<void> {
-  try {
-    await writeAside(path, (handle) => handle.writeFile(content))
-  } catch (error) {
-    throw new UsageError(`Expected to write ${path}: ${messageOf(error)}.`)
-  }
+  await writeWhole(output, answers ?? '')
+  if (errors !== undefined) await writeWhole(`${output}.errors`, errors)
 }
 
 function described({ status, counts, endpoint }: Batch): string {
