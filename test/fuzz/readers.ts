@@ -4,7 +4,7 @@
  */
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseMessages } from '../../src/cli/commands/chat/conversation-file.ts'
+import { readConversation } from '../../src/cli/commands/chat/conversation-file.ts'
 import { FormatError } from '../../src/errors.ts'
 import { tasksNamed } from '../../src/eval/tasks/all-tasks.ts'
 import { memorySink } from '../../src/formats/byte-sink.ts'
@@ -221,7 +221,7 @@ export async function openReaders(root: string, folder: string): Promise<Reader[
           ],
         }),
       ],
-      read: async (bytes) => parseMessages(decodeText(bytes, 'talk.json'), 'talk.json', 0),
+      read: (bytes) => readConversation(put('talk.json', bytes)),
     },
     { name: 'saved state', ...(await stateReader(gguf)) },
     {

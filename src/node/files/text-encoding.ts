@@ -17,6 +17,9 @@ const MARKS: readonly (readonly [encoding: string, ...bytes: number[]])[] = [
   ['UTF-16BE', 0xfe, 0xff],
 ]
 
+/** A file with more of them is another file; to tell what each one is takes 50 us. */
+const MAX_DAMAGED_LINES = 1000
+
 /** Bytes at the beginning that an encoding is told by. */
 const SAMPLE_BYTES = 64 << 10
 
@@ -49,16 +52,19 @@ export interface TextLine {
 /**
  * The lines of a text that are not blank. Bytes that are not UTF-8 cost the lines that have them.
  *
- * @throws FormatError as {@link decodeText}, where lines cannot be told or no line is left
+ * @throws FormatError as {@link decodeText}, where lines cannot be told, or none or too few are left
  */
 export function decodeLines(bytes: Uint8Array, name: string): TextLine[] {
   checkTextSize(bytes.length, name)
   const text = decodeCertain(bytes, name)
-  const lines = text?.split('\n').map((line) => ({ text: line })) ?? linesApart(bytes, name)
-  const filled = lines
-    .map((line, i) => ({ ...line, number: i + 1, text: line.text.replace(/\r$/, '') }))
-    .filter((line) => 'error' in line || line.text.trim() !== '')
-  if (text === undefined && filled.every((line) => 'error' in line)) throw foreignText(bytes, name)
+  const filled: TextLine[] = []
+  const add: OnLine = (number, line, error) => {
+    if (error !== undefined) filled.push({ number, text: '', error })
+    else if (line.trim() !== '') filled.push({ number, text: line.replace(/\r$/, '') })
+  }
+  if (text === undefined) linesApart(bytes, name, add)
+  else for (const [i, line] of text.split('\n').entries()) add(i + 1, line)
+  if (text === undefined && filled.every(({ error }) => error)) throw foreignText(bytes, name)
   return filled
 }
 
@@ -150,23 +156,23 @@ function looksForeign(bytes: Uint8Array): boolean {
   return start.includes(0) || (start.includes(0x1b) && JIS_ESCAPE.test(latin1(start)))
 }
 
-/** Each line by itself. @throws FormatError where a line end is not one byte */
-function linesApart(bytes: Uint8Array, name: string) {
+/** Takes a line, from 1 on, or why it has no text. */
+type OnLine = (number: number, line: string, error?: FormatError) => void
+
+/** Each line by itself. @throws FormatError where a line end is not one byte, or too many lines are none */
+function linesApart(bytes: Uint8Array, name: string, add: OnLine): void {
   if (looksForeign(bytes)) throw foreignText(bytes, name)
-  const lines: { text: string; error?: FormatError }[] = []
-  for (let from = 0; from <= bytes.length; ) {
+  const decoder = new TextDecoder()
+  let damaged = 0
+  for (let from = 0, number = 1; from <= bytes.length; number++) {
     const next = bytes.indexOf(10, from)
     const end = next < 0 ? bytes.length : next
     const line = bytes.subarray(from, end)
-    const text = decodeCertain(line, name)
-    lines.push(
-      text === undefined
-        ? { text: '', error: foreignLine(line, lines.length + 1, name) }
-        : { text },
-    )
+    if (isUtf8(line)) add(number, decoder.decode(line))
+    else if (++damaged > MAX_DAMAGED_LINES) throw foreignText(bytes, name)
+    else add(number, '', foreignLine(line, number, name))
     from = end + 1
   }
-  return lines
 }
 
 function foreignLine(bytes: Uint8Array, number: number, name: string): FormatError {
