@@ -70,6 +70,8 @@ export type {
   ChatFormatOptions,
   ChatMessage,
   EncodeOptions,
+  GivenMessage,
+  TextPart,
   TextTokenizer,
   TokenStream,
   ToolCall,

@@ -7,7 +7,12 @@ import type { ModelConfig } from '../model/config/config.ts'
 import type { CacheStats } from '../model/engine.ts'
 import type { FfnZeros } from '../model/ffn-zeros.ts'
 import type { ImageReport } from '../model/weights/weight-images.ts'
-import type { ChatMessage, TextTokenizer, ToolDescription } from '../tokenizer/text-tokenizer.ts'
+import type {
+  ChatMessage,
+  GivenMessage,
+  TextTokenizer,
+  ToolDescription,
+} from '../tokenizer/text-tokenizer.ts'
 import type {
   BackendReport,
   GenerateOptions,
@@ -19,7 +24,7 @@ import type { SchedulerStats } from './schedule/schedule-statistics.ts'
 import type { AnswerSchema, SchemaValue } from './schema/answer-schema.ts'
 
 /** Text to continue, or a conversation to put through the model's chat template. */
-export type Prompt = string | readonly ChatMessage[]
+export type Prompt = string | readonly GivenMessage[]
 
 export interface BatchOptions extends GenerateOptions {
   /**
@@ -54,7 +59,7 @@ export interface ChatOptions {
   /** The system message that opens the conversation; unset: none, or the template's own. */
   readonly system?: string
   /** What was said before. */
-  readonly messages?: readonly ChatMessage[]
+  readonly messages?: readonly GivenMessage[]
   /** Tools that the model may call: see GenerateOptions. A turn may have others. Unset: none. */
   readonly tools?: readonly ToolDescription[]
   /**
@@ -97,7 +102,7 @@ export interface ChatSession {
    */
   loadState(bytes: Uint8Array): Promise<ChatStateReport>
   /** Replaces the history, e.g. by one that was saved. */
-  restore(messages: readonly ChatMessage[]): void
+  restore(messages: readonly GivenMessage[]): void
   /** Forgets all but the system message. */
   reset(): void
   /**

@@ -1,13 +1,16 @@
 /**
  * From what a caller writes to token ids, and whether they fit the context.
  */
+import { isObject } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { fail } from '../option-checks.ts'
 import type { Steps } from '../tokenizer/steps.ts'
 import {
   type ChatMessage,
+  type GivenMessage,
   hasContent,
   ROLES,
+  type TextPart,
   type TextTokenizer,
   type ToolDescription,
 } from '../tokenizer/text-tokenizer.ts'
@@ -25,9 +28,9 @@ export function* encodePrompt(
   tools?: readonly ToolDescription[],
 ): Steps<readonly number[]> {
   if (typeof prompt !== 'string') {
-    validateMessages('prompt', prompt)
-    if (prompt.length === 0) throw new UsageError('Expected at least one message, got none.')
-    return yield* tokenizer.encodeChatSteps(prompt, { addGenerationPrompt: true, tools })
+    const messages = checkMessages('prompt', prompt)
+    if (messages.length === 0) throw new UsageError('Expected at least one message, got none.')
+    return yield* tokenizer.encodeChatSteps(messages, { addGenerationPrompt: true, tools })
   }
   if (tools !== undefined) {
     throw new UsageError('Expected messages beside tools, got a text, which no chat template sees.')
@@ -42,10 +45,18 @@ export function* encodePrompt(
   return ids
 }
 
-/** @throws UsageError if `messages` is not a list of messages as chat templates know them */
-export function validateMessages(name: string, messages: readonly ChatMessage[]): void {
+/**
+ * Messages as chat templates know them: what is said in parts is one text.
+ *
+ * @throws UsageError if it is no list of messages
+ */
+export function checkMessages(
+  name: string,
+  messages: readonly GivenMessage[],
+): readonly ChatMessage[] {
   if (!Array.isArray(messages)) fail(name, 'an array of messages', messages)
-  for (const [i, message] of messages.entries()) {
+  return (messages as readonly GivenMessage[]).map((given, i) => {
+    const message = withWholeText(given)
     if (typeof message !== 'object' || message === null) {
       fail(`${name}[${i}]`, 'an object with role and content', message)
     }
@@ -53,9 +64,22 @@ export function validateMessages(name: string, messages: readonly ChatMessage[])
       fail(`${name}[${i}].role`, '"system", "user", "assistant" or "tool"', message.role)
     }
     if (!hasContent(message)) {
-      fail(`${name}[${i}].content`, 'a string', message.content)
+      const expected = Array.isArray(message.content)
+        ? 'a list of {type: "text", text}'
+        : 'a string'
+      fail(`${name}[${i}].content`, expected, message.content)
     }
-  }
+    return message
+  })
+}
+
+/** Anything but a message in parts of text as it is. */
+export function withWholeText(message: unknown): ChatMessage {
+  const content: unknown = isObject(message) ? message['content'] : undefined
+  const isText = (part: unknown): part is TextPart =>
+    isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string'
+  if (!Array.isArray(content) || !content.every(isText)) return message as ChatMessage
+  return { ...(message as ChatMessage), content: content.map(({ text }) => text).join('') }
 }
 
 /**

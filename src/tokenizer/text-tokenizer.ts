@@ -20,6 +20,17 @@ export interface ChatMessage {
   readonly tool_call_id?: string
 }
 
+/** A part of what is said, as OpenAI writes it. */
+export interface TextPart {
+  readonly type: 'text'
+  readonly text: string
+}
+
+/** A message as it may be given: what is said may be in parts, which templates are shown as one text. */
+export type GivenMessage = Omit<ChatMessage, 'content'> & {
+  readonly content: string | readonly TextPart[]
+}
+
 export interface ToolCall {
   readonly id?: string
   readonly type?: string

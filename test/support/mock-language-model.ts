@@ -7,7 +7,11 @@ import type { Surroundings } from '../../src/cli/console/surroundings.ts'
 import type { ChatSession, LanguageModel, Prompt } from '../../src/generate/language-model.ts'
 import type { LoadOptions, ModelSource } from '../../src/generate/load/load-options.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../../src/generate/options.ts'
-import type { ChatMessage, TextTokenizer } from '../../src/tokenizer/text-tokenizer.ts'
+import type {
+  ChatMessage,
+  GivenMessage,
+  TextTokenizer,
+} from '../../src/tokenizer/text-tokenizer.ts'
 import { MOCK_CONFIG } from './mock-engine.ts'
 
 const BACKEND = { name: 'mock', isa: 'none', threads: 1, description: 'mock backend' }
@@ -149,10 +153,10 @@ function mockVector(text: string, dimensions = 2): Float32Array {
 
 function mockChat(
   generate: (prompt: Prompt, options?: GenerateOptions) => Generation,
-  { system, messages: start = [] }: { system?: string; messages?: readonly ChatMessage[] } = {},
+  { system, messages: start = [] }: { system?: string; messages?: readonly GivenMessage[] } = {},
 ): ChatSession {
   const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
-  let messages: ChatMessage[] = [...opening, ...start]
+  let messages = [...opening, ...start] as ChatMessage[]
   return {
     get messages() {
       return messages
@@ -167,7 +171,7 @@ function mockChat(
       return generation
     },
     restore: (restored) => {
-      messages = [...restored]
+      messages = [...restored] as ChatMessage[]
     },
     reset: () => {
       messages = messages.filter(({ role }) => role === 'system')
@@ -185,7 +189,8 @@ function mockChat(
 
 /** Words of the text, or of the conversation's last message, until the signal or maxTokens. */
 function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Generation<never> {
-  const source = typeof prompt === 'string' ? prompt : (prompt.at(-1)?.content ?? '')
+  const last = typeof prompt === 'string' ? prompt : prompt.at(-1)?.content
+  const source = typeof last === 'string' ? last : ''
   const words = source.match(/\S+\s*/g) ?? []
   const taken = words.slice(0, options.maxTokens)
   const said: string[] = []

@@ -2,7 +2,7 @@
 import { isObject, isWhole } from '../../checks.ts'
 import { FormatError, UsageError } from '../../errors.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
-import { validateMessages } from '../prompt.ts'
+import { checkMessages } from '../prompt.ts'
 import type { SavedState } from '../state/state-file.ts'
 import { openingOf } from './chat-window.ts'
 
@@ -20,13 +20,13 @@ export function chatNoteOf({ note, vocabSize }: SavedState): ChatNote {
   const chat = isObject(note) ? note['chat'] : undefined
   if (!isObject(chat)) throw wrong('a conversation in the saved state, got only what a prompt has')
   const { messages, forgotten, rendered } = chat
+  let list: readonly ChatMessage[]
   try {
-    validateMessages('messages', messages as readonly ChatMessage[])
+    list = checkMessages('messages', messages as readonly ChatMessage[])
   } catch (error) {
     if (error instanceof UsageError) throw wrong('messages in a saved conversation', error)
     throw error
   }
-  const list = messages as readonly ChatMessage[]
   if (!isWhole(forgotten, 0, list.length - openingOf(list).length)) {
     throw wrong(
       'the number of messages that are not shown any more to be one of a saved conversation',

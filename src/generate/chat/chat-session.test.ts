@@ -230,6 +230,27 @@ describe('a chat session', () => {
     expect(again.usage.cachedTokens).toBe(again.usage.promptTokens - 1)
   })
 
+  test('takes what is said in parts, and shows it as one text', async () => {
+    const engine = new MockEngine({ script: answers('fine') })
+    const parts = [
+      { type: 'text' as const, text: 'how ' },
+      { type: 'text' as const, text: 'are you?' },
+    ]
+    const inParts = [{ role: 'user' as const, content: parts }]
+    const whole = [{ role: 'user' as const, content: 'how are you?' }]
+    const model = modelOf(engine)
+    const { promptTokenIds } = await model.generate(inParts).result
+    expect(promptTokenIds).toEqual((await model.generate(whole).result).promptTokenIds)
+    const session = model.chat({ messages: inParts })
+    expect(session.messages).toEqual(whole)
+    session.restore([...inParts, { role: 'assistant', content: [] }])
+    expect(session.messages).toEqual([...whole, { role: 'assistant', content: '' }])
+    const image = [{ role: 'user', content: [...parts, { type: 'image_url' }] }] as never
+    await expect(model.generate(image).result).rejects.toThrow(
+      'prompt[0].content to be a list of {type',
+    )
+  })
+
   test('refuses messages that are none, and two system messages', () => {
     const model = modelOf(new MockEngine())
     const system: ChatMessage = { role: 'system', content: '' }

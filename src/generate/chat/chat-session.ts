@@ -3,11 +3,11 @@
  */
 import { ContextOverflowError, UsageError } from '../../errors.ts'
 import { checkOptions, fail, type OptionRules, SWITCH, TOOLS } from '../../option-checks.ts'
-import type { ChatMessage, ToolDescription } from '../../tokenizer/text-tokenizer.ts'
+import type { ChatMessage, GivenMessage, ToolDescription } from '../../tokenizer/text-tokenizer.ts'
 import type { GenerationScope } from '../generation-stream.ts'
 import type { ChatOptions, ChatSession, ChatStateReport } from '../language-model.ts'
 import type { GenerateOptions, GenerateResult, Generation } from '../options.ts'
-import { checkRoom, validateMessages } from '../prompt.ts'
+import { checkMessages, checkRoom } from '../prompt.ts'
 import { answerBehind } from '../schedule/context-shift.ts'
 import type { Runtime } from '../schedule/runtime.ts'
 import type { FullContext, Sequence } from '../schedule/sequence.ts'
@@ -55,8 +55,8 @@ export class CachedChatSession implements ChatSession {
   /** @throws UsageError for a wrong option, and for a system message in `messages` beside `system` */
   constructor(runtime: Runtime, options: ChatOptions) {
     checkOptions('chat', options, CHAT_OPTIONS)
-    const { system, messages = [], tools, contextShift = true } = options
-    validateMessages('messages', messages)
+    const { system, tools, contextShift = true } = options
+    const messages = checkMessages('messages', options.messages ?? [])
     if (system !== undefined && messages.some((message) => message.role === 'system')) {
       throw new UsageError(
         'Expected one system message, got one as `system` and one in `messages`. Leave one out.',
@@ -129,10 +129,10 @@ export class CachedChatSession implements ChatSession {
     return { ...report, cachedTokens: state.computed }
   }
 
-  restore(messages: readonly ChatMessage[]): void {
-    validateMessages('messages', messages)
+  restore(messages: readonly GivenMessage[]): void {
+    const checked = checkMessages('messages', messages)
     this.#assertIdle('restore')
-    this.#show([...messages])
+    this.#show(checked)
   }
 
   reset(): void {

@@ -45,6 +45,13 @@ test.each([['two messages', TALK] as const, ['none', []] as const])(
   },
 )
 
+test('what is said in parts is read as one text', async () => {
+  const path = join(folder, 'parts.json')
+  const content = ['one ', 'and two'].map((text) => ({ type: 'text', text }))
+  await writeFile(path, JSON.stringify([{ role: 'user', content }]))
+  expect(await readConversation(path)).toEqual([{ role: 'user', content: 'one and two' }])
+})
+
 describe('a save that fails', () => {
   /** Half of what is written reaches the disk before it is full. */
   async function fillDisk(): Promise<void> {

@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
 import { isObject, messageOf } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
+import { withWholeText } from '../../../generate/prompt.ts'
 import { isStateFile } from '../../../generate/state/state-file.ts'
 import { errorCode, readFully } from '../../../node/files/system.ts'
 import { decodeText } from '../../../node/files/text-encoding.ts'
@@ -40,7 +41,8 @@ export function parseMessages(text: string, origin: string, least = 1): ChatMess
     )
   }
   return list.map((entry: unknown, i) => {
-    if (isMessage(entry)) return entry
+    const message: unknown = withWholeText(entry)
+    if (isMessage(message)) return message
     throw new UsageError(
       `Expected message ${i + 1} of ${origin} to have a "role" of ${ROLES.join(', ')} ` +
         'and a text as "content", or "tool_calls".',
