@@ -55,7 +55,7 @@ const BUDGETS = {
     "the language of chat templates with Python's values, to the letter, and what they may cost",
   ],
   'src/tokenizer': [
-    5650,
+    5680,
     'four vocabularies on disk with their normalisers, one in memory, templates; tokenizer.json with what lies beside it, and its expressions, all of it ours and in steps',
   ],
   'src/backends': [
@@ -86,7 +86,7 @@ const BUDGETS = {
   ],
 }
 /** Files beside the rooms: errors, checks of values and of options, public entries, the browser's loader. */
-const LOOSE = 700
+const LOOSE = 710
 /** Above this a file has grown two purposes. */
 const FILE_LIMIT = 400
 
