@@ -111,8 +111,10 @@ async function installedGpu(): Promise<GPU> {
     if (process.platform === 'linux') process.env['XDG_RUNTIME_DIR'] ??= '/tmp'
     return create(DAWN_FLAGS)
   } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
+    const reason = isMissing ? '' : ` (${messageOf(cause)})`
     throw new BackendError(
-      `WebGPU in Node needs the package "webgpu": ${messageOf(cause)}. Install it with: npm install webgpu`,
+      `WebGPU in Node needs the package "webgpu"${reason}: npm install webgpu`,
       { cause },
     )
   }

@@ -99,7 +99,7 @@ export function describeMachine(report: DoctorReport): ReportPart[] {
     `One ternary product, ${product.rows} x ${product.cols}:`,
     {
       header: [...header, ...decode, ...prefill],
-      rows: report.backends.flatMap((backend) => describeBackend(backend, memory)),
+      rows: report.backends.flatMap((backend) => describeBackend(backend, memory, report.gpu)),
       right: [2, 4, 5, 6, 7, 8],
     },
     ...cacheNote(report.backends.flatMap((backend) => sharesOf(backend, memory))),
@@ -139,8 +139,15 @@ function describeGpu(gpu: GpuDiagnosis): string {
   ].join('; ')
 }
 
-function describeBackend(backend: BackendDiagnosis, memory: number | undefined): string[][] {
-  const { name, isa, threads, products = [], reason = '' } = backend
+function describeBackend(
+  backend: BackendDiagnosis,
+  memory: number | undefined,
+  gpu: GpuDiagnosis,
+): string[][] {
+  const { name, isa, threads, products = [] } = backend
+  // Why there is no GPU stands above, and is not repeated for each set of shaders.
+  const isGpus = 'reason' in gpu && gpu.reason === backend.reason
+  const reason = isGpus ? 'no gpu, as above' : (backend.reason ?? '')
   const head = [name, isa, threads === undefined ? '' : `${threads}`]
   if (products.length === 0) return [[...head, '', '', '', '', '', '', reason]]
   return products.map(({ packing, decode, prefill }) => {
