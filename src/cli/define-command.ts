@@ -8,7 +8,7 @@ import { FRAME_TEXTS } from './console/frame-texts.ts'
 import { LANGUAGES, type LanguageFlag, languageIn, languageOf } from './console/language.ts'
 import { type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
 import { columnsOf, wrapText, wrapWords } from './console/wrap.ts'
-import { parseChoice } from './flags/flag-values.ts'
+import { choiceFlag } from './flags/flag-values.ts'
 
 export const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
 
@@ -92,11 +92,8 @@ export function defineGroup(
 
 /** --lang, and wrong usage told in that language although the flags could not be read. */
 function addLanguage(command: Command, what: string, surroundings: Surroundings): void {
-  command.option(
-    '--lang <language>',
-    `${what} speaks: ${LANGUAGES.join(', ')} (default: the locale's)`,
-    (text) => parseChoice(text, LANGUAGES),
-  )
+  const text = `${what} speaks (default: the locale's)`
+  command.addOption(choiceFlag('--lang <language>', text, LANGUAGES))
   const { helpHint, usage } =
     FRAME_TEXTS[languageOf(languageIn(surroundings.args), surroundings.env)]
   command.showHelpAfterError(helpHint).configureOutput({

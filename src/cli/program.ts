@@ -84,11 +84,11 @@ Examples:
   $ bitnet run bitnet-2b "Why is it dark?"    ask a capable model
   $ bitnet chat --system "You are kind."      talk
   $ bitnet bench                              measure this machine
-  $ bitnet compare --size 700m,3b             FP16, int8 and ternary side by side
+  $ bitnet compare --size 700m,3b             FP16, int8, ternary side by side
   $ bitnet train --data book.txt --out run    a ternary model from text
-  $ bitnet embed -p "one text" "another"       vectors, and how near they are
+  $ bitnet embed -p "one text" "another"      vectors, and how near they are
   $ bitnet inspect model.gguf                 what is in a model file
-  $ bitnet pull bitnet-2b                     fetch a model; bitnet models lists names
+  $ bitnet pull bitnet-2b                     fetch one that "models" lists
   $ bitnet doctor                             what runs here, and how fast
   $ bitnet convert folder/ model.gguf         safetensors to GGUF
 

@@ -4,6 +4,8 @@
 import type { BackendReport, GenerateResult, SpeculationReport } from '../../generate/options.ts'
 import { counted, formatMilliseconds } from './quantities.ts'
 
+const ENDED = { stop: 'ended by itself', length: 'cut at its length', cancelled: 'stopped' }
+
 /** "48 tokens, 61.2 tokens/s · prompt 12 tokens, 410.0/s · load 310.0 ms · native …" */
 export function speedLine(result: GenerateResult): string {
   const { usage, timings, finishReason, seed } = result
@@ -12,7 +14,7 @@ export function speedLine(result: GenerateResult): string {
     turnSpeed(result),
     `prompt ${counted(computed, 'token')}, ${timings.prefillTokensPerSecond.toFixed(1)} tokens/s`,
     `load ${formatMilliseconds(timings.loadMs)}${result.backend.weightsFrom === 'image' ? ' from a packed image' : ''}`,
-    `ended by ${finishReason}`,
+    ENDED[finishReason],
     ...dropped([result]),
     `seed ${seed}`,
     result.backend.description,

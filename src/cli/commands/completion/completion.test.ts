@@ -54,6 +54,10 @@ describe.skipIf(!has('bash'))('bash', () => {
       ['bitnet', 'generate', '-n', '5', '--kv', 'in'],
       ['int8', 'int4'],
     ],
+    [
+      ['bitnet', 'chat', '--lang', ''],
+      ['en', 'ja'],
+    ],
     [['bitnet', 'generate', '--top-k', ''], []],
     [['bitnet', 'run', 'bitnet-2'], ['bitnet-2b']],
     [['bitnet', 'generate', '-m', 'mod'], ['model file.gguf']],
