@@ -27,11 +27,21 @@ export function machineLoad(
     : ['load', `${before} before, ${after} after`]
 }
 
+/** Why a system's own counters are not read; what else stands in the way keeps its words. */
+const NO_COUNTERS: Readonly<Record<string, string>> = {
+  'this system shows no energy counters': 'このシステムには電力量を数える機能がありません',
+  'this processor shows no energy counters': 'このプロセッサーには電力量を数える機能がありません',
+  'the energy counters in /sys/class/powercap may only be read by root':
+    '/sys/class/powercap の電力量はrootだけが読めます',
+}
+
 export function energyFact(counted: EnergyMeter['counted'], language: Language = 'en'): Fact {
   const isMeasured = 'counters' in counted
   const what = isMeasured ? counted.counters : counted.reason
   if (language === 'ja') {
-    const how = isMeasured ? `実測（同時に動くものをすべて含む）: ${what}` : `実測なし: ${what}`
+    const how = isMeasured
+      ? `実測（同時に動くものをすべて含む）: ${what}`
+      : `実測なし: ${NO_COUNTERS[what] ?? what}`
     return ['エネルギー', how]
   }
   const how = isMeasured
