@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CHAT_TEXTS } from '../src/cli/commands/chat/chat-texts.ts'
 import type { GenerateOptions } from '../src/generate/options.ts'
 import { type LanguageModel, loadModel } from '../src/index.ts'
 import { bitnet, buildProgram, hasEmbeddedModel, ROOT } from './support/built-program.ts'
@@ -32,6 +33,12 @@ const ANSWERS: readonly (readonly [question: string, answer: string])[] = [
   ],
 ]
 const GREEDY = { temperature: 0, repetitionPenalty: 1 } as const
+
+/** What an answer to each of the chat's openings has in it. */
+const ABOUT = {
+  en: [/^BitNet is /, /dragon/, /^(I can|You can ask me) .*BitNet|1-bit/],
+  ja: [/^BitNetは/, /bitnet-ja-en/, /^\S+　\S+　\S+$/],
+} as const
 
 const card = readFileSync(join(ROOT, 'models', 'README.md'), 'utf8')
 
@@ -76,7 +83,7 @@ describe.skipIf(!hasEmbeddedModel())('the embedded model answers as its makers s
   test('by the command line, in a chat and alone', async () => {
     await buildProgram()
     const greedy = ['--temperature', '0', '--repetition-penalty', '1']
-    const input = ANSWERS.map(([question]) => `${question}\n/reset\n`).join('')
+    const input = ANSWERS.map(([question]) => `${question}\n`).join('')
     const chat = await bitnet(['chat', ...greedy], { input })
     expect(chat.code, chat.err).toBe(0)
     expect(chat.out.split('\n').filter((line) => line !== '')).toEqual(expected)
@@ -84,6 +91,46 @@ describe.skipIf(!hasEmbeddedModel())('the embedded model answers as its makers s
     const messages = JSON.stringify(conversation(question))
     const alone = await bitnet(['generate', '--messages', messages, ...greedy])
     expect(alone.out.trimEnd()).toBe(answer)
+  })
+})
+
+describe.skipIf(!hasEmbeddedModel())('a conversation with the embedded model', () => {
+  let model: LanguageModel
+  beforeAll(async () => {
+    model = await loadModel()
+    return () => model.dispose()
+  })
+
+  async function answersInTurn(questions: readonly string[]): Promise<string[]> {
+    const chat = model.chat()
+    const answers: string[] = []
+    for (const question of questions) answers.push((await chat.send(question, GREEDY).result).text)
+    return answers
+  }
+
+  test.each(['en', 'ja'] as const)('answers the openings in %s in every order', async (lang) => {
+    const orders = [
+      [0, 1, 2],
+      [0, 2, 1],
+      [1, 0, 2],
+      [1, 2, 0],
+      [2, 0, 1],
+      [2, 1, 0],
+    ]
+    for (const order of orders) {
+      const answers = await answersInTurn(order.map((i) => CHAT_TEXTS[lang].openings[i]))
+      for (const [turn, i] of order.entries()) expect(answers[turn]).toMatch(ABOUT[lang][i])
+    }
+  })
+
+  test('keeps the thread where a message points back', async () => {
+    const [, next] = await answersInTurn(['俳句を作って', 'もう一つ'])
+    expect(next).toBe('風鈴や　眠れる猫の　耳うごく')
+    const [, moral] = await answersInTurn([
+      'Tell me a story about a dragon.',
+      'What does that mean?',
+    ])
+    expect(moral).toBe('What looks like a weakness can be just what others need.')
   })
 })
 

@@ -4,11 +4,13 @@
  *
  *   npm run build && node training/answers.mjs conversations.jsonl... [--model file] [--each 60]
  *     [--settings '[{"temperature":0}]'] [--seeds 1] [--wordings 4] [--topic NAME] [--held] [--show]
+ *     [--after 0] [--later]
  *
  * A line of a file is a conversation: {"turns":[{"user":["wording", ...],"assistant":["answer", ...]}]}.
  * Asked is its first turn: with its first wording, and with one that training held out, of the first
  * --wordings, if there is one; with --held, with all that were held out, and with nothing else. A line with "kind"
- * counts under that name.
+ * counts under that name. With --after N, each stands behind the first turns of N others in its language, as they
+ * were written; with --later, asked is the second turn, behind its first.
  *
  * Two shares are given: of answers that are the very one, and of those that are acceptable (scoring.mjs).
  * "repeated" is the share of four tokens in a row that the same text had before.
@@ -30,6 +32,8 @@ const { values: options, positionals: files } = parseArgs({
     topic: { type: 'string' },
     held: { type: 'boolean', default: false },
     show: { type: 'boolean', default: false },
+    after: { type: 'string', default: '0' },
+    later: { type: 'boolean', default: false },
   },
 })
 
@@ -66,9 +70,24 @@ const lines = files.flatMap((file) =>
     .filter(({ topic }) => options.topic === undefined || topic === options.topic),
 )
 const isAcceptable = acceptanceBy(lines.flatMap(({ turns }) => turns[0].assistant))
+const asWritten = ({ user, assistant }) => [
+  { role: 'user', content: user[0] },
+  { role: 'assistant', content: assistant[0] },
+]
+/** What is said before a line's question: first turns of --after others, far apart, and its own with --later. */
+function said({ lang, turns }, place) {
+  const same = lines.filter((line) => line.lang === lang)
+  const step = Math.ceil(same.length / 7)
+  const before = Array.from({ length: Number(options.after) }, (_, i) =>
+    asWritten(same[(place + (i + 1) * step) % same.length].turns[0]),
+  )
+  return [...before, ...(options.later ? [asWritten(turns[0])] : [])].flat()
+}
 const groups = [...new Set(lines.map(({ kind }) => kind))].flatMap((kind) => {
-  const turns = lines.filter((line) => line.kind === kind).map((line) => line.turns[0])
-  const asking = (one) => (question) => ({ question, written: one.assistant })
+  const turns = lines
+    .filter((line) => line.kind === kind && (!options.later || line.turns.length > 1))
+    .map((line, i) => ({ ...line.turns[options.later ? 1 : 0], before: said(line, i) }))
+  const asking = (one) => (question) => ({ question, written: one.assistant, before: one.before })
   const known = turns.map(({ user }) => user.slice(0, Number(options.wordings)).filter(isHeldOut))
   if (options.held) {
     return [{ name: kind, items: turns.flatMap((one, i) => known[i].map(asking(one))) }]
@@ -104,7 +123,10 @@ async function sharesRight(items, settings) {
   let very = 0
   let acceptable = 0
   for (let seed = 1; seed <= Number(options.seeds); seed++) {
-    const prompts = items.map(({ question }) => [{ role: 'user', content: question }])
+    const prompts = items.map(({ question, before }) => [
+      ...before,
+      { role: 'user', content: question },
+    ])
     const results = await model.generateBatch(prompts, { maxTokens: 100, ...settings, seed })
     for (const [i, { text }] of results.entries()) {
       const { question, written } = items[i]
@@ -125,7 +147,7 @@ async function shareRepeated(settings) {
   const shares = results.map(({ text }) => {
     const ids = [...model.tokenizer.encode(text)]
     const fours = ids.slice(3).map((_, i) => ids.slice(i, i + 4).join())
-    return 1 - new Set(fours).size / fours.length
+    return fours.length === 0 ? 0 : 1 - new Set(fours).size / fours.length
   })
   return shares.reduce((sum, share) => sum + share, 0) / shares.length
 }
