@@ -28,35 +28,83 @@ typedef int32_t dot_sums_any __attribute__((vector_size(DOT_BYTES), aligned(4), 
 
 INLINE dot_codes load_codes(const void *p) { return *(const dot_codes_any *)p; }
 
-// In each lane, sum + the products of four codes, bytes of at most 3 (or less than 2^15 / 256 where a variant
-// adds two products in 16 bits), by four signed bytes.
-INLINE dot_sums add_dots(dot_sums sum, dot_codes codes, dot_codes q) {
+// Codes by signed bytes, added up on their way to int32: by an instruction for four products at once, or in
+// 16 bits, where each dot adds at most 2 * 2 * 128 = 512 to a lane.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
+#define HAS_WIDE_DOTS 1
+typedef dot_sums dot_part;
+#define DOTS_IN_PART (1 << 20)
+// Sums that go on beside each other, so that none waits for its last product.
+#define DOT_CHAINS 2
+
+INLINE dot_part add_dots(dot_part sum, dot_codes codes, dot_codes q) {
 #if defined(__AVX512VNNI__)
-  return (dot_sums)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)q);
+  return (dot_part)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)q);
 #elif defined(__AVXVNNI__)
-  return (dot_sums)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)codes, (__m256i)q);
-#elif defined(__AVX2__)
-  const __m256i pairs = _mm256_maddubs_epi16((__m256i)codes, (__m256i)q);
-  return sum + (dot_sums)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-#elif defined(__ARM_FEATURE_DOTPROD)
-  return (dot_sums)vdotq_s32((int32x4_t)sum, (int8x16_t)codes, (int8x16_t)q);
-#elif defined(__aarch64__)
-  const int16x8_t low = vmull_s8(vget_low_s8((int8x16_t)codes), vget_low_s8((int8x16_t)q));
-  const int16x8_t high = vmull_high_s8((int8x16_t)codes, (int8x16_t)q);
-  return sum + (dot_sums)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
-#elif defined(__wasm_relaxed_simd__)
-  return (dot_sums)wasm_i32x4_relaxed_dot_i8x16_i7x16_add((v128_t)q, (v128_t)codes, (v128_t)sum);
-#elif defined(__wasm_simd128__)
-  const v128_t low = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_low_i8x16((v128_t)codes, (v128_t)q));
-  const v128_t high = wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extmul_high_i8x16((v128_t)codes, (v128_t)q));
-  return sum + (dot_sums)wasm_i32x4_shuffle(low, high, 0, 2, 4, 6) +
-         (dot_sums)wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
+  return (dot_part)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)codes, (__m256i)q);
 #else
+  return (dot_part)vdotq_s32((int32x4_t)sum, (int8x16_t)codes, (int8x16_t)q);
+#endif
+}
+
+INLINE dot_sums add_part(dot_sums sum, dot_part part) { return sum + part; }
+#else
+typedef int16_t dot_part __attribute__((vector_size(DOT_BYTES)));
+#define DOTS_IN_PART 63
+#define DOT_CHAINS 1
+
+#if !defined(__AVX2__) && !defined(__wasm_relaxed_simd__)
+// The products of eight codes and bytes each.
+INLINE dot_part low_products(dot_codes codes, dot_codes q) {
+#if defined(__aarch64__)
+  return (dot_part)vmull_s8(vget_low_s8((int8x16_t)codes), vget_low_s8((int8x16_t)q));
+#elif defined(__wasm_simd128__)
+  return (dot_part)wasm_i16x8_extmul_low_i8x16((v128_t)codes, (v128_t)q);
+#else
+  typedef int8_t i8x8 __attribute__((vector_size(8)));
   const i8x16 a = (i8x16)codes, b = (i8x16)q;
-  for (int32_t i = 0; i < 16; i++) sum[i / 4] += a[i] * b[i];
+  const i8x8 low_a = __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7);
+  const i8x8 low_b = __builtin_shufflevector(b, b, 0, 1, 2, 3, 4, 5, 6, 7);
+  return __builtin_convertvector(low_a, dot_part) * __builtin_convertvector(low_b, dot_part);
+#endif
+}
+
+INLINE dot_part high_products(dot_codes codes, dot_codes q) {
+#if defined(__aarch64__)
+  return (dot_part)vmull_high_s8((int8x16_t)codes, (int8x16_t)q);
+#elif defined(__wasm_simd128__)
+  return (dot_part)wasm_i16x8_extmul_high_i8x16((v128_t)codes, (v128_t)q);
+#else
+  const dot_codes a = __builtin_shufflevector(codes, codes, 2, 3, 2, 3);
+  return low_products(a, __builtin_shufflevector(q, q, 2, 3, 2, 3));
+#endif
+}
+#endif
+
+// Which lane a product goes to is left to the variant: the sum of all lanes counts.
+INLINE dot_part add_dots(dot_part sum, dot_codes codes, dot_codes q) {
+#if defined(__AVX2__)
+  return sum + (dot_part)_mm256_maddubs_epi16((__m256i)codes, (__m256i)q);
+#elif defined(__wasm_relaxed_simd__)
+  return sum + (dot_part)wasm_i16x8_relaxed_dot_i8x16_i7x16((v128_t)q, (v128_t)codes);
+#else
+  return sum + low_products(codes, q) + high_products(codes, q);
+#endif
+}
+
+INLINE dot_sums add_part(dot_sums sum, dot_part part) {
+#if defined(__AVX2__)
+  return sum + (dot_sums)_mm256_madd_epi16((__m256i)part, _mm256_set1_epi16(1));
+#elif defined(__aarch64__)
+  return (dot_sums)vpadalq_s16((int32x4_t)sum, (int16x8_t)part);
+#elif defined(__wasm_simd128__)
+  return sum + (dot_sums)wasm_i32x4_extadd_pairwise_i16x8((v128_t)part);
+#else
+  for (int32_t i = 0; i < DOT_LANES; i++) sum[i] += part[2 * i] + part[2 * i + 1];
   return sum;
 #endif
 }
+#endif
 
 // The bytes (or pairs of bytes) of a and b in turn, of the lower and the upper half of each 16 bytes.
 INLINE void zip_bytes(dot_codes a, dot_codes b, dot_codes *low, dot_codes *high) {

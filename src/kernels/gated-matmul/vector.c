@@ -56,24 +56,39 @@ static void lay_out(const gated_matmul_command *c, const int32_t planes, int32_t
   }
 }
 
+// Lines whose dots a part holds: a line is 64 bytes of four planes each.
+#define LINES_IN_PART (DOTS_IN_PART / (4 * 64 / DOT_BYTES))
+
 // The code sums of four rows by one token. The rows `next` are asked for meanwhile.
 INLINE void sums_of_four(const uint8_t *const rows[4], const uint8_t *const next[4], int32_t tiles,
                          const int8_t *planes, int32_t sums[4]) {
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
-  dot_sums sum[4][2];
-  for (int32_t r = 0; r < 4; r++) sum[r][0] = sum[r][1] = (dot_sums){0};
-  for (int32_t word = 0; word < tiles; word += DOT_LANES) {
-    const int8_t *q = planes + (size_t)(word / 16) * 256 + word % 16 * 4;
+  const int32_t lines = (tiles + 15) / 16;
+  dot_sums all[4];
+  for (int32_t r = 0; r < 4; r++) all[r] = (dot_sums){0};
+  for (int32_t start = 0; start < lines; start += LINES_IN_PART) {
+    const int32_t end = lines - start < LINES_IN_PART ? lines : start + LINES_IN_PART;
+    dot_part part[4][DOT_CHAINS];
     for (int32_t r = 0; r < 4; r++) {
-      if (word % 16 == 0) __builtin_prefetch(next[r] + (size_t)word * 4, 0, 3);
-      const dot_codes x = load_codes(rows[r] + (size_t)word * 4);
-      for (int32_t p = 0; p < 4; p++) {
-        sum[r][p % 2] = add_dots(sum[r][p % 2], x >> (uint32_t)(2 * p) & mask, load_codes(q + 64 * p));
+      for (int32_t i = 0; i < DOT_CHAINS; i++) part[r][i] = (dot_part){0};
+    }
+    for (int32_t line = start; line < end; line++) {
+      for (int32_t r = 0; r < 4; r++) __builtin_prefetch(next[r] + (size_t)line * 64, 0, 3);
+      for (int32_t at = 0; at < 64; at += DOT_BYTES) {
+        const int8_t *q = planes + (size_t)line * 256 + at;
+        for (int32_t r = 0; r < 4; r++) {
+          const dot_codes x = load_codes(rows[r] + (size_t)line * 64 + at);
+          for (int32_t p = 0; p < 4; p++) {
+            dot_part *sum = &part[r][p % DOT_CHAINS];
+            *sum = add_dots(*sum, x >> (uint32_t)(2 * p) & mask, load_codes(q + 64 * p));
+          }
+        }
       }
     }
+    for (int32_t r = 0; r < 4; r++) {
+      for (int32_t i = 0; i < DOT_CHAINS; i++) all[r] = add_part(all[r], part[r][i]);
+    }
   }
-  dot_sums all[4];
-  for (int32_t r = 0; r < 4; r++) all[r] = sum[r][0] + sum[r][1];
   sum_lanes_of_four(all, sums);
 }
 

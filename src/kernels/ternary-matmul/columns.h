@@ -13,13 +13,6 @@
 #define COLUMNS_AHEAD 96
 // Stripes that are made from lines at a time: rows of one plane.
 #define MADE_STRIPES (DOT_BYTES / 16)
-// Planes whose sums stay in registers at a time.
-#if DOT_BYTES == 64 || defined(__aarch64__)
-#define PLANES_AT_ONCE 4
-#else
-#define PLANES_AT_ONCE 2
-#endif
-
 typedef struct {
   int32_t count;
   int32_t *columns;
@@ -68,6 +61,15 @@ static void list_columns(const ternary_matmul_command *c, int32_t token) {
 }
 
 // The code sums of the rows whose codes lie in DOT_BYTES bytes of each line from `lines` on, plane by plane.
+#ifdef HAS_WIDE_DOTS
+// Planes whose sums stay in registers at a time.
+#if DOT_BYTES == 64 || defined(__aarch64__)
+#define PLANES_AT_ONCE 4
+#else
+#define PLANES_AT_ONCE 2
+#endif
+
+// Four columns are a lane's four products.
 INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *sums) {
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
   for (int32_t plane = 0; plane < 4; plane += PLANES_AT_ONCE) {
@@ -103,6 +105,62 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
     }
   }
 }
+#else
+// Two columns by their q, the two bytes of each 16 bits of `q`: lane 8g + i of part[h] has row 16g + 8h + i.
+#if defined(__AVX2__) || defined(__wasm_relaxed_simd__)
+INLINE void pair_of_columns(dot_codes *a, dot_codes *b) { zip_bytes(*a, *b, a, b); }
+
+INLINE void add_pair(dot_part part[2], dot_codes low, dot_codes high, uint32_t q) {
+  const dot_codes both = (dot_codes){0} + (q & 0xffff) * 0x10001u;
+  part[0] = add_dots(part[0], low, both);
+  part[1] = add_dots(part[1], high, both);
+}
+#else
+INLINE void pair_of_columns(dot_codes *a, dot_codes *b) { (void)a, (void)b; }
+
+INLINE void add_pair(dot_part part[2], dot_codes a, dot_codes b, uint32_t q) {
+  const dot_codes first = (dot_codes){0} + (q & 0xff) * 0x1010101u;
+  const dot_codes second = (dot_codes){0} + (q >> 8 & 0xff) * 0x1010101u;
+  part[0] += low_products(a, first) + low_products(b, second);
+  part[1] += high_products(a, first) + high_products(b, second);
+}
+#endif
+
+// Rows are lanes of 16 bits, which hold DOTS_IN_PART pairs of columns.
+INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *sums) {
+  const dot_codes mask = (dot_codes){0} + 0x03030303u;
+  const int32_t most = DOTS_IN_PART / 2 * 4;
+  for (int32_t row = 0; row < 4 * DOT_BYTES; row++) sums[row] = 0;
+  for (int32_t start = 0; start < list.count; start += most) {
+    const int32_t end = list.count - start < most ? list.count : start + most;
+    dot_part part[4][2];
+    for (int32_t plane = 0; plane < 4; plane++) part[plane][0] = part[plane][1] = (dot_part){0};
+    for (int32_t i = start; i < end; i += 2) {
+      const int32_t ahead = i + COLUMNS_AHEAD < list.count ? i + COLUMNS_AHEAD : i;
+      for (int32_t k = 0; k < 2; k++) {
+        __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * COLUMN_LINE_BYTES, 0, 3);
+      }
+      dot_codes a = load_codes(lines + (size_t)list.columns[i] * COLUMN_LINE_BYTES);
+      dot_codes b = load_codes(lines + (size_t)list.columns[i + 1] * COLUMN_LINE_BYTES);
+      const uint32_t q = list.q[i / 4] >> (uint32_t)(i % 4 * 8);
+      pair_of_columns(&a, &b);
+      for (int32_t plane = 0; plane < 4; plane++) {
+        const uint32_t shift = (uint32_t)(2 * plane);
+        add_pair(part[plane], a >> shift & mask, b >> shift & mask, q);
+      }
+    }
+    for (int32_t plane = 0; plane < 4; plane++) {
+      for (int32_t h = 0; h < 2; h++) {
+        int16_t lane[DOT_BYTES / 2] __attribute__((aligned(DOT_BYTES)));
+        *(dot_part *)lane = part[plane][h];
+        for (int32_t j = 0; j < DOT_BYTES / 2; j++) {
+          sums[plane * DOT_BYTES + j / 8 * 16 + h * 8 + j % 8] += lane[j];
+        }
+      }
+    }
+  }
+}
+#endif
 
 // Slice `slice` of the lines of a panel for all tokens.
 static void columns_of_few(const ternary_matmul_command *c, int32_t panel, int32_t slice) {
