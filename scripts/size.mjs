@@ -14,15 +14,15 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    15800,
+    16000,
     'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training',
   ],
   'src/cli': [
-    10000,
+    10400,
     'nineteen commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
-    6500,
+    6800,
     'configurations of seven families, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back',
   ],
   'src/train': [
