@@ -275,6 +275,20 @@ describeBackends((open) => {
       expect((await readFloats(backend, out)).slice(0, 2)).toEqual([3, 4])
     })
 
+    test('that writes tokens and positions may go no higher than readers were promised', async () => {
+      const backend = open()
+      const index = backend.allocateIndices(1, rowColumns(1), 'index')
+      const tokens = backend.allocate(4, 'tokens')
+      const next = (limits: typeof LIMITS): Command => {
+        const step = backend.allocateIndices(1, stepColumns(limits), 'step')
+        const [tokenLimit, positionLimit] = [TOKENS, ROTATED]
+        return { op: 'next-step', rows: 1, tokenLimit, positionLimit, step, index, tokens }
+      }
+      await backend.record([next(LIMITS)])
+      await expectRefusal(backend, next({ ...LIMITS, tokens: TOKENS - 1 }), 'token below')
+      await expectRefusal(backend, next({ ...LIMITS, positions: ROTATED - 1 }), 'position below')
+    })
+
     test('never writes to indices', async () => {
       const backend = open()
       const { commands, cache } = takers(backend)
