@@ -9,6 +9,7 @@ import { LANGUAGES, type LanguageFlag, languageIn, languageOf } from './console/
 import { type Surroundings, USUAL_COLUMNS, widthOf } from './console/surroundings.ts'
 import { columnsOf, wrapText, wrapWords } from './console/wrap.ts'
 import { choiceFlag } from './flags/flag-values.ts'
+import { withPlaces } from './flags/places.ts'
 
 export const JSON_HELP = 'print one JSON object, and nothing else, on standard output'
 
@@ -68,8 +69,8 @@ export function defineCommand<F extends object, A extends unknown[] = []>({
       if (examples !== undefined) addExamples(command, examples, surroundings)
       // Commander passes the arguments, then the flags, then itself.
       command.action(async (...given: [...A, F, Command]) => {
-        const args = given.slice(0, -2) as A
-        onExit(await run(given.at(-2) as F, surroundings, ...args))
+        const [args, flags] = withPlaces(command, given.slice(0, -2) as A, given.at(-2) as F)
+        onExit(await run(flags, surroundings, ...args))
       })
     },
   }

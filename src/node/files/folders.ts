@@ -52,5 +52,10 @@ export function expandPath(path: string, env: Environment): string {
   const replaced = path.replace(forms, (whole, ...names: (string | undefined)[]) => {
     return env[names.slice(0, 3).find((name) => name !== undefined) ?? ''] ?? whole
   })
-  return /^~($|[\\/])/.test(replaced) ? join(homedir(), replaced.slice(1)) : replaced
+  return expandHome(replaced)
+}
+
+/** "~" and "~/" at the beginning of a path, in place of which shells put the home folder. */
+export function expandHome(path: string): string {
+  return /^~($|[\\/])/.test(path) ? join(homedir(), path.slice(1)) : path
 }

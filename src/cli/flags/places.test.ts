@@ -1,0 +1,37 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { expect, test } from 'vitest'
+import { withPlaces } from './places.ts'
+
+test('"~" is the home folder where a value is a place, and itself everywhere else', () => {
+  const home = (...names: string[]) => join(homedir(), ...names)
+  const command = new Command()
+    .exitOverride()
+    .argument('<source>')
+    .argument('[models...]')
+    .option('-o, --output <file>')
+    .option('--data <paths...>')
+    .option('--data-dir <folder>')
+    .option('--tools <json|file>')
+    .option('-p, --prompt <text>')
+    .option('--json')
+  let got: unknown
+  command.action((source, models, flags, self) => {
+    got = withPlaces(self, [source, models], flags)
+  })
+  const given = ['~/a.gguf', '~', '~x/b', '--output=~/out.txt', '--data-dir=~\\sets', '--json']
+  const more = ['--tools', '[{"~/": 1}]', '--prompt', '~/c', '--data', '~/d=2', 'e/~/f']
+  command.parse([...given, ...more], { from: 'user' })
+  expect(got).toEqual([
+    [home('a.gguf'), [home(), '~x/b']],
+    {
+      output: home('out.txt'),
+      dataDir: join(homedir(), '\\sets'),
+      json: true,
+      tools: '[{"~/": 1}]',
+      prompt: '~/c',
+      data: [home('d=2'), 'e/~/f'],
+    },
+  ])
+})
