@@ -75,3 +75,25 @@ test('GGUF keys go before our own defaults', () => {
   expect(defaults.repetitionPenalty).toBe(1.1)
   expect(warnings).toEqual([expect.stringContaining('general.sampling.penalty_repeat')])
 })
+
+test('ways of drawing that only others have are told, and their values for "off" are not', () => {
+  const off = { typical_p: 1, num_beams: 1, no_repeat_ngram_size: 0, guidance_scale: null }
+  expect(samplingFromGenerationConfig({ ...off, top_p: 0.5 }, 'm').warnings).toEqual([])
+  const { defaults, warnings } = samplingFromGenerationConfig(
+    { typical_p: 0.9, num_beams: 4, no_repeat_ngram_size: '3', top_p: 0.5 },
+    'm',
+  )
+  expect(defaults.topP).toBe(0.5)
+  expect(warnings).toEqual([
+    'Expected "typical_p" of m to be 1, got 0.9; it is left out.',
+    'Expected "num_beams" of m to be 1, got 4; it is left out.',
+    'Expected "no_repeat_ngram_size" of m to be 0, got "3"; it is left out.',
+  ])
+  const metadata = new Map<string, number>([
+    ['general.sampling.mirostat', 2],
+    ['general.sampling.xtc_probability', 0],
+  ])
+  expect(samplingFromGguf({ metadata, name: 'm' }).warnings).toEqual([
+    'Expected "general.sampling.mirostat" of m to be 0, got 2; it is left out.',
+  ])
+})

@@ -68,6 +68,16 @@ export const SAMPLING_KEYS: readonly SamplingKey[] = [
   key('repetitionPenalty', 'penalty_repeat', 'repetition_penalty', 'f32', { min: 0.01, max: 100 }),
 ]
 
+/** What changes how other programs draw but not this one, with the value that leaves it off. */
+const ELSEWHERE: Readonly<Record<'gguf' | 'json', Readonly<Record<string, number>>>> = {
+  gguf: { 'general.sampling.xtc_probability': 0, 'general.sampling.mirostat': 0 },
+  json: {
+    ...{ typical_p: 1, epsilon_cutoff: 0, eta_cutoff: 0, penalty_alpha: 0, guidance_scale: 1 },
+    ...{ num_beams: 1, num_beam_groups: 1, diversity_penalty: 0 },
+    ...{ no_repeat_ngram_size: 0, encoder_repetition_penalty: 1, min_new_tokens: 0, min_length: 0 },
+  },
+}
+
 /** What a model says, completed, and a sentence for each value that makes no sense and was left out. */
 export interface StatedSampling {
   readonly defaults: SamplingDefaults
@@ -75,10 +85,11 @@ export interface StatedSampling {
 }
 
 export function samplingFromGguf(file: Pick<GgufFile, 'metadata' | 'name'>): StatedSampling {
-  return readSampling(file.name, ({ gguf }) => {
-    const value = file.metadata.get(gguf)
-    return [gguf, typeof value === 'number' ? fromFloat32(value) : value]
-  })
+  const read = (name: string): unknown => {
+    const value = file.metadata.get(name)
+    return typeof value === 'number' ? fromFloat32(value) : value
+  }
+  return readSampling(file.name, 'gguf', read)
 }
 
 /** @param json generation_config.json, if there is one */
@@ -89,7 +100,7 @@ export function samplingFromGenerationConfig(
   const stated = (name: string): unknown => {
     return json !== undefined && Object.hasOwn(json, name) ? json[name] : undefined
   }
-  const found = readSampling(source, (key) => [key.json, stated(key.json)])
+  const found = readSampling(source, 'json', stated)
   const sampled = stated('do_sample')
   if (isAbsent(sampled) || sampled === true) return found
   if (sampled === false) return { ...found, defaults: { ...found.defaults, temperature: 0 } }
@@ -100,11 +111,17 @@ export function samplingFromGenerationConfig(
 /** How a model is to be sampled is no reason not to run it. */
 function readSampling(
   source: string,
-  read: (key: SamplingKey) => readonly [name: string, value: unknown],
+  form: 'gguf' | 'json',
+  read: (name: string) => unknown,
 ): StatedSampling {
   const warnings: string[] = []
+  for (const [name, off] of Object.entries(ELSEWHERE[form])) {
+    const value = read(name)
+    if (!isAbsent(value) && value !== off) warnings.push(leftOut(source, name, String(off), value))
+  }
   const stated = SAMPLING_KEYS.flatMap((key): (readonly [string, number])[] => {
-    const [name, value] = read(key)
+    const name = key[form]
+    const value = read(name)
     if (isAbsent(value)) return []
     const isNumber = typeof value === 'number' && (key.type === 'f32' || Number.isInteger(value))
     if (isNumber && key.off !== undefined && key.isOff?.(value)) return [[key.name, key.off]]
