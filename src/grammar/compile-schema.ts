@@ -101,7 +101,11 @@ class SchemaCompiler {
       if (schema[word] !== undefined) return this.#union(schema, word, path)
     }
     if (schema.enum !== undefined || 'const' in schema) return [this.#constants(schema, path)]
-    const types = schema.type === undefined ? typesToldBy(schema) : typesOf(schema.type)
+    // Two schemas may leave no type, and that is no value.
+    if (schema.type !== undefined) {
+      return typesOf(schema.type).map((type) => this.#typed(type, schema, path))
+    }
+    const types = typesToldBy(schema)
     if (types.length === 0) return [this.#anyValue()]
     return types.map((type) => this.#typed(type, schema, path))
   }

@@ -94,8 +94,19 @@ test('with too few tokens for any end it goes the shortest way', () => {
   expect([text.startsWith('{"name":'), isWhole]).toEqual([true, false])
 })
 
+test('a text too long for the tokens there are is written as far as they reach', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const { tokens, isWhole } = draw({ type: 'string', minLength: 90 }, { seed, maxTokens: 9 })
+    expect([tokens.length, isWhole]).toEqual([9, false])
+  }
+  // Within reach of long tokens alone.
+  const tight = draw({ type: 'string', minLength: 14 }, { maxTokens: 9 })
+  expect(JSON.parse(`${tight.text.replace(/"$/, '')}"`).length).toBeGreaterThan(9)
+})
+
 describe('what may be written', () => {
   test.each<[string, unknown, string, boolean]>([
+    ['no option of another type', { type: 'string', anyOf: [{ type: 'integer' }, {}] }, '5', false],
     ['one space behind a comma or colon', { type: 'object' }, '{"a": 1, "b": [1, 2]}', true],
     ['no two', { type: 'object' }, '{"a":  1}', false],
     ['escapes', { type: 'string' }, '"\\u3042\\n\\\\\\""', true],
@@ -179,6 +190,7 @@ describe('what is refused, with its place', () => {
     ['nothing at all', { type: 'integer', minimum: 3, maximum: 2 }, '# allows no number'],
     ['a pattern that nothing is of', { type: 'string', pattern: 'a^b' }, '#/pattern has a pattern'],
     ['contradictions', { type: 'string', pattern: '^a$', minLength: 2 }, 'allows no value'],
+    ['two types', { allOf: [{ type: 'string' }, { type: 'integer' }] }, 'allows no value'],
     ['no pattern', { type: 'string', pattern: '(' }, '#/pattern has a pattern that is no'],
     ['what looks behind', { type: 'string', pattern: '(?<=a)b' }, 'looks behind'],
     ['repetitions without end', { type: 'string', pattern: 'a{99999}' }, 'repetitions'],

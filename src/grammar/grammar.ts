@@ -135,7 +135,8 @@ export class Grammar {
       ? lexicon.plainMask(free.characters).slice()
       : new Uint32Array(lexicon.maskWords)
     let mostNeeded = isFree ? free.need : Number.NEGATIVE_INFINITY
-    const tokens = free === undefined ? lexicon.all : lexicon.special
+    // Characters one by one may be too many where those of longer tokens are not.
+    const tokens = isFree ? lexicon.special : lexicon.all
     this.#walk(tokens, state, (id, { need }) => {
       if (need > most || need >= FAR) return
       mostNeeded = Math.max(mostNeeded, need)
