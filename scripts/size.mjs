@@ -18,8 +18,8 @@ const BUDGETS = {
     'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training',
   ],
   'src/cli': [
-    10400,
-    'nineteen commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
+    10550,
+    'twenty commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
     6800,
@@ -34,8 +34,8 @@ const BUDGETS = {
     'two containers, split or whole, some thirty codecs, every length checked, JSON bounded',
   ],
   'src/node': [
-    5400,
-    'files, encodings, locks, caches, images, energy, runs of training, batches: what disks and processes can do wrong',
+    5900,
+    'files, encodings, locks, caches, images, energy, runs of training, batches in a file and in Redis, traces: what disks and processes can do wrong',
   ],
   'src/generate': [
     4900,
@@ -46,8 +46,8 @@ const BUDGETS = {
     'JSON Schema and its patterns, an automaton over bytes, the nearest end in tokens, masks over a vocabulary',
   ],
   'src/server': [
-    3050,
-    'the dialects of two APIs, each field checked; schemas and tools; turns, keys, models, streams and figures; batches and who works on them',
+    3350,
+    'the dialects of two APIs, each field checked; schemas and tools; turns, keys, models, streams, figures and spans; batches, how they end and who works on them',
   ],
   'src/ai-sdk': [300, 'a loaded model as the AI SDK takes one'],
   'src/jinja': [
