@@ -12,6 +12,8 @@ const COMMANDS = [
   ...['generate', 'run', 'chat', 'bench', 'compare', 'train', 'embed', 'eval'],
   ...[
     'serve',
+    'worker',
+    'batch',
     'perplexity',
     'inspect',
     'pull',

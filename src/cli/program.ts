@@ -35,6 +35,11 @@ const COMMANDS: readonly CommandEntry[] = [
     () => import('./commands/serve/serve.ts'),
   ],
   [
+    'worker',
+    'work on batches that a server takes in, on any machine',
+    () => import('./commands/worker/worker.ts'),
+  ],
+  [
     'batch',
     'answer a file of requests, and go on where it stopped',
     () => import('./commands/batch/batch.ts'),

@@ -7,7 +7,7 @@ import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { messageOf } from '../checks.ts'
 import type { AppEnv } from './app-env.ts'
-import { addBatchRoutes } from './batch/routes.ts'
+import { batchRoutes } from './batch/routes.ts'
 import { BatchRunner } from './batch/runner.ts'
 import type { TakenLine } from './batch/store.ts'
 import { Desk, type Visit } from './desk.ts'
@@ -33,8 +33,8 @@ export interface BitnetServer {
   readonly busy: number
   /** From now on new requests are refused (503) and `/readyz` says so. */
   drain(): void
-  /** Works on batches until nothing of them is left to do. */
-  drainBatches(signal: AbortSignal): Promise<void>
+  /** Works on batches until nothing of them is left to do, or `goesOn` says no more. */
+  drainBatches(signal: AbortSignal, goesOn?: () => Promise<boolean>): Promise<void>
   /** Frees the models; what still runs ends as cancelled. */
   close(): Promise<void>
 }
@@ -68,6 +68,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     active: admission.active,
     waiting: admission.waiting,
     loadedModels: shelf.loaded.length,
+    batchLines: runner?.left ?? 0,
   }))
   const desk = new Desk({ shelf, admission, metrics, limits, log })
   const startedAt = new Date()
@@ -119,12 +120,13 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   app.get('/v1/models/:id{.+}', (c) => c.json(modelEntry(shelf.idOf(c.req.param('id')), created)))
   app.get('/api/tags', (c) => c.json(tags(shelf.ids, startedAt)))
   app.get('/api/version', (c) => c.json({ version: options.version ?? 'unknown' }))
-  const { batches, batchLines = BATCH_LINES } = options
+  const { batches, batchLines = BATCH_LINES, batchLease } = options
   const runner =
     batches &&
     new BatchRunner({
       store: batches,
       parallel: batchLines,
+      ...(batchLease === undefined ? {} : { timing: { lease: batchLease } }),
       log,
       async answer(line, signal) {
         const requestId = `req-${crypto.randomUUID()}`
@@ -140,7 +142,8 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     })
   runner?.start()
   if (batches !== undefined) {
-    addBatchRoutes(app, batches, limits.bodyBytes, () => runner?.wake())
+    const wake = () => runner?.wake()
+    app.route('/', batchRoutes({ store: batches, bodyBytes: limits.bodyBytes, log, wake }))
   }
   for (const [path, work] of Object.entries(WORK)) {
     app.post(path, async (c) => {
@@ -175,8 +178,8 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
       isDraining = true
       void runner?.stop()
     },
-    async drainBatches(signal) {
-      await runner?.drain(signal)
+    async drainBatches(signal, goesOn) {
+      await runner?.drain(signal, goesOn)
     },
     async close() {
       await runner?.stop()

@@ -12,6 +12,8 @@ export interface ServerState {
   readonly active: number
   readonly waiting: number
   readonly loadedModels: number
+  /** Without a result yet, of all workers together, as of a second ago. */
+  readonly batchLines: number
 }
 
 export class Metrics {
@@ -56,6 +58,7 @@ export class Metrics {
       ['bitnet_active_requests', 'Requests that are worked on.', 'active'],
       ['bitnet_waiting_requests', 'Requests that wait for their turn.', 'waiting'],
       ['bitnet_loaded_models', 'Models in memory.', 'loadedModels'],
+      ['bitnet_batch_lines', 'Lines of batches that have no result yet.', 'batchLines'],
     ]
     for (const [name, help, field] of gauges) {
       const registers = [this.#registry]

@@ -80,8 +80,10 @@ export interface ServerOptions {
    * closes. Unset: there are none.
    */
   readonly batches?: BatchStore
-  /** Lines of batches at a time. Unset: 8. */
+  /** Lines of batches at a time; 0 leaves them to other workers. Unset: 8. */
   readonly batchLines?: number
+  /** Seconds after which lines of a worker that is lost are free for others. Unset: 60. */
+  readonly batchLease?: number
 }
 
 export const DEFAULT_LIMITS = {

@@ -11,6 +11,7 @@ import { nativeVariants, openNativeBackend } from '../../src/backends/native/nat
 import { openWasmBackend, wasmVariants } from '../../src/backends/wasm/wasm-backend.ts'
 import { BASE_ISA, openWebGpuBackend, TUNED_ISA } from '../../src/backends/webgpu/webgpu-backend.ts'
 import { BackendError } from '../../src/errors.ts'
+import { SERVICES } from './services.ts'
 
 export interface TestBackend {
   /** The backend with its variant, e.g. "native-x86-avx2", and how it is set up. */
@@ -48,8 +49,8 @@ export function requiredBackends(): Set<string> {
  */
 export function testBackends(): TestBackend[] {
   const required = requiredBackends()
-  const elsewhere = [...EMULATED, ...Object.keys(EMULATED_X86).map(emulatedName), BROWSER, WEBGPU]
-  for (const name of elsewhere) required.delete(name)
+  const emulated = [...EMULATED, ...Object.keys(EMULATED_X86).map(emulatedName)]
+  for (const name of [...emulated, BROWSER, WEBGPU, ...Object.keys(SERVICES)]) required.delete(name)
   const onMissing = (name: string, reason: string) => {
     if (required.has(name)) throw new Error(`REQUIRE_BACKENDS names ${name}, but ${reason}.`)
   }

@@ -5,12 +5,14 @@
 import type { Database } from 'better-sqlite3'
 import { messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
+import { type Ending, endingOf, resultFile, unbegunLine } from '../../server/batch/endings.ts'
 import {
   type Batch,
   type BatchStore,
   BatchStoreError,
   type LineResult,
   type NewLine,
+  type ResultKind,
   type StoredFile,
   type TakenLine,
 } from '../../server/batch/store.ts'
@@ -31,6 +33,7 @@ const TABLES = `
     isError INTEGER, result TEXT, PRIMARY KEY (batch, number)) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS openLines ON lines (leasedUntil) WHERE result IS NULL;
 `
+const RESULT_KINDS = ['output', 'error'] as const
 const OPEN = "('in_progress', 'cancelling')"
 
 type BatchRow = Omit<Batch, 'metadata' | 'faults' | 'counts'> & {
@@ -167,6 +170,10 @@ class SqliteStore implements BatchStore {
     return this.batch(owner, id)
   }
 
+  async results(owner: string, id: string, kind: ResultKind): Promise<Uint8Array | undefined> {
+    return (await this.batch(owner, id)) && this.#results(id, kind)
+  }
+
   async take(worker: string, count: number, leaseSeconds: number): Promise<readonly TakenLine[]> {
     const sql = `UPDATE lines SET worker = ?, leasedUntil = ?, tries = tries + 1
       WHERE (batch, number) IN (
@@ -202,11 +209,10 @@ class SqliteStore implements BatchStore {
       const open = this.#rows<BatchRow>(`SELECT * FROM batches WHERE status IN ${OPEN}`, [])
       let waiting = 0
       for (const row of open) {
-        const isOver = row.status === 'cancelling' || row.expiresAt <= now()
         const left = this.#openLines(row.id)
-        // Of what is given up, lines that are worked on are waited for no longer.
-        if (left > 0 && !isOver) waiting += left
-        else this.#end(row, left)
+        const ending = endingOf(row, left, now())
+        if (ending === undefined) waiting += left
+        else this.#end(row, ending)
       }
       return waiting
     })
@@ -216,42 +222,41 @@ class SqliteStore implements BatchStore {
     this.#database.close()
   }
 
-  #end(row: BatchRow, left: number): void {
-    const { id } = row
-    const isCancelled = row.status === 'cancelling'
-    const code = isCancelled ? 'batch_cancelled' : 'batch_expired'
-    if (left > 0) {
-      const error = { code, message: 'This request was not begun in time.' }
-      const line = `json_object('id', 'batch_req_' || batch || '_' || number, 'custom_id', customId,
-        'response', NULL, 'error', json(?))`
-      this.#run(
-        `UPDATE lines SET isError = 1, result = ${line} WHERE batch = ? AND result IS NULL`,
-        [JSON.stringify(error), id],
-      )
+  #end(row: BatchRow, ending: Ending): void {
+    const { id, owner } = row
+    const open = this.#rows<{ readonly number: number; readonly customId: string }>(
+      'SELECT number, customId FROM lines WHERE batch = ? AND result IS NULL',
+      [id],
+    )
+    for (const line of open) {
+      const { text } = unbegunLine({ batch: id, ...line }, ending)
+      const sql = 'UPDATE lines SET isError = 1, result = ? WHERE batch = ? AND number = ?'
+      this.#run(sql, [text, id, line.number])
     }
-    const status = left === 0 ? 'completed' : isCancelled ? 'cancelled' : 'expired'
-    const files = [0, 1].map((isError) => this.#resultFile(row, isError))
+    const files = RESULT_KINDS.map((kind) => {
+      const content = this.#results(id, kind)
+      if (content === undefined) return null
+      const file = resultFile(id, kind, now())
+      this.#run('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)', [
+        file.id,
+        owner,
+        file.filename,
+        file.purpose,
+        file.createdAt,
+        content,
+      ])
+      return file.id
+    })
     const sql = `UPDATE batches SET status = ?, endedAt = ?, outputFile = ?, errorFile = ? WHERE id = ?`
-    this.#run(sql, [isCancelled ? 'cancelled' : status, now(), ...files, id])
+    this.#run(sql, [ending.status, now(), ...files, id])
   }
 
-  /** @returns its id; null where there is nothing to put into it */
-  #resultFile({ id, owner }: BatchRow, isError: number): string | null {
+  #results(batch: string, kind: ResultKind): Uint8Array | undefined {
     const sql = `SELECT group_concat(result, char(10)) AS text FROM
       (SELECT result FROM lines WHERE batch = ? AND isError = ? ORDER BY number)`
-    const [{ text }] = this.#rows<{ readonly text: string | null }>(sql, [id, isError])
-    if (text === null) return null
-    const kind = isError === 1 ? 'error' : 'output'
-    const file = `file-${kind}-${id}`
-    this.#run('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)', [
-      file,
-      owner,
-      `${id}_${kind}.jsonl`,
-      'batch_output',
-      now(),
-      Buffer.from(`${text}\n`),
-    ])
-    return file
+    const isError = kind === 'error' ? 1 : 0
+    const [{ text }] = this.#rows<{ readonly text: string | null }>(sql, [batch, isError])
+    return text === null ? undefined : Buffer.from(`${text}\n`)
   }
 
   #openLines(batch: string): number {

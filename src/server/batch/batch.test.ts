@@ -1,16 +1,17 @@
-/** Files and batches over HTTP, with a queue in a SQLite file: every line has one result, whatever happens. */
+/** Files and batches over HTTP, with a queue in a SQLite file and in Redis: every line has one result, whatever happens. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
 import { serve } from '../../../test/support/mock-server.ts'
+import { hasRedis, type RedisServer, startRedis } from '../../../test/support/redis.ts'
 import { UsageError } from '../../errors.ts'
-import { openSqliteStore } from '../../node/batch/sqlite-store.ts'
+import { openBatchStore } from '../../node/batch/open-store.ts'
 import { BatchRunner } from './runner.ts'
 import { type BatchStore, BatchStoreError, type TakenLine } from './store.ts'
 
-const hasSqlite = await openSqliteStore(':memory:').then(
+const hasSqlite = await openBatchStore(':memory:').then(
   (store) => store.close().then(() => true),
   () => false,
 )
@@ -22,8 +23,8 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
 })
 
-async function newStore(path?: string): Promise<BatchStore> {
-  const store = await openSqliteStore(path ?? ':memory:')
+async function storeAt(where: string): Promise<BatchStore> {
+  const store = await openBatchStore(where)
   stores.push(store)
   return store
 }
@@ -74,7 +75,23 @@ function open(batches: BatchStore, more: object = {}) {
   return { ask, server, upload, begin, get, ended, linesIn }
 }
 
-describe.skipIf(!hasSqlite)('batches (better-sqlite3 is not installed, or not built)', () => {
+const QUEUES = [
+  ['a SQLite file', hasSqlite],
+  ['Redis', hasRedis],
+] as const
+
+describe.each(QUEUES)('batches in %s', (name, isThere) => {
+  let redis: RedisServer | undefined
+  beforeAll(async () => {
+    if (isThere && name === 'Redis') redis = await startRedis()
+  })
+  beforeEach(({ skip }) => {
+    if (!isThere) skip('better-sqlite3, or redis-server, is not installed')
+  })
+  afterAll(() => redis?.stop())
+  afterEach(() => redis?.clear())
+  const newStore = (path = ':memory:') => storeAt(redis?.url ?? path)
+
   test('a file of requests becomes a file of answers, in order', async () => {
     const { begin, ended, linesIn } = open(await newStore())
     const begun = await begin(linesOf(30))
@@ -241,35 +258,35 @@ describe.skipIf(!hasSqlite)('batches (better-sqlite3 is not installed, or not bu
     await runner.stop()
     expect(logged).toContainEqual(expect.objectContaining({ reason: full.message }))
   })
+})
 
-  describe('a file of SQLite', () => {
-    let path = ''
-    beforeEach(async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'bitnet-batch-'))
-      folders.push(folder)
-      path = join(folder, 'data.sqlite')
-    })
-    async function change(sql: string): Promise<void> {
-      const { default: Sqlite } = await import('better-sqlite3')
-      const database = new Sqlite(path)
-      database.exec(sql)
-      database.close()
-    }
+describe.skipIf(!hasSqlite)('a file of SQLite', () => {
+  let path = ''
+  beforeEach(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bitnet-batch-'))
+    folders.push(folder)
+    path = join(folder, 'data.sqlite')
+  })
+  async function change(sql: string): Promise<void> {
+    const { default: Sqlite } = await import('better-sqlite3')
+    const database = new Sqlite(path)
+    database.exec(sql)
+    database.close()
+  }
 
-    test('of another program is refused, and not a byte of it changes', async () => {
-      await change('CREATE TABLE moz_places (url TEXT); INSERT INTO moz_places VALUES (1)')
-      const before = await readFile(path)
-      await expect(openSqliteStore(path)).rejects.toThrow(UsageError)
-      await expect(openSqliteStore(path)).rejects.toThrow('another program keeps its data there')
-      expect(await readFile(path)).toEqual(before)
-    })
+  test('of another program is refused, and not a byte of it changes', async () => {
+    await change('CREATE TABLE moz_places (url TEXT); INSERT INTO moz_places VALUES (1)')
+    const before = await readFile(path)
+    await expect(openBatchStore(path)).rejects.toThrow(UsageError)
+    await expect(openBatchStore(path)).rejects.toThrow('another program keeps its data there')
+    expect(await readFile(path)).toEqual(before)
+  })
 
-    test('that is damaged under way is named', async () => {
-      const store = await newStore(path)
-      await change('DROP TABLE lines')
-      await expect(store.take('worker', 1, 60)).rejects.toThrow(BatchStoreError)
-      await expect(store.take('worker', 1, 60)).rejects.toThrow(`batches in ${path}: no such table`)
-      await expect(store.files('anyone')).resolves.toEqual([])
-    })
+  test('that is damaged under way is named', async () => {
+    const store = await storeAt(path)
+    await change('DROP TABLE lines')
+    await expect(store.take('worker', 1, 60)).rejects.toThrow(BatchStoreError)
+    await expect(store.take('worker', 1, 60)).rejects.toThrow(`batches in ${path}: no such table`)
+    await expect(store.files('anyone')).resolves.toEqual([])
   })
 })

@@ -1,12 +1,13 @@
 /** /v1/files and /v1/batches, as OpenAI has them. */
-import type { Hono } from 'hono'
+import { Hono } from 'hono'
 import { z } from 'zod'
-import { isObject } from '../../checks.ts'
+import { isObject, messageOf } from '../../checks.ts'
 import { parseJson } from '../../formats/json-text.ts'
 import type { AppEnv } from '../app-env.ts'
 import { readBytes, readJson } from '../guard.ts'
 import { createdNow, newId, parseBody } from '../openai/fields.ts'
-import { badRequest, Refusal } from '../refusal.ts'
+import type { LogEntry } from '../options.ts'
+import { badRequest, Refusal, refusalOf, refuse } from '../refusal.ts'
 import type { Batch, BatchStore, LineFault, NewLine, StoredFile } from './store.ts'
 
 const MOST_FILE_BYTES = 64 << 20
@@ -34,13 +35,25 @@ export const batchSchema = z.object({
     .nullish(),
 })
 
-/** @param wake tells whoever works that there is something to do */
-export function addBatchRoutes(
-  app: Hono<AppEnv>,
-  store: BatchStore,
-  bodyBytes: number,
-  wake: () => void,
-): void {
+export interface BatchRoutes {
+  readonly store: BatchStore
+  readonly bodyBytes: number
+  readonly log: (entry: LogEntry) => void
+  /** Tells whoever works that there is something to do. */
+  wake(): void
+}
+
+export function batchRoutes({ store, bodyBytes, log, wake }: BatchRoutes): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.onError((error, c) => {
+    const refusal = refusalOf(error)
+    if (refusal.status !== 500) return refuse(refusal)
+    // Disks that are full and servers that are away are no mistake of ours.
+    const requestId = c.get('requestId')
+    log({ level: 'error', event: 'queue', requestId, reason: messageOf(error) })
+    const message = 'The queue cannot be reached now. Try again later.'
+    return refuse(new Refusal(503, 'queue_unavailable', message, { retryAfter: 5 }))
+  })
   app.post('/v1/files', async (c) => {
     const owner = c.get('holder').name
     if ((await store.files(owner)).length >= MOST_FILES) {
@@ -88,6 +101,7 @@ export function addBatchRoutes(
     wake()
     return c.json(batchBody(batch))
   })
+  return app
 }
 
 async function fileOf(

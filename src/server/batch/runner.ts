@@ -4,7 +4,8 @@
  */
 import { messageOf } from '../../checks.ts'
 import type { LogEntry } from '../options.ts'
-import { type BatchStore, BatchStoreError, type LineResult, type TakenLine } from './store.ts'
+import { answeredLine, unansweredLine } from './endings.ts'
+import { type BatchStore, BatchStoreError, type TakenLine } from './store.ts'
 
 /** Answers the request of a line. */
 export type AnswerLine = (line: TakenLine, signal: AbortSignal) => Promise<Response>
@@ -15,27 +16,41 @@ export interface RunnerOptions {
   /** Lines at a time. */
   readonly parallel: number
   readonly log: (entry: LogEntry) => void
-  /** Seconds; tests have less patience. */
-  readonly timing?: { readonly lease: number; readonly poll: number; readonly backoff: number }
+  readonly timing?: Partial<Timing>
 }
 
-const TIMING = { lease: 60, poll: 1, backoff: 2 }
+/** Seconds; tests have less patience. */
+interface Timing {
+  readonly lease: number
+  readonly poll: number
+  readonly backoff: number
+}
+
+const TIMING: Timing = { lease: 60, poll: 1, backoff: 2 }
 /** Tries of a line before it is given up. */
 const MOST_TRIES = 5
+/** Times that it is begun at all: a line that ends each of its workers is not to end all of them. */
+const MOST_BEGINNINGS = 20
 
 export class BatchRunner {
   readonly #options: RunnerOptions
-  readonly #timing: NonNullable<RunnerOptions['timing']>
+  readonly #timing: Timing
   readonly #worker = `worker-${crypto.randomUUID()}`
   readonly #stopping = new AbortController()
   readonly #running = new Set<Promise<void>>()
   #wake: () => void = () => undefined
   #loop: Promise<void> | undefined
+  #left = 0
   #broken: BatchStoreError | undefined
 
   constructor(options: RunnerOptions) {
     this.#options = options
-    this.#timing = options.timing ?? TIMING
+    this.#timing = { ...TIMING, ...options.timing }
+  }
+
+  /** Lines that have no result yet, those of other workers included, when it was last looked. */
+  get left(): number {
+    return this.#left
   }
 
   start(): void {
@@ -54,11 +69,18 @@ export class BatchRunner {
     await this.#loop
   }
 
-  /** Works until nothing is left to do. @throws BatchStoreError where results cannot be kept any more */
-  async drain(signal: AbortSignal): Promise<void> {
+  /**
+   * Works for as long as there is something to wait for.
+   *
+   * @param goesOn unset: while anything is left to do
+   * @throws BatchStoreError where results cannot be kept any more
+   */
+  async drain(
+    signal: AbortSignal,
+    goesOn = async () => this.#running.size > 0 || (await this.#options.store.finish()) > 0,
+  ): Promise<void> {
     this.start()
-    const { store } = this.#options
-    while (!signal.aborted && (this.#running.size > 0 || (await store.finish()) > 0)) {
+    while (!signal.aborted && (await goesOn())) {
       await this.#pause()
       if (this.#broken !== undefined) throw this.#broken
     }
@@ -73,7 +95,7 @@ export class BatchRunner {
     while (!this.#stopping.signal.aborted) {
       try {
         if (!(await this.#fill())) {
-          await store.finish()
+          this.#left = await store.finish()
           await this.#pause()
         }
       } catch (error) {
@@ -103,12 +125,17 @@ export class BatchRunner {
   async #work(line: TakenLine): Promise<void> {
     const { store, answer } = this.#options
     try {
+      if (line.tries > MOST_BEGINNINGS) {
+        const message = `Its workers were lost ${MOST_BEGINNINGS} times.`
+        await store.settle(line, unansweredLine(line, 'workers_lost', message))
+        return
+      }
       const response = await answer(line, this.#stopping.signal)
       const body = await response.json()
       const isPassing = response.status >= 500 || response.status === 429 || response.status === 499
       if (isPassing && (this.#stopping.signal.aborted || line.tries < MOST_TRIES)) {
         await store.postpone(line, this.#delay(line))
-      } else await store.settle(line, resultOf(line, response, body))
+      } else await store.settle(line, answeredLine(line, response, body))
     } catch (error) {
       // A line that was not written down is free again when its lease is over.
       if (!this.#stopping.signal.aborted) this.#note('batch line', error)
@@ -136,23 +163,4 @@ export class BatchRunner {
       }
     })
   }
-}
-
-/** As OpenAI writes it. */
-function resultOf(
-  { batch, number, customId }: TakenLine,
-  response: Response,
-  body: unknown,
-): LineResult {
-  const line = {
-    id: `batch_req_${batch}_${number}`,
-    custom_id: customId,
-    response: {
-      status_code: response.status,
-      request_id: response.headers.get('x-request-id') ?? '',
-      body,
-    },
-    error: null,
-  }
-  return { isError: !response.ok, text: JSON.stringify(line) }
 }

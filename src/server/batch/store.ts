@@ -78,6 +78,9 @@ export interface LineResult {
   readonly text: string
 }
 
+/** Answers, and what failed. */
+export type ResultKind = 'output' | 'error'
+
 /** Everything throws BatchStoreError where nothing can be read or written any more. */
 export interface BatchStore {
   addFile(owner: string, file: Omit<StoredFile, 'bytes'>, content: Uint8Array): Promise<StoredFile>
@@ -93,6 +96,8 @@ export interface BatchStore {
   batches(owner: string, limit: number, after?: string): Promise<readonly Batch[]>
   /** Lets no line of it begin any more. */
   cancel(owner: string, id: string): Promise<Batch | undefined>
+  /** What there is so far of a batch that goes on, in the order of its lines. */
+  results(owner: string, id: string, kind: ResultKind): Promise<Uint8Array | undefined>
 
   /** Lines to work on, at most so many, which are the worker's for a time. */
   take(worker: string, count: number, leaseSeconds: number): Promise<readonly TakenLine[]>

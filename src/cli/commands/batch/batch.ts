@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Command } from 'commander'
 import { UsageError } from '../../../errors.ts'
-import { openSqliteStore } from '../../../node/batch/sqlite-store.ts'
+import { isRedis, openBatchStore } from '../../../node/batch/open-store.ts'
 import { statOf } from '../../../node/files/system.ts'
 import { requirePlace, writeWhole } from '../../../node/files/write-file.ts'
 import { createBitnetServer } from '../../../server/app.ts'
@@ -26,6 +26,7 @@ export interface BatchRunFlags extends ModelFlags, JsonFlag {
   readonly output?: string
   readonly queue?: string
   readonly parallel?: number
+  readonly detach?: boolean
 }
 
 interface QueueFlags extends JsonFlag {
@@ -33,15 +34,22 @@ interface QueueFlags extends JsonFlag {
   readonly owner?: string
 }
 
+interface StatusFlags extends QueueFlags {
+  readonly output?: string
+}
+
 /** Nobody waits longer than this for a line of a batch on their own machine. */
 const WINDOW = '720h'
-const POLL_MS = 500
 
 export const run = defineCommand<BatchRunFlags, [input: string]>({
   flags: (command) =>
     addModelFlags(command.argument('<input>', 'requests, one a line, as OpenAI has them'))
       .option('-o, --output <file>', 'where answers go (default: standard output)')
-      .option('--queue <file>', 'what is done so far, to go on after a stop (default: INPUT.queue)')
+      .option(
+        '--queue <where>',
+        'what is done so far, to go on after a stop: a file, or redis://HOST:PORT (default: INPUT.queue)',
+      )
+      .option('--detach', 'leave the work to others at the same queue, and print the batch')
       .option(
         '--parallel <count>',
         'lines at a time (default: 16)',
@@ -51,22 +59,28 @@ export const run = defineCommand<BatchRunFlags, [input: string]>({
   examples: `\
   $ bitnet batch run requests.jsonl -o answers.jsonl
   $ bitnet batch run requests.jsonl -m bitnet-2b -o answers.jsonl --parallel 32
+  $ bitnet batch run requests.jsonl --queue redis://10.0.0.5:6379 --detach
 
 A line: {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [...]}}
 Stopped at any point, the same command goes on where it was. Lines that failed are in OUTPUT.errors.`,
   async run(context, flags, input) {
-    if (context.isJson && flags.output === undefined) {
+    const { detach = false } = flags
+    if (context.isJson && flags.output === undefined && !detach) {
       throw new UsageError('Expected --output FILE beside --json, which prints the batch alone.')
     }
     const content = new TextEncoder().encode(await readTextFile(input))
     if (flags.output !== undefined) await requirePlace(flags.output)
-    const store = await openSqliteStore(flags.queue ?? `${input}.queue`)
+    const store = await openBatchStore(flags.queue ?? `${input}.queue`)
     const { signal } = context
     let ended: Batch
     try {
       const batch = await batchOfInput(store, content)
+      if (detach) {
+        await context.print(batchBody(batch), () => [[[batch.id, described(batch)]]])
+        return
+      }
       ended = batch.status === 'in_progress' ? await work(context, flags, store, batch) : batch
-      if (ended.status !== 'in_progress') await writeResults(context, flags, store, ended)
+      if (ended.status !== 'in_progress') await writeResults(context, flags.output, store, ended)
     } finally {
       await store.close()
     }
@@ -78,12 +92,21 @@ Stopped at any point, the same command goes on where it was. Lines that failed a
   },
 })
 
-const status = defineCommand<QueueFlags, [id?: string]>({
-  flags: (command) => queueFlags(command.argument('[id]', 'a batch (default: the last 100)')),
+const status = defineCommand<StatusFlags, [id?: string]>({
+  flags: (command) =>
+    queueFlags(command.argument('[id]', 'a batch (default: the last 100)')).option(
+      '-o, --output <file>',
+      'writes what is answered so far, and what failed to FILE.errors; needs ID',
+    ),
   async run(context, flags, id) {
+    const { output } = flags
+    if (output !== undefined && id === undefined) {
+      throw new UsageError('Expected the id of a batch beside --output.')
+    }
     await withStore(flags, async (store, owner) => {
       const batches =
         id === undefined ? await store.batches(owner, 100) : [await found(store, owner, id)]
+      if (output !== undefined) await writeResults(context, output, store, batches[0])
       await context.print({ batches: batches.map(batchBody) }, () => [
         batches.map((one): [string, string] => [one.id, described(one)]),
       ])
@@ -107,6 +130,7 @@ const cancel = defineCommand<QueueFlags, [id: string]>({
 export const command = defineGroup(
   `\
   $ bitnet batch run requests.jsonl -o answers.jsonl
+  $ bitnet batch run requests.jsonl --queue redis://10.0.0.5:6379 --detach
   $ bitnet batch status --queue batches.sqlite
   $ bitnet batch cancel batch-0123 --queue batches.sqlite`,
   [
@@ -118,7 +142,7 @@ export const command = defineGroup(
 
 function queueFlags(command: Command): Command {
   return command
-    .requiredOption('--queue <file>', 'where batches are kept, as with bitnet serve')
+    .requiredOption('--queue <where>', 'where batches are kept, as with bitnet serve')
     .option('--owner <name>', 'the name of the key whose batches these are (default: of no key)')
 }
 
@@ -126,10 +150,10 @@ async function withStore(
   { queue, owner = ANYONE.name }: QueueFlags,
   use: (store: BatchStore, owner: string) => Promise<void>,
 ): Promise<void> {
-  if ((await statOf(queue)) === undefined) {
+  if (!isRedis(queue) && (await statOf(queue)) === undefined) {
     throw new UsageError(`Expected a file of batches at ${queue}, but there is none.`)
   }
-  const store = await openSqliteStore(queue)
+  const store = await openBatchStore(queue)
   try {
     await use(store, owner)
   } finally {
@@ -186,30 +210,33 @@ async function work(
     batchLines: parallel,
     anyModel: true,
   })
-  const show = async () => {
-    const { counts } = await found(store, batch.owner, batch.id)
+  const goesOn = async () => {
+    const { endedAt, counts } = await found(store, batch.owner, batch.id)
     status.show(`${counts.completed + counts.failed} of ${counts.total} lines`)
+    return endedAt === undefined
   }
-  const timer = setInterval(() => void show().catch(() => undefined), POLL_MS)
   try {
-    await server.drainBatches(signal)
+    await server.drainBatches(signal, goesOn)
   } finally {
-    clearInterval(timer)
     status.clear()
     await server.close()
   }
   return found(store, batch.owner, batch.id)
 }
 
+/** What there is of it: files where it has ended, and what was done so far where it goes on. */
 async function writeResults(
   { stdout }: CommandContext,
-  { output }: BatchRunFlags,
+  output: string | undefined,
   store: BatchStore,
-  { owner, outputFile, errorFile }: Batch,
+  { id, owner, endedAt, outputFile, errorFile }: Batch,
 ): Promise<void> {
-  const read = async (id: string | undefined) =>
-    id === undefined ? undefined : await store.content(owner, id)
-  const [answers, errors] = [await read(outputFile), await read(errorFile)]
+  const contentOf = async (file: string | undefined) =>
+    file === undefined ? undefined : await store.content(owner, file)
+  const [answers, errors] =
+    endedAt === undefined
+      ? [await store.results(owner, id, 'output'), await store.results(owner, id, 'error')]
+      : [await contentOf(outputFile), await contentOf(errorFile)]
   if (output === undefined) {
     if (answers !== undefined) await writeLine(stdout, new TextDecoder().decode(answers).trimEnd())
     return

@@ -3,31 +3,27 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { basename } from 'node:path'
-import { pino } from 'pino'
 import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { openSqliteStore } from '../../../node/batch/sqlite-store.ts'
+import { openBatchStore } from '../../../node/batch/open-store.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
 import { isLoopback, listen } from '../../../node/server/listen.ts'
 import { createBitnetServer } from '../../../server/app.ts'
-import {
-  type ApiKey,
-  DEFAULT_LIMITS,
-  type LogEntry,
-  type ServedModel,
-  type ServerLimits,
-} from '../../../server/options.ts'
-import type { CommandContext } from '../../command-context.ts'
-import { cleanJson } from '../../console/clean-text.ts'
+import { type ApiKey, DEFAULT_LIMITS, type ServerLimits } from '../../../server/options.ts'
 import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
-import { choiceFlag, wholeNumber } from '../../flags/flag-values.ts'
-import { addLoadFlags, type ModelFlags } from '../../flags/load-flags.ts'
+import { wholeNumber } from '../../flags/flag-values.ts'
 import { packageVersion } from '../../version.ts'
+import {
+  addServedFlags,
+  logTo,
+  MOST_LINES,
+  type ServedFlags,
+  servedModels,
+  untilInterrupted,
+} from './serving.ts'
 
-export interface ServeFlags extends Omit<ModelFlags, 'model'> {
-  readonly model?: readonly string[]
+export interface ServeFlags extends ServedFlags {
   readonly host?: string
   readonly port?: number
   readonly keys?: string
@@ -41,26 +37,20 @@ export interface ServeFlags extends Omit<ModelFlags, 'model'> {
   readonly keyActive?: number
   readonly keyPerMinute?: number
   readonly loadedModels?: number
-  readonly log?: (typeof LEVELS)[number]
   readonly queue?: string
+  readonly batchLines?: number
   readonly json?: boolean
 }
 
-const LEVELS = ['info', 'warn', 'error', 'silent'] as const
 const HOST = '127.0.0.1'
 const PORT = 8080
-const EMBEDDED = 'embedded'
 /** What still runs at the end has so long to finish. */
 const PATIENCE_MS = 30_000
 
 export const command = defineCommand<ServeFlags>({
   flags(command) {
-    command.option(
-      '-m, --model <model...>',
-      'models, by any name that -m takes (default: embedded)',
-    )
     const atLeastOne = wholeNumber({ min: 1 })
-    addLoadFlags(command)
+    addServedFlags(command)
       .option('--host <address>', `where to listen (default: ${HOST}, this machine alone)`)
       .option(
         '--port <port>',
@@ -93,13 +83,14 @@ export const command = defineCommand<ServeFlags>({
       .option('--key-active <count>', 'requests at a time of one key (default: all)', atLeastOne)
       .option('--key-per-minute <count>', 'requests a minute of one key (default: any)', atLeastOne)
       .option('--loaded-models <count>', 'models in memory at a time (default: 1)', atLeastOne)
-      .option('--queue <file>', 'keeps files and batches (/v1/batches) there (default: none)')
-      .addOption(
-        choiceFlag(
-          '--log <level>',
-          'info (each request), warn, error or silent (default: warn)',
-          LEVELS,
-        ),
+      .option(
+        '--queue <where>',
+        'keeps files and batches (/v1/batches) in a file, or at redis://HOST:PORT (default: none)',
+      )
+      .option(
+        '--batch-lines <count>',
+        'lines of batches at a time; 0 leaves them to bitnet worker (default: 8)',
+        wholeNumber({ min: 0, max: MOST_LINES }),
       )
   },
   examples: `\
@@ -115,11 +106,9 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     const keys = readKeys(file, context.env)
     const host = flags.host ?? HOST
     checkExposure(host, keys, flags)
-    const models = servedModels(context, flags)
     // The first one is loaded before anybody is told where to ask.
-    const first = await models[0].load(context.signal)
-    const served = [{ ...models[0], load: once(first, models[0].load) }, ...models.slice(1)]
-    const batches = flags.queue === undefined ? undefined : await openSqliteStore(flags.queue)
+    const { first, served } = await servedModels(context, flags)
+    const batches = flags.queue === undefined ? undefined : await openBatchStore(flags.queue)
     const app = createBitnetServer({
       models: served,
       keys,
@@ -130,8 +119,9 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
         : {}),
       version: packageVersion(),
       ...(batches ? { batches } : {}),
+      ...(flags.batchLines === undefined ? {} : { batchLines: flags.batchLines }),
       page: await readFile(new URL('../../../server/page.html', import.meta.url), 'utf8'),
-      log: logTo(context, flags.log ?? 'warn'),
+      log: logTo(context, flags.log),
     })
     const { url, stop } = await listen(app, { host, port: flags.port ?? PORT })
     await context.print({ url, models: served.map(({ id }) => id) }, () => [
@@ -158,32 +148,6 @@ function checkExposure(host: string, keys: readonly ApiKey[], flags: ServeFlags)
   )
 }
 
-function servedModels(context: CommandContext, flags: ServeFlags): [ServedModel, ...ServedModel[]] {
-  const [first, ...others] = (flags.model ?? [undefined]).map((source): ServedModel => {
-    const id =
-      source === undefined ? EMBEDDED : basename(source).replace(/\.(gguf|safetensors)$/, '')
-    const { model: _, ...load } = flags
-    const named = { ...load, ...(source ? { model: source } : {}) }
-    return { id, load: (signal) => context.loadModel(named, signal) }
-  })
-  const ids = [first, ...others].map(({ id }) => id)
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i)
-  if (twice !== undefined) {
-    throw new UsageError(`Expected models of different names, got "${twice}" twice.`)
-  }
-  return [first, ...others]
-}
-
-/** Gives what is loaded already, the first time. */
-function once<A, T>(value: T, then: (argument: A) => Promise<T>): (argument: A) => Promise<T> {
-  let given = false
-  return async (argument) => {
-    if (given) return then(argument)
-    given = true
-    return value
-  }
-}
-
 function limitsOf(flags: ServeFlags): ServerLimits {
   const { maxTokens, timeout, active, waiting, keyActive, keyPerMinute, loadedModels } = flags
   const seconds = timeout
@@ -195,28 +159,5 @@ function limitsOf(flags: ServeFlags): ServerLimits {
     keyActive,
     keyPerMinute,
     loadedModels,
-  })
-}
-
-/** A JSON object a line on standard error. */
-function logTo({ stderr }: CommandContext, level: (typeof LEVELS)[number]) {
-  const settings = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  const logger = pino(settings, { write: (line: string) => stderr.write(cleanJson(line)) })
-  return ({ level: own, event, ...facts }: LogEntry): void => logger[own](facts, event)
-}
-
-/** Waits for Ctrl-C, then for `stop`, or for a second one. */
-function untilInterrupted(context: CommandContext, stop: () => Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let isStopping = false
-    context.onInterrupt(() => {
-      if (isStopping) {
-        resolve()
-        return
-      }
-      isStopping = true
-      context.status.show('Finishing what runs; once more to stop at once')
-      stop().then(resolve, reject)
-    })
   })
 }
