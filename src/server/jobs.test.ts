@@ -2,10 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
-import { ANSWER, eventsOf, hello, serve } from '../../test/support/mock-server.ts'
-import type { LanguageModel, Prompt } from '../generate/language-model.ts'
-import type { GenerateOptions } from '../generate/options.ts'
-import type { ServedModel } from './options.ts'
+import { ANSWER, eventsOf, hello, recording, serve } from '../../test/support/mock-server.ts'
+import type { LanguageModel } from '../generate/language-model.ts'
 
 describe('logit_bias', () => {
   test('is added to the tokens it names', async () => {
@@ -62,22 +60,6 @@ describe('probabilities in a stream', () => {
     expect(parts).toEqual(whole.choices[0].logprobs.text_offset)
   })
 })
-
-/** A model that writes down the options it is asked with. */
-function recording(): { readonly model: ServedModel; readonly asked: GenerateOptions[] } {
-  const asked: GenerateOptions[] = []
-  const load = async (): Promise<LanguageModel> => {
-    const model = mockModel(new MockEngine({ script: () => 97 }))
-    return {
-      ...model,
-      generate: ((prompt: Prompt, options: GenerateOptions = {}) => {
-        asked.push(options)
-        return model.generate(prompt, options)
-      }) as unknown as LanguageModel['generate'],
-    }
-  }
-  return { model: { id: 'mock', load }, asked }
-}
 
 test('a key is a client of the engine, and no request goes before what its key may', async () => {
   const { model, asked } = recording()

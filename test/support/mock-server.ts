@@ -1,7 +1,9 @@
 /** A server of models whose answers are known, for tests: asked without a network. */
 import { afterEach } from 'vitest'
+import type { LanguageModel, Prompt } from '../../src/generate/language-model.ts'
+import type { GenerateOptions } from '../../src/generate/options.ts'
 import { type BitnetServer, createBitnetServer } from '../../src/server/app.ts'
-import type { ServerOptions } from '../../src/server/options.ts'
+import type { ServedModel, ServerOptions } from '../../src/server/options.ts'
 import { answers, MockEngine } from './mock-engine.ts'
 import { mockModel } from './mock-model.ts'
 
@@ -41,4 +43,20 @@ export const hello = { model: 'mock', messages: [{ role: 'user', content: 'hi' }
 export async function eventsOf(response: Response): Promise<string[]> {
   const text = await response.text()
   return text.split('\n\n').flatMap((event) => /^data: (.*)$/m.exec(event)?.[1] ?? [])
+}
+
+/** A model that writes down the options it is asked with. */
+export function recording(): { readonly model: ServedModel; readonly asked: GenerateOptions[] } {
+  const asked: GenerateOptions[] = []
+  const load = async (): Promise<LanguageModel> => {
+    const model = mockModel(new MockEngine({ script: () => 97 }))
+    return {
+      ...model,
+      generate: ((prompt: Prompt, options: GenerateOptions = {}) => {
+        asked.push(options)
+        return model.generate(prompt, options)
+      }) as unknown as LanguageModel['generate'],
+    }
+  }
+  return { model: { id: 'mock', load }, asked }
 }

@@ -18,7 +18,7 @@ import type {
   TakenLine,
 } from '../../server/batch/store.ts'
 
-/** In braces, so that a cluster keeps all keys at one place. */
+/** In braces, so that a cluster keeps all at one place. */
 const PREFIX = '{bitnet}'
 const QUEUE = 'lines'
 const OPEN = `${PREFIX}:open`
@@ -74,9 +74,7 @@ export async function openRedisStore(url: string): Promise<BatchStore> {
     maxRetriesPerRequest: MOST_RETRIES,
   })
   let reason = ''
-  client.on('error', (error) => {
-    reason = messageOf(error)
-  })
+  client.on('error', (error) => (reason = messageOf(error)))
   try {
     await client.connect()
     await client.ping()

@@ -46,7 +46,7 @@ const sampling = z.object(samplingFields)
 export type Sampling = z.output<typeof sampling>
 
 const textPart = z.object({ type: z.enum(['text', 'input_text', 'output_text']), text: z.string() })
-const content = z.union([z.string(), z.array(textPart)])
+export const content = z.union([z.string(), z.array(textPart)])
 const toolCall = z.object({
   id: z.string().optional(),
   type: z.string().optional(),

@@ -6,7 +6,7 @@ import type { JsonSchema } from '../../generate/schema/answer-schema.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
 import { badRequest } from '../refusal.ts'
 
-const MOST_TOOLS = 128
+export const MOST_TOOLS = 128
 
 const jsonSchema = z.record(z.string(), z.unknown())
 
@@ -16,14 +16,12 @@ export const responseFormat = z.union([
   z.object({ type: z.literal('json_schema'), json_schema: z.object({ schema: jsonSchema }) }),
 ])
 
-const tool = z.object({
-  type: z.literal('function'),
-  function: z.object({
-    name: z.string().regex(/^[\w.-]{1,64}$/),
-    description: z.string().nullish(),
-    parameters: jsonSchema.nullish(),
-  }),
+export const toolFunction = z.object({
+  name: z.string().regex(/^[\w.-]{1,64}$/),
+  description: z.string().nullish(),
+  parameters: jsonSchema.nullish(),
 })
+const tool = z.object({ type: z.literal('function'), function: toolFunction })
 export const toolList = z.array(tool).max(MOST_TOOLS)
 export type Tool = z.output<typeof tool>
 
@@ -120,7 +118,12 @@ function withTools(
   const told =
     `${how}, as {"name": NAME, "arguments": {...}}:\n` +
     described.map((one) => JSON.stringify(one)).join('\n')
-  const [first, ...rest] = messages.map(asText)
+  const names = new Map(
+    messages.flatMap(({ tool_calls: calls = [] }) =>
+      calls.map((call) => [call.id, call.function.name] as const),
+    ),
+  )
+  const [first, ...rest] = messages.map((message) => asText(message, names))
   if (first?.role === 'system') {
     return [{ ...first, content: `${first.content}\n\n${told}` }, ...rest]
   }
@@ -128,9 +131,10 @@ function withTools(
 }
 
 /** Calls and what came of them as texts, in the form that the model is asked for. */
-function asText(message: ChatMessage): ChatMessage {
-  const { role, content, name, tool_calls: calls = [] } = message
+function asText(message: ChatMessage, names: ReadonlyMap<string | undefined, string>): ChatMessage {
+  const { role, content, tool_call_id: id, tool_calls: calls = [] } = message
   if (role === 'tool') {
+    const name = message.name ?? (id === undefined ? undefined : names.get(id))
     return { role: 'user', content: `The tool ${name ?? ''} gave:\n${content}` }
   }
   if (calls.length === 0) return message
