@@ -16,9 +16,9 @@ import {
 } from './support/built-program.ts'
 import { hasRedis, startRedis } from './support/redis.ts'
 
-const LINES = Number(process.env['BATCH_LINES'] ?? 120)
+const LINES = Number(process.env['BATCH_LINES'] ?? 800)
 const WORKERS = 4
-const KILL_MS = Number(process.env['BATCH_KILL_SECONDS'] ?? 3) * 1000
+const KILL_MS = Number(process.env['BATCH_KILL_SECONDS'] ?? 1) * 1000
 const PATIENCE_MS = 120_000 + LINES * 200
 
 const reason = hasRedis ? 'there is no embedded model' : 'there is no redis-server'
