@@ -25,6 +25,7 @@ import { embeddings, modelEntry, modelList } from './openai/embeddings.ts'
 import { response } from './openai/responses.ts'
 import { resolveLimits, type ServerOptions } from './options.ts'
 import { Refusal, refusalOf, refuse } from './refusal.ts'
+import { NO_SPAN } from './tracing.ts'
 
 export interface BitnetServer {
   /** Answers a request; rejects never. */
@@ -60,7 +61,7 @@ const BATCH_PRIORITY = -1_000_000
 
 export function createBitnetServer(options: ServerOptions): BitnetServer {
   const limits = resolveLimits(options.limits)
-  const { origins = [], log = () => undefined } = options
+  const { origins = [], log = () => undefined, tracer } = options
   const shelf = new ModelShelf(options.models, limits.loadedModels, options.anyModel)
   const admission = new Admission(limits)
   const keys = new KeyRing(options.keys ?? [])
@@ -80,18 +81,23 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     const requestId = `req-${crypto.randomUUID()}`
     c.set('requestId', requestId)
     c.set('beganAt', performance.now())
+    const { method } = c.req
+    const route = routeOf(c.req.path)
+    const facts = { 'http.request.method': method, 'http.route': route, 'request.id': requestId }
+    const span = tracer?.begin(`${method} ${route}`, c.req.header('traceparent'), facts) ?? NO_SPAN
+    c.set('span', span)
     const cors = crossOriginHeaders(c.req.header('origin'), origins)
     if (c.req.method === 'OPTIONS') c.res = new Response(null, { status: 204 })
     else await next()
     c.header('x-request-id', requestId)
     for (const [name, value] of Object.entries(cors)) c.header(name, value)
-    const { method } = c.req
     const { status } = c.res
-    const route = routeOf(c.req.path)
     const record = (): void => {
       const ms = performance.now() - c.get('beganAt')
       metrics.request(route, status, ms / 1000)
       log({ level: 'info', event: 'request', requestId, method, route, status, ms })
+      span.set({ 'http.response.status_code': status })
+      span.end(status >= 500 ? `status ${status}` : undefined)
     }
     const ended = c.get('ended')
     if (ended === undefined) record()
@@ -196,6 +202,7 @@ function lineVisit({ owner }: TakenLine, requestId: string, signal: AbortSignal)
     client: `batches of ${owner}`,
     priority: BATCH_PRIORITY,
     beganAt: performance.now(),
+    span: NO_SPAN,
     signal,
     lastsUntil: () => undefined,
   }
@@ -210,6 +217,7 @@ function visitOf(c: Context<AppEnv>): Visit {
     client,
     priority,
     beganAt: c.get('beganAt'),
+    span: c.get('span'),
     signal,
     lastsUntil: (end) => c.set('ended', end),
   }

@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts'
 import type { ModelShelf } from './model-shelf.ts'
 import type { LogEntry, ResolvedLimits } from './options.ts'
 import { streamBody } from './stream.ts'
+import type { Span } from './tracing.ts'
 
 /** Who asks, and until when anybody listens. */
 export interface Visit {
@@ -23,6 +24,7 @@ export interface Visit {
   readonly signal: AbortSignal
   /** Milliseconds, as performance.now() has them. */
   readonly beganAt: number
+  readonly span: Span
   /** Told by an answer that goes on after its response has begun, and when that ends. */
   lastsUntil(end: Promise<void>): void
 }
@@ -69,10 +71,10 @@ export class Desk {
     asked: string | undefined,
     work: (turn: Turn) => Promise<unknown>,
   ): Promise<Response> {
-    const { shelf, admission } = this.#parts
+    const { shelf } = this.#parts
     const modelId = shelf.idOf(asked)
     const signal = this.#signalOf(visit)
-    const leave = await admission.enter(visit.key, signal)
+    const leave = await this.#enter(visit, signal)
     try {
       const value = await shelf.use(modelId, signal, (model) =>
         work(this.#turn(visit, modelId, model, signal)),
@@ -94,11 +96,11 @@ export class Desk {
     headers: Readonly<Record<string, string>>,
     work: (turn: Turn) => AsyncGenerator<string, void>,
   ): Promise<Response> {
-    const { shelf, admission, limits, log } = this.#parts
+    const { shelf, limits, log } = this.#parts
     const modelId = shelf.idOf(asked)
     const controller = new AbortController()
     const signal = AbortSignal.any([this.#signalOf(visit), controller.signal])
-    const leave = await admission.enter(visit.key, signal)
+    const leave = await this.#enter(visit, signal)
     let close = (): void => undefined
     const closed = new Promise<void>((resolve) => (close = resolve))
     visit.lastsUntil(closed)
@@ -129,6 +131,16 @@ export class Desk {
     return AbortSignal.any([signal, AbortSignal.timeout(this.#parts.limits.seconds * 1000)])
   }
 
+  /** @returns what gives the turn back */
+  async #enter({ key, span }: Visit, signal: AbortSignal): Promise<() => void> {
+    const waiting = span.begin('wait')
+    try {
+      return await this.#parts.admission.enter(key, signal)
+    } finally {
+      waiting.end()
+    }
+  }
+
   #turn(visit: Visit, modelId: string, model: LanguageModel, signal: AbortSignal): Turn {
     const { metrics, limits } = this.#parts
     return {
@@ -145,15 +157,31 @@ export class Desk {
           ...(visit.client === undefined ? {} : { client: visit.client }),
           signal,
         })
+        const span = visit.span.begin('generate', { 'gen_ai.request.model': modelId })
         let isFirst = true
-        for await (const token of generation.tokens()) {
-          if (isFirst) metrics.firstToken(modelId, (performance.now() - visit.beganAt) / 1000)
-          isFirst = false
-          if (token.text !== '' || token.logprobs !== undefined) yield token
+        try {
+          for await (const token of generation.tokens()) {
+            if (isFirst) {
+              const seconds = (performance.now() - visit.beganAt) / 1000
+              metrics.firstToken(modelId, seconds)
+              span.set({ 'gen_ai.server.time_to_first_token': seconds })
+            }
+            isFirst = false
+            if (token.text !== '' || token.logprobs !== undefined) yield token
+          }
+          const result = await generation.result
+          metrics.answer(modelId, result)
+          const { finishReason, usage } = result
+          span.set({
+            'gen_ai.usage.input_tokens': usage.promptTokens,
+            'gen_ai.usage.output_tokens': usage.completionTokens,
+            'gen_ai.usage.cache_read.input_tokens': usage.cachedTokens,
+            'gen_ai.response.finish_reason': finishReason,
+          })
+          return result
+        } finally {
+          span.end()
         }
-        const result = await generation.result
-        metrics.answer(modelId, result)
-        return result
       },
     }
   }

@@ -14,3 +14,4 @@ export type {
   TakenLine,
 } from './batch/store.ts'
 export type { ApiKey, LogEntry, ServedModel, ServerLimits, ServerOptions } from './options.ts'
+export type { Span, Tracer } from './tracing.ts'

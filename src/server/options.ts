@@ -3,6 +3,7 @@
  */
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { BatchStore } from './batch/store.ts'
+import type { Tracer } from './tracing.ts'
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -75,6 +76,8 @@ export interface ServerOptions {
   /** The page at `/`. Unset: there is none. */
   readonly page?: string
   readonly log?: (entry: LogEntry) => void
+  /** Is told of each request, and of what took its time. Unset: nobody is. */
+  readonly tracer?: Tracer
   /**
    * Where files and batches are kept; the server works on these, behind other requests, and leaves it open when it
    * closes. Unset: there are none.

@@ -8,6 +8,7 @@ import { UsageError } from '../../../errors.ts'
 import { openBatchStore } from '../../../node/batch/open-store.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
 import { isLoopback, listen } from '../../../node/server/listen.ts'
+import { openTelemetry } from '../../../node/server/open-telemetry.ts'
 import { createBitnetServer } from '../../../server/app.ts'
 import { type ApiKey, DEFAULT_LIMITS, type ServerLimits } from '../../../server/options.ts'
 import { readTextFile } from '../../console/input.ts'
@@ -109,6 +110,7 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     // The first one is loaded before anybody is told where to ask.
     const { first, served } = await servedModels(context, flags)
     const batches = flags.queue === undefined ? undefined : await openBatchStore(flags.queue)
+    const tracer = await openTelemetry(context.env, packageVersion())
     const app = createBitnetServer({
       models: served,
       keys,
@@ -119,6 +121,7 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
         : {}),
       version: packageVersion(),
       ...(batches ? { batches } : {}),
+      ...(tracer ? { tracer } : {}),
       ...(flags.batchLines === undefined ? {} : { batchLines: flags.batchLines }),
       page: await readFile(new URL('../../../server/page.html', import.meta.url), 'utf8'),
       log: logTo(context, flags.log),
@@ -135,6 +138,7 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     await untilInterrupted(context, async () => {
       await stop(PATIENCE_MS)
       await batches?.close()
+      await tracer?.close()
     })
   },
 })
