@@ -170,6 +170,12 @@ describe.skipIf(!hasEmbeddedModel())('bitnet perplexity (needs the embedded mode
     expect(out).toContain(fromFile.bits_per_byte.toFixed(4))
   })
 
+  test('tells of a text without spaces that its words are no words', async () => {
+    const path = await fileWith('japanese.txt', 'むかしむかし、おじいさんとおばあさんがいました。')
+    const { out } = await bitnet(['perplexity', path], { env })
+    expect(out).toMatch(/^word perplexity +\d\.\d\de\+\d+; words are what spaces part$/m)
+  })
+
   test('keeps documents apart, or packs them as in training', async () => {
     const path = await fileWith('documents.txt', text)
     const apart = await measured([path, '--separator', '<|endoftext|>'])

@@ -93,5 +93,7 @@ function reportFacts(
 }
 
 function wordPerplexity({ word_perplexity: value, left_out }: PerplexityReport): string {
-  return value?.toFixed(3) ?? `none: ${left_out?.['word_perplexity']}`
+  if (value === undefined) return `none: ${left_out?.['word_perplexity']}`
+  // Of a Japanese text, whose words no spaces part, it is a number of dozens of digits.
+  return value < 1e6 ? value.toFixed(3) : `${value.toExponential(2)}; words are what spaces part`
 }
