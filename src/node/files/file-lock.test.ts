@@ -156,6 +156,21 @@ describe('a lock that was left', () => {
   )
 })
 
+test('a full disk leaves no lock, and an error that names it', async () => {
+  await ownerOfNow()
+  before = async (call) => {
+    if (call !== 'writeFile') return
+    before = undefined
+    await writeFile(path, '')
+    // As the system's errors of open files are: without the file's name.
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      ...{ code: 'ENOSPC', syscall: 'write' },
+    })
+  }
+  await expect(acquireLock(path, POLL)).rejects.toMatchObject({ code: 'ENOSPC', path })
+  expect(existsSync(path)).toBe(false)
+})
+
 test('a lock that changes hands while it is taken away stays', async () => {
   const owner = await ownerOfNow()
   await leave(JSON.stringify({ ...owner, id: 'left', pid: endedProcess() }), 0)

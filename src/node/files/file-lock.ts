@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isWhole } from '../../checks.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import type { LockWaiting } from '../../hub/download/store.ts'
-import { errorCode, makeFolder } from './system.ts'
+import { errorCode, makeFolder, namingFile } from './system.ts'
 
 interface LockOptions extends LockWaiting {
   /** How often a held lock is looked at; unset: 250 ms. */
@@ -70,7 +70,9 @@ async function create(path: string, owner: Owner): Promise<boolean> {
     return true
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
-    throw error
+    // What was opened and not written is ours, and would keep others waiting.
+    if ((error as NodeJS.ErrnoException).syscall === 'write') await rm(path, { force: true })
+    throw namingFile(path, error)
   }
 }
 
