@@ -66,6 +66,13 @@ function fromAddon<T>(what: string, ask: () => T): T {
   }
 }
 
+/**
+ * V8 from 13 on (Node 24) counts ArrayBuffers apart from what programs tell it, and ends the process where a
+ * program takes off more than it has told.
+ */
+const CAN_WEIGH_LESS =
+  process.versions['bun'] === undefined && Number.parseInt(process.versions.v8, 10) < 13
+
 class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly name = 'native'
   readonly isa: string
@@ -97,8 +104,8 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   }
 
   protected override reserve(byteLength: number, _label: string, use: BufferUse) {
-    const isLight = use !== 'weights'
-    const pages = this.#addon.allocate(byteLength + TAIL_BYTES, !isLight)
+    const isLight = CAN_WEIGH_LESS && use !== 'weights'
+    const pages = this.#addon.allocate(byteLength + TAIL_BYTES, use === 'weights')
     // A cache of gigabytes takes room where it is used: for its size V8 would collect garbage all the time.
     if (isLight) this.#addon.weigh(-pages.byteLength)
     return { address: this.#addon.addressOf(pages), pages, byteOffset: 0, isLight }
