@@ -235,7 +235,9 @@ describe('on disk', () => {
     await convertFile(tinyModel('bitnet-packed'), target)
     expect(readdirSync(folder)).toEqual(['out.gguf'])
     await expect(convertFile(target, target)).rejects.toBeInstanceOf(UsageError)
-    await expect(convertFile(target, join(folder, 'no', 'x.gguf'))).rejects.toThrow('place')
+    const nowhere = join(folder, 'no', 'x.gguf')
+    const refusal = { code: 'ENOENT', path: nowhere }
+    await expect(convertFile(target, nowhere)).rejects.toMatchObject(refusal)
     rmSync(folder, { recursive: true })
   })
 
