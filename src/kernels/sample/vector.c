@@ -49,7 +49,8 @@ INLINE i32x16 tokens_from(int32_t first) {
 }
 
 INLINE i32x16 tokens_at(const sample_row *row, int32_t i) {
-  return row->tokens ? *(const i32x16_any *)(row->tokens + i) : tokens_from(i);
+  if (row->tokens == NULL) return tokens_from(i);
+  return *(const i32x16_any *)(row->tokens + i);
 }
 
 // What is no number is in no front.
