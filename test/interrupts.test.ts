@@ -14,7 +14,7 @@ const put = (name: string, text: string) => {
   return join(folder, name)
 }
 const sentence = 'The old man went down to the sea, and 昔々あるところに、おじいさんがいました。\n'
-const long = put('long.txt', sentence.repeat(40_000))
+const long = put('long.txt', sentence.repeat(120_000))
 const lines = put('lines.txt', sentence.repeat(4000))
 const item = { query: `Question: ${sentence}`, choices: ['yes', 'no', 'perhaps'], gold: 1 }
 put('arc_easy.jsonl', `${JSON.stringify(item)}\n`.repeat(3000))
