@@ -8,10 +8,10 @@ import { rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { randomFrom } from './random.mjs'
+import { givenNumbers, randomFrom } from './random.mjs'
 import { startServer } from './started.mjs'
 
-const [minutes = 10, seed = Date.now() % 1e9] = process.argv.slice(2).map(Number)
+const [minutes, seed] = givenNumbers(['MINUTES', 'SEED'], [10, Date.now() % 1e9])
 const AT_A_TIME = 8
 const PATIENCE_MS = 20_000
 const random = randomFrom(seed)

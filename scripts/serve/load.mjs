@@ -6,9 +6,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadModel } from '../../dist/index.js'
+import { givenNumbers } from './random.mjs'
 import { median, QUESTIONS, share, soloAnswers, startServer, streamed, sum } from './started.mjs'
 
-const [minutes = 10, clients = 64] = process.argv.slice(2).map(Number)
+const [minutes, clients] = givenNumbers(['MINUTES', 'CLIENTS'], [10, 64])
 /** In each round the engine alone and the engine behind HTTP have so long. */
 const ROUND_MS = Math.min(20_000, minutes * 10_000)
 const ROUNDS = 3

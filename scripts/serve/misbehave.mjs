@@ -6,10 +6,10 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { randomFrom } from './random.mjs'
+import { givenNumbers, randomFrom } from './random.mjs'
 import { QUESTIONS, soloAnswers, startServer, streamed } from './started.mjs'
 
-const [clients = 1000, seed = Date.now() % 1e9] = process.argv.slice(2).map(Number)
+const [clients, seed] = givenNumbers(['CLIENTS', 'SEED'], [1000, Date.now() % 1e9])
 const AT_A_TIME = 32
 const WELL_BEHAVED = 4
 const HUGE = 100 << 20
