@@ -204,3 +204,23 @@ describe('comparing', () => {
     expect((await bench('--compare', a, b)).err).toContain('to have a test in common')
   })
 })
+
+test('a size is random weights, whose gates are off in the share that was asked for', async () => {
+  const size = ['--size', '125m', '--ffn-sparsity', '0.8', '--decode', '1', '--runs', '1']
+  const report = await speedReport(...size, '--sparse', 'on')
+  expect(report).toMatchObject({ name: 'BitNet 125M, b1.58', size: '125m', leavesZerosOut: true })
+  expect(report.ffnZeros?.gates).toBeCloseTo(0.8, 2)
+  expect(report.tests.map(({ name }) => name)).toEqual(['tg1'])
+})
+
+test.each([
+  [['--ffn-sparsity', '0.8'], 'Expected --size with --ffn-sparsity'],
+  [['--ffn-sparsity', '0.8', '--kernels'], 'Expected --size with --ffn-sparsity'],
+  [['--size', '125m', '--ffn-sparsity', '0.4'], '>= 0.5'],
+  [['--size', '9b'], 'one of 2b-4t'],
+  [['--size', '125m', '-m', 'x'], 'cannot be used with'],
+])('refuses %j', async (args, message) => {
+  const { code, err } = await bench(...args)
+  expect(err).toContain(message)
+  expect(code).toBe(2)
+})

@@ -92,13 +92,13 @@ export const command = defineCommand<BenchFlags>({
   $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
   $ bitnet bench --kernels --only "1 token"`,
   run(context, flags) {
-    if (flags.compare !== undefined) return compareResults(flags.compare, context)
-    if (flags.kernels) return benchKernels(flags, context)
     if (flags.ffnSparsity !== undefined && flags.size === undefined) {
       throw new UsageError(
         "Expected --size with --ffn-sparsity: a model's own weights say how much of it is 0.",
       )
     }
+    if (flags.compare !== undefined) return compareResults(flags.compare, context)
+    if (flags.kernels) return benchKernels(flags, context)
     const asked: Readonly<Record<string, unknown>> = { ...flags }
     if (TESTS.some((test) => asked[test] !== undefined)) return benchSpeed(flags, context)
     return benchGeneration(flags, context)
