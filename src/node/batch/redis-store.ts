@@ -8,15 +8,17 @@ import type { Redis } from 'ioredis'
 import { messageOf } from '../../checks.ts'
 import { UsageError } from '../../errors.ts'
 import { endingOf, resultFile, unbegunLine } from '../../server/batch/endings.ts'
-import type {
-  Batch,
-  BatchStore,
-  LineResult,
-  NewLine,
-  ResultKind,
-  StoredFile,
-  TakenLine,
+import {
+  type Batch,
+  type BatchStore,
+  type LineResult,
+  type NewLine,
+  RESULT_KINDS,
+  type ResultKind,
+  type StoredFile,
+  type TakenLine,
 } from '../../server/batch/store.ts'
+import { createdNow } from '../../server/openai/fields.ts'
 
 /** In braces, so that a cluster keeps all at one place. */
 const PREFIX = '{bitnet}'
@@ -182,7 +184,7 @@ class RedisStore implements BatchStore {
 
   async cancel(owner: string, id: string): Promise<Batch | undefined> {
     if ((await this.batch(owner, id)) === undefined) return undefined
-    await this.#client.eval(CANCEL, 1, batchKey(id), now())
+    await this.#client.eval(CANCEL, 1, batchKey(id), createdNow())
     return this.batch(owner, id)
   }
 
@@ -298,10 +300,10 @@ class RedisStore implements BatchStore {
       if (batch === undefined) continue
       const { total, completed, failed } = batch.counts
       const left = total - completed - failed
-      const ending = endingOf(batch, left, now())
+      const ending = endingOf(batch, left, createdNow())
       if (ending === undefined) {
         waiting += left
-        const isLate = now() - batch.createdAt > QUEUED_WITHIN
+        const isLate = createdNow() - batch.createdAt > QUEUED_WITHIN
         if (row.queued === '0' && isLate) await this.#enqueue(id, total)
         continue
       }
@@ -334,11 +336,11 @@ class RedisStore implements BatchStore {
   /** All lines have results, which do not change until the batch has ended: several may do this at once. */
   async #end({ id, owner }: Batch, status: string): Promise<void> {
     const results = await this.#results(id)
-    const fields: (string | number)[] = ['status', status, 'endedAt', now()]
-    for (const kind of ['output', 'error'] as const) {
+    const fields: (string | number)[] = ['status', status, 'endedAt', createdNow()]
+    for (const kind of RESULT_KINDS) {
       const content = results[kind]
       if (content === undefined) continue
-      const file = resultFile(id, kind, now())
+      const file = resultFile(id, kind, createdNow())
       await this.addFile(owner, file, content)
       fields.push(`${kind}File`, file.id)
     }
@@ -392,8 +394,4 @@ function batchOf(row: Record<string, string>): Batch | undefined {
 
 function present<T>(values: readonly (T | undefined)[]): readonly T[] {
   return values.filter((value) => value !== undefined)
-}
-
-function now(): number {
-  return Math.floor(Date.now() / 1000)
 }

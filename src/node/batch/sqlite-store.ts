@@ -12,10 +12,12 @@ import {
   BatchStoreError,
   type LineResult,
   type NewLine,
+  RESULT_KINDS,
   type ResultKind,
   type StoredFile,
   type TakenLine,
 } from '../../server/batch/store.ts'
+import { createdNow } from '../../server/openai/fields.ts'
 import { errorCode } from '../files/system.ts'
 
 const TABLES = `
@@ -33,7 +35,6 @@ const TABLES = `
     isError INTEGER, result TEXT, PRIMARY KEY (batch, number)) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS openLines ON lines (leasedUntil) WHERE result IS NULL;
 `
-const RESULT_KINDS = ['output', 'error'] as const
 const OPEN = "('in_progress', 'cancelling')"
 
 type BatchRow = Omit<Batch, 'metadata' | 'faults' | 'counts'> & {
@@ -166,7 +167,7 @@ class SqliteStore implements BatchStore {
   async cancel(owner: string, id: string): Promise<Batch | undefined> {
     const sql = `UPDATE batches SET status = 'cancelling', cancelledAt = ?
       WHERE owner = ? AND id = ? AND status = 'in_progress'`
-    this.#run(sql, [now(), owner, id])
+    this.#run(sql, [createdNow(), owner, id])
     return this.batch(owner, id)
   }
 
@@ -210,7 +211,7 @@ class SqliteStore implements BatchStore {
       let waiting = 0
       for (const row of open) {
         const left = this.#openLines(row.id)
-        const ending = endingOf(row, left, now())
+        const ending = endingOf(row, left, createdNow())
         if (ending === undefined) waiting += left
         else this.#end(row, ending)
       }
@@ -236,7 +237,7 @@ class SqliteStore implements BatchStore {
     const files = RESULT_KINDS.map((kind) => {
       const content = this.#results(id, kind)
       if (content === undefined) return null
-      const file = resultFile(id, kind, now())
+      const file = resultFile(id, kind, createdNow())
       this.#run('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)', [
         file.id,
         owner,
@@ -248,7 +249,7 @@ class SqliteStore implements BatchStore {
       return file.id
     })
     const sql = `UPDATE batches SET status = ?, endedAt = ?, outputFile = ?, errorFile = ? WHERE id = ?`
-    this.#run(sql, [ending.status, now(), ...files, id])
+    this.#run(sql, [ending.status, createdNow(), ...files, id])
   }
 
   #results(batch: string, kind: ResultKind): Uint8Array | undefined {
@@ -307,7 +308,3 @@ class SqliteStore implements BatchStore {
 
 const FILES =
   'SELECT id, filename, purpose, createdAt, length(content) AS bytes FROM files WHERE owner = ?'
-
-function now(): number {
-  return Math.floor(Date.now() / 1000)
-}

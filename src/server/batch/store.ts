@@ -79,7 +79,8 @@ export interface LineResult {
 }
 
 /** Answers, and what failed. */
-export type ResultKind = 'output' | 'error'
+export const RESULT_KINDS = ['output', 'error'] as const
+export type ResultKind = (typeof RESULT_KINDS)[number]
 
 /** Everything throws BatchStoreError where nothing can be read or written any more. */
 export interface BatchStore {
