@@ -25,6 +25,13 @@ export interface FfnZeros {
   readonly inputs: number
 }
 
+/** The mean of all layers, which are of one size. */
+export function meanFfnZeros(layers: readonly FfnZeros[]): Omit<FfnZeros, 'layer'> {
+  const mean = (of: (layer: FfnZeros) => number) =>
+    layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length
+  return { gates: mean(({ gates }) => gates), inputs: mean(({ inputs }) => inputs) }
+}
+
 /** Tokens of a pass: what is kept of them takes 12 bytes for each layer and column. */
 const ROWS = 16
 

@@ -20,7 +20,7 @@ import {
 } from '../../../bench/speed-tests.ts'
 import { openWeightReader } from '../../../bench/weight-reads.ts'
 import type { LoadedEngine } from '../../../generate/load/loading.ts'
-import { type FfnZeros, measureFfnZeros } from '../../../model/ffn-zeros.ts'
+import { type FfnZeros, meanFfnZeros, measureFfnZeros } from '../../../model/ffn-zeros.ts'
 import type { DecoderWeights } from '../../../model/forward.ts'
 import { type EnergySource, openEnergyMeter } from '../../../node/energy/energy-meter.ts'
 import type { CommandContext } from '../../command-context.ts'
@@ -177,10 +177,7 @@ async function meanZeros(
   const { config } = decoder
   const step = Math.max(1, Math.floor(config.vocabSize / COUNTED_TOKENS))
   const tokens = Array.from({ length: COUNTED_TOKENS }, (_, i) => (i * step) % config.vocabSize)
-  const layers = await measureFfnZeros(backend, config, weights, tokens, signal)
-  const mean = (of: (layer: FfnZeros) => number) =>
-    layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length
-  return { gates: mean(({ gates }) => gates), inputs: mean(({ inputs }) => inputs) }
+  return meanFfnZeros(await measureFfnZeros(backend, config, weights, tokens, signal))
 }
 
 function zerosFact({ gates, inputs }: Omit<FfnZeros, 'layer'>): Fact {

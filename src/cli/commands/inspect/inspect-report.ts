@@ -3,7 +3,7 @@
  */
 import type { RemoteFacts } from '../../../hub/remote-model.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import type { FfnZeros } from '../../../model/ffn-zeros.ts'
+import { type FfnZeros, meanFfnZeros } from '../../../model/ffn-zeros.ts'
 import { counted, formatBytes, formatCount, formatPercent } from '../../console/quantities.ts'
 import { type Fact, type ReportPart, stackedBar, type Table } from '../../console/table.ts'
 import { BATCHES, type MemoryNeed } from './memory-need.ts'
@@ -146,20 +146,20 @@ function describeLayers({ layers }: ModelInspection): ReportPart[] {
 }
 
 function describeActivations(layers: readonly FfnZeros[]): ReportPart[] {
-  const mean = (of: (layer: FfnZeros) => number) =>
-    layers.reduce((n, l) => n + of(l), 0) / layers.length
   const row = (name: string, { gates, inputs }: Omit<FfnZeros, 'layer'>): string[] => [
     name,
     formatPercent(gates),
     formatPercent(inputs),
     stackedBar([gates, 1 - gates], ['.', '+'], BAR_WIDTH),
   ]
-  const all = { gates: mean(({ gates }) => gates), inputs: mean(({ inputs }) => inputs) }
   return [
     'Exact zeros of the feed-forward: . is a gate that is not positive, + one that is open',
     {
       header: ['layer', 'gates off', 'inputs of down that are 0', ''],
-      rows: [...layers.map((own) => row(String(own.layer), own)), row('mean', all)],
+      rows: [
+        ...layers.map((own) => row(String(own.layer), own)),
+        row('mean', meanFfnZeros(layers)),
+      ],
       right: [0, 1, 2],
     },
   ]
