@@ -13,6 +13,8 @@ const LAYERS = [
   'errors.ts',
   'checks.ts',
   'option-checks.ts',
+  'steps.ts',
+  'turns.ts',
   'ternary',
   'kernels',
   'formats',

@@ -64,8 +64,8 @@ export type { RopeScaling } from './model/config/rope-scaling.ts'
 export type { CacheStats } from './model/engine.ts'
 export type { FfnZeros } from './model/ffn-zeros.ts'
 export type { ImageReport } from './model/weights/weight-images.ts'
+export type { Steps } from './steps.ts'
 export * from './ternary/index.ts'
-export type { Steps } from './tokenizer/steps.ts'
 export type {
   ChatFormatOptions,
   ChatMessage,

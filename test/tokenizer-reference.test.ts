@@ -4,9 +4,9 @@
  */
 import { type PreTokenizer, Tokenizer } from '@anush008/tokenizers'
 import { describe, expect, test } from 'vitest'
+import { finish } from '../src/steps.ts'
 import { tokenizerFromJson } from '../src/tokenizer/open-tokenizer.ts'
 import { preTokenizerOf } from '../src/tokenizer/pipeline/pre-tokenize.ts'
-import { finish } from '../src/tokenizer/steps.ts'
 import { randomFrom, randomTexts } from './support/random-texts.ts'
 import { SHAPES } from './support/tokenizer-shapes.ts'
 

@@ -4,7 +4,6 @@
  */
 import { isObject, isWhole } from '../checks.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { inTurns } from '../generate/turns.ts'
 import {
   COUNT,
   FUNCTION,
@@ -14,7 +13,8 @@ import {
   optionsOf,
   SIGNAL,
 } from '../option-checks.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
+import { inTurns } from '../turns.ts'
 import {
   BOS_RULES,
   type EncodingRules,

@@ -5,7 +5,6 @@
 import { checkCounting } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { LanguageModel } from '../generate/language-model.ts'
-import { takingTurns } from '../generate/turns.ts'
 import {
   COUNT,
   checkOptions,
@@ -16,7 +15,8 @@ import {
   SWITCH,
   TEXT,
 } from '../option-checks.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
+import { takingTurns } from '../turns.ts'
 import { BOS_RULES } from './encode-request.ts'
 import { type LeftOut, textPerplexity, utf8Length } from './metrics.ts'
 import { scoreGroups, withScoringModel } from './score-groups.ts'

@@ -7,8 +7,8 @@ import type { LanguageModel } from '../generate/language-model.ts'
 import { BACKGROUND_PRIORITY } from '../generate/schedule/call.ts'
 import type { Job, JobResults } from '../generate/schedule/job.ts'
 import { Runtime } from '../generate/schedule/runtime.ts'
-import { inTurns } from '../generate/turns.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
+import { inTurns } from '../turns.ts'
 import { planSteps, positionsOf, rowsOf, type ScoreStep, type TokenSequence } from './score-plan.ts'
 
 /** What an evaluation needs of a model. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ByteTokenizer, MockEngine } from '../../test/support/mock-engine.ts'
 import { mockModel } from '../../test/support/mock-model.ts'
 import { UsageError } from '../errors.ts'
-import { finish } from '../tokenizer/steps.ts'
+import { finish } from '../steps.ts'
 import { perplexity } from './perplexity.ts'
 import { conversationOf, documentsOf } from './text-documents.ts'
 

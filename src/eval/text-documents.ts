@@ -3,7 +3,7 @@
  * training, or lines as the BitNet b1.58 authors packed them.
  */
 import { UsageError } from '../errors.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
 import type { ChatMessage, TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { type BosRule, prefixToken, rollingWindows } from './encode-request.ts'
 import type { TokenSequence } from './score-plan.ts'

@@ -4,7 +4,8 @@
 import type { DecodeEngine } from '../model/engine.ts'
 import type { FfnZeros } from '../model/ffn-zeros.ts'
 import { checkOptions, SIGNAL } from '../option-checks.ts'
-import { type Steps, sharedSteps } from '../tokenizer/steps.ts'
+import { type Steps, sharedSteps } from '../steps.ts'
+import { oneTurn, takingTurns } from '../turns.ts'
 import { CachedChatSession } from './chat/chat-session.ts'
 import { embedTexts } from './embed.ts'
 import type { AnswersOptions, LanguageModel, ModelFacts, Prompt } from './language-model.ts'
@@ -16,7 +17,6 @@ import { Runtime } from './schedule/runtime.ts'
 import type { Sequence } from './schedule/sequence.ts'
 import { openGuesser } from './speculate/open-guesser.ts'
 import { loadPrompt, savePrompt } from './state/prompt-state.ts'
-import { oneTurn, takingTurns } from './turns.ts'
 import { resolveOptions, validateGenerateOptions } from './validate-options.ts'
 
 interface LanguageModelParts extends ModelFacts {

@@ -5,13 +5,13 @@
 import { checkFinite, isWhole, notComputed } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { checkOptions, type OptionRules, SIGNAL } from '../option-checks.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import { inTurns } from '../turns.ts'
 import type { EmbedOptions } from './language-model.ts'
 import { BACKGROUND_PRIORITY } from './schedule/call.ts'
 import type { Job, JobResults } from './schedule/job.ts'
 import type { Runtime } from './schedule/runtime.ts'
-import { inTurns } from './turns.ts'
 import { GENERATE_OPTIONS } from './validate-options.ts'
 
 /** Texts that run side by side. */

@@ -4,7 +4,7 @@
 import { isObject } from '../checks.ts'
 import { ContextOverflowError, UsageError } from '../errors.ts'
 import { fail } from '../option-checks.ts'
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from '../steps.ts'
 import {
   type ChatMessage,
   type GivenMessage,

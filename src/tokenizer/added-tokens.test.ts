@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { finish } from '../steps.ts'
 import { AddedTokens } from './added-tokens.ts'
-import { finish } from './steps.ts'
 
 const tokens = new AddedTokens([
   { id: 1, content: '<|end|>', special: true },

@@ -6,8 +6,8 @@
  * the leftmost first, of those the longest, and none within another.
  */
 import { FormatError } from '../errors.ts'
+import { finish, MANY, type Steps } from '../steps.ts'
 import { type Normalize, spacesAtEnd, spacesAtStart } from './pipeline/normalizers.ts'
-import { finish, MANY, type Steps } from './steps.ts'
 
 /** A token beside the learned vocabulary. */
 export interface AddedToken {

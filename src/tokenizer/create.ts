@@ -5,11 +5,11 @@
  * (`parseSpecial`) or the chat template put there. Text that people write never becomes one.
  */
 import { FormatError, UsageError } from '../errors.ts'
+import { finish, MANY, type Steps } from '../steps.ts'
 import { type AddedToken, AddedTokens, type Section } from './added-tokens.ts'
 import { chooseTemplate, collectStopIds, isBogusTemplate } from './chat-format.ts'
 import { chatTemplate } from './chat-template.ts'
 import { contentMask, mapTexts, unusedCharacters } from './content-mask.ts'
-import { finish, MANY, type Steps } from './steps.ts'
 import {
   type ChatMessage,
   hasContent,

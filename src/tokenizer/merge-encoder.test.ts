@@ -1,7 +1,7 @@
 /** Merging by rank against the definition: join the best pair, again and again. */
 import { expect, test } from 'vitest'
+import { finish } from '../steps.ts'
 import { mergeEncoder } from './merge-encoder.ts'
-import { finish } from './steps.ts'
 
 function encode(ranks: Record<string, number>, text: string) {
   const ids = new Map(Object.entries(ranks))

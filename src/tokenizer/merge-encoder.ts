@@ -4,7 +4,7 @@
  * is a piece; the best-ranked join goes first, of equals the leftmost (Sennrich et al. 2016,
  * section 3.2, with a heap: O(n log n) in the length of the text).
  */
-import { MANY, type Steps } from './steps.ts'
+import { MANY, type Steps } from '../steps.ts'
 
 /** A join that was possible when it was found; stale once either side has changed. */
 interface Join {

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { sentencePieceModel } from '../../test/support/sentencepiece-goldens.ts'
+import { inStretches, MANY, type Steps } from '../steps.ts'
 import { tokenizerFromJson, tokenizerFromModelFile } from './open-tokenizer.ts'
-import { inStretches, MANY, type Steps } from './steps.ts'
 
 const whole = JSON.parse(
   readFileSync(new URL('../../test/fixtures/tokenizer/tokenizer.json', import.meta.url), 'utf8'),

@@ -2,7 +2,7 @@
  * The tokenizer as the rest of the library sees it, wherever its vocabulary came from.
  */
 import type { JsonObject } from '../checks.ts'
-import type { Steps } from './steps.ts'
+import type { Steps } from '../steps.ts'
 
 /**
  * One message of a conversation, as chat templates know it. Fields beyond these, as JSON has them, are handed

@@ -3,6 +3,7 @@
  * BPE by merges or by ranks, SentencePiece BPE by scores, or whatever a tokenizer.json describes.
  */
 import { isWhole } from '../checks.ts'
+import { MANY } from '../steps.ts'
 import { mergeEncoder } from './merge-encoder.ts'
 import { BYTE_LEVEL, BYTE_PIECE, bytesOfPieces, type Decoding } from './piece-bytes.ts'
 import { bpeEncoder, type EncodeWord } from './pipeline/bpe.ts'
@@ -12,7 +13,6 @@ import { type EncodeNormal, jsonEncoder, wordsEncoder } from './pipeline/json-mo
 import { type Normalize, normalizerOf } from './pipeline/normalizers.ts'
 import { preTokenizerOf } from './pipeline/pre-tokenize.ts'
 import { LLAMA3_SPLIT } from './regex/known.ts'
-import { MANY } from './steps.ts'
 import { bytesDecoder, type IdDecoder, streamDecoder } from './token-stream.ts'
 import { byteLevelCuts } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary, type WordModel } from './vocabulary.ts'

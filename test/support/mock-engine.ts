@@ -13,7 +13,7 @@ import type {
   ScoreTargets,
   TokenScores,
 } from '../../src/model/engine.ts'
-import type { Steps } from '../../src/tokenizer/steps.ts'
+import type { Steps } from '../../src/steps.ts'
 import type {
   ChatFormatOptions,
   ChatMessage,

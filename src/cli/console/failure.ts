@@ -5,7 +5,7 @@
 import { CommanderError } from 'commander'
 import { messageOf } from '../../checks.ts'
 import { BitnetError, ModelNotFoundError, UsageError } from '../../errors.ts'
-import type { Steps } from '../../tokenizer/steps.ts'
+import type { Steps } from '../../steps.ts'
 import { cleanText } from './clean-text.ts'
 import { EXIT, type Surroundings } from './surroundings.ts'
 import { proseFor } from './wrap.ts'

@@ -4,7 +4,7 @@
  * What a job is given does not depend on which others there are: the rows of a pass do not change each other.
  */
 import type { CacheStats, DecodeEngine, OpenedSequence } from '../../model/engine.ts'
-import { turnOfTheLoop } from '../turns.ts'
+import { turnOfTheLoop } from '../../turns.ts'
 import { Call, type CallOptions, type ClientShare, compareCalls } from './call.ts'
 import type { Job } from './job.ts'
 import { type PassLimits, type PassPlan, planPass, type Running, resultsOf } from './pass-plan.ts'

@@ -3,10 +3,10 @@
  */
 import { bytesOf, isWhole } from '../../checks.ts'
 import { fail } from '../../option-checks.ts'
+import { takingTurns } from '../../turns.ts'
 import type { Prompt, StateReport } from '../language-model.ts'
 import { encodePrompt } from '../prompt.ts'
 import type { Runtime } from '../schedule/runtime.ts'
-import { takingTurns } from '../turns.ts'
 import { saveState, takeState } from './save-state.ts'
 import { readState, type SavedState } from './state-file.ts'
 

@@ -2,8 +2,8 @@
  * Byte pair encoding by a list of merges, with what tokenizer.json may ask of it beside.
  */
 import { FormatError } from '../../errors.ts'
+import { MANY, type Steps } from '../../steps.ts'
 import { bytePiece } from '../piece-bytes.ts'
-import { MANY, type Steps } from '../steps.ts'
 import { damaged } from '../vocabulary-limits.ts'
 import { Merges } from './merges.ts'
 

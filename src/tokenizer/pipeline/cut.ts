@@ -1,8 +1,9 @@
 /**
  * Cutting texts at matches, with what is to become of the matches: the five behaviours of tokenizer.json.
  */
+
+import { MANY, type Steps } from '../../steps.ts'
 import type { FindAll } from '../regex/expression.ts'
-import { MANY, type Steps } from '../steps.ts'
 
 export const BEHAVIORS = [
   'Removed',

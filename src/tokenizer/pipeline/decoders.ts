@@ -3,10 +3,11 @@
  * a stream gives what decoding all of them gives. Steps before the pieces are joined see whole tokens;
  * those behind see one text that grows.
  */
+
+import { finish } from '../../steps.ts'
 import { alphabetToBytes } from '../byte-alphabet.ts'
 import { BYTE_PIECE } from '../piece-bytes.ts'
 import { findAll, findText } from '../regex/expression.ts'
-import { finish } from '../steps.ts'
 import { replaced } from './normalizers.ts'
 import { chainOf, type Part } from './parts.ts'
 

@@ -3,7 +3,7 @@
  */
 import { describe, isAbsent, isWhole, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { MANY, type Steps } from '../steps.ts'
+import { MANY, type Steps } from '../../steps.ts'
 import { readMerges } from '../tokenizer-json.ts'
 import { bpeEncoder, type EncodeWord } from './bpe.ts'
 import { unsupportedPart } from './parts.ts'

@@ -2,7 +2,7 @@
  * Joining symbols by a list of merges: of all neighbours that a merge joins, the pair whose merge comes
  * first in the list, of equals the leftmost, again and again (Sennrich et al. 2016, section 3.2).
  */
-import { MANY, type Steps } from '../steps.ts'
+import { MANY, type Steps } from '../../steps.ts'
 import { PairTable } from './pair-table.ts'
 
 /** Up to this many symbols, looking at all pairs is faster than keeping them in order. */

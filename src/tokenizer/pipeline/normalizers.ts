@@ -4,9 +4,10 @@
  * Unicode's forms are those of the JavaScript engine. The Rust library's tables of compatibility forms are
  * older, so characters that they lack are left as they are here too.
  */
+
+import { inStretches, type Steps } from '../../steps.ts'
 import { textToAlphabet } from '../byte-alphabet.ts'
 import { findAll } from '../regex/expression.ts'
-import { inStretches, type Steps } from '../steps.ts'
 import { clusterMapper, readCharsMap } from './chars-map.ts'
 import { chainOf, type Part } from './parts.ts'
 

@@ -1,10 +1,11 @@
 /**
  * How a tokenizer.json cuts normal text into words: its pre_tokenizer.
  */
+
+import { inStretches, MANY, type Steps } from '../../steps.ts'
 import { textToAlphabet } from '../byte-alphabet.ts'
 import { type FindAll, findAll, findText, quickly } from '../regex/expression.ts'
 import { GPT2 } from '../regex/known.ts'
-import { inStretches, MANY, type Steps } from '../steps.ts'
 import { BEHAVIORS, type Behavior, cutter } from './cut.ts'
 import { chainOf, type Part } from './parts.ts'
 

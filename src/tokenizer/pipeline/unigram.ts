@@ -3,7 +3,7 @@
  * from left to right. Characters without a piece cost 10 more than the worst piece.
  */
 import { FormatError } from '../../errors.ts'
-import { MANY, type Steps } from '../steps.ts'
+import { MANY, type Steps } from '../../steps.ts'
 import { byteIds, type EncodeWord } from './bpe.ts'
 import { PairTable } from './pair-table.ts'
 

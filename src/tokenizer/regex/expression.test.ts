@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { randomTexts } from '../../../test/support/random-texts.ts'
 import { FormatError } from '../../errors.ts'
-import { finish } from '../steps.ts'
+import { finish } from '../../steps.ts'
 import { findAll, quickly } from './expression.ts'
 import { QUICK_EXPRESSIONS } from './known.ts'
 import { matcher } from './matcher.ts'

@@ -6,7 +6,7 @@
  */
 import { messageOf } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
-import { MANY, type Steps } from '../steps.ts'
+import { MANY, type Steps } from '../../steps.ts'
 import { QUICK_EXPRESSIONS } from './known.ts'
 import { matcher } from './matcher.ts'
 import { compile } from './program.ts'

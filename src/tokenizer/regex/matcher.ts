@@ -5,7 +5,7 @@
  * its place alone, so the notes hold for the next match as well. Expressions that look around, or take
  * atomically, over long distances can still cost more; a budget ends them.
  */
-import type { Steps } from '../steps.ts'
+import type { Steps } from '../../steps.ts'
 import type { Program, Step } from './program.ts'
 import { ExpressionError } from './unsupported.ts'
 

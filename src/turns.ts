@@ -1,7 +1,7 @@
 /**
  * Many small steps on one thread, with room between them for timers, signals and other requests.
  */
-import type { Steps } from '../tokenizer/steps.ts'
+import type { Steps } from './steps.ts'
 
 /** Nobody notices a program that is busy for so long. */
 const TURN_MS = 40
