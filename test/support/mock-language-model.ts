@@ -58,6 +58,8 @@ export interface MockOptions {
   readonly input?: string
   readonly env?: Record<string, string>
   readonly chatTemplate?: string | undefined
+  /** Ends every text at once. */
+  readonly isSilent?: boolean
   /** Milliseconds before each word. */
   readonly delay?: number
   readonly loadError?: Error
@@ -191,7 +193,7 @@ function mockChat(
 function echo(prompt: Prompt, options: GenerateOptions, mock: MockOptions): Generation<never> {
   const last = typeof prompt === 'string' ? prompt : prompt.at(-1)?.content
   const source = typeof last === 'string' ? last : ''
-  const words = source.match(/\S+\s*/g) ?? []
+  const words = mock.isSilent ? [] : (source.match(/\S+\s*/g) ?? [])
   const taken = words.slice(0, options.maxTokens)
   const said: string[] = []
   const { promise, resolve, reject } = withResolvers<GenerateResult<never>>()

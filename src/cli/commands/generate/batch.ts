@@ -12,6 +12,7 @@ import type { CommandContext } from '../../command-context.ts'
 import { whyRefused } from '../../console/failure.ts'
 import { batchSpeedLine } from '../../console/speed-lines.ts'
 import { writeJson, writeLine } from '../../console/terminal.ts'
+import { promptOf } from '../../flags/prompt-flags.ts'
 import { describeLogprobs } from './describe-logprobs.ts'
 
 /** An answer, or why there is none; `line` counts the file's lines from 1. */
@@ -19,15 +20,19 @@ type LineResult =
   | (GenerateResult & { readonly line: number })
   | { readonly line: number; readonly error: { readonly code: string; readonly message: string } }
 
+/** @param system makes every line the question of a conversation */
 export async function generateBatch(
   model: LanguageModel,
   lines: readonly TextLine[],
+  system: string | undefined,
   options: GenerateOptions,
   context: CommandContext,
 ): Promise<readonly GenerateResult[]> {
   const start = performance.now()
-  const refusals = await inTurns(lines, (line) => refusalOf(line, model), context.signal)
-  const prompts = lines.flatMap(({ text }, i) => (refusals[i] === undefined ? [text] : []))
+  const given = lines.map(({ text }) => promptOf(text, system, false))
+  const refused = (line: TextLine, i: number) => refusalOf(line, given[i], model)
+  const refusals = await inTurns(lines, refused, context.signal)
+  const prompts = given.filter((_, i) => refusals[i] === undefined)
   const answers = await model.generateBatch(prompts, options)
   const elapsedMs = performance.now() - start
   const left = answers.values()
@@ -82,12 +87,13 @@ function answerLines({ text, logprobs }: GenerateResult, context: CommandContext
 
 /** Why a line has no answer, before any other line is held up by it. */
 function* refusalOf(
-  { number, text, error }: TextLine,
+  { number, error }: TextLine,
+  prompt: Prompt,
   { tokenizer, contextLength }: LanguageModel,
 ): Steps<BitnetError | undefined> {
   if (error !== undefined) return error
   return yield* whyRefused(function* () {
-    const ids = yield* encodePrompt(tokenizer, text)
+    const ids = yield* encodePrompt(tokenizer, prompt)
     checkRoom(`line ${number}`, ids, contextLength)
   })
 }

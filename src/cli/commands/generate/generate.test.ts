@@ -38,6 +38,25 @@ describe('text', () => {
     expect(mock.out()).toBe('one\n')
   })
 
+  test('that a model ends at once is followed by the command that asks it', async () => {
+    const silent = mockSurroundings({ isSilent: true })
+    await command.run({ model: 'my model' }, silent, "What's BitNet?")
+    expect(silent.err()).toMatch(/\nThe model .* bitnet run "my model" "What's BitNet\?"\n$/)
+    const long = mockSurroundings({ isSilent: true, input: 'one\ntwo\n' })
+    await command.run({}, long)
+    expect(long.err()).toMatch(/: bitnet run bitnet-ja-en-58m "\.\.\."\n$/)
+    for (const [flags, mock] of [
+      [{}, { isSilent: true, chatTemplate: undefined }],
+      [{ system: 'Be brief.' }, { isSilent: true }],
+      [{ stop: ['.'] }, { isSilent: true }],
+      [{}, {}],
+    ] as const) {
+      const quiet = mockSurroundings(mock)
+      await command.run(flags, quiet, 'one')
+      expect(quiet.err()).not.toContain('bitnet run')
+    }
+  })
+
   test('is read from standard input for "-", in UTF-8, without the last line end', async () => {
     const mock = mockSurroundings({ input: 'むかし むかし\n' })
     await command.run({ prompt: '-' }, mock)
@@ -73,6 +92,16 @@ describe('where the prompt comes from', () => {
   test('a batch may be piped', async () => {
     const mock = mockSurroundings({ input: 'a\nb\n' })
     await command.run({ batch: '-' }, mock)
+    expect(mock.out()).toBe('[1] a\na\n\n[2] b\nb\n\n')
+  })
+
+  test('a system message makes each line of a batch a conversation', async () => {
+    const mock = mockSurroundings({ input: 'a\nb\n' })
+    await command.run({ batch: '-', system: 'Be brief.' }, mock)
+    const system = { role: 'system', content: 'Be brief.' }
+    expect(mock.calls.prompts).toEqual(
+      ['a', 'b'].map((content) => [system, { role: 'user', content }]),
+    )
     expect(mock.out()).toBe('[1] a\na\n\n[2] b\nb\n\n')
   })
 

@@ -12,6 +12,7 @@ import type { GenerateOptions, GenerateResult } from '../../../generate/options.
 import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
 import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
+import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readLines } from '../../console/input.ts'
 import { speedLine } from '../../console/speed-lines.ts'
@@ -47,7 +48,12 @@ export interface GenerateFlags extends TextFlags {
   readonly promptCache?: string
 }
 
-type Request = { readonly prompt: Prompt } | { readonly batch: readonly TextLine[] }
+/** What every shell takes between double quotes, and a line has room for. */
+const SHOWN = /^[^"$`\\!%\p{Cc}]{1,60}$/u
+
+type Request =
+  | { readonly prompt: Prompt }
+  | { readonly batch: readonly TextLine[]; readonly system: string | undefined }
 
 export const command = defineCommand<GenerateFlags, [prompt?: string]>({
   flags(command) {
@@ -108,7 +114,9 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
     const tools = await readTools(flags)
     const request = await readRequest(words, flags, context)
     await answer(flags, context, async (model, given) => {
-      if ('batch' in request) return generateBatch(model, request.batch, given, context)
+      if ('batch' in request) {
+        return generateBatch(model, request.batch, request.system, given, context)
+      }
       const { prompt } = request
       const { answers: n, promptCache: path } = flags
       const cache = path === undefined ? undefined : await PromptCache.open(path, model)
@@ -118,10 +126,35 @@ export const command = defineCommand<GenerateFlags, [prompt?: string]>({
           ? await generateOne(model, prompt, options, context)
           : await generateAnswers(model, prompt, { ...options, n }, context)
       await cache?.keep(results[0])
+      if (results.some(isEmpty) && typeof prompt === 'string') {
+        await sayHowToAsk(prompt, model, flags, context)
+      }
       return results
     })
   },
 })
+
+function isEmpty({ text, finishReason }: GenerateResult): boolean {
+  return text.trim() === '' && finishReason === 'stop'
+}
+
+/** A model that was taught to talk ends most questions at once: as texts they are whole. */
+async function sayHowToAsk(
+  prompt: string,
+  { tokenizer }: LanguageModel,
+  { model, stop, stopToken }: GenerateFlags,
+  context: CommandContext,
+): Promise<void> {
+  if (tokenizer.chatTemplate === undefined || (stop ?? stopToken) !== undefined) return
+  const name = model === undefined ? DEFAULT_MODEL : SHOWN.test(model) ? model : 'MODEL'
+  const words = [
+    name.includes(' ') ? `"${name}"` : name,
+    `"${SHOWN.test(prompt) ? prompt : '...'}"`,
+  ]
+  await context.remark(
+    `The model took the text for a whole one and ended it. For an answer: bitnet run ${words.join(' ')}`,
+  )
+}
 
 /** Of the commands that generate, whatever they are given. */
 export interface TextFlags extends ModelFlags, SamplingFlags, SpeculationFlags, PromptFlags {
@@ -252,12 +285,12 @@ async function readRequest(
     const { text, origin } = await jsonOrFile(messages, '--messages', stdin)
     return { prompt: parseMessages(text, origin) }
   }
+  const system = await readSystem(flags, stdin)
   if (batch !== undefined) {
     const lines = await readLines(batch, stdin)
     if (lines.length === 0) throw new UsageError(`Expected a prompt a line in ${batch}.`)
-    return { batch: lines }
+    return { batch: lines, system }
   }
-  const system = await readSystem(flags, stdin)
   const text = await readText(words, flags, context)
   if (text !== undefined) return { prompt: promptOf(text, system, flags.tools !== undefined) }
   throw new UsageError(
