@@ -194,6 +194,8 @@ async function checkManagers(check) {
         enableTelemetry: false,
         enableImmutableInstalls: false,
         enableGlobalCache: false,
+        // What it remembers of a registry has the address that an earlier one had.
+        globalFolder: join(check.work, 'yarn-global'),
         npmMinimalAgeGate: 0,
       }
       const files = { '.yarnrc.yml': JSON.stringify(settings), 'yarn.lock': '' }
