@@ -36,7 +36,8 @@ export const english = {
   embedded: (name: string) =>
     `${name}: 58.8 M parameters in 23 MB, English and Japanese\n` +
     'Every weight is -1, 0 or +1. It explains BitNet, makes small talk, tells very ' +
-    'short stories and adds numbers up to 20. Do not trust its facts.',
+    'short stories and adds numbers up to 20. Where an answer misses, ask in other words; ' +
+    'do not trust its facts.',
   other: (name: string, bytes: string, context: number) =>
     `${name}: ${bytes} of weights, a context of ${context.toLocaleString('en-US')} tokens.`,
   capable: ({ name }: ModelAlias, download: string, memory: string) =>

@@ -13,7 +13,7 @@ export const japanese: ChatTexts = {
   embedded: (name) =>
     `${name}: 5,880万パラメーター、23 MB、日本語と英語\n` +
     '重みは -1、0、+1 だけ。BitNetの説明、雑談、ごく短い物語、20までの足し算が得意です。' +
-    '事実に関する答えは当てになりません。',
+    '的外れな答えには、言い方を変えてみてください。事実に関する答えは当てになりません。',
   other: (name, bytes, context) =>
     `${name}: 重みは${bytes}、コンテキストは${number(context)}トークンです。`,
   capable: ({ name }, download, memory) =>
