@@ -78,13 +78,18 @@ describe.skipIf(!existsSync(defaultModelPath()))('the embedded model', () => {
     }
   })
 
-  test('has a chat template and answers in it', async () => {
-    await using model = await loadModel('bitnet-ja-en-58m')
-    const chat = model.chat()
-    const { text, finishReason } = await chat.send('こんにちは', { temperature: 0, maxTokens: 60 })
-      .result
-    expect(text.length).toBeGreaterThan(0)
-    expect(finishReason).toBe('stop')
-    chat.dispose()
-  })
+  test.each(['bitnet-ja-en-58m', 'embedded'])(
+    'has a chat template and answers in it, as %s',
+    async (name) => {
+      await using model = await loadModel(name)
+      const chat = model.chat()
+      const { text, finishReason } = await chat.send('こんにちは', {
+        temperature: 0,
+        maxTokens: 60,
+      }).result
+      expect(text.length).toBeGreaterThan(0)
+      expect(finishReason).toBe('stop')
+      chat.dispose()
+    },
+  )
 })

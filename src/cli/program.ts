@@ -87,7 +87,7 @@ const EXAMPLES = `
 Examples:
   $ bitnet generate "Once upon a time"        continue a text
   $ bitnet run bitnet-2b "Why is it dark?"    ask a capable model
-  $ bitnet chat --system "You are kind."      talk
+  $ bitnet chat                               talk
   $ bitnet bench                              measure this machine
   $ bitnet compare --size 700m,3b             FP16, int8, ternary side by side
   $ bitnet train --data book.txt --out run    a ternary model from text

@@ -15,6 +15,16 @@ import type { PullOptions } from './hub/pull-files.ts'
 /** The model that comes with the package, and what loads when none is named. */
 export const DEFAULT_MODEL = 'bitnet-ja-en-58m'
 
+/** The same model, whichever it is: as help and servers call it. */
+export const EMBEDDED = 'embedded'
+
+/** Whether the model that comes with the package is meant. */
+export function isEmbedded(
+  source: string | undefined,
+): source is undefined | typeof EMBEDDED | typeof DEFAULT_MODEL {
+  return source === undefined || source === EMBEDDED || source === DEFAULT_MODEL
+}
+
 /** Where a model may come from, and what is told while it is fetched. */
 export interface ResolveOptions extends PullOptions {
   /** For HF_HOME, HF_TOKEN and the like; unset: this process's. */
@@ -54,7 +64,7 @@ export async function resolveModel(
 }
 
 /**
- * What a name stands for, without fetching anything. The embedded model's name wins over everything,
+ * What a name stands for, without fetching anything. The embedded model's names win over everything,
  * and a path that exists over a model of the hub; "./name" is always a path, "hf:owner/name" never.
  *
  * @throws ModelNotFoundError if it can only be a path, and there is nothing there
@@ -63,7 +73,7 @@ export async function resolveName(
   source: string | undefined,
   env?: Environment,
 ): Promise<ResolvedName> {
-  if (source === undefined || source === DEFAULT_MODEL) {
+  if (isEmbedded(source)) {
     const path = defaultModelPath()
     if ((await statOf(path)) !== undefined) return { kind: 'path', path }
     throw new ModelNotFoundError(

@@ -3,7 +3,7 @@
  */
 import type { LanguageModel } from '../../../generate/language-model.ts'
 import { findAlias, type ModelAlias } from '../../../hub/aliases.ts'
-import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
+import { DEFAULT_MODEL, isEmbedded } from '../../../node/resolve-model.ts'
 import { formatBytes } from '../../console/quantities.ts'
 import type { ChatTexts } from './texts/english.ts'
 
@@ -23,7 +23,7 @@ export function bannerOf(
   texts: ChatTexts,
 ): Banner {
   const { ternaryBytes, denseBytes } = model.memory
-  if (source !== undefined && source !== DEFAULT_MODEL) {
+  if (!isEmbedded(source)) {
     const size = formatBytes(ternaryBytes + denseBytes)
     const about = texts.other(model.name, size, model.contextLength)
     return { lines: [about, texts.hint], openings: [] }

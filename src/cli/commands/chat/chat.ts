@@ -72,7 +72,7 @@ export const command = defineCommand<ChatFlags>({
   examples: `\
   $ bitnet chat
   $ bitnet chat --lang ja
-  $ bitnet chat --system "Answer in one sentence." --temperature 0.5
+  $ bitnet chat -m bitnet-2b --system "Answer in one sentence."
   $ bitnet chat --load talk.bin
   $ printf 'Hello!\\nquit\\n' | bitnet chat
 

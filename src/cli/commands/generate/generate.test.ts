@@ -44,7 +44,7 @@ describe('text', () => {
     expect(silent.err()).toMatch(/\nThe model .* bitnet run "my model" "What's BitNet\?"\n$/)
     const long = mockSurroundings({ isSilent: true, input: 'one\ntwo\n' })
     await command.run({}, long)
-    expect(long.err()).toMatch(/: bitnet run bitnet-ja-en-58m "\.\.\."\n$/)
+    expect(long.err()).toMatch(/: bitnet run embedded "\.\.\."\n$/)
     for (const [flags, mock] of [
       [{}, { isSilent: true, chatTemplate: undefined }],
       [{ system: 'Be brief.' }, { isSilent: true }],

@@ -12,7 +12,7 @@ import type { GenerateOptions, GenerateResult } from '../../../generate/options.
 import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
 import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
-import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
+import { EMBEDDED } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readLines } from '../../console/input.ts'
 import { speedLine } from '../../console/speed-lines.ts'
@@ -146,7 +146,7 @@ async function sayHowToAsk(
   context: CommandContext,
 ): Promise<void> {
   if (tokenizer.chatTemplate === undefined || (stop ?? stopToken) !== undefined) return
-  const name = model === undefined ? DEFAULT_MODEL : SHOWN.test(model) ? model : 'MODEL'
+  const name = model === undefined ? EMBEDDED : SHOWN.test(model) ? model : 'MODEL'
   const words = [
     name.includes(' ') ? `"${name}"` : name,
     `"${SHOWN.test(prompt) ? prompt : '...'}"`,

@@ -4,7 +4,7 @@
 import { MODEL_ALIASES } from '../../../hub/aliases.ts'
 import { findCached } from '../../../node/hub/cached-model.ts'
 import { readHubSettings } from '../../../node/hub/hub-settings.ts'
-import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
+import { DEFAULT_MODEL, EMBEDDED } from '../../../node/resolve-model.ts'
 import { formatBytes } from '../../console/quantities.ts'
 import { defineCommand, type JsonFlag } from '../../define-command.ts'
 
@@ -35,7 +35,7 @@ export const command = defineCommand<JsonFlag>({
       return [
         { header: HEADER, rows, right: [2, 3] },
         '',
-        `Embedded: ${DEFAULT_MODEL}. Any other model by owner/name; sizes are about what is fetched.`,
+        `Embedded: ${DEFAULT_MODEL}, or "${EMBEDDED}". Any other model by owner/name; sizes are about what is fetched.`,
       ]
     })
   },

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
 import { UsageError } from '../../../errors.ts'
+import { EMBEDDED } from '../../../node/resolve-model.ts'
 import type { LogEntry, ServedModel } from '../../../server/options.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { cleanJson } from '../../console/clean-text.ts'
@@ -15,7 +16,6 @@ export interface ServedFlags extends Omit<ModelFlags, 'model'> {
 }
 
 const LEVELS = ['info', 'warn', 'error', 'silent'] as const
-const EMBEDDED = 'embedded'
 /** Lines of batches at a time. */
 export const MOST_LINES = 256
 
