@@ -1,12 +1,15 @@
 /**
- * Work on long texts in steps: a generator that yields wherever others may have their turn, every few
- * milliseconds, so that nobody who shares the thread waits until megabytes are encoded.
+ * Work on long texts and large vocabularies in steps: a generator that yields wherever others may have their
+ * turn, every few milliseconds, so that nobody who shares the thread waits until megabytes are read or encoded.
  */
 
 export type Steps<T> = Generator<undefined, T, undefined>
 
 /** Characters, words or places that take a millisecond or a few. */
 export const MANY: number = 1 << 14
+
+/** Entries of a file that is read, which take longer each. */
+export const SOME: number = 1 << 12
 
 /** All of the work at once. */
 export function finish<T>(steps: Steps<T>): T {

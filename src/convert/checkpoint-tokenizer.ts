@@ -8,6 +8,7 @@ import { MAX_VOCABULARY_MARKS, parseObject } from '../formats/json-text.ts'
 import type { GgufFile } from '../formats/model-file.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { SAMPLING_KEYS } from '../model/config/sampling-defaults.ts'
+import { finish } from '../steps.ts'
 import { chooseTemplate } from '../tokenizer/chat-format.ts'
 import { readText } from '../tokenizer/gguf-keys.ts'
 import { readGgufVocabulary, readSpecialIds } from '../tokenizer/read-gguf.ts'
@@ -23,7 +24,7 @@ export function tokenizerFilesOf(file: GgufFile, config: ModelConfig): SideFile[
   const kind = readText(file.metadata, 'tokenizer.ggml.model')
   const whole = readText(file.metadata, 'tokenizer.huggingface.json')
   if (whole === undefined && kind !== 'gpt2' && kind !== 'llama') return files
-  const vocabulary = readGgufVocabulary(file.metadata)
+  const vocabulary = finish(readGgufVocabulary(file.metadata))
   if (vocabulary === undefined) return files
   files.push(jsonFile('tokenizer_config.json', tokenizerConfig(vocabulary, config)))
   files.push(

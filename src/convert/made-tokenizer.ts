@@ -5,6 +5,7 @@
 import type { JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
+import { finish } from '../steps.ts'
 import { readModelFile } from '../tokenizer/open-tokenizer.ts'
 import { PRE_TOKENIZERS, type PreTokenizer } from '../tokenizer/pre-tokenizers.ts'
 import { bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
@@ -26,7 +27,7 @@ export function withMadeTokenizer(files: TokenizerFiles, config: JsonObject): To
   const found = withTokenizerJson(files)
   const { tokenizerModel, tokenizerJson, ...beside } = found
   if (tokenizerJson !== undefined || tokenizerModel === undefined) return found
-  const vocabulary = readModelFile(tokenizerModel, { ...beside, config })
+  const vocabulary = finish(readModelFile(tokenizerModel, { ...beside, config }))
   const { pieces, bosId, eosId, addBos } = vocabulary
   const named = (name: string, id: number | undefined) =>
     id === undefined ? {} : { [name]: pieces[id] }
@@ -90,7 +91,7 @@ function byteLevel(
 
 /** Added tokens among them: whoever reads a tokenizer.json numbers others anew, behind the vocabulary. */
 function numberedPieces(vocabulary: Vocabulary): ReadonlyMap<string, number> {
-  return idsByPiece(vocabulary, (type) => type !== TOKEN_TYPE.unused)
+  return finish(idsByPiece(vocabulary, (type) => type !== TOKEN_TYPE.unused))
 }
 
 function scored(vocabulary: Vocabulary, model: Scores): JsonObject {
@@ -136,7 +137,7 @@ function scored(vocabulary: Vocabulary, model: Scores): JsonObject {
  * join are pieces of text.
  */
 function mergesByScore(vocabulary: Vocabulary, scores: ArrayLike<number>): [string, string][] {
-  const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
+  const ids = finish(idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal))
   const merges: { pair: [string, string]; id: number }[] = []
   for (const [piece, id] of ids) {
     const characters = [...piece]
@@ -155,7 +156,7 @@ function mergesByScore(vocabulary: Vocabulary, scores: ArrayLike<number>): [stri
  * rank are made.
  */
 function mergesByRank(vocabulary: Vocabulary): string[] {
-  const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
+  const ids = finish(idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal))
   return [...ids].flatMap(([piece, rank]) => {
     const parts = [...piece]
     while (parts.length > 2) {

@@ -8,6 +8,7 @@
 import { isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
+import { finish } from '../steps.ts'
 import { chooseTemplate, LLAMA3_VOCAB_SIZE } from '../tokenizer/chat-format.ts'
 import { checkRows } from '../tokenizer/create.ts'
 import { PRE_TOKENIZERS } from '../tokenizer/pre-tokenizers.ts'
@@ -50,7 +51,7 @@ export function vocabularyKeys(
       additions: [],
     }
   }
-  const vocabulary = readJsonVocabulary({ tokenizerJson, ...beside, config })
+  const vocabulary = finish(readJsonVocabulary({ tokenizerJson, ...beside, config }))
   const { addedTokens, bosId, eosId, padId, endIds, appendedId, isBitnet } = vocabulary
   const { chatTemplate, toolTemplate } = vocabulary
   checkRows(vocabulary, vocabSize)

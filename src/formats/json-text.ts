@@ -4,6 +4,8 @@
  */
 
 import { isObject, type JsonObject } from '../checks.ts'
+import { finish, type Steps } from '../steps.ts'
+import { parseStretches } from './json-stretches.ts'
 
 /** Gemma's 262,144 pieces and 514,906 merges have 2.2 million marks of JSON: see parseJson. */
 export const MAX_VOCABULARY_MARKS: number = 3 << 20
@@ -16,6 +18,9 @@ const MARKS: readonly boolean[] = Array.from({ length: 256 }, (_, byte) => {
   return '{[:,'.includes(String.fromCharCode(byte))
 })
 
+/** Bytes less one, that take a millisecond to look at. */
+const LOOKED_AT = (1 << 19) - 1
+
 /** Stands for NaN, which JSON has no form for, until the text is parsed. */
 const NAN = '\0NaN'
 
@@ -25,9 +30,24 @@ const NAN = '\0NaN'
  * @throws Error with the reason in words: "JSON text, got ...", to follow "Expected"
  */
 export function parseJson(bytes: Uint8Array, maxMarks: number): unknown {
-  if (countMarks(bytes, maxMarks) > maxMarks) {
+  return finish(parseJsonSteps(bytes, maxMarks))
+}
+
+/** The same in steps. Throws as {@link parseJson}. */
+export function* parseJsonSteps(bytes: Uint8Array, maxMarks: number): Steps<unknown> {
+  if ((yield* countMarks(bytes, maxMarks)) > maxMarks) {
     throw new Error(`at most ${maxMarks} values and names in JSON, got more`)
   }
+  const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  try {
+    return yield* parseStretches(isMarked ? bytes.subarray(3) : bytes)
+  } catch {
+    // What is wrong with it is said of the whole text, and numbers of Python are found there.
+    return parseWhole(bytes)
+  }
+}
+
+function parseWhole(bytes: Uint8Array): unknown {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -39,9 +59,14 @@ export function parseJson(bytes: Uint8Array, maxMarks: number): unknown {
 
 /** The same for a text. */
 export function parseJsonText(text: string, maxMarks: number): unknown {
+  return finish(parseJsonTextSteps(text, maxMarks))
+}
+
+/** The same for a text, in steps. */
+export function* parseJsonTextSteps(text: string, maxMarks: number): Steps<unknown> {
   // Each mark is a character.
   if (text.length <= maxMarks) return parseText(text)
-  return parseJson(new TextEncoder().encode(text), maxMarks)
+  return yield* parseJsonSteps(new TextEncoder().encode(text), maxMarks)
 }
 
 /** The object of a JSON text; undefined for any other text, and for one of too many values. */
@@ -66,7 +91,7 @@ function parseText(text: string): unknown {
 }
 
 /** Counts no further than beyond `limit`. */
-function countMarks(bytes: Uint8Array, limit: number): number {
+function* countMarks(bytes: Uint8Array, limit: number): Steps<number> {
   let count = 0
   let isText = false
   for (let i = 0; i < bytes.length && count <= limit; i++) {
@@ -75,6 +100,7 @@ function countMarks(bytes: Uint8Array, limit: number): number {
     else if (isText) {
       if (byte === BACKSLASH) i++
     } else if (MARKS[byte]) count++
+    if ((i & LOOKED_AT) === LOOKED_AT) yield
   }
   return count
 }

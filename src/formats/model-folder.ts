@@ -5,9 +5,10 @@
  */
 import { isObject, type JsonObject, messageOf } from '../checks.ts'
 import { FormatError, ModelNotFoundError } from '../errors.ts'
+import { takingTurns } from '../turns.ts'
 import { foreignContent } from './foreign-content.ts'
 import { joinParts, parseGguf, partCount, partNames } from './gguf/index.ts'
-import { MAX_JSON_MARKS, MAX_VOCABULARY_MARKS, parseJson } from './json-text.ts'
+import { MAX_JSON_MARKS, MAX_VOCABULARY_MARKS, parseJsonSteps } from './json-text.ts'
 import type {
   ByteSource,
   GgufFile,
@@ -307,7 +308,7 @@ async function readJson(folder: ModelFolder, file: string): Promise<JsonObject |
   const marks = VOCABULARIES.includes(file) ? MAX_VOCABULARY_MARKS : MAX_JSON_MARKS
   let value: unknown
   try {
-    value = parseJson(bytes, marks)
+    value = await takingTurns(parseJsonSteps(bytes, marks))
   } catch (cause) {
     throw notOf(messageOf(cause), folder, file, cause)
   }

@@ -30,7 +30,7 @@ const NO_BYTES = new Uint8Array(0)
  * @throws FormatError naming the part of the vocabulary that is damaged or not supported, or which tokens
  *   have no row
  */
-export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextTokenizer {
+export function* createTokenizer(vocabulary: Vocabulary, rows?: number): Steps<TextTokenizer> {
   const { pieces, addedTokens, bosId, unknownId, templateTokens } = vocabulary
   const vocabSize = pieces.length
   if (rows !== undefined) checkRows(vocabulary, rows)
@@ -43,7 +43,7 @@ export function createTokenizer(vocabulary: Vocabulary, rows?: number): TextToke
   const given = vocabulary.chatTemplate
   const isCorrected = given !== undefined && isBogusTemplate(given)
   const template = chooseTemplate(given, { isBitnet: vocabulary.isBitnet, vocabSize })
-  const words = wordsOf(vocabulary)
+  const words = yield* wordsOf(vocabulary)
   const added = new AddedTokens(withControlTokens(vocabulary, stopIds), words.normalize)
   const maskContent = contentMask(added.specialTexts)
   const bos = bosId === undefined ? {} : { bos_token: pieces[bosId] ?? '' }

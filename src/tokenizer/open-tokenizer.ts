@@ -1,8 +1,9 @@
 /**
- * A tokenizer from each kind of file that has a vocabulary.
+ * A tokenizer from each kind of file that has a vocabulary: in steps, as a large one takes half a second, or at once.
  */
 import { isWhole } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import { finish, type Steps } from '../steps.ts'
 import { createTokenizer } from './create.ts'
 import { type GgufMetadata, readText } from './gguf-keys.ts'
 import { numericTokenizer } from './numeric.ts'
@@ -20,9 +21,9 @@ import { MAX_PIECES } from './vocabulary-limits.ts'
  * @param rows of the embedding, if it is to run: see createTokenizer
  * @throws FormatError naming the key that is damaged or not supported
  */
-export function tokenizerFromGguf(metadata: GgufMetadata, rows?: number): TextTokenizer {
-  const vocabulary = readGgufVocabulary(metadata)
-  if (vocabulary !== undefined) return createTokenizer(vocabulary, rows)
+export function* ggufTokenizer(metadata: GgufMetadata, rows?: number): Steps<TextTokenizer> {
+  const vocabulary = yield* readGgufVocabulary(metadata)
+  if (vocabulary !== undefined) return yield* createTokenizer(vocabulary, rows)
   const key = `${readText(metadata, 'general.architecture') ?? ''}.vocab_size`
   const size = metadata.get(key)
   if (isWhole(size, 1, MAX_PIECES)) return numericTokenizer(size)
@@ -33,13 +34,23 @@ export function tokenizerFromGguf(metadata: GgufMetadata, rows?: number): TextTo
   )
 }
 
+/** The same at once. Throws as {@link ggufTokenizer}. */
+export function tokenizerFromGguf(metadata: GgufMetadata, rows?: number): TextTokenizer {
+  return finish(ggufTokenizer(metadata, rows))
+}
+
 /**
  * From tokenizer.json and the files beside it.
  *
  * @throws FormatError naming the part that is damaged or not supported
  */
+export function* jsonTokenizer(files: JsonTokenizerFiles, rows?: number): Steps<TextTokenizer> {
+  return yield* createTokenizer(yield* readJsonVocabulary(files), rows)
+}
+
+/** The same at once. Throws as {@link jsonTokenizer}. */
 export function tokenizerFromJson(files: JsonTokenizerFiles, rows?: number): TextTokenizer {
-  return createTokenizer(readJsonVocabulary(files), rows)
+  return finish(jsonTokenizer(files, rows))
 }
 
 /**
@@ -48,16 +59,21 @@ export function tokenizerFromJson(files: JsonTokenizerFiles, rows?: number): Tex
  *
  * @throws FormatError naming the part that is damaged or not supported
  */
-export function tokenizerFromModelFile(
+export function* modelFileTokenizer(
   file: Uint8Array,
   beside: FilesBeside,
   rows?: number,
-): TextTokenizer {
-  return createTokenizer(readModelFile(file, beside), rows)
+): Steps<TextTokenizer> {
+  return yield* createTokenizer(yield* readModelFile(file, beside), rows)
 }
 
-/** The vocabulary of a `tokenizer.model`. @throws FormatError as {@link tokenizerFromModelFile} does */
-export function readModelFile(file: Uint8Array, beside: FilesBeside): Vocabulary {
+/** The same at once. Throws as {@link modelFileTokenizer}. */
+export function tokenizerFromModelFile(file: Uint8Array, beside: FilesBeside): TextTokenizer {
+  return finish(modelFileTokenizer(file, beside))
+}
+
+/** The vocabulary of a `tokenizer.model`. @throws FormatError as {@link modelFileTokenizer} does */
+export function readModelFile(file: Uint8Array, beside: FilesBeside): Steps<Vocabulary> {
   // A protocol buffer begins with the tag of its first piece, a line feed; tiktoken with base64.
   const isProtocolBuffer = file[0] === 0x0a
   return (isProtocolBuffer ? readSentencePiece : readTiktoken)(file, beside)

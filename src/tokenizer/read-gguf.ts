@@ -8,7 +8,8 @@
  */
 import { messageOf } from '../checks.ts'
 import { FormatError } from '../errors.ts'
-import { MAX_VOCABULARY_MARKS, parseJsonText } from '../formats/json-text.ts'
+import { MAX_VOCABULARY_MARKS, parseJsonTextSteps } from '../formats/json-text.ts'
+import type { Steps } from '../steps.ts'
 import { LLAMA3_BASE_SIZE, LLAMA3_VOCAB_SIZE } from './chat-format.ts'
 import {
   type GgufMetadata,
@@ -33,9 +34,9 @@ const ARCHITECTURES_OF_2B4T: ReadonlySet<unknown> = new Set(['bitnet-25', 'bitne
  * @returns undefined if the file says that it has none
  * @throws FormatError naming the key that is damaged or not supported
  */
-export function readGgufVocabulary(metadata: GgufMetadata): Vocabulary | undefined {
+export function* readGgufVocabulary(metadata: GgufMetadata): Steps<Vocabulary | undefined> {
   const embedded = readText(metadata, 'tokenizer.huggingface.json')
-  if (embedded !== undefined) return readEmbedded(embedded, metadata)
+  if (embedded !== undefined) return yield* readEmbedded(embedded, metadata)
   const model = readText(metadata, 'tokenizer.ggml.model')
   switch (model) {
     case 'gpt2':
@@ -68,11 +69,11 @@ export function readSpecialIds(metadata: GgufMetadata, limit: number) {
   return { bosId, eosId, padId, endIds, appendedId: addsEos ? eosId : undefined }
 }
 
-function readEmbedded(text: string, metadata: GgufMetadata): Vocabulary {
+function* readEmbedded(text: string, metadata: GgufMetadata): Steps<Vocabulary> {
   const field = 'tokenizer.huggingface.json'
   let tokenizerJson: unknown
   try {
-    tokenizerJson = parseJsonText(text, MAX_VOCABULARY_MARKS)
+    tokenizerJson = yield* parseJsonTextSteps(text, MAX_VOCABULARY_MARKS)
   } catch (cause) {
     throw damaged(field, `Expected ${field} to be ${messageOf(cause)}.`, cause)
   }
@@ -81,7 +82,7 @@ function readEmbedded(text: string, metadata: GgufMetadata): Vocabulary {
     addBos: readBoolean(metadata, 'tokenizer.ggml.add_bos_token'),
   }
   const config = is2B4T(metadata) ? { model_type: 'bitnet' } : {}
-  const vocabulary = readJsonVocabulary(
+  const vocabulary = yield* readJsonVocabulary(
     { tokenizerJson, config },
     declared,
     'tokenizer.json in GGUF',

@@ -5,6 +5,7 @@
 import { describe, isAbsent, isObject, isWhole, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
 import type { TokenizerFiles } from '../formats/model-file.ts'
+import { SOME, type Steps } from '../steps.ts'
 import type { AddedToken } from './added-tokens.ts'
 import { asList, asObject, readSurroundings } from './tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
@@ -58,18 +59,17 @@ export const TOOL_TEMPLATE = 'tool_use'
  * @param origin where the tokenizer.json came from, for people
  * @throws FormatError naming the part of the files that is damaged or not supported
  */
-export function readJsonVocabulary(
+export function* readJsonVocabulary(
   files: JsonTokenizerFiles,
   declared: DeclaredTokens = {},
   origin = 'tokenizer.json',
-): Vocabulary {
+): Steps<Vocabulary> {
   const { generationConfig, config } = files
   const tokenizerConfig = namesOfTokens(files)
   const json = asObject(files.tokenizerJson, 'tokenizer.json')
   const model = typedModel(asObject(json.model, 'model'))
-  const ids = model.type === 'BPE' ? readVocab(model) : readUnigramVocab(model)
   const pieces: (string | undefined)[] = []
-  for (const [piece, id] of ids) pieces[id] = piece
+  const ids = yield* (model.type === 'BPE' ? readVocab : readUnigramVocab)(model, pieces)
   const addedTokens = numbered(readAddedTokens(json.added_tokens), ids, pieces)
   for (const { id, content } of addedTokens) pieces[id] = content
 
@@ -144,22 +144,31 @@ function typedModel(model: JsonObject): JsonObject & { readonly type: 'BPE' | 'U
   )
 }
 
-function readVocab(model: JsonObject): Map<string, number> {
-  const entries = Object.entries(asObject(model.vocab, 'model.vocab'))
-  checkCount(entries.length, 'model.vocab', MAX_PIECES)
-  for (const [piece, id] of entries) {
-    checkPiece(piece, 'model.vocab', describe(piece))
-    checkId(id, 'model.vocab', MAX_PIECES)
+/** Ids by piece; puts the pieces by id. */
+function* readVocab(model: JsonObject, pieces: (string | undefined)[]): Steps<Map<string, number>> {
+  const vocab = asObject(model.vocab, 'model.vocab')
+  const ids = new Map<string, number>()
+  // Pairs of entries would take more memory than the vocabulary, and all of it at once.
+  for (const piece in vocab) {
+    const id = checkId(vocab[piece], 'model.vocab', MAX_PIECES)
+    ids.set(checkPiece(piece, 'model.vocab', ids.size), id)
+    checkCount(ids.size, 'model.vocab', MAX_PIECES)
+    pieces[id] = piece
+    if (ids.size % SOME === 0) yield
   }
-  return new Map(entries as [string, number][])
+  return ids
 }
 
 /** Pieces with scores, in the order of their ids. */
-function readUnigramVocab(model: JsonObject): Map<string, number> {
+function* readUnigramVocab(
+  model: JsonObject,
+  pieces: (string | undefined)[],
+): Steps<Map<string, number>> {
   const entries = asList(model.vocab, 'model.vocab')
   checkCount(entries.length, 'model.vocab', MAX_PIECES)
   const ids = new Map<string, number>()
   for (const [id, entry] of entries.entries()) {
+    if (id % SOME === SOME - 1) yield
     const [piece, score] = asList(entry, 'model.vocab')
     if (!Number.isFinite(score)) {
       throw new FormatError(
@@ -169,6 +178,8 @@ function readUnigramVocab(model: JsonObject): Map<string, number> {
     }
     ids.set(checkPiece(piece, 'model.vocab', id), id)
   }
+  // Of equal pieces the last counts, and stands at its id alone.
+  for (const [piece, id] of ids) pieces[id] = piece
   return ids
 }
 

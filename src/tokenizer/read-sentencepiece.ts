@@ -5,16 +5,19 @@
  */
 import { isObject, type JsonObject } from '../checks.ts'
 import { FormatError } from '../errors.ts'
+import { SOME, type Steps } from '../steps.ts'
 import { type CharsMap, readCharsMap } from './pipeline/chars-map.ts'
 import { eosIds, type FilesBeside, readTemplates } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
 import { checkCount, checkId, damaged, MAX_PIECE_CHARS, MAX_PIECES } from './vocabulary-limits.ts'
 
+const utf8 = new TextDecoder()
+
 /** Of `TrainerSpec.model_type`: the only algorithm that score-ordered merging stands for. */
 const BPE = 2
 
 /** @throws FormatError if the file is damaged or was not trained as BPE */
-export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): Vocabulary {
+export function* readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): Steps<Vocabulary> {
   const pieces: string[] = []
   const scores: number[] = []
   const types: number[] = []
@@ -31,6 +34,7 @@ export function readSentencePiece(file: Uint8Array, beside: FilesBeside = {}): V
       scores.push(piece.score)
       types.push(piece.type)
       checkCount(pieces.length, 'tokenizer.model', MAX_PIECES)
+      if (pieces.length % SOME === 0) yield
     } else if (field.number === 2) {
       for (const { number, value } of fieldsOf(field.bytes)) {
         if (number === 3) modelType = value
@@ -135,7 +139,7 @@ function readPiece(bytes: Uint8Array): { text: string; score: number; type: numb
     if (field.number === 1) {
       // UTF-16 never has more units than UTF-8 has bytes.
       if (field.bytes.length > MAX_PIECE_CHARS) throw broken('a piece is too long')
-      text = new TextDecoder().decode(field.bytes)
+      text = utf8.decode(field.bytes)
     } else if (field.number === 2 && field.bytes.length === 4) {
       score = new DataView(field.bytes.buffer, field.bytes.byteOffset).getFloat32(0, true)
     } else if (field.number === 3) type = field.value

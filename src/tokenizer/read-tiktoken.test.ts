@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { FormatError } from '../errors.ts'
+import { finish } from '../steps.ts'
 import { createTokenizer } from './create.ts'
 import { readTiktoken } from './read-tiktoken.ts'
 
@@ -9,8 +10,10 @@ function file(...pieces: string[]): Uint8Array {
   return new TextEncoder().encode(binary.map((piece, i) => `${btoa(piece)} ${i}\n`).join(''))
 }
 
+const open = (bytes: Uint8Array) => finish(createTokenizer(finish(readTiktoken(bytes))))
+
 test('pieces are joined by rank and special tokens follow them', () => {
-  const tokenizer = createTokenizer(readTiktoken(file('ab', 'bc', ' abc')))
+  const tokenizer = open(file('ab', 'bc', ' abc'))
   expect(tokenizer.encode('abc', { addBos: false })).toEqual([256, 99])
   expect(tokenizer.encode(' abc', { addBos: false })).toEqual([258])
   expect(tokenizer.vocabSize).toBe(259 + 256)
@@ -21,14 +24,14 @@ test('pieces are joined by rank and special tokens follow them', () => {
 })
 
 test('any text comes back, in any script', () => {
-  const tokenizer = createTokenizer(readTiktoken(file('ab')))
+  const tokenizer = open(file('ab'))
   const text = 'ab <|eot_id|> 日本語 😀\r\n\u00a0x'
   expect(tokenizer.decode(tokenizer.encode(text))).toBe(text)
   expect(tokenizer.encode(text)).not.toContain(257 + 9)
 })
 
 test('without a template there is no chat', () => {
-  expect(createTokenizer(readTiktoken(file())).chatTemplate).toBeUndefined()
+  expect(open(file()).chatTemplate).toBeUndefined()
 })
 
 test.each([
@@ -40,5 +43,5 @@ test.each([
   ['a giant piece', `${'YWFh'.repeat(2000)} 0\n`],
   ['a SentencePiece model', '\n\u000e\n\u0005<unk>\u0015\u0000'],
 ])('%s is an error', (_, text) => {
-  expect(() => createTokenizer(readTiktoken(new TextEncoder().encode(text)))).toThrow(FormatError)
+  expect(() => open(new TextEncoder().encode(text))).toThrow(FormatError)
 })

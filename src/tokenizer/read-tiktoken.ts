@@ -4,6 +4,7 @@
  * the file; they follow the pieces, in the order of the model's published code.
  */
 import type { FormatError } from '../errors.ts'
+import { SOME, type Steps } from '../steps.ts'
 import { bytesToAlphabet } from './byte-alphabet.ts'
 import { type FilesBeside, readTemplates } from './read-json.ts'
 import { addedByType, TOKEN_TYPE, type Vocabulary } from './vocabulary.ts'
@@ -24,8 +25,8 @@ const NAMED_SPECIALS: readonly string[] = [
 ]
 
 /** @throws FormatError naming the line that is damaged */
-export function readTiktoken(file: Uint8Array, beside: FilesBeside = {}): Vocabulary {
-  const ranked = readPieces(file)
+export function* readTiktoken(file: Uint8Array, beside: FilesBeside = {}): Steps<Vocabulary> {
+  const ranked = yield* readPieces(file)
   const base = ranked.length
   const pieces = [...ranked, ...specialTexts()]
   const types = new Uint8Array(pieces.length).fill(TOKEN_TYPE.normal)
@@ -56,7 +57,7 @@ function specialTexts(): string[] {
 }
 
 /** Pieces in byte-level notation, by rank. */
-function readPieces(file: Uint8Array): string[] {
+function* readPieces(file: Uint8Array): Steps<string[]> {
   const lines = new TextDecoder('latin1').decode(file).split('\n')
   if (lines.at(-1) === '') lines.pop()
   checkCount(lines.length, 'tokenizer.model', MAX_PIECES)
@@ -67,6 +68,7 @@ function readPieces(file: Uint8Array): string[] {
       throw damagedLine(i)
     }
     pieces.push(decodePiece(base64, i))
+    if (i % SOME === SOME - 1) yield
   }
   if (pieces.length === 0) throw damagedLine(0)
   return pieces

@@ -32,17 +32,26 @@ export function stepsOf(value: unknown, key: string): JsonObject[] {
   return value.type === 'Sequence' && Array.isArray(members) ? members.filter(isObject) : [value]
 }
 
+/** Pairs of pieces that are joined, the foremost first. */
+export interface MergeList {
+  /** As many as there are, or more. */
+  readonly count: number
+  readonly pairs: Iterable<readonly [left: string, right: string]>
+}
+
 /**
- * The merges of a model, each as a pair; written "left right" or ["left", "right"], and a file keeps to one
- * form.
+ * The merges of a model; written "left right" or ["left", "right"], and a file keeps to one form.
  *
- * @throws FormatError naming `model.merges`
+ * @throws FormatError naming `model.merges`, also where the pairs are gone through
  */
-export function readMerges(model: JsonObject): (readonly [string, string])[] {
+export function readMerges(model: JsonObject): MergeList {
   const merges = asList(model.merges, 'model.merges')
   checkCount(merges.length, 'model.merges', MAX_MERGES)
+  return { count: merges.length, pairs: pairsOf(merges) }
+}
+
+function* pairsOf(merges: readonly unknown[]): Generator<readonly [string, string]> {
   const arePairs = Array.isArray(merges[0])
-  const pairs: (readonly [string, string])[] = []
   for (const [i, merge] of merges.entries()) {
     if (!arePairs && typeof merge === 'string' && merge.startsWith('#version')) continue
     const sides = arePairs
@@ -52,9 +61,8 @@ export function readMerges(model: JsonObject): (readonly [string, string])[] {
       throw wrongType('model.merges', `a list of pairs, "left right" or ["left", "right"]`, merge)
     }
     const [left, right] = sides
-    pairs.push([checkPiece(left, 'model.merges', i), checkPiece(right, 'model.merges', i)])
+    yield [checkPiece(left, 'model.merges', i), checkPiece(right, 'model.merges', i)]
   }
-  return pairs
 }
 
 /** Tokens that a post_processor puts around a text. */

@@ -100,8 +100,9 @@ function withMoreTokens(json: JsonObject, files: TokenizerFiles): JsonObject {
   const [own, model] = [json['added_tokens'] ?? [], json['model']]
   if (!Array.isArray(own) || !own.every(isObject) || !isObject(model)) return json
   const tokens = new Map(own.map((token) => [token['content'], token]))
-  const size = Object.keys(model['vocab'] ?? {}).length
+  let size: number | undefined
   const nextId = () => {
+    size ??= Object.keys(model['vocab'] ?? {}).length
     const most = [...tokens.values()].reduce((max, { id }) => Math.max(max, Number(id)), -1)
     return Math.max(most + 1, size)
   }

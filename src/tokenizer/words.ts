@@ -3,7 +3,7 @@
  * BPE by merges or by ranks, SentencePiece BPE by scores, or whatever a tokenizer.json describes.
  */
 import { isWhole } from '../checks.ts'
-import { MANY } from '../steps.ts'
+import { MANY, SOME, type Steps } from '../steps.ts'
 import { mergeEncoder } from './merge-encoder.ts'
 import { BYTE_LEVEL, BYTE_PIECE, bytesOfPieces, type Decoding } from './piece-bytes.ts'
 import { bpeEncoder, type EncodeWord } from './pipeline/bpe.ts'
@@ -31,22 +31,24 @@ const bytesOf = new TextEncoder()
 const MARK = '\u2581'
 
 /** @throws FormatError naming the part of the vocabulary that is damaged or not supported */
-export function wordsOf(vocabulary: Vocabulary): Words {
+export function* wordsOf(vocabulary: Vocabulary): Steps<Words> {
   const { model } = vocabulary
   switch (model.kind) {
     case 'tokenizer.json':
-      return jsonWords(vocabulary, model)
+      return yield* jsonWords(vocabulary, model)
     case 'merges':
     case 'ranks':
       return {
         normalize: undefined,
-        encode: model.kind === 'ranks' ? rankEncoder(vocabulary) : mergesEncoder(vocabulary, model),
+        encode: yield* model.kind === 'ranks'
+          ? rankEncoder(vocabulary)
+          : mergesEncoder(vocabulary, model),
         decoder: decoderByBytes(vocabulary, BYTE_LEVEL),
       }
     case 'scores': {
       return {
         normalize: scoreNormalizer(model),
-        encode: scoreEncoder(vocabulary, model.scores),
+        encode: yield* scoreEncoder(vocabulary, model.scores),
         decoder: decoderByBytes(vocabulary, {
           notation: 'metaspace',
           byteFallback: true,
@@ -107,13 +109,13 @@ function withoutSpacesAtStart(text: string): string {
   return text.slice(start)
 }
 
-function jsonWords(
+function* jsonWords(
   { pieces }: Vocabulary,
   { json, model, ids }: Extract<WordModel, { kind: 'tokenizer.json' }>,
-): Words {
+): Steps<Words> {
   return {
     normalize: normalizerOf(json.normalizer),
-    encode: jsonEncoder(json, model, ids),
+    encode: yield* jsonEncoder(json, model, ids),
     decoder: jsonDecoder(pieces, json.decoder),
   }
 }
@@ -137,32 +139,32 @@ function decoderByBytes({ pieces, addedTokens }: Vocabulary, decoding: Decoding)
 }
 
 /** Ids by piece, of equal pieces the first, without those that `isText` leaves out. */
-export function idsByPiece(
+export function* idsByPiece(
   { pieces, types }: Vocabulary,
   isText: (type: number) => boolean,
-): Map<string, number> {
+): Steps<Map<string, number>> {
   const ids = new Map<string, number>()
   for (const [id, piece] of pieces.entries()) {
+    if (id % SOME === SOME - 1) yield
     if (piece && isText(types[id]) && !ids.has(piece)) ids.set(piece, id)
   }
   return ids
 }
 
 /** Byte-level BPE of GGUF. Merges of pieces that it lacks cannot be made. */
-function mergesEncoder(
+function* mergesEncoder(
   { pieces }: Vocabulary,
   { merges, pre }: Extract<WordModel, { kind: 'merges' }>,
-): EncodeNormal {
-  const vocab = new Map(pieces.map((piece, id) => [piece ?? '', id]))
-  const pairs = merges.flatMap((merge): [string, string][] => {
-    const at = merge.indexOf(' ', 1)
-    const [left, right] = [merge.slice(0, at), merge.slice(at + 1)]
-    const isMade = at > 0 && [left, right, left + right].every((piece) => vocab.has(piece))
-    return isMade ? [[left, right]] : []
-  })
-  const encode = bpeEncoder({
+): Steps<EncodeNormal> {
+  const vocab = new Map<string, number>()
+  for (const [id, piece] of pieces.entries()) {
+    vocab.set(piece ?? '', id)
+    if (id % SOME === SOME - 1) yield
+  }
+  const encode = yield* bpeEncoder({
     vocab,
-    merges: pairs,
+    merges: { count: merges.length, pairs: ggufPairs(merges) },
+    skipsStrangers: true,
     unknown: undefined,
     fuseUnknown: false,
     byteFallback: false,
@@ -173,9 +175,17 @@ function mergesEncoder(
   return wordsEncoder(preTokenizerOf(byteLevelCuts(pre.splits)), encode)
 }
 
+/** The space at which a merge is cut is never its first character. */
+function* ggufPairs(merges: readonly string[]): Generator<readonly [string, string]> {
+  for (const merge of merges) {
+    const at = merge.indexOf(' ', 1)
+    if (at > 0) yield [merge.slice(0, at), merge.slice(at + 1)]
+  }
+}
+
 /** A piece's rank is its id, as in tiktoken. */
-function rankEncoder(vocabulary: Vocabulary): EncodeNormal {
-  const ids = idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
+function* rankEncoder(vocabulary: Vocabulary): Steps<EncodeNormal> {
+  const ids = yield* idsByPiece(vocabulary, (type) => type === TOKEN_TYPE.normal)
   const merge = mergeEncoder(ids, (id) => id)
   const encode: EncodeWord = function* (piece, out) {
     const whole = ids.get(piece)
@@ -191,10 +201,10 @@ function rankEncoder(vocabulary: Vocabulary): EncodeNormal {
  *
  * @throws FormatError unless there are all byte pieces or a token for unknown characters
  */
-function scoreEncoder(vocabulary: Vocabulary, scores: ArrayLike<number>): EncodeNormal {
+function* scoreEncoder(vocabulary: Vocabulary, scores: ArrayLike<number>): Steps<EncodeNormal> {
   const { pieces, types, unknownId } = vocabulary
   const { byte: byteType, control, unknown } = TOKEN_TYPE
-  const ids = idsByPiece(vocabulary, (type) => ![byteType, control, unknown].includes(type))
+  const ids = yield* idsByPiece(vocabulary, (type) => ![byteType, control, unknown].includes(type))
   const byteIds = new Map<number, number>()
   for (const [id, piece] of pieces.entries()) {
     const byte = types[id] === byteType ? BYTE_PIECE.exec(piece ?? '') : null

@@ -1,6 +1,8 @@
 /**
  * Metadata values: the thirteen value types of GGUF, read with every count checked first.
  */
+import { SOME } from '../../steps.ts'
+import { turnOfTheLoop } from '../../turns.ts'
 import type { GgufArray, GgufValue } from '../model-file.ts'
 import type { HeaderReader } from './header-reader.ts'
 import {
@@ -32,7 +34,12 @@ interface ElementBudget {
   left: number
   /** Of the outermost array that was read, for the record. */
   elementType: GgufValueType | undefined
+  /** How many texts of it are still to be read. */
+  texts: number
 }
+
+/** Stretches of texts that take some 20 ms to read. */
+const STRETCHES_A_TURN = 16
 
 interface Metadata {
   /** In the file's order. */
@@ -47,21 +54,39 @@ export async function readMetadata(reader: HeaderReader, count: number): Promise
   const types = new Map<string, string>()
   let elementsLeft = MAX_ARRAY_ELEMENTS
   for (let i = 0; i < count; i++) {
-    const { key, type, value, left } = await reader.entry(() => {
+    const { key, type, value, left, texts } = await reader.entry(() => {
       const name = reader.string(`metadata key ${i}`, MAX_KEY_BYTES)
       if (name === '') throw reader.error(`metadata key ${i}`, 'Expected a key, got an empty one.')
-      const budget: ElementBudget = { left: elementsLeft, elementType: undefined }
+      const budget: ElementBudget = { left: elementsLeft, elementType: undefined, texts: 0 }
       const stored = readType(reader, name)
       const read = readValue(reader, name, stored, budget, 0)
       const shown = budget.elementType === undefined ? stored : `${budget.elementType}[]`
-      return { key: name, type: shown, value: read, left: budget.left }
+      return { key: name, type: shown, value: read, left: budget.left, texts: budget.texts }
     })
+    if (texts > 0 && Array.isArray(value)) await readTexts(reader, key, texts, value)
     if (values.has(key)) throw reader.error(key, 'Expected each key once, got it twice.')
     values.set(key, value)
     types.set(key, type)
     elementsLeft = left
   }
   return { values, types }
+}
+
+/** Hundreds of thousands of texts, stretch by stretch: one that is not there yet costs no others, and no time of others. */
+async function readTexts(
+  reader: HeaderReader,
+  key: string,
+  count: number,
+  values: GgufValue[],
+): Promise<void> {
+  for (let turn = 1; values.length < count; turn++) {
+    const length = Math.min(SOME, count - values.length)
+    const stretch = await reader.entry(() =>
+      Array.from({ length }, () => reader.string(key, MAX_STRING_BYTES)),
+    )
+    for (const text of stretch) values.push(text)
+    if (turn % STRETCHES_A_TURN === 0) await turnOfTheLoop()
+  }
 }
 
 function readType(reader: HeaderReader, key: string): GgufValueType {
@@ -124,6 +149,10 @@ function readArray(
     if (numbers instanceof Float32Array) return numbers
     // Short integers come in words of their sign.
     return type.startsWith('u') ? Uint32Array.from(numbers) : Int32Array.from(numbers)
+  }
+  if (type === 'string' && depth === 0) {
+    budget.texts = count
+    return []
   }
   // Grown element by element: a list of claimed length is never allocated before its bytes are seen.
   const values: GgufValue[] = []

@@ -8,12 +8,9 @@ import {
   samplingFromGenerationConfig,
   samplingFromGguf,
 } from '../../model/config/sampling-defaults.ts'
+import type { Steps } from '../../steps.ts'
 import { numericTokenizer } from '../../tokenizer/numeric.ts'
-import {
-  tokenizerFromGguf,
-  tokenizerFromJson,
-  tokenizerFromModelFile,
-} from '../../tokenizer/open-tokenizer.ts'
+import { ggufTokenizer, jsonTokenizer, modelFileTokenizer } from '../../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
 
@@ -22,8 +19,9 @@ export interface ModelText extends StatedSampling {
 }
 
 /** @throws FormatError */
-export function loadText(opened: OpenedModel, { vocabSize }: ModelConfig): ModelText {
-  return { tokenizer: loadTokenizer(opened, vocabSize, vocabSize), ...statedSampling(opened) }
+export function* loadText(opened: OpenedModel, { vocabSize }: ModelConfig): Steps<ModelText> {
+  const tokenizer = yield* loadTokenizer(opened, vocabSize, vocabSize)
+  return { tokenizer, ...statedSampling(opened) }
 }
 
 /**
@@ -31,23 +29,23 @@ export function loadText(opened: OpenedModel, { vocabSize }: ModelConfig): Model
  *
  * @param rows of the embedding, for tokenizers that are to run; unset: it is only looked at
  */
-export function loadTokenizer(
+export function* loadTokenizer(
   opened: OpenedModel,
   vocabSize: number,
   rows?: number,
-): TextTokenizer {
+): Steps<TextTokenizer> {
   const { file, tokenizerFiles } = opened
   if (file.format === 'gguf') {
     const hasVocabulary =
       file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
-    return hasVocabulary ? tokenizerFromGguf(file.metadata, rows) : numericTokenizer(vocabSize)
+    return hasVocabulary ? yield* ggufTokenizer(file.metadata, rows) : numericTokenizer(vocabSize)
   }
   const { tokenizerJson, tokenizerModel, ...others } = withTokenizerJson(tokenizerFiles)
   if (tokenizerJson !== undefined) {
-    return tokenizerFromJson({ tokenizerJson, ...others, config: file.config }, rows)
+    return yield* jsonTokenizer({ tokenizerJson, ...others, config: file.config }, rows)
   }
   if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
-  return tokenizerFromModelFile(tokenizerModel, { ...others, config: file.config }, rows)
+  return yield* modelFileTokenizer(tokenizerModel, { ...others, config: file.config }, rows)
 }
 
 function statedSampling({ file, tokenizerFiles }: OpenedModel): StatedSampling {

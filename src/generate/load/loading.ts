@@ -12,6 +12,8 @@ import { measureFfnZeros } from '../../model/ffn-zeros.ts'
 import { type LoadedWeights, loadWeights } from '../../model/weights/load-weights.ts'
 import type { ImageReport, WeightImages } from '../../model/weights/weight-images.ts'
 import { estimateMemory } from '../../model/weights/weight-memory.ts'
+import type { Steps } from '../../steps.ts'
+import { takingTurns } from '../../turns.ts'
 import { createLanguageModel } from '../create-language-model.ts'
 import type { LanguageModel } from '../language-model.ts'
 import { checkLoadOptions, type LoadOptions } from './load-options.ts'
@@ -61,7 +63,7 @@ export function loadEngineAt<Source>(
   source: Source,
   options: LoadOptions,
 ): Promise<LoadedEngine> {
-  const nothing = () => undefined
+  function* nothing(): Steps<void> {}
   return load(place, source, options, nothing, (engine) => engine)
 }
 
@@ -74,7 +76,7 @@ async function load<Source, Rest, Loaded>(
   place: LoadingPlace<Source>,
   source: Source,
   options: LoadOptions,
-  prepare: (opened: OpenedModel, config: ModelConfig) => Rest,
+  prepare: (opened: OpenedModel, config: ModelConfig) => Steps<Rest>,
   finish: (engine: LoadedEngine, rest: Rest) => Loaded,
 ): Promise<Loaded> {
   const began = performance.now()
@@ -84,14 +86,9 @@ async function load<Source, Rest, Loaded>(
   const { file } = opened
   try {
     const config = await configToRun(file)
-    const rest = once(() => prepare(opened, config))
-    const meanwhile = () => {
-      try {
-        rest()
-      } catch {
-        // It comes again where the value is needed.
-      }
-    }
+    const rest = once(() => takingTurns(prepare(opened, config), options.signal))
+    // An error comes again where the value is needed.
+    const meanwhile = async () => void (await rest().catch(() => {}))
     const expectedBytes = estimateMemory(file, config, options)
     const open = (without?: BackendOptions['without']) =>
       place.openBackend({ ...options, expectedBytes, without })
@@ -99,7 +96,7 @@ async function load<Source, Rest, Loaded>(
       let kept: Promise<ImageReport> | undefined
       try {
         const fromFile = async (): Promise<LoadedWeights> => {
-          rest()
+          await rest()
           return loadWeights(backend, file, config, options)
         }
         const images = options.image === false ? undefined : place.images?.(source)
@@ -125,7 +122,7 @@ async function load<Source, Rest, Loaded>(
             await backend.dispose()
           },
         }
-        return finish(engine, rest())
+        return finish(engine, await rest())
       } catch (error) {
         await kept
         // Frees all that was allocated on it.
@@ -167,7 +164,7 @@ function toLanguageModel(engine: LoadedEngine, text: ModelText): LanguageModel {
   })
 }
 
-/** The value of `make`, which is called again only where it failed. */
+/** What `make` gives, which is called at most once. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined
   return () => {

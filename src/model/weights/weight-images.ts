@@ -15,9 +15,9 @@ export interface WeightRequest {
   readonly options: WeightOptions
   /**
    * Work of the calling thread that can be done while other threads read an image: called when that has
-   * begun, and before a load that is timed. Never throws; does nothing when called again.
+   * begun, and before a load that is timed. Never fails; does nothing when called again.
    */
-  readonly meanwhile?: (() => void) | undefined
+  readonly meanwhile?: (() => Promise<void>) | undefined
 }
 
 /** Where the weights of this start came from, and what became of their packed image. */

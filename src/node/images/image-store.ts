@@ -64,7 +64,7 @@ export function weightImages(options: ImageOptions = {}): WeightImages | undefin
         const { weights, byteLength, path } = found
         return settled(weights, { state: 'mapped', path, byteLength })
       }
-      request.meanwhile?.()
+      await request.meanwhile?.()
       const began = performance.now()
       const weights = await load()
       const loadMs = performance.now() - began
@@ -194,11 +194,9 @@ async function mapWeights({ backend, meanwhile }: WeightRequest, path: string) {
 async function readMappedImage(
   backend: Backend,
   path: string,
-  meanwhile?: () => void,
+  meanwhile?: () => Promise<void>,
 ): Promise<{ mapped: MappedFile; manifest: ImageManifest; ranges: readonly PlacedBuffer[] }> {
-  const mapping = backend.files?.map(path)
-  meanwhile?.()
-  const mapped = await mapping
+  const [mapped] = await Promise.all([backend.files?.map(path), meanwhile?.()])
   if (mapped === undefined) throw new Error('The backend does not map files.')
   try {
     const { checksum, manifest, ranges } = await readStart(memorySource(mapped.bytes, path))

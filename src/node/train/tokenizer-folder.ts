@@ -6,10 +6,11 @@ import type { SideFile } from '../../convert/conversion.ts'
 import { UsageError } from '../../errors.ts'
 import { MAX_VOCABULARY_MARKS, parseObject } from '../../formats/json-text.ts'
 import { readConfig } from '../../model/config/read-config.ts'
-import { tokenizerFromJson } from '../../tokenizer/open-tokenizer.ts'
+import { jsonTokenizer } from '../../tokenizer/open-tokenizer.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
 import { byteTokenizerFiles } from '../../train/data/byte-tokenizer.ts'
+import { takingTurns } from '../../turns.ts'
 import { sideFilesIn } from '../convert/convert-file.ts'
 import { statOf } from '../files/system.ts'
 import { openModelFile } from '../open-model.ts'
@@ -54,7 +55,8 @@ export async function openRunTokenizer(
     chatTemplate: text('chat_template.jinja'),
     addedTokens: json('added_tokens.json'),
   })
-  const tokenizer = tokenizerFromJson({ ...whole, tokenizerJson: whole.tokenizerJson })
+  const { tokenizerJson: made } = whole
+  const tokenizer = await takingTurns(jsonTokenizer({ ...whole, tokenizerJson: made }))
   const hash = createHash('sha256')
   for (const { name, bytes } of files) hash.update(name).update(bytes)
   return { tokenizer, files, hash: hash.digest('hex') }

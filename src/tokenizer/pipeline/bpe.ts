@@ -2,8 +2,9 @@
  * Byte pair encoding by a list of merges, with what tokenizer.json may ask of it beside.
  */
 import { FormatError } from '../../errors.ts'
-import { MANY, type Steps } from '../../steps.ts'
+import { MANY, SOME, type Steps } from '../../steps.ts'
 import { bytePiece } from '../piece-bytes.ts'
+import type { MergeList } from '../tokenizer-json.ts'
 import { damaged } from '../vocabulary-limits.ts'
 import { Merges } from './merges.ts'
 
@@ -12,7 +13,9 @@ export type EncodeWord = (word: string, out: number[]) => Steps<void>
 
 export interface BpeOptions {
   readonly vocab: ReadonlyMap<string, number>
-  readonly merges: readonly (readonly [string, string])[]
+  readonly merges: MergeList
+  /** Merges of pieces that the vocabulary lacks are passed over; else they are an error. */
+  readonly skipsStrangers?: boolean
   /** Stands for characters that the vocabulary lacks; such characters are dropped without it. */
   readonly unknown: string | undefined
   /** Neighbours that are unknown become one unknown token. */
@@ -30,9 +33,9 @@ export interface BpeOptions {
 const utf8 = new TextEncoder()
 
 /** @throws FormatError naming `model.merges` if a merge is of pieces that the vocabulary lacks */
-export function bpeEncoder(options: BpeOptions): EncodeWord {
+export function* bpeEncoder(options: BpeOptions): Steps<EncodeWord> {
   const { vocab, ignoreMerges, prefix, suffix } = options
-  const merges = new Merges(mergesById(options))
+  const merges = yield* mergesById(options)
   const isPlain = prefix === '' && suffix === ''
   const symbolsOf = isPlain ? plainSymbols(options) : undefined
   return function* (word, out) {
@@ -47,18 +50,26 @@ export function bpeEncoder(options: BpeOptions): EncodeWord {
   }
 }
 
-function mergesById({ vocab, merges, prefix }: BpeOptions): [number, number, number][] {
-  return merges.map(([left, right]) => {
-    const ids = [left, right, left + right.slice(prefix.length)].map((piece) => vocab.get(piece))
-    const missing = ids.indexOf(undefined)
-    if (missing < 0) return ids as [number, number, number]
-    const shown = JSON.stringify([left.slice(0, 40), right.slice(0, 40)])
-    throw damaged(
-      'model.merges',
-      `Expected the tokenizer's merges to join pieces to pieces, got ${shown}, ` +
-        `of which ${missing === 2 ? 'the whole' : 'one'} is not in the vocabulary.`,
-    )
-  })
+function* mergesById({ vocab, merges, skipsStrangers, prefix }: BpeOptions): Steps<Merges> {
+  const list = new Merges(merges.count)
+  let turn = 0
+  for (const [left, right] of merges.pairs) {
+    if (++turn % SOME === 0) yield
+    const [leftId, rightId] = [vocab.get(left), vocab.get(right)]
+    const joined = vocab.get(left + right.slice(prefix.length))
+    if (leftId !== undefined && rightId !== undefined && joined !== undefined) {
+      list.add(leftId, rightId, joined)
+    } else if (skipsStrangers !== true) {
+      const missing = leftId === undefined || rightId === undefined ? 'one' : 'the whole'
+      const shown = JSON.stringify([left.slice(0, 40), right.slice(0, 40)])
+      throw damaged(
+        'model.merges',
+        `Expected the tokenizer's merges to join pieces to pieces, got ${shown}, ` +
+          `of which ${missing} is not in the vocabulary.`,
+      )
+    }
+  }
+  return list
 }
 
 /** The symbols of a word whose characters are all pieces; undefined of any other. */

@@ -21,13 +21,13 @@ const MAX_CACHED_WORD_CHARS = 64
  * @param ids by piece, checked already
  * @throws FormatError naming the part that is damaged or not supported
  */
-export function jsonEncoder(
+export function* jsonEncoder(
   json: JsonObject,
   model: JsonObject,
   ids: ReadonlyMap<string, number>,
-): EncodeNormal {
+): Steps<EncodeNormal> {
   const words = preTokenizerOf(json.pre_tokenizer, !isAbsent(json.normalizer))
-  return wordsEncoder(words, model.type === 'BPE' ? bpeOf(model, ids) : unigramOf(model))
+  return wordsEncoder(words, yield* model.type === 'BPE' ? bpeOf(model, ids) : unigramOf(model))
 }
 
 /** Cuts text to words and encodes them one by one. */
@@ -52,7 +52,7 @@ export function wordsEncoder({ cut, spell }: PreTokenizing, encode: EncodeWord):
   }
 }
 
-function bpeOf(model: JsonObject, vocab: ReadonlyMap<string, number>): EncodeWord {
+function bpeOf(model: JsonObject, vocab: ReadonlyMap<string, number>): Steps<EncodeWord> {
   const { dropout } = model
   if (!isAbsent(dropout) && dropout !== 0) {
     throw unsupportedPart(
@@ -72,7 +72,7 @@ function bpeOf(model: JsonObject, vocab: ReadonlyMap<string, number>): EncodeWor
   })
 }
 
-function unigramOf(model: JsonObject): EncodeWord {
+function unigramOf(model: JsonObject): Steps<EncodeWord> {
   const pieces = model.vocab as [string, number][]
   const unknownId = isAbsent(model.unk_id) ? undefined : model.unk_id
   if (unknownId !== undefined && !isWhole(unknownId, 0, pieces.length - 1)) {

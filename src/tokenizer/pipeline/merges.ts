@@ -15,15 +15,19 @@ export class Merges {
   /** By rank: what the pair becomes. */
   readonly #joined: Int32Array
 
-  /** @param merges ids of two neighbours and of what they become, the foremost first */
-  constructor(merges: readonly (readonly [left: number, right: number, joined: number])[]) {
-    this.#ranks = new PairTable(merges.length)
-    this.#joined = new Int32Array(merges.length)
-    for (const [rank, [left, right, joined]] of merges.entries()) {
-      // Of equal pairs the last counts, as in the Rust library.
-      this.#ranks.set(left, right, rank)
-      this.#joined[rank] = joined
-    }
+  #count = 0
+
+  /** @param capacity the most merges that will be added */
+  constructor(capacity: number) {
+    this.#ranks = new PairTable(capacity)
+    this.#joined = new Int32Array(capacity)
+  }
+
+  /** The next merge of the list: ids of two neighbours and of what they become. */
+  add(left: number, right: number, joined: number): void {
+    // Of equal pairs the last counts, as in the Rust library.
+    this.#ranks.set(left, right, this.#count)
+    this.#joined[this.#count++] = joined
   }
 
   /** The ids that symbols become; may change its argument. */

@@ -3,7 +3,7 @@
  * from left to right. Characters without a piece cost 10 more than the worst piece.
  */
 import { FormatError } from '../../errors.ts'
-import { MANY, type Steps } from '../../steps.ts'
+import { MANY, SOME, type Steps } from '../../steps.ts'
 import { byteIds, type EncodeWord } from './bpe.ts'
 import { PairTable } from './pair-table.ts'
 
@@ -16,10 +16,23 @@ export interface UnigramOptions {
 
 const UNKNOWN_PENALTY = 10
 
-export function unigramEncoder({ pieces, unknownId, byteFallback }: UnigramOptions): EncodeWord {
-  // Of equal pieces the last counts, as in the Rust library.
-  const ids = new Map(pieces.map(([piece], id) => [piece, id]))
-  const trie = new Trie(ids)
+export function* unigramEncoder({
+  pieces,
+  unknownId,
+  byteFallback,
+}: UnigramOptions): Steps<EncodeWord> {
+  const ids = new Map<string, number>()
+  let units = 0
+  for (const [id, [piece]] of pieces.entries()) {
+    // Of equal pieces the last counts, as in the Rust library.
+    ids.set(piece, id)
+    units += piece.length
+  }
+  const trie = new Trie(units)
+  for (const [piece, id] of ids) {
+    trie.add(piece, id)
+    if (id % SOME === 0) yield
+  }
   const scores = Float64Array.from(pieces, ([, score]) => score)
   const unknownScore =
     scores.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY
@@ -96,23 +109,23 @@ class Trie {
   readonly #children: PairTable
   readonly #ids: number[] = [-1]
 
-  constructor(pieces: ReadonlyMap<string, number>) {
-    let units = 0
-    for (const piece of pieces.keys()) units += piece.length
+  /** @param units of all pieces */
+  constructor(units: number) {
     this.#children = new PairTable(units)
-    for (const [piece, id] of pieces) {
-      let node = 0
-      for (let i = 0; i < piece.length; i++) {
-        let child = this.child(node, piece.charCodeAt(i))
-        if (child < 0) {
-          child = this.#ids.push(-1) - 1
-          this.#children.set(node, piece.charCodeAt(i), child)
-        }
-        node = child
+  }
+
+  add(piece: string, id: number): void {
+    let node = 0
+    for (let i = 0; i < piece.length; i++) {
+      let child = this.child(node, piece.charCodeAt(i))
+      if (child < 0) {
+        child = this.#ids.push(-1) - 1
+        this.#children.set(node, piece.charCodeAt(i), child)
       }
-      // An empty piece is never met.
-      if (node > 0) this.#ids[node] = id
+      node = child
     }
+    // An empty piece is never met.
+    if (node > 0) this.#ids[node] = id
   }
 
   child(node: number, unit: number): number {

@@ -13,6 +13,7 @@ import { findCached } from '../../../node/hub/cached-model.ts'
 import { listImages } from '../../../node/images/image-folder.ts'
 import { openModelFile } from '../../../node/open-model.ts'
 import { resolveName } from '../../../node/resolve-model.ts'
+import { takingTurns } from '../../../turns.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { defineCommand } from '../../define-command.ts'
 import { addMemoryFlags } from '../../flags/load-flags.ts'
@@ -61,7 +62,7 @@ Of a model that is not in the cache only the header is read, so the shares of -1
     }
     const counting = remote === undefined ? { onLayer } : {}
     const model = await inspectModel(opened.file, { ...options, ...counting })
-    const tokenizer = inspectTokenizer(opened, model)
+    const tokenizer = await inspectTokenizer(opened, model)
     const seen = remote === undefined ? null : { ...remote.facts, readBytes: remote.readBytes() }
     const images = remote === undefined ? await imagesOf(opened.file.name) : []
     const zeros = activations === undefined ? {} : await zerosOf(activations, path, context)
@@ -135,9 +136,12 @@ async function openLocal(path: string): Promise<NamedModel> {
   return { opened, path, [Symbol.asyncDispose]: () => opened.file.close() }
 }
 
-function inspectTokenizer(opened: OpenedModel, { config }: ModelInspection): TokenizerInspection {
+async function inspectTokenizer(
+  opened: OpenedModel,
+  { config }: ModelInspection,
+): Promise<TokenizerInspection> {
   try {
-    const tokenizer = loadTokenizer(opened, config?.vocabSize ?? 0)
+    const tokenizer = await takingTurns(loadTokenizer(opened, config?.vocabSize ?? 0))
     const { description, vocabSize, bosId = null, stopIds, chatTemplate = null } = tokenizer
     return { description, vocabSize, bosId, stopIds, chatTemplate }
   } catch (error) {
