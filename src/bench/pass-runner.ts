@@ -36,42 +36,49 @@ export async function meter(
 export class PassRunner {
   readonly #engine: DecodeEngine
   /** Of its sequences, which are counted from 0 for whoever drives them. */
-  readonly #slots: readonly number[]
+  readonly #slots: number[] = []
   readonly #signal: AbortSignal | undefined
   #random = 1
 
-  private constructor(engine: DecodeEngine, slots: number[], signal: AbortSignal | undefined) {
+  private constructor(engine: DecodeEngine, signal: AbortSignal | undefined) {
     this.#engine = engine
-    this.#slots = slots
     this.#signal = signal
   }
 
   /**
    * Opens sequences that may reach so many positions.
    *
-   * @param begins what the sequences begin with, which may be in the cache; unset: with nothing
    * @throws UsageError if the cache has no room for them; ContextOverflowError for more than it ever has
    */
   static open(
     engine: DecodeEngine,
     { sequences, positions }: { readonly sequences: number; readonly positions: number },
-    signal: AbortSignal | undefined,
-    begins: (sequence: number) => readonly number[] = () => [],
+    signal?: AbortSignal,
   ): PassRunner {
-    const slots: number[] = []
-    const runner = new PassRunner(engine, slots, signal)
+    const runner = new PassRunner(engine, signal)
     for (let i = 0; i < sequences; i++) {
-      const opened = engine.cache.open(begins(i), positions)
-      if (opened === undefined) {
+      if (runner.add(positions) === undefined) {
         runner.dispose()
         throw new UsageError(
           `Expected room in the cache for ${sequences} sequences of ${positions} positions, got room for ${i}. ` +
             'Ask for fewer or shorter ones, or give the cache more memory (--cache-memory).',
         )
       }
-      slots.push(opened.slot)
     }
     return runner
+  }
+
+  /**
+   * Opens one more sequence.
+   *
+   * @param begin what it begins with, which may be in the cache
+   * @returns how many positions of that it need not compute; undefined if the cache has no room for it
+   */
+  add(positions: number, begin: readonly number[] = []): number | undefined {
+    const opened = this.#engine.cache.open(begin, positions)
+    if (opened === undefined) return undefined
+    this.#slots.push(opened.slot)
+    return opened.cached
   }
 
   /**

@@ -9,11 +9,13 @@ import { costsOf } from '../bench/costs.ts'
 import type { ModelShape } from '../bench/shapes.ts'
 import { shapeNamed } from '../bench/shapes.ts'
 import { UsageError } from '../errors.ts'
+import { ATTENTION_CHUNK } from '../kernels/attention/layout.ts'
+import { Decoder } from '../model/decoder.ts'
 import { randomWeights } from '../model/weights/random-weights.ts'
 import { COLUMNS, columnNamed, memoryShares, planColumn } from './columns.ts'
 import { compareContenders } from './compare-contenders.ts'
 import { columnContender } from './contender.ts'
-import { largestBatch, neededBytes } from './measure.ts'
+import { largestBatch, measureThroughput, neededBytes } from './measure.ts'
 import { measuredRatios } from './paper-figures.ts'
 
 const TINY: ModelShape = {
@@ -67,6 +69,36 @@ describe('a column', () => {
     expect(() => columnNamed('fp8')).toThrow(UsageError)
     expect(() => columnNamed('fp8')).toThrow(/fp16, int8, b1.58, b1, got "fp8"/)
   })
+})
+
+describe('sequences at once', () => {
+  test.each([
+    [20, 3, 3],
+    [20, 4, 4],
+    [20, 7, 4],
+    [16, 4, 4],
+    [6, 7, 4],
+  ])(
+    'behind %i tokens, of %i wanted those that four blocks hold',
+    async (promptTokens, most, batch) => {
+      const backend = createReferenceBackend()
+      const column = planColumn('b1.58', TINY, 23, OPTIONS)
+      const weights = await randomWeights(backend, column.config, column)
+      const cacheMemory = 4 * column.memory.cacheBytesPerToken * ATTENTION_CHUNK
+      const decoder = new Decoder(backend, column.config, weights, {
+        cacheMemory,
+        cacheType: 'f16',
+      })
+      const running = { backend, decoder, dispose: () => {} }
+      // Sixteen tokens are known before, of those behind sixteen all.
+      const measured = await measureThroughput(running, most, { ...RUN, promptTokens })
+      expect(measured.batch).toBe(batch)
+      expect(decoder.cache.stats).toMatchObject({ sequences: 0, kept: 0 })
+      decoder.dispose()
+      weights.dispose()
+      expect(backend.allocatedBytes).toBe(0)
+    },
+  )
 })
 
 describe('random weights', () => {

@@ -84,26 +84,33 @@ export async function measureLatency(
 }
 
 /**
- * Tokens per second of decoding `batch` sequences in every pass, each behind a full prompt. Hardly any of the
- * prompts is computed: their keys and values are a constant, which takes as long to attend to.
+ * Tokens per second of decoding `batch` sequences in every pass, or as many as the cache has room for, each behind
+ * a full prompt. Hardly any of the prompts is computed: their keys and values are a constant, which takes as long
+ * to attend to.
  */
 export async function measureThroughput(
   { decoder }: RunningContender,
-  batch: number,
+  most: number,
   { promptTokens, decodeTokens, runs, signal, now }: MeasureOptions,
 ): Promise<Throughput> {
   const { cache } = decoder
   const known = promptTokens - (promptTokens % TILE)
-  // Each begins with a token of its own, so that no two share what is read.
-  const begins = (i: number) => [i % decoder.config.vocabSize, ...new Uint8Array(known)]
-  if (known > 0) {
-    const bytes = new Uint8Array(cache.byteLengthOf(known)).fill(CACHE_BYTE)
-    for (let i = 0; i < batch; i++) await cache.copyIn(begins(i).slice(0, known), bytes)
-  }
-  const sizes = { sequences: batch, positions: promptTokens + decodeTokens }
-  const runner = PassRunner.open(decoder, sizes, signal, begins)
+  const bytes = new Uint8Array(cache.byteLengthOf(known)).fill(CACHE_BYTE)
+  const positions = promptTokens + decodeTokens
+  const runner = PassRunner.open(decoder, { sequences: 0, positions }, signal)
   try {
-    for (let i = 0; i < batch; i++) await runner.prefill(i, known, promptTokens, false)
+    // One after the other: the block that a beginning is copied from is free again before the next one comes.
+    let batch = 0
+    for (; batch < most; batch++) {
+      // Each begins with a token of its own, so that no two share what is read.
+      const begin = [batch % decoder.config.vocabSize, ...new Uint8Array(known)]
+      if (known > 0) await cache.copyIn(begin.slice(0, known), bytes)
+      const cached = runner.add(positions, begin)
+      if (cached === undefined) break
+      const noRows = { tokens: [], slots: [], positions: [], logitRows: [] }
+      if (cached > 0) await cache.ready(noRows)
+      await runner.prefill(batch, cached, promptTokens, false)
+    }
     const step = () => runner.decode(batch, promptTokens, promptTokens + 1)
     const passes = { budgetMs: THROUGHPUT_MS, least: 1, most: runs, now, signal }
     const seconds = await timePasses(step, passes)
