@@ -2,8 +2,44 @@
 import { expect, test } from 'vitest'
 import { DownloadError } from '../../errors.ts'
 import { HubClient, type WebFetch } from './hub-client.ts'
+import { strangersPace, waitMs } from './patience.ts'
 
 const PACE = { firstWaitMs: 1, longestWaitMs: 1, failures: 1, silenceMs: 1000 }
+
+/** As fetch fails, with the system's reason behind it. */
+const failed = (code: string) =>
+  new TypeError('fetch failed', { cause: Object.assign(new Error(`connect ${code}`), { code }) })
+
+/** How many requests are sent, in a pace of seven, until the last failure is final. */
+async function requests(answers: (string | Response)[], last: string): Promise<number> {
+  let count = 0
+  const fetch: WebFetch = async () => {
+    const answer = answers[count++] ?? last
+    if (typeof answer === 'string') throw failed(answer)
+    return answer
+  }
+  const access = { endpoint: 'https://hub.example', token: undefined }
+  const client = new HubClient(access, { ...PACE, failures: 7 }, fetch)
+  await expect(client.json('https://hub.example/a')).rejects.toThrow(`connect ${last}`)
+  return count
+}
+
+test('a server that cannot be reached is asked three times', async () => {
+  for (const code of ['ENOTFOUND', 'ECONNREFUSED', 'CERT_HAS_EXPIRED']) {
+    expect(await requests([], code)).toBe(3)
+  }
+})
+
+test('one that was there, and one that answered before, get all of their chances', async () => {
+  expect(await requests([], 'ECONNRESET')).toBe(7)
+  expect(await requests([new Response('', { status: 503 })], 'ECONNREFUSED')).toBe(7)
+})
+
+test('a stranger who keeps us waiting is not asked again', () => {
+  const pace = { ...PACE, failures: 7 }
+  expect(waitMs(strangersPace(pace, 4_999), 1)).toBeDefined()
+  expect(waitMs(strangersPace(pace, 5_001), 1)).toBeUndefined()
+})
 
 /** Redirects the first request to `location`, and answers all others. */
 function clientOf(location: string) {

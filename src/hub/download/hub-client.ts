@@ -7,11 +7,20 @@ import { BitnetError, DownloadError } from '../../errors.ts'
 import { memorySink } from '../../formats/byte-sink.ts'
 import { MAX_JSON_MARKS, parseJson } from '../../formats/json-text.ts'
 import { explainStatus, type Refusal } from '../explain-answer.ts'
-import { isPassing, type Pace, readRetryAfter, sleep, waitMs } from './patience.ts'
+import { isPassing, type Pace, readRetryAfter, sleep, strangersPace, waitMs } from './patience.ts'
 
 const MAX_REDIRECTS = 8
 /** A page of the hub's file list has 1,000 entries of some hundred bytes. */
 const MAX_JSON_BYTES = 8 << 20
+
+/** Codes of connections that there were. */
+const BROKEN_OFF: ReadonlySet<unknown> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+])
 
 /** Sends one request. Redirects are handed out as answers where the surroundings let them be seen. */
 export type WebFetch = (
@@ -64,6 +73,10 @@ export class HubClient<Access extends HubAccess = HubAccess> {
   readonly access: Access
   readonly #pace: Pace
   readonly #fetch: WebFetch
+  /** Origins that have answered. */
+  readonly #known = new Set<string>()
+  /** Of requests that did not get as far as a server that is known. */
+  readonly #unmet = new WeakSet<object>()
 
   constructor(access: Access, pace: Pace, fetch: WebFetch) {
     this.access = access
@@ -84,11 +97,7 @@ export class HubClient<Access extends HubAccess = HubAccess> {
     let url = new URL(address)
     let linkedTag: string | undefined
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const response = await this.#fetch(url, {
-        redirect: 'manual',
-        headers: { ...this.#authorization(url), ...headers },
-        ...(signal ? { signal } : {}),
-      })
+      const response = await this.#send(url, { ...this.#authorization(url), ...headers }, signal)
       linkedTag ??= tagText(response.headers.get('X-Linked-Etag'))
       if (response.status === 200 || response.status === 206) return { response, linkedTag }
       await response.body?.cancel()
@@ -130,6 +139,7 @@ export class HubClient<Access extends HubAccess = HubAccess> {
     signal: AbortSignal | undefined,
     attempt: (arrived: () => void) => Promise<T>,
   ): Promise<T> {
+    const began = performance.now()
     for (let failures = 1; ; failures++) {
       try {
         return await attempt(() => {
@@ -140,12 +150,33 @@ export class HubClient<Access extends HubAccess = HubAccess> {
         if (error instanceof FinalError || error instanceof BitnetError) throw error
         const refusal = error instanceof RefusedError ? error.refusal : undefined
         if (refusal !== undefined && !isPassing(refusal.status)) throw error
-        const wait = waitMs(this.#pace, failures, refusal?.retryAfterMs)
+        const isUnmet = error instanceof Error && this.#unmet.has(error)
+        const pace = isUnmet ? strangersPace(this.#pace, performance.now() - began) : this.#pace
+        const wait = waitMs(pace, failures, refusal?.retryAfterMs)
         if (wait === undefined) {
           throw refusal ? explainStatus(refusal) : unreachable(error, address)
         }
         await sleep(wait, signal)
       }
+    }
+  }
+
+  async #send(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<WebResponse> {
+    try {
+      const init = { redirect: 'manual', headers, ...(signal ? { signal } : {}) } as const
+      const response = await this.#fetch(url, init)
+      this.#known.add(url.origin)
+      return response
+    } catch (error) {
+      if (error instanceof Error && !this.#known.has(url.origin)) {
+        const { code } = reasonOf(error) as { code?: unknown }
+        if (!BROKEN_OFF.has(code)) this.#unmet.add(error)
+      }
+      throw error
     }
   }
 
@@ -236,8 +267,12 @@ function jsonFrom(bytes: Uint8Array, address: string): unknown {
 }
 
 /** fetch hides the system's reason behind "fetch failed". */
+function reasonOf(error: Error): Error {
+  return error.cause instanceof Error ? error.cause : error
+}
+
 function unreachable(error: unknown, url: string): DownloadError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const cause = error instanceof Error ? reasonOf(error) : error
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   return new DownloadError(
     `Fetching ${url} failed: ${reason}. Check the network, and the ` +

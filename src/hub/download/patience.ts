@@ -20,6 +20,18 @@ export const USUAL_PACE: Pace = {
   silenceMs: 30_000,
 }
 
+/**
+ * A server that nobody has heard of yet is most often not there at all (no network, a wrong name, a proxy that is missing),
+ * which is to be said within seconds: so many failures, and none after so long.
+ */
+const STRANGER = { failures: 3, ms: 5_000 }
+
+/** The pace for a server that has never answered, `ms` after the first request was sent. */
+export function strangersPace(pace: Pace, ms: number): Pace {
+  const failures = ms > STRANGER.ms ? 0 : STRANGER.failures
+  return { ...pace, failures: Math.min(pace.failures, failures) }
+}
+
 /** A server that asks for more than this is not waited for. */
 const LONGEST_RETRY_AFTER_MS = 300_000
 
