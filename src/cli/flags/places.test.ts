@@ -2,6 +2,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
+import { mockSurroundings } from '../../../test/support/mock-language-model.ts'
+import { runCli } from '../program.ts'
 import { withPlaces } from './places.ts'
 
 test('"~" is the home folder where a value is a place, and itself everywhere else', () => {
@@ -34,4 +36,18 @@ test('"~" is the home folder where a value is a place, and itself everywhere els
       data: [home('d=2'), 'e/~/f'],
     },
   ])
+})
+
+test('the tokenizer of a training is a place, too', async () => {
+  const mock = mockSurroundings()
+  const texts = [
+    '--data',
+    import.meta.filename,
+    '--out',
+    'x',
+    '--tokenizer',
+    '~/no-such-folder/tokenizer.json',
+  ]
+  expect(await runCli(['train', ...texts], mock)).toBe(2)
+  expect(mock.err()).toContain(join(homedir(), 'no-such-folder'))
 })

@@ -36,7 +36,7 @@ function addTrainFlags(command: Command): void {
       'texts, .jsonl files (text, messages) or folders, also .gz, .xz, .zst; "path=2" counts twice',
     )
     .option('--out <folder>', 'where checkpoints, tokenised text and the log go')
-    .option('--tokenizer <name>', 'a model, or a folder or file tokenizer.json (default: bytes)')
+    .option('--tokenizer <model>', 'a model, or a folder or file tokenizer.json (default: bytes)')
     .addOption(
       choiceFlag('--preset <size>', 'the shape of the model (default: tiny)', PRESET_NAMES),
     )
