@@ -159,6 +159,15 @@ describe('OpenAI', () => {
     const response = await saying('').ask('/v1/chat/completions', { ...hello, ...fields })
     expect(response.status).toBe(400)
   })
+
+  test('parameters of thousands of schemas inside each other are refused in plain words', async () => {
+    const open = '{"type":"object","properties":{"a":'
+    const parameters = JSON.parse(`${open.repeat(2000)}{}${'}}'.repeat(2000)}`)
+    const deep = [{ type: 'function', function: { name: 'f', parameters } }]
+    const response = await saying('').ask('/v1/chat/completions', { ...hello, tools: deep })
+    expect(response.status).toBe(400)
+    expect((await response.json()).error.message).toMatch(/thousands of schemas deep\.$/)
+  })
 })
 
 describe('Ollama', () => {

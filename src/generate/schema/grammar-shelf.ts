@@ -47,10 +47,11 @@ function textOf(schema: unknown): string {
   let text: string
   try {
     text = JSON.stringify(schema)
-  } catch {
-    throw new UsageError(
-      'Expected a schema that can be written as JSON, got one that leads back to itself.',
-    )
+  } catch (cause) {
+    // Writing goes as deep as the schema does.
+    const got =
+      cause instanceof RangeError ? 'is thousands of schemas deep' : 'leads back to itself'
+    throw new UsageError(`Expected a schema that can be written as JSON, got one that ${got}.`)
   }
   if (text.length <= MOST_CHARACTERS) return text
   throw new UsageError(

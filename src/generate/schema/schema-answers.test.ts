@@ -79,4 +79,13 @@ describe('what is refused', () => {
     endless.items = endless
     await expect(model().generate('a', { schema: endless }).result).rejects.toThrow('leads back')
   })
+
+  test.each([
+    [100, 'lies deeper than 64 schemas'],
+    [20_000, 'is thousands of schemas deep'],
+  ])('one that is %i schemas deep', async (depth, message) => {
+    const text = `${'{"items":'.repeat(depth)}{}${'}'.repeat(depth)}`
+    const schema: Record<string, unknown> = JSON.parse(text)
+    await expect(model().generate('a', { schema }).result).rejects.toThrow(message)
+  })
 })

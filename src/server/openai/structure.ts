@@ -1,6 +1,6 @@
 /** What an answer is held to: a format, or calls of tools; and what those are in a conversation. */
 import { z } from 'zod'
-import { isObject, messageOf } from '../../checks.ts'
+import { isObject } from '../../checks.ts'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
 import type { JsonSchema } from '../../generate/schema/answer-schema.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
@@ -96,8 +96,12 @@ function moved(schema: JsonSchema, place: string): JsonSchema {
       const isOwn = key === '$ref' && typeof value === 'string' && value.startsWith('#')
       return isOwn ? place + value.slice(1) : value
     })
-  } catch (error) {
-    throw badRequest('tools', `Expected parameters that are a JSON Schema: ${messageOf(error)}.`)
+  } catch {
+    // It came as JSON: only its depth can be in the way, for which there are not enough calls.
+    throw badRequest(
+      'tools',
+      'Expected parameters that are a JSON Schema, got one that is thousands of schemas deep.',
+    )
   }
 }
 
