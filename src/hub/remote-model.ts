@@ -47,6 +47,7 @@ export interface RemoteModel {
 
 /** A header is read from its start, and twice as much each time; a block is its first piece. */
 const BLOCK_BYTES = 1 << 20
+const WHOLE = ' It seems to send whole files only: fetch it with bitnet pull.'
 
 /**
  * @param readsAll whether weights will be read too: then in larger pieces, the next one ahead
@@ -64,9 +65,9 @@ export async function openRemoteModel(
       try {
         return await client.persist(href, init.signal, async () => {
           const { response } = await client.request(href, init.signal, init.headers)
-          const body = await readBounded(response, href, blockBytes)
-          readBytes += body.length
           const { status } = response
+          const body = await readBounded(response, href, blockBytes, status === 200 ? WHOLE : '')
+          readBytes += body.length
           return new Response(body, { status, headers: new Headers([...response.headers]) })
         })
       } catch (error) {

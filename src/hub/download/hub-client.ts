@@ -232,11 +232,12 @@ export async function* bodyChunks({ body }: WebResponse): AsyncGenerator<Uint8Ar
   }
 }
 
-/** @throws DownloadError if the body has more than `limit` bytes; the rest is not read */
+/** @throws DownloadError, with the hint, if the body has more than `limit` bytes; the rest is not read */
 export async function readBounded(
   response: WebResponse,
   address: string,
   limit: number,
+  hint = '',
 ): Promise<Uint8Array<ArrayBuffer>> {
   const sink = memorySink()
   let size = 0
@@ -245,7 +246,7 @@ export async function readBounded(
     if (size > limit) {
       throw new DownloadError(
         `Expected at most ${limit} bytes from ${address}, which is what was asked for, but the ` +
-          'server sends more.',
+          `server sends more.${hint}`,
         { url: address },
       )
     }
