@@ -58,6 +58,8 @@ export interface MockOptions {
   readonly input?: string
   readonly env?: Record<string, string>
   readonly chatTemplate?: string | undefined
+  /** Of the model. */
+  readonly name?: string
   /** Ends every text at once. */
   readonly isSilent?: boolean
   /** Milliseconds before each word. */
@@ -113,7 +115,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
     calls.disposed++
   }
   return {
-    name: 'mock-model',
+    name: mock.name ?? 'mock-model',
     config: { ...MOCK_CONFIG, name: 'mock-model', contextLength: 100 },
     contextLength: 100,
     tokenizer:

@@ -54,6 +54,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
       const text = OPENS.test(argument) ? messageOfLine(argument) : unquoted(argument)
       chat.setSystem(text)
       await chat.tell(text === '' ? texts.systemRemoved : texts.system(text))
+      await chat.warnOfSystem()
     },
   },
   '/model': { takes: 'argument', run: changeModel },

@@ -187,6 +187,15 @@ describe('what was said', () => {
     expect(mock.calls.prompts[1]).toHaveLength(3)
   })
 
+  test('a system message for the embedded model, which was taught none, is remarked on', async () => {
+    const lines = '/system Be kind.\n/system ""\n'
+    const embedded = mockSurroundings({ input: lines, name: 'bitnet-ja-en-58m' })
+    await command.run({ system: 'Be brief.' }, embedded)
+    const remarks = embedded.err().match(/taught no system messages/g)
+    expect(remarks).toHaveLength(2)
+    expect((await chat(lines)).err()).not.toContain('taught no system')
+  })
+
   test('an answer that its length has cut is marked', async () => {
     const mock = mockSurroundings({ input: 'one two three\n' })
     await command.run({ maxTokens: 2 }, mock)

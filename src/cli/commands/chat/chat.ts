@@ -137,6 +137,7 @@ async function converse(
   try {
     const banner = bannerOf(chat.model, flags.model, texts)
     if (lines.isInteractive) await context.remark(`${banner.lines.join('\n')}\n`)
+    await chat.warnOfSystem()
     await takeTurns(chat, lines, lines.isInteractive ? banner.openings : [], history, tools)
     if (totals.answers > 0) {
       const { answers, answerTokens, tokensPerSecond } = totals

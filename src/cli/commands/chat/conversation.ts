@@ -6,6 +6,7 @@ import { withoutUnset } from '../../../checks.ts'
 import { ContextOverflowError, FormatError, UsageError } from '../../../errors.ts'
 import type { ChatSession, LanguageModel } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
+import { DEFAULT_MODEL } from '../../../node/resolve-model.ts'
 import type { ChatMessage } from '../../../tokenizer/text-tokenizer.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { cleanText } from '../../console/clean-text.ts'
@@ -231,6 +232,12 @@ export class Conversation implements AsyncDisposable {
 
   get system(): string | undefined {
     return this.#session.messages.find(({ role }) => role === 'system')?.content
+  }
+
+  /** Says so where there is one for a model that was taught none. */
+  async warnOfSystem(): Promise<void> {
+    const isUntaught = this.system !== undefined && this.model.name === DEFAULT_MODEL
+    if (isUntaught) await this.tell(this.texts.systemUntaught)
   }
 
   /** Puts a system message in place of the one there is; an empty one removes it. */

@@ -93,6 +93,8 @@ Tab completes commands; Up brings earlier lines back.`,
   undone: (text: string) => `Taken back: ${text}`,
   noSystem: 'There is no system message. /system TEXT sets one.',
   system: (text: string) => `System message: ${text}`,
+  systemUntaught:
+    'This model was taught no system messages, and answers worse with one. /system "" removes it.',
   systemRemoved: 'The system message is removed.',
   set: (name: string, value: string) => `${name} is now ${value}.`,
   settingsHint: '/set NAME VALUE changes one; /set NAME default gives it back to the model.',

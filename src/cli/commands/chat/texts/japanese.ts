@@ -69,6 +69,8 @@ Tabでコマンドを補完し、上矢印キーで以前の入力を呼び出�
   undone: (text) => `取り消しました: ${text}`,
   noSystem: 'システムメッセージはありません。/system テキスト で設定します。',
   system: (text) => `システムメッセージ: ${text}`,
+  systemUntaught:
+    'このモデルはシステムメッセージを学習していないため、付けると答えが乱れます。/system "" で外せます。',
   systemRemoved: 'システムメッセージを外しました。',
   set: (name, value) => `${name} を ${value} にしました。`,
   settingsHint: '/set 名前 値 で変更し、/set 名前 default でモデルの既定値に戻します。',
