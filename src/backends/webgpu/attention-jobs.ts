@@ -51,13 +51,15 @@ export function rowsJob(attention: Valid<'attention'>, powers: Powers): Job | un
  */
 export function attendJob(
   attention: Valid<'attention'>,
-  { threads }: Powers,
+  { threads, workgroupBytes }: Powers,
   turning?: Valid<'rope-cache'>,
 ): Job | undefined {
   const { rows, nHeads, cache, table, window = 0 } = attention.command
   const { headDim, type = 'f16', nKvHeads } = cache
   if (!isFloat(type) || headDim % 32 !== 0) return undefined
   if (nHeads * table.columns > 65535 || partBytes(attention) > MAX_PARTS) return undefined
+  const isAhead = threads >= MOST_THREADS && type === 'f16' && headDim <= 128
+  const heads = (nHeads / nKvHeads) % 2 === 0 && splitBytes(2, headDim) <= workgroupBytes ? 2 : 1
   const written = (name: string): Binding | undefined => {
     const own = bindingOf(operandOf(attention, name))
     return own && { ...own, access: 'update' }
@@ -70,6 +72,8 @@ export function attendJob(
       TYPE: CACHE_TYPES.indexOf(type),
       IS_WHOLE: Number(isWhole(attention)),
       IS_TURNED: Number(turning !== undefined),
+      HEADS: heads,
+      IS_AHEAD: Number(isAhead),
     },
     integers: [nKvHeads, table.columns, nHeads, window],
     floats: [1 / Math.sqrt(headDim)],
@@ -84,7 +88,7 @@ export function attendJob(
       isWhole(attention) ? undefined : partsOf(attention, 'write'),
     ],
     written: [false, false, false, false, true, true, true, true],
-    workgroups: [nHeads * table.columns, rows],
+    workgroups: [(nHeads / heads) * table.columns, rows],
     isFixed: true,
   }
 }
@@ -122,6 +126,11 @@ function isWhole({ command }: Valid<'attention'>): boolean {
 function partBytes({ command }: Valid<'attention'>): number {
   const { rows, nHeads, table, cache } = command
   return rows * nHeads * table.columns * (cache.headDim + 4) * 4
+}
+
+/** Of workgroup memory, what split-attention.wgsl has for so many heads. */
+function splitBytes(heads: number, headDim: number): number {
+  return heads * (headDim * 4 + 1024 + 128 + Math.max(512, headDim * 4) * 8 + 8) + headDim * 8 + 256
 }
 
 /** Of workgroup memory: queries, weights of a block, sums of groups, and what is kept of each row. */

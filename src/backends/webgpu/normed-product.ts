@@ -6,7 +6,7 @@ import { TILE } from '../../ternary/index.ts'
 import { partsOf } from './attention-jobs.ts'
 import { bindingOf, type Job } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
-import { FEW_ROWS, MOST_VECTORS, normThreads, type Powers } from './tuned.ts'
+import { FEW_ROWS, MOST_VECTORS, type Powers, threadsOf } from './tuned.ts'
 
 const ENDING = { store: 0, add: 1, activate: 2 }
 
@@ -43,7 +43,8 @@ export function normedProduct(
   const activation = activationOf(commands, at + 1)?.command
   const isActivated = activation !== undefined
   const result = isActivated ? activation.out : out
-  const threads = normThreads(cols, powers)
+  const kind = isActivated ? 'activated' : attention ? 'merged' : 'plain'
+  const threads = threadsOf(cols, VECTORS[kind], powers)
   const shape = { cols, threads, isActivated, stripes: Math.ceil(weights.rows / TILE) }
   const stripes = stripesOf(shape, powers)
   const sources = [attention ? attention.command.step : x, weight, weights.data, weights.scales]
@@ -109,6 +110,12 @@ export function activationOf(
   return isBehind ? activation : undefined
 }
 
+/**
+ * Vectors of a row for each invocation: most where there are the most workgroups, which then run all at once, and one
+ * where each takes some work to put together.
+ */
+const VECTORS = { activated: 4, plain: 3, merged: 1 } as const
+
 interface ProductShape {
   readonly cols: number
   readonly threads: number
@@ -119,8 +126,8 @@ interface ProductShape {
 /** Stripes of a workgroup; 0 if there is no room even for the least. */
 function stripesOf({ cols, threads, isActivated, stripes }: ProductShape, powers: Powers): number {
   const room = (count: number) => {
-    const pieces = count * TILE * 8 * 4
-    return cols + threads * (12 + 16 * count) + pieces + 1024 <= powers.workgroupBytes
+    const quads = Math.ceil(cols / 4 / threads) * threads * 4
+    return quads + threads * (8 + 16 * count) + 1024 <= powers.workgroupBytes
   }
   if (isActivated) return room(2) ? 2 : 0
   // Where there are workgroups enough, two stripes share the norm of a row.

@@ -1,8 +1,9 @@
 // quantize and ternary-matmul in one, for few rows, with attention's blocks put together before and activated
 // after it where these are neighbours: each workgroup norms and quantises the whole row, while
 // the weights of its STRIPES stripes of 16 rows are on their way. Bits are those of quantize/tuned.wgsl.
-// A vector of weights is the words of four rows in a tile: 16 columns of each. THREADS is a multiple of 32; loops
-// have counts that do not depend on the invocation, so that drivers unroll them.
+// A vector of weights is the words of four rows in a tile: 16 columns of each. THREADS is a multiple of 32. Loops
+// have counts that do not depend on the invocation and nothing in them does either, so that drivers unroll them: an
+// invocation without a last vector has zeros in its place.
 struct Params {
   /// Rows of the matrix: of what is written, floats from one token to the next.
   matrixRows: u32,
@@ -48,56 +49,57 @@ const STEP_WORDS = 4u;
 const CHUNK = 256u;
 const LEAST = -3.4028234e38;
 const GROUPS = 32u;
-const PIECES = 8u;
 const RESULTS = STRIPES * 16u;
+const PIECES = THREADS / RESULTS;
+const QUADS = THREADS * VECTORS / 4u;
 const SCALE_FLOOR = 1e-5;
-var<workgroup> squares: array<f32, THREADS>;
+/// Of four vectors each: sums of squares, as bits, and later the row's integers.
+var<workgroup> quads: array<vec4u, QUADS>;
 var<workgroup> peaks: array<f32, THREADS>;
 var<workgroup> squaresOfGroups: array<vec4f, GROUPS / 4u>;
 var<workgroup> peaksOfGroups: array<vec4f, GROUPS / 4u>;
-var<workgroup> bytes: array<vec4u, COLS / 16u>;
-var<workgroup> sums: array<i32, THREADS>;
-var<workgroup> sumsOfGroups: array<vec4i, GROUPS / 4u>;
 var<workgroup> partial: array<vec4i, THREADS * STRIPES>;
-var<workgroup> pieces: array<i32, PIECES * RESULTS>;
+var<workgroup> pieces: array<i32, THREADS>;
 var<workgroup> results: array<f32, RESULTS>;
 
-/// a / b rounded to nearest, half to even, for results that are normal; 0 where a or b is not, or infinite.
+/// a / b rounded to nearest, for results that are normal; 0 where a or b is not, or infinite. No quotient of two
+/// floats is halfway between two others.
 fn quotient(a: f32, b: f32) -> f32 {
   let bits = vec2u(bitcast<u32>(a), bitcast<u32>(b)) & vec2u(0x7fffffffu);
-  if (bits.x < 0x800000u || bits.y < 0x800000u || bits.y >= 0x7f800000u) {
-    return 0.0;
-  }
-  let mantissas = (bits & vec2u(0x7fffffu)) | vec2u(0x800000u);
-  let isLess = mantissas.x < mantissas.y;
+  let fractions = bits & vec2u(0x7fffffu);
+  let isLess = fractions.x < fractions.y;
   let exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u) - i32(isLess);
-  let shift = 23u + u32(isLess);
-  // A float's guess is a few units off; what it leaves is exact in 32 bits, though the products are not.
-  var digits = u32(f32(mantissas.x) / f32(mantissas.y) * f32(1u << shift));
-  var rest = bitcast<i32>((mantissas.x << shift) - digits * mantissas.y);
-  let divisor = i32(mantissas.y);
-  for (var i = 0; i < 4; i++) {
-    let step = i32(rest >= divisor) - i32(rest < 0);
-    digits = bitcast<u32>(bitcast<i32>(digits) + step);
-    rest -= step * divisor;
-  }
-  let isUp = 2 * rest > divisor || (2 * rest == divisor && (digits & 1u) != 0u);
-  return bitcast<f32>((u32(exponent + 127) << 23u) + (digits - 0x800000u) + u32(isUp));
+  // A float's guess is three units off at most; what it leaves is exact in 32 bits, though the products are not.
+  let ones = bitcast<vec2f>(fractions | vec2u(0x3f800000u));
+  let digits = i32(ones.x / ones.y * select(8388608.0, 16777216.0, isLess));
+  let divisor = i32(fractions.y | 0x800000u);
+  let dividend = (fractions.x | 0x800000u) << (23u + u32(isLess));
+  let rest = 2 * bitcast<i32>(dividend - bitcast<u32>(digits * divisor));
+  let above = i32(rest > divisor) + i32(rest > 3 * divisor) + i32(rest > 5 * divisor);
+  let below = i32(rest < -divisor) + i32(rest < -3 * divisor) + i32(rest < -5 * divisor);
+  let result = (u32(exponent + 127) << 23u) + bitcast<u32>(digits + above - below - 0x800000);
+  let isNormal = bits.x >= 0x800000u && bits.y >= 0x800000u && bits.y < 0x7f800000u;
+  return select(0.0, bitcast<f32>(result), isNormal);
 }
 
-/// The sum of squares and the largest magnitude over the workgroup.
-fn measured(own: u32, square: f32, peak: f32) -> vec2f {
-  squares[own] = square;
+/// The sum of squares and the largest magnitude over the workgroup. Squares of vectors are added up in an order that
+/// depends on their number alone: every fourth of a group's, these, and groups in the same way.
+fn measured(own: u32, peak: f32) -> vec2f {
   peaks[own] = peak;
   workgroupBarrier();
   if (own < GROUPS) {
-    var sum = 0.0;
+    var four = vec4f();
+    for (var i = 0u; i < (QUADS + GROUPS - 1u) / GROUPS; i++) {
+      let at = own + i * GROUPS;
+      if (QUADS % GROUPS == 0u || at < QUADS) {
+        four += bitcast<vec4f>(quads[at]);
+      }
+    }
     var most = 0.0;
     for (var i = 0u; i < THREADS / GROUPS; i++) {
-      sum += squares[own + i * GROUPS];
       most = max(most, peaks[own + i * GROUPS]);
     }
-    squaresOfGroups[own >> 2u][own & 3u] = sum;
+    squaresOfGroups[own >> 2u][own & 3u] = (four.x + four.y) + (four.z + four.w);
     peaksOfGroups[own >> 2u][own & 3u] = most;
   }
   workgroupBarrier();
@@ -150,9 +152,9 @@ fn input(row: u32, v: u32) -> vec4f {
   return parts[params.parts_at / 4u + row * COUNT + v];
 }
 
-/// What a vector adds to a sum of squares.
-fn withSquares(sum: f32, v: vec4f) -> f32 {
-  return fma(v.w, v.w, fma(v.z, v.z, fma(v.y, v.y, fma(v.x, v.x, sum))));
+/// A vector's sum of squares.
+fn squaresOf(v: vec4f) -> f32 {
+  return fma(v.w, v.w, fma(v.z, v.z, fma(v.y, v.y, v.x * v.x)));
 }
 
 fn peakOf(v: vec4f) -> f32 {
@@ -207,6 +209,20 @@ fn stripeOf(group: u32, i: u32) -> u32 {
   return min(params.firstRow / 16u + group * STRIPES + i, (params.endRow - 1u) / 16u);
 }
 
+/// Where an invocation's i-th vector is; those behind the last one count as nothing.
+fn vectorAt(own: u32, i: u32) -> u32 {
+  if (COUNT % THREADS == 0u) {
+    return own + i * THREADS;
+  }
+  return min(own + i * THREADS, COUNT - 1u);
+}
+
+/// The sum of four words of integers.
+fn sumOfWords(q: vec4u) -> i32 {
+  let ones = 0x01010101u;
+  return (dot4I8Packed(q.x, ones) + dot4I8Packed(q.y, ones)) + (dot4I8Packed(q.z, ones) + dot4I8Packed(q.w, ones));
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let row = group.y;
@@ -214,112 +230,100 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   for (var s = 0u; s < STRIPES; s++) {
     let first = params.data_at / 4u + stripeOf(group.x, s) * COUNT;
     for (var i = 0u; i < VECTORS; i++) {
-      words[s * VECTORS + i] = data[first + min(own + i * THREADS, COUNT - 1u)];
+      words[s * VECTORS + i] = data[first + vectorAt(own, i)];
     }
+  }
+  // What the end needs is on its way as well.
+  let matrixRow = stripeOf(group.x, min(own >> 4u, STRIPES - 1u)) * 16u + (own & 15u);
+  let place = params.out_at + row * params.matrixRows + matrixRow;
+  let isThere = own < RESULTS && group.x * RESULTS + own + params.firstRow < params.endRow;
+  var scale = 0.0;
+  var before = 0.0;
+  if (own < RESULTS) {
+    scale = scales[params.scales_at + matrixRow];
+  }
+  if (ENDING == 1u && isThere) {
+    before = out[place];
   }
   var values: array<vec4f, VECTORS>;
-  var square = 0.0;
   var peak = 0.0;
   for (var i = 0u; i < VECTORS; i++) {
-    let v = own + i * THREADS;
-    if (v < COUNT) {
-      let value = input(row, v);
-      square = withSquares(square, value);
-      values[i] = value;
-      if (IS_NORMED != 0u) {
-        values[i] = value * weight[params.weight_at / 4u + v];
-      }
-      peak = max(peak, peakOf(values[i]));
+    let v = vectorAt(own, i);
+    let at = own + i * THREADS;
+    var value = select(vec4f(), input(row, v), at < COUNT);
+    quads[at >> 2u][at & 3u] = bitcast<u32>(squaresOf(value));
+    if (IS_NORMED != 0u) {
+      value *= weight[params.weight_at / 4u + v];
     }
+    values[i] = value;
+    peak = max(peak, peakOf(value));
   }
-  let sizes = measured(own, square, peak);
+  let sizes = measured(own, peak);
   var inverse = 1.0;
   if (IS_NORMED != 0u) {
     inverse = 1.0 / sqrt(sizes.x / f32(COLS) + params.eps);
   }
   let largest = max(SCALE_FLOOR, sizes.y * inverse);
   let factor = quotient(127.0, largest);
-  var sum = 0;
   for (var i = 0u; i < VECTORS; i++) {
-    let v = own + i * THREADS;
-    if (v < COUNT) {
-      let q = pack4xI8Clamp(vec4i(round(values[i] * inverse * factor)));
-      bytes[v >> 2u][v & 3u] = q;
-      sum += dot4I8Packed(q, 0x01010101u);
-    }
+    let at = own + i * THREADS;
+    quads[at >> 2u][at & 3u] = pack4xI8Clamp(vec4i(round(values[i] * inverse * factor)));
   }
-  sums[own] = sum;
+  if (own < RESULTS) {
+    scale *= quotient(largest, 127.0);
+  }
   workgroupBarrier();
 
   // Codes stay at 1, 4 and 16 times their worth: at most 32 * 128 * COLS / 2 in a sum.
+  var sum = 0;
   var once: array<vec4i, STRIPES>;
   var fourfold: array<vec4i, STRIPES>;
   var sixteenfold: array<vec4i, STRIPES>;
   for (var i = 0u; i < VECTORS; i++) {
-    let v = own + i * THREADS;
-    if (v < COUNT) {
-      let q = bytes[v >> 2u];
-      for (var s = 0u; s < STRIPES; s++) {
-        let word = words[s * VECTORS + i];
-        once[s] += dots(word & vec4u(0x03030303u), q.x);
-        fourfold[s] += dots(word & vec4u(0x0c0c0c0cu), q.y);
-        sixteenfold[s] += dots(word & vec4u(0x30303030u), q.z);
-        sixteenfold[s] += dots((word >> vec4u(2u)) & vec4u(0x30303030u), q.w);
-      }
+    let q = quads[(own + i * THREADS) >> 2u];
+    sum += sumOfWords(q);
+    for (var s = 0u; s < STRIPES; s++) {
+      let word = words[s * VECTORS + i];
+      once[s] += dots(word & vec4u(0x03030303u), q.x);
+      fourfold[s] += dots(word & vec4u(0x0c0c0c0cu), q.y);
+      sixteenfold[s] += dots(word & vec4u(0x30303030u), q.z);
+      sixteenfold[s] += dots((word >> vec4u(2u)) & vec4u(0x30303030u), q.w);
     }
   }
   for (var s = 0u; s < STRIPES; s++) {
-    partial[s * THREADS + own] = once[s] + (fourfold[s] >> vec4u(2u)) + (sixteenfold[s] >> vec4u(4u));
+    let all = once[s] + (fourfold[s] >> vec4u(2u)) + (sixteenfold[s] >> vec4u(4u));
+    partial[s * THREADS + own] = all - vec4i(sum);
   }
   workgroupBarrier();
   // Invocation 4 k + j has rows 4 j to 4 j + 3 of each stripe.
-  for (var at = own; at < PIECES * RESULTS; at += THREADS) {
-    let r = at % RESULTS;
-    let first = (r >> 4u) * THREADS + ((r & 15u) >> 2u) + 4u * (at / RESULTS);
-    var piece = 0;
-    for (var k = 0u; k < THREADS / 4u / PIECES; k++) {
-      piece += partial[first + 4u * PIECES * k][r & 3u];
-    }
-    pieces[at] = piece;
+  let r = own % RESULTS;
+  let first = (r >> 4u) * THREADS + ((r & 15u) >> 2u) + 4u * (own / RESULTS);
+  var piece = 0;
+  for (var k = 0u; k < RESULTS / 4u; k++) {
+    piece += partial[first + 4u * PIECES * k][r & 3u];
   }
-  // The last invocations have the least to do with the pieces.
-  if (own >= THREADS - GROUPS) {
-    var total = 0;
-    let g = own - (THREADS - GROUPS);
-    for (var i = 0u; i < THREADS / GROUPS; i++) {
-      total += sums[g + i * GROUPS];
-    }
-    sumsOfGroups[g >> 2u][g & 3u] = total;
-  }
+  pieces[own] = piece;
   workgroupBarrier();
   if (own < RESULTS) {
-    var totals = sumsOfGroups[0];
-    for (var i = 1u; i < GROUPS / 4u; i++) {
-      totals += sumsOfGroups[i];
-    }
-    var dot = -(totals.x + totals.y + totals.z + totals.w);
+    var dot = 0;
     for (var i = 0u; i < PIECES; i++) {
       dot += pieces[i * RESULTS + own];
     }
-    let matrixRow = stripeOf(group.x, own >> 4u) * 16u + (own & 15u);
-    let scale = quotient(largest, 127.0) * scales[params.scales_at + matrixRow];
     if (ENDING == 2u) {
       results[own] = f32(dot) * scale;
-    } else if (group.x * RESULTS + own + params.firstRow < params.endRow) {
-      let at = params.out_at + row * params.matrixRows + matrixRow;
+    } else if (isThere) {
       if (ENDING == 1u) {
-        out[at] = fma(f32(dot), scale, out[at]);
+        out[place] = fma(f32(dot), scale, before);
       } else {
-        out[at] = f32(dot) * scale;
+        out[place] = f32(dot) * scale;
       }
     }
   }
   if (ENDING == 2u) {
     workgroupBarrier();
     if (own < 16u) {
-      let col = group.x * 16u + own;
       let cols = params.matrixRows / 2u;
-      out[params.out_at + row * cols + col] = activated(results[own]) * results[own + 16u];
+      out[params.out_at + row * cols + group.x * 16u + own] = activated(results[own]) * results[own + 16u];
     }
   }
 }

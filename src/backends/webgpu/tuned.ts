@@ -22,16 +22,14 @@ export interface Powers {
   readonly int8Matrices: boolean
 }
 
-/** Invocations on which rows are normed: the shaders that norm a row must agree on it. */
-export function normThreads(cols: number, { threads }: Powers): number {
-  const vectors = cols / 4
-  const each = Math.max(LEAST_VECTORS, Math.ceil(vectors / Math.min(threads, MOST_THREADS)))
-  return Math.ceil(vectors / each / 32) * 32
+/** Invocations for a row, with so many vectors for each if the device has so many of them. */
+export function threadsOf(cols: number, vectors: number, { threads }: Powers): number {
+  const all = Math.ceil(cols / 4 / 32) * 32
+  return Math.min(Math.ceil(all / 32 / vectors) * 32, 32 * Math.floor(threads / 32))
 }
 
-/** Vectors of a row for each invocation, and invocations, that were fastest for 2,560 and 6,912 columns. */
-const LEAST_VECTORS = 3
-const MOST_THREADS = 448
+/** Vectors of a row that an invocation of quantize/tuned.wgsl has. */
+const QUANTIZED_VECTORS = 3
 
 /** Tokens whose products share the weights that a workgroup reads. */
 const TOKENS: readonly number[] = [1, 2, 4, 8]
@@ -62,7 +60,7 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
       return {
         shader: 'quantize/tuned',
         constants: {
-          THREADS: normThreads(cols, powers),
+          THREADS: threadsOf(cols, QUANTIZED_VECTORS, powers),
           COLS: cols,
           IS_NORMED: Number(weight !== undefined),
         },

@@ -1,5 +1,5 @@
 // As base.wgsl for rows of COLS columns, a multiple of 16, read once. A workgroup has a row; invocation i has
-// the vectors i, i + THREADS, ... of it, in the order of normed-product.wgsl, which gives the same bits.
+// the vectors i, i + THREADS, ... of it, which are added up as in normed-product.wgsl, so that bits are the same.
 struct Params {
   rows: u32,
   cols: u32,
@@ -23,49 +23,53 @@ const IS_NORMED = 1u;
 const COUNT = COLS / 4u;
 const VECTORS = (COUNT + THREADS - 1u) / THREADS;
 const GROUPS = 32u;
+const QUADS = THREADS * VECTORS / 4u;
 const SCALE_FLOOR = 1e-5;
-var<workgroup> squares: array<f32, THREADS>;
+/// Of four vectors each: sums of squares, as bits.
+var<workgroup> quads: array<vec4u, QUADS>;
 var<workgroup> peaks: array<f32, THREADS>;
 var<workgroup> squaresOfGroups: array<vec4f, GROUPS / 4u>;
 var<workgroup> peaksOfGroups: array<vec4f, GROUPS / 4u>;
 var<workgroup> total: atomic<i32>;
 
-/// a / b rounded to nearest, half to even, for results that are normal; 0 where a or b is not, or infinite.
+/// a / b rounded to nearest, for results that are normal; 0 where a or b is not, or infinite. No quotient of two
+/// floats is halfway between two others.
 fn quotient(a: f32, b: f32) -> f32 {
   let bits = vec2u(bitcast<u32>(a), bitcast<u32>(b)) & vec2u(0x7fffffffu);
-  if (bits.x < 0x800000u || bits.y < 0x800000u || bits.y >= 0x7f800000u) {
-    return 0.0;
-  }
-  let mantissas = (bits & vec2u(0x7fffffu)) | vec2u(0x800000u);
-  let isLess = mantissas.x < mantissas.y;
+  let fractions = bits & vec2u(0x7fffffu);
+  let isLess = fractions.x < fractions.y;
   let exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u) - i32(isLess);
-  let shift = 23u + u32(isLess);
-  // A float's guess is a few units off; what it leaves is exact in 32 bits, though the products are not.
-  var digits = u32(f32(mantissas.x) / f32(mantissas.y) * f32(1u << shift));
-  var rest = bitcast<i32>((mantissas.x << shift) - digits * mantissas.y);
-  let divisor = i32(mantissas.y);
-  for (var i = 0; i < 4; i++) {
-    let step = i32(rest >= divisor) - i32(rest < 0);
-    digits = bitcast<u32>(bitcast<i32>(digits) + step);
-    rest -= step * divisor;
-  }
-  let isUp = 2 * rest > divisor || (2 * rest == divisor && (digits & 1u) != 0u);
-  return bitcast<f32>((u32(exponent + 127) << 23u) + (digits - 0x800000u) + u32(isUp));
+  // A float's guess is three units off at most; what it leaves is exact in 32 bits, though the products are not.
+  let ones = bitcast<vec2f>(fractions | vec2u(0x3f800000u));
+  let digits = i32(ones.x / ones.y * select(8388608.0, 16777216.0, isLess));
+  let divisor = i32(fractions.y | 0x800000u);
+  let dividend = (fractions.x | 0x800000u) << (23u + u32(isLess));
+  let rest = 2 * bitcast<i32>(dividend - bitcast<u32>(digits * divisor));
+  let above = i32(rest > divisor) + i32(rest > 3 * divisor) + i32(rest > 5 * divisor);
+  let below = i32(rest < -divisor) + i32(rest < -3 * divisor) + i32(rest < -5 * divisor);
+  let result = (u32(exponent + 127) << 23u) + bitcast<u32>(digits + above - below - 0x800000);
+  let isNormal = bits.x >= 0x800000u && bits.y >= 0x800000u && bits.y < 0x7f800000u;
+  return select(0.0, bitcast<f32>(result), isNormal);
 }
 
-/// The sum of squares and the largest magnitude over the workgroup.
-fn measured(own: u32, square: f32, peak: f32) -> vec2f {
-  squares[own] = square;
+/// The sum of squares and the largest magnitude over the workgroup. Squares of vectors are added up in an order that
+/// depends on their number alone: every fourth of a group's, these, and groups in the same way.
+fn measured(own: u32, peak: f32) -> vec2f {
   peaks[own] = peak;
   workgroupBarrier();
   if (own < GROUPS) {
-    var sum = 0.0;
+    var four = vec4f();
+    for (var i = 0u; i < (QUADS + GROUPS - 1u) / GROUPS; i++) {
+      let at = own + i * GROUPS;
+      if (QUADS % GROUPS == 0u || at < QUADS) {
+        four += bitcast<vec4f>(quads[at]);
+      }
+    }
     var most = 0.0;
     for (var i = 0u; i < THREADS / GROUPS; i++) {
-      sum += squares[own + i * GROUPS];
       most = max(most, peaks[own + i * GROUPS]);
     }
-    squaresOfGroups[own >> 2u][own & 3u] = sum;
+    squaresOfGroups[own >> 2u][own & 3u] = (four.x + four.y) + (four.z + four.w);
     peaksOfGroups[own >> 2u][own & 3u] = most;
   }
   workgroupBarrier();
@@ -78,9 +82,9 @@ fn measured(own: u32, square: f32, peak: f32) -> vec2f {
   return vec2f((sums.x + sums.y) + (sums.z + sums.w), max(max(most.x, most.y), max(most.z, most.w)));
 }
 
-/// What a vector adds to a sum of squares.
-fn withSquares(sum: f32, v: vec4f) -> f32 {
-  return fma(v.w, v.w, fma(v.z, v.z, fma(v.y, v.y, fma(v.x, v.x, sum))));
+/// A vector's sum of squares.
+fn squaresOf(v: vec4f) -> f32 {
+  return fma(v.w, v.w, fma(v.z, v.z, fma(v.y, v.y, v.x * v.x)));
 }
 
 fn peakOf(v: vec4f) -> f32 {
@@ -88,25 +92,31 @@ fn peakOf(v: vec4f) -> f32 {
   return max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w));
 }
 
+/// Where an invocation's i-th vector is; those behind the last one count as nothing.
+fn vectorAt(own: u32, i: u32) -> u32 {
+  if (COUNT % THREADS == 0u) {
+    return own + i * THREADS;
+  }
+  return min(own + i * THREADS, COUNT - 1u);
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let row = group.x;
   var values: array<vec4f, VECTORS>;
-  var square = 0.0;
   var peak = 0.0;
   for (var i = 0u; i < VECTORS; i++) {
-    let v = own + i * THREADS;
-    if (v < COUNT) {
-      let value = x[params.x_at / 4u + row * COUNT + v];
-      square = withSquares(square, value);
-      values[i] = value;
-      if (IS_NORMED != 0u) {
-        values[i] = value * weight[params.weight_at / 4u + v];
-      }
-      peak = max(peak, peakOf(values[i]));
+    let v = vectorAt(own, i);
+    let at = own + i * THREADS;
+    var value = select(vec4f(), x[params.x_at / 4u + row * COUNT + v], at < COUNT);
+    quads[at >> 2u][at & 3u] = bitcast<u32>(squaresOf(value));
+    if (IS_NORMED != 0u) {
+      value *= weight[params.weight_at / 4u + v];
     }
+    values[i] = value;
+    peak = max(peak, peakOf(value));
   }
-  let sizes = measured(own, square, peak);
+  let sizes = measured(own, peak);
   var inverse = 1.0;
   if (IS_NORMED != 0u) {
     inverse = 1.0 / sqrt(sizes.x / f32(COLS) + params.eps);
@@ -115,11 +125,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let factor = quotient(127.0, largest);
   var sum = 0;
   for (var i = 0u; i < VECTORS; i++) {
-    let v = own + i * THREADS;
-    if (v < COUNT) {
-      let q = pack4xI8Clamp(vec4i(round(values[i] * inverse * factor)));
-      out_q[params.out_q_at + row * COUNT + v] = q;
-      sum += dot4I8Packed(q, 0x01010101u);
+    let q = pack4xI8Clamp(vec4i(round(values[i] * inverse * factor)));
+    sum += dot4I8Packed(q, 0x01010101u);
+    let at = own + i * THREADS;
+    if (at < COUNT) {
+      out_q[params.out_q_at + row * COUNT + at] = q;
     }
   }
   atomicAdd(&total, sum);
