@@ -213,6 +213,15 @@ describe('a journal', () => {
     expect(engine.targets).toBe(TARGETS_PER_ITEM)
   })
 
+  test('with line ends of Windows goes on as it is', async () => {
+    const journal = async () => ({ journal: await openJournal(path, 'model A') })
+    const whole = await evaluateTask(mockModel(new CountingEngine()), loaded, await journal())
+    await writeFile(path, (await readFile(path, 'utf8')).replaceAll('\n', '\r\n'))
+    const engine = new CountingEngine()
+    expect(await evaluateTask(mockModel(engine), loaded, await journal())).toEqual(whole)
+    expect(engine.passes).toEqual([])
+  })
+
   test("that has another dataset's numbers of choices computes these items again", async () => {
     const shorter: LoadedTask = {
       ...loaded,

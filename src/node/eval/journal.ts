@@ -42,7 +42,8 @@ export async function openJournal(path: string, identity: string): Promise<EvalJ
   const bytes = found === undefined ? Buffer.alloc(0) : await readFile(path)
   // What comes after the last line end was cut off when the run was killed.
   const kept = bytes.subarray(0, bytes.lastIndexOf(10) + 1)
-  const [first = '', ...lines] = kept.toString('utf8').split('\n')
+  // An editor, or git, may have made them those of Windows.
+  const [first = '', ...lines] = kept.toString('utf8').split(/\r?\n/)
   if (kept.length === 0) {
     if (bytes.length > 0 && !header(identity).startsWith(bytes.toString('utf8'))) {
       throw foreign(path)
