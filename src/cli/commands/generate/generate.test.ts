@@ -266,6 +266,14 @@ describe('--schema', () => {
     await expect(command.run({ schema: given }, mock, 'hello')).rejects.toThrow(UsageError)
     expect(mock.calls.loads).toEqual([])
   })
+
+  test.each([
+    ['', /^Expected JSON in .*s\.json: JSON text, got something else \(Unexpected end/],
+    ['null', /as an object in .*s\.json, got nothing\.$/],
+  ])('says why a file with "%s" is none', async (text, reason) => {
+    const schema = await fileWith('s.json', text)
+    await expect(command.run({ schema }, mockSurroundings(), 'hello')).rejects.toThrow(reason)
+  })
 })
 
 test('flags reach the loader and the generation; unset ones stay unset', async () => {

@@ -4,9 +4,8 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { withoutUnset } from '../../../checks.ts'
+import { describe, isObject, withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { parseObject } from '../../../formats/json-text.ts'
 import type { LanguageModel, Prompt } from '../../../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult } from '../../../generate/options.ts'
 import { MAX_ANSWERS } from '../../../generate/schedule/batch.ts'
@@ -14,7 +13,7 @@ import { MAX_LOGPROBS } from '../../../generate/validate-options.ts'
 import type { TextLine } from '../../../node/files/text-encoding.ts'
 import { EMBEDDED } from '../../../node/resolve-model.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { readLines } from '../../console/input.ts'
+import { jsonOf, readLines } from '../../console/input.ts'
 import { speedLine } from '../../console/speed-lines.ts'
 import { EXIT } from '../../console/surroundings.ts'
 import { isOpen, streamText, writeJson, writeLine } from '../../console/terminal.ts'
@@ -245,9 +244,9 @@ export async function answer(
 async function readSchema({ schema }: TextFlags, { stdin }: CommandContext) {
   if (schema === undefined) return undefined
   const { text, origin } = await jsonOrFile(schema, '--schema', stdin)
-  const parsed = parseObject(text)
-  if (parsed !== undefined) return parsed
-  throw new UsageError(`Expected a JSON Schema as an object in ${origin}, got something else.`)
+  const value = jsonOf(text, origin)
+  if (isObject(value)) return value
+  throw new UsageError(`Expected a JSON Schema as an object in ${origin}, got ${describe(value)}.`)
 }
 
 /** Streams one generation to standard output, or prints its result as JSON. */
