@@ -1,4 +1,5 @@
-import { homedir } from 'node:os'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
@@ -36,6 +37,16 @@ test('"~" is the home folder where a value is a place, and itself everywhere els
       data: [home('d=2'), 'e/~/f'],
     },
   ])
+})
+
+test('in the file of a training, too', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'places-'))
+  const config = join(folder, 'train.json')
+  await writeFile(config, JSON.stringify({ data: ['~/no-such-text=2'], out: 'x' }))
+  const mock = mockSurroundings()
+  expect(await runCli(['train', '--config', config], mock)).toBe(2)
+  await rm(folder, { recursive: true })
+  expect(mock.err()).toContain(join(homedir(), 'no-such-text'))
 })
 
 test('the tokenizer of a training is a place, too', async () => {

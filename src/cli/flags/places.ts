@@ -19,17 +19,18 @@ export function withPlaces<A extends unknown[], F extends object>(
   flags: F,
 ): [A, F] {
   const expanded = command.registeredArguments.map((argument, i) => {
-    return PLACES.has(argument.name()) ? expandAll(args[i]) : args[i]
+    return PLACES.has(argument.name()) ? withHome(args[i]) : args[i]
   }) as A
   const entries = Object.entries(flags).map(([name, value]) => {
     const option = command.options.find((one) => one.attributeName() === name)
     const isPlace = PLACES.has(VALUE.exec(option?.flags ?? '')?.[1] ?? '')
-    return [name, isPlace ? expandAll(value) : value]
+    return [name, isPlace ? withHome(value) : value]
   })
   return [expanded, Object.fromEntries(entries)]
 }
 
-function expandAll(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(expandAll)
+/** A place, or a list of them, with the home folder in place of "~". */
+export function withHome(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withHome)
   return typeof value === 'string' ? expandHome(value) : value
 }

@@ -17,6 +17,7 @@ import { writeLine } from '../../console/terminal.ts'
 import { defineCommand } from '../../define-command.ts'
 import { choiceFlag, decimalNumber, wholeNumber } from '../../flags/flag-values.ts'
 import { addMachineFlags } from '../../flags/load-flags.ts'
+import { withHome } from '../../flags/places.ts'
 import { eventLine } from './train-progress.ts'
 
 interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
@@ -25,6 +26,14 @@ interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
   readonly config?: string
   readonly json?: boolean
 }
+
+/** The options that are places on a disk, or may be. */
+const PLACES: readonly string[] = [
+  'data',
+  'out',
+  'tokenizer',
+  'init',
+] satisfies (keyof TrainOptions)[]
 
 function addTrainFlags(command: Command): void {
   const count = wholeNumber({ min: 1 })
@@ -107,7 +116,14 @@ function writeAbove({ stderr, status }: CommandContext, line: string): void {
 async function readConfigFile(path: string | undefined): Promise<object> {
   if (path === undefined) return {}
   const value = jsonOf(await readTextFile(path), path)
-  if (isObject(value)) return value
+  if (isObject(value)) {
+    // No shell has seen these.
+    const places = Object.entries(value).filter(([name]) => PLACES.includes(name))
+    return {
+      ...value,
+      ...Object.fromEntries(places.map(([name, place]) => [name, withHome(place)])),
+    }
+  }
   throw new UsageError(`Expected a JSON object of options in ${path}, got another value.`)
 }
 
