@@ -42,20 +42,42 @@ export interface Place {
   readonly address: number
 }
 
+interface Scratch {
+  readonly buffer: DeviceBuffer
+  /** Programs that have its address. */
+  users: number
+}
+
 export abstract class ListBackend<Memory extends Place, List> extends QueueBackend<Memory, List> {
+  /** What programs work in: they run one after the other, as their commands do, and share the same. */
+  #scratch: Scratch | undefined
+
   protected override compile(commands: readonly ValidCommand[]): Program {
-    // Commands run one after the other, so one scratch buffer serves them all.
-    const scratchBytes = Math.max(0, ...commands.map(scratchByteLength))
-    const scratch = scratchBytes > 0 ? this.allocate(scratchBytes, 'scratch') : undefined
+    const scratch = this.#useScratch(Math.max(0, ...commands.map(scratchByteLength)))
     try {
       return this.#encode(commands, scratch)
     } catch (error) {
-      if (scratch) this.free(scratch)
+      this.#leaveScratch(scratch)
       throw error
     }
   }
 
-  #encode(commands: readonly ValidCommand[], scratch: DeviceBuffer | undefined): Program {
+  #useScratch(byteLength: number): Scratch | undefined {
+    if (byteLength === 0) return undefined
+    if (this.#scratch === undefined || this.#scratch.buffer.byteLength < byteLength) {
+      this.#scratch = { buffer: this.allocate(byteLength, 'scratch'), users: 0 }
+    }
+    this.#scratch.users++
+    return this.#scratch
+  }
+
+  #leaveScratch(scratch: Scratch | undefined): void {
+    if (scratch === undefined || --scratch.users > 0) return
+    this.free(scratch.buffer)
+    if (this.#scratch === scratch) this.#scratch = undefined
+  }
+
+  #encode(commands: readonly ValidCommand[], scratch: Scratch | undefined): Program {
     const buffers: DeviceBuffer[] = []
     const addressOf = (slice: BufferSlice) => {
       const own = this.ownSlice(slice)
@@ -65,12 +87,12 @@ export abstract class ListBackend<Memory extends Place, List> extends QueueBacke
     const slots = encodeProgram(commands, {
       of: addressOf,
       sparseSource: ({ buffer }) => this.sparseSource(this.own(buffer)),
-      scratch: scratch === undefined ? 0 : addressOf(scratch),
+      scratch: scratch === undefined ? 0 : addressOf(scratch.buffer),
     })
     const list = this.makeList(slots, commands.length)
     const release = () => {
       this.afterWork(() => this.dropList(list))
-      if (scratch) this.free(scratch)
+      this.#leaveScratch(scratch)
     }
     return this.programOf(list, { commandCount: commands.length, buffers, release })
   }
