@@ -76,6 +76,27 @@ function draw(settings: Partial<DrawSettings>, more: Partial<TokenDraw> = {}): T
 
 const even = new Uint32Array(Math.ceil(VOCAB / 32)).fill(0x55555555)
 
+test('settings are written once for steps that draw alike, and again where a row draws otherwise', async () => {
+  const own = await open()
+  const draws = [draw({ topK: 1 }, { biases: new Map([[9, 100]]) })]
+  const other = [draw({ topK: 1 }, { biases: new Map([[11, 100]]) })]
+  const written: string[] = []
+  const write = backend.write.bind(backend)
+  backend.write = (slice, byteOffset, bytes) => {
+    written.push(slice.label)
+    write(slice, byteOffset, bytes)
+  }
+  const ids: number[] = []
+  const counts: number[] = []
+  for (const [step, each] of [draws, draws, other, draws].entries()) {
+    written.length = 0
+    ids.push(...(await drawn(own, batch([IDS[step]], step), [0], each)).ids)
+    counts.push(written.filter((label) => label === 'penalties and biases').length)
+  }
+  expect(ids).toEqual([9, 9, 11, 9])
+  expect(counts).toEqual([1, 0, 1, 1])
+})
+
 describe('tokens', () => {
   const draws: readonly TokenDraw[] = [
     draw({ temperature: 0 }),

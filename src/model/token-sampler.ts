@@ -10,6 +10,7 @@ import { SETTING_WORDS } from '../kernels/sample/reference.ts'
 import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import { padToTile } from '../ternary/index.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
+import { wordsOf } from './program-cache.ts'
 import {
   type DrawnTokens,
   isPenalised,
@@ -76,6 +77,8 @@ export class TokenSampler {
   readonly #vocabSize: number
   #room = NO_ROOM
   #buffers: Buffers | undefined
+  /** What the buffers of settings hold: most steps draw as the one before. */
+  #written: { readonly draws: readonly TokenDraw[]; readonly words: string } | undefined
 
   constructor(owner: BufferOwner, vocabSize: number) {
     this.#backend = owner.backend
@@ -110,6 +113,7 @@ export class TokenSampler {
     if (this.#buffers && keys.every((key) => wanted[key] === had[key])) return false
     for (const buffer of Object.values(this.#buffers ?? {})) if (buffer) this.#owner.free(buffer)
     this.#buffers = undefined // what follows may find no memory
+    this.#written = undefined
     this.#owner.allTogether(() => {
       this.#buffers = this.#allocate(wanted)
     })
@@ -135,30 +139,39 @@ export class TokenSampler {
     }
   }
 
-  /** Writes what the draws say; {@link makeRoom} was called with their shape. */
+  /** Writes what the draws say, unless it is there; {@link makeRoom} was called with their shape. */
   write(draws: readonly TokenDraw[], shape: DrawShape): void {
+    const { rows, biases, isPenalised, isMasked } = shape
+    const written = { draws: [...draws], words: wordsOf({ rows, biases, isPenalised, isMasked }) }
+    const { words, draws: before } = this.#written ?? {}
+    if (words === written.words && draws.every((draw, i) => draw === before?.[i])) return
+    this.#written = undefined
     const { settings, amounts, mask, biasTokens } = this.#memory
     const cols = this.#vocabSize
-    const put = (slice: BufferSlice | undefined, at: number, values: ArrayBufferView) => {
-      if (slice) this.#backend.write(slice, at * values.byteLength, bytesOf(values))
+    const put = (
+      to: DeviceBuffer | undefined,
+      all: Int32Array | Float32Array | Uint32Array,
+      of: (draw: TokenDraw) => ArrayLike<number>,
+    ) => {
+      for (const [row, draw] of draws.entries()) all.set(of(draw), (row * all.length) / rows)
+      if (to) this.#backend.write(to, 0, bytesOf(all))
     }
-    for (const [row, draw] of draws.entries()) {
-      put(settings, row, settingWords(draw))
-      if (isAdjusted(shape)) {
-        const own = new Float32Array(PENALTY_FLOATS + countOfBiases(shape))
-        own.set(penaltyFloats(draw))
-        own.set([...(draw.biases?.values() ?? [])], PENALTY_FLOATS)
-        put(amounts, row, own)
-      }
-      if (shape.isMasked) {
-        put(mask, row, draw.allowed ?? new Uint32Array(maskWords(cols)).fill(0xffffffff))
-      }
-      if (shape.biases > 0) {
-        const ids = new Int32Array(shape.biases)
-        ids.set([...(draw.biases?.keys() ?? [])])
-        put(biasTokens, row, ids)
-      }
+    put(settings, new Int32Array(rows * SETTING_WORDS), settingWords)
+    if (isAdjusted(shape)) {
+      const each = PENALTY_FLOATS + countOfBiases(shape)
+      put(amounts, new Float32Array(rows * each), (draw) => [
+        ...penaltyFloats(draw),
+        ...(draw.biases?.values() ?? []),
+      ])
     }
+    if (isMasked) {
+      const all = new Uint32Array(maskWords(cols)).fill(0xffffffff)
+      put(mask, new Uint32Array(rows * all.length), ({ allowed = all }) => allowed)
+    }
+    if (biases > 0) {
+      put(biasTokens, new Int32Array(rows * biases), (draw) => [...(draw.biases?.keys() ?? [])])
+    }
+    this.#written = written
   }
 
   /** @param at which of the shape's steps it is */
