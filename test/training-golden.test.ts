@@ -7,11 +7,13 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../src/backends/backend.ts'
 import { openNativeBackend } from '../src/backends/native/native-backend.ts'
 import { createReferenceBackend } from '../src/backends/reference/index.ts'
+import { BASE_ISA } from '../src/backends/webgpu/webgpu-backend.ts'
 import type { ModelConfig } from '../src/model/config/config.ts'
 import type { Role } from '../src/model/layers.ts'
 import type { PlannedPart } from '../src/train/plan.ts'
 import { QUANT_MODES, type QuantMode } from '../src/train/shape.ts'
 import { Trainer, type TrainingBatch } from '../src/train/trainer.ts'
+import { missingForGpu, openSoftwareGpu } from './support/backends.ts'
 import { sharedPath } from './support/fixtures.ts'
 
 const FOLDER = sharedPath('goldens/training')
@@ -92,6 +94,7 @@ function goldenName({ role, layer }: PlannedPart): string {
 const backends: readonly (readonly [string, Backend])[] = [
   ['reference', createReferenceBackend()],
   ['native, 2 threads', openNativeBackend({ threads: 2 })],
+  ...(missingForGpu() === undefined ? [['webgpu', await openSoftwareGpu(BASE_ISA)] as const] : []),
 ]
 
 afterAll(() => {

@@ -70,6 +70,12 @@ export type Rounding = 'reference' | 'own'
 /** Workgroups of a dispatch. */
 export type Workgroups = readonly [x: number, y: number]
 
+/** A second dispatch of a command, and the memory between the two. */
+export interface Finish {
+  readonly workgroups: Workgroups
+  readonly betweenBytes: number
+}
+
 /** What both sides know by one name. */
 export type Constant = number | readonly string[]
 
@@ -110,6 +116,11 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
    * is none, or none for this command.
    */
   readonly workgroups?: (command: C) => Workgroups | undefined
+  /**
+   * Of finish.wgsl, where a command takes two dispatches: what base.wgsl leaves lies in a binding behind the slices,
+   * `between`, which both have.
+   */
+  readonly finish?: (command: C) => Finish
   /** Numbers that the C side knows too, by their names there, and names that stand for 0, 1, 2 ... */
   readonly constants?: Readonly<Record<string, Constant>>
 }
@@ -157,6 +168,7 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   /** Runs the reference on a valid command. */
   run(command: C, memory: Memory): void
   workgroups?(command: C): Workgroups | undefined
+  finish?(command: C): Finish
   /**
    * @param field a slice field of the command
    * @param rounding the backend's
@@ -174,6 +186,7 @@ export function defineOp<C extends AnyCommand>() {
       indices,
       writtenIndices,
       workgroups,
+      finish,
       reference,
       constants = {},
     } = description
@@ -205,6 +218,7 @@ export function defineOp<C extends AnyCommand>() {
       ...(indices && { indices }),
       ...(writtenIndices && { writtenIndices }),
       ...(workgroups && { workgroups }),
+      ...(finish && { finish }),
       operands: (command) => operandsAt(places, command).filter((own) => own !== undefined),
       validate(command) {
         check.count('rows', command.rows)

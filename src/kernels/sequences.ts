@@ -42,3 +42,11 @@ export const sequenceIntegers = {
   nKvHeads: (c: SequenceHeads): number => c.nKvHeads,
   headDim: (c: SequenceHeads): number => c.headDim,
 }
+
+/** Queries or keys of a tile of the shaders. */
+const TILE = 32
+
+/** Tiles of all sequences. */
+export function sequenceTiles({ rows, length }: SequenceHeads): number {
+  return (rows / length) * Math.ceil(length / TILE)
+}

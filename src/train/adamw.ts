@@ -17,11 +17,13 @@ export interface AdamwSettings {
 export const ADAMW: AdamwSettings = { beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1 }
 
 /** Makes gradients and losses zero. */
-export function clearCommands({ arenas, losses }: TrainingMemory, plan: TrainingPlan): Command[] {
-  const clear = (x: BufferSlice, cols: number): Command => {
-    return { op: 'axpy', rows: x.byteLength / WORD / cols, cols, scale: 0, x, out: x }
+export function clearCommands({ arenas, losses }: TrainingMemory): Command[] {
+  // x is not looked at, and not what is cleared: on a GPU a copy would be made of that.
+  const clear = (out: BufferSlice, cols: number): Command => {
+    const rows = out.byteLength / WORD / cols
+    return { op: 'axpy', rows, cols, scale: 0, x: arenas.weights, out }
   }
-  return [clear(arenas.gradients, Math.min(ARENA_COLS, plan.arenaFloats)), clear(losses, 1)]
+  return [clear(arenas.gradients, ARENA_COLS), clear(losses, 1)]
 }
 
 /** A step of all parameters, clipped by the norm of the whole gradient. */

@@ -64,7 +64,7 @@ export class Trainer {
       const forward = forwardCommands(memory, shape)
       const head = (learns: boolean) => headCommands(memory, shape, plan.chunkRows, learns)
       const lists: Readonly<Record<keyof Programs, Command[]>> = {
-        clear: clearCommands(memory, plan),
+        clear: clearCommands(memory),
         quantize: quantizeCommands(memory, shape),
         learn: [...forward, ...head(true), ...backwardCommands(memory, shape)],
         score: [...forward, ...head(false)],

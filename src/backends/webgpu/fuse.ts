@@ -7,7 +7,7 @@ import { attendJob, mergeJob, rowsJob } from './attention-jobs.ts'
 import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
 import { activationOf, normedProduct } from './normed-product.ts'
-import { activatedShading, type Powers, tunedJob } from './tuned.ts'
+import { activatedShading, type Powers, tunedJobs } from './tuned.ts'
 
 /** The jobs of a list. */
 export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[] {
@@ -17,7 +17,7 @@ export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[]
       attended(commands, at, powers) ??
       normedProduct(commands, at, powers) ??
       activatedProduct(commands, at, powers)
-    jobs.push(...(fused?.jobs ?? [tunedJob(commands[at], powers)]))
+    jobs.push(...(fused?.jobs ?? tunedJobs(commands[at], powers)))
     at += fused?.count ?? 1
   }
   return jobs

@@ -87,6 +87,27 @@ export function jobOf({ command, operation, operands }: ValidCommand, shading?: 
   }
 }
 
+/** A command as its operation's own shaders run it: one dispatch, or two with memory between them. */
+export function baseJobs(valid: ValidCommand): Job[] {
+  const { command, operation } = valid
+  const first = jobOf(valid)
+  if (operation.finish === undefined) return [first]
+  const { workgroups, betweenBytes } = operation.finish(command)
+  const between: Binding = {
+    memory: { scratch: 'between', byteLength: betweenBytes },
+    access: 'update',
+  }
+  return [
+    { shader: first.shader, workgroups: first.workgroups },
+    { shader: `${operation.name}/finish`, workgroups },
+  ].map((own) => ({
+    ...first,
+    ...own,
+    bindings: [...first.bindings, between],
+    written: [...first.written, true],
+  }))
+}
+
 export function bindingOf(operand: MaybeOperand): Binding | undefined {
   return operand && { memory: operand.slice, access: operand.access }
 }

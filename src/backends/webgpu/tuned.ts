@@ -9,8 +9,7 @@ import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
 import { TILE } from '../../ternary/index.ts'
-import type { Job, Shading } from './jobs.ts'
-import { jobOf } from './jobs.ts'
+import { baseJobs, type Job, jobOf, type Shading } from './jobs.ts'
 
 /** What shaders may use of a device. */
 export interface Powers {
@@ -47,9 +46,14 @@ export const FEW_ROWS = 2
 /** Of workgroup memory, what few.wgsl takes. */
 const FEW_BYTES = 45056
 
-/** The job of one command. */
-export function tunedJob(valid: ValidCommand, powers: Powers): Job {
-  return jobOf(valid, shadingOf(valid, powers))
+/** Rows and columns of a tile of training's products, and what two of its operands take of workgroup memory. */
+const LARGE_TILE = 128
+const MATMUL_BYTES = 2 * 16 * (LARGE_TILE / 4 + 1) * 16
+
+/** The jobs of one command. */
+export function tunedJobs(valid: ValidCommand, powers: Powers): Job[] {
+  const shading = shadingOf(valid, powers)
+  return shading === undefined ? baseJobs(valid) : [jobOf(valid, shading)]
 }
 
 function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefined {
@@ -86,6 +90,17 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
         shader: 'head-matmul/tuned',
         constants: { COLS: weights.cols, TOKENS: tokensFor(rows) },
         workgroups: [Math.ceil(weights.rows / TILE), Math.ceil(rows / tokensFor(rows))],
+      }
+    }
+    case 'matmul': {
+      const { rows, cols } = command
+      if (rows < LARGE_TILE || cols < LARGE_TILE || powers.workgroupBytes < MATMUL_BYTES) {
+        return undefined
+      }
+      return {
+        shader: 'matmul',
+        constants: { BLOCKS: LARGE_TILE / 64 },
+        workgroups: [Math.ceil(cols / LARGE_TILE), Math.ceil(rows / LARGE_TILE)],
       }
     }
     case 'sample':

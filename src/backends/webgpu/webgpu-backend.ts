@@ -15,7 +15,7 @@ import { BufferReader } from './buffer-reader.ts'
 import { type GpuDevice, openDevice } from './device.ts'
 import { jobsOf } from './fuse.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
-import { type Job, jobOf } from './jobs.ts'
+import { baseJobs, type Job } from './jobs.ts'
 import { type Pipeline, Pipelines } from './pipelines.ts'
 import { faultOf } from './self-test.ts'
 import type { Powers } from './tuned.ts'
@@ -196,7 +196,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
       operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
     )
     const isBase = this.isa === BASE_ISA
-    const jobs = isBase ? commands.map((own) => jobOf(own)) : jobsOf(commands, this.#powers)
+    const jobs = isBase ? commands.flatMap(baseJobs) : jobsOf(commands, this.#powers)
     const program = await makeProgram(jobs, {
       device: this.#gpu.device,
       memoryOf: (slice) => this.ownSlice(slice).memory,

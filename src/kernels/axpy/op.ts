@@ -2,6 +2,7 @@ import { MAX_COLS } from '../checker.ts'
 import { defineOp } from '../define-op.ts'
 import { added, floats } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
+import { flatWorkgroups } from '../workgroups.ts'
 import { axpy as reference } from './reference.ts'
 
 /** out (rows, cols) = scale * x, added to `out` if `accumulate`. */
@@ -27,4 +28,7 @@ export const axpy = defineOp<AxpyCommand>()({
   floats: { scale: (c) => c.scale },
   reference: (m, c) => reference(m.out, m.x, c),
   agreement: 'exact',
+  // GPUs multiply and add at once where they can.
+  nearly: { out: { within: () => ({ ofLargest: 2 ** -23 }) } },
+  workgroups: ({ rows, cols }) => flatWorkgroups(rows * cols),
 })

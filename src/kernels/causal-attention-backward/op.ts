@@ -6,6 +6,7 @@ import {
   qkvOf,
   type SequenceHeads,
   sequenceIntegers,
+  sequenceTiles,
 } from '../sequences.ts'
 import type { BufferSlice } from '../slice.ts'
 import { causalAttentionBackward as reference } from './reference.ts'
@@ -37,4 +38,10 @@ export const causalAttentionBackward = defineOp<CausalAttentionBackwardCommand>(
   reference: (m, c) => reference(m, c),
   // As in causal-attention, with sums over queries beside those over keys.
   agreement: { dQkv: { within: () => ({ ofLargest: 1e-5 }) } },
+  nearly: { dQkv: { within: () => ({ ofLargest: 2e-5 }) } },
+  workgroups: (c) => [c.nHeads, sequenceTiles(c)],
+  finish: (c) => ({
+    workgroups: [c.nKvHeads, sequenceTiles(c)],
+    betweenBytes: c.rows * c.nHeads * WORD,
+  }),
 })

@@ -21,4 +21,5 @@ export const dequantize = defineOp<DequantizeCommand>()({
   integers: { cols: (c) => c.cols },
   reference: (m, c) => reference(m.out, m.x, c.rows, c.cols),
   agreement: 'exact',
+  workgroups: ({ rows, cols }) => [Math.ceil(cols / 64), rows],
 })

@@ -53,4 +53,5 @@ export const matmul = defineOp<MatmulCommand>()({
   // of their number.
   agreement: { out: { within: ({ inner }) => ({ ofLargest: 2 ** -23 * Math.sqrt(inner) }) } },
   constants: { MATMUL_BLOCK },
+  workgroups: ({ rows, cols }) => [Math.ceil(cols / 64), Math.ceil(rows / 64)],
 })

@@ -3,6 +3,7 @@ import { defineOp } from '../define-op.ts'
 import { type TernaryMatrix, ternary } from '../matrices.ts'
 import { floats } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
+import { flatWorkgroups } from '../workgroups.ts'
 import { quantizeWeights as reference, WEIGHT_MODES, type WeightMode } from './reference.ts'
 
 /** Training's latent weights (rows, cols) as ternary codes, in tiles of 2 bits, with one scale for all. */
@@ -29,4 +30,9 @@ export const quantizeWeights = defineOp<QuantizeWeightsCommand>()({
   reference: (m, c) => reference(m.out, m.latents, c.mode),
   agreement: 'exact',
   constants: { WEIGHTS: WEIGHT_MODES },
+  workgroups: ({ rows }) => [padToTile(rows) / TILE, 1],
+  finish: ({ rows, out: { cols } }) => ({
+    workgroups: flatWorkgroups((padToTile(rows) * padToTile(cols)) / TILE),
+    betweenBytes: padToTile(rows),
+  }),
 })

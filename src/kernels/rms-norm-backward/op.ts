@@ -22,6 +22,9 @@ export interface RmsNormBackwardCommand {
   readonly accumulate?: boolean | undefined
 }
 
+/** Rows whose part of dWeight a workgroup of the shader adds up. */
+const PART_ROWS = 16
+
 const all = ({ rows, cols }: RmsNormBackwardCommand) => rows * cols
 
 export const rmsNormBackward = defineOp<RmsNormBackwardCommand>()({
@@ -40,4 +43,14 @@ export const rmsNormBackward = defineOp<RmsNormBackwardCommand>()({
   scratch: (c) => c.rows * WORD,
   reference: (m, c) => reference(m, c),
   agreement: 'exact',
+  // GPUs add up in float32, of all rows and of columns.
+  nearly: {
+    dx: { within: () => ({ ofLargest: 2 ** -18 }) },
+    dWeight: { within: () => ({ ofLargest: 2 ** -18 }) },
+  },
+  workgroups: ({ rows }) => [Math.ceil(rows / PART_ROWS), 1],
+  finish: ({ rows, cols }) => ({
+    workgroups: [Math.ceil(cols / 16), 1],
+    betweenBytes: Math.ceil(rows / PART_ROWS) * cols * WORD,
+  }),
 })

@@ -27,4 +27,7 @@ export const rope = defineOp<RopeCommand>()({
   floats: { direction: (c) => (c.inverse ? -1 : 1) },
   reference: (m, c) => reference(m.qkv, m.rotations, c, c.inverse),
   agreement: 'exact',
+  // GPUs multiply and add at once where they can.
+  nearly: { qkv: { within: () => ({ ofLargest: 2 ** -22 }) } },
+  workgroups: (c) => [Math.ceil(((c.nHeads + c.nKvHeads) * c.headDim) / 2 / 64), c.rows],
 })

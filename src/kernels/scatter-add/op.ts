@@ -28,4 +28,5 @@ export const scatterAdd = defineOp<ScatterAddCommand>()({
   indices: ({ cols, out, index }) => [rowInput(out, cols, { slice: index, stride: 1 })],
   reference: (m, c) => reference(m.out, m.x, m.index, c.rows, c.cols),
   agreement: 'exact',
+  workgroups: ({ rows }) => [rows, 1],
 })

@@ -23,4 +23,5 @@ export const unpackTernary = defineOp<UnpackTernaryCommand>()({
   },
   reference: (m, c) => reference(m.out, m.matrix, c.rows),
   agreement: 'exact',
+  workgroups: ({ rows, matrix: { cols } }) => [Math.ceil(cols / 64), rows],
 })

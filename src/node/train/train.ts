@@ -89,7 +89,7 @@ export interface TrainOptions {
   readonly saveEvery?: number | undefined
   /** How many checkpoints stay. Unset: 3. */
   readonly keep?: number | undefined
-  /** Where it runs: all but a GPU. Unset: the native backend, or WebAssembly where there is none. */
+  /** Where it runs. Unset: the native backend, or WebAssembly where there is none; never a GPU by itself. */
   readonly backend?: 'auto' | BackendName | undefined
   readonly isa?: string | undefined
   readonly threads?: number | undefined
@@ -152,8 +152,7 @@ const TRAIN_OPTIONS: OptionRules<TrainOptions> = {
   saveEvery: COUNT,
   keep: COUNT,
   resume: SWITCH,
-  // No shader has a gradient yet.
-  backend: oneOf(['auto', ...BACKENDS.filter((name) => name !== 'webgpu')]),
+  backend: oneOf(['auto', ...BACKENDS]),
   isa: TEXT,
   threads: COUNT,
   onEvent: FUNCTION,
