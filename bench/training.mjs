@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
     threads: { type: 'string' },
     preset: { type: 'string', default: '58m' },
     quant: { type: 'string', default: 'b158' },
-    vocabulary: { type: 'string', default: '32000' },
+    vocabulary: { type: 'string', default: '16384' },
     batch: { type: 'string', default: '16' },
     length: { type: 'string', default: '2048' },
     recompute: { type: 'string', default: 'none' },

@@ -118,9 +118,9 @@ export interface Description<C extends AnyCommand, K extends Kinds<C>> {
   readonly workgroups?: (command: C) => Workgroups | undefined
   /**
    * Of finish.wgsl, where a command takes two dispatches: what base.wgsl leaves lies in a binding behind the slices,
-   * `between`, which both have.
+   * `between`, which both have. Undefined for a command that takes one.
    */
-  readonly finish?: (command: C) => Finish
+  readonly finish?: (command: C) => Finish | undefined
   /** Numbers that the C side knows too, by their names there, and names that stand for 0, 1, 2 ... */
   readonly constants?: Readonly<Record<string, Constant>>
 }
@@ -168,7 +168,7 @@ export interface Operation<C extends AnyCommand = AnyCommand> {
   /** Runs the reference on a valid command. */
   run(command: C, memory: Memory): void
   workgroups?(command: C): Workgroups | undefined
-  finish?(command: C): Finish
+  finish?(command: C): Finish | undefined
   /**
    * @param field a slice field of the command
    * @param rounding the backend's

@@ -44,7 +44,7 @@ export const sequenceIntegers = {
 }
 
 /** Queries or keys of a tile of the shaders. */
-const TILE = 32
+const TILE = 64
 
 /** Tiles of all sequences. */
 export function sequenceTiles({ rows, length }: SequenceHeads): number {

@@ -4,7 +4,7 @@
  */
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { MaybeOperand, Workgroups } from '../../kernels/define-op.ts'
-import type { Access } from '../../kernels/operand-kinds.ts'
+import { type Access, WORD } from '../../kernels/operand-kinds.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
 
 /** Memory of the program's own, by its name: jobs that name the same share it. */
@@ -88,24 +88,24 @@ export function jobOf({ command, operation, operands }: ValidCommand, shading?: 
 }
 
 /** A command as its operation's own shaders run it: one dispatch, or two with memory between them. */
-export function baseJobs(valid: ValidCommand): Job[] {
+export function baseJobs(valid: ValidCommand, shading?: Shading): Job[] {
   const { command, operation } = valid
-  const first = jobOf(valid)
+  const first = jobOf(valid, shading)
   if (operation.finish === undefined) return [first]
-  const { workgroups, betweenBytes } = operation.finish(command)
+  const finish = operation.finish(command)
   const between: Binding = {
-    memory: { scratch: 'between', byteLength: betweenBytes },
+    memory: { scratch: 'between', byteLength: finish?.betweenBytes ?? WORD },
     access: 'update',
   }
-  return [
-    { shader: first.shader, workgroups: first.workgroups },
-    { shader: `${operation.name}/finish`, workgroups },
-  ].map((own) => ({
+  const withBetween = {
     ...first,
-    ...own,
     bindings: [...first.bindings, between],
     written: [...first.written, true],
-  }))
+  }
+  if (finish === undefined) return [withBetween]
+  const { workgroups } = finish
+  const second = { shader: `${operation.name}/finish`, constants: {}, workgroups }
+  return [withBetween, { ...withBetween, ...second }]
 }
 
 export function bindingOf(operand: MaybeOperand): Binding | undefined {

@@ -6,10 +6,11 @@
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
 import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
+import { matmulWorkgroups } from '../../kernels/matmul/op.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
 import { TILE } from '../../ternary/index.ts'
-import { baseJobs, type Job, jobOf, type Shading } from './jobs.ts'
+import { baseJobs, type Job, type Shading } from './jobs.ts'
 
 /** What shaders may use of a device. */
 export interface Powers {
@@ -52,8 +53,7 @@ const MATMUL_BYTES = 2 * 16 * (LARGE_TILE / 4 + 1) * 16
 
 /** The jobs of one command. */
 export function tunedJobs(valid: ValidCommand, powers: Powers): Job[] {
-  const shading = shadingOf(valid, powers)
-  return shading === undefined ? baseJobs(valid) : [jobOf(valid, shading)]
+  return baseJobs(valid, shadingOf(valid, powers))
 }
 
 function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefined {
@@ -100,7 +100,7 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
       return {
         shader: 'matmul',
         constants: { BLOCKS: LARGE_TILE / 64 },
-        workgroups: [Math.ceil(cols / LARGE_TILE), Math.ceil(rows / LARGE_TILE)],
+        workgroups: matmulWorkgroups(command, LARGE_TILE),
       }
     }
     case 'sample':

@@ -196,7 +196,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
       operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
     )
     const isBase = this.isa === BASE_ISA
-    const jobs = isBase ? commands.flatMap(baseJobs) : jobsOf(commands, this.#powers)
+    const jobs = isBase ? commands.flatMap((own) => baseJobs(own)) : jobsOf(commands, this.#powers)
     const program = await makeProgram(jobs, {
       device: this.#gpu.device,
       memoryOf: (slice) => this.ownSlice(slice).memory,

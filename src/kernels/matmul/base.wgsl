@@ -1,6 +1,6 @@
 // out (rows, cols) = A B of row-major float32 matrices, either of them transposed; see reference.ts. A workgroup
 // has a tile of 64 x 64, or twice that with two BLOCKS; an invocation has 4 x 4 of each 64 x 64, in order over
-// `inner`.
+// `inner`, or over a part of it where the result has few tiles: finish.wgsl then adds the parts.
 struct Params {
   rows: u32,
   cols: u32,
@@ -16,6 +16,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> between: array<f32>;
 
 const BLOCKS = 1u;
 const STEPS = 16u;
@@ -24,12 +25,18 @@ const STRIDE = 16u * BLOCKS + 1u;
 var<workgroup> tileA: array<vec4f, STEPS * STRIDE>;
 var<workgroup> tileB: array<vec4f, STEPS * STRIDE>;
 
+/// Parts of `inner`; see op.ts.
+fn partCount() -> u32 {
+  let tiles = ((params.rows + 63u) / 64u) * ((params.cols + 63u) / 64u);
+  return min((params.inner + 255u) / 256u, (tiles + 1023u) / tiles);
+}
+
 /// Four neighbouring rows of A at one step; zeros past the end.
-fn rowsOfA(first: u32, k: u32) -> vec4f {
+fn rowsOfA(first: u32, k: u32, end: u32) -> vec4f {
   var values = vec4f();
   for (var i = 0u; i < 4u; i++) {
     let row = first + i;
-    if (row < params.rows && k < params.inner) {
+    if (row < params.rows && k < end) {
       let at = select(row * params.inner + k, k * params.rows + row, params.transposeA != 0u);
       values[i] = a[params.a_at + at];
     }
@@ -38,11 +45,11 @@ fn rowsOfA(first: u32, k: u32) -> vec4f {
 }
 
 /// Four neighbouring columns of B at one step; zeros past the end.
-fn columnsOfB(first: u32, k: u32) -> vec4f {
+fn columnsOfB(first: u32, k: u32, end: u32) -> vec4f {
   var values = vec4f();
   for (var i = 0u; i < 4u; i++) {
     let col = first + i;
-    if (col < params.cols && k < params.inner) {
+    if (col < params.cols && k < end) {
       let at = select(k * params.cols + col, col * params.inner + k, params.transposeB != 0u);
       values[i] = b[params.b_at + at];
     }
@@ -52,7 +59,11 @@ fn columnsOfB(first: u32, k: u32) -> vec4f {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
-  let firstRow = group.y * 64u * BLOCKS;
+  let parts = partCount();
+  let part = group.y % parts;
+  let steps = (params.inner + STEPS * parts - 1u) / (STEPS * parts) * STEPS;
+  let end = min(params.inner, (part + 1u) * steps);
+  let firstRow = group.y / parts * 64u * BLOCKS;
   let firstCol = group.x * 64u * BLOCKS;
   let low = own & 15u;
   let high = own >> 4u;
@@ -60,12 +71,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let ofA = select(vec2u(low, high), vec2u(high, low), params.transposeA != 0u);
   let ofB = select(vec2u(high, low), vec2u(low, high), params.transposeB != 0u);
   var sums = array<vec4f, 4u * BLOCKS * BLOCKS>();
-  for (var first = 0u; first < params.inner; first += STEPS) {
+  for (var first = part * steps; first < end; first += STEPS) {
     for (var i = 0u; i < BLOCKS; i++) {
       let quadA = ofA.y + i * 16u;
       let quadB = ofB.y + i * 16u;
-      tileA[ofA.x * STRIDE + quadA] = rowsOfA(firstRow + quadA * 4u, first + ofA.x);
-      tileB[ofB.x * STRIDE + quadB] = columnsOfB(firstCol + quadB * 4u, first + ofB.x);
+      tileA[ofA.x * STRIDE + quadA] = rowsOfA(firstRow + quadA * 4u, first + ofA.x, end);
+      tileB[ofB.x * STRIDE + quadB] = columnsOfB(firstCol + quadB * 4u, first + ofB.x, end);
     }
     workgroupBarrier();
     for (var k = 0u; k < STEPS; k++) {
@@ -91,11 +102,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
         for (var c = 0u; c < 4u; c++) {
           let col = firstCol + (j * 16u + low) * 4u + c;
           if (row < params.rows && col < params.cols) {
-            let at = params.out_at + row * params.cols + col;
-            if (params.accumulate != 0u) {
-              out[at] += values[c];
+            let at = row * params.cols + col;
+            if (parts > 1u) {
+              between[part * params.rows * params.cols + at] = values[c];
+            } else if (params.accumulate != 0u) {
+              out[params.out_at + at] += values[c];
             } else {
-              out[at] = values[c];
+              out[params.out_at + at] = values[c];
             }
           }
         }

@@ -1,7 +1,8 @@
 import { MAX_COLS, MAX_COUNT } from '../checker.ts'
-import { defineOp } from '../define-op.ts'
+import { defineOp, type Workgroups } from '../define-op.ts'
 import { added, floats, WORD } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
+import { flatWorkgroups } from '../workgroups.ts'
 import { MATMUL_BLOCK, matmul as reference } from './reference.ts'
 
 /**
@@ -31,6 +32,22 @@ function padded(count: number, unit: number): number {
   return Math.ceil(count / unit) * unit
 }
 
+/** Workgroups that a GPU is to have for a product at least, if sums are long enough to be shared out. */
+const ENOUGH_TILES = 1024
+const LEAST_STEPS = 256
+
+/** Parts of a sum that the shader's workgroups compute, which are then added. */
+function partCount({ rows, cols, inner }: MatmulCommand): number {
+  const tiles = Math.ceil(rows / 64) * Math.ceil(cols / 64)
+  return Math.min(Math.ceil(inner / LEAST_STEPS), Math.ceil(ENOUGH_TILES / tiles))
+}
+
+/** Of the shader with tiles of so many rows and columns. */
+export function matmulWorkgroups(command: MatmulCommand, tile: number): Workgroups {
+  const { rows, cols } = command
+  return [Math.ceil(cols / tile), Math.ceil(rows / tile) * partCount(command)]
+}
+
 export const matmul = defineOp<MatmulCommand>()({
   name: 'matmul',
   operands: {
@@ -53,5 +70,14 @@ export const matmul = defineOp<MatmulCommand>()({
   // of their number.
   agreement: { out: { within: ({ inner }) => ({ ofLargest: 2 ** -23 * Math.sqrt(inner) }) } },
   constants: { MATMUL_BLOCK },
-  workgroups: ({ rows, cols }) => [Math.ceil(cols / 64), Math.ceil(rows / 64)],
+  workgroups: (c) => matmulWorkgroups(c, 64),
+  finish(c) {
+    const parts = partCount(c)
+    if (parts === 1) return undefined
+    const { rows, cols } = c
+    return {
+      workgroups: flatWorkgroups(rows * cols),
+      betweenBytes: parts * rows * cols * WORD,
+    }
+  },
 })
