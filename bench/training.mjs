@@ -21,12 +21,13 @@ const { values: options } = parseArgs({
     batch: { type: 'string', default: '16' },
     length: { type: 'string', default: '2048' },
     recompute: { type: 'string', default: 'none' },
+    precision: { type: 'string', default: 'f32' },
     steps: { type: 'string', default: '5' },
     ops: { type: 'boolean', default: false },
   },
 })
 const [batch, length, steps] = [options.batch, options.length, options.steps].map(Number)
-const { quant, recompute } = options
+const { quant, recompute, precision } = options
 const model = { ...presetConfig(options.preset, quant, Number(options.vocabulary)) }
 model.contextLength = Math.max(model.contextLength, length)
 const threads = options.threads === undefined ? undefined : Number(options.threads)
@@ -40,12 +41,12 @@ backend.record = (commands) => {
   return record(commands)
 }
 
-const trainer = await Trainer.open(backend, { model, quant, batch, length, recompute })
+const trainer = await Trainer.open(backend, { model, quant, batch, length, recompute, precision })
 const { plan } = trainer
 for (const part of plan.parts) trainer.write('weights', part, initialWeights(plan, part, 1))
 const planned = Object.values(plan.bytes).reduce((sum, own) => sum + own, 0)
 console.log(
-  `${backend.description}; ${options.preset}, ${quant}, ${batch} x ${length} tokens a step, recompute ${recompute}`,
+  `${backend.description}; ${options.preset}, ${quant}, ${batch} x ${length} tokens a step, recompute ${recompute}, ${precision}`,
 )
 console.log(
   `${(plan.arenaFloats / 1e6).toFixed(1)} M parameters, ${(planned / 1e9).toFixed(2)} GB planned`,

@@ -98,4 +98,4 @@ export { type StartEvent, type TrainOptions, train } from './node/train/train.ts
 export * from './portable.ts'
 export { DivergedError, type TrainEvent, type TrainReport } from './train/loop.ts'
 export type { PresetName } from './train/presets.ts'
-export type { QuantMode, RecomputeMode } from './train/shape.ts'
+export type { Precision, QuantMode, RecomputeMode } from './train/shape.ts'

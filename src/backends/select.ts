@@ -95,9 +95,12 @@ function isBackend(name: string): name is 'auto' | BackendName {
  * What Dawn does only when asked. Int8 matrices are behind `allow_unsafe_apis` because their names in WGSL may
  * still change and pages could tell machines apart by them; neither harms a program with its own Dawn. Bounds
  * of memory are checked when commands are recorded and indices written, as for kernels in C, and not once
- * more in every shader (`disable_robustness`), where that costs a quarter of a prompt's speed.
+ * more in every shader (`disable_robustness`), where that costs a quarter of a prompt's speed. Halves, with which
+ * Dawn has met faults of NVIDIA's drivers, are for training's products alone, which are tried when a GPU is opened.
  */
-const DAWN_FLAGS = ['enable-dawn-features=allow_unsafe_apis,disable_robustness']
+const DAWN_FLAGS = [
+  'enable-dawn-features=allow_unsafe_apis,disable_robustness,vulkan_enable_f16_on_nvidia',
+]
 
 /**
  * WebGPU from the package "webgpu", whose addon is Dawn, the one of Chromium.

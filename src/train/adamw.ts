@@ -58,6 +58,7 @@ export function stepNumbers(
   step: number,
   rate: number,
   decay: number,
+  lossScale: number,
 ): Float32Array {
   return Float32Array.of(
     rate / (1 - beta1 ** (step + 1)),
@@ -69,5 +70,6 @@ export function stepNumbers(
     1 / Math.sqrt(1 - beta2 ** (step + 1)),
     eps,
     clip,
+    1 / lossScale,
   )
 }

@@ -11,6 +11,10 @@ export type QuantMode = (typeof QUANT_MODES)[number]
 export const RECOMPUTE_MODES = ['none', 'layer'] as const
 export type RecomputeMode = (typeof RECOMPUTE_MODES)[number]
 
+/** How products' operands may be rounded. */
+export const PRECISIONS = ['f32', 'f16'] as const
+export type Precision = (typeof PRECISIONS)[number]
+
 export interface TrainingShape {
   /** Its `linear` must be that of `quant`. */
   readonly model: ModelConfig
@@ -20,6 +24,16 @@ export interface TrainingShape {
   /** Tokens of a sequence. */
   readonly length: number
   readonly recompute: RecomputeMode
+  /** Of products' operands where a GPU has matrices of halves. Unset: f32. */
+  readonly precision?: Precision | undefined
+}
+
+/**
+ * What losses are multiplied by, and gradients with them, until a step is taken: the least of what halves tell
+ * from 0 is 6e-8, and gradients are means over all tokens of a step. A power of two, so that only exponents change.
+ */
+export function lossScaleOf(shape: TrainingShape): number {
+  return shape.precision === 'f16' ? 2 ** (5 + Math.ceil(Math.log2(rowsOf(shape)))) : 1
 }
 
 /** Tokens of a pass. */

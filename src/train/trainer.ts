@@ -13,7 +13,7 @@ import { backwardCommands, headCommands } from './backward.ts'
 import { forwardCommands, quantizeCommands } from './forward.ts'
 import { allocateTraining, type TrainingMemory } from './memory.ts'
 import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
-import { checkShape, rowsOf, type TrainingShape } from './shape.ts'
+import { checkShape, lossScaleOf, rowsOf, type TrainingShape } from './shape.ts'
 
 /** Sequences of a pass, (batch * length) each. */
 export interface TrainingBatch {
@@ -70,13 +70,19 @@ export class Trainer {
         score: [...forward, ...head(false)],
         update: updateCommands(memory, plan),
       }
-      const programs = await Promise.all(PROGRAMS.map((name) => backend.record(lists[name])))
+      const programs = await Promise.all(
+        PROGRAMS.map((name) => backend.record(roundedAs(shape, lists[name]))),
+      )
       const named = Object.fromEntries(PROGRAMS.map((name, i) => [name, programs[i]]))
       return new Trainer(plan, memory, named as unknown as Programs)
     } catch (error) {
       memory.owner.dispose()
       throw error
     }
+  }
+
+  get #lossScale(): number {
+    return lossScaleOf(this.plan.shape)
   }
 
   get #backend(): Backend {
@@ -88,7 +94,13 @@ export class Trainer {
     this.gradients(batches)
     const { step, rate } = settings
     for (const [i, { decays }] of this.plan.groups.entries()) {
-      const numbers = stepNumbers(settings, step, rate, decays ? settings.decay : 0)
+      const numbers = stepNumbers(
+        settings,
+        step,
+        rate,
+        decays ? settings.decay : 0,
+        this.#lossScale,
+      )
       this.#backend.write(this.#memory.numbers[i], 0, bytesOf(numbers))
     }
     this.#backend.submit(this.#programs.update)
@@ -121,18 +133,20 @@ export class Trainer {
     }
     this.#backend.write(this.#memory.tokens, 0, bytesOf(tokens))
     this.#backend.write(this.#memory.targets, 0, bytesOf(targets))
-    this.#backend.write(this.#memory.lossWeights, 0, bytesOf(weights))
+    const scaled = weights.map((weight) => weight * this.#lossScale)
+    this.#backend.write(this.#memory.lossWeights, 0, bytesOf(scaled))
   }
 
   /** The loss of what ran last: the sum over its batches. */
   async loss(): Promise<number> {
     const losses = floatsOf(await this.#backend.read(this.#memory.losses))
-    return losses.reduce((sum, loss) => sum + loss, 0)
+    return losses.reduce((sum, loss) => sum + loss, 0) / this.#lossScale
   }
 
   /** The norm of the gradient of the last step, before it was clipped. */
   async gradientNorm(): Promise<number> {
-    return Math.sqrt(floatsOf(await this.#backend.read(this.#memory.squareSum))[0])
+    const squares = floatsOf(await this.#backend.read(this.#memory.squareSum))[0]
+    return Math.sqrt(squares) / this.#lossScale
   }
 
   /** The logits of a batch, (rows, vocabSize); only where all of them are computed at once. */
@@ -142,7 +156,7 @@ export class Trainer {
       throw new ShapeError('Expected a batch whose logits are one chunk.')
     const forward = forwardCommands(this.#memory, shape)
     const head = headCommands(this.#memory, shape, chunkRows, false)
-    const program = await this.#backend.record([...forward, ...head.slice(0, -1)])
+    const program = await this.#backend.record(roundedAs(shape, [...forward, ...head.slice(0, -1)]))
     this.#run([batch], program)
     try {
       return floatsOf(await this.#backend.read(this.#memory.scratch.logits))
@@ -157,7 +171,8 @@ export class Trainer {
 
   /** A parameter, one of its moments or its gradient. */
   async read(arena: keyof TrainingMemory['arenas'], part: PlannedPart): Promise<Float32Array> {
-    return floatsOf(await this.#backend.read(this.#slice(arena, part)))
+    const values = floatsOf(await this.#backend.read(this.#slice(arena, part)))
+    return arena === 'gradients' ? values.map((value) => value / this.#lossScale) : values
   }
 
   /** @throws ShapeError if there are not as many values as the part has */
@@ -177,6 +192,17 @@ export class Trainer {
     for (const program of Object.values(this.#programs)) program.dispose()
     this.#memory.owner.dispose()
   }
+}
+
+/** Commands whose products may round their operands as the shape says. */
+function roundedAs({ precision }: TrainingShape, commands: readonly Command[]): readonly Command[] {
+  if (precision !== 'f16') return commands
+  return commands.map((own) => {
+    const { op } = own
+    const isProduct =
+      op === 'matmul' || op === 'causal-attention' || op === 'causal-attention-backward'
+    return isProduct ? { ...own, halves: true } : own
+  })
 }
 
 function floatsOf(bytes: Uint8Array): Float32Array {

@@ -26,7 +26,7 @@ interface Shape {
 const N_HEADS = 4
 const N_KV_HEADS = 2
 const SLOTS = 2
-const powers = { threads: 256, workgroupBytes: 16384, int8Matrices: false }
+const powers = { threads: 256, workgroupBytes: 16384, int8Matrices: false, halfMatrices: false }
 
 /** Attention and the product of what it gives, on a cache that is full of floats. */
 function layerOf(backend: Backend, shape: Shape) {

@@ -61,8 +61,13 @@ describe('a GPU', () => {
     const { gpu, asked } = fakeGpu()
     const { powers, title, isSoftware } = await openDevice(gpu)
     expect(asked[0].requiredLimits).toEqual(LIMITS)
-    expect(asked[0].requiredFeatures).toEqual(['subgroups'])
-    expect(powers).toEqual({ threads: 256, workgroupBytes: 16384, int8Matrices: false })
+    expect(asked[0].requiredFeatures).toEqual(['subgroups', 'shader-f16'])
+    expect(powers).toEqual({
+      threads: 256,
+      workgroupBytes: 16384,
+      int8Matrices: false,
+      halfMatrices: false,
+    })
     expect([title, isSoftware]).toEqual(['A GPU', false])
   })
 

@@ -20,7 +20,12 @@ const WANTED_LIMITS = [
 /** Products of small matrices by subgroups, which Dawn has under this name. */
 const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
 
-const WANTED_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query', SUBGROUP_MATRIX]
+const WANTED_FEATURES: readonly GPUFeatureName[] = [
+  'subgroups',
+  'timestamp-query',
+  'shader-f16',
+  SUBGROUP_MATRIX,
+]
 
 const FASTEST: GPURequestAdapterOptions = { powerPreference: 'high-performance' }
 
@@ -47,7 +52,8 @@ export class GpuDevice {
     this.powers = {
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
-      int8Matrices: hasInt8Matrices(adapter, device),
+      int8Matrices: hasMatrices(adapter, device, { type: 'i8', depth: 32 }),
+      halfMatrices: hasMatrices(adapter, device, { type: 'f16', depth: 16 }),
     }
     device.addEventListener('uncapturederror', ({ error }) => {
       this.fail(`The GPU refused a command: ${error.message}`)
@@ -127,16 +133,27 @@ interface DawnAdapterInfo extends GPUAdapterInfo {
   }[]
 }
 
-function hasInt8Matrices({ info }: GPUAdapter, { features }: GPUDevice): boolean {
+/** Whether subgroups of 32 multiply matrices of 16 x depth and depth x 16, to sums of 32 bits. */
+function hasMatrices(
+  { info }: GPUAdapter,
+  { features }: GPUDevice,
+  { type, depth }: { type: 'i8' | 'f16'; depth: number },
+): boolean {
   const {
     subgroupMatrixConfigs: shapes = [],
     subgroupMinSize,
     subgroupMaxSize,
   } = info as DawnAdapterInfo
   if (!features.has(SUBGROUP_MATRIX) || !features.has('subgroups')) return false
+  if (type === 'f16' && !features.has('shader-f16')) return false
   if (subgroupMinSize !== 32 || subgroupMaxSize !== 32) return false
   return [...shapes].some(
-    ({ componentType, M, N, K }) => componentType === 'i8' && M === 16 && N === 16 && K === 32,
+    ({ componentType, resultComponentType, resultType, M, N, K }) =>
+      componentType === type &&
+      /32$/.test(resultComponentType ?? resultType ?? '32') &&
+      M === 16 &&
+      N === 16 &&
+      K === depth,
   )
 }
 

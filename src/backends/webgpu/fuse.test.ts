@@ -46,7 +46,12 @@ function blockOf(
   return { memory, layer, out, x, up, gateUp }
 }
 
-const powers = { threads: 1024, workgroupBytes: 48 * 1024, int8Matrices: false }
+const powers = {
+  threads: 1024,
+  workgroupBytes: 48 * 1024,
+  int8Matrices: false,
+  halfMatrices: false,
+}
 
 describe.skipIf(missingForGpu() !== undefined)('a list on a GPU', () => {
   let gpu: Backend

@@ -4,7 +4,7 @@
  */
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { MaybeOperand, Workgroups } from '../../kernels/define-op.ts'
-import { type Access, WORD } from '../../kernels/operand-kinds.ts'
+import type { Access } from '../../kernels/operand-kinds.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
 
 /** Memory of the program's own, by its name: jobs that name the same share it. */
@@ -73,7 +73,10 @@ export function fixedNumbers({
 }
 
 /** How a shader of an operation's folder is run in place of base.wgsl. */
-export type Shading = Pick<Job, 'shader' | 'constants' | 'workgroups'>
+export type Shading = Pick<Job, 'shader' | 'constants' | 'workgroups'> & {
+  /** In place of finish.wgsl. */
+  readonly finish?: string
+}
 
 /** A command as one dispatch of a shader that has the operation's numbers and slices. */
 export function jobOf({ command, operation, operands }: ValidCommand, shading?: Shading): Job {
@@ -87,6 +90,9 @@ export function jobOf({ command, operation, operands }: ValidCommand, shading?: 
   }
 }
 
+/** What shaders that store whole matrices must be bound to, even where they store none. */
+const LEAST_BETWEEN = 1024
+
 /** A command as its operation's own shaders run it: one dispatch, or two with memory between them. */
 export function baseJobs(valid: ValidCommand, shading?: Shading): Job[] {
   const { command, operation } = valid
@@ -94,7 +100,7 @@ export function baseJobs(valid: ValidCommand, shading?: Shading): Job[] {
   if (operation.finish === undefined) return [first]
   const finish = operation.finish(command)
   const between: Binding = {
-    memory: { scratch: 'between', byteLength: finish?.betweenBytes ?? WORD },
+    memory: { scratch: 'between', byteLength: finish?.betweenBytes ?? LEAST_BETWEEN },
     access: 'update',
   }
   const withBetween = {
@@ -104,7 +110,8 @@ export function baseJobs(valid: ValidCommand, shading?: Shading): Job[] {
   }
   if (finish === undefined) return [withBetween]
   const { workgroups } = finish
-  const second = { shader: `${operation.name}/finish`, constants: {}, workgroups }
+  const shader = shading?.finish ?? `${operation.name}/finish`
+  const second = { shader, constants: {}, workgroups }
   return [withBetween, { ...withBetween, ...second }]
 }
 

@@ -3,10 +3,14 @@
  * for the shapes of models, with sizes as constants.
  */
 /// <reference types="@webgpu/types" />
+
+import type { CausalAttentionCommand } from '../../kernels/causal-attention/op.ts'
+import type { CausalAttentionBackwardCommand } from '../../kernels/causal-attention-backward/op.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
 import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
-import { matmulWorkgroups } from '../../kernels/matmul/op.ts'
+import { type MatmulCommand, matmulWorkgroups } from '../../kernels/matmul/op.ts'
+import { sequenceTiles } from '../../kernels/sequences.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
 import { TILE } from '../../ternary/index.ts'
@@ -20,6 +24,8 @@ export interface Powers {
   readonly workgroupBytes: number
   /** Products of int8 matrices of 16 x 32 and 32 x 16, by subgroups of 32. */
   readonly int8Matrices: boolean
+  /** Products of matrices of 16 x 16 halves with float32 sums, by subgroups of 32. */
+  readonly halfMatrices: boolean
 }
 
 /** Invocations for a row, with so many vectors for each if the device has so many of them. */
@@ -93,14 +99,35 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
       }
     }
     case 'matmul': {
-      const { rows, cols } = command
+      const { rows, cols, transposeA = false, transposeB = false } = command
+      if (command.halves && powers.halfMatrices && isOfTiles(command)) {
+        return {
+          shader: 'matmul/halves',
+          constants: { TRANSPOSE_A: Number(transposeA), TRANSPOSE_B: Number(transposeB) },
+          workgroups: matmulWorkgroups(command, LARGE_TILE),
+        }
+      }
       if (rows < LARGE_TILE || cols < LARGE_TILE || powers.workgroupBytes < MATMUL_BYTES) {
         return undefined
       }
       return {
-        shader: 'matmul',
-        constants: { BLOCKS: LARGE_TILE / 64 },
+        shader: 'matmul/tuned',
         workgroups: matmulWorkgroups(command, LARGE_TILE),
+      }
+    }
+    case 'causal-attention': {
+      if (!isOfHalves(command, powers)) return undefined
+      return {
+        shader: 'causal-attention/halves',
+        workgroups: [command.nHeads, sequenceTiles(command)],
+      }
+    }
+    case 'causal-attention-backward': {
+      if (!isOfHalves(command, powers)) return undefined
+      return {
+        shader: 'causal-attention-backward/halves',
+        finish: 'causal-attention-backward/finish-halves',
+        workgroups: [command.nHeads, sequenceTiles(command)],
       }
     }
     case 'sample':
@@ -113,6 +140,19 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
     default:
       return undefined
   }
+}
+
+/** Whether halves.wgsl runs a product: a subgroup's part is of the result or it is not. */
+function isOfTiles({ rows, cols, inner }: MatmulCommand): boolean {
+  return rows % 64 === 0 && cols % 32 === 0 && inner % 32 === 0
+}
+
+/** Whether training's attention runs on matrices: heads of 64, and sequences of whole tiles. */
+function isOfHalves(
+  { halves, headDim, length }: CausalAttentionCommand | CausalAttentionBackwardCommand,
+  { halfMatrices }: Powers,
+): boolean {
+  return halves === true && halfMatrices && headDim === 64 && length % 64 === 0
 }
 
 function threadsFor({ threads, workgroupBytes }: Powers): number {

@@ -79,7 +79,12 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     this.isa = isa
     this.#gpu = gpu
     this.promptRows = isa === MATRIX_ISA ? 512 : 128
-    this.#powers = { ...gpu.powers, int8Matrices: isa === MATRIX_ISA }
+    const isMatrix = isa === MATRIX_ISA
+    this.#powers = {
+      ...gpu.powers,
+      int8Matrices: isMatrix,
+      halfMatrices: isMatrix && gpu.powers.halfMatrices,
+    }
     this.#patcher = patcher
     this.#pipelines = new Pipelines(gpu.device)
     this.#reader = new BufferReader(gpu.device)

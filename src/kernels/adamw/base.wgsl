@@ -23,20 +23,20 @@ fn number(index: u32) -> f32 {
 
 /// What gradients are multiplied by; 0 where they are not finite, told by the bits as drivers may take no float
 /// for infinite.
-fn clipFactor(squares: f32, maxNorm: f32) -> f32 {
+fn clipFactor(squares: f32, maxNorm: f32, scale: f32) -> f32 {
   if ((bitcast<u32>(squares) & 0x7f800000u) == 0x7f800000u) {
     return 0.0;
   }
   if (maxNorm == 0.0) {
-    return 1.0;
+    return scale;
   }
-  return min(1.0, maxNorm / (sqrt(squares) + 1e-6));
+  return min(1.0, maxNorm / (sqrt(squares) * scale + 1e-6)) * scale;
 }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let i = (group.y * 32768u + group.x) * 256u + own;
-  let factor = clipFactor(squareSum[params.squareSum_at], number(8u));
+  let factor = clipFactor(squareSum[params.squareSum_at], number(8u), number(9u));
   if (i >= params.rows * params.cols || factor == 0.0) {
     return;
   }

@@ -1,7 +1,7 @@
 /**
  * AdamW (Loshchilov and Hutter 2019), with gradients clipped by the norm of all of them:
  *
- *   g = gradient * min(1, maxNorm / (norm + 1e-6))        no clipping where maxNorm is 0
+ *   g = gradient * scale * min(1, maxNorm / (norm * scale + 1e-6))        no clipping where maxNorm is 0
  *   m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2
  *   p = p (1 - lr decay) - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
  *
@@ -19,6 +19,7 @@ export const ADAMW_NUMBERS = [
   'rootBias', // 1 / sqrt(1 - beta2^t)
   'eps',
   'maxNorm',
+  'scale', // what gradients are multiplied by first: 1 over what the loss was multiplied by
 ] as const
 
 const f = Math.fround
@@ -33,16 +34,17 @@ interface Memory {
 }
 
 /** What all gradients are multiplied by; 0 where they are not finite. */
-function clipFactor(squareSum: number, maxNorm: number): number {
+function clipFactor(squareSum: number, maxNorm: number, scale: number): number {
   if (!(squareSum < Infinity)) return 0
-  if (maxNorm === 0) return 1
-  return Math.min(1, f(maxNorm / f(f(Math.sqrt(squareSum)) + f(1e-6))))
+  if (maxNorm === 0) return scale
+  const norm = f(f(Math.sqrt(squareSum)) * scale)
+  return f(Math.min(1, f(maxNorm / f(norm + f(1e-6)))) * scale)
 }
 
 /** @param count elements of each of the first four */
 export function adamw(m: Memory, count: number): void {
-  const [rate, keep, beta1, rest1, beta2, rest2, rootBias, eps, maxNorm] = m.numbers
-  const factor = clipFactor(m.squareSum[0], maxNorm)
+  const [rate, keep, beta1, rest1, beta2, rest2, rootBias, eps, maxNorm, scale] = m.numbers
+  const factor = clipFactor(m.squareSum[0], maxNorm, scale)
   if (factor === 0) return
   for (let i = 0; i < count; i++) {
     const g = f(m.gradients[i] * factor)

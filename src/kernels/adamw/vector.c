@@ -15,11 +15,12 @@ INLINE f32x16 sqrt16(f32x16 x) {
 }
 
 // What gradients are multiplied by; 0 where they are not finite.
-INLINE float clip_factor(float square_sum, float max_norm) {
+INLINE float clip_factor(float square_sum, float max_norm, float scale) {
   if (!(square_sum < __builtin_inff())) return 0.0f;
-  if (max_norm == 0.0f) return 1.0f;
-  const float factor = max_norm / (__builtin_sqrtf(square_sum) + 1e-6f);
-  return factor < 1.0f ? factor : 1.0f;
+  if (max_norm == 0.0f) return scale;
+  const float norm = __builtin_sqrtf(square_sum) * scale;
+  const float factor = max_norm / (norm + 1e-6f);
+  return (factor < 1.0f ? factor : 1.0f) * scale;
 }
 
 static void adamw_run(const adamw_command *c, int32_t phase, int32_t first, int32_t last) {
@@ -27,7 +28,7 @@ static void adamw_run(const adamw_command *c, int32_t phase, int32_t first, int3
   const float *number = c->numbers;
   const float rate = number[0], keep = number[1], beta1 = number[2], rest1 = number[3], beta2 = number[4];
   const float rest2 = number[5], root_bias = number[6], eps = number[7];
-  const float factor = clip_factor(c->square_sum[0], number[8]);
+  const float factor = clip_factor(c->square_sum[0], number[8], number[9]);
   if (factor == 0.0f) return;
   for (int32_t row = first; row < last; row++) {
     const size_t at = (size_t)row * c->cols;

@@ -6,6 +6,7 @@ struct Params {
   nHeads: u32,
   nKvHeads: u32,
   headDim: u32,
+  halves: u32,
   scale: f32,
   qkv_at: u32,
   out_at: u32,

@@ -1,6 +1,6 @@
 // out (rows, cols) = A B of row-major float32 matrices, either of them transposed; see reference.ts. A workgroup
-// has a tile of 64 x 64, or twice that with two BLOCKS; an invocation has 4 x 4 of each 64 x 64, in order over
-// `inner`, or over a part of it where the result has few tiles: finish.wgsl then adds the parts.
+// has a tile of 64 x 64, an invocation 4 x 4 of it, in order over `inner`, or over a part of that where the result
+// has few tiles: finish.wgsl then adds the parts.
 struct Params {
   rows: u32,
   cols: u32,
@@ -8,6 +8,7 @@ struct Params {
   transposeA: u32,
   transposeB: u32,
   accumulate: u32,
+  halves: u32,
   a_at: u32,
   b_at: u32,
   out_at: u32,
@@ -18,10 +19,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 @group(0) @binding(4) var<storage, read_write> between: array<f32>;
 
-const BLOCKS = 1u;
 const STEPS = 16u;
 /// Vectors from one step's to the next one's: one more than there are, so that steps lie in other banks.
-const STRIDE = 16u * BLOCKS + 1u;
+const STRIDE = 17u;
 var<workgroup> tileA: array<vec4f, STEPS * STRIDE>;
 var<workgroup> tileB: array<vec4f, STEPS * STRIDE>;
 
@@ -57,62 +57,63 @@ fn columnsOfB(first: u32, k: u32, end: u32) -> vec4f {
   return values;
 }
 
+/// Four neighbours of a row of the result, or of a part of it.
+fn putRow(row: u32, col: u32, parts: u32, part: u32, values: vec4f) {
+  put(row, col, parts, part, values.x);
+  put(row, col + 1u, parts, part, values.y);
+  put(row, col + 2u, parts, part, values.z);
+  put(row, col + 3u, parts, part, values.w);
+}
+
+fn put(row: u32, col: u32, parts: u32, part: u32, value: f32) {
+  if (row >= params.rows || col >= params.cols) {
+    return;
+  }
+  let at = row * params.cols + col;
+  if (parts > 1u) {
+    between[part * params.rows * params.cols + at] = value;
+  } else if (params.accumulate != 0u) {
+    out[params.out_at + at] += value;
+  } else {
+    out[params.out_at + at] = value;
+  }
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let parts = partCount();
   let part = group.y % parts;
   let steps = (params.inner + STEPS * parts - 1u) / (STEPS * parts) * STEPS;
   let end = min(params.inner, (part + 1u) * steps);
-  let firstRow = group.y / parts * 64u * BLOCKS;
-  let firstCol = group.x * 64u * BLOCKS;
+  let firstRow = group.y / parts * 64u;
+  let firstCol = group.x * 64u;
   let low = own & 15u;
   let high = own >> 4u;
   // Neighbours read what lies side by side.
   let ofA = select(vec2u(low, high), vec2u(high, low), params.transposeA != 0u);
   let ofB = select(vec2u(high, low), vec2u(low, high), params.transposeB != 0u);
-  var sums = array<vec4f, 4u * BLOCKS * BLOCKS>();
+  var s00 = vec4f();
+  var s10 = vec4f();
+  var s20 = vec4f();
+  var s30 = vec4f();
   for (var first = part * steps; first < end; first += STEPS) {
-    for (var i = 0u; i < BLOCKS; i++) {
-      let quadA = ofA.y + i * 16u;
-      let quadB = ofB.y + i * 16u;
-      tileA[ofA.x * STRIDE + quadA] = rowsOfA(firstRow + quadA * 4u, first + ofA.x, end);
-      tileB[ofB.x * STRIDE + quadB] = columnsOfB(firstCol + quadB * 4u, first + ofB.x, end);
-    }
+    tileA[ofA.x * STRIDE + ofA.y] = rowsOfA(firstRow + ofA.y * 4u, first + ofA.x, end);
+    tileB[ofB.x * STRIDE + ofB.y] = columnsOfB(firstCol + ofB.y * 4u, first + ofB.x, end);
     workgroupBarrier();
     for (var k = 0u; k < STEPS; k++) {
-      for (var i = 0u; i < BLOCKS; i++) {
-        let rows = tileA[k * STRIDE + i * 16u + high];
-        for (var j = 0u; j < BLOCKS; j++) {
-          let columns = tileB[k * STRIDE + j * 16u + low];
-          let at = (i * BLOCKS + j) * 4u;
-          sums[at] = fma(vec4f(rows.x), columns, sums[at]);
-          sums[at + 1u] = fma(vec4f(rows.y), columns, sums[at + 1u]);
-          sums[at + 2u] = fma(vec4f(rows.z), columns, sums[at + 2u]);
-          sums[at + 3u] = fma(vec4f(rows.w), columns, sums[at + 3u]);
-        }
-      }
+      let a0 = tileA[k * STRIDE + high];
+      let b0 = tileB[k * STRIDE + low];
+      s00 = fma(vec4f(a0.x), b0, s00);
+      s10 = fma(vec4f(a0.y), b0, s10);
+      s20 = fma(vec4f(a0.z), b0, s20);
+      s30 = fma(vec4f(a0.w), b0, s30);
     }
     workgroupBarrier();
   }
-  for (var i = 0u; i < BLOCKS; i++) {
-    for (var j = 0u; j < BLOCKS; j++) {
-      for (var r = 0u; r < 4u; r++) {
-        let row = firstRow + (i * 16u + high) * 4u + r;
-        let values = sums[(i * BLOCKS + j) * 4u + r];
-        for (var c = 0u; c < 4u; c++) {
-          let col = firstCol + (j * 16u + low) * 4u + c;
-          if (row < params.rows && col < params.cols) {
-            let at = row * params.cols + col;
-            if (parts > 1u) {
-              between[part * params.rows * params.cols + at] = values[c];
-            } else if (params.accumulate != 0u) {
-              out[params.out_at + at] += values[c];
-            } else {
-              out[params.out_at + at] = values[c];
-            }
-          }
-        }
-      }
-    }
-  }
+  let row = firstRow + high * 4u;
+  let col = firstCol + low * 4u;
+  putRow(row, col, parts, part, s00);
+  putRow(row + 1u, col, parts, part, s10);
+  putRow(row + 2u, col, parts, part, s20);
+  putRow(row + 3u, col, parts, part, s30);
 }

@@ -3,8 +3,8 @@ import { type KernelCase, Seeded, stale } from '../testing/conformance-cases.ts'
 import type { MatmulShape } from './reference.ts'
 
 function matmulCase(shape: MatmulShape): KernelCase {
-  const { rows, cols, inner, transposeA, transposeB, accumulate } = shape
-  const form = `${transposeA ? 'At' : 'A'} ${transposeB ? 'Bt' : 'B'}${accumulate ? ', added' : ''}`
+  const { rows, cols, inner, transposeA, transposeB, accumulate, halves } = shape
+  const form = `${transposeA ? 'At' : 'A'} ${transposeB ? 'Bt' : 'B'}${accumulate ? ', added' : ''}${halves ? ', halves' : ''}`
   return {
     name: `${form}, ${rows} x ${cols} over ${inner}`,
     weights: rows * cols * inner,
@@ -32,4 +32,10 @@ export const cases: readonly KernelCase[] = [
     matmulCase({ ...form, rows: 12, cols: 32, inner: 600 }),
   ]),
   matmulCase({ rows: 200, cols: 31, inner: 16, accumulate: true }),
+  // Sizes of tiles of matrices: one tile and less, parts of a sum, in place of or added to what is there.
+  ...forms.flatMap((form) => [
+    matmulCase({ ...form, rows: 64, cols: 32, inner: 32, halves: true }),
+    matmulCase({ ...form, rows: 192, cols: 160, inner: 96, halves: true, accumulate: true }),
+    matmulCase({ ...form, rows: 64, cols: 96, inner: 800, halves: true, accumulate: true }),
+  ]),
 ]

@@ -6,6 +6,7 @@ struct Params {
   transposeA: u32,
   transposeB: u32,
   accumulate: u32,
+  halves: u32,
   a_at: u32,
   b_at: u32,
   out_at: u32,

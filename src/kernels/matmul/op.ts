@@ -22,6 +22,8 @@ export interface MatmulCommand {
   readonly transposeA?: boolean | undefined
   readonly transposeB?: boolean | undefined
   readonly accumulate?: boolean | undefined
+  /** Whether operands may be rounded to float16, where that is faster; sums stay float32. */
+  readonly halves?: boolean | undefined
 }
 
 /** Panels of a packed operand are padded to whole tiles of every variant: of 12, 6 or 2 rows, 32 or 16 columns. */
@@ -62,6 +64,7 @@ export const matmul = defineOp<MatmulCommand>()({
     transposeA: (c) => Number(c.transposeA ?? false),
     transposeB: (c) => Number(c.transposeB ?? false),
     accumulate: (c) => Number(c.accumulate ?? false),
+    halves: (c) => Number(c.halves ?? false),
   },
   scratch: ({ rows, cols, inner, transposeA }) =>
     (padded(cols, PANEL_COLS) + (transposeA ? padded(rows, PANEL_ROWS) : 0)) * inner * WORD,
@@ -69,6 +72,13 @@ export const matmul = defineOp<MatmulCommand>()({
   // Processors multiply and add at once where they can. The errors of a sum's roundings walk: with the root
   // of their number.
   agreement: { out: { within: ({ inner }) => ({ ofLargest: 2 ** -23 * Math.sqrt(inner) }) } },
+  nearly: {
+    out: {
+      within: ({ inner, halves }) => ({
+        ofLargest: (halves ? 2 ** -11 : 2 ** -23) * Math.sqrt(inner),
+      }),
+    },
+  },
   constants: { MATMUL_BLOCK },
   workgroups: (c) => matmulWorkgroups(c, 64),
   finish(c) {

@@ -18,6 +18,7 @@ export interface MatmulShape {
   readonly transposeA?: boolean | undefined
   readonly transposeB?: boolean | undefined
   readonly accumulate?: boolean | undefined
+  readonly halves?: boolean | undefined
 }
 
 /**

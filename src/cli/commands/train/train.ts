@@ -8,7 +8,7 @@ import { UsageError } from '../../../errors.ts'
 import { type TrainOptions, train } from '../../../node/train/train.ts'
 import type { TrainReport } from '../../../train/loop.ts'
 import { PRESET_NAMES } from '../../../train/presets.ts'
-import { QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
+import { PRECISIONS, QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { jsonOf, readTextFile } from '../../console/input.ts'
 import { formatCount } from '../../console/quantities.ts'
@@ -69,6 +69,9 @@ function addTrainFlags(command: Command): void {
         'layer: less memory, a third more time (default: none)',
         RECOMPUTE_MODES,
       ),
+    )
+    .addOption(
+      choiceFlag('--precision <type>', 'f16: faster products on GPUs (default: f32)', PRECISIONS),
     )
     .option('--eval-every <steps>', 'look at held-out text (default: 100)', count)
     .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
