@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    16000,
-    'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training',
+    18600,
+    'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too',
   ],
   'src/cli': [
     10550,
@@ -59,8 +59,8 @@ const BUDGETS = {
     'four vocabularies on disk with their normalisers, one in memory, templates; tokenizer.json with what lies beside it, and its expressions, all of it ours and in steps',
   ],
   'src/backends': [
-    5000,
-    'the contract, four backends with their memory, queues and threads, and what programs share of it; lists fused for a GPU, with two shaders of their own',
+    5010,
+    'the contract, four backends with their memory, queues and threads; lists fused for a GPU, with two shaders of their own',
   ],
   'src/hub': [
     2350,
