@@ -19,6 +19,7 @@ import { type StartEvent, type TrainOptions, train } from '../src/node/train/tra
 import type { TrainEvent } from '../src/train/loop.ts'
 import { QUANT_MODES } from '../src/train/shape.ts'
 import { Trainer } from '../src/train/trainer.ts'
+import { missingForGpu, SWIFTSHADER } from './support/backends.ts'
 import { largestDifference, openEngine, promptBatch } from './support/engine.ts'
 import { sequencesOf } from './support/sequences.ts'
 
@@ -138,6 +139,21 @@ async function trainerLogits(
   await backend.dispose()
   return logits.slice()
 }
+
+test.skipIf(missingForGpu() !== undefined)(
+  'a GPU learns what processors do, and goes on with its own bits',
+  async () => {
+    process.env['VK_ICD_FILENAMES'] = SWIFTSHADER
+    const settings = { steps: 2, saveEvery: 1, batch: 1, length: 64 } as const
+    const expected = await runIn('on-processor', settings)
+    const whole = await runIn('on-gpu', { ...settings, backend: 'webgpu' })
+    expect(whole.heldOutLoss).toBeCloseTo(expected.heldOutLoss ?? 0, 3)
+    // As if it had ended behind the first step.
+    rmSync(whole.checkpoint, { recursive: true })
+    const rest = await runIn('on-gpu', { ...settings, backend: 'webgpu', resume: true })
+    expect(rest.heldOutLoss).toBe(whole.heldOutLoss)
+  },
+)
 
 test('what does not go together is refused, with what to do', async () => {
   const start = (options: Partial<TrainOptions>) => runIn('whole', options)

@@ -3,10 +3,12 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { openNativeBackend } from '../backends/native/native-backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
+import type { BufferSlice } from '../kernels/slice.ts'
 import { Seeded } from '../kernels/testing/conformance-cases.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { absmaxQuantize, absmeanQuantize, signQuantize } from '../ternary/index.ts'
 import { linearBackward, linearForward, quantizeLinear } from './bit-linear.ts'
+import { checkHalves } from './halves-check.ts'
 import { allocateTraining } from './memory.ts'
 import { planTraining } from './plan.ts'
 import type { TrainingShape } from './shape.ts'
@@ -182,6 +184,23 @@ test('steps give the same bits with any number of threads, and when layers are c
   expect(two).toEqual(one)
   expect(await shortRun(native[1], { ...shapeOf('b158'), recompute: 'layer' })).toEqual(one)
   expect(one.losses[2]).toBeLessThan(one.losses[0] + 1)
+})
+
+test('a loss that is scaled for halves changes no bit where products do not round to them', async () => {
+  const expected = await shortRun(native[0], shapeOf('b158'))
+  expect(await shortRun(native[0], { ...shapeOf('b158'), precision: 'f16' })).toEqual(expected)
+})
+
+test('halves that a GPU gets wrong are refused before anything is learnt from them', async () => {
+  await expect(checkHalves(reference)).resolves.toBeUndefined()
+  const faulty = new Proxy(reference, {
+    get: (backend, name) => {
+      if (name === 'read') return async (slice: BufferSlice) => new Uint8Array(slice.byteLength)
+      const own = Reflect.get(backend, name, backend)
+      return typeof own === 'function' ? own.bind(backend) : own
+    },
+  })
+  await expect(checkHalves(faulty)).rejects.toThrow('--precision f32')
 })
 
 test('what the trainer has no graph for is refused by name', async () => {

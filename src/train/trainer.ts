@@ -11,6 +11,7 @@ import { bytesOf } from '../model/buffer-owner.ts'
 import { type AdamwSettings, clearCommands, stepNumbers, updateCommands } from './adamw.ts'
 import { backwardCommands, headCommands } from './backward.ts'
 import { forwardCommands, quantizeCommands } from './forward.ts'
+import { checkHalves } from './halves-check.ts'
 import { allocateTraining, type TrainingMemory } from './memory.ts'
 import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
 import { checkShape, lossScaleOf, rowsOf, type TrainingShape } from './shape.ts'
@@ -53,7 +54,7 @@ export class Trainer {
   /**
    * Parameters are zero until they are written.
    *
-   * @throws UsageError for a shape that there is no graph for; BackendError where there is no room
+   * @throws UsageError for a shape that there is no graph for; BackendError where there is no room, or halves are wrong
    */
   static async open(backend: Backend, shape: TrainingShape): Promise<Trainer> {
     checkShape(shape)
@@ -61,6 +62,7 @@ export class Trainer {
     const memory = allocateTraining(backend, plan)
     try {
       await backend.ready()
+      if (shape.precision === 'f16') await checkHalves(backend)
       const forward = forwardCommands(memory, shape)
       const head = (learns: boolean) => headCommands(memory, shape, plan.chunkRows, learns)
       const lists: Readonly<Record<keyof Programs, Command[]>> = {
