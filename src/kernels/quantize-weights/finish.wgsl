@@ -29,27 +29,24 @@ fn sumOfPairs(a: vec2f, b: vec2f) -> vec2f {
   return vec2f(sum, a.y + b.y + ((a.x - (sum - second)) + (b.x - second)));
 }
 
-/// a / b rounded to nearest, half to even, for results that are normal; 0 where a or b is not, or infinite.
+/// a / b rounded to nearest, for results that are normal; 0 where a or b is not, or infinite. No quotient of two
+/// floats is halfway between two others.
 fn quotient(a: f32, b: f32) -> f32 {
   let bits = vec2u(bitcast<u32>(a), bitcast<u32>(b)) & vec2u(0x7fffffffu);
-  if (bits.x < 0x800000u || bits.y < 0x800000u || bits.y >= 0x7f800000u) {
-    return 0.0;
-  }
-  let mantissas = (bits & vec2u(0x7fffffu)) | vec2u(0x800000u);
-  let isLess = mantissas.x < mantissas.y;
+  let fractions = bits & vec2u(0x7fffffu);
+  let isLess = fractions.x < fractions.y;
   let exponent = i32(bits.x >> 23u) - i32(bits.y >> 23u) - i32(isLess);
-  let shift = 23u + u32(isLess);
-  // A float's guess is a few units off; what it leaves is exact in 32 bits, though the products are not.
-  var digits = u32(f32(mantissas.x) / f32(mantissas.y) * f32(1u << shift));
-  var rest = bitcast<i32>((mantissas.x << shift) - digits * mantissas.y);
-  let divisor = i32(mantissas.y);
-  for (var i = 0; i < 4; i++) {
-    let step = i32(rest >= divisor) - i32(rest < 0);
-    digits = bitcast<u32>(bitcast<i32>(digits) + step);
-    rest -= step * divisor;
-  }
-  let isUp = 2 * rest > divisor || (2 * rest == divisor && (digits & 1u) != 0u);
-  return bitcast<f32>((u32(exponent + 127) << 23u) + (digits - 0x800000u) + u32(isUp));
+  // A float's guess is three units off at most; what it leaves is exact in 32 bits, though the products are not.
+  let ones = bitcast<vec2f>(fractions | vec2u(0x3f800000u));
+  let digits = i32(ones.x / ones.y * select(8388608.0, 16777216.0, isLess));
+  let divisor = i32(fractions.y | 0x800000u);
+  let dividend = (fractions.x | 0x800000u) << (23u + u32(isLess));
+  let rest = 2 * bitcast<i32>(dividend - bitcast<u32>(digits * divisor));
+  let above = i32(rest > divisor) + i32(rest > 3 * divisor) + i32(rest > 5 * divisor);
+  let below = i32(rest < -divisor) + i32(rest < -3 * divisor) + i32(rest < -5 * divisor);
+  let result = (u32(exponent + 127) << 23u) + bitcast<u32>(digits + above - below - 0x800000);
+  let isNormal = bits.x >= 0x800000u && bits.y >= 0x800000u && bits.y < 0x7f800000u;
+  return select(0.0, bitcast<f32>(result), isNormal);
 }
 
 /// A number in two floats over a count, rounded to nearest: by long division of 63 bits.
