@@ -171,7 +171,8 @@ export function framed(name: string, surroundings: Surroundings): Command {
       getErrHelpWidth: () => width,
       writeOut: (text) => writeSoon(stdout, text),
       writeErr: (text) => stderr.write(proseFor(stderr, cleanText(text), env)),
-      outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
+      outputError: (text, write) =>
+        write(ERROR_PREFIX + FRAME_TEXTS.en.usage(text.replace(/^error: /, ''))),
     })
     .configureHelp({
       showGlobalOptions: false,

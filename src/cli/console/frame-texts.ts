@@ -15,7 +15,12 @@ const english = {
     `${threads} threads are more than the ${processors} processor${processors === 1 ? '' : 's'} ` +
     'of this machine, and slower.',
   helpHint: '(add --help for the flags and examples)',
-  usage: (message: string) => message,
+  /** Of wrong usage, as commander says it. */
+  usage: (message: string) =>
+    message.replace(
+      /^too many arguments.*$/m,
+      '$& A model is named after -m, and a text of several words stands between quotation marks.',
+    ),
 }
 
 export type FrameTexts = typeof english
@@ -53,7 +58,9 @@ const USAGE: readonly (readonly [pattern: RegExp, words: (...parts: string[]) =>
   ],
   [
     /^too many arguments.* Expected (\d+) arguments? but got (\d+)\.$/,
-    (most, given) => `引数が多すぎます。${most}個までのところ、${given}個あります。`,
+    (most, given) =>
+      `引数が多すぎます。${most}個までのところ、${given}個あります。モデルは -m で指定し、` +
+      '空白を含む文章は引用符で囲んでください。',
   ],
   [
     /^option '(.*)' argument '(.*)' is invalid\. (.*)$/,
