@@ -29,7 +29,8 @@
 #define CACHE_LINE_BYTES 64
 
 // Positions after which what is asked for now is read: arithmetic keeps the processor from looking ahead
-// itself, and memory answers after about as long as it multiplies two blocks.
+// itself, and memory answers after about as long as it multiplies two blocks. Of fewer positions the values
+// are asked for while their keys are read, and the next keys while the values are.
 #define POSITIONS_AHEAD 64
 
 // sum + element * x, where x is a short float if elements are halves.
@@ -174,7 +175,7 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
   const int32_t registers = h->value_dim / LANES, count = h->least;
   // Eight queries are enough, and each weight is then an operand of its product; see KEY_SUMS.
   const int32_t room = group > ROW_HEADS || group > VALUE_SUMS ? 1 : VALUE_SUMS / group;
-  const int32_t side = room < MAX_SIDE ? room : MAX_SIDE;
+  const int32_t side = room < MAX_SIDE ? room : MAX_SIDE, half = side / 2;
   for (int32_t i = 0; i < group * h->value_dim; i += LANES) store16(o + i, all16(0.0f));
   for (int32_t from = 0; from < count; from += VALUE_TILE) {
     const int32_t tile = count - from < VALUE_TILE ? count - from : VALUE_TILE;
@@ -182,8 +183,14 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
     const uint8_t *ahead = from + VALUE_TILE < count ? at + VALUE_TILE * h->layout.value : next;
     const float *w = weight[0] + from;
     int32_t first = 0;
+    // A last tile that is short asks for too little of what is next.
+    if (from > 0 && tile < VALUE_TILE) prefetch(next + tile * h->layout.key, (VALUE_TILE - tile) * h->layout.key);
     for (; first + side <= registers; first += side) {
       add_values(group, type, side, h, at, ahead, tile, first, w, o);
+    }
+    // Narrow heads have fewer registers than there is room for; one alone waits for its own last addition.
+    for (; half > 1 && first + half <= registers; first += half) {
+      add_values(group, type, half, h, at, ahead, tile, first, w, o);
     }
     for (; first < registers; first++) {
       add_values(group, type, 1, h, at, ahead, tile, first, w, o);
@@ -197,7 +204,9 @@ INLINE void weigh_floats(const int32_t group, const int32_t type, const head_gro
 // What is read AHEAD positions after a block of keys: another block, or the first values.
 INLINE const uint8_t *ahead_of(const head_group *h, const uint8_t *keys, const uint8_t *values,
                                int32_t block) {
-  const int32_t position = block + POSITIONS_AHEAD, beyond = position - h->most;
+  const int32_t most = (h->most + KEY_BLOCK - 1) / KEY_BLOCK * KEY_BLOCK;
+  const int32_t ahead = most < POSITIONS_AHEAD ? most : POSITIONS_AHEAD;
+  const int32_t position = block + ahead, beyond = position - most;
   if (beyond < 0) return keys + position * (h->layout.header + h->layout.key);
   return values + beyond * (h->layout.header + h->layout.value);
 }

@@ -111,6 +111,13 @@ INLINE size_t attention_block(const attention_command *c, size_t slot, int32_t c
   return block_start(c->table_data, c->table_columns, slot, first, c->cache_n_kv_heads, kv);
 }
 
+// What is read after `kv` of `rows` rows: the next key head's first chunk, or that of the rows behind them.
+INLINE size_t block_after(const attention_command *c, int32_t row, int32_t rows, int32_t kv) {
+  const int32_t is_last = kv + 1 == c->cache_n_kv_heads;
+  const int32_t next = is_last && row + rows < c->rows ? row + rows : row;
+  return attention_block(c, (size_t)c->step[next * STEP_WORDS + STEP_SLOT], first_chunk(c, next), is_last ? 0 : kv + 1);
+}
+
 // The queries of `rows` rows, whose positions follow each other in one slot, for a key head: all chunks
 // into out, or only one, of one row, into the partials.
 static void attention_heads(const attention_command *c, int32_t row, int32_t rows, int32_t kv,
@@ -151,7 +158,8 @@ static void attention_heads(const attention_command *c, int32_t row, int32_t row
       count_positions(&h, rows, heads, total - first);
       h.skipped = start - first;
       const size_t at = attention_block(c, slot, chunk, kv);
-      const size_t after = chunk + 1 < to ? attention_block(c, slot, chunk + 1, kv) : at;
+      const size_t after =
+          chunk + 1 < to ? attention_block(c, slot, chunk + 1, kv) : block_after(c, row, rows, kv);
       attend(group, &h, c->cache_keys + at * key_bytes, c->cache_values + at * value_bytes,
              c->cache_keys + after * key_bytes, fresh ? S : s, fresh ? O : o);
       for (int32_t i = 0; !fresh && i < group; i++) {

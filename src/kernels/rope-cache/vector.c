@@ -124,6 +124,28 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
   else write_codes4(&place, x, n);
 }
 
+// Asks for the memory that a row writes to: a position's key is one number of each of many lines, which no
+// processor foresees. Of codes, the keys alone.
+INLINE void prefetch_row(const rope_cache_command *c, int32_t row, const cache_layout *layout) {
+  const int32_t *step = c->step + row * STEP_WORDS, n_kv = c->cache_n_kv_heads;
+  const size_t position = (size_t)step[STEP_POSITION] % ATTENTION_CHUNK;
+  const size_t key_bytes = layout->header + layout->key;
+  for (int32_t head = 0; head < n_kv; head++) {
+    const size_t at = block_start(c->table_data, c->table_columns, (size_t)step[STEP_SLOT],
+                                  (size_t)step[STEP_POSITION], n_kv, head);
+    const uint8_t *keys = c->cache_keys + (at + position / KEY_BLOCK * KEY_BLOCK) * key_bytes;
+    const uint8_t *values = c->cache_values + (at + position) * layout->value;
+    for (size_t i = 0; i < KEY_BLOCK * key_bytes; i += 64) __builtin_prefetch(keys + i, 1, 2);
+    if (layout->header > 0) continue;
+    for (size_t i = 0; i < layout->value; i += 64) __builtin_prefetch(values + i, 1, 2);
+  }
+}
+
+// Whether a row writes to other lines than the one before it.
+INLINE int32_t is_elsewhere(const int32_t *step) {
+  return step[STEP_SLOT] != step[STEP_SLOT - STEP_WORDS] || step[STEP_POSITION] % KEY_BLOCK == 0;
+}
+
 static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
   const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim, half = head_dim / 2;
@@ -135,6 +157,7 @@ static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t f
     const int32_t *step = c->step + row * STEP_WORDS;
     const size_t slot = (size_t)step[STEP_SLOT], position = (size_t)step[STEP_POSITION];
     const size_t in_block = position % ATTENTION_CHUNK;
+    if (row + 1 < last && is_elsewhere(step + STEP_WORDS)) prefetch_row(c, row + 1, &layout);
     const float *rotation = c->rotations + position * head_dim;
     float *v = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
     for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
