@@ -29,10 +29,14 @@ INLINE u32x16 mix16(u32x16 z) {
   return z ^ z >> 15;
 }
 
-// Exponentially distributed numbers of sixteen tokens.
-INLINE f32x16 exponential16(i32x16 tokens, position_key key) {
+// Numbers of sixteen tokens, all between 0 and 1 as likely.
+INLINE f32x16 uniform16(i32x16 tokens, position_key key) {
   const u32x16 words = mix16(mix16((u32x16)tokens ^ key.first) ^ key.second);
-  const f32x16 u = (__builtin_convertvector((i32x16)(words >> 1), f32x16) + 0.5f) * 0x1p-31f;
+  return (__builtin_convertvector((i32x16)(words >> 1), f32x16) + 0.5f) * 0x1p-31f;
+}
+
+// -ln(1 - u): exponentially distributed numbers, none below its u by more than rounding.
+INLINE f32x16 exponential16(f32x16 u) {
   const f32x16 rest = max16(1.0f - u, all16(0x1p-32f));
   const i32x16 is_half = rest >= all16(0.5f);
   const u32x16 bits = (u32x16)rest;

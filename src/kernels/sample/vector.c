@@ -214,7 +214,10 @@ static int32_t race(const sample_row *row, sample_front front, float widest, pos
     const i32x16 tokens = tokens_at(row, i);
     const i32x16 runs = in_front(logits, tokens, front) & (gaps <= all16(widest));
     if (!any16(runs)) continue;
-    const f32x16 times = exponential16(tokens, key) * exp16(gaps);
+    // Most are behind already with the least time that they can have.
+    const f32x16 u = uniform16(tokens, key), factor = exp16(gaps);
+    if (!any16(runs & (u * factor * 0.99f < smallest))) continue;
+    const f32x16 times = exponential16(u) * factor;
     const i32x16 wins = runs & (times < smallest);
     smallest = select16(wins, times, smallest);
     winners = (tokens & wins) | (winners & ~wins);
