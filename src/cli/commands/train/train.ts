@@ -28,12 +28,12 @@ interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
 }
 
 /** The options that are places on a disk, or may be. */
-const PLACES: readonly string[] = [
+const PLACES: ReadonlySet<string> = new Set<keyof TrainOptions>([
   'data',
   'out',
   'tokenizer',
   'init',
-] satisfies (keyof TrainOptions)[]
+])
 
 function addTrainFlags(command: Command): void {
   const count = wholeNumber({ min: 1 })
@@ -120,12 +120,10 @@ async function readConfigFile(path: string | undefined): Promise<object> {
   if (path === undefined) return {}
   const value = jsonOf(await readTextFile(path), path)
   if (isObject(value)) {
-    // No shell has seen these.
-    const places = Object.entries(value).filter(([name]) => PLACES.includes(name))
-    return {
-      ...value,
-      ...Object.fromEntries(places.map(([name, place]) => [name, withHome(place)])),
-    }
+    // No shell and no command line has seen these.
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [name, PLACES.has(name) ? withHome(one) : one]),
+    )
   }
   throw new UsageError(`Expected a JSON object of options in ${path}, got another value.`)
 }
