@@ -222,7 +222,7 @@ export class Evaluator implements Interpreter {
 
   /** A function of a macro's parameters that gives its text. */
   #macro(macro: MacroBody, name: string, outer: Scope): Macro {
-    return new Macro(name, (args) =>
+    return new Macro(name, macro, (args) =>
       this.#budget.nested(() => {
         const scope = new Scope(outer)
         bindMacro(macro, name, args, scope, (fallback) => this.#evaluate(fallback, scope))

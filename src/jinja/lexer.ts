@@ -189,13 +189,11 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** A literal's text: Python's escapes; unknown ones stay as they are. */
 function unescaped(text: string): string {
   return text.replace(
-    /\\(?:x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|([0-7]{1,3})|(.))/gis,
+    /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{1,3})|(.))/gs,
     (whole, x?: string, u?: string, long?: string, octal?: string, other?: string) => {
-      // The letters are not without case: \X41 is no escape.
-      const code =
-        whole[1] === 'x' ? x : whole[1] === 'u' ? u : whole[1] === 'U' ? (long ?? u) : undefined
+      const code = x ?? u ?? long
       if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8))
-      if (code !== undefined && (whole[1] !== 'U' || long !== undefined)) {
+      if (code !== undefined) {
         const point = Number.parseInt(code, 16)
         if (point > 0x10ffff) throw new TemplateError(`it has the escape "${whole}"`)
         return String.fromCodePoint(point)

@@ -6,16 +6,30 @@ import { type Arguments, Callable, Dict, Tuple, Undefined, type Value } from './
 
 export class Macro extends Callable {
   readonly #name: string
+  readonly #made: MacroBody
 
-  constructor(name: string, run: (args: Arguments) => Value) {
+  constructor(name: string, made: MacroBody, run: (args: Arguments) => Value) {
     super(run)
     this.#name = name
+    this.#made = made
   }
   override show(): string {
     return `<Macro '${this.#name}'>`
   }
   override attribute(name: string): Value | undefined {
-    return name === 'name' ? this.#name : undefined
+    const { parameters, body } = this.#made
+    switch (name) {
+      case 'name':
+        return this.#name
+      case 'arguments':
+        return new Tuple(parameters.map((parameter) => parameter.name))
+      case 'catch_varargs':
+      case 'catch_kwargs':
+        return mentions(body, name.slice('catch_'.length))
+      case 'caller':
+        return mentions(body, name)
+    }
+    return undefined
   }
 }
 

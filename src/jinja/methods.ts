@@ -6,14 +6,19 @@ import { notSupported, TemplateError } from './errors.ts'
 import type { Surroundings } from './show.ts'
 import { sliced } from './slices.ts'
 import {
+  CASED,
   capitalized,
   charactersOf,
+  isLower,
   isSpace,
+  isTitled,
+  isUpper,
   lengthOf,
   splitLines,
   strip,
   stripEnd,
   stripStart,
+  swapped,
   titled,
 } from './text.ts'
 import { type Arguments, int, isTrue, itemsOf, Tuple, type Value } from './values.ts'
@@ -36,26 +41,25 @@ const PLAIN: Readonly<Record<string, (text: string) => Value>> = {
   isascii: (text) => !/[^\0-\x7f]/.test(text),
   isalpha: (text) => /^\p{L}+$/u.test(text),
   isdecimal: (text) => /^\p{Nd}+$/u.test(text),
-  isdigit: (text) => withoutOddNumbers(text) && /^\p{Nd}+$/u.test(text),
-  isnumeric: (text) => withoutOddNumbers(text) && /^[\p{Nd}\p{Nl}]+$/u.test(text),
-  isalnum: (text) => withoutOddNumbers(text) && /^[\p{L}\p{Nd}\p{Nl}]+$/u.test(text),
-  islower: (text) => /\p{Ll}/u.test(text) && !/[\p{Lu}\p{Lt}]/u.test(text),
-  isupper: (text) => /\p{Lu}/u.test(text) && !/[\p{Ll}\p{Lt}]/u.test(text),
-  istitle: (text) => /\p{L}/u.test(text) && text === titled(text),
-  swapcase: (text) =>
-    Array.from(text, (c) => (/\p{Lu}/u.test(c) ? c.toLowerCase() : c.toUpperCase())).join(''),
+  isdigit: (text) => only(/^\p{Nd}+$/u, /^[\p{Nd}\p{No}]+$/u, text),
+  isnumeric: (text) => only(/^\p{N}+$/u, /^[\p{N}\p{Ideographic}]+$/u, text),
+  isalnum: (text) => /^[\p{L}\p{N}]+$/u.test(text),
+  islower: isLower,
+  isupper: isUpper,
+  istitle: (text) => /\p{Cased}/u.test(text) && text.match(CASED)?.every(isTitled) === true,
+  swapcase: swapped,
   casefold(text) {
     if (/[^\0-\x7f]/.test(text)) throw notSupported('casefold() on other letters than A to Z')
     return text.toLowerCase()
   },
-  isidentifier: (text) => /^[\p{L}\p{Nl}_][\p{L}\p{Nl}_\p{Nd}\p{Mn}\p{Mc}\p{Pc}]*$/u.test(text),
+  isidentifier: (text) => /^[\p{XIDS}_]\p{XIDC}*$/u.test(text),
   isprintable: (text) => !/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(text),
 }
 
-/** Circled digits, fractions and the numerals of Chinese are numbers to some of Python's methods. */
-function withoutOddNumbers(text: string): boolean {
-  if (!/\p{No}|[\u4e00-\u9fff\u3007\uf900-\ufaff]/u.test(text)) return true
-  if (/^[\p{L}]+$/u.test(text)) return true
+/** @throws TemplateError where a text has numerals of which Python's tables say more than JavaScript's */
+function only(plain: RegExp, withOdd: RegExp, text: string): boolean {
+  if (plain.test(text)) return true
+  if (!withOdd.test(text)) return false
   throw notSupported('a test for digits on other numerals than decimal ones')
 }
 

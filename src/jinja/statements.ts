@@ -195,6 +195,8 @@ class StatementParser extends ExpressionParser {
       if (fallback === undefined && parameters.at(-1)?.fallback !== undefined) {
         this.fail('a parameter with a default before it')
       }
+      if (parameters.some((other) => other.name === name))
+        this.fail('a parameter of this name before it')
       parameters.push({ name, fallback })
     }
     this.advance()

@@ -5,6 +5,7 @@ import { TemplateError } from './errors.ts'
 import type { Interpreter } from './interpreter.ts'
 import { operate } from './operators.ts'
 import { show } from './show.ts'
+import { isLower, isUpper } from './text.ts'
 import {
   type Arguments,
   Dict,
@@ -64,8 +65,8 @@ export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
     plain((value) => value instanceof Undefined || (value instanceof Thing && value.isCallable)),
   ],
   ['escaped', plain((value) => value instanceof Markup)],
-  ['lower', plain((value, { run }) => caseOf(show(value, run)) === 'lower')],
-  ['upper', plain((value, { run }) => caseOf(show(value, run)) === 'upper')],
+  ['lower', plain((value, { run }) => isLower(show(value, run)))],
+  ['upper', plain((value, { run }) => isUpper(show(value, run)))],
   [
     'odd',
     plain((value, interpreter) => isEqual(rest(value, 2, interpreter), 1, interpreter.run.budget)),
@@ -104,9 +105,4 @@ function isSame(a: Value, b: Value): boolean {
   if (isPlain(a) || isPlain(b)) return a === b
   if (typeof a === 'number' && typeof b === 'number') return intArgument('sameas', a) === b
   throw new TemplateError('it asks whether two texts are the same object')
-}
-
-function caseOf(text: string): 'lower' | 'upper' | undefined {
-  const [lower, upper] = [/\p{Ll}/u.test(text), /[\p{Lu}\p{Lt}]/u.test(text)]
-  return lower === upper ? undefined : lower ? 'lower' : 'upper'
 }

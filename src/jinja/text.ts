@@ -95,11 +95,13 @@ const TITLE_CASE: Readonly<Record<string, string>> = {
 function titleCase(character: string): string {
   const known = TITLE_CASE[character]
   if (known !== undefined) return known
+  // Georgian has capitals for whole words only.
+  if (/[\u10d0-\u10ff]/.test(character)) return character
   const upper = character.toUpperCase()
   if (upper.length > 1 && /[\u1f80-\u1fff]/.test(character))
     throw notSupported('capitals of ancient Greek')
   // Of a letter that becomes several, the first that has a case is the capital.
-  const at = upper.search(/\p{Lu}/u)
+  const at = upper.search(/\p{Uppercase}/u)
   return upper.slice(0, at + 1) + upper.slice(at + 1).toLowerCase()
 }
 
@@ -114,9 +116,40 @@ function lowerAfter(text: string, at: number): string {
   return text.toLowerCase().slice(text.slice(0, at).toLowerCase().length)
 }
 
+/** Runs of letters that have cases; Roman numerals in a circle and small letters above the line do, too. */
+export const CASED: RegExp = /\p{Cased}+/gu
+
+/** Of a run of letters that have cases. */
+export function isTitled(run: string): boolean {
+  return /^[\p{Lt}\p{Uppercase}]\p{Lowercase}*$/u.test(run)
+}
+
+/** Whether there are small letters and no others; those without cases do not count. */
+export function isLower(text: string): boolean {
+  return /\p{Lowercase}/u.test(text) && !/[\p{Uppercase}\p{Lt}]/u.test(text)
+}
+
+export function isUpper(text: string): boolean {
+  return /\p{Uppercase}/u.test(text) && !/[\p{Lowercase}\p{Lt}]/u.test(text)
+}
+
+/** Small letters for capitals and the other way round; a sigma may end a word. */
+export function swapped(text: string): string {
+  const small = text.toLowerCase()
+  let at = 0
+  let result = ''
+  for (const character of text) {
+    const end = at + character.toLowerCase().length
+    if (/\p{Uppercase}/u.test(character)) result += small.slice(at, end)
+    else result += /\p{Lowercase}/u.test(character) ? character.toUpperCase() : character
+    at = end
+  }
+  return result
+}
+
 /** A capital at the front of each run of letters that have cases: str.title. */
 export function titled(text: string): string {
-  return text.replace(/[\p{Lu}\p{Ll}\p{Lt}]+/gu, capitalized)
+  return text.replace(CASED, capitalized)
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

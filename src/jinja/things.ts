@@ -190,6 +190,12 @@ function dict({ positional, named }: Arguments, { budget }: Surroundings): Dict 
   return made
 }
 
+function refused(what: string): Callable {
+  return new Callable(() => {
+    throw notSupported(what)
+  })
+}
+
 /** What every template knows without being given it. */
 export function globals(run: Surroundings): [string, Value][] {
   return [
@@ -198,11 +204,8 @@ export function globals(run: Surroundings): [string, Value][] {
     ['namespace', new Callable((args) => new Namespace(dict(args, run), run))],
     ['cycler', new Callable(({ positional }) => new Cycler(positional))],
     ['joiner', new Callable(joiner)],
-    [
-      'lipsum',
-      new Callable(() => {
-        throw notSupported('random text')
-      }),
-    ],
+    ['lipsum', refused('random text')],
+    // The blocks of a template, which has none.
+    ['self', refused('self')],
   ]
 }
