@@ -21,19 +21,20 @@ interface Shape {
   readonly slots: readonly number[]
   readonly positions: readonly number[]
   readonly window?: number
+  /** Unset: 2, each for two heads, which share a workgroup. */
+  readonly nKvHeads?: number
 }
 
 const N_HEADS = 4
-const N_KV_HEADS = 2
 const SLOTS = 2
 const powers = { threads: 256, workgroupBytes: 16384, int8Matrices: false, halfMatrices: false }
 
 /** Attention and the product of what it gives, on a cache that is full of floats. */
 function layerOf(backend: Backend, shape: Shape) {
-  const { type, headDim, columns, slots, positions, window } = shape
+  const { type, headDim, columns, slots, positions, window, nKvHeads = 2 } = shape
   const rows = slots.length
   const blocks = SLOTS * columns
-  const sizes = { type, blocks, nKvHeads: N_KV_HEADS, headDim }
+  const sizes = { type, blocks, nKvHeads, headDim }
   const memory = new FilledMemory(backend)
   const stored = (byteLength: number, label: string) =>
     type === 'f16' ? memory.halves(byteLength / 2, label) : memory.floats(byteLength / 4, label)
@@ -56,12 +57,12 @@ function layerOf(backend: Backend, shape: Shape) {
   const table1 = rotationTable(columns * 256, headDim, 10_000)
   const rotations = memory.filled(table1, 'rotations')
   const dim = N_HEADS * headDim
-  const qkv = memory.floats(rows * (N_HEADS + 2 * N_KV_HEADS) * headDim, 'qkv', 3)
+  const qkv = memory.floats(rows * (N_HEADS + 2 * nKvHeads) * headDim, 'qkv', 3)
   const mixed = memory.floats(rows * dim, 'mixed')
   const x = memory.floats(rows * dim, 'x')
   const quantized = memory.quantized(rows, dim)
   const weights = memory.matrix(dim, dim, 'weights')
-  const qkvWeights = memory.matrix((N_HEADS + 2 * N_KV_HEADS) * headDim, dim, 'qkv weights')
+  const qkvWeights = memory.matrix((N_HEADS + 2 * nKvHeads) * headDim, dim, 'qkv weights')
   const weight = memory.floats(dim, 'norm')
   const eps = 1e-5
   const normed = { op: 'quantize', rows, cols: dim, eps, weight, out: quantized } as const
@@ -82,6 +83,7 @@ const span = (first: number, count: number) => Array.from({ length: count }, (_,
 const few: readonly (Shape & { readonly jobs: number })[] = [
   { type: 'f16', headDim: 32, columns: 1, slots: [1], positions: [0], jobs: 3 + 5 },
   { type: 'f16', headDim: 32, columns: 2, slots: [0], positions: [130], jobs: 3 + 6 },
+  { type: 'f16', headDim: 32, columns: 2, slots: [1], positions: [256], nKvHeads: 4, jobs: 3 + 6 },
   { type: 'f16', headDim: 64, columns: 3, slots: [1], positions: [256], jobs: 3 + 6 },
   { type: 'f32', headDim: 32, columns: 3, slots: [1], positions: [767], jobs: 3 + 6 },
   { type: 'f16', headDim: 32, columns: 3, slots: [0], positions: [611], window: 300, jobs: 3 + 6 },
@@ -98,7 +100,7 @@ describe.skipIf(missingForGpu() !== undefined)('attention on a GPU', () => {
   afterAll(() => gpu.dispose())
 
   test.each(few)(
-    'gives $type heads of $headDim at $positions of $columns blocks, window $window, the same within a list',
+    'gives $type heads of $headDim at $positions of $columns blocks, window $window, keys $nKvHeads, the same within a list',
     async ({ jobs, ...shape }) => {
       const one = layerOf(gpu, shape)
       const expected = await one.memory.after(oneByOne([...one.commands, ...one.commands]))
@@ -129,7 +131,7 @@ describe.skipIf(missingForGpu() !== undefined)('attention on a GPU', () => {
     const parts = span(0, length).flatMap((first): Command[] => {
       if (first % 12 !== 0) return []
       const rows = Math.min(12, length - first)
-      const width = (N_HEADS + 2 * N_KV_HEADS) * shape.headDim * 4
+      const width = (N_HEADS + 2 * attention.cache.nKvHeads) * shape.headDim * 4
       const outWidth = N_HEADS * shape.headDim * 4
       const { step, qkv, out } = attention
       return [
