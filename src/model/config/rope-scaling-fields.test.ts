@@ -76,6 +76,16 @@ describe('linear scaling', () => {
   })
 })
 
+test.each([{}, { 'rope.scaling.type': 'none' }, { 'rope.scaling.factor': 8 }])(
+  'growth of attention is refused where %j knows none',
+  (values) => {
+    expect(gguf({ ...values, 'rope.scaling.attn_factor': 1 })).toEqual(gguf(values))
+    expect(() => gguf({ ...values, 'rope.scaling.attn_factor': 2 })).toThrow(
+      '"rope.scaling.attn_factor"',
+    )
+  },
+)
+
 test('llama3 needs its ramp to rise', () => {
   const ramp = { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 8192 }
   expect(json({ ...ramp, low_freq_factor: 1, high_freq_factor: 4 })).toEqual({

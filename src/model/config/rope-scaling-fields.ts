@@ -87,6 +87,11 @@ export function ropeScalingFromGguf(
   const factor = readNumber(fields, keys, LIMITS.optionalFactor, 0) || 1
   // A factor without a type is linear: files had it before types were named.
   const type = readString(fields, scaling('type'), 'linear')
+  // Files give factors beside the growth that the method has by itself.
+  const growth =
+    number('attn_factor', LIMITS.attention, 1) * number('yarn_attn_factor', LIMITS.attention, 1)
+  const isGrown = type !== 'yarn' && growth !== 1
+  refuse(fields, scaling('attn_factor'), isGrown, `growth of attention with scaling "${type}"`)
   if (type === 'none') return undefined
   const isKnown = type === 'linear' || type === 'yarn'
   refuse(fields, scaling('type'), !isKnown, `rope scaling ${describe(type)}`)
@@ -97,9 +102,6 @@ export function ropeScalingFromGguf(
   const isOther = extrapolation !== 1 && extrapolation !== -1
   refuse(fields, scaling('yarn_ext_factor'), isOther, 'another mix of frequencies')
   const originalKey = scaling('original_context_length')
-  // Files give factors beside the growth that the method has by itself.
-  const growth =
-    number('attn_factor', LIMITS.attention, 1) * number('yarn_attn_factor', LIMITS.attention, 1)
   return {
     type: 'yarn',
     factor,
