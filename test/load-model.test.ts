@@ -19,6 +19,9 @@ describe('a checkpoint folder', () => {
     // Two layers of 3.25 * 256 * 256 (attention) and 3 * 768 * 256 (feed-forward) weights at 2 bits.
     expect(model.memory.ternaryBytes).toBeGreaterThan((2 * (3 * 256 * 256 + 9 * 256 * 256)) / 4)
     expect(model.loadMs).toBeGreaterThan(0)
+    expect(model.warnings).toEqual([
+      expect.stringMatching(/^Expected a vocabulary in .*bitnet-packed, /),
+    ])
     const { result } = model.generate('62 456 217', { maxTokens: 4, temperature: 0 })
     const { tokenIds, promptTokenIds } = await result
     expect(promptTokenIds).toEqual([62, 456, 217])

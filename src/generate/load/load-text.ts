@@ -20,8 +20,13 @@ export interface ModelText extends StatedSampling {
 
 /** @throws FormatError */
 export function* loadText(opened: OpenedModel, { vocabSize }: ModelConfig): Steps<ModelText> {
-  const tokenizer = yield* loadTokenizer(opened, vocabSize, vocabSize)
-  return { tokenizer, ...statedSampling(opened) }
+  const tokenizer = yield* ownTokenizer(opened, vocabSize)
+  const { defaults, warnings } = statedSampling(opened)
+  if (tokenizer !== undefined) return { tokenizer, defaults, warnings }
+  const warning =
+    `Expected a vocabulary in ${opened.file.name}, found none that is read: ` +
+    'a text goes in as bytes or as numbers of tokens, and numbers come out.'
+  return { tokenizer: numericTokenizer(vocabSize), defaults, warnings: [...warnings, warning] }
 }
 
 /**
@@ -34,17 +39,21 @@ export function* loadTokenizer(
   vocabSize: number,
   rows?: number,
 ): Steps<TextTokenizer> {
+  return (yield* ownTokenizer(opened, rows)) ?? numericTokenizer(vocabSize)
+}
+
+function* ownTokenizer(opened: OpenedModel, rows?: number): Steps<TextTokenizer | undefined> {
   const { file, tokenizerFiles } = opened
   if (file.format === 'gguf') {
     const hasVocabulary =
       file.metadata.has('tokenizer.ggml.tokens') || file.metadata.has('tokenizer.huggingface.json')
-    return hasVocabulary ? yield* ggufTokenizer(file.metadata, rows) : numericTokenizer(vocabSize)
+    return hasVocabulary ? yield* ggufTokenizer(file.metadata, rows) : undefined
   }
   const { tokenizerJson, tokenizerModel, ...others } = withTokenizerJson(tokenizerFiles)
   if (tokenizerJson !== undefined) {
     return yield* jsonTokenizer({ tokenizerJson, ...others, config: file.config }, rows)
   }
-  if (tokenizerModel === undefined) return numericTokenizer(vocabSize)
+  if (tokenizerModel === undefined) return undefined
   return yield* modelFileTokenizer(tokenizerModel, { ...others, config: file.config }, rows)
 }
 
