@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    18600,
+    18700,
     'twenty-two operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too',
   ],
   'src/cli': [
