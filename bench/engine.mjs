@@ -2,7 +2,7 @@
  * What sharing the passes of a model gives: concurrent calls beside a batch and beside one call, the time
  * between tokens while long prompts keep coming, and the first token of a prompt whose beginning is known.
  *
- *   node bench/engine.mjs [MODEL] [--threads 2] [--rounds 3] [--streams 64]
+ *   node bench/engine.mjs [MODEL] [--threads 2] [--rounds 3] [--streams 64] [--seconds 5] [--only-streams]
  *
  * All of it in one process, in turn, round by round; ratios are of the same round, whose parts take turns too.
  */
@@ -15,9 +15,13 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '3' },
     streams: { type: 'string', default: '64' },
+    seconds: { type: 'string', default: '5' },
+    'only-streams': { type: 'boolean', default: false },
   },
 })
-const [threads, rounds, streams] = [values.threads, values.rounds, values.streams].map(Number)
+const { rounds, streams, threads, seconds } = Object.fromEntries(
+  Object.entries(values).map(([name, value]) => [name, Number(value)]),
+)
 const model = await loadModel(positionals[0], { threads })
 const { tokenizer } = model
 const animals = ['cat', 'dog', 'bird', 'fox', 'king', 'girl', 'fish', 'tree']
@@ -64,6 +68,24 @@ const many = (count, maxTokens, from) =>
     ),
   )
 
+/** So many streams that never end: behind each call's answer of 64 tokens comes the next call. */
+async function streaming(count) {
+  const one = async (_, stream) => {
+    const ends = AbortSignal.timeout(1000 * seconds)
+    const ids = []
+    // Answers of all lengths at first, so that not all end together.
+    for (let length = count === 1 ? 64 : 1 + ((stream * 37) % 64); !ends.aborted; length = 64) {
+      const call = model.generate(promptOf(100 * fresh++), {
+        ...options(stream, length),
+        signal: ends,
+      })
+      ids.push(...(await call.result).tokenIds)
+    }
+    return { tokenIds: ids }
+  }
+  return Promise.all(Array.from({ length: count }, one))
+}
+
 /** Milliseconds between the tokens of streams while long prompts come one after another. */
 async function gapsUnderLoad(count, maxTokens, round) {
   const gaps = []
@@ -97,6 +119,16 @@ await many(8, 8, 0)
 await model.generateBatch([promptOf(8)], options(0, 8))
 console.log(`${model.name}, ${model.backend.description}, ${threads} threads`)
 for (let round = 0; round < rounds; round++) {
+  const [alone, together] = await inTurn(
+    2,
+    () => streaming(1),
+    () => streaming(streams),
+  )
+  const held = `${streams} streams ${together.toFixed(0)}, one ${alone.toFixed(0)}: ${(together / alone).toFixed(2)} times`
+  if (values['only-streams']) {
+    console.log(held)
+    continue
+  }
   const [calls, batch] = await inTurn(
     4,
     (name) => many(8, 64, 100 * name),
@@ -117,7 +149,7 @@ for (let round = 0; round < rounds; round++) {
   const f = (value, digits = 2) => value.toFixed(digits)
   console.log(
     [
-      `one call ${f(one, 0)} tokens/s`,
+      `${held}; one call ${f(one, 0)} tokens/s`,
       `8 calls ${f(calls, 0)}, a batch of 8 ${f(batch, 0)}: ${f(calls / batch)}`,
       `${streams} calls ${f(all, 0)}: ${f(all / one)} times one`,
       `between tokens ${f(median, 1)} ms, p99 ${f(p99, 1)}: ${f(p99 / median)} times, ${arrived} prompts`,
