@@ -77,6 +77,15 @@ async function split(counts: readonly number[], changes: readonly Metadata[] = [
   return { files, total }
 }
 
+test.each([['adapter_model.safetensors'], ['model.safetensors'], ['m.gguf']])(
+  'an adapter beside %s is no whole model',
+  async (weights) => {
+    const folder = folderOf({ 'adapter_config.json': '{}', [weights]: '' })
+    await expect(openModelFolder(folder)).rejects.toThrow('got an adapter: adapter_config.json')
+    expect(folder.open.count).toBe(0)
+  },
+)
+
 describe('a GGUF model in parts', () => {
   test('is opened whole from each of its parts and from its folder, however it was split', async () => {
     const seeded = new Seeded(5)

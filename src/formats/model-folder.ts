@@ -21,6 +21,8 @@ import { parseSafetensors } from './safetensors/index.ts'
 
 const WEIGHTS = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'
+/** Beside weights, transformers adds what it names to them. */
+const ADAPTER = 'adapter_config.json'
 
 /** Gemma's tokenizer.json has 33 MB; nothing beside a checkpoint is larger. */
 const MAX_SIDE_FILE_BYTES = 128 << 20
@@ -66,6 +68,13 @@ export interface ModelFolder {
  */
 export async function openModelFolder(folder: ModelFolder): Promise<OpenedModel> {
   const names = await folder.list()
+  if (names.includes(ADAPTER)) {
+    throw new FormatError(
+      `Expected a whole model in the folder ${folder.name}, got an adapter: ${ADAPTER} changes what its ` +
+        'model computes. Merge the two (merge_and_unload of PEFT), or remove it if it is not in use.',
+      { field: ADAPTER, path: folder.name },
+    )
+  }
   if (names.includes(WEIGHTS)) return openCheckpoint(folder, folder.name, [WEIGHTS])
   if (names.includes(INDEX)) {
     const { shards, shardOf } = await readIndex(folder)
