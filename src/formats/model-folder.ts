@@ -7,7 +7,7 @@ import { isObject, type JsonObject, messageOf } from '../checks.ts'
 import { FormatError, ModelNotFoundError } from '../errors.ts'
 import { takingTurns } from '../turns.ts'
 import { foreignContent } from './foreign-content.ts'
-import { joinParts, parseGguf, partCount, partNames } from './gguf/index.ts'
+import { isGgufName, joinParts, parseGguf, partCount, partNames } from './gguf/index.ts'
 import { MAX_JSON_MARKS, MAX_VOCABULARY_MARKS, parseJsonSteps } from './json-text.ts'
 import type {
   ByteSource,
@@ -82,7 +82,7 @@ export async function openModelFolder(folder: ModelFolder): Promise<OpenedModel>
   }
   const shard = names.find((name) => name.endsWith('.safetensors') && partNames(name))
   if (shard !== undefined) return openShardIn(folder, shard)
-  const ggufs = names.filter((name) => /\.gguf$/i.test(name)).sort()
+  const ggufs = names.filter((name) => isGgufName(name)).sort()
   const [model, ...others] = new Set(ggufs.map((name) => partNames(name)?.[0] ?? name))
   if (model !== undefined && others.length === 0) {
     return { file: await openGgufIn(folder, ggufs[0]), tokenizerFiles: {} }

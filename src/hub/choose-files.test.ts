@@ -22,6 +22,8 @@ describe('of a repository', () => {
     [[...CHECKPOINT, 'm-i2_s.gguf'], 'm-i2_s.gguf'],
     [['m-f16.gguf', 'mmproj-f16.gguf'], 'm-f16.gguf'],
     [['m-Q4_0_4_8.gguf', 'm-Q8_0.gguf'], 'm-Q8_0.gguf'],
+    [['README.md', 'Model-I2_S.GGUF'], 'Model-I2_S.GGUF'],
+    [['IMATRIX.GGUF', 'm-TQ2_0.GGUF', 'm-tq1_0.gguf'], 'm-TQ2_0.GGUF'],
     [['m-tl2.gguf', 'm-tq2_0-00001-of-00002.gguf', 'm-f16.gguf'], 'm-f16.gguf'],
   ])('with %j the file is %s', (paths, main) => {
     const chosen = choose(paths)

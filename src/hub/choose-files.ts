@@ -5,7 +5,7 @@
  */
 import { isObject } from '../checks.ts'
 import { ModelNotFoundError } from '../errors.ts'
-import { partNames } from '../formats/gguf/index.ts'
+import { isGgufName, partNames } from '../formats/gguf/index.ts'
 
 export interface ChosenFiles {
   /** The file to open, or undefined if the folder as a whole is the model. */
@@ -82,7 +82,7 @@ export function chooseFiles(files: readonly Listed[], name: string, wanted?: str
 function wholeGgufs(files: readonly Listed[]): Listed[] {
   const sizes = new Map(files.map(({ path, size }) => [path, size]))
   return files.flatMap(({ path, size }) => {
-    if (!path.endsWith('.gguf')) return []
+    if (!isGgufName(path)) return []
     const parts = partPaths(path)
     if (parts === undefined) return [{ path, size }]
     if (parts[0] !== path || !parts.every((part) => sizes.has(part))) return []
@@ -102,7 +102,7 @@ function chooseWanted(files: readonly Listed[], name: string, wanted: string): C
   if (!paths.includes(wanted)) {
     throw wrong(`Expected the file ${wanted} in ${name}, which has no such file.`)
   }
-  if (wanted.endsWith('.gguf')) {
+  if (isGgufName(wanted)) {
     const missing = partPaths(wanted)?.find((part) => !paths.includes(part))
     if (missing === undefined) return oneFile(wanted)
     throw wrong(`Expected all parts of ${wanted} in ${name}, which has no ${missing}.`)
@@ -218,9 +218,7 @@ function depth(path: string): number {
 }
 
 function nothingToRun(files: readonly Listed[], name: string): ModelNotFoundError {
-  const unreadable = files.filter(
-    ({ path }) => path.endsWith('.gguf') && UNREADABLE.test(nameOf(path)),
-  )
+  const unreadable = files.filter(({ path }) => isGgufName(path) && UNREADABLE.test(nameOf(path)))
   const unread =
     unreadable.length > 0
       ? ` Its GGUF files are of types that are not read, or no models of text; name one to try it all the same.`
@@ -238,7 +236,7 @@ function nothingToRun(files: readonly Listed[], name: string): ModelNotFoundErro
 }
 
 function describeModels(files: readonly Listed[]): string {
-  const models = files.map(({ path }) => path).filter((path) => /\.(gguf|safetensors)$/.test(path))
+  const models = files.map(({ path }) => path).filter((path) => /\.(gguf|safetensors)$/i.test(path))
   if (models.length === 0) return 'There is no .gguf and no .safetensors file.'
   const shown = models.slice(0, 12).join(', ')
   return `There is ${shown}${models.length > 12 ? `, and ${models.length - 12} more` : ''}.`

@@ -3,7 +3,9 @@
  * a checkpoint, are read with range requests; weights only as far as somebody reads them. Browsers load
  * models of the hub so, and `bitnet inspect` looks at them.
  */
+
 import { ModelNotFoundError } from '../errors.ts'
+import { isGgufName } from '../formats/gguf/index.ts'
 import type { ByteSource, OpenedModel } from '../formats/model-file.ts'
 import {
   checkSideFileSize,
@@ -165,7 +167,7 @@ async function openRepository(
 /** @param main the file to open; unset: the folder as a whole */
 async function openMain(folder: ModelFolder, main: string | undefined): Promise<OpenedModel> {
   if (main === undefined) return openModelFolder(folder)
-  if (!main.endsWith('.gguf')) return openShardIn(folder, main)
+  if (!isGgufName(main)) return openShardIn(folder, main)
   return { file: await openGgufIn(folder, main), tokenizerFiles: {} }
 }
 

@@ -2,9 +2,11 @@
  * Opens a model where it lies on disk: a .gguf file, a .safetensors file with config.json beside it, or
  * a folder as Hugging Face lays it out, with one or several safetensors files.
  */
+
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ModelNotFoundError } from '../errors.ts'
+import { isGgufName } from '../formats/gguf/index.ts'
 import type { OpenedModel } from '../formats/model-file.ts'
 import {
   checkSideFileSize,
@@ -46,7 +48,7 @@ export async function openModelFile(path: string): Promise<OpenedModel> {
 
 /** By the first bytes: the name may lack the ending. */
 async function isGguf(path: string): Promise<boolean> {
-  if (path.endsWith('.gguf')) return true
+  if (isGgufName(path)) return true
   const source = await openFileSource(path)
   try {
     const start = await source.read(0, Math.min(4, source.size))

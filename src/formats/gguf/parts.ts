@@ -6,6 +6,11 @@ import { FormatError } from '../../errors.ts'
 import type { GgufFile, TensorInfo, UnreadTensor } from '../model-file.ts'
 
 const PART_NAME = /^(.*-)(\d{1,6})(-of-)(\d{1,6})(\.gguf|\.safetensors)$/i
+/** Whether a file is GGUF by its name, in capitals too. */
+export function isGgufName(path: string): boolean {
+  return /\.gguf$/i.test(path)
+}
+
 /** The largest models come in under 200 files. */
 const MAX_PARTS = 1024
 

@@ -1,6 +1,7 @@
 /**
  * Conversion from disk to disk.
  */
+
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
@@ -16,6 +17,7 @@ import {
   WEIGHT_STORAGES,
 } from '../../convert/index.ts'
 import { UsageError } from '../../errors.ts'
+import { isGgufName } from '../../formats/gguf/index.ts'
 import type { OpenedModel } from '../../formats/model-file.ts'
 import {
   COUNT,
@@ -76,7 +78,7 @@ export async function convertFile(
   target: string,
   options: ConversionOptions = {},
 ): Promise<ConversionReport> {
-  const isGguf = target.endsWith('.gguf')
+  const isGguf = isGgufName(target)
   checkOptions('convertFile', options, CONVERSION_OPTIONS)
   checkTarget(isGguf, options)
   const opened = await openModelFile(source)

@@ -2,11 +2,13 @@
  * Brings a named model into the cache: asks the hub which files make it, and fetches them; or fetches one
  * file of any server.
  */
+
 import { rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isObject } from '../../checks.ts'
 import { DownloadError, ModelNotFoundError } from '../../errors.ts'
 import { foreignContent, TELLING_BYTES } from '../../formats/foreign-content.ts'
+import { isGgufName } from '../../formats/gguf/index.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
 import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
@@ -178,7 +180,7 @@ async function refuseForeign(
   const source = await openFileSource(target)
   const start = await source.read(0, Math.min(source.size, TELLING_BYTES))
   await source.close()
-  const foreign = foreignContent(start, target.endsWith('.gguf') ? 'gguf' : 'safetensors')
+  const foreign = foreignContent(start, isGgufName(target) ? 'gguf' : 'safetensors')
   if (foreign === '') return
   await rm(target)
   // Unless other parts of it are there.

@@ -6,6 +6,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { withoutUnset } from '../../../checks.ts'
 import { LINEAR_CLASSES, WEIGHT_STORAGES } from '../../../convert/index.ts'
 import { UsageError } from '../../../errors.ts'
+import { isGgufName } from '../../../formats/gguf/index.ts'
 import {
   type ConversionOptions,
   convertFile,
@@ -97,5 +98,5 @@ function refuseWithVerify(flags: ConvertFlags): void {
 async function isTaken(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) return false
-  return !found.isDirectory() || path.endsWith('.gguf') || (await readdir(path)).length > 0
+  return !found.isDirectory() || isGgufName(path) || (await readdir(path)).length > 0
 }
