@@ -156,39 +156,44 @@ describe('latent weights', () => {
   })
 })
 
-test('AdamW follows its formula, with clipping and decay', () => {
-  const [lr, beta1, beta2, eps, decay, maxNorm, t] = [1e-2, 0.9, 0.95, 1e-8, 0.1, 1, 3]
-  const gradients = seeded.floats(20, 2)
-  const norm = Math.hypot(...gradients)
-  expect(norm).toBeGreaterThan(maxNorm)
-  const [p, m, v] = [seeded.floats(20), seeded.floats(20, 0.1), seeded.positive(20, 0.1)]
-  const expected = Array.from(p, (value, i) => {
-    const g = (gradients[i] * maxNorm) / norm
-    const mean = (beta1 * m[i] + (1 - beta1) * g) / (1 - beta1 ** t)
-    const square = (beta2 * v[i] + (1 - beta2) * g * g) / (1 - beta2 ** t)
-    return value * (1 - lr * decay) - (lr * mean) / (Math.sqrt(square) + eps)
-  })
-  const numbers = Float32Array.of(
-    lr / (1 - beta1 ** t),
-    1 - lr * decay,
-    beta1,
-    1 - beta1,
-    beta2,
-    1 - beta2,
-    1 / Math.sqrt(1 - beta2 ** t),
-    eps,
-    maxNorm,
-  )
-  expect(numbers).toHaveLength(ADAMW_NUMBERS.length)
-  const memory = { parameters: p, gradients, means: m, squares: v, numbers }
-  adamw({ ...memory, squareSum: Float32Array.of(norm * norm) }, 20)
-  for (const [i, value] of expected.entries()) expect(p[i]).toBeCloseTo(value, 6)
-  const before = [p, m, v].map((x) => x.slice())
-  for (const squareSum of [Number.NaN, Infinity]) {
-    adamw({ ...memory, squareSum: Float32Array.of(squareSum) }, 20)
-  }
-  expect([p, m, v]).toEqual(before)
-})
+test.each([1, 2 ** 15])(
+  'AdamW follows its formula, with clipping, decay and a loss times %d',
+  (lossScale) => {
+    const [lr, beta1, beta2, eps, decay, maxNorm, t] = [1e-2, 0.9, 0.95, 1e-8, 0.1, 1, 3]
+    const gradients = seeded.floats(20, 2)
+    const norm = Math.hypot(...gradients)
+    expect(norm).toBeGreaterThan(maxNorm)
+    const [p, m, v] = [seeded.floats(20), seeded.floats(20, 0.1), seeded.positive(20, 0.1)]
+    const expected = Array.from(p, (value, i) => {
+      const g = (gradients[i] * maxNorm) / norm
+      const mean = (beta1 * m[i] + (1 - beta1) * g) / (1 - beta1 ** t)
+      const square = (beta2 * v[i] + (1 - beta2) * g * g) / (1 - beta2 ** t)
+      return value * (1 - lr * decay) - (lr * mean) / (Math.sqrt(square) + eps)
+    })
+    const numbers = Float32Array.of(
+      lr / (1 - beta1 ** t),
+      1 - lr * decay,
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      1 / Math.sqrt(1 - beta2 ** t),
+      eps,
+      maxNorm,
+      1 / lossScale,
+    )
+    expect(numbers).toHaveLength(ADAMW_NUMBERS.length)
+    const scaled = gradients.map((value) => value * lossScale)
+    const memory = { parameters: p, gradients: scaled, means: m, squares: v, numbers }
+    adamw({ ...memory, squareSum: Float32Array.of((norm * lossScale) ** 2) }, 20)
+    for (const [i, value] of expected.entries()) expect(p[i]).toBeCloseTo(value, 6)
+    const before = [p, m, v].map((x) => x.slice())
+    for (const squareSum of [Number.NaN, Infinity]) {
+      adamw({ ...memory, squareSum: Float32Array.of(squareSum) }, 20)
+    }
+    expect([p, m, v]).toEqual(before)
+  },
+)
 
 test('a factor of 0 writes zeros whatever is there', () => {
   const x = Float32Array.of(Number.NaN, Infinity, 1)
