@@ -109,9 +109,8 @@ const OTHER_ROUNDING = 5e-3
 
 describe.skipIf(!existsSync(FOLDER))('PyTorch (needs ../shared/goldens/training)', () => {
   describe.each(QUANT_MODES)('%s', (quant) => {
-    const golden = readGolden(quant)
-
     test.each(backends)('agrees with the %s backend', async (_, backend) => {
+      const golden = readGolden(quant)
       const model = { ...config, linear: quant === 'none' ? 'dense' : 'ternary' } as const
       const shape = { model, quant, batch: 2, length: 24, recompute: 'none' } as const
       const trainer = await Trainer.open(backend, shape)
