@@ -104,6 +104,29 @@ test('a text too long for the tokens there are is written as far as they reach',
   expect(JSON.parse(`${tight.text.replace(/"$/, '')}"`).length).toBeGreaterThan(9)
 })
 
+test('masks that places in a text share are those that each place has for itself', () => {
+  const schema = {
+    type: 'array',
+    items: {
+      type: 'object',
+      properties: {
+        a: { type: 'string', maxLength: 14 },
+        b: { type: 'string', minLength: 2, maxLength: 30 },
+      },
+      required: ['a', 'b'],
+    },
+    minItems: 2,
+  }
+  const text = '[{"a": "abcd\\nefの日本h😀x", "b": "the levelの"}, {"a": "z'
+  const bytes = [...encoder.encode(text)]
+  const shared = new Grammar(schema, lexicon).matcher(1000)
+  for (let length = 0; length <= bytes.length; length++) {
+    const tokens = bytes.slice(0, length)
+    const own = new Grammar(schema, lexicon).matcher(1000)
+    expect(idsIn(shared.allowed(tokens)), textOf(tokens)).toEqual(idsIn(own.allowed(tokens)))
+  }
+})
+
 describe('what may be written', () => {
   test.each<[string, unknown, string, boolean]>([
     ['no option of another type', { type: 'string', anyOf: [{ type: 'integer' }, {}] }, '5', false],

@@ -44,6 +44,8 @@ export class Grammar {
   readonly #automaton: Automaton
   readonly #states = new Map<string, State>()
   readonly #masks = new Map<State, Mask>()
+  /** By what comes behind a text: the first state within it that has room for every token. */
+  readonly #roomy = new Map<Item | undefined, State>()
   readonly start: State
 
   /** @throws UsageError naming what in the schema no answer can be held to */
@@ -112,7 +114,8 @@ export class Grammar {
     return this.#sweep(state, this.#nearest(state)).words
   }
 
-  #mask(state: State): Mask {
+  #mask(of: State): Mask {
+    const state = this.#withRoom(of) ?? of
     const known = this.#masks.get(state)
     const mask = known ?? this.#sweep(state, Number.POSITIVE_INFINITY)
     this.#masks.delete(state)
@@ -124,6 +127,19 @@ export class Grammar {
       }
     }
     return mask
+  }
+
+  /** Within a text that may be longer than any token, and may end: all such states of the text have one mask. */
+  #withRoom(state: State): State | undefined {
+    const [item] = state.items
+    if (state.items.length !== 1 || item.kind !== 'string' || !item.at.rest.isNullable)
+      return undefined
+    const characters = freeCharacters(item.at, this.#automaton.make)
+    if (characters === undefined || characters < this.#lexicon.longestCharacters) return undefined
+    const first = this.#roomy.get(item.rest) ?? state
+    if (this.#roomy.size >= MOST_MASKS) this.#roomy.clear()
+    this.#roomy.set(item.rest, first)
+    return first
   }
 
   /** The tokens behind which no more than `most` are needed. */

@@ -33,6 +33,8 @@ export class Lexicon {
   readonly all: SortedTokens
   /** Those of them that are not plain characters. */
   readonly special: SortedTokens
+  /** Characters of a token at most, parts of them included. */
+  readonly longestCharacters: number
   readonly #plain: readonly PlainToken[]
   /** Masks of plain tokens of at most so many characters. */
   readonly #plainMasks = new Map<number, Uint32Array>()
@@ -70,6 +72,9 @@ export class Lexicon {
     this.#plain = plain
     this.#longestPlain = plain.reduce((most, { characters }) => Math.max(most, characters), 0)
     this.#known = new Set(tokens.map(({ text }) => text))
+    // Those that begin in a token, and one that began before it.
+    const charactersOf = ({ bytes }: Token) => 1 + bytes.filter((byte) => byte >> 6 !== 2).length
+    this.longestCharacters = tokens.reduce((most, own) => Math.max(most, charactersOf(own)), 0)
     this.all = sorted(tokens)
     this.special = sorted(special)
   }
