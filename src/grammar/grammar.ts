@@ -8,7 +8,7 @@ import { compileSchema } from './compile-schema.ts'
 import { Expressions } from './expression.ts'
 import { refuse, tooComplex } from './grammar-error.ts'
 import type { Item } from './item.ts'
-import { allow, type Lexicon, type SortedTokens } from './lexicon.ts'
+import { allow, forbid, type Lexicon, type SortedTokens } from './lexicon.ts'
 import { characterCost, FAR, freeCharacters } from './string-state.ts'
 
 /** All ways in which what was written so far can be read. */
@@ -29,6 +29,8 @@ interface Mask {
 /** States that are known by their items, and masks that are kept, the last ones used. */
 const MOST_STATES = 50_000
 const MOST_MASKS = 256
+/** With fewer left in a text, most tokens would have to be looked at anyway. */
+const ENOUGH_CHARACTERS = 8
 /** Readings of one text at the same time. */
 const MOST_ITEMS = 128
 /** What every JSON text may need, byte by byte. */
@@ -44,8 +46,8 @@ export class Grammar {
   readonly #automaton: Automaton
   readonly #states = new Map<string, State>()
   readonly #masks = new Map<State, Mask>()
-  /** By what comes behind a text: the first state within it that has room for every token. */
-  readonly #roomy = new Map<Item | undefined, State>()
+  /** By what comes behind a text: the mask of a place within it, and how many characters may come there. */
+  readonly #within = new Map<Item | undefined, { mask: Mask; characters: number }>()
   readonly start: State
 
   /** @throws UsageError naming what in the schema no answer can be held to */
@@ -114,10 +116,9 @@ export class Grammar {
     return this.#sweep(state, this.#nearest(state)).words
   }
 
-  #mask(of: State): Mask {
-    const state = this.#withRoom(of) ?? of
+  #mask(state: State): Mask {
     const known = this.#masks.get(state)
-    const mask = known ?? this.#sweep(state, Number.POSITIVE_INFINITY)
+    const mask = known ?? this.#maskWithin(state) ?? this.#sweep(state, Number.POSITIVE_INFINITY)
     this.#masks.delete(state)
     this.#masks.set(state, mask)
     if (this.#masks.size > MOST_MASKS) {
@@ -129,17 +130,33 @@ export class Grammar {
     return mask
   }
 
-  /** Within a text that may be longer than any token, and may end: all such states of the text have one mask. */
-  #withRoom(state: State): State | undefined {
+  /**
+   * Within a text of any characters that may end: as at another place of it, but for tokens that may have more
+   * characters than are left here or there.
+   */
+  #maskWithin(state: State): Mask | undefined {
     const [item] = state.items
     if (state.items.length !== 1 || item.kind !== 'string' || !item.at.rest.isNullable)
       return undefined
     const characters = freeCharacters(item.at, this.#automaton.make)
-    if (characters === undefined || characters < this.#lexicon.longestCharacters) return undefined
-    const first = this.#roomy.get(item.rest) ?? state
-    if (this.#roomy.size >= MOST_MASKS) this.#roomy.clear()
-    this.#roomy.set(item.rest, first)
-    return first
+    if (characters === undefined || characters < ENOUGH_CHARACTERS) return undefined
+    const other = this.#within.get(item.rest)
+    if (other === undefined) {
+      const mask = this.#sweep(state, Number.POSITIVE_INFINITY)
+      if (this.#within.size >= MOST_MASKS) this.#within.clear()
+      this.#within.set(item.rest, { mask, characters })
+      return mask
+    }
+    const words = other.mask.words.slice()
+    let { mostNeeded } = other.mask
+    const longer = this.#lexicon.longer(Math.min(characters, other.characters))
+    for (const id of longer.ids) forbid(words, id)
+    this.#walk(longer, state, (id, { need }) => {
+      if (need >= FAR) return
+      mostNeeded = Math.max(mostNeeded, need)
+      allow(words, id)
+    })
+    return { words, mostNeeded }
   }
 
   /** The tokens behind which no more than `most` are needed. */

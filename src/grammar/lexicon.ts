@@ -33,8 +33,10 @@ export class Lexicon {
   readonly all: SortedTokens
   /** Those of them that are not plain characters. */
   readonly special: SortedTokens
-  /** Characters of a token at most, parts of them included. */
-  readonly longestCharacters: number
+  /** All tokens, and by a number those of more characters, parts of them included. */
+  readonly #tokens: readonly Token[]
+  readonly #longer = new Map<number, SortedTokens>()
+  readonly #longestCharacters: number
   readonly #plain: readonly PlainToken[]
   /** Masks of plain tokens of at most so many characters. */
   readonly #plainMasks = new Map<number, Uint32Array>()
@@ -72,9 +74,8 @@ export class Lexicon {
     this.#plain = plain
     this.#longestPlain = plain.reduce((most, { characters }) => Math.max(most, characters), 0)
     this.#known = new Set(tokens.map(({ text }) => text))
-    // Those that begin in a token, and one that began before it.
-    const charactersOf = ({ bytes }: Token) => 1 + bytes.filter((byte) => byte >> 6 !== 2).length
-    this.longestCharacters = tokens.reduce((most, own) => Math.max(most, charactersOf(own)), 0)
+    this.#tokens = tokens
+    this.#longestCharacters = tokens.reduce((most, own) => Math.max(most, charactersOf(own)), 0)
     this.all = sorted(tokens)
     this.special = sorted(special)
   }
@@ -89,6 +90,17 @@ export class Lexicon {
       this.#plainMasks.set(most, mask)
     }
     return mask
+  }
+
+  /** Tokens that may have more characters than that. */
+  longer(characters: number): SortedTokens {
+    const least = Math.min(characters, this.#longestCharacters)
+    let longer = this.#longer.get(least)
+    if (longer === undefined) {
+      longer = sorted(this.#tokens.filter((own) => charactersOf(own) > least))
+      this.#longer.set(least, longer)
+    }
+    return longer
   }
 
   /**
@@ -136,6 +148,15 @@ function sorted(tokens: readonly Token[]): SortedTokens {
   const bytes = new Uint8Array(starts[tokens.length])
   for (const [i, token] of tokens.entries()) bytes.set(token.bytes, starts[i])
   return { ids: Int32Array.from(tokens, ({ id }) => id), bytes, starts, shared, longest }
+}
+
+/** Those that begin in a token, and one that began before it. */
+function charactersOf({ bytes }: Token): number {
+  return 1 + bytes.filter((byte) => byte >> 6 !== 2).length
+}
+
+export function forbid(mask: Uint32Array, id: number): void {
+  mask[id >> 5] &= ~(1 << (id & 31))
 }
 
 export function allow(mask: Uint32Array, id: number): void {
