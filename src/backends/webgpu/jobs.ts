@@ -73,7 +73,9 @@ export function fixedNumbers({
 }
 
 /** How a shader of an operation's folder is run in place of base.wgsl. */
-export type Shading = Pick<Job, 'shader' | 'constants' | 'workgroups'> & {
+export type Shading = Pick<Job, 'shader' | 'constants'> & {
+  /** Unset: those of base.wgsl. */
+  readonly workgroups?: Workgroups
   /** In place of finish.wgsl. */
   readonly finish?: string
 }
@@ -82,7 +84,9 @@ export type Shading = Pick<Job, 'shader' | 'constants' | 'workgroups'> & {
 export function jobOf({ command, operation, operands }: ValidCommand, shading?: Shading): Job {
   const { name, integers, floats, slices } = operation
   return {
-    ...(shading ?? { shader: name, workgroups: operation.workgroups?.(command) ?? [0, 0] }),
+    shader: name,
+    workgroups: operation.workgroups?.(command) ?? [0, 0],
+    ...shading,
     integers: integers.map(({ value }) => value(command)),
     floats: floats.map(({ value }) => value(command)),
     bindings: operands.map(bindingOf),

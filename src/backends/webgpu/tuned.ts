@@ -3,14 +3,12 @@
  * for the shapes of models, with sizes as constants.
  */
 /// <reference types="@webgpu/types" />
-
 import type { CausalAttentionCommand } from '../../kernels/causal-attention/op.ts'
 import type { CausalAttentionBackwardCommand } from '../../kernels/causal-attention-backward/op.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
 import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
 import { type MatmulCommand, matmulWorkgroups } from '../../kernels/matmul/op.ts'
-import { sequenceTiles } from '../../kernels/sequences.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
 import { TILE } from '../../ternary/index.ts'
@@ -117,17 +115,13 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
     }
     case 'causal-attention': {
       if (!isOfHalves(command, powers)) return undefined
-      return {
-        shader: 'causal-attention/halves',
-        workgroups: [command.nHeads, sequenceTiles(command)],
-      }
+      return { shader: 'causal-attention/halves' }
     }
     case 'causal-attention-backward': {
       if (!isOfHalves(command, powers)) return undefined
       return {
         shader: 'causal-attention-backward/halves',
         finish: 'causal-attention-backward/finish-halves',
-        workgroups: [command.nHeads, sequenceTiles(command)],
       }
     }
     case 'sample':
