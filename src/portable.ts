@@ -77,3 +77,7 @@ export type {
   ToolCall,
   ToolDescription,
 } from './tokenizer/text-tokenizer.ts'
+export { DivergedError, type TrainEvent, type TrainReport } from './train/loop.ts'
+export type { PresetName } from './train/presets.ts'
+export type { StartEvent } from './train/settings.ts'
+export type { Precision, QuantMode, RecomputeMode } from './train/shape.ts'

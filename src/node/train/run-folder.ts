@@ -18,6 +18,7 @@ import {
   writeCheckpoint,
 } from '../../train/checkpoint/checkpoint.ts'
 import type { TrainEvent } from '../../train/loop.ts'
+import type { StartEvent } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
 import { openFileSink } from '../convert/sinks.ts'
 import { acquireLock } from '../files/file-lock.ts'
@@ -50,7 +51,7 @@ export function lockRun(folder: string): Promise<() => Promise<void>> {
 }
 
 /** Appends an event to the log, a line of JSON. */
-export function logEvent(folder: string, event: TrainEvent): Promise<void> {
+export function logEvent(folder: string, event: TrainEvent | StartEvent): Promise<void> {
   const path = join(folder, 'log.jsonl')
   return appendFile(path, `${JSON.stringify(event)}\n`).catch((error: unknown) => {
     throw namingFile(path, error)

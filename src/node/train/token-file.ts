@@ -8,7 +8,7 @@ import { basename, join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { encodeDocument } from '../../train/data/encode.ts'
-import type { TokenSource } from '../../train/data/token-source.ts'
+import type { TextSource } from '../../train/run.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { fileSize, makeFolder } from '../files/system.ts'
 import { writeAside, writeFully } from '../files/write-file.ts'
@@ -19,9 +19,7 @@ const PIECE = 1 << 18
 /** Bytes before the words: how many bytes of text they stand for (float64), and 8 more. */
 const HEADER = 16
 
-export interface TokenFile extends TokenSource {
-  /** Bytes of text (UTF-8) that it was made of. */
-  readonly textBytes: number
+export interface TokenFile extends TextSource {
   close(): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-/** The tokenizer that a run takes, with the files that its checkpoints get. */
+/** Tokenizers of runs, from files. */
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { tokenizerFilesOf } from '../../convert/checkpoint-tokenizer.ts'
@@ -7,9 +7,9 @@ import { UsageError } from '../../errors.ts'
 import { MAX_VOCABULARY_MARKS, parseObject } from '../../formats/json-text.ts'
 import { readConfig } from '../../model/config/read-config.ts'
 import { jsonTokenizer } from '../../tokenizer/open-tokenizer.ts'
-import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
 import { byteTokenizerFiles } from '../../train/data/byte-tokenizer.ts'
+import type { RunTokenizer } from '../../train/run.ts'
 import { takingTurns } from '../../turns.ts'
 import { sideFilesIn } from '../convert/convert-file.ts'
 import { statOf } from '../files/system.ts'
@@ -18,13 +18,6 @@ import { type ResolveOptions, resolveModel } from '../resolve-model.ts'
 
 /** The name of the tokenizer that needs no file. */
 export const BYTES = 'bytes'
-
-export interface RunTokenizer {
-  readonly tokenizer: TextTokenizer
-  readonly files: readonly SideFile[]
-  /** Of the files. */
-  readonly hash: string
-}
 
 /**
  * @param name "bytes", a tokenizer.json or its folder, or a model's name or path

@@ -1,6 +1,6 @@
 /** What happens in a run, a line each. */
-import type { StartEvent } from '../../../node/train/train.ts'
 import type { TrainEvent } from '../../../train/loop.ts'
+import type { StartEvent } from '../../../train/settings.ts'
 import { formatBytes, formatCount } from '../../console/quantities.ts'
 
 export function eventLine(event: TrainEvent | StartEvent): string {

@@ -1,0 +1,154 @@
+/**
+ * A run, wherever its text and its checkpoints lie: the model, its steps and what is recorded of them. Node and
+ * browsers bring the place.
+ */
+import type { Backend, BackendOptions } from '../backends/backend.ts'
+import { isObject, type JsonObject } from '../checks.ts'
+import { UsageError } from '../errors.ts'
+import type { ModelConfig } from '../model/config/config.ts'
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
+import { ADAMW } from './adamw.ts'
+import type { CheckpointContent, RunState } from './checkpoint/checkpoint.ts'
+import { configJson } from './checkpoint/config-json.ts'
+import { Batches } from './data/batches.ts'
+import type { TokenSource } from './data/token-source.ts'
+import { initialWeights } from './initial-weights.ts'
+import { runLoop, type TrainEvent, type TrainReport } from './loop.ts'
+import { planTraining } from './plan.ts'
+import { type RunSettings, type StartEvent, scheduleOf, shapeOf, stepsOf } from './settings.ts'
+import { Trainer } from './trainer.ts'
+
+/** The tokenizer that a run takes, with the files that its checkpoints get. */
+export interface RunTokenizer {
+  readonly tokenizer: TextTokenizer
+  readonly files: readonly { readonly name: string; readonly bytes: Uint8Array }[]
+  /** Of the files. */
+  readonly hash: string
+}
+
+/** Tokenised text, and how much text it was. */
+export interface TextSource extends TokenSource {
+  /** Bytes of UTF-8. */
+  readonly textBytes: number
+}
+
+/** Where a run lives. */
+export interface RunPlace {
+  readonly text: RunTokenizer
+  /** Each with what it counts beside the others, times its size. */
+  readonly sources: readonly { readonly source: TextSource; readonly weight: number }[]
+  /** The shape of a model that is gone on from; undefined: the preset's. */
+  readonly model: ModelConfig | undefined
+  /** Where the run was, if it goes on. */
+  readonly kept: { readonly state: RunState; readonly settings: JsonObject } | undefined
+  openBackend(options: BackendOptions): Promise<Backend>
+  /** Writes the weights to begin with, unless they are to be random. */
+  readonly fill?: ((trainer: Trainer) => Promise<void>) | undefined
+  /** Keeps a checkpoint; gives its path. */
+  save(content: CheckpointContent): Promise<string>
+  /** Keeps an event. What goes wrong with it ends the run, when it is over. */
+  log(event: TrainEvent | StartEvent): Promise<void>
+}
+
+const EVAL_EVERY = 100
+const SAVE_EVERY = 500
+
+/**
+ * @throws UsageError for options and data that do not go together; DivergedError; BackendError without memory;
+ *   what the place throws
+ */
+export async function runTraining(place: RunPlace, options: RunSettings): Promise<TrainReport> {
+  const { text, sources, kept } = place
+  const { signal, onEvent } = options
+  const shape = shapeOf(options, place.model, text.tokenizer.vocabSize)
+  const bytes = Object.values(planTraining(shape).bytes).reduce((sum, own) => sum + own, 0)
+  const { backend: name, isa, threads } = options
+  const backend = await place.openBackend({ backend: name, isa, threads, expectedBytes: bytes })
+  try {
+    const trainer = await Trainer.open(backend, shape)
+    const seed = options.seed ?? 0
+    const batches = new Batches(
+      sources.map(({ source, weight }) => ({ source, weight: weight * source.count })),
+      shape,
+      seed,
+    )
+    const accumulate = options.accumulate ?? 1
+    const steps = kept?.state.steps ?? (await stepsOf(options, trainer, batches, accumulate))
+    const schedule = scheduleOf(options, steps)
+    const optimizer = { ...ADAMW, clip: options.clip ?? ADAMW.clip }
+    const settings = {
+      ...{ model: shape.model, quant: shape.quant, batch: shape.batch, length: shape.length },
+      ...{ accumulate, schedule, optimizer, seed, tokenizer: text.hash },
+      ...(shape.precision === 'f16' && { precision: shape.precision }),
+      data: sources.map(({ source, weight }) => ({
+        ...{ path: source.name, weight, tokens: source.count },
+      })),
+    }
+    if (kept !== undefined) checkSame(kept.settings, settings)
+    if (place.fill === undefined) fillRandomly(trainer, seed)
+    else await place.fill(trainer)
+    const from: RunState = kept?.state ?? {
+      ...{ step: 0, steps, cursor: batches.cursor, firstLoss: undefined, seconds: 0 },
+    }
+    batches.seek(from.cursor)
+    let logged = Promise.resolve()
+    let unlogged: { error: unknown } | undefined
+    const tell = (event: TrainEvent | StartEvent) => {
+      logged = logged
+        .then(() => place.log(event))
+        .catch((error: unknown) => {
+          unlogged ??= { error }
+        })
+      onEvent?.(event)
+    }
+    const parameters = trainer.plan.parts.reduce((sum, { count }) => sum + count, 0)
+    const tokens = sources.reduce((sum, { source }) => sum + source.count, 0)
+    const about = { step: from.step, steps, backend: backend.description }
+    tell({ type: 'start', ...about, parameters, tokens, bytes })
+    const config = configJson(shape.model, text.tokenizer)
+    const report = await runLoop(
+      {
+        backend,
+        trainer,
+        batches,
+        save: (state) => place.save({ trainer, state, settings, config, files: text.files }),
+        onEvent: tell,
+        signal,
+      },
+      {
+        ...{ schedule, optimizer, accumulate },
+        evalEvery: options.evalEvery ?? EVAL_EVERY,
+        saveEvery: options.saveEvery ?? SAVE_EVERY,
+        bytesPerToken: sources.reduce((sum, { source }) => sum + source.textBytes, 0) / tokens,
+      },
+      from,
+    )
+    await logged
+    if (unlogged !== undefined) throw unlogged.error
+    return report
+  } finally {
+    await backend.dispose()
+  }
+}
+
+function fillRandomly(trainer: Trainer, seed: number): void {
+  for (const part of trainer.plan.parts) {
+    trainer.write('weights', part, initialWeights(trainer.plan, part, seed))
+  }
+}
+
+/** @throws UsageError naming the first setting in which a run that goes on differs */
+function checkSame(before: JsonObject, now: JsonObject, path = ''): void {
+  for (const [key, value] of Object.entries(JSON.parse(JSON.stringify(now)) as JsonObject)) {
+    const old = before[key]
+    const name = `${path}${key}`
+    if (isObject(value) && isObject(old)) {
+      checkSame(old, value, `${name}.`)
+    } else if (JSON.stringify(value) !== JSON.stringify(old)) {
+      throw new UsageError(
+        `Expected ${name} to be ${JSON.stringify(old)}, as in the run that goes on, got ` +
+          `${JSON.stringify(value)}. Give it the same options and texts, or begin anew in another folder.`,
+      )
+    }
+  }
+}
