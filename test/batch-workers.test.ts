@@ -54,7 +54,8 @@ test.skipIf(!hasRedis || !hasEmbeddedModel())(
         const done = batch.request_counts.completed
         if (done > LINES / 3 && !isRedisLost) {
           isRedisLost = true
-          await redis.restart()
+          await redis.kill()
+          await redis.revive()
         }
         // Some get as far as to work before they are lost.
         if (done === LINES) continue

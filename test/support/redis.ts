@@ -14,8 +14,9 @@ export interface RedisServer {
   readonly url: string
   /** Forgets all that it has. */
   clear(): Promise<void>
-  /** Kills it, and starts it again with what it had written down. */
-  restart(): Promise<void>
+  kill(): Promise<void>
+  /** Starts it again with what it had written down. */
+  revive(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -42,12 +43,12 @@ export async function startRedis(): Promise<RedisServer> {
     async clear() {
       await said(port, 'FLUSHALL')
     },
-    async restart() {
-      await end(running)
+    kill: () => end(running),
+    async revive() {
       running = await begin()
     },
     async stop() {
-      await end(running)
+      if (running.exitCode === null && running.signalCode === null) await end(running)
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -11,6 +11,7 @@ import { endingOf, resultFile, unbegunLine } from '../../server/batch/endings.ts
 import {
   type Batch,
   type BatchStore,
+  BatchStoreError,
   type LineResult,
   type NewLine,
   RESULT_KINDS,
@@ -19,6 +20,7 @@ import {
   type TakenLine,
 } from '../../server/batch/store.ts'
 import { createdNow } from '../../server/openai/fields.ts'
+import { batchOf, rowOf } from './redis-rows.ts'
 
 /** In braces, so that a cluster keeps all at one place. */
 const PREFIX = '{bitnet}'
@@ -32,6 +34,8 @@ const QUEUED_WITHIN = 60
 const CONNECT_MS = 5000
 /** An answer of Redis takes no longer: files have up to hundreds of megabytes. */
 const COMMAND_MS = 30_000
+/** Whoever asks for batches waits so long for a Redis that is away: one that starts again may be back by then. */
+const READY_MS = 1500
 /** At growing intervals: some ten seconds, in which a Redis starts again. */
 const MOST_RETRIES = 20
 /** How often one of the workers looks for lines whose lease is over. */
@@ -106,6 +110,18 @@ class RedisStore implements BatchStore {
     this.#Worker = worker
   }
 
+  /** A command that is given up here may still be done when Redis is back: this one does nothing. */
+  async ready(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const tooLong = new Promise<never>((_, reject) => {
+      const give = () => reject(new BatchStoreError(`Redis said nothing for ${READY_MS} ms.`))
+      timer = setTimeout(give, READY_MS)
+    })
+    const pong = this.#client.ping()
+    pong.catch(() => undefined)
+    await Promise.race([pong, tooLong]).finally(() => clearTimeout(timer))
+  }
+
   async addFile(
     owner: string,
     file: Omit<StoredFile, 'bytes'>,
@@ -151,8 +167,8 @@ class RedisStore implements BatchStore {
     const fields = { ...rowOf(batch), total: lines.length, completed: 0, failed: 0, queued: 0 }
     const all = this.#client.multi().hset(batchKey(id), fields).zadd(batchesKey(owner), place, id)
     await (isOpen ? all.sadd(OPEN, id) : all).exec()
-    // A process that ends between the two has left a batch that another one queues.
-    if (isOpen) await this.#enqueue(id, lines.length)
+    // A process that ends between the two, or loses Redis there, has left a batch that is queued later.
+    if (isOpen) await this.#enqueue(id, lines.length).catch(() => undefined)
   }
 
   async #enqueue(batch: string, count: number): Promise<void> {
@@ -365,32 +381,6 @@ const filesKey = (owner: string) => `${PREFIX}:files:${owner}`
 const requestsKey = (batch: string) => `${PREFIX}:requests:${batch}`
 const resultsKey = (batch: string) => `${PREFIX}:results:${batch}`
 const jobId = (batch: string, number: number) => `${batch}.${number}`
-
-/** What does not change is one field of JSON; the others are fields of their own. */
-function rowOf(batch: Omit<Batch, 'counts'>): Record<string, string | number> {
-  const { status, endedAt, cancelledAt, outputFile, errorFile, ...fixed } = batch
-  const changing = Object.entries({ status, endedAt, cancelledAt, outputFile, errorFile })
-  const known = changing.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
-  return { ...Object.fromEntries(known), fixed: JSON.stringify(fixed) }
-}
-
-function batchOf(row: Record<string, string>): Batch | undefined {
-  if (row.fixed === undefined) return undefined
-  const secondsOf = (text: string | undefined) => (text === undefined ? undefined : Number(text))
-  return {
-    ...JSON.parse(row.fixed),
-    status: row.status,
-    endedAt: secondsOf(row.endedAt),
-    cancelledAt: secondsOf(row.cancelledAt),
-    outputFile: row.outputFile,
-    errorFile: row.errorFile,
-    counts: {
-      total: Number(row.total),
-      completed: Number(row.completed),
-      failed: Number(row.failed),
-    },
-  }
-}
 
 function present<T>(values: readonly (T | undefined)[]): readonly T[] {
   return values.filter((value) => value !== undefined)

@@ -97,6 +97,11 @@ class SqliteStore implements BatchStore {
     this.#path = path
   }
 
+  /** A file is there or says at once that it is not. */
+  ready(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async addFile(
     owner: string,
     { id, filename, purpose, createdAt }: Omit<StoredFile, 'bytes'>,

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
-import { serve } from '../../../test/support/mock-server.ts'
+import { hello, serve } from '../../../test/support/mock-server.ts'
 import { hasRedis, type RedisServer, startRedis } from '../../../test/support/redis.ts'
 import { UsageError } from '../../errors.ts'
 import { openBatchStore } from '../../node/batch/open-store.ts'
+import type { LogEntry } from '../options.ts'
 import { BatchRunner } from './runner.ts'
 import { type BatchStore, BatchStoreError, type TakenLine } from './store.ts'
 
@@ -258,6 +259,82 @@ describe.each(QUEUES)('batches in %s', (name, isThere) => {
     await runner.stop()
     expect(logged).toContainEqual(expect.objectContaining({ reason: full.message }))
   })
+})
+
+describe.skipIf(!hasRedis)('a Redis that goes away', () => {
+  test('is told with 503 at once; chats go on, and every line has one result when it is back', async () => {
+    const redis = await startRedis()
+    try {
+      const logged: LogEntry[] = []
+      const log = (entry: LogEntry) => void logged.push(entry)
+      const store = await storeAt(redis.url)
+      const { ask, upload, begin, get, ended, linesIn } = open(store, { log, batchLease: 2 })
+      const { id } = await begin(linesOf(300))
+      await expect
+        .poll(async () => (await (await get(`/v1/batches/${id}`)).json()).request_counts.completed)
+        .toBeGreaterThan(20)
+      await redis.kill()
+
+      const began = performance.now()
+      const body = {
+        input_file_id: 'file-x',
+        endpoint: '/v1/chat/completions',
+        completion_window: '24h',
+      }
+      const refused = await Promise.all([
+        upload('hello'),
+        get('/v1/files'),
+        get('/v1/files/file-x/content'),
+        ask('/v1/files/file-x', undefined, { method: 'DELETE' }),
+        ask('/v1/batches', body),
+        get('/v1/batches'),
+        get(`/v1/batches/${id}`),
+        ask(`/v1/batches/${id}/cancel`, {}),
+      ])
+      expect(performance.now() - began).toBeLessThan(2500)
+      for (const response of refused) {
+        expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5'])
+        expect(await response.json()).toEqual({
+          error: {
+            message: 'The queue cannot be reached now. Try again later.',
+            type: 'server_error',
+            param: null,
+            code: 'queue_unavailable',
+          },
+        })
+      }
+      const chat = await ask('/v1/chat/completions', hello)
+      expect((await chat.json()).choices[0].message.content).toBe('an answer')
+      expect((await get('/readyz')).status).toBe(200)
+      expect(logged).toContainEqual(expect.objectContaining({ event: 'queue' }))
+
+      await redis.revive()
+      await expect.poll(async () => (await get('/v1/batches')).status, { timeout: 5000 }).toBe(200)
+      const batch = await ended(id)
+      expect(batch.request_counts).toEqual({ total: 300, completed: 300, failed: 0 })
+      const ids = (await linesIn(batch.output_file_id)).map(({ custom_id }) => custom_id)
+      expect(ids).toEqual(Array.from({ length: 300 }, (_, i) => `line ${i}`))
+      // What was refused was not done.
+      const { data } = await (await get('/v1/batches')).json()
+      expect(data.map((one: { id: string }) => one.id)).toEqual([id])
+      expect((await (await get('/v1/files')).json()).data).toHaveLength(2)
+    } finally {
+      await redis.stop()
+    }
+  }, 60_000)
+
+  test('keeps no server that is to stop', async () => {
+    const redis = await startRedis()
+    const store = await storeAt(redis.url)
+    const { begin, server } = open(store)
+    await begin(linesOf(100))
+    await redis.stop()
+    const began = performance.now()
+    server.drain()
+    await server.close()
+    await store.close()
+    expect(performance.now() - began).toBeLessThan(5000)
+  }, 20_000)
 })
 
 describe.skipIf(!hasSqlite)('a file of SQLite', () => {

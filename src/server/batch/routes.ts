@@ -54,6 +54,13 @@ export function batchRoutes({ store, bodyBytes, log, wake }: BatchRoutes): Hono<
     const message = 'The queue cannot be reached now. Try again later.'
     return refuse(new Refusal(503, 'queue_unavailable', message, { retryAfter: 5 }))
   })
+  // Before anything is begun: what is refused is not done later, and asking again does nothing twice.
+  for (const path of ['/v1/files/*', '/v1/batches/*']) {
+    app.use(path, async (_, next) => {
+      await store.ready()
+      await next()
+    })
+  }
   app.post('/v1/files', async (c) => {
     const owner = c.get('holder').name
     if ((await store.files(owner)).length >= MOST_FILES) {
@@ -169,8 +176,9 @@ export async function addBatch(
     outputFile: undefined,
     errorFile: undefined,
   }
-  await store.addBatch(batch, hasFailed ? [] : lines)
-  return found(await store.batch(owner, batch.id))
+  const kept = hasFailed ? [] : lines
+  await store.addBatch(batch, kept)
+  return { ...batch, counts: { total: kept.length, completed: 0, failed: 0 } }
 }
 
 /** Requests, a line each; or what is wrong with them. */

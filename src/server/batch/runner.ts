@@ -24,9 +24,11 @@ interface Timing {
   readonly lease: number
   readonly poll: number
   readonly backoff: number
+  /** What is not given back by then is free when its lease is over. */
+  readonly stop: number
 }
 
-const TIMING: Timing = { lease: 60, poll: 1, backoff: 2 }
+const TIMING: Timing = { lease: 60, poll: 1, backoff: 2, stop: 3 }
 /** Tries of a line before it is given up. */
 const MOST_TRIES = 5
 /** Times that it is begun at all: a line that ends each of its workers is not to end all of them. */
@@ -62,11 +64,16 @@ export class BatchRunner {
     this.#wake()
   }
 
-  /** Takes no more lines, and gives those back that are worked on. */
+  /** Takes no more lines, and gives those back that are worked on, unless the store takes too long for that. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('The worker stops.'))
     this.#wake()
-    await this.#loop
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const tooLong = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#timing.stop * 1000)
+    })
+    await Promise.race([this.#loop, tooLong])
+    clearTimeout(timer)
   }
 
   /**

@@ -84,6 +84,8 @@ export type ResultKind = (typeof RESULT_KINDS)[number]
 
 /** Everything throws BatchStoreError where nothing can be read or written any more. */
 export interface BatchStore {
+  /** Throws within some two seconds where nobody would be answered; asked before a request begins anything. */
+  ready(): Promise<void>
   addFile(owner: string, file: Omit<StoredFile, 'bytes'>, content: Uint8Array): Promise<StoredFile>
   file(owner: string, id: string): Promise<StoredFile | undefined>
   files(owner: string): Promise<readonly StoredFile[]>
