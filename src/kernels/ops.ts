@@ -12,6 +12,8 @@ import type { Operation } from './define-op.ts'
 import { denseMatmul } from './dense-matmul/op.ts'
 import { dequantize } from './dequantize/op.ts'
 import { embed } from './embed/op.ts'
+import { expertMatmul } from './expert-matmul/op.ts'
+import { expertSum } from './expert-sum/op.ts'
 import { gatedActivation } from './gated-activation/op.ts'
 import { gatedActivationBackward } from './gated-activation-backward/op.ts'
 import { gatedMatmul } from './gated-matmul/op.ts'
@@ -30,6 +32,7 @@ import { rmsNorm } from './rms-norm/op.ts'
 import { rmsNormBackward } from './rms-norm-backward/op.ts'
 import { rope } from './rope/op.ts'
 import { ropeCache } from './rope-cache/op.ts'
+import { route } from './route/op.ts'
 import { sample } from './sample/op.ts'
 import { scatterAdd } from './scatter-add/op.ts'
 import { squareSum } from './square-sum/op.ts'
@@ -50,6 +53,9 @@ export const operations = [
   ropeCache,
   attention,
   gatedActivation,
+  route,
+  expertMatmul,
+  expertSum,
   gatherRows,
   tokenScores,
   tokenHistory,

@@ -30,6 +30,11 @@ export function rowInput(
   return { ...index, name: 'row index', offset: 0, limit }
 }
 
+/** Indices that are alone in their rows. */
+export function indexInput(slice: BufferSlice, name: string, limit: number): StepInput {
+  return { slice, name, stride: 1, offset: 0, limit }
+}
+
 /** A buffer of row numbers, as gather-rows takes them. */
 export function rowColumns(rows: number): IndexColumn[] {
   return [{ name: 'row index', limit: rows }]
