@@ -76,7 +76,8 @@ console.log(
 )
 
 if (options.ops) {
-  const [, quantize, learn, , update] = lists
+  // Behind what is tried before: clear, quantize, learn, score, update.
+  const [, quantize, learn, , update] = lists.slice(-5)
   const groups = new Map()
   for (const command of [...quantize, ...learn, ...update]) {
     const { op, rows, cols, inner, transposeA, transposeB } = command

@@ -46,7 +46,7 @@ export const sequenceIntegers = {
 /** Queries or keys of a tile of the shaders. */
 const TILE = 64
 
-/** Tiles of all sequences. */
-export function sequenceTiles({ rows, length }: SequenceHeads): number {
-  return (rows / length) * Math.ceil(length / TILE)
+/** Tiles of all sequences. @param tile unset: of the operations' own shaders */
+export function sequenceTiles({ rows, length }: SequenceHeads, tile: number = TILE): number {
+  return (rows / length) * Math.ceil(length / tile)
 }

@@ -150,7 +150,7 @@ describe('jobs', () => {
       'ternary-matmul/few',
       'quantize/tuned',
       'ternary-matmul/few',
-      'gated-activation',
+      'gated-activation/tuned',
       'quantize/tuned',
       'ternary-matmul/few',
     ])

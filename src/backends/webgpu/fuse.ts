@@ -4,6 +4,7 @@
  */
 import type { ValidCommand } from '../../kernels/commands.ts'
 import { attendJob, mergeJob, rowsJob } from './attention-jobs.ts'
+import { Halves } from './halves.ts'
 import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
 import { activationOf, normedProduct } from './normed-product.ts'
@@ -12,13 +13,16 @@ import { activatedShading, type Powers, tunedJobs } from './tuned.ts'
 /** The jobs of a list. */
 export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[] {
   const jobs: Job[] = []
+  const halves = new Halves()
   for (let at = 0; at < commands.length; ) {
     const fused =
       attended(commands, at, powers) ??
       normedProduct(commands, at, powers) ??
       activatedProduct(commands, at, powers)
-    jobs.push(...(fused?.jobs ?? tunedJobs(commands[at], powers)))
-    at += fused?.count ?? 1
+    jobs.push(...(fused?.jobs ?? tunedJobs(commands[at], powers, halves)))
+    const count = fused?.count ?? 1
+    for (const command of commands.slice(at, at + count)) halves.forget(command)
+    at += count
   }
   return jobs
 }

@@ -76,8 +76,8 @@ export function fixedNumbers({
 export type Shading = Pick<Job, 'shader' | 'constants'> & {
   /** Unset: those of base.wgsl. */
   readonly workgroups?: Workgroups
-  /** In place of finish.wgsl. */
-  readonly finish?: string
+  /** In place of finish.wgsl, with its own workgroups. */
+  readonly finish?: Pick<Job, 'shader' | 'workgroups'>
 }
 
 /** A command as one dispatch of a shader that has the operation's numbers and slices. */
@@ -114,8 +114,12 @@ export function baseJobs(valid: ValidCommand, shading?: Shading): Job[] {
   }
   if (finish === undefined) return [withBetween]
   const { workgroups } = finish
-  const shader = shading?.finish ?? `${operation.name}/finish`
-  const second = { shader, constants: {}, workgroups }
+  const second = {
+    shader: `${operation.name}/finish`,
+    workgroups,
+    ...shading?.finish,
+    constants: {},
+  }
   return [withBetween, { ...withBetween, ...second }]
 }
 

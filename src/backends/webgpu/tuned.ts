@@ -9,9 +9,12 @@ import type { ValidCommand } from '../../kernels/commands.ts'
 import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
 import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
 import { type MatmulCommand, matmulWorkgroups } from '../../kernels/matmul/op.ts'
+import { sequenceTiles } from '../../kernels/sequences.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
+import { flatWorkgroups } from '../../kernels/workgroups.ts'
 import { TILE } from '../../ternary/index.ts'
+import type { Halves, Rounded } from './halves.ts'
 import { baseJobs, type Job, type Shading } from './jobs.ts'
 
 /** What shaders may use of a device. */
@@ -54,13 +57,22 @@ const FEW_BYTES = 45056
 /** Rows and columns of a tile of training's products, and what two of its operands take of workgroup memory. */
 const LARGE_TILE = 128
 const MATMUL_BYTES = 2 * 16 * (LARGE_TILE / 4 + 1) * 16
+/** The same of halves.wgsl, with steps of 64. */
+const HALVES_BYTES = 2 * LARGE_TILE * (64 / 8 + 1) * 16
 
-/** The jobs of one command. */
-export function tunedJobs(valid: ValidCommand, powers: Powers): Job[] {
-  return baseJobs(valid, shadingOf(valid, powers))
+/** Rows of a workgroup of training's attention on matrices. */
+const ATTENTION_TILE = 16
+const BACKWARD_TILE = 32
+
+/** The jobs of one command. @param halves what the jobs before it have left rounded */
+export function tunedJobs(valid: ValidCommand, powers: Powers, halves: Halves): Job[] {
+  const shading = shadingOf(valid, powers)
+  return halves.add(valid, baseJobs(valid, shading), shading?.rounded ?? [])
 }
 
-function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefined {
+type Tuned = Shading & { readonly rounded?: readonly Rounded[] }
+
+function shadingOf({ command }: ValidCommand, powers: Powers): Tuned | undefined {
   switch (command.op) {
     case 'quantize': {
       const { rows, cols, weight } = command
@@ -98,11 +110,12 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
     }
     case 'matmul': {
       const { rows, cols, transposeA = false, transposeB = false } = command
-      if (command.halves && powers.halfMatrices && isOfTiles(command)) {
+      if (command.halves && isOfTiles(command, powers)) {
         return {
           shader: 'matmul/halves',
           constants: { TRANSPOSE_A: Number(transposeA), TRANSPOSE_B: Number(transposeB) },
           workgroups: matmulWorkgroups(command, LARGE_TILE),
+          rounded: [{ name: 'a' }, { name: 'b' }],
         }
       }
       if (rows < LARGE_TILE || cols < LARGE_TILE || powers.workgroupBytes < MATMUL_BYTES) {
@@ -115,14 +128,43 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
     }
     case 'causal-attention': {
       if (!isOfHalves(command, powers)) return undefined
-      return { shader: 'causal-attention/halves' }
+      return {
+        shader: 'causal-attention/halves',
+        workgroups: [command.nHeads, sequenceTiles(command, ATTENTION_TILE)],
+        rounded: [roundedHeads(command)],
+      }
     }
     case 'causal-attention-backward': {
       if (!isOfHalves(command, powers)) return undefined
       return {
         shader: 'causal-attention-backward/halves',
-        finish: 'causal-attention-backward/finish-halves',
+        workgroups: [command.nHeads, sequenceTiles(command, BACKWARD_TILE)],
+        finish: {
+          shader: 'causal-attention-backward/finish-halves',
+          workgroups: [command.nKvHeads, sequenceTiles(command, BACKWARD_TILE)],
+        },
+        rounded: [
+          roundedHeads(command),
+          { name: 'dOut', fragmentCols: command.nHeads * command.headDim },
+        ],
       }
+    }
+    case 'gated-activation':
+    case 'gated-activation-backward': {
+      const { op, rows, cols } = command
+      if (cols % 4 !== 0) return undefined
+      return { shader: `${op}/tuned`, workgroups: flatWorkgroups((rows * cols) / 4) }
+    }
+    case 'dequantize': {
+      const { rows, cols } = command
+      if (cols % TILE !== 0) return undefined
+      return { shader: 'dequantize/tuned', workgroups: flatWorkgroups((rows * cols) / 4) }
+    }
+    case 'rms-norm-backward': {
+      const { cols } = command
+      const VECTORS = Math.ceil(cols / 4 / 64)
+      if (cols % 4 !== 0 || VECTORS > MOST_VECTORS) return undefined
+      return { shader: 'rms-norm-backward/tuned', constants: { VECTORS } }
     }
     case 'sample':
       // A row is read by one workgroup.
@@ -137,8 +179,12 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Shading | undefin
 }
 
 /** Whether halves.wgsl runs a product: a subgroup's part is of the result or it is not. */
-function isOfTiles({ rows, cols, inner }: MatmulCommand): boolean {
-  return rows % 64 === 0 && cols % 32 === 0 && inner % 32 === 0
+function isOfTiles(
+  { rows, cols, inner }: MatmulCommand,
+  { halfMatrices, workgroupBytes }: Powers,
+): boolean {
+  const hasRoom = halfMatrices && workgroupBytes >= HALVES_BYTES
+  return hasRoom && rows % 64 === 0 && cols % 32 === 0 && inner % 64 === 0
 }
 
 /** Whether training's attention runs on matrices: heads of 64, and sequences of whole tiles. */
@@ -147,6 +193,15 @@ function isOfHalves(
   { halfMatrices }: Powers,
 ): boolean {
   return halves === true && halfMatrices && headDim === 64 && length % 64 === 0
+}
+
+/** Queries, keys and values side by side. */
+function roundedHeads({
+  nHeads,
+  nKvHeads,
+  headDim,
+}: CausalAttentionCommand | CausalAttentionBackwardCommand): Rounded {
+  return { name: 'qkv', fragmentCols: (nHeads + 2 * nKvHeads) * headDim }
 }
 
 function threadsFor({ threads, workgroupBytes }: Powers): number {

@@ -1,4 +1,5 @@
-// As finish.wgsl on matrix units, operands rounded to halves: heads of 64, sequences of whole tiles.
+// As finish.wgsl on matrix units, operands rounded to halves and in fragments of 16 x 16 (round-halves.wgsl): heads of
+// 64, sequences of whole tiles.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -18,68 +19,44 @@ struct Params {
   dQkv_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4u>;
 @group(0) @binding(2) var<storage, read> out: array<vec4f>;
 @group(0) @binding(3) var<storage, read> softmax: array<f32>;
-@group(0) @binding(4) var<storage, read> dOut: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dOut: array<vec4u>;
 @group(0) @binding(5) var<storage, read_write> dQkv: array<f32>;
 @group(0) @binding(6) var<storage, read_write> between: array<f32>;
 
-const THREADS = 128u;
-const TILE = 64u;
+const SUBGROUPS = 2u;
+const THREADS = SUBGROUPS * 32u;
+const TILE = SUBGROUPS * 16u;
 const DIM = 64u;
-/// Rows of the other side that are read at a time.
-const PART = 32u;
-/// Vectors of 8 halves from a row to the next: one more than a row has, so that rows lie in other banks.
-const LINE = DIM / 8u + 1u;
-/// From a row of scores to the next, in floats; of weights, in halves.
-const SCORES = PART + 4u;
-const WEIGHTS = PART + 8u;
-var<workgroup> tile: array<vec4u, TILE * LINE>;
-var<workgroup> scores: array<f32, TILE * SCORES>;
-var<workgroup> products: array<f32, TILE * SCORES>;
-var<workgroup> gradients: array<f16, TILE * WEIGHTS>;
-var<workgroup> weights: array<f16, TILE * WEIGHTS>;
-/// Of the queries at hand: the largest score, one over the sum of exponentials, and what base.wgsl has left.
-var<workgroup> stats: array<vec4f, PART>;
+/// Rows of the other side that are multiplied at a time.
+const PART = 16u;
+/// From a row of scores to the next, in vectors of 4; from one of weights, in vectors of 4 halves: rows lie in other
+/// banks.
+const SCORES = PART / 4u + 2u;
+const WEIGHTS = PART / 4u + 2u;
+const LOG2E = 1.4426950408889634;
+var<workgroup> scores: array<vec4f, TILE * SCORES>;
+var<workgroup> products: array<vec4f, TILE * SCORES>;
+var<workgroup> gradients: array<vec2u, TILE * WEIGHTS>;
+var<workgroup> weights: array<vec2u, TILE * WEIGHTS>;
+/// Of the queries at hand: what halves.wgsl has left.
+var<workgroup> shifts: array<vec4f, PART / 4u>;
+var<workgroup> alongs: array<vec4f, PART / 4u>;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
-fn halvesOf(low: vec4f, high: vec4f) -> vec4u {
-  let most = vec4f(65504.0);
-  let first = clamp(low, -most, most);
-  let second = clamp(high, -most, most);
-  return vec4u(
-    pack2x16float(first.xy),
-    pack2x16float(first.zw),
-    pack2x16float(second.xy),
-    pack2x16float(second.zw),
-  );
-}
-
-/// Puts rows of a head of queries, keys or values into the tile.
-fn loadHeads(own: u32, to: u32, count: u32, start: u32, head: u32) {
-  for (var i = own; i < count * (DIM / 8u); i += THREADS) {
-    let row = start + i / (DIM / 8u);
-    let at = params.qkv_at / 4u + (row * (params.nHeads + 2u * params.nKvHeads) + head) * (DIM / 4u) + i % (DIM / 8u) * 2u;
-    tile[(to + i / (DIM / 8u)) * LINE + i % (DIM / 8u)] = halvesOf(qkv[at], qkv[at + 1u]);
-  }
+/// Where the fragments of a head begin for 16 rows: four, of 16 dimensions each, in vectors of 8 halves.
+fn fragmentsOf(rows: u32, head: u32) -> u32 {
+  return (rows / 16u * (params.nHeads + 2u * params.nKvHeads) + head) * 128u;
 }
 
 /// The same of the gradients of results.
-fn loadGradients(own: u32, to: u32, count: u32, start: u32, head: u32) {
-  for (var i = own; i < count * (DIM / 8u); i += THREADS) {
-    let row = start + i / (DIM / 8u);
-    let at = params.dOut_at / 4u + (row * params.nHeads + head) * (DIM / 4u) + i % (DIM / 8u) * 2u;
-    tile[(to + i / (DIM / 8u)) * LINE + i % (DIM / 8u)] = halvesOf(dOut[at], dOut[at + 1u]);
-  }
-}
-
-/// The i-th of 16 columns of an invocation's half of a row: no two of a subgroup in one bank.
-fn columnOf(lane: u32, i: u32) -> u32 {
-  return lane % 2u * 16u + (i + lane / 8u) % 16u;
+fn gradientsOf(rows: u32, head: u32) -> u32 {
+  return (rows / 16u * params.nHeads + head) * 128u;
 }
 
 @compute @workgroup_size(THREADS)
@@ -92,93 +69,71 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let subgroup = own / 32u;
   let lane = own % 32u;
   let row = subgroup * 16u + lane / 2u;
-  loadHeads(own, 0u, TILE, sequence + key, sharedHead);
-  workgroupBarrier();
-  let k0 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 0u, LINE);
-  let k1 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 2u, LINE);
-  let k2 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 4u, LINE);
-  let k3 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 6u, LINE);
-  workgroupBarrier();
-  loadHeads(own, 0u, TILE, sequence + key, sharedHead + params.nKvHeads);
-  workgroupBarrier();
-  let v0 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 0u, LINE);
-  let v1 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 2u, LINE);
-  let v2 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 4u, LINE);
-  let v3 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 6u, LINE);
-  workgroupBarrier();
+  let keys = fragmentsOf(sequence + key + subgroup * 16u, sharedHead);
+  let values = fragmentsOf(sequence + key + subgroup * 16u, sharedHead + params.nKvHeads);
+  let k0 = subgroupMatrixLoad<Left, row_major>(&qkv, keys + 0u, 2u);
+  let k1 = subgroupMatrixLoad<Left, row_major>(&qkv, keys + 32u, 2u);
+  let k2 = subgroupMatrixLoad<Left, row_major>(&qkv, keys + 64u, 2u);
+  let k3 = subgroupMatrixLoad<Left, row_major>(&qkv, keys + 96u, 2u);
+  let v0 = subgroupMatrixLoad<Left, row_major>(&qkv, values + 0u, 2u);
+  let v1 = subgroupMatrixLoad<Left, row_major>(&qkv, values + 32u, 2u);
+  let v2 = subgroupMatrixLoad<Left, row_major>(&qkv, values + 64u, 2u);
+  let v3 = subgroupMatrixLoad<Left, row_major>(&qkv, values + 96u, 2u);
+  let next = (params.nHeads + 2u * params.nKvHeads) * 128u;
+  let nextGiven = params.nHeads * 128u;
+  let scale = params.scale * LOG2E;
   var dk0 = Sum();
-  var dv0 = Sum();
   var dk1 = Sum();
-  var dv1 = Sum();
   var dk2 = Sum();
-  var dv2 = Sum();
   var dk3 = Sum();
+  var dv0 = Sum();
+  var dv1 = Sum();
+  var dv2 = Sum();
   var dv3 = Sum();
   for (var head = group.x * heads; head < (group.x + 1u) * heads; head++) {
     for (var query = key; query < params.length; query += PART) {
-      loadHeads(own, 0u, PART, sequence + query, head);
-      loadGradients(own, PART, PART, sequence + query, head);
-      if (own < PART) {
-        let at = (sequence + query + own) * params.nHeads + head;
-        let total = softmax[params.softmax_at + at * 2u + 1u];
-        stats[own] = vec4f(softmax[params.softmax_at + at * 2u], 1.0 / total, between[at], 0.0);
+      let queries = fragmentsOf(sequence + query, head);
+      let given = gradientsOf(sequence + query, head);
+      if (own < PART / 4u) {
+        let at = ((sequence + query + own * 4u) * params.nHeads + head) * 2u;
+        let line = params.nHeads * 2u;
+        shifts[own] = vec4f(between[at], between[at + line], between[at + 2u * line], between[at + 3u * line]);
+        alongs[own] = vec4f(between[at + 1u], between[at + line + 1u], between[at + 2u * line + 1u], between[at + 3u * line + 1u]);
       }
-      workgroupBarrier();
       var s0 = Sum();
-      var s1 = Sum();
-      s0 = subgroupMatrixMultiplyAccumulate(k0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 0u, LINE), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(k0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 0u, LINE), s1);
-      s0 = subgroupMatrixMultiplyAccumulate(k1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 2u, LINE), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(k1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 2u, LINE), s1);
-      s0 = subgroupMatrixMultiplyAccumulate(k2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 4u, LINE), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(k2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 4u, LINE), s1);
-      s0 = subgroupMatrixMultiplyAccumulate(k3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 6u, LINE), s0);
-      s1 = subgroupMatrixMultiplyAccumulate(k3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 6u, LINE), s1);
+      s0 = subgroupMatrixMultiplyAccumulate(k0, subgroupMatrixLoad<Right, col_major>(&qkv, queries + 0u * next + 0u, 2u), s0);
+      s0 = subgroupMatrixMultiplyAccumulate(k1, subgroupMatrixLoad<Right, col_major>(&qkv, queries + 0u * next + 32u, 2u), s0);
+      s0 = subgroupMatrixMultiplyAccumulate(k2, subgroupMatrixLoad<Right, col_major>(&qkv, queries + 0u * next + 64u, 2u), s0);
+      s0 = subgroupMatrixMultiplyAccumulate(k3, subgroupMatrixLoad<Right, col_major>(&qkv, queries + 0u * next + 96u, 2u), s0);
       subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, s0, SCORES);
-      subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 16u, s1, SCORES);
       var p0 = Sum();
-      var p1 = Sum();
-      p0 = subgroupMatrixMultiplyAccumulate(v0, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 0u, LINE), p0);
-      p1 = subgroupMatrixMultiplyAccumulate(v0, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 0u, LINE), p1);
-      p0 = subgroupMatrixMultiplyAccumulate(v1, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 2u, LINE), p0);
-      p1 = subgroupMatrixMultiplyAccumulate(v1, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 2u, LINE), p1);
-      p0 = subgroupMatrixMultiplyAccumulate(v2, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 4u, LINE), p0);
-      p1 = subgroupMatrixMultiplyAccumulate(v2, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 4u, LINE), p1);
-      p0 = subgroupMatrixMultiplyAccumulate(v3, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 6u, LINE), p0);
-      p1 = subgroupMatrixMultiplyAccumulate(v3, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 6u, LINE), p1);
+      p0 = subgroupMatrixMultiplyAccumulate(v0, subgroupMatrixLoad<Right, col_major>(&dOut, given + 0u * nextGiven + 0u, 2u), p0);
+      p0 = subgroupMatrixMultiplyAccumulate(v1, subgroupMatrixLoad<Right, col_major>(&dOut, given + 0u * nextGiven + 32u, 2u), p0);
+      p0 = subgroupMatrixMultiplyAccumulate(v2, subgroupMatrixLoad<Right, col_major>(&dOut, given + 0u * nextGiven + 64u, 2u), p0);
+      p0 = subgroupMatrixMultiplyAccumulate(v3, subgroupMatrixLoad<Right, col_major>(&dOut, given + 0u * nextGiven + 96u, 2u), p0);
       subgroupMatrixStore<row_major>(&products, subgroup * 16u * SCORES + 0u, p0, SCORES);
-      subgroupMatrixStore<row_major>(&products, subgroup * 16u * SCORES + 16u, p1, SCORES);
       workgroupBarrier();
-      for (var i = 0u; i < 16u; i++) {
-        let col = columnOf(lane, i);
-        let ofQuery = stats[col];
-        let score = exp(scores[row * SCORES + col] * params.scale - ofQuery.x) * ofQuery.y;
-        let p = select(0.0, score, key + row <= query + col);
-        weights[row * WEIGHTS + col] = f16(p);
-        gradients[row * WEIGHTS + col] = f16(p * (products[row * SCORES + col] - ofQuery.z) * params.scale);
+      let limit = i32(key + row) - i32(query);
+      for (var i = 0u; i < PART / 8u; i++) {
+        let col = i * 2u + lane % 2u;
+        let score = exp2(scores[row * SCORES + col] * scale - shifts[col]);
+        let isBefore = vec4i(i32(col * 4u)) + vec4i(0, 1, 2, 3) < vec4i(limit);
+        let p = select(score, vec4f(), isBefore);
+        let gradient = p * (products[row * SCORES + col] - alongs[col]) * params.scale;
+        weights[row * WEIGHTS + col] = vec2u(pack2x16float(p.xy), pack2x16float(p.zw));
+        gradients[row * WEIGHTS + col] = vec2u(pack2x16float(gradient.xy), pack2x16float(gradient.zw));
       }
       workgroupBarrier();
       let dvw0 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 0u, WEIGHTS);
-      let dvw1 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 16u, WEIGHTS);
-      dv0 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 0u, LINE), dv0);
-      dv1 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 2u, LINE), dv1);
-      dv2 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 4u, LINE), dv2);
-      dv3 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 6u, LINE), dv3);
-      dv0 = subgroupMatrixMultiplyAccumulate(dvw1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 0u, LINE), dv0);
-      dv1 = subgroupMatrixMultiplyAccumulate(dvw1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 2u, LINE), dv1);
-      dv2 = subgroupMatrixMultiplyAccumulate(dvw1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 4u, LINE), dv2);
-      dv3 = subgroupMatrixMultiplyAccumulate(dvw1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 6u, LINE), dv3);
+      dv0 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&dOut, given + 0u * nextGiven + 0u, 2u), dv0);
+      dv1 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&dOut, given + 0u * nextGiven + 32u, 2u), dv1);
+      dv2 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&dOut, given + 0u * nextGiven + 64u, 2u), dv2);
+      dv3 = subgroupMatrixMultiplyAccumulate(dvw0, subgroupMatrixLoad<Right, row_major>(&dOut, given + 0u * nextGiven + 96u, 2u), dv3);
       let dkw0 = subgroupMatrixLoad<Left, row_major>(&gradients, subgroup * 16u * WEIGHTS + 0u, WEIGHTS);
-      let dkw1 = subgroupMatrixLoad<Left, row_major>(&gradients, subgroup * 16u * WEIGHTS + 16u, WEIGHTS);
-      dk0 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 0u, LINE), dk0);
-      dk1 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 2u, LINE), dk1);
-      dk2 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 4u, LINE), dk2);
-      dk3 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 6u, LINE), dk3);
-      dk0 = subgroupMatrixMultiplyAccumulate(dkw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 0u, LINE), dk0);
-      dk1 = subgroupMatrixMultiplyAccumulate(dkw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 2u, LINE), dk1);
-      dk2 = subgroupMatrixMultiplyAccumulate(dkw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 4u, LINE), dk2);
-      dk3 = subgroupMatrixMultiplyAccumulate(dkw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 6u, LINE), dk3);
-      workgroupBarrier();
+      dk0 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&qkv, queries + 0u * next + 0u, 2u), dk0);
+      dk1 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&qkv, queries + 0u * next + 32u, 2u), dk1);
+      dk2 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&qkv, queries + 0u * next + 64u, 2u), dk2);
+      dk3 = subgroupMatrixMultiplyAccumulate(dkw0, subgroupMatrixLoad<Right, row_major>(&qkv, queries + 0u * next + 96u, 2u), dk3);
     }
   }
   let stride = (params.nHeads + 2u * params.nKvHeads) * DIM;

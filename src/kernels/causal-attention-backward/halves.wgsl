@@ -1,4 +1,5 @@
-// As base.wgsl on matrix units, operands rounded to halves: heads of 64, sequences of whole tiles.
+// As base.wgsl on matrix units, operands rounded to halves and in fragments of 16 x 16 (round-halves.wgsl): heads of
+// 64, sequences of whole tiles.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -18,65 +19,50 @@ struct Params {
   dQkv_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4u>;
 @group(0) @binding(2) var<storage, read> out: array<vec4f>;
 @group(0) @binding(3) var<storage, read> softmax: array<f32>;
-@group(0) @binding(4) var<storage, read> dOut: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dOut: array<vec4u>;
 @group(0) @binding(5) var<storage, read_write> dQkv: array<f32>;
 @group(0) @binding(6) var<storage, read_write> between: array<f32>;
 
-const THREADS = 128u;
-const TILE = 64u;
+const SUBGROUPS = 2u;
+const THREADS = SUBGROUPS * 32u;
+const TILE = SUBGROUPS * 16u;
 const DIM = 64u;
-/// Rows of the other side that are read at a time.
-const PART = 32u;
-/// Vectors of 8 halves from a row to the next: one more than a row has, so that rows lie in other banks.
-const LINE = DIM / 8u + 1u;
-/// From a row of scores to the next, in floats; of weights, in halves.
-const SCORES = PART + 4u;
-const WEIGHTS = PART + 8u;
-var<workgroup> tile: array<vec4u, TILE * LINE>;
-var<workgroup> scores: array<f32, TILE * SCORES>;
-var<workgroup> products: array<f32, TILE * SCORES>;
-var<workgroup> gradients: array<f16, TILE * WEIGHTS>;
+/// Rows of the other side that are multiplied at a time.
+const PART = 16u;
+/// From a row of scores to the next, in vectors of 4; from one of weights, in vectors of 4 halves: rows lie in other
+/// banks.
+const SCORES = PART / 4u + 2u;
+const WEIGHTS = PART / 4u + 2u;
+const LOG2E = 1.4426950408889634;
+var<workgroup> scores: array<vec4f, TILE * SCORES>;
+var<workgroup> products: array<vec4f, TILE * SCORES>;
+var<workgroup> gradients: array<vec2u, TILE * WEIGHTS>;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
-fn halvesOf(low: vec4f, high: vec4f) -> vec4u {
-  let most = vec4f(65504.0);
-  let first = clamp(low, -most, most);
-  let second = clamp(high, -most, most);
-  return vec4u(
-    pack2x16float(first.xy),
-    pack2x16float(first.zw),
-    pack2x16float(second.xy),
-    pack2x16float(second.zw),
-  );
-}
-
-/// Puts rows of a head of queries, keys or values into the tile.
-fn loadHeads(own: u32, to: u32, count: u32, start: u32, head: u32) {
-  for (var i = own; i < count * (DIM / 8u); i += THREADS) {
-    let row = start + i / (DIM / 8u);
-    let at = params.qkv_at / 4u + (row * (params.nHeads + 2u * params.nKvHeads) + head) * (DIM / 4u) + i % (DIM / 8u) * 2u;
-    tile[(to + i / (DIM / 8u)) * LINE + i % (DIM / 8u)] = halvesOf(qkv[at], qkv[at + 1u]);
-  }
+/// Where the fragments of a head begin for 16 rows: four, of 16 dimensions each, in vectors of 8 halves.
+fn fragmentsOf(rows: u32, head: u32) -> u32 {
+  return (rows / 16u * (params.nHeads + 2u * params.nKvHeads) + head) * 128u;
 }
 
 /// The same of the gradients of results.
-fn loadGradients(own: u32, to: u32, count: u32, start: u32, head: u32) {
-  for (var i = own; i < count * (DIM / 8u); i += THREADS) {
-    let row = start + i / (DIM / 8u);
-    let at = params.dOut_at / 4u + (row * params.nHeads + head) * (DIM / 4u) + i % (DIM / 8u) * 2u;
-    tile[(to + i / (DIM / 8u)) * LINE + i % (DIM / 8u)] = halvesOf(dOut[at], dOut[at + 1u]);
-  }
+fn gradientsOf(rows: u32, head: u32) -> u32 {
+  return (rows / 16u * params.nHeads + head) * 128u;
 }
 
-/// The i-th of 16 columns of an invocation's half of a row: no two of a subgroup in one bank.
-fn columnOf(lane: u32, i: u32) -> u32 {
-  return lane % 2u * 16u + (i + lane / 8u) % 16u;
+/// Which of four columns from `col` on a row must not see, that has `limit` for its last.
+fn isHidden(col: u32, limit: i32) -> vec4<bool> {
+  return vec4i(i32(col)) + vec4i(0, 1, 2, 3) > vec4i(limit);
+}
+
+fn halfDot(a: vec4u, low: vec4f, high: vec4f) -> f32 {
+  return dot(vec4f(unpack2x16float(a.x), unpack2x16float(a.y)), low) +
+    dot(vec4f(unpack2x16float(a.z), unpack2x16float(a.w)), high);
 }
 
 @compute @workgroup_size(THREADS)
@@ -90,83 +76,64 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let subgroup = own / 32u;
   let lane = own % 32u;
   let row = subgroup * 16u + lane / 2u;
+  let queries = fragmentsOf(sequence + query + subgroup * 16u, head);
+  let given = gradientsOf(sequence + query + subgroup * 16u, head);
   let stats = (sequence + query + row) * params.nHeads + head;
-  let largest = softmax[params.softmax_at + stats * 2u];
-  let inverse = 1.0 / softmax[params.softmax_at + stats * 2u + 1u];
+  let shift = softmax[params.softmax_at + stats * 2u] * LOG2E + log2(softmax[params.softmax_at + stats * 2u + 1u]);
   var along = 0.0;
-  for (var i = lane % 2u; i < DIM / 4u; i += 2u) {
-    let at = stats * (DIM / 4u) + i;
-    along += dot(dOut[params.dOut_at / 4u + at], out[params.out_at / 4u + at]);
+  for (var i = lane % 2u; i < DIM / 8u; i += 2u) {
+    let at = params.out_at / 4u + stats * (DIM / 4u) + i * 2u;
+    along += halfDot(dOut[given + i / 2u * 32u + lane / 2u * 2u + i % 2u], out[at], out[at + 1u]);
   }
   along += subgroupShuffleXor(along, 1u);
   if (lane % 2u == 0u) {
-    between[stats] = along;
+    between[stats * 2u] = shift;
+    between[stats * 2u + 1u] = along;
   }
-  loadHeads(own, 0u, TILE, sequence + query, head);
-  workgroupBarrier();
-  let q0 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 0u, LINE);
-  let q1 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 2u, LINE);
-  let q2 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 4u, LINE);
-  let q3 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 6u, LINE);
-  workgroupBarrier();
-  loadGradients(own, 0u, TILE, sequence + query, head);
-  workgroupBarrier();
-  let g0 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 0u, LINE);
-  let g1 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 2u, LINE);
-  let g2 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 4u, LINE);
-  let g3 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 6u, LINE);
-  workgroupBarrier();
+  let q0 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 0u, 2u);
+  let q1 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 32u, 2u);
+  let q2 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 64u, 2u);
+  let q3 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 96u, 2u);
+  let g0 = subgroupMatrixLoad<Left, row_major>(&dOut, given + 0u, 2u);
+  let g1 = subgroupMatrixLoad<Left, row_major>(&dOut, given + 32u, 2u);
+  let g2 = subgroupMatrixLoad<Left, row_major>(&dOut, given + 64u, 2u);
+  let g3 = subgroupMatrixLoad<Left, row_major>(&dOut, given + 96u, 2u);
+  let next = (params.nHeads + 2u * params.nKvHeads) * 128u;
+  let scale = params.scale * LOG2E;
   var d0 = Sum();
   var d1 = Sum();
   var d2 = Sum();
   var d3 = Sum();
   for (var key = 0u; key < query + TILE; key += PART) {
-    loadHeads(own, 0u, PART, sequence + key, sharedHead);
-    loadHeads(own, PART, PART, sequence + key, sharedHead + params.nKvHeads);
-    workgroupBarrier();
+    let keys = fragmentsOf(sequence + key, sharedHead);
+    let values = fragmentsOf(sequence + key, sharedHead + params.nKvHeads);
     var s0 = Sum();
-    var s1 = Sum();
-    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 0u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 0u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 2u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 2u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 4u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 4u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 6u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 6u, LINE), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 0u, 2u), s0);
+    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 32u, 2u), s0);
+    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 64u, 2u), s0);
+    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 96u, 2u), s0);
     subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, s0, SCORES);
-    subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 16u, s1, SCORES);
     var p0 = Sum();
-    var p1 = Sum();
-    p0 = subgroupMatrixMultiplyAccumulate(g0, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 0u, LINE), p0);
-    p1 = subgroupMatrixMultiplyAccumulate(g0, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 0u, LINE), p1);
-    p0 = subgroupMatrixMultiplyAccumulate(g1, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 2u, LINE), p0);
-    p1 = subgroupMatrixMultiplyAccumulate(g1, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 2u, LINE), p1);
-    p0 = subgroupMatrixMultiplyAccumulate(g2, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 4u, LINE), p0);
-    p1 = subgroupMatrixMultiplyAccumulate(g2, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 4u, LINE), p1);
-    p0 = subgroupMatrixMultiplyAccumulate(g3, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 0u) * LINE + 6u, LINE), p0);
-    p1 = subgroupMatrixMultiplyAccumulate(g3, subgroupMatrixLoad<Right, col_major>(&tile, (PART + 16u) * LINE + 6u, LINE), p1);
+    p0 = subgroupMatrixMultiplyAccumulate(g0, subgroupMatrixLoad<Right, col_major>(&qkv, values + 0u * next + 0u, 2u), p0);
+    p0 = subgroupMatrixMultiplyAccumulate(g1, subgroupMatrixLoad<Right, col_major>(&qkv, values + 0u * next + 32u, 2u), p0);
+    p0 = subgroupMatrixMultiplyAccumulate(g2, subgroupMatrixLoad<Right, col_major>(&qkv, values + 0u * next + 64u, 2u), p0);
+    p0 = subgroupMatrixMultiplyAccumulate(g3, subgroupMatrixLoad<Right, col_major>(&qkv, values + 0u * next + 96u, 2u), p0);
     subgroupMatrixStore<row_major>(&products, subgroup * 16u * SCORES + 0u, p0, SCORES);
-    subgroupMatrixStore<row_major>(&products, subgroup * 16u * SCORES + 16u, p1, SCORES);
     workgroupBarrier();
-    for (var i = 0u; i < 16u; i++) {
-      let col = columnOf(lane, i);
-      let p = exp(scores[row * SCORES + col] * params.scale - largest) * inverse;
+    let limit = i32(query + row) - i32(key);
+    for (var i = 0u; i < PART / 8u; i++) {
+      let col = i * 2u + lane % 2u;
+      let p = exp2(scores[row * SCORES + col] * scale - shift);
       let gradient = p * (products[row * SCORES + col] - along) * params.scale;
-      gradients[row * WEIGHTS + col] = f16(select(0.0, gradient, key + col <= query + row));
+      let seen = select(gradient, vec4f(), isHidden(col * 4u, limit));
+      gradients[row * WEIGHTS + col] = vec2u(pack2x16float(seen.xy), pack2x16float(seen.zw));
     }
     workgroupBarrier();
     let dw0 = subgroupMatrixLoad<Left, row_major>(&gradients, subgroup * 16u * WEIGHTS + 0u, WEIGHTS);
-    let dw1 = subgroupMatrixLoad<Left, row_major>(&gradients, subgroup * 16u * WEIGHTS + 16u, WEIGHTS);
-    d0 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 0u, LINE), d0);
-    d1 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 2u, LINE), d1);
-    d2 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 4u, LINE), d2);
-    d3 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 0u) * LINE + 6u, LINE), d3);
-    d0 = subgroupMatrixMultiplyAccumulate(dw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 0u, LINE), d0);
-    d1 = subgroupMatrixMultiplyAccumulate(dw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 2u, LINE), d1);
-    d2 = subgroupMatrixMultiplyAccumulate(dw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 4u, LINE), d2);
-    d3 = subgroupMatrixMultiplyAccumulate(dw1, subgroupMatrixLoad<Right, row_major>(&tile, (0u + 16u) * LINE + 6u, LINE), d3);
-    workgroupBarrier();
+    d0 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&qkv, keys + 0u * next + 0u, 2u), d0);
+    d1 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&qkv, keys + 0u * next + 32u, 2u), d1);
+    d2 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&qkv, keys + 0u * next + 64u, 2u), d2);
+    d3 = subgroupMatrixMultiplyAccumulate(dw0, subgroupMatrixLoad<Right, row_major>(&qkv, keys + 0u * next + 96u, 2u), d3);
   }
   let stride = (params.nHeads + 2u * params.nKvHeads) * DIM;
   let at = params.dQkv_at + (sequence + query + subgroup * 16u) * stride + head * DIM;

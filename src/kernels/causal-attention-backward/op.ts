@@ -44,6 +44,6 @@ export const causalAttentionBackward = defineOp<CausalAttentionBackwardCommand>(
   workgroups: (c) => [c.nHeads, sequenceTiles(c)],
   finish: (c) => ({
     workgroups: [c.nKvHeads, sequenceTiles(c)],
-    betweenBytes: c.rows * c.nHeads * WORD,
+    betweenBytes: c.rows * c.nHeads * 2 * WORD,
   }),
 })

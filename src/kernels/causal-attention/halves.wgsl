@@ -1,5 +1,6 @@
-// As base.wgsl on matrix units, operands rounded to halves: heads of 64, sequences of whole tiles. A matrix cannot be
-// scaled by its rows, so that keys are gone through twice: for the softmax, and for the values.
+// As base.wgsl on matrix units, operands rounded to halves and in fragments of 16 x 16 (round-halves.wgsl): heads of
+// 64, sequences of whole tiles. A matrix cannot be scaled by its rows, so that keys are gone through twice: for the
+// softmax, and for the values.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -17,52 +18,36 @@ struct Params {
   softmax_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> softmax: array<f32>;
 
-const THREADS = 128u;
-const TILE = 64u;
+const SUBGROUPS = 1u;
+const THREADS = SUBGROUPS * 32u;
+const TILE = SUBGROUPS * 16u;
 const DIM = 64u;
-/// Rows of the other side that are read at a time.
+/// Rows of the other side that are multiplied at a time.
 const PART = 32u;
-/// Vectors of 8 halves from a row to the next: one more than a row has, so that rows lie in other banks.
-const LINE = DIM / 8u + 1u;
-/// From a row of scores to the next, in floats; of weights, in halves.
-const SCORES = PART + 4u;
-const WEIGHTS = PART + 8u;
-var<workgroup> tile: array<vec4u, TILE * LINE>;
-var<workgroup> scores: array<f32, TILE * SCORES>;
-var<workgroup> weights: array<f16, TILE * WEIGHTS>;
+/// From a row of scores to the next, in vectors of 4; from one of weights, in vectors of 4 halves: rows lie in other
+/// banks.
+const SCORES = PART / 4u + 2u;
+const WEIGHTS = PART / 4u + 2u;
+const LOG2E = 1.4426950408889634;
+var<workgroup> scores: array<vec4f, TILE * SCORES>;
+var<workgroup> weights: array<vec2u, TILE * WEIGHTS>;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
-fn halvesOf(low: vec4f, high: vec4f) -> vec4u {
-  let most = vec4f(65504.0);
-  let first = clamp(low, -most, most);
-  let second = clamp(high, -most, most);
-  return vec4u(
-    pack2x16float(first.xy),
-    pack2x16float(first.zw),
-    pack2x16float(second.xy),
-    pack2x16float(second.zw),
-  );
+/// Where the fragments of a head begin for 16 rows: four, of 16 dimensions each, in vectors of 8 halves.
+fn fragmentsOf(rows: u32, head: u32) -> u32 {
+  return (rows / 16u * (params.nHeads + 2u * params.nKvHeads) + head) * 128u;
 }
 
-/// Puts rows of a head of queries, keys or values into the tile.
-fn loadHeads(own: u32, to: u32, count: u32, start: u32, head: u32) {
-  for (var i = own; i < count * (DIM / 8u); i += THREADS) {
-    let row = start + i / (DIM / 8u);
-    let at = params.qkv_at / 4u + (row * (params.nHeads + 2u * params.nKvHeads) + head) * (DIM / 4u) + i % (DIM / 8u) * 2u;
-    tile[(to + i / (DIM / 8u)) * LINE + i % (DIM / 8u)] = halvesOf(qkv[at], qkv[at + 1u]);
-  }
-}
-
-/// The i-th of 16 columns of an invocation's half of a row: no two of a subgroup in one bank.
-fn columnOf(lane: u32, i: u32) -> u32 {
-  return lane % 2u * 16u + (i + lane / 8u) % 16u;
+/// Which of four columns from `col` on a row must not see, that has `limit` for its last.
+fn isHidden(col: u32, limit: i32) -> vec4<bool> {
+  return vec4i(i32(col)) + vec4i(0, 1, 2, 3) > vec4i(limit);
 }
 
 @compute @workgroup_size(THREADS)
@@ -76,97 +61,91 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let subgroup = own / 32u;
   let lane = own % 32u;
   let row = subgroup * 16u + lane / 2u;
-  loadHeads(own, 0u, TILE, sequence + query, head);
-  workgroupBarrier();
-  let q0 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 0u, LINE);
-  let q1 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 2u, LINE);
-  let q2 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 4u, LINE);
-  let q3 = subgroupMatrixLoad<Left, row_major>(&tile, (subgroup * 16u) * LINE + 6u, LINE);
-  workgroupBarrier();
-  var largest = -3.0e38;
-  var total = 0.0;
+  let queries = fragmentsOf(sequence + query + subgroup * 16u, head);
+  let q0 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 0u, 2u);
+  let q1 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 32u, 2u);
+  let q2 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 64u, 2u);
+  let q3 = subgroupMatrixLoad<Left, row_major>(&qkv, queries + 96u, 2u);
+  let next = (params.nHeads + 2u * params.nKvHeads) * 128u;
+  let scale = params.scale * LOG2E;
+  var most = vec4f(-3.0e38);
   for (var key = 0u; key < query + TILE; key += PART) {
-    loadHeads(own, 0u, PART, sequence + key, sharedHead);
-    workgroupBarrier();
+    let keys = fragmentsOf(sequence + key, sharedHead);
     var s0 = Sum();
     var s1 = Sum();
-    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 0u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 0u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 2u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 2u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 4u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 4u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 6u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 6u, LINE), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 0u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 0u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 32u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 32u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 64u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 64u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 96u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 96u, 2u), s1);
     subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, s0, SCORES);
-    subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 16u, s1, SCORES);
+    subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 4u, s1, SCORES);
     workgroupBarrier();
-    var values: array<f32, 16>;
-    let before = largest;
-    for (var i = 0u; i < 16u; i++) {
-      let col = columnOf(lane, i);
-      let score = scores[row * SCORES + col] * params.scale;
-      values[i] = select(-3.0e38, score, key + col <= query + row);
-      largest = max(largest, values[i]);
-    }
-    total *= exp(before - largest);
-    for (var i = 0u; i < 16u; i++) {
-      total += exp(values[i] - largest);
+    let limit = i32(query + row) - i32(key);
+    for (var i = 0u; i < PART / 8u; i++) {
+      let col = i * 2u + lane % 2u;
+      most = max(most, select(scores[row * SCORES + col], vec4f(-3.0e38), isHidden(col * 4u, limit)));
     }
     workgroupBarrier();
   }
-  let other = subgroupShuffleXor(largest, 1u);
-  let most = max(largest, other);
-  total *= exp(largest - most);
-  total += subgroupShuffleXor(total, 1u);
-  if (lane % 2u == 0u) {
-    let at = params.softmax_at + ((sequence + query + row) * params.nHeads + head) * 2u;
-    softmax[at] = most;
-    softmax[at + 1u] = total;
-  }
-  let inverse = 1.0 / total;
+  var largest = max(max(most.x, most.y), max(most.z, most.w)) * scale;
+  largest = max(largest, subgroupShuffleXor(largest, 1u));
+  var sums = vec4f();
   var o0 = Sum();
   var o1 = Sum();
   var o2 = Sum();
   var o3 = Sum();
   for (var key = 0u; key < query + TILE; key += PART) {
-    loadHeads(own, 0u, PART, sequence + key, sharedHead);
-    loadHeads(own, PART, PART, sequence + key, sharedHead + params.nKvHeads);
-    workgroupBarrier();
+    let keys = fragmentsOf(sequence + key, sharedHead);
     var s0 = Sum();
     var s1 = Sum();
-    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 0u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 0u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 2u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 2u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 4u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 4u, LINE), s1);
-    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 0u) * LINE + 6u, LINE), s0);
-    s1 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&tile, (0u + 16u) * LINE + 6u, LINE), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 0u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 0u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 32u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 32u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 64u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 64u, 2u), s1);
+    s0 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 0u * next + 96u, 2u), s0);
+    s1 = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&qkv, keys + 1u * next + 96u, 2u), s1);
     subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, s0, SCORES);
-    subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 16u, s1, SCORES);
+    subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 4u, s1, SCORES);
     workgroupBarrier();
-    for (var i = 0u; i < 16u; i++) {
-      let col = columnOf(lane, i);
-      let p = exp(scores[row * SCORES + col] * params.scale - most) * inverse;
-      weights[row * WEIGHTS + col] = f16(select(0.0, p, key + col <= query + row));
+    let limit = i32(query + row) - i32(key);
+    for (var i = 0u; i < PART / 8u; i++) {
+      let col = i * 2u + lane % 2u;
+      let p = select(exp2(scores[row * SCORES + col] * scale - largest), vec4f(), isHidden(col * 4u, limit));
+      sums += p;
+      weights[row * WEIGHTS + col] = vec2u(pack2x16float(p.xy), pack2x16float(p.zw));
     }
     workgroupBarrier();
-    let ow0 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 0u, WEIGHTS);
-    let ow1 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 16u, WEIGHTS);
-    o0 = subgroupMatrixMultiplyAccumulate(ow0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 0u, LINE), o0);
-    o1 = subgroupMatrixMultiplyAccumulate(ow0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 2u, LINE), o1);
-    o2 = subgroupMatrixMultiplyAccumulate(ow0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 4u, LINE), o2);
-    o3 = subgroupMatrixMultiplyAccumulate(ow0, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 0u) * LINE + 6u, LINE), o3);
-    o0 = subgroupMatrixMultiplyAccumulate(ow1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 0u, LINE), o0);
-    o1 = subgroupMatrixMultiplyAccumulate(ow1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 2u, LINE), o1);
-    o2 = subgroupMatrixMultiplyAccumulate(ow1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 4u, LINE), o2);
-    o3 = subgroupMatrixMultiplyAccumulate(ow1, subgroupMatrixLoad<Right, row_major>(&tile, (PART + 16u) * LINE + 6u, LINE), o3);
-    workgroupBarrier();
+    let values = fragmentsOf(sequence + key, sharedHead + params.nKvHeads);
+    let w0 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 0u, WEIGHTS);
+    let w1 = subgroupMatrixLoad<Left, row_major>(&weights, subgroup * 16u * WEIGHTS + 4u, WEIGHTS);
+    o0 = subgroupMatrixMultiplyAccumulate(w0, subgroupMatrixLoad<Right, row_major>(&qkv, values + 0u * next + 0u, 2u), o0);
+    o1 = subgroupMatrixMultiplyAccumulate(w0, subgroupMatrixLoad<Right, row_major>(&qkv, values + 0u * next + 32u, 2u), o1);
+    o2 = subgroupMatrixMultiplyAccumulate(w0, subgroupMatrixLoad<Right, row_major>(&qkv, values + 0u * next + 64u, 2u), o2);
+    o3 = subgroupMatrixMultiplyAccumulate(w0, subgroupMatrixLoad<Right, row_major>(&qkv, values + 0u * next + 96u, 2u), o3);
+    o0 = subgroupMatrixMultiplyAccumulate(w1, subgroupMatrixLoad<Right, row_major>(&qkv, values + 1u * next + 0u, 2u), o0);
+    o1 = subgroupMatrixMultiplyAccumulate(w1, subgroupMatrixLoad<Right, row_major>(&qkv, values + 1u * next + 32u, 2u), o1);
+    o2 = subgroupMatrixMultiplyAccumulate(w1, subgroupMatrixLoad<Right, row_major>(&qkv, values + 1u * next + 64u, 2u), o2);
+    o3 = subgroupMatrixMultiplyAccumulate(w1, subgroupMatrixLoad<Right, row_major>(&qkv, values + 1u * next + 96u, 2u), o3);
   }
-  let at = params.out_at + ((sequence + query + subgroup * 16u) * params.nHeads + head) * DIM;
-  subgroupMatrixStore<row_major>(&out, at + 0u, o0, params.nHeads * DIM);
-  subgroupMatrixStore<row_major>(&out, at + 16u, o1, params.nHeads * DIM);
-  subgroupMatrixStore<row_major>(&out, at + 32u, o2, params.nHeads * DIM);
-  subgroupMatrixStore<row_major>(&out, at + 48u, o3, params.nHeads * DIM);
+  var total = (sums.x + sums.y) + (sums.z + sums.w);
+  total += subgroupShuffleXor(total, 1u);
+  let stats = (sequence + query + row) * params.nHeads + head;
+  if (lane % 2u == 0u) {
+    softmax[params.softmax_at + stats * 2u] = largest / LOG2E;
+    softmax[params.softmax_at + stats * 2u + 1u] = total;
+  }
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, o0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 4u, o1, SCORES);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 8u, o2, SCORES);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 12u, o3, SCORES);
+  workgroupBarrier();
+  for (var i = lane % 2u; i < DIM / 4u; i += 2u) {
+    out[params.out_at / 4u + stats * (DIM / 4u) + i] = scores[row * SCORES + i] / total;
+  }
 }

@@ -34,8 +34,8 @@ export const cases: readonly KernelCase[] = [
   matmulCase({ rows: 200, cols: 31, inner: 16, accumulate: true }),
   // Sizes of tiles of matrices: one tile and less, parts of a sum, in place of or added to what is there.
   ...forms.flatMap((form) => [
-    matmulCase({ ...form, rows: 64, cols: 32, inner: 32, halves: true }),
-    matmulCase({ ...form, rows: 192, cols: 160, inner: 96, halves: true, accumulate: true }),
-    matmulCase({ ...form, rows: 64, cols: 96, inner: 800, halves: true, accumulate: true }),
+    matmulCase({ ...form, rows: 64, cols: 32, inner: 64, halves: true }),
+    matmulCase({ ...form, rows: 192, cols: 160, inner: 192, halves: true, accumulate: true }),
+    matmulCase({ ...form, rows: 64, cols: 96, inner: 832, halves: true, accumulate: true }),
   ]),
 ]

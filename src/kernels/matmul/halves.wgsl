@@ -1,6 +1,6 @@
-// As base.wgsl, with operands rounded to halves, on matrix units: products of 16 x 16 and 16 x 16 by subgroups of
-// 32, with float32 sums. A workgroup has a tile of 128 x 128, a subgroup 64 x 32 of it; a step is 32 long. `rows` are
-// a multiple of 64, `cols` and `inner` of 32.
+// As base.wgsl, with operands rounded to halves (round-halves.wgsl), on matrix units: products of 16 x 16 and 16 x 16 by
+// subgroups of 32, with float32 sums. A workgroup has a tile of 128 x 128, a subgroup 64 x 32 of it; a step is 64
+// long. `rows` and `inner` are multiples of 64, `cols` of 32.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -18,8 +18,8 @@ struct Params {
   out_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read> a: array<vec4u>;
+@group(0) @binding(2) var<storage, read> b: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 @group(0) @binding(4) var<storage, read_write> between: array<f32>;
 
@@ -27,11 +27,14 @@ const TRANSPOSE_A = 0u;
 const TRANSPOSE_B = 0u;
 const THREADS = 256u;
 const TILE = 128u;
-const STEP = 32u;
+const STEP = 64u;
+/// Vectors of 8 halves in a step, and in a tile's row of them.
+const OCTETS = STEP / 8u;
+const LINES = TILE / 8u;
 /// Of an operand whose steps are side by side, and of one whose rows (or columns) are: vectors of 8 halves in a line,
 /// and one more, so that lines lie in other banks.
-const ALONG = STEP / 8u + 1u;
-const ACROSS = TILE / 8u + 1u;
+const ALONG = OCTETS + 1u;
+const ACROSS = LINES + 1u;
 var<workgroup> tileA: array<vec4u, TILE * ALONG>;
 var<workgroup> tileB: array<vec4u, TILE * ALONG>;
 
@@ -45,50 +48,38 @@ fn partCount() -> u32 {
   return min((params.inner + 255u) / 256u, (tiles + 1023u) / tiles);
 }
 
-fn halvesOf(low: vec4f, high: vec4f) -> vec4u {
-  let most = vec4f(65504.0);
-  let first = clamp(low, -most, most);
-  let second = clamp(high, -most, most);
-  return vec4u(
-    pack2x16float(first.xy),
-    pack2x16float(first.zw),
-    pack2x16float(second.xy),
-    pack2x16float(second.zw),
-  );
-}
-
-/// Eight neighbours of A for the tile, in the i-th of an invocation's two places; zeros past the end.
+/// Eight neighbours of A for the tile, in the i-th of an invocation's four places; zeros past the end.
 fn eightOfA(own: u32, i: u32, firstRow: u32, k: u32, end: u32) -> vec4u {
   let place = own + i * THREADS;
-  var row = firstRow + place / 4u;
-  var step = k + place % 4u * 8u;
-  var at = (row * params.inner + step) / 4u;
+  var row = firstRow + place / OCTETS;
+  var step = k + place % OCTETS * 8u;
+  var at = (row * params.inner + step) / 8u;
   if (TRANSPOSE_A != 0u) {
-    row = firstRow + place % 16u * 8u;
-    step = k + place / 16u;
-    at = (step * params.rows + row) / 4u;
+    row = firstRow + place % LINES * 8u;
+    step = k + place / LINES;
+    at = (step * params.rows + row) / 8u;
   }
   if (row >= params.rows || step >= end) {
     return vec4u();
   }
-  return halvesOf(a[params.a_at / 4u + at], a[params.a_at / 4u + at + 1u]);
+  return a[at];
 }
 
 /// The same of B.
 fn eightOfB(own: u32, i: u32, firstCol: u32, k: u32, end: u32) -> vec4u {
   let place = own + i * THREADS;
-  var col = firstCol + place % 16u * 8u;
-  var step = k + place / 16u;
-  var at = (step * params.cols + col) / 4u;
+  var col = firstCol + place % LINES * 8u;
+  var step = k + place / LINES;
+  var at = (step * params.cols + col) / 8u;
   if (TRANSPOSE_B != 0u) {
-    col = firstCol + place / 4u;
-    step = k + place % 4u * 8u;
-    at = (col * params.inner + step) / 4u;
+    col = firstCol + place / OCTETS;
+    step = k + place % OCTETS * 8u;
+    at = (col * params.inner + step) / 8u;
   }
   if (col >= params.cols || step >= end) {
     return vec4u();
   }
-  return halvesOf(b[params.b_at / 4u + at], b[params.b_at / 4u + at + 1u]);
+  return b[at];
 }
 
 @compute @workgroup_size(THREADS)
@@ -105,8 +96,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let colPart = subgroup / 2u * 32u;
   let isInside = firstRow + rowPart < params.rows && firstCol + colPart < params.cols;
   let resultAt = (firstRow + rowPart) * params.cols + firstCol + colPart;
-  let alongA = own / 4u * ALONG + own % 4u;
-  let acrossA = own / 16u * ACROSS + own % 16u;
+  let along = own / OCTETS * ALONG + own % OCTETS;
+  let across = own / LINES * ACROSS + own % LINES;
   var s00 = Sum();
   var s01 = Sum();
   var s10 = Sum();
@@ -127,28 +118,44 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   }
   var a0 = eightOfA(own, 0u, firstRow, begin, end);
   var a1 = eightOfA(own, 1u, firstRow, begin, end);
+  var a2 = eightOfA(own, 2u, firstRow, begin, end);
+  var a3 = eightOfA(own, 3u, firstRow, begin, end);
   var b0 = eightOfB(own, 0u, firstCol, begin, end);
   var b1 = eightOfB(own, 1u, firstCol, begin, end);
+  var b2 = eightOfB(own, 2u, firstCol, begin, end);
+  var b3 = eightOfB(own, 3u, firstCol, begin, end);
   for (var k = begin; k < end; k += STEP) {
     if (TRANSPOSE_A != 0u) {
-      tileA[acrossA] = a0;
-      tileA[acrossA + 16u * ACROSS] = a1;
+      tileA[across + 0u * (THREADS / LINES) * ACROSS] = a0;
+      tileA[across + 1u * (THREADS / LINES) * ACROSS] = a1;
+      tileA[across + 2u * (THREADS / LINES) * ACROSS] = a2;
+      tileA[across + 3u * (THREADS / LINES) * ACROSS] = a3;
     } else {
-      tileA[alongA] = a0;
-      tileA[alongA + 64u * ALONG] = a1;
+      tileA[along + 0u * (THREADS / OCTETS) * ALONG] = a0;
+      tileA[along + 1u * (THREADS / OCTETS) * ALONG] = a1;
+      tileA[along + 2u * (THREADS / OCTETS) * ALONG] = a2;
+      tileA[along + 3u * (THREADS / OCTETS) * ALONG] = a3;
     }
     if (TRANSPOSE_B != 0u) {
-      tileB[alongA] = b0;
-      tileB[alongA + 64u * ALONG] = b1;
+      tileB[along + 0u * (THREADS / OCTETS) * ALONG] = b0;
+      tileB[along + 1u * (THREADS / OCTETS) * ALONG] = b1;
+      tileB[along + 2u * (THREADS / OCTETS) * ALONG] = b2;
+      tileB[along + 3u * (THREADS / OCTETS) * ALONG] = b3;
     } else {
-      tileB[acrossA] = b0;
-      tileB[acrossA + 16u * ACROSS] = b1;
+      tileB[across + 0u * (THREADS / LINES) * ACROSS] = b0;
+      tileB[across + 1u * (THREADS / LINES) * ACROSS] = b1;
+      tileB[across + 2u * (THREADS / LINES) * ACROSS] = b2;
+      tileB[across + 3u * (THREADS / LINES) * ACROSS] = b3;
     }
     workgroupBarrier();
     a0 = eightOfA(own, 0u, firstRow, k + STEP, end);
     a1 = eightOfA(own, 1u, firstRow, k + STEP, end);
+    a2 = eightOfA(own, 2u, firstRow, k + STEP, end);
+    a3 = eightOfA(own, 3u, firstRow, k + STEP, end);
     b0 = eightOfB(own, 0u, firstCol, k + STEP, end);
     b1 = eightOfB(own, 1u, firstCol, k + STEP, end);
+    b2 = eightOfB(own, 2u, firstCol, k + STEP, end);
+    b3 = eightOfB(own, 3u, firstCol, k + STEP, end);
     for (var step = 0u; step < STEP; step += 16u) {
       var left0 = Left();
       var left1 = Left();
