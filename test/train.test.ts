@@ -83,6 +83,37 @@ test('a run that was ended goes on with the bits of one that was not', async () 
   expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
 })
 
+test('a run records held-out text, codes, flips and what the model writes, and keeps its bits', async () => {
+  const events: (TrainEvent | StartEvent)[] = []
+  const recorded = await runIn('recorded', {
+    ...{ steps: 8, saveEvery: 4, accumulate: 2, evalEvery: 4, lookEvery: 2, sampleEvery: 4 },
+    samplePrompts: ['The cat', '猫は'],
+    onEvent: (event) => events.push(event),
+  })
+  const of = <T extends TrainEvent['type']>(type: T) =>
+    events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type)
+  expect(of('held-out').map(({ step }) => step)).toEqual([4, 8])
+  const codes = of('codes')
+  expect(codes.map(({ step }) => step)).toEqual([0, 2, 4, 6, 8])
+  expect(codes[0].flipped).toBeUndefined()
+  for (const { layers, flipped } of codes.slice(1)) {
+    expect(layers).toHaveLength(3)
+    for (const { minus, zero, plus } of layers) expect(minus + zero + plus).toBeCloseTo(1, 12)
+    expect(flipped).toBeGreaterThan(0)
+    expect(flipped).toBeLessThan(0.5)
+  }
+  expect(of('sample').map(({ step, prompt }) => [step, prompt])).toEqual([
+    ...[4, 8].flatMap((step) => ['The cat', '猫は'].map((prompt) => [step, prompt])),
+  ])
+  const log = readFileSync(join(folder, 'recorded/log.jsonl'), 'utf8').trim().split('\n')
+  expect(log.map((line) => JSON.parse(line))).toEqual(JSON.parse(JSON.stringify(events)))
+  // Looking changes nothing.
+  const plain = await runIn('unrecorded', {
+    ...{ steps: 8, saveEvery: 4, accumulate: 2, lookEvery: 0, sampleEvery: 0 },
+  })
+  expect(bytesIn(recorded.checkpoint)).toEqual(bytesIn(plain.checkpoint))
+})
+
 describe.each(QUANT_MODES)('a model trained with %s', (quant) => {
   test('loads, and has the logits of the trainer, also packed and as GGUF', async () => {
     const events: (TrainEvent | StartEvent)[] = []
@@ -145,7 +176,8 @@ test.skipIf(missingForGpu() !== undefined)(
   'a GPU learns what processors do, and goes on with its own bits',
   async () => {
     process.env['VK_ICD_FILENAMES'] = SWIFTSHADER
-    const settings = { steps: 2, saveEvery: 1, batch: 1, length: 64 } as const
+    // Samples take long in software, and each token tells as much.
+    const settings = { steps: 2, saveEvery: 1, batch: 1, length: 64, sampleTokens: 2 } as const
     const expected = await runIn('on-processor', settings)
     const whole = await runIn('on-gpu', { ...settings, backend: 'webgpu' })
     expect(whole.heldOutLoss).toBeCloseTo(expected.heldOutLoss ?? 0, 3)

@@ -7,6 +7,7 @@ import { axpy } from './axpy/op.ts'
 import { causalAttention } from './causal-attention/op.ts'
 import { causalAttentionBackward } from './causal-attention-backward/op.ts'
 import { copyBlocks } from './copy-blocks/op.ts'
+import { countCodes } from './count-codes/op.ts'
 import { crossEntropy } from './cross-entropy/op.ts'
 import type { Operation } from './define-op.ts'
 import { denseMatmul } from './dense-matmul/op.ts'
@@ -80,6 +81,7 @@ export const operations = [
   rope,
   causalAttention,
   causalAttentionBackward,
+  countCodes,
   readBytes,
   peakDot,
 ] as const

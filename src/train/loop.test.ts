@@ -26,7 +26,15 @@ async function run(losses: readonly number[], from: Partial<RunState> = {}) {
   const begin = { step: 0, steps: losses.length, cursor, firstLoss: undefined, seconds: 0 }
   const steps = losses.length + (from.step ?? 0)
   const schedule = { steps, warmup: 1, peaks: [1, 1], endShare: 0, decay: 0 } as const
-  const settings = { schedule, accumulate: 1, evalEvery: 1000, saveEvery: 10, bytesPerToken: 1 }
+  const settings = {
+    schedule,
+    accumulate: 1,
+    evalEvery: 1000,
+    lookEvery: 0,
+    sampleEvery: 0,
+    saveEvery: 10,
+    bytesPerToken: 1,
+  }
   const ended = runLoop(parts as unknown as LoopParts, settings, { ...begin, ...from, steps })
   return {
     saved,

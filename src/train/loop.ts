@@ -3,6 +3,8 @@ import type { Backend } from '../backends/backend.ts'
 import { BitnetError } from '../errors.ts'
 import { ADAMW, type AdamwSettings } from './adamw.ts'
 import type { RunState } from './checkpoint/checkpoint.ts'
+import type { CodesSeen } from './code-look.ts'
+import type { TextContinuation } from './continue-texts.ts'
 import type { Batches } from './data/batches.ts'
 import { learningRate, type Schedule, weightDecay } from './schedule.ts'
 import { rowsOf } from './shape.ts'
@@ -28,15 +30,32 @@ export type TrainEvent =
       readonly loss: number
       readonly bitsPerByte: number | undefined
     }
+  | ({ readonly type: 'codes'; readonly step: number } & CodesSeen)
+  | {
+      readonly type: 'sample'
+      readonly step: number
+      readonly prompt: string
+      /** What the model writes behind the prompt. */
+      readonly text: string
+    }
   | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+
+/** Texts that a model in training goes on with. */
+export interface Samples {
+  readonly prompts: readonly string[]
+  readonly continuation: TextContinuation
+  decode(ids: readonly number[]): string
+}
 
 export interface LoopSettings {
   readonly schedule: Schedule
   readonly optimizer?: AdamwSettings
   /** Passes whose gradients are added up for a step. */
   readonly accumulate: number
-  /** Steps between two looks at held-out text, and between two checkpoints. */
+  /** Steps between two looks at held-out text, at ternary codes, two samples and two checkpoints; 0 for none. */
   readonly evalEvery: number
+  readonly lookEvery: number
+  readonly sampleEvery: number
   readonly saveEvery: number
   /** Of the text, for bits per byte. */
   readonly bytesPerToken: number | undefined
@@ -46,6 +65,7 @@ export interface LoopParts {
   readonly backend: Backend
   readonly trainer: Trainer
   readonly batches: Batches
+  readonly samples: Samples | undefined
   /** Writes a checkpoint; gives its path. */
   readonly save: (state: RunState) => Promise<string>
   readonly onEvent?: ((event: TrainEvent) => void) | undefined
@@ -97,8 +117,8 @@ export async function runLoop(
   settings: LoopSettings,
   from: RunState,
 ): Promise<TrainReport> {
-  const { trainer, batches, save, onEvent, signal } = parts
-  const { schedule, accumulate, evalEvery, saveEvery } = settings
+  const { trainer, batches, samples, save, onEvent, signal } = parts
+  const { schedule, accumulate, evalEvery, lookEvery, sampleEvery, saveEvery } = settings
   const optimizer = settings.optimizer ?? ADAMW
   const { steps } = schedule
   const tokensPerStep = rowsOf(trainer.plan.shape) * accumulate
@@ -115,6 +135,12 @@ export async function runLoop(
     savedAt = step
     onEvent?.({ type: 'checkpoint', step, path })
   }
+  const isDue = (every: number) => every > 0 && (step % every === 0 || step === steps)
+  const look = async () => {
+    const seen = await trainer.look()
+    if (seen !== undefined) onEvent?.({ type: 'codes', step, ...seen })
+  }
+  if (lookEvery > 0) await look()
   const began = performance.now()
   const secondsBefore = seconds
   const stepsBefore = step
@@ -141,9 +167,16 @@ export async function runLoop(
       tokensPerSecond: speed * tokensPerStep,
       secondsLeft: (steps - step) / speed,
     })
-    if (step % evalEvery === 0 || step === steps) {
+    if (isDue(lookEvery)) await look()
+    if (isDue(evalEvery)) {
       heldOut = await heldOutLoss(trainer, batches)
       onEvent?.({ type: 'held-out', step, loss: heldOut, bitsPerByte: bitsOf(heldOut) })
+    }
+    if (samples !== undefined && isDue(sampleEvery)) {
+      const texts = await samples.continuation.run(step)
+      for (const [i, prompt] of samples.prompts.entries()) {
+        onEvent?.({ type: 'sample', step, prompt, text: samples.decode(texts[i]) })
+      }
     }
     if (step % saveEvery === 0) await keep()
   }

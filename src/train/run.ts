@@ -13,7 +13,7 @@ import { configJson } from './checkpoint/config-json.ts'
 import { Batches } from './data/batches.ts'
 import type { TokenSource } from './data/token-source.ts'
 import { initialWeights } from './initial-weights.ts'
-import { runLoop, type TrainEvent, type TrainReport } from './loop.ts'
+import { runLoop, type Samples, type TrainEvent, type TrainReport } from './loop.ts'
 import { planTraining } from './plan.ts'
 import { type RunSettings, type StartEvent, scheduleOf, shapeOf, stepsOf } from './settings.ts'
 import { Trainer } from './trainer.ts'
@@ -51,7 +51,13 @@ export interface RunPlace {
 }
 
 const EVAL_EVERY = 100
+const LOOK_EVERY = 20
 const SAVE_EVERY = 500
+/** Tokens of a sample, and of the held-out text that it goes on from. */
+const SAMPLE_TOKENS = 64
+const SAMPLE_PROMPT = 24
+/** More texts than this would take longer than they tell. */
+const MAX_PROMPTS = 16
 
 /**
  * @throws UsageError for options and data that do not go together; DivergedError; BackendError without memory;
@@ -106,18 +112,22 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
     const about = { step: from.step, steps, backend: backend.description }
     tell({ type: 'start', ...about, parameters, tokens, bytes })
     const config = configJson(shape.model, text.tokenizer)
+    const { evalEvery = EVAL_EVERY, sampleEvery = evalEvery } = options
+    const samples =
+      sampleEvery === 0 ? undefined : await openSamples(trainer, batches, text, options)
     const report = await runLoop(
       {
         backend,
         trainer,
         batches,
+        samples,
         save: (state) => place.save({ trainer, state, settings, config, files: text.files }),
         onEvent: tell,
         signal,
       },
       {
         ...{ schedule, optimizer, accumulate },
-        evalEvery: options.evalEvery ?? EVAL_EVERY,
+        ...{ evalEvery, sampleEvery, lookEvery: options.lookEvery ?? LOOK_EVERY },
         saveEvery: options.saveEvery ?? SAVE_EVERY,
         bytesPerToken: sources.reduce((sum, { source }) => sum + source.textBytes, 0) / tokens,
       },
@@ -128,6 +138,33 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
     return report
   } finally {
     await backend.dispose()
+  }
+}
+
+async function openSamples(
+  trainer: Trainer,
+  batches: Batches,
+  { tokenizer }: RunTokenizer,
+  { samplePrompts, sampleTokens: maxTokens = SAMPLE_TOKENS }: RunSettings,
+): Promise<Samples> {
+  const ids = samplePrompts?.map((prompt) => tokenizer.encode(prompt)) ?? []
+  const empty = ids.findIndex((own) => own.length === 0)
+  if (empty >= 0 || ids.length > MAX_PROMPTS) {
+    throw new UsageError(
+      `Expected at most ${MAX_PROMPTS} prompts of a token at least for samples, got ` +
+        `${empty >= 0 ? 'an empty one' : ids.length}.`,
+    )
+  }
+  if (ids.length === 0) {
+    const { tokens } = await batches.firstHeldOut()
+    ids.push([...tokens.subarray(0, Math.min(SAMPLE_PROMPT, trainer.plan.shape.length - 1))])
+  }
+  return {
+    prompts: ids.map((own) => tokenizer.decode(own)),
+    continuation: await trainer.continuation({
+      ...{ prompts: ids, maxTokens, stops: new Set(tokenizer.stopIds) },
+    }),
+    decode: (own) => tokenizer.decode(own),
   }
 }
 

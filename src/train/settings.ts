@@ -2,7 +2,7 @@
 import { BACKENDS, type BackendName } from '../backends/backend.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { COUNT, FUNCTION, type OptionRules, oneOf, SIGNAL, TEXT } from '../option-checks.ts'
+import { COUNT, FUNCTION, listOf, type OptionRules, oneOf, SIGNAL, TEXT } from '../option-checks.ts'
 import type { Batches } from './data/batches.ts'
 import type { TrainEvent } from './loop.ts'
 import { PRESET_NAMES, PRESETS, type PresetName, presetConfig, ratesOf } from './presets.ts'
@@ -47,6 +47,14 @@ export interface RunSettings {
   readonly precision?: Precision | undefined
   /** Steps between two looks at held-out text, and two checkpoints. Unset: 100, and 500. */
   readonly evalEvery?: number | undefined
+  /** Steps between two counts of -1, 0 and +1, 0 for none. Unset: 20. */
+  readonly lookEvery?: number | undefined
+  /** Steps between two samples of what the model writes, 0 for none. Unset: as `evalEvery`. */
+  readonly sampleEvery?: number | undefined
+  /** The longest sample. Unset: 64. */
+  readonly sampleTokens?: number | undefined
+  /** What samples go on from. Unset: the beginning of a held-out text. */
+  readonly samplePrompts?: readonly string[] | undefined
   readonly saveEvery?: number | undefined
   /** Where it runs. Unset: the native backend, or WebAssembly where there is none; never a GPU by itself. */
   readonly backend?: 'auto' | BackendName | undefined
@@ -78,6 +86,11 @@ const NOT_NEGATIVE = {
   holds: (value: unknown) => typeof value === 'number' && value >= 0 && value < Infinity,
 }
 
+const COUNT_OR_NONE = {
+  expected: 'a whole number from 0 on',
+  holds: (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0,
+}
+
 /** A row for each. */
 export const RUN_SETTINGS: OptionRules<RunSettings> = {
   preset: oneOf(PRESET_NAMES),
@@ -93,13 +106,14 @@ export const RUN_SETTINGS: OptionRules<RunSettings> = {
   warmup: { ...COUNT, also: ['warmup_steps'] },
   decay: { ...NOT_NEGATIVE, also: ['weight_decay'] },
   clip: { ...NOT_NEGATIVE, also: ['max_grad_norm', 'grad_clip'] },
-  seed: {
-    expected: 'a whole number from 0 on',
-    holds: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
-  },
+  seed: COUNT_OR_NONE,
   recompute: oneOf(RECOMPUTE_MODES),
   precision: oneOf(PRECISIONS),
   evalEvery: COUNT,
+  lookEvery: COUNT_OR_NONE,
+  sampleEvery: COUNT_OR_NONE,
+  sampleTokens: COUNT,
+  samplePrompts: listOf(),
   saveEvery: COUNT,
   backend: oneOf(['auto', ...BACKENDS]),
   isa: TEXT,

@@ -3,11 +3,14 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { openNativeBackend } from '../backends/native/native-backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
+import { sample } from '../kernels/sample/reference.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
 import { Seeded } from '../kernels/testing/conformance-cases.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { settingWords } from '../model/token-draw.ts'
 import { absmaxQuantize, absmeanQuantize, signQuantize } from '../ternary/index.ts'
 import { linearBackward, linearForward, quantizeLinear } from './bit-linear.ts'
+import { SAMPLE_DRAW } from './continue-texts.ts'
 import { checkHalves } from './halves-check.ts'
 import { allocateTraining } from './memory.ts'
 import { planTraining } from './plan.ts'
@@ -189,6 +192,83 @@ test('steps give the same bits with any number of threads, and when layers are c
 test('a loss that is scaled for halves changes no bit where products do not round to them', async () => {
   const expected = await shortRun(native[0], shapeOf('b158'))
   expect(await shortRun(native[0], { ...shapeOf('b158'), precision: 'f16' })).toEqual(expected)
+})
+
+test.each([
+  ['b158', absmeanQuantize],
+  ['b1', signQuantize],
+] as const)(
+  'shares of the codes of %s and how many flip are those of its weights',
+  async (quant, quantize) => {
+    const trainer = await filled(await Trainer.open(native[1], shapeOf(quant)))
+    const codes = async () => {
+      const linears = trainer.plan.parts.filter(({ kind }) => kind === 'linear')
+      const all = await Promise.all(linears.map((part) => trainer.read('weights', part)))
+      return linears.map(({ layer }, i) => ({ layer, codes: quantize(all[i]).codes }))
+    }
+    const sharesOf = (own: Awaited<ReturnType<typeof codes>>) =>
+      [0, 1].map((layer) => {
+        const mine = own.flatMap((part) => (part.layer === layer ? [...part.codes] : []))
+        const share = (code: number) => mine.filter((one) => one === code).length / mine.length
+        return { minus: share(-1), zero: share(0), plus: share(1) }
+      })
+    const before = await codes()
+    expect(await trainer.look()).toEqual({ layers: sharesOf(before), flipped: undefined })
+    for (let step = 0; step < 3; step++) trainer.step([batchOf(step)], { ...STEP, step })
+    const after = await codes()
+    const [old, now] = [before, after].map((all) => all.flatMap((part) => [...part.codes]))
+    const flips = now.filter((code, i) => code !== old[i]).length
+    expect(flips).toBeGreaterThan(0)
+    expect(await trainer.look()).toEqual({ layers: sharesOf(after), flipped: flips / now.length })
+    expect((await trainer.look())?.flipped).toBe(0)
+    trainer.dispose()
+  },
+)
+
+test('a model without ternary weights has no codes to look at', async () => {
+  const trainer = await Trainer.open(reference, shapeOf('none'))
+  expect(await trainer.look()).toBeUndefined()
+  trainer.dispose()
+})
+
+test('texts go on with what is drawn from the logits of all before', async () => {
+  const trainer = await filled(await Trainer.open(reference, shapeOf('b158')))
+  const prompts = [[1, 2], [3], [4, 5, 6]]
+  const task = { prompts, maxTokens: 3, stops: new Set<number>() }
+  const texts = await (await trainer.continuation(task)).run(9)
+  // Two rows of seven tokens hold two windows of six: the third text comes for itself.
+  const sequences = [0, 1, 0]
+  for (const [i, prompt] of prompts.entries()) {
+    const ids = [...prompt]
+    for (let n = 0; n < 3 && ids.length < 6; n++) {
+      const tokens = new Int32Array(14)
+      tokens.set(ids)
+      const logits = await trainer.logits({
+        ...{ tokens, targets: new Int32Array(14), weights: new Float32Array(14) },
+      })
+      const row = logits.slice((ids.length - 1) * model.vocabSize, ids.length * model.vocabSize)
+      const settings = settingWords({
+        ...{ settings: SAMPLE_DRAW, seed: 9, sequence: sequences[i], answerStart: 0 },
+      })
+      const drawn = new Int32Array(1)
+      sample(
+        drawn,
+        row,
+        settings,
+        Int32Array.of(0, 0, ids.length - 1, 0),
+        Int32Array.of(0),
+        1,
+        model.vocabSize,
+      )
+      ids.push(drawn[0])
+    }
+    expect(texts[i]).toEqual(ids.slice(prompt.length))
+  }
+  // The first token of a text ends it at once.
+  const stops = new Set(texts.map(([first]) => first))
+  const ended = await (await trainer.continuation({ ...task, stops })).run(9)
+  expect(ended).toEqual([[], [], []])
+  trainer.dispose()
 })
 
 test('halves that a GPU gets wrong are refused before anything is learnt from them', async () => {

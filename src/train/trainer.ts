@@ -10,6 +10,12 @@ import { type BufferSlice, sliceOf } from '../kernels/slice.ts'
 import { bytesOf } from '../model/buffer-owner.ts'
 import { type AdamwSettings, clearCommands, stepNumbers, updateCommands } from './adamw.ts'
 import { backwardCommands, headCommands } from './backward.ts'
+import { CodeLook, type CodesSeen } from './code-look.ts'
+import {
+  type ContinuationTask,
+  prepareContinuation,
+  type TextContinuation,
+} from './continue-texts.ts'
 import { forwardCommands, quantizeCommands } from './forward.ts'
 import { checkHalves } from './halves-check.ts'
 import { allocateTraining, type TrainingMemory } from './memory.ts'
@@ -44,6 +50,9 @@ export class Trainer {
   readonly plan: TrainingPlan
   readonly #memory: TrainingMemory
   readonly #programs: Programs
+  #look: CodeLook | undefined
+  /** Programs beside those of every step. */
+  readonly #others: Program[] = []
 
   private constructor(plan: TrainingPlan, memory: TrainingMemory, programs: Programs) {
     this.plan = plan
@@ -167,6 +176,26 @@ export class Trainer {
     }
   }
 
+  /** Shares of codes by layers, and how many have changed since the last look; undefined without ternary weights. */
+  async look(): Promise<CodesSeen | undefined> {
+    this.#look ??= await CodeLook.open(this.#memory)
+    this.#backend.submit(this.#programs.quantize)
+    return this.#look?.look()
+  }
+
+  /** How the model goes on from texts, as often as is asked while the trainer is there. */
+  continuation(task: ContinuationTask): Promise<TextContinuation> {
+    const { shape } = this.plan
+    return prepareContinuation(this.#memory, shape, task, {
+      record: async (commands) => {
+        const program = await this.#backend.record(roundedAs(shape, commands))
+        this.#others.push(program)
+        return program
+      },
+      prepare: () => this.#backend.submit(this.#programs.quantize),
+    })
+  }
+
   #slice(arena: keyof TrainingMemory['arenas'], { first, count }: PlannedPart): BufferSlice {
     return sliceOf(this.#memory.arenas[arena], first * WORD, count * WORD)
   }
@@ -192,6 +221,8 @@ export class Trainer {
 
   dispose(): void {
     for (const program of Object.values(this.#programs)) program.dispose()
+    for (const program of this.#others) program.dispose()
+    this.#look?.dispose()
     this.#memory.owner.dispose()
   }
 }

@@ -110,6 +110,12 @@ export class Batches {
     return source.read(window * length, length + 1)
   }
 
+  /** The first batch of what is held out. */
+  async firstHeldOut(): Promise<TrainingBatch> {
+    const { value } = await this.heldOut().next()
+    return value as TrainingBatch
+  }
+
   /** What is held out, each batch for itself; the last one is filled up with what does not count. */
   async *heldOut(): AsyncGenerator<TrainingBatch> {
     const { batch, length } = this.#shape

@@ -3,7 +3,8 @@ import type { TrainEvent } from '../../../train/loop.ts'
 import type { StartEvent } from '../../../train/settings.ts'
 import { formatBytes, formatCount } from '../../console/quantities.ts'
 
-export function eventLine(event: TrainEvent | StartEvent): string {
+/** Undefined for what curves tell and lines do not. */
+export function eventLine(event: TrainEvent | StartEvent): string | undefined {
   switch (event.type) {
     case 'start': {
       const { parameters, tokens, bytes, backend, step, steps } = event
@@ -25,6 +26,12 @@ export function eventLine(event: TrainEvent | StartEvent): string {
       const inBits = bits === undefined ? '' : `, ${bits.toFixed(3)} bits per byte`
       return `Step ${event.step}: held-out loss ${event.loss.toFixed(3)}${inBits}`
     }
+    case 'sample': {
+      const { step, prompt, text } = event
+      return `Step ${step}: ${JSON.stringify(prompt)} goes on ${JSON.stringify(text)}`
+    }
+    case 'codes':
+      return undefined
     case 'checkpoint':
       return `Step ${event.step}: wrote ${event.path}`
   }

@@ -37,6 +37,7 @@ const PLACES: ReadonlySet<string> = new Set<keyof TrainOptions>([
 
 function addTrainFlags(command: Command): void {
   const count = wholeNumber({ min: 1 })
+  const none = wholeNumber({ min: 0 })
   const above = decimalNumber({ above: 0 })
   const positive = decimalNumber({ min: 0 })
   command
@@ -62,7 +63,7 @@ function addTrainFlags(command: Command): void {
     .option('--warmup <steps>', 'steps up to the first line', count)
     .option('--decay <share>', 'weight decay in the first half (default: 0.1)', positive)
     .option('--clip <norm>', 'largest norm of a gradient, 0 for any (default: 1)', positive)
-    .option('--seed <n>', 'of weights and of the order of the text', wholeNumber({ min: 0 }))
+    .option('--seed <n>', 'of weights and of the order of the text', none)
     .addOption(
       choiceFlag(
         '--recompute <what>',
@@ -74,6 +75,17 @@ function addTrainFlags(command: Command): void {
       choiceFlag('--precision <type>', 'f16: faster products on GPUs (default: f32)', PRECISIONS),
     )
     .option('--eval-every <steps>', 'look at held-out text (default: 100)', count)
+    .option('--look-every <steps>', 'count -1, 0 and +1, 0 for never (default: 20)', none)
+    .option(
+      '--sample-every <steps>',
+      'let the model write, 0 for never (default: as --eval-every)',
+      none,
+    )
+    .option('--sample-tokens <n>', 'the longest sample (default: 64)', count)
+    .option(
+      '--sample-prompts <texts...>',
+      'what samples go on from (default: the beginning of a held-out text)',
+    )
     .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
     .option('--keep <n>', 'checkpoints that stay (default: 3)', count)
     .option('--resume', 'go on with the run in --out')
@@ -101,8 +113,10 @@ Ctrl-C ends the run behind the step at hand, with a checkpoint to go on from.`,
       onProgress: ({ file, tokens }) =>
         status.show(`Reading ${file}: ${formatCount(tokens)} tokens`),
       onEvent: (event) => {
-        if (event.type === 'step') status.show(eventLine(event))
-        else writeAbove(context, eventLine(event))
+        const line = eventLine(event)
+        if (line === undefined) return
+        if (event.type === 'step') status.show(line)
+        else writeAbove(context, line)
       },
     })
     await context.print(report, () => [describeReport(report)])
