@@ -27,6 +27,7 @@ typedef uint32_t dot_codes_any __attribute__((vector_size(DOT_BYTES), aligned(1)
 typedef int32_t dot_sums_any __attribute__((vector_size(DOT_BYTES), aligned(4), may_alias));
 
 INLINE dot_codes load_codes(const void *p) { return *(const dot_codes_any *)p; }
+INLINE void store_codes(void *p, dot_codes codes) { *(dot_codes_any *)p = codes; }
 
 // Codes by signed bytes, added up on their way to int32: by an instruction for four products at once, or in
 // 16 bits, where each dot adds at most 2 * 2 * 128 = 512 to a lane.

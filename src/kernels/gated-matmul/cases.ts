@@ -74,8 +74,11 @@ export const cases: readonly KernelCase[] = [
   ...shapes.map(([half, cols]) => gatedCase(half, cols, 1, 0.4)),
   ...[0, 0.2, 1].flatMap((open) => [1, 3].map((tokens) => gatedCase(96, 320, tokens, open))),
   ...[2, 4, 7, 8, 9, 16, 17, 33].map((tokens) => gatedCase(80, 79, tokens, 0.3)),
+  ...[0, 0.05, 0.45, 0.6].map((open) => gatedCase(48, 257, 35, open)),
+  ...[64, 128, 129].map((tokens) => gatedCase(32, 79, tokens, 0.1)),
   ...[1, 5, 17].map((tokens) => gatedCase(ffnDim / 4, dim, tokens, 0.2)),
   ...[1, 19, 21, 320, 341].map((cols) => gatedCase(48, cols, 1, 0.4, 'base3')),
   ...[2, 8, 9, 20].map((tokens) => gatedCase(80, 99, tokens, 0.3, 'base3')),
+  ...[301, 320, 341].map((cols) => gatedCase(32, cols, 66, 0.2, 'base3')),
   gatedCase(ffnDim / 4, dim, 1, 0.2, 'base3'),
 ]

@@ -3,7 +3,7 @@ import { defineOp } from '../define-op.ts'
 import { type QuantizedBuffer, quantized, type TernaryMatrix, ternary } from '../matrices.ts'
 import { floats, WORD } from '../operand-kinds.ts'
 import type { BufferSlice } from '../slice.ts'
-import { SPARSE_TOKENS } from '../ternary-matmul/op.ts'
+import { LISTED_TOKENS } from '../ternary-matmul/op.ts'
 import { gatedMatmul as reference } from './reference.ts'
 
 /**
@@ -35,9 +35,9 @@ export const gatedMatmul = defineOp<GatedMatmulCommand>()({
   check(check, { weights: { order = 'stripes' } }) {
     check.oneOf('weights.order', order, ['gated'])
   },
-  // Of few tokens, q in the order in which a row's words meet it, whole lines; see vector.c.
+  // q in the order in which a row's words meet it, whole lines; see vector.c.
   scratch: ({ rows, weights: { cols } }) =>
-    rows <= SPARSE_TOKENS ? rows * (padToTile(cols) + LINE_PLANES_BYTES) : 0,
+    rows <= LISTED_TOKENS ? rows * (padToTile(cols) + LINE_PLANES_BYTES) : 0,
   constants: { LINE_PLANES_BYTES },
   reference: (m, c) => reference(m.out, m.gateUp, m.x, m.weights, c.rows),
   agreement: 'exact',

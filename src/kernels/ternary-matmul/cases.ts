@@ -131,6 +131,14 @@ const columns: readonly Shape[] = [
   ),
   ...[2, 7, 8, 9, 16, 17, 33].map((tokens) => ({ rows: 300, cols: 77, tokens, accumulate: true })),
   ...[0.5, 0.9, 1].map((zeros) => ({ rows: 272, cols: 515, tokens: 3, zeros })),
+  ...[0.5, 0.6, 0.9, 1].map((zeros) => ({ rows: 272, cols: 515, tokens: 35, zeros })),
+  ...[64, 128, 129].map((tokens) => ({
+    rows: 300,
+    cols: 77,
+    tokens,
+    zeros: 0.8,
+    accumulate: true,
+  })),
   { rows: dim, cols: ffnDim, tokens: 1, zeros: 0.9, accumulate: true },
   { rows: dim, cols: ffnDim, tokens: 17, zeros: 0.9, accumulate: true },
   ...[-1, 1].flatMap((code) =>

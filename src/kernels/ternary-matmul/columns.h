@@ -1,7 +1,8 @@
 // The ternary product of a matrix in the order of columns (ternary/orders.ts). A few tokens read only the
-// columns whose q is not 0; more of them get stripes made from the lines, which the variant's product takes.
+// columns whose q is not 0, and so do more of them where that is little; else they get stripes made from the
+// lines, which the variant's product takes.
 //
-// Scratch, for each of a few tokens: how many columns it reads, filled up to fours; their numbers; their q,
+// Scratch, for each token with a list: how many columns it reads, filled up to fours; their numbers; their q,
 // four a word. What fills up is column 0 with a q of 0.
 #ifndef BITNET_COLUMNS_H
 #define BITNET_COLUMNS_H
@@ -11,6 +12,16 @@
 
 // Columns that are asked for ahead of use.
 #define COLUMNS_AHEAD 96
+// Tasks of a slice that share its lists, of more than a few tokens; a fourth of them makes stripes.
+#define LIST_PARTS 16
+// Tokens that get lists, and the share of all columns up to which those of more than a few are used: with 512
+// rows by 1,536 columns, 64 tokens, they take as long as stripes at 0.48 (Zen 4).
+#if DOT_BYTES == 64
+#define MOST_LISTED LISTED_TOKENS
+#else
+#define MOST_LISTED SPARSE_TOKENS
+#endif
+#define LISTED_SHARE 0.45f
 // Stripes that are made from lines at a time: rows of one plane.
 #define MADE_STRIPES (DOT_BYTES / 16)
 typedef struct {
@@ -21,7 +32,7 @@ typedef struct {
 
 INLINE column_list list_of(const ternary_matmul_command *c, int32_t token) {
   const int32_t cols = c->weights_cols;
-  int32_t *words = (int32_t *)c->scratch + (size_t)token * (2 * cols + 32);
+  int32_t *words = (int32_t *)c->scratch + (size_t)token * (cols + (cols >> 2) + 32);
   return (column_list){words[0], words + 1, (uint32_t *)(words + 1 + cols + 15)};
 }
 
@@ -162,10 +173,10 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
 }
 #endif
 
-// Slice `slice` of the lines of a panel for all tokens.
-static void columns_of_few(const ternary_matmul_command *c, int32_t panel, int32_t slice) {
+// Slice `slice` of the lines of a panel for tokens from `token` on.
+static void columns_by_lists(const ternary_matmul_command *c, int32_t panel, int32_t slice, int32_t token, int32_t end) {
   const uint8_t *lines = c->weights_data + (size_t)panel * c->weights_cols * COLUMN_LINE_BYTES + slice * DOT_BYTES;
-  for (int32_t token = 0; token < c->rows; token++) {
+  for (; token < end; token++) {
     int32_t sums[4 * DOT_BYTES] __attribute__((aligned(64)));
     column_sums(lines, list_of(c, token), sums);
     for (int32_t plane = 0; plane < 4; plane++) {
@@ -207,26 +218,43 @@ INLINE int32_t column_panels(const ternary_matmul_command *c) {
   return (c->count + COLUMN_PANEL_ROWS - 1) / COLUMN_PANEL_ROWS;
 }
 
-// The tasks of a few tokens: slices of panels. Of more: planes of slices.
+INLINE int32_t have_lists(const ternary_matmul_command *c) { return c->rows <= MOST_LISTED; }
+
+// Whether all lists together are worth their way. Tasks ask, not the plan: a thread that comes late would
+// read scratch that belongs to the next command already.
+INLINE int32_t lists_are_short(const ternary_matmul_command *c) {
+  if (c->rows <= SPARSE_TOKENS) return 1;
+  if (!have_lists(c)) return 0;
+  int64_t listed = 0;
+  for (int32_t token = 0; token < c->rows; token++) listed += list_of(c, token).count;
+  return (float)listed <= LISTED_SHARE * (float)c->rows * (float)c->weights_cols;
+}
+
+// The tasks of a few tokens: slices of panels. Of more: parts of slices, which are tokens or planes.
 static work_plan columns_plan(const ternary_matmul_command *c, int32_t phase, int32_t threads) {
-  const int32_t is_few = c->rows <= SPARSE_TOKENS, slices = column_panels(c) * (COLUMN_LINE_BYTES / DOT_BYTES);
-  if (phase == 0) return is_few ? (c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads)) : (work_plan){0, 1};
-  return is_few ? split_evenly(slices, threads) : split_evenly(4 * slices, threads);
+  const int32_t slices = column_panels(c) * (COLUMN_LINE_BYTES / DOT_BYTES);
+  if (phase == 0) return !have_lists(c) ? (work_plan){0, 1} : c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
+  return split_evenly(c->rows <= SPARSE_TOKENS ? slices : LIST_PARTS * slices, threads);
 }
 
 static void columns_run(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   const int32_t slices = COLUMN_LINE_BYTES / DOT_BYTES, cols = c->weights_cols, tiles = (cols + 15) / 16;
+  const int32_t tokens = c->rows, parts = tokens <= SPARSE_TOKENS ? 1 : LIST_PARTS;
   if (phase == 0) {
     for (int32_t token = first; token < last; token++) list_columns(c, token);
     return;
   }
-  if (c->rows <= SPARSE_TOKENS) {
-    for (int32_t task = first; task < last; task++) columns_of_few(c, task / slices, task % slices);
+  if (lists_are_short(c)) {
+    for (int32_t task = first; task < last; task++) {
+      const int32_t at = task / parts, part = task % parts;
+      columns_by_lists(c, at / slices, at % slices, tokens * part / parts, tokens * (part + 1) / parts);
+    }
     return;
   }
   uint8_t stripes[(size_t)MADE_STRIPES * tiles * 64] __attribute__((aligned(64)));
   for (int32_t task = first; task < last; task++) {
-    const int32_t panel = task / (4 * slices), slice = task / 4 % slices, plane = task % 4;
+    if (task % 4 != 0) continue;
+    const int32_t at = task / parts, panel = at / slices, slice = at % slices, plane = task / 4 % 4;
     const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES, left = c->count - row;
     if (left <= 0) continue;
     make_stripes(c->weights_data + (size_t)panel * cols * COLUMN_LINE_BYTES + slice * DOT_BYTES, cols, plane, stripes);

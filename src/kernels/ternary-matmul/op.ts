@@ -20,8 +20,11 @@ export interface TernaryMatmulCommand {
   readonly part?: RowRange | undefined
 }
 
-/** Up to so many tokens, each leaves out what is 0 for itself; see columns.h. */
+/** Up to so many tokens, each leaves out what is 0 for itself, however little that is; see columns.h. */
 export const SPARSE_TOKENS = 8
+
+/** Up to so many, each does where enough is 0 and the instructions are quick at it. */
+export const LISTED_TOKENS = 128
 
 export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
   name: 'ternary-matmul',
@@ -49,8 +52,8 @@ export const ternaryMatmul = defineOp<TernaryMatmulCommand>()({
   },
   // Of each token the columns that are not 0; see columns.h.
   scratch: ({ rows, weights: { order, cols } }) =>
-    order === 'columns' && rows <= SPARSE_TOKENS ? rows * (2 * cols + 32) * WORD : 0,
-  constants: { SPARSE_TOKENS },
+    order === 'columns' && rows <= LISTED_TOKENS ? rows * (cols + (cols >> 2) + 32) * WORD : 0,
+  constants: { SPARSE_TOKENS, LISTED_TOKENS },
   reference: (m, c) => reference(m.out, m.x, m.weights, c.rows, c.accumulate, c.part),
   agreement: 'exact',
   // A product and an addition may be one operation.
