@@ -5,13 +5,13 @@
 import type { DenseMatrix } from '../kernels/matrices.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { type DecoderWeights, EXACT_STRIPES, type LinearWeights } from '../model/forward.ts'
-import { normsOf, stacksOf } from '../model/layers.ts'
+import { expertsIn, normsOf, STACKS, type Stack } from '../model/layers.ts'
 import { TILE } from '../ternary/index.ts'
 
 export interface ModelCosts {
-  /** Bytes of the ternary matrices with their scales; every pass reads all of them. */
+  /** Bytes of the ternary matrices with their scales that a token's pass reads: of experts, those it goes to. */
   readonly ternaryBytes: number
-  /** Bytes of dense projections and of norms, which every pass reads too. */
+  /** Bytes of dense projections, routers and norms, which every pass reads. */
   readonly denseBytes: number
   /** Bytes of the head that a pass with logits reads. */
   readonly headBytes: number
@@ -36,20 +36,27 @@ export function costsOf(
   weights: DecoderWeights,
   cacheBytesPerToken: number,
 ): ModelCosts {
-  const matrices = weights.layers.flatMap(stacksOf)
+  const matrices = weights.layers.flatMap((layer) =>
+    STACKS.map((stack) => ({ ...layer[stack], ...usesOf(config, stack) })),
+  )
   const ternary = matrices.filter(({ kind }) => kind === 'ternary')
   const dense = matrices.filter(({ kind }) => kind === 'dense')
   const int8 = dense.filter(({ matrix }) => 'type' in matrix && matrix.type === 'int8')
   const norms = [weights.finalNorm, ...weights.layers.flatMap((layer) => normsOf(layer))]
+  const routers = weights.layers.flatMap(({ router }) => router ?? [])
   const { nLayers, nHeads, headDim } = config
   return {
     ternaryBytes: sum(ternary, bytesOf),
-    denseBytes: sum(dense, bytesOf) + sum(norms, ({ byteLength }) => byteLength),
+    denseBytes:
+      sum(dense, bytesOf) + sum(routers, denseBytes) + sum(norms, ({ byteLength }) => byteLength),
     headBytes: denseBytes(weights.head),
     cacheBytesPerToken,
     ternaryMacs: sum(ternary, macsOf),
-    ternaryScalings: sum(ternary, ({ matrix }) => matrix.rows + matrix.cols),
-    denseMacs: sum(dense, macsOf),
+    ternaryScalings: sum(
+      ternary,
+      ({ matrix: { rows, cols }, used, of }) => used * (rows / of + cols),
+    ),
+    denseMacs: sum(dense, macsOf) + sum(routers, ({ rows, cols }) => rows * cols),
     int8Macs: sum(int8, macsOf),
     headMacs: weights.head.rows * weights.head.cols,
     attentionMacsPerPosition: 2 * nLayers * nHeads * headDim,
@@ -80,13 +87,22 @@ export function denseBytes({ type, rows, cols, data, scales }: DenseSize): numbe
   return data.byteLength / 2 + exactRows * cols + scaleBytes
 }
 
-function bytesOf(weights: LinearWeights): number {
-  if (weights.kind === 'dense') return denseBytes(weights.matrix)
-  return weights.matrix.data.byteLength + weights.matrix.scales.byteLength
+/** The matrices of a stack, and how many of them a token meets. */
+type Used = LinearWeights & { readonly used: number; readonly of: number }
+
+function usesOf({ experts }: ModelConfig, stack: Stack): Pick<Used, 'used' | 'of'> {
+  const of = expertsIn({ experts }, stack)
+  return { used: of > 1 ? (experts?.top ?? 1) : 1, of }
 }
 
-function macsOf({ matrix }: LinearWeights): number {
-  return matrix.rows * matrix.cols
+function bytesOf(weights: Used): number {
+  if (weights.kind === 'dense') return denseBytes(weights.matrix)
+  const { data, scales } = weights.matrix
+  return ((data.byteLength + scales.byteLength) * weights.used) / weights.of
+}
+
+function macsOf({ matrix, used, of }: Used): number {
+  return (matrix.rows * matrix.cols * used) / of
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

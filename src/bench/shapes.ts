@@ -5,7 +5,15 @@
  * the width and the vocabulary of the others, so that one kind of model is compared over all sizes.
  */
 import { UsageError } from '../errors.ts'
-import { matricesOf, STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
+import type { Experts } from '../model/config/config.ts'
+import {
+  expertsIn,
+  matricesOf,
+  STACK_TITLES,
+  STACKS,
+  type Stack,
+  stackShape,
+} from '../model/layers.ts'
 
 export interface ModelShape {
   /** The model as its publishers call it. */
@@ -17,6 +25,8 @@ export interface ModelShape {
   readonly nKvHeads: number
   readonly headDim: number
   readonly vocabSize: number
+  /** `ffnDim` is then the width of one. Unset: one feed-forward. */
+  readonly experts?: Experts | undefined
 }
 
 /** Heads split the width among them; without their own heads of keys and values and vocabulary, a LLaMA's. */
@@ -63,7 +73,7 @@ export function shapeName(name: string): ShapeName {
   throw new UsageError(`Expected a shape to be one of ${shapeNames.join(', ')}, got "${name}".`)
 }
 
-/** One of the products of a layer; q, k and v are one matrix, gate and up another. */
+/** One of the products of a layer, or of one expert in it; q, k and v are one matrix, gate and up another. */
 export interface ProductShape {
   readonly name: (typeof STACK_TITLES)[Stack]
   readonly rows: number
@@ -77,8 +87,11 @@ export function layerProducts(shape: ModelShape): readonly ProductShape[] {
   }))
 }
 
-/** Weights in the ternary products of all layers. */
+/** Weights in the ternary products of all layers, of all experts. */
 export function ternaryWeights(shape: ModelShape): number {
-  const layer = layerProducts(shape).reduce((sum, { rows, cols }) => sum + rows * cols, 0)
+  const layer = STACKS.reduce((sum, stack) => {
+    const { rows, cols } = stackShape(matricesOf(shape, stack))
+    return sum + rows * cols * expertsIn(shape, stack)
+  }, 0)
   return layer * shape.nLayers
 }

@@ -94,9 +94,10 @@ export function planColumn(
 }
 
 export function memoryShares(costs: ModelCosts, weights: DecoderWeights): MemoryShares {
+  const { ternaryBytes, denseBytes, tableBytes } = weightBytes(weights)
   return {
-    layerBytes: costs.ternaryBytes + costs.denseBytes,
-    tableBytes: weightBytes(weights).tableBytes,
+    layerBytes: ternaryBytes + denseBytes - tableBytes,
+    tableBytes,
     cacheBytesPerToken: costs.cacheBytesPerToken,
   }
 }

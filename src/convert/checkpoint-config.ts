@@ -7,7 +7,7 @@ import { UsageError } from '../errors.ts'
 import type { GgufFile, SafetensorsFile } from '../formats/model-file.ts'
 import { scaleConventionOf } from '../formats/ternary/index.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { namedBody } from '../model/config/families.ts'
+import { namedBody, ownClass } from '../model/config/families.ts'
 import { familyFields } from './family-metadata.ts'
 
 /** What `weight_scale` does to a product: "autobitlinear" multiplies by it, "bitlinear" divides. */
@@ -68,11 +68,7 @@ function familyClass(file: GgufFile | SafetensorsFile, config: ModelConfig): Jso
     )
   }
   // The reproduction's graph is that of BitNetForCausalLM with SiLU; its own class is in no library.
-  return {
-    architectures: [isLlama ? 'LlamaForCausalLM' : 'BitNetForCausalLM'],
-    model_type: isLlama ? 'llama' : 'bitnet',
-    hidden_act: activation,
-  }
+  return { ...ownClass(isLlama ? 'llama' : 'bitnet', config), hidden_act: activation }
 }
 
 function fromGguf({ metadata }: GgufFile, config: ModelConfig): JsonObject {

@@ -113,13 +113,13 @@ export async function compareModels(
   const [aConfig, bConfig] = [readConfig(a), readConfig(b)]
   const { named: aTensors, leftOut: aRest } = await nameTensors(a, aConfig)
   const { named: bTensors, leftOut: bRest } = await nameTensors(b, bConfig)
-  const others = new Map(bTensors.map((entry) => [entry.name, entry]))
+  const others = new Map(bTensors.map((entry) => [entry.checkpointName, entry]))
   const ternary: TernaryDifference[] = []
   const dense: DenseDifference[] = []
   let [ternaryTensors, ternaryWeights, differing] = [0, 0, 0]
   for (const [i, entry] of aTensors.entries()) {
     signal?.throwIfAborted()
-    const other = others.get(entry.name)
+    const other = others.get(entry.checkpointName)
     if (other === undefined || aTensors.length !== bTensors.length || !haveOneShape(entry, other)) {
       throw new ShapeError(
         `Expected two files of one model, but "${entry.name}" of ${a.name} is not in ${b.name} ` +

@@ -205,7 +205,7 @@ async function packedTensors(
   ]
 }
 
-/** Norms are bf16, as published checkpoints have them, unless that would change a value. */
+/** Norms and routers are bf16, as published checkpoints have them, unless that would change a value. */
 async function denseTensor(
   entry: NamedTensor,
   embedding: CheckpointEmbedding | undefined,
@@ -213,7 +213,7 @@ async function denseTensor(
 ): Promise<PlannedTensor> {
   const { tensor, shape, shift, checkpointShift } = entry
   let dtype = embedding ?? (isFloat(tensor.type) ? tensor.type : 'F16')
-  if (entry.kind === 'norm') {
+  if (entry.kind !== 'table') {
     const isKept = shift === checkpointShift && isDense(tensor.type)
     dtype = isKept && (await holdsExactly(tensor, 'BF16')) ? 'BF16' : 'F32'
   }

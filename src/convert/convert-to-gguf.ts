@@ -11,6 +11,7 @@ import { lengthOf } from '../formats/tensor-types.ts'
 import { encodeTernary, storedScale } from '../formats/ternary/index.ts'
 import { readConfig } from '../model/config/read-config.ts'
 import type { CommonOptions, ConversionInput, ConversionReport } from './conversion.ts'
+import { byGgufName, stackedTensors } from './expert-tensors.ts'
 import {
   ggufArchitecture,
   metadataFromConfig,
@@ -63,7 +64,8 @@ export async function convertToGguf(
     encode: (tensor: TernaryTensor) => encodeTernary(weights, tensor),
     storedScale: (scale: number) => storedScale(weights, scale),
   }
-  const linear = named.filter(({ kind }) => kind === 'linear')
+  const groups = byGgufName(named)
+  const linear = groups.flat().filter(({ kind }) => kind === 'linear')
   const open = ternaryIntake(linear, {
     file,
     config,
@@ -71,18 +73,21 @@ export async function convertToGguf(
     force: options.force === true,
   })
   const context = { open, tally, signal }
-  const tensors = named.map((entry): GgufTensorToWrite => {
-    const { name, shape, kind } = entry
-    const dense = kind === 'norm' ? 'F32' : embedding
+  const tensors = groups.flatMap((group): GgufTensorToWrite[] => {
+    const [entry] = group
+    const { name, shape, kind, expert } = entry
+    const dense = kind === 'table' ? embedding : 'F32'
     const type = kind === 'linear' ? weights : dense
-    const byteLength = lengthOf(type, shape, (why) => {
-      return new UsageError(`Cannot store "${name}" as ${type}: ${why} Choose another type.`)
-    })
+    const bytesOf = (whole: readonly number[]) =>
+      lengthOf(type, whole, (why) => {
+        return new UsageError(`Cannot store "${name}" as ${type}: ${why} Choose another type.`)
+      })
+    if (expert !== undefined) return stackedTensors(group, weights, bytesOf, context)
     const data = () =>
       kind === 'linear'
         ? ternaryStream(entry, ternary, context)
         : denseStream(entry, dense, 0, context)
-    return { name, type, shape, byteLength, data }
+    return [{ name, type, shape, byteLength: bytesOf(shape), data }]
   })
   const bytesOut = await writeGguf(sink, { metadata, tensors: withProgress(tensors, options) })
   return tally.report(leftOut, named, { format: 'gguf', architecture, bytesOut })

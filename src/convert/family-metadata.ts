@@ -22,7 +22,7 @@ const GEMMA3_PATTERN = 6
  * @throws UsageError for what GGUF has no keys for
  */
 export function familyMetadata(arch: string, config: ModelConfig): MetadataEntry[] {
-  const { headDim, nHeads, dim, localAttention, ropeScaling, inputNorms, nLayers } = config
+  const { headDim, nHeads, dim, localAttention, ropeScaling, inputNorms, nLayers, experts } = config
   const entries: MetadataEntry[] = []
   if (headDim * nHeads !== dim || namedBody(config) !== undefined) {
     entries.push(u32(`${arch}.attention.key_length`, headDim))
@@ -40,6 +40,11 @@ export function familyMetadata(arch: string, config: ModelConfig): MetadataEntry
     }
   }
   if (inputNorms) entries.push(u32(`${arch}.pooling_type`, LAST_TOKEN))
+  if (experts !== undefined) {
+    entries.push(u32(`${arch}.expert_count`, experts.count))
+    entries.push(u32(`${arch}.expert_used_count`, experts.top))
+    entries.push(u32(`${arch}.expert_feed_forward_length`, config.ffnDim))
+  }
   return entries
 }
 
@@ -80,7 +85,7 @@ function windowPattern({ layers }: LocalAttention, nLayers: number): number {
 
 /** Fields of a config.json that is made of GGUF metadata. */
 export function familyFields(config: ModelConfig): JsonObject {
-  const { headDim, localAttention, ropeScaling, nLayers } = config
+  const { headDim, localAttention, ropeScaling, nLayers, experts, ffnDim } = config
   const body = namedBody(config)
   return {
     ...(body && { head_dim: headDim }),
@@ -96,6 +101,10 @@ export function familyFields(config: ModelConfig): JsonObject {
       rope_local_base_freq: fromFloat32(localAttention.ropeTheta),
     }),
     ...(ropeScaling && { rope_scaling: scalingFields(ropeScaling) }),
+    ...(experts && { num_experts_per_tok: experts.top }),
+    ...(experts && body && { num_experts: experts.count, moe_intermediate_size: ffnDim }),
+    ...(experts && body && { norm_topk_prob: true, decoder_sparse_step: 1, mlp_only_layers: [] }),
+    ...(experts && !body && { num_local_experts: experts.count }),
   }
 }
 

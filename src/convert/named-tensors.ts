@@ -17,6 +17,8 @@ export interface NamedTensor {
   readonly shape: readonly number[]
   /** `linear` is ternary in a ternary model; `table` is the embedding or the head. */
   readonly kind: Part['kind']
+  /** Which expert's; undefined for what all share. */
+  readonly expert: number | undefined
   /** Length of a head whose rows come in interleaved pairs in this file; 0 if in order. */
   readonly interleavedHeadDim: number
   /** Query and key: their rows have an order that depends on the architecture. */
@@ -41,12 +43,12 @@ export async function nameTensors(file: ModelFile, config: ModelConfig): Promise
   const plan = planWeights(file, config)
   await checkHeadCopy(file, config, plan)
   const named = plan.map((part): NamedTensor => {
-    const { tensor, kind, interleavedHeadDim, isRotated, canShift } = part
+    const { tensor, kind, expert, interleavedHeadDim, isRotated, canShift } = part
     return {
       name: writtenName('gguf', part, config),
       checkpointName: writtenName('safetensors', part, config),
       shape: shapeOf(part),
-      ...{ tensor, kind, interleavedHeadDim, isRotated },
+      ...{ tensor, kind, expert, interleavedHeadDim, isRotated },
       shift: canShift && config.shiftedNorms ? 1 : 0,
       checkpointShift: canShift && isShifted ? 1 : 0,
     }

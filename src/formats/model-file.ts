@@ -54,6 +54,15 @@ export interface TensorInfo {
   /** Of the tensor's first byte in `source`. */
   readonly offset: number
   readonly byteLength: number
+  /** Of one of several matrices that the file has as one tensor. Unset: it is all of its tensor. */
+  readonly ofStack?: MatrixOfStack | undefined
+}
+
+/** Which of how many matrices of a tensor one is, and where what stands once behind all of them begins. */
+export interface MatrixOfStack {
+  readonly index: number
+  readonly count: number
+  readonly tailOffset: number
 }
 
 /** A tensor that is there and cannot be read: a model that needs it is refused, another one runs. */

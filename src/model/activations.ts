@@ -4,8 +4,8 @@ import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
 import type { BufferOwner } from './buffer-owner.ts'
-import type { ModelConfig } from './config/config.ts'
-import type { Activations } from './forward.ts'
+import type { Experts, ModelConfig } from './config/config.ts'
+import type { Activations, RoutingBuffers } from './forward.ts'
 
 /** Room for tokens to be scored, by as many rows of logits. */
 export function targetBuffers(
@@ -27,26 +27,49 @@ export function allocateActivations(
   rows: number,
   logitRows: number,
 ): Activations {
-  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize } = config
+  const { dim, headDim, nHeads, nKvHeads, ffnDim, vocabSize, experts } = config
   const mixedDim = nHeads * headDim
   const widest = Math.max(dim, mixedDim, ffnDim)
   const floats = (cols: number, label: string, use?: BufferUse) =>
     owner.allocate(rows * cols * 4, label, use)
+  // Of the feed-forward, each row once for each of its experts.
+  const top = experts?.top ?? 1
   return {
     logitRows: owner.allocateIndices(rows, rowColumns(rows), 'logit rows'),
     x: floats(dim, 'x'),
     normed: floats(widest, 'normed'),
     quantized: {
-      q: owner.allocate(rows * padToTile(widest), 'quantized', 'scratch'),
-      scales: floats(1, 'quantized scales', 'scratch'),
-      sums: floats(1, 'quantized sums', 'scratch'),
+      q: owner.allocate(rows * top * padToTile(widest), 'quantized', 'scratch'),
+      scales: floats(top, 'quantized scales', 'scratch'),
+      sums: floats(top, 'quantized sums', 'scratch'),
     },
     qkv: floats((nHeads + 2 * nKvHeads) * headDim, 'qkv', 'scratch'),
     mixed: floats(mixedDim, 'mixed', 'scratch'),
-    gateUp: floats(2 * ffnDim, 'gate and up', 'scratch'),
-    hidden: floats(ffnDim, 'hidden', 'scratch'),
+    gateUp: floats(top * 2 * ffnDim, 'gate and up', 'scratch'),
+    hidden: floats(top * ffnDim, 'hidden', 'scratch'),
+    routing: experts && allocateRouting(owner, rows, dim, experts),
     last: floats(dim, 'last'),
     logits: owner.allocate(logitRows * vocabSize * 4, 'logits'),
     ...targetBuffers(owner, logitRows, vocabSize, 1),
+  }
+}
+
+/** What `rows` tokens need on their way through experts. */
+function allocateRouting(
+  owner: BufferOwner,
+  rows: number,
+  dim: number,
+  { count, top }: Experts,
+): RoutingBuffers {
+  const floats = (cols: number, label: string) => owner.allocate(rows * cols * 4, label, 'scratch')
+  const indices = (limit: number, label: string) =>
+    owner.allocateIndices(rows * top, [{ name: label, limit }], label)
+  return {
+    logits: floats(count, 'logits of experts'),
+    weights: floats(top, 'weights of experts'),
+    places: indices(rows * top, 'place'),
+    sources: indices(rows, 'row index'),
+    chosen: indices(count, 'expert'),
+    rows: floats(top * dim, 'rows of experts'),
   }
 }

@@ -60,6 +60,11 @@ export async function measureFfnZeros(
         `${linear} weights and ${activation}.`,
     )
   }
+  if (config.experts) {
+    throw new UsageError(
+      'Expected a model with one feed-forward a layer, got a mixture of experts.',
+    )
+  }
   const owner = new BufferOwner(backend)
   let decoder: Decoder | undefined
   try {

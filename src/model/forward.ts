@@ -11,6 +11,10 @@
  * Dense models: each W is a plain product. The sub-norms are there in BitNet, not in Llama.
  * Qwen 3 and Gemma 3 norm each head of q and k, Gemma 3 also what is added to x. In the BitNet embedding
  * models each W has a norm of its own on its input: a = norm_q(norm(x)) for Wq, and so on.
+ *
+ * In a mixture (Mixtral, Qwen 3 MoE) Wg, Wu and Wd are those of an expert e, and the second line is
+ *
+ *   x = x + sum over the chosen e of p_e Wd_e subnorm(act(Wg_e b) * Wu_e b)      p = softmax of their logits Wr b
  */
 
 import type { AttentionCommand } from '../kernels/attention/op.ts'
@@ -24,7 +28,7 @@ import type {
 import type { Command } from '../kernels/ops.ts'
 import type { HeadNorms } from '../kernels/rope-cache/op.ts'
 import type { DeviceBuffer } from '../kernels/slice.ts'
-import type { ModelConfig } from './config/config.ts'
+import type { Experts, ModelConfig } from './config/config.ts'
 import { type LayerOf, matricesOf } from './layers.ts'
 
 /** A projection's weights; the kind decides how its input is prepared. */
@@ -33,7 +37,10 @@ export type LinearWeights =
   | { readonly kind: 'dense'; readonly matrix: DenseMatrix }
 
 /** A layer's matrices, by stack, and its norms; layers.ts has their shapes. */
-export type LayerWeights = LayerOf<LinearWeights, DeviceBuffer>
+export type LayerWeights = LayerOf<LinearWeights, DeviceBuffer> & {
+  /** (experts, dim), of a mixture. */
+  readonly router?: DenseMatrix | undefined
+}
 
 export interface DecoderWeights {
   /** (vocabSize, dim) */
@@ -59,10 +66,12 @@ export interface Activations {
   readonly qkv: DeviceBuffer
   /** Attention's result, (rows, nHeads * headDim). */
   readonly mixed: DeviceBuffer
-  /** (rows, 2 ffnDim) */
+  /** (rows, 2 ffnDim); in a mixture rows times those that a token goes to. */
   readonly gateUp: DeviceBuffer
-  /** (rows, ffnDim) */
+  /** (rows, ffnDim); the same. */
   readonly hidden: DeviceBuffer
+  /** Of a mixture. */
+  readonly routing?: RoutingBuffers | undefined
   /** (logit rows, dim) */
   readonly last: DeviceBuffer
   /** (logit rows, vocabSize) */
@@ -70,6 +79,19 @@ export interface Activations {
   /** Pairs of a row of logits and a token to be scored, int32, and what token-scores says of them. */
   readonly pairs: DeviceBuffer
   readonly scores: DeviceBuffer
+}
+
+/** Which experts tokens go to, as `route` leaves it: each token once for each of its experts. */
+export interface RoutingBuffers {
+  /** (rows, experts) */
+  readonly logits: DeviceBuffer
+  /** (rows, top) each; indices but for the weights. */
+  readonly weights: DeviceBuffer
+  readonly places: DeviceBuffer
+  readonly sources: DeviceBuffer
+  readonly chosen: DeviceBuffer
+  /** What goes into the experts, and then what they give, (rows * top, dim). */
+  readonly rows: DeviceBuffer
 }
 
 export interface Pass {
@@ -145,7 +167,12 @@ export function forward(pass: Pass): Command[] {
       { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, table, headNorms },
       { op: 'attention', rows, nHeads, step, qkv, cache, table, out: mixed, window },
       ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
-
+    )
+    if (config.experts) {
+      commands.push(...expertFfn(pass, w, config.experts))
+      continue
+    }
+    commands.push(
       ...gatedFfn(pass, w),
       ...(pass.watch?.(i, { rows, gateUp: a.gateUp, hidden }) ?? []),
       ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
@@ -223,6 +250,31 @@ function gatedFfn(pass: Pass, w: LayerWeights): Command[] {
     { op: 'quantize', rows, cols: weights.cols, eps, x, weight: w.ffnNorm, out: quantized },
     { ...product, out: gateUp, part: gate },
     { op: 'gated-matmul', rows, weights, x: quantized, gateUp, out },
+  ]
+}
+
+/** x = x + the weighted results of the experts that the router chooses for each row; rows go sorted by expert. */
+function expertFfn(pass: Pass, w: LayerWeights, { count: experts, top }: Experts): Command[] {
+  const { rows, activations } = pass
+  const { dim, ffnDim, activation, normEps: eps } = pass.config
+  const { x, normed, quantized, gateUp, hidden, routing } = activations
+  const [first, last] = [w.gateUp, w.down]
+  const isWhole = w.router && routing && first.kind === 'ternary' && last.kind === 'ternary'
+  if (!isWhole) throw new TypeError('A mixture of experts has ternary weights and a router.')
+  const { logits, weights, places, sources, chosen, rows: sorted } = routing
+  const all = { rows: rows * top } as const
+  const product = { op: 'expert-matmul', ...all, experts, x: quantized, chosen } as const
+  return [
+    { op: 'rms-norm', rows, cols: dim, eps, x, weight: w.ffnNorm, out: normed },
+    headProduct(rows, w.router, normed, logits, true),
+    { op: 'route', rows, experts, top, logits, weights, places, sources, chosen },
+    { op: 'gather-rows', ...all, cols: dim, x: normed, index: sources, out: sorted },
+    { op: 'quantize', ...all, cols: dim, eps, x: sorted, weight: undefined, out: quantized },
+    { ...product, weights: first.matrix, out: gateUp },
+    { op: 'gated-activation', ...all, cols: ffnDim, activation, gateUp, out: hidden },
+    { op: 'quantize', ...all, cols: ffnDim, eps, x: hidden, weight: w.ffnSubNorm, out: quantized },
+    { ...product, weights: last.matrix, out: sorted },
+    { op: 'expert-sum', rows, cols: dim, top, x: sorted, weights, places, out: x },
   ]
 }
 

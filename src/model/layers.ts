@@ -4,16 +4,18 @@
  * multiply-adds, random weights and names in conversions come from these tables; forward.ts says what is
  * computed with the parts. A new part is a row here and its use there.
  *
- * What does not exist yet has its place. A bias is a row of a third kind, as long as its matrix has rows.
- * Experts are a count in a matrix's row, and a part then stands for a list of matrices (in GGUF one tensor
- * of three dimensions). Latent weights and moments of training are float arrays by {@link partsOf}, the
- * groups of an optimiser its kinds.
+ * In a mixture, the stacks of the feed-forward are made of every expert's matrices in turn, each a part of its own;
+ * GGUF has those of one name as one tensor of three dimensions (weights/weight-plan.ts). What does not exist yet has
+ * its place: a bias is a row of another kind, as long as its matrix has rows.
  */
 import type { ModelFile } from '../formats/model-file.ts'
 import type { ModelConfig } from './config/config.ts'
 
 /** The numbers that shapes depend on. */
-type Sizes = Pick<ModelConfig, 'dim' | 'headDim' | 'nHeads' | 'nKvHeads' | 'ffnDim' | 'vocabSize'>
+type Sizes = Pick<
+  ModelConfig,
+  'dim' | 'headDim' | 'nHeads' | 'nKvHeads' | 'ffnDim' | 'vocabSize' | 'experts'
+>
 type Size = (sizes: Sizes) => number
 
 const dim: Size = (sizes) => sizes.dim
@@ -24,17 +26,26 @@ const vocabSize: Size = (sizes) => sizes.vocabSize
 const queryDim: Size = (sizes) => sizes.nHeads * sizes.headDim
 const keyDim: Size = (sizes) => sizes.nKvHeads * sizes.headDim
 
-/** Options of a body that add norms to each layer. */
-export type BodyOption = 'subNorms' | 'inputNorms' | 'headNorms' | 'postNorms'
+const nExperts: Size = ({ experts }) => experts?.count ?? 0
 
-/** With an option before it: what is written for bodies that have it. All names of a row are read. */
-type Name = string | readonly [option: BodyOption, name: string]
+/** Options of a body that add something to each layer: norms, or experts with their router. */
+export type BodyOption = 'subNorms' | 'inputNorms' | 'headNorms' | 'postNorms' | 'experts'
+
+/**
+ * With an option before it: what is written for bodies that have it, the first that fits. All names of a row are
+ * read, but for those with {@link EXPERT} in a model without experts, and those without in one with them.
+ */
+type Name = string | readonly [option: BodyOption | 'mixtral', name: string]
+
+/** Stands for the number of an expert. */
+const EXPERT = '{expert}'
 
 /** One name, or several, the usual one first. */
 type Names = string | readonly Name[]
 
 interface Row<Stack = string | undefined, Option = BodyOption | undefined> {
-  readonly kind: 'table' | 'linear' | 'norm'
+  /** A router is a matrix that stays dense. */
+  readonly kind: 'table' | 'linear' | 'norm' | 'router'
   /** A norm has one column. */
   readonly shape: readonly [rows: Size, cols: Size]
   /** Of projections: those that share an input are one matrix in memory, stacked in this order. */
@@ -63,6 +74,25 @@ function linear<Stack extends string>(
   safetensors: Names,
 ): Row<Stack, undefined> {
   return { kind: 'linear', shape, stack, addedBy: undefined, names: { gguf, safetensors } }
+}
+
+/** A projection of the feed-forward, of which each expert has one. */
+function ofExperts<Stack extends string>(
+  stack: Stack,
+  shape: Row['shape'],
+  gguf: string,
+  [llama, mixtral]: readonly [llama: string, mixtral: string],
+): Row<Stack, undefined> {
+  return linear(
+    stack,
+    shape,
+    [gguf, ['experts', `${gguf}_exps${EXPERT}`], ['experts', `${gguf}.${EXPERT}`]],
+    [
+      `mlp.${llama}`,
+      ['mixtral', `block_sparse_moe.experts.${EXPERT}.${mixtral}`],
+      ['experts', `mlp.experts.${EXPERT}.${llama}`],
+    ],
+  )
 }
 
 function table(gguf: Names, safetensors: Names): Row<undefined, undefined> {
@@ -100,17 +130,30 @@ const LAYER = {
     ['postNorms', 'pre_feedforward_layernorm'],
     'post_attention_layernorm',
   ]),
+  router: {
+    kind: 'router',
+    shape: [nExperts, dim],
+    stack: undefined,
+    addedBy: 'experts',
+    names: {
+      gguf: 'ffn_gate_inp',
+      safetensors: [
+        ['mixtral', 'block_sparse_moe.gate'],
+        ['experts', 'mlp.gate'],
+      ],
+    },
+  } as Row<undefined, 'experts'>,
   gateInputNorm: norm(dim, 'ffn_gate_norm_in', ownNorm('mlp.gate_proj'), 'inputNorms'),
-  gate: linear('gateUp', [ffnDim, dim], 'ffn_gate', 'mlp.gate_proj'),
+  gate: ofExperts('gateUp', [ffnDim, dim], 'ffn_gate', ['gate_proj', 'w1']),
   upInputNorm: norm(dim, 'ffn_up_norm_in', ownNorm('mlp.up_proj'), 'inputNorms'),
-  up: linear('gateUp', [ffnDim, dim], 'ffn_up', 'mlp.up_proj'),
+  up: ofExperts('gateUp', [ffnDim, dim], 'ffn_up', ['up_proj', 'w3']),
   ffnSubNorm: norm(
     ffnDim,
     ['ffn_sub_norm', ['inputNorms', 'ffn_down_norm_in']],
     ['mlp.ffn_sub_norm', 'mlp.ffn_layernorm', ...ownNorm('mlp.down_proj')],
     'subNorms',
   ),
-  down: linear('down', [dim, ffnDim], 'ffn_down', 'mlp.down_proj'),
+  down: ofExperts('down', [dim, ffnDim], 'ffn_down', ['down_proj', 'w2']),
   /** Of what the feed-forward adds to the stream. */
   ffnPostNorm: norm(dim, 'post_ffw_norm', 'post_feedforward_layernorm', 'postNorms'),
 }
@@ -135,12 +178,12 @@ export type Role = keyof typeof MODEL | LayerRole
 export type Stack = NonNullable<Layer[LayerRole]['stack']>
 
 type NormRole<Option> = {
-  [R in LayerRole]: Layer[R] extends Row<undefined, infer O>
+  [R in Exclude<LayerRole, 'router'>]: Layer[R] extends Row<undefined, infer O>
     ? O extends Option
       ? R
       : never
     : never
-}[LayerRole]
+}[Exclude<LayerRole, 'router'>]
 
 /** Something for each stack and each norm of a layer. */
 export type LayerOf<Linear, Norm> = { readonly [S in Stack]: Linear } & {
@@ -154,6 +197,8 @@ export interface Part {
   readonly layer: number | undefined
   /** `linear` is a projection, ternary in a ternary model; `table` the embedding or the head. */
   readonly kind: Row['kind']
+  /** Which expert's, counted from 0; undefined for what all share. */
+  readonly expert?: number | undefined
   /** Of projections. */
   readonly stack: Stack | undefined
   readonly rows: number
@@ -181,6 +226,14 @@ const NORM_ROLES = LAYER_ROLES.filter((role) => LAYER[role].kind === 'norm') as 
   | NormRole<BodyOption>
 )[]
 
+/** Stacks of which each expert of a mixture has one. */
+const EXPERT_STACKS: readonly (Stack | undefined)[] = ['gateUp', 'down']
+
+/** How many matrices of each kind a stack has: one, or one an expert. */
+export function expertsIn({ experts }: Pick<Sizes, 'experts'>, stack: Stack | undefined): number {
+  return experts !== undefined && EXPERT_STACKS.includes(stack) ? experts.count : 1
+}
+
 /** All tensors of a decoder in the order in which they are used. */
 export function partsOf(config: ModelConfig): Part[] {
   const part = (role: Role): Part => {
@@ -190,7 +243,7 @@ export function partsOf(config: ModelConfig): Part[] {
     const canShift = kind === 'norm' && !NEVER_SHIFTED.includes(addedBy)
     return { role, layer: undefined, kind, stack, rows, cols, isRotated, canShift }
   }
-  const ofLayer = LAYER_ROLES.filter((role) => hasPart(config, role)).map(part)
+  const ofLayer = withExperts(config, LAYER_ROLES.filter((role) => hasPart(config, role)).map(part))
   const parts = [part('embedding')]
   for (let layer = 0; layer < config.nLayers; layer++) {
     for (const one of ofLayer) parts.push({ ...one, layer })
@@ -200,12 +253,25 @@ export function partsOf(config: ModelConfig): Part[] {
   return parts
 }
 
+/** The parts of a layer, those that experts have one after the other for each expert. */
+function withExperts({ experts }: Sizes, parts: readonly Part[]): readonly Part[] {
+  if (experts === undefined) return parts
+  return parts.flatMap((part) => {
+    if (!EXPERT_STACKS.includes(part.stack)) return [part]
+    const stack = parts.filter((other) => other.stack === part.stack)
+    if (part !== stack[0]) return []
+    return Array.from({ length: experts.count }, (_, expert) =>
+      stack.map((one) => ({ ...one, expert })),
+    ).flat()
+  })
+}
+
 /** (rows, cols) of a matrix, (length) of a norm, as files say. */
 export function shapeOf({ kind, rows, cols }: Part): number[] {
   return kind === 'norm' ? [rows] : [rows, cols]
 }
 
-/** The matrices of a stack, each with the rows of the stack before it. */
+/** The matrices of a stack, or of one expert's, each with the rows of the stack before it. */
 export function matricesOf(sizes: Sizes, stack: Stack) {
   let first = 0
   return LAYER_ROLES.filter((role) => LAYER[role].stack === stack).map((role) => {
@@ -231,10 +297,15 @@ export function normsOf<Norm>(layer: LayerOf<unknown, Norm>): Norm[] {
 }
 
 /** Names that a tensor may have in a file of the format, the usual one first. */
-export function tensorNames(format: ModelFile['format'], role: Role, layer?: number): string[] {
+export function tensorNames(
+  format: ModelFile['format'],
+  { role, layer, expert }: Pick<Part, 'role'> & Partial<Part>,
+): string[] {
   const full: string[] = []
-  for (const name of namesOf(format, role)) {
-    const whole = fullName(format, typeof name === 'string' ? name : name[1], layer)
+  for (const own of namesOf(format, role)) {
+    const name = typeof own === 'string' ? own : own[1]
+    if (name.includes(EXPERT) !== (expert !== undefined)) continue
+    const whole = fullName(format, name, layer, expert)
     full.push(whole)
     // Models without a head, of a class such as Qwen3Model, leave "model." out.
     if (whole.startsWith('model.')) full.push(whole.slice('model.'.length))
@@ -245,18 +316,24 @@ export function tensorNames(format: ModelFile['format'], role: Role, layer?: num
 /** The name that a tensor gets in a file of the format that is written. */
 export function writtenName(
   format: ModelFile['format'],
-  { role, layer }: Part,
+  { role, layer, expert }: Part,
   config: ModelConfig,
 ): string {
   const names = namesOf(format, role)
-  const ofBody = names.find((name) => typeof name !== 'string' && config[name[0]] === true)
+  const ofBody = names.find((name) => typeof name !== 'string' && hasOption(config, name[0]))
   const name = ofBody ?? names.find((one) => typeof one === 'string') ?? names[0]
-  return fullName(format, typeof name === 'string' ? name : name[1], layer)
+  return fullName(format, typeof name === 'string' ? name : name[1], layer, expert)
+}
+
+/** Mixtral's names are those of Llama's body with experts. */
+function hasOption(config: ModelConfig, option: BodyOption | 'mixtral'): boolean {
+  if (option !== 'mixtral') return config[option] !== undefined && config[option] !== false
+  return config.experts !== undefined && !config.subNorms && !config.headNorms
 }
 
 function hasPart(config: ModelConfig, role: LayerRole): boolean {
   const { addedBy } = LAYER[role]
-  return addedBy === undefined || config[addedBy] === true
+  return addedBy === undefined || hasOption(config, addedBy)
 }
 
 function namesOf(format: ModelFile['format'], role: Role): readonly Name[] {
@@ -264,7 +341,14 @@ function namesOf(format: ModelFile['format'], role: Role): readonly Name[] {
   return typeof names === 'string' ? [names] : names
 }
 
-function fullName(format: ModelFile['format'], name: string, layer: number | undefined): string {
+function fullName(
+  format: ModelFile['format'],
+  name: string,
+  layer: number | undefined,
+  expert: number | undefined,
+): string {
   const prefix = format === 'gguf' ? 'blk' : 'model.layers'
-  return layer === undefined ? `${name}.weight` : `${prefix}.${layer}.${name}.weight`
+  // GGUF has all experts' matrices of a name in one tensor.
+  const own = name.replace(`_exps${EXPERT}`, '_exps').replace(EXPERT, `${expert}`)
+  return layer === undefined ? `${own}.weight` : `${prefix}.${layer}.${own}.weight`
 }

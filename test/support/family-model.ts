@@ -33,7 +33,8 @@ export function seededValues(shapes: Shapes, seed = 1): Values {
 
 /** Whether a tensor is a projection, as ternary models have it, and no table, head or norm. */
 function isProjection(name: string, shape: readonly number[]): boolean {
-  return shape.length === 2 && !/embed|lm_head|^output\.weight$/.test(name)
+  const isRouter = /ffn_gate_inp|\.gate\.weight$/.test(name)
+  return shape.length >= 2 && !isRouter && !/embed|lm_head|^output\.weight$/.test(name)
 }
 
 function tensor(

@@ -23,6 +23,8 @@ export interface Extras {
   readonly headNorms?: boolean
   /** Gemma's four norms a layer. */
   readonly postNorms?: boolean
+  /** Experts in place of one feed-forward, by the names of one of these. */
+  readonly experts?: { readonly count: number; readonly style: 'mixtral' | 'qwen' }
   /** Leaves "model." out of Hugging Face names. */
   readonly bare?: boolean
   readonly head?: boolean
@@ -35,14 +37,21 @@ export function huggingFaceShapes(sizes: Sizes, extras: Extras = {}): Shapes {
   const shapes: Record<string, readonly number[]> = {
     [`${prefix}embed_tokens.weight`]: [vocab, dim],
   }
-  const projections = {
+  const projections: Record<string, readonly number[]> = {
     'self_attn.q_proj': [q, dim],
     'self_attn.k_proj': [kv, dim],
     'self_attn.v_proj': [kv, dim],
     'self_attn.o_proj': [dim, q],
-    'mlp.gate_proj': [ffn, dim],
-    'mlp.up_proj': [ffn, dim],
-    'mlp.down_proj': [dim, ffn],
+  }
+  const feedForward = { gate: [ffn, dim], up: [ffn, dim], down: [dim, ffn] } as const
+  const style = extras.experts?.style
+  for (let expert = 0; expert < (extras.experts?.count ?? 1); expert++) {
+    const own = style === 'mixtral' ? 'block_sparse_moe.' : 'mlp.'
+    const of = style ? `${own}experts.${expert}.` : own
+    for (const [name, shape] of Object.entries(feedForward)) {
+      const mixtral = { gate: 'w1', up: 'w3', down: 'w2' }[name as keyof typeof feedForward]
+      projections[`${of}${style === 'mixtral' ? mixtral : `${name}_proj`}`] = shape
+    }
   }
   for (let i = 0; i < layers; i++) {
     const add = (name: string, shape: readonly number[]) => {
@@ -53,6 +62,9 @@ export function huggingFaceShapes(sizes: Sizes, extras: Extras = {}): Shapes {
     for (const [name, shape] of Object.entries(projections)) {
       add(name, shape)
       if (extras.embedding) add(`${name}.norm`, [shape[1]])
+    }
+    if (extras.experts) {
+      add(style === 'mixtral' ? 'block_sparse_moe.gate' : 'mlp.gate', [extras.experts.count, dim])
     }
     if (extras.headNorms)
       for (const name of ['q_norm', 'k_norm']) add(`self_attn.${name}`, [headDim])
@@ -121,6 +133,7 @@ const GGUF_NAMES: readonly (readonly [string, string])[] = [
   ['q_norm', 'attn_q_norm'],
   ['k_norm', 'attn_k_norm'],
   ['attn_sub_norm', 'attn_sub_norm'],
+  ['gate', 'ffn_gate_inp'],
   ['gate_proj', 'ffn_gate'],
   ['up_proj', 'ffn_up'],
   ['down_proj', 'ffn_down'],

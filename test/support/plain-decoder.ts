@@ -64,10 +64,22 @@ export async function plainVectors(
     const rotation =
       isLocal && localAttention ? { headDim, ropeTheta: localAttention.ropeTheta } : config
     const window = (isLocal ? localAttention?.window : undefined) ?? Number.POSITIVE_INFINITY
-    const linear = (role: Role) => openLinear(file, config, find(role, i), short)
+    const linear = (role: Role, expert?: number) =>
+      openLinear(file, config, find(role, i, expert), short)
     const [query, key, value] = [await linear('query'), await linear('key'), await linear('value')]
-    const [gate, up] = [await linear('gate'), await linear('up')]
-    const [output, down] = [await linear('output'), await linear('down')]
+    const output = await linear('output')
+    const experts = Array.from(
+      { length: config.experts?.count ?? 1 },
+      (_, e) => config.experts && e,
+    )
+    const ffns = await Promise.all(
+      experts.map(async (e) => ({
+        gate: await linear('gate', e),
+        up: await linear('up', e),
+        down: await linear('down', e),
+      })),
+    )
+    const router = config.experts && (await readValues(find('router', i)?.tensor))
     const norm = async (role: Role, shift = 0) => {
       const part = find(role, i)
       if (part === undefined) return none
@@ -102,10 +114,18 @@ export async function plainVectors(
       add(x, attentionPostNorm(output(attentionSubNorm(mixed))))
 
       const b = ffnNorm(x)
-      const u = up(upInput(b))
       const activate = ACTIVATIONS[config.activation]
-      const hidden = gate(gateInput(b)).map((g, i) => f(activate(g)) * u[i])
-      add(x, ffnPostNorm(down(ffnSubNorm(hidden))))
+      const through = ({ gate, up, down }: (typeof ffns)[number]) => {
+        const u = up(upInput(b))
+        const hidden = gate(gateInput(b)).map((g, i) => f(activate(g)) * u[i])
+        return ffnPostNorm(down(ffnSubNorm(hidden)))
+      }
+      if (router === undefined) add(x, through(ffns[0]))
+      else
+        add(
+          x,
+          mixture(matrixProduct(router, b), config.experts?.top ?? 0, (e) => through(ffns[e])),
+        )
     }
   }
   const stored = await readValues(find('finalNorm')?.tensor)
@@ -135,11 +155,25 @@ function eachHead(
   return out
 }
 
-type FindPart = (role: Role, layer?: number) => PlannedPart | undefined
+/** Softmax of all logits, the largest of them divided by their sum: as Mixtral's code says it. */
+function mixture(
+  logits: Float32Array,
+  top: number,
+  result: (expert: number) => Float32Array,
+): Float32Array {
+  const all = Array.from(logits, (logit, expert) => ({ expert, p: Math.exp(logit) }))
+  const chosen = all.sort((a, b) => b.p - a.p || a.expert - b.expert).slice(0, top)
+  const sum = chosen.reduce((total, { p }) => total + p, 0)
+  const parts = chosen.map(({ expert, p }) => result(expert).map((v) => v * f(p / sum)))
+  return parts.reduce((total, part) => total.map((v, i) => v + part[i]))
+}
+
+type FindPart = (role: Role, layer?: number, expert?: number) => PlannedPart | undefined
 
 function partFinder(file: ModelFile, config: ModelConfig): FindPart {
   const plan = planWeights(file, config)
-  return (role, layer) => plan.find((part) => part.role === role && part.layer === layer)
+  return (role, layer, expert) =>
+    plan.find((part) => part.role === role && part.layer === layer && part.expert === expert)
 }
 
 async function readValues(tensor: TensorInfo | undefined): Promise<Float32Array> {

@@ -26,8 +26,8 @@ interface BlockCodec {
 
 /** The float32 after the codes is the scale; the 28 bytes after it mean nothing and are not read. */
 export async function openI2S(tensor: TensorInfo): Promise<CodeReader> {
-  const codeBytes = tensor.byteLength - I2_S_TAIL
-  const tail = await tensor.source.read(tensor.offset + codeBytes, 4)
+  const end = tensor.offset + tensor.byteLength - I2_S_TAIL
+  const tail = await tensor.source.read(tensor.ofStack?.tailOffset ?? end, 4)
   const scale = new DataView(tail.buffer, tail.byteOffset, 4).getFloat32(0, true)
   const codec: BlockCodec = {
     elements: I2_S_BLOCK,

@@ -28,6 +28,22 @@ export async function* encodeTernary(
   type: TernaryStorage,
   tensor: TernaryTensor,
 ): AsyncGenerator<Uint8Array> {
+  yield* encodeCodes(type, tensor)
+  if (type === 'I2_S') yield i2sTail(tensor.scale)
+}
+
+/** What stands behind all codes of an I2_S tensor. */
+export function i2sTail(scale: number): Uint8Array {
+  const tail = new Uint8Array(I2_S_TAIL)
+  new DataView(tail.buffer).setFloat32(0, scale, true)
+  return tail
+}
+
+/** As {@link encodeTernary}, without the scale that stands behind I2_S codes. */
+export async function* encodeCodes(
+  type: TernaryStorage,
+  tensor: TernaryTensor,
+): AsyncGenerator<Uint8Array> {
   const { rows, cols, scale, name } = tensor
   tensorByteLength(type, [rows, cols])
   const stored = storedScale(type, scale)
@@ -41,11 +57,6 @@ export async function* encodeTernary(
     const count = Math.min(step, rows - row)
     await tensor.readCodes(row, count, codes)
     yield encodeBlocks(type, codes.subarray(0, count * cols), scale)
-  }
-  if (type === 'I2_S') {
-    const tail = new Uint8Array(I2_S_TAIL)
-    new DataView(tail.buffer).setFloat32(0, scale, true)
-    yield tail
   }
 }
 

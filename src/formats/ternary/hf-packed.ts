@@ -13,7 +13,13 @@
 import { isObject, type JsonObject } from '../../checks.ts'
 import { FormatError } from '../../errors.ts'
 import { decodeDense, encodeDense, isDense } from '../dense-codecs.ts'
-import type { ModelFile, SafetensorsFile, TensorInfo, TernaryTensor } from '../model-file.ts'
+import type {
+  MatrixOfStack,
+  ModelFile,
+  SafetensorsFile,
+  TensorInfo,
+  TernaryTensor,
+} from '../model-file.ts'
 import { elementCount } from '../tensor-types.ts'
 import type { CodeReader } from './block-readers.ts'
 import { unpackPlane, weightsToCodes } from './code-words.ts'
@@ -88,15 +94,18 @@ export async function readWeightScale(file: ModelFile, tensor: TensorInfo): Prom
   return readSingle(scale)
 }
 
-/** The only element of a tensor. */
-export async function readSingle(tensor: TensorInfo): Promise<number> {
-  if (elementCount(tensor.shape) !== 1 || !isDense(tensor.type) || tensor.byteLength > 8) {
+/** The only element of a tensor, or one of as many as there are matrices that it is about. */
+export async function readSingle(tensor: TensorInfo, of?: MatrixOfStack): Promise<number> {
+  const { index = 0, count = 1 } = of ?? {}
+  const step = tensor.byteLength / count
+  if (elementCount(tensor.shape) !== count || !isDense(tensor.type) || step > 8) {
+    const wanted = count === 1 ? 'one number' : `${count} numbers`
     throw tensorError(
       tensor,
-      `Expected one number in tensor "${tensor.name}", got ${tensor.type} of [${tensor.shape}].`,
+      `Expected ${wanted} in tensor "${tensor.name}", got ${tensor.type} of [${tensor.shape}].`,
     )
   }
-  const bytes = await tensor.source.read(tensor.offset, tensor.byteLength)
+  const bytes = await tensor.source.read(tensor.offset + index * step, step)
   // A scale that divides may need more digits than a float32 has.
   if (tensor.type === 'F64') return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true)
   const out = new Float32Array(1)

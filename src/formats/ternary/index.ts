@@ -1,6 +1,6 @@
 /** Ternary matrices out of files and into them. */
 export { countZeros } from './code-words.ts'
-export { encodeTernary, storedScale, type TernaryStorage } from './encode.ts'
+export { encodeCodes, encodeTernary, i2sTail, storedScale, type TernaryStorage } from './encode.ts'
 export {
   encodeWeightScale,
   packHf,

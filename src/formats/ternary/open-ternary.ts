@@ -170,7 +170,7 @@ async function openPackedTensor(
 async function multiplier(file: ModelFile, tensor: TensorInfo): Promise<number> {
   if (file.format !== 'gguf') return 1
   const scale = file.tensors.get(scaleNameOf(file, tensor) ?? '')
-  return scale === undefined ? 1 : readSingle(scale)
+  return scale === undefined ? 1 : readSingle(scale, tensor.ofStack)
 }
 
 function fail(tensor: TensorInfo, message: string): FormatError {

@@ -40,10 +40,21 @@ export interface ModelConfig {
   readonly postNorms?: boolean | undefined
   /** The file holds w for norms that multiply with 1 + w (Gemma in safetensors). Unset: false. */
   readonly shiftedNorms?: boolean | undefined
+  /**
+   * A mixture of experts (Mixtral, Qwen 3 MoE): `ffnDim` is the width of one, and each token goes to the `top` of
+   * them with the largest logits of a router, weighed by the softmax of these. Unset: one feed-forward.
+   */
+  readonly experts?: Experts | undefined
   /** What embeddings are multiplied with (Gemma: sqrt(dim)). Unset: 1. */
   readonly embeddingFactor?: number | undefined
   /** Layers that attend to the last positions only (Gemma 3). Unset: none. */
   readonly localAttention?: LocalAttention | undefined
+}
+
+export interface Experts {
+  readonly count: number
+  /** Experts that a token goes to. */
+  readonly top: number
 }
 
 export interface LocalAttention {

@@ -38,6 +38,14 @@ const BODIES: readonly Body[] = [
     modelType: 'qwen3',
     classes: { withHead: 'Qwen3ForCausalLM', headless: 'Qwen3Model' },
   },
+  // In GGUF a llama with a number of experts.
+  { graph: LLAMA, gguf: 'llama', modelType: 'mixtral' },
+  {
+    graph: { ...LLAMA, headNorms: true },
+    gguf: 'qwen3moe',
+    modelType: 'qwen3_moe',
+    classes: { withHead: 'Qwen3MoeForCausalLM', headless: 'Qwen3MoeModel' },
+  },
   {
     graph: { ...LLAMA, activation: 'gelu', headNorms: true, postNorms: true },
     gguf: 'gemma3',
@@ -51,6 +59,27 @@ const BODIES: readonly Body[] = [
 export function namedBody({ architecture }: ModelConfig): Body | undefined {
   const body = BODIES.find((one) => one.gguf === architecture || one.modelType === architecture)
   return body?.classes && body
+}
+
+/** Classes and types without experts and with them; no library has a BitNet with experts. */
+const OWN_CLASSES = {
+  bitnet: [
+    ['BitNetForCausalLM', 'bitnet'],
+    ['BitNetMoeForCausalLM', 'bitnet_moe'],
+  ],
+  llama: [
+    ['LlamaForCausalLM', 'llama'],
+    ['MixtralForCausalLM', 'mixtral'],
+  ],
+} as const
+
+/** Fields of a config.json that say which class a model of BitNet's or Llama's own body has. */
+export function ownClass(
+  body: keyof typeof OWN_CLASSES,
+  { experts }: Pick<ModelConfig, 'experts'>,
+): JsonObject {
+  const [architecture, modelType] = OWN_CLASSES[body][experts === undefined ? 0 : 1]
+  return { architectures: [architecture], model_type: modelType }
 }
 
 /** Whether a class of transformers is a body without a head, of which the vectors are wanted. */
@@ -82,7 +111,7 @@ export function huggingFaceFamily(
   modelType: string,
   tensors: TensorNames,
 ): Family {
-  const ownNorms = tensorNames('safetensors', 'queryInputNorm', 0)
+  const ownNorms = tensorNames('safetensors', { role: 'queryInputNorm', layer: 0 })
   const isBitnetBody = ownNorms.some((name) => tensors.has(name))
   const quantization = fields.get('quantization_config')
   if (!isAbsent(quantization) && !isObject(quantization)) {
@@ -103,7 +132,8 @@ export function huggingFaceFamily(
     const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')
     refuse(fields, 'modules_to_not_convert', keptMore, 'some projections kept dense')
   }
-  if (modelType === 'bitnet') return { ...BITNET, activation: hiddenActivation(fields, 'relu2') }
+  if (modelType === 'bitnet' || modelType === 'bitnet_moe')
+    return { ...BITNET, activation: hiddenActivation(fields, 'relu2') }
   const architectures = fields.get('architectures')
   // The reproduction calls itself a llama; its class name, with a small n, or weight_bits tells.
   const isReproduction =

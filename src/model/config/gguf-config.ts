@@ -14,6 +14,7 @@ import {
   readString,
   refuse,
 } from './config-fields.ts'
+import { expertsFromGguf } from './expert-fields.ts'
 import { ggufFamily } from './families.ts'
 import { ropeScalingFromGguf } from './rope-scaling-fields.ts'
 
@@ -70,7 +71,7 @@ export function configFromGguf(
     nHeads,
     nKvHeads: readInteger(fields, key('attention.head_count_kv'), CONFIG_LIMITS.heads, nHeads),
     headDim,
-    ffnDim: readInteger(fields, key('feed_forward_length'), CONFIG_LIMITS.ffnDim),
+    ...expertsFromGguf(fields, architecture, key),
     vocabSize: readInteger(fields, key('vocab_size'), CONFIG_LIMITS.vocabSize, vocabSize),
     contextLength,
     ropeTheta: readNumber(fields, key('rope.freq_base'), CONFIG_LIMITS.ropeTheta, 10000),
@@ -112,8 +113,6 @@ function refuseFeatures(
   file: Pick<GgufFile, 'tensors'>,
   key: (name: string) => string,
 ): void {
-  const experts = readInteger(fields, key('expert_count'), { min: 0, max: 1024 }, 0)
-  refuse(fields, key('expert_count'), experts > 0, 'a mixture of experts')
   for (const [name, what, ...plain] of OTHER_GRAPHS) {
     const value = fields.get(key(name))
     refuse(fields, key(name), value !== undefined && !plain.includes(value), what)

@@ -15,6 +15,7 @@ import {
   readString,
   refuse,
 } from './config-fields.ts'
+import { expertsFromJson } from './expert-fields.ts'
 import { huggingFaceFamily, isHeadless, type TensorNames } from './families.ts'
 import { localLayers } from './gguf-config.ts'
 import type { RopeScaling } from './rope-scaling.ts'
@@ -33,9 +34,13 @@ interface UnsetFields {
   readonly nKvHeads?: number
 }
 const LLAMA_UNSET: UnsetFields = { ropeTheta: 10000, normEps: 1e-6, contextLength: 2048 }
+const BITNET_UNSET = { ropeTheta: 500000, normEps: 1e-5, contextLength: 2048, nKvHeads: 5 }
 const UNSET: Readonly<Record<string, UnsetFields>> = {
-  bitnet: { ropeTheta: 500000, normEps: 1e-5, contextLength: 2048, nKvHeads: 5 },
+  bitnet: BITNET_UNSET,
+  bitnet_moe: BITNET_UNSET,
   qwen3: { ...LLAMA_UNSET, contextLength: 32768, headDim: 128, nKvHeads: 32 },
+  mixtral: { ropeTheta: 1e6, normEps: 1e-5, contextLength: 131072, nKvHeads: 8 },
+  qwen3_moe: { ...LLAMA_UNSET, contextLength: 32768, nKvHeads: 4 },
   gemma3_text: {
     ...{ ropeTheta: 1e6, normEps: 1e-6, contextLength: 131072 },
     ...{ headDim: 256, nKvHeads: 4 },
@@ -98,7 +103,7 @@ export function configFromHuggingFace(
     nHeads,
     nKvHeads: readInteger(fields, 'num_key_value_heads', CONFIG_LIMITS.heads, kvHeads ?? nHeads),
     headDim,
-    ffnDim: readInteger(fields, 'intermediate_size', CONFIG_LIMITS.ffnDim),
+    ...expertsFromJson(fields, modelType),
     vocabSize: readInteger(fields, 'vocab_size', CONFIG_LIMITS.vocabSize),
     contextLength,
     ropeTheta: readNumber(rope, 'rope_theta', CONFIG_LIMITS.ropeTheta, unset.ropeTheta),

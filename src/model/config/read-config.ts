@@ -5,6 +5,7 @@ import type { GgufFile, SafetensorsFile } from '../../formats/model-file.ts'
 import { isTernaryAlready } from '../../formats/ternary/index.ts'
 import { locateParts } from '../weights/weight-plan.ts'
 import type { ModelConfig } from './config.ts'
+import { checkExperts } from './expert-fields.ts'
 import { configFromGguf } from './gguf-config.ts'
 import { configFromHuggingFace } from './hugging-face-config.ts'
 
@@ -29,9 +30,16 @@ export function readConfig(file: GgufFile | SafetensorsFile): ModelConfig {
  */
 export async function configToRun(file: GgufFile | SafetensorsFile): Promise<ModelConfig> {
   const config = readConfig(file)
-  if (config.linear === 'ternary' || config.nLayers === 0) return config
+  const isTernary = config.linear === 'ternary' || (await holdsTernary(file, config))
+  const run: ModelConfig = isTernary ? { ...config, linear: 'ternary' } : config
+  checkExperts(file.name, run)
+  return run
+}
+
+async function holdsTernary(file: GgufFile | SafetensorsFile, config: ModelConfig) {
+  if (config.nLayers === 0) return false
   for (const { kind, layer, tensor } of locateParts(file, config)) {
-    if (kind === 'linear' && layer === 0 && !(await isTernaryAlready(tensor))) return config
+    if (kind === 'linear' && layer === 0 && !(await isTernaryAlready(tensor))) return false
   }
-  return { ...config, linear: 'ternary' }
+  return true
 }

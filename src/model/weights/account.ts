@@ -71,7 +71,7 @@ export async function checkHeadCopy(
 
 function headCopies(file: ModelFile, { tiedHead }: Config): string[] {
   if (!tiedHead) return []
-  return tensorNames(file.format, 'head').filter((name) => file.tensors.has(name))
+  return tensorNames(file.format, { role: 'head' }).filter((name) => file.tensors.has(name))
 }
 
 /** What no part of the decoder is made of, in the file's order. */

@@ -77,6 +77,7 @@ function make<P extends Part, Dense, Ternary, Norm>(
 ): Dense | Ternary | Norm {
   const [part] = group
   if (part.kind === 'norm') return norm(part)
+  if (part.kind === 'router') return dense(group, 'f32', `layer ${part.layer} router`)
   if (part.stack === undefined) return dense(group, forms.table(part), part.role)
   const label = `layer ${part.layer} ${STACK_TITLES[part.stack]}`
   const form = forms.linear(group)

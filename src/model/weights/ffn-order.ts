@@ -28,6 +28,7 @@ function obstacle(
   const { linear, activation, inputNorms, dim, ffnDim } = config
   if (linear !== 'ternary') return 'its weights are not ternary'
   if (activation !== 'relu2') return `its activation is ${activation}, which is never exactly 0`
+  if (config.experts) return 'its feed-forward is a mixture of experts'
   if (inputNorms) return 'each of its projections has a norm of its own'
   if (ffnDim % TILE !== 0) return `its feed-forward is ${ffnDim} wide, no multiple of ${TILE}`
   if (Math.max(dim, ffnDim) > MAX_ORDERED_COLS) return `it is wider than ${MAX_ORDERED_COLS}`

@@ -127,7 +127,8 @@ export function weightBytes(weights: DecoderWeights): WeightBytes {
   const tableBytes = matrixBytes(embedding) + (head === embedding ? 0 : matrixBytes(head))
   const norms = [finalNorm, ...layers.flatMap((layer) => normsOf(layer))]
   const normBytes = sum(norms.map(({ byteLength }) => byteLength))
-  const denseBytes = tableBytes + normBytes + bytesOfKind('dense')
+  const routerBytes = sum(layers.map(({ router }) => (router ? matrixBytes(router) : 0)))
+  const denseBytes = tableBytes + normBytes + routerBytes + bytesOfKind('dense')
   return { ternaryBytes: bytesOfKind('ternary'), denseBytes, tableBytes }
 }
 

@@ -4,6 +4,7 @@
  */
 import { FormatError } from '../../errors.ts'
 import type { ModelFile, TensorInfo } from '../../formats/model-file.ts'
+import { BLOCK_SIZES, elementCount, I2_S_TAIL } from '../../formats/tensor-types.ts'
 import type { ModelConfig } from '../config/config.ts'
 import { type Part, partsOf, shapeOf, tensorNames } from '../layers.ts'
 import { checkType, refuseRest } from './account.ts'
@@ -36,10 +37,13 @@ export function locateParts(file: ModelFile, config: ModelConfig): PlannedPart[]
   return partsOf(config).map((part): PlannedPart => {
     const tensor = findTensor(file, part)
     checkType(file, config, part.kind, tensor)
-    const { role, layer, kind, stack, rows, cols, isRotated, canShift } = part
+    const { role, layer, expert, kind, stack, rows, cols, isRotated, canShift } = part
     const interleavedHeadDim = isInterleaved && isRotated ? config.headDim : 0
     // One by one: models have hundreds of parts, and copies of whole objects take three times as long.
-    return { role, layer, kind, stack, rows, cols, isRotated, canShift, tensor, interleavedHeadDim }
+    return {
+      ...{ role, layer, expert, kind, stack, rows, cols },
+      ...{ isRotated, canShift, tensor, interleavedHeadDim },
+    }
   })
 }
 
@@ -49,8 +53,8 @@ export function locateParts(file: ModelFile, config: ModelConfig): PlannedPart[]
  * @throws FormatError naming the tensor if it is missing or of another shape than the configuration's
  */
 function findTensor(file: ModelFile, part: Part): TensorInfo {
-  const names = tensorNames(file.format, part.role, part.layer)
-  const tensor = names.map((name) => file.tensors.get(name)).find((found) => found !== undefined)
+  const names = tensorNames(file.format, part)
+  const tensor = tensorOf(file, part)
   if (tensor === undefined) throw missing(file, names)
   const shape = shapeOf(part)
   const stored = tensor.type === 'U8' ? [Math.ceil(shape[0] / 4), ...shape.slice(1)] : shape
@@ -64,6 +68,35 @@ function findTensor(file: ModelFile, part: Part): TensorInfo {
     )
   }
   return tensor
+}
+
+/** What a file has for a part, whatever its shape: an expert's may be one matrix of a tensor of three dimensions. */
+export function tensorOf(file: ModelFile, part: Part): TensorInfo | undefined {
+  const tensor = tensorNames(file.format, part)
+    .map((name) => file.tensors.get(name))
+    .find((found) => found !== undefined)
+  const { expert } = part
+  return tensor && expert !== undefined ? (matrixOf(tensor, expert) ?? tensor) : tensor
+}
+
+/** One matrix of a tensor (matrices, rows, cols); undefined if it has not that many, or not whole blocks in each. */
+function matrixOf(tensor: TensorInfo, index: number): TensorInfo | undefined {
+  const [count, ...shape] = tensor.shape
+  if (shape.length !== 2 || index >= count) return undefined
+  const tail = tensor.type === 'I2_S' ? I2_S_TAIL : 0
+  const step = (tensor.byteLength - tail) / count
+  if (!Number.isInteger(step) || elementCount(shape) % BLOCK_SIZES[tensor.type].elements !== 0) {
+    return undefined
+  }
+  const offset = tensor.offset + index * step
+  const tailOffset = tensor.offset + count * step
+  return {
+    ...tensor,
+    shape,
+    offset,
+    byteLength: step + tail,
+    ofStack: { index, count, tailOffset },
+  }
 }
 
 /** It may be there, in a type that is not read. */

@@ -116,7 +116,7 @@ export async function restore(trainer: Trainer, model: Tensors, optimizer: Tenso
  */
 export async function restoreWeights(trainer: Trainer, model: Tensors): Promise<void> {
   for (const part of trainer.plan.parts) {
-    const names = tensorNames('safetensors', part.role, part.layer)
+    const names = tensorNames('safetensors', part)
     const found = names.map((name) => model.get(name)).find((tensor) => tensor !== undefined)
     trainer.write('weights', part, await valuesOf(found, part, names[0]))
   }

@@ -1,6 +1,7 @@
 /** config.json of a model in training, as transformers and this package read it. */
 import type { JsonObject } from '../../checks.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
+import { ownClass } from '../../model/config/families.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 
 /** Masters are quantised where they are loaded. */
@@ -14,8 +15,7 @@ export function configJson(model: ModelConfig, tokenizer: TextTokenizer): JsonOb
   const isBitnet = model.subNorms
   const [eos] = tokenizer.stopIds
   return {
-    architectures: [isBitnet ? 'BitNetForCausalLM' : 'LlamaForCausalLM'],
-    model_type: isBitnet ? 'bitnet' : 'llama',
+    ...ownClass(isBitnet ? 'bitnet' : 'llama', model),
     vocab_size: model.vocabSize,
     hidden_size: model.dim,
     intermediate_size: model.ffnDim,

@@ -4,7 +4,8 @@
 import type { GgufFile, SafetensorsFile, TensorInfo } from '../../../formats/model-file.ts'
 import { openTernary } from '../../../formats/ternary/index.ts'
 import type { ModelConfig } from '../../../model/config/config.ts'
-import { partsOf, tensorNames } from '../../../model/layers.ts'
+import { partsOf } from '../../../model/layers.ts'
+import { tensorOf } from '../../../model/weights/weight-plan.ts'
 
 export interface LayerInspection {
   readonly layer: number
@@ -32,11 +33,10 @@ export function ternaryTensors(
 ): TensorInfo[][] {
   if (config.linear !== 'ternary') return []
   const layers: TensorInfo[][] = Array.from({ length: config.nLayers }, () => [])
-  for (const { kind, role, layer } of partsOf(config)) {
-    if (kind !== 'linear' || layer === undefined) continue
-    const names = tensorNames(file.format, role, layer)
-    const found = names.map((name) => file.tensors.get(name)).find((tensor) => tensor !== undefined)
-    if (found !== undefined) layers[layer].push(found)
+  for (const part of partsOf(config)) {
+    if (part.kind !== 'linear' || part.layer === undefined) continue
+    const found = tensorOf(file, part)
+    if (found !== undefined) layers[part.layer].push(found)
   }
   return layers
 }
