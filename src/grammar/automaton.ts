@@ -15,7 +15,7 @@ import { FAR, stepString, stringKey, stringNeed, stringStart } from './string-st
 import { TrieNode } from './text-trie.ts'
 
 /** Items that are known by their parts, before all are forgotten and made anew. */
-const MOST_KNOWN = 50_000
+const MOST_KNOWN = 12_500
 const NONE: readonly Item[] = []
 const [SPACE, COMMA, COLON] = [0x20, 0x2c, 0x3a]
 const [OPEN_BRACE, CLOSE_BRACE, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5d]
@@ -62,11 +62,14 @@ export class Automaton {
 
   /** What may come behind a byte; only what leads to an end. */
   step(item: Item, byte: number): readonly Item[] {
-    const known = item.steps.get(byte)
+    const known = item.steps?.get(byte)
     if (known !== undefined) return known
     const own = this.#step(item, byte)
     const next = item.rest !== undefined && this.#isDone(item) ? this.step(item.rest, byte) : NONE
-    const all = [...own, ...next].filter(({ need }) => need !== Number.POSITIVE_INFINITY)
+    const both = next.length === 0 ? own : [...own, ...next]
+    const all = both.every(isPossible) ? both : both.filter(isPossible)
+    if (all.length === 0) return NONE
+    item.steps ??= new Map()
     item.steps.set(byte, all)
     return all
   }
@@ -128,7 +131,7 @@ export class Automaton {
       if (node.kind === 'either') open.push(...node.of)
       else found.push(this.#beginning(node, item.rest))
     }
-    item.begun = found.filter(({ need }) => need !== Number.POSITIVE_INFINITY)
+    item.begun = found.filter(isPossible)
     return item.begun
   }
 
@@ -306,7 +309,7 @@ export class Automaton {
     if (known !== undefined) return known
     if (this.#known.size >= MOST_KNOWN) this.#known.clear()
     const need = this.#needOf(part, rest)
-    const made: Item = { ...part, id: this.#made++, rest, need, steps: new Map(), begun: undefined }
+    const made: Item = { ...part, id: this.#made++, rest, need, steps: undefined, begun: undefined }
     this.#known.set(key, made)
     return made
   }
@@ -349,6 +352,10 @@ export class Automaton {
 
 function behind(rest: Item | undefined): readonly Item[] {
   return rest === undefined ? NONE : [rest]
+}
+
+function isPossible({ need }: Item): boolean {
+  return need !== Number.POSITIVE_INFINITY
 }
 
 /** Where there may be any number of values, no more are counted than there have to be. */

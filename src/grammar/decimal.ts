@@ -7,7 +7,9 @@ import type { NumberShape } from './schema-node.ts'
  * Digits of a number that an answer may have: so many are told apart by float64, whatever they are, so that what
  * lies within the bounds as a decimal does so as a number.
  */
-const MOST_DIGITS = 15
+export const MOST_DIGITS = 15
+/** What they come to at most, in units of the last one. */
+export const LIMIT = 10n ** BigInt(MOST_DIGITS) - 1n
 const USUAL_FRACTION = 6
 /** Digits before the point, where no bound says. */
 const USUAL_WHOLE = MOST_DIGITS - USUAL_FRACTION
@@ -50,12 +52,11 @@ export function numberShape(schema: JsonObject, isWhole: boolean, path: Path): N
   const wholeOnly = isWhole || multiple !== undefined
   const given = bounds.filter((bound) => bound !== undefined)
   const fraction = wholeOnly ? 0 : fractionFor(given)
-  const limit = 10n ** BigInt(MOST_DIGITS) - 1n
   const [min, above, max, below] = bounds.map((bound, i) =>
     bound === undefined ? undefined : scaled(bound, fraction, i === 0 || i === 3),
   )
-  const lows = [-limit, min ?? -limit, above === undefined ? -limit : above + 1n]
-  const highs = [limit, max ?? limit, below === undefined ? limit : below - 1n]
+  const lows = [-LIMIT, min ?? -LIMIT, above === undefined ? -LIMIT : above + 1n]
+  const highs = [LIMIT, max ?? LIMIT, below === undefined ? LIMIT : below - 1n]
   const shape: NumberShape = {
     kind: 'number',
     fraction,
@@ -81,12 +82,14 @@ function fractionFor(bounds: readonly Decimal[]): number {
   return Math.max(0, Math.min(wanted, MOST_DIGITS - whole))
 }
 
-/** Whether a number of the shape lies from `low` to `high`. */
+/** Whether a number of the shape that is a multiple of `step` as well lies from `low` to `high`. */
 export function hasOneOf(
-  { min, max, multipleOf }: Pick<NumberShape, 'min' | 'max' | 'multipleOf'>,
+  { min, max, multipleOf: own }: NumberShape,
   low: bigint,
   high: bigint,
+  step = 1n,
 ): boolean {
+  const multipleOf = own * step
   const from = low > min ? low : min
   const to = high < max ? high : max
   if (from > to) return false

@@ -104,31 +104,37 @@ test('a text too long for the tokens there are is written as far as they reach',
   expect(JSON.parse(`${tight.text.replace(/"$/, '')}"`).length).toBeGreaterThan(9)
 })
 
-test('masks that places in a text share are those that each place has for itself', () => {
-  const schema = {
-    type: 'array',
-    items: {
-      type: 'object',
-      properties: {
-        a: { type: 'string', maxLength: 14 },
-        b: { type: 'string', minLength: 2, maxLength: 30 },
-      },
-      required: ['a', 'b'],
-    },
-    minItems: 2,
-  }
-  const text = '[{"a": "abcd\\nefの日本h😀x", "b": "the levelの"}, {"a": "z'
-  const bytes = [...encoder.encode(text)]
-  const shared = new Grammar(schema, lexicon).matcher(1000)
-  for (let length = 0; length <= bytes.length; length++) {
-    const tokens = bytes.slice(0, length)
-    const own = new Grammar(schema, lexicon).matcher(1000)
-    expect(idsIn(shared.allowed(tokens)), textOf(tokens)).toEqual(idsIn(own.allowed(tokens)))
+test.each(Object.entries(SCHEMAS))('masks of %s are what trying each token gives', (_, schema) => {
+  const random = new Random(7)
+  for (let answer = 0; answer < 3; answer++) {
+    const grammar = new Grammar(schema, lexicon)
+    let state = grammar.start
+    for (let step = 0; step < 60 && !grammar.isDone(state); step++) {
+      for (const left of [10_000, state.need + 4, state.need + 1, state.need]) {
+        const tried = TOKENS.flatMap((bytes, id) => {
+          const next = bytes.length > 0 && id !== STOP && grammar.stepToken(state, bytes)
+          return next && next.need <= left ? [id] : []
+        })
+        const expected = state.mayEnd ? [...tried, STOP].sort((a, b) => a - b) : tried
+        if (expected.length > 0) expect(idsIn(grammar.allowed(state, left))).toEqual(expected)
+      }
+      const next = idsIn(grammar.allowed(state, 10_000)).filter((id) => id !== STOP)
+      if (next.length === 0) break
+      const bytes = TOKENS[next[random.nextUint32() % next.length]]
+      state = grammar.stepToken(state, bytes) ?? grammar.start
+    }
   }
 })
 
 describe('what may be written', () => {
   test.each<[string, unknown, string, boolean]>([
+    ['zero is below 1', { type: 'integer', minimum: 1 }, '0', false],
+    ['ten is not', { type: 'integer', minimum: 1 }, '10', true],
+    ['a number above nothing', { type: 'number', exclusiveMinimum: 0 }, '0.00', false],
+    ['nor one below', { type: 'integer', maximum: -1 }, '-0', false],
+    ['a negative one', { type: 'integer', maximum: -1 }, '-100', true],
+    ['any number', { type: 'number' }, '-100.050', true],
+    ['minus nothing', { type: 'number' }, '-0.0', false],
     ['no option of another type', { type: 'string', anyOf: [{ type: 'integer' }, {}] }, '5', false],
     ['one space behind a comma or colon', { type: 'object' }, '{"a": 1, "b": [1, 2]}', true],
     ['no two', { type: 'object' }, '{"a":  1}', false],

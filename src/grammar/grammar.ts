@@ -8,7 +8,7 @@ import { compileSchema } from './compile-schema.ts'
 import { Expressions } from './expression.ts'
 import { refuse, tooComplex } from './grammar-error.ts'
 import type { Item } from './item.ts'
-import { allow, forbid, type Lexicon, type SortedTokens } from './lexicon.ts'
+import { allow, type Lexicon, type TokenTree } from './lexicon.ts'
 import { characterCost, FAR, freeCharacters } from './string-state.ts'
 
 /** All ways in which what was written so far can be read. */
@@ -17,7 +17,8 @@ interface State {
   readonly mayEnd: boolean
   /** How few tokens end it. */
   readonly need: number
-  readonly steps: Map<number, State | undefined>
+  /** What is known of what follows a byte. */
+  steps: Map<number, State> | undefined
 }
 
 interface Mask {
@@ -27,10 +28,8 @@ interface Mask {
 }
 
 /** States that are known by their items, and masks that are kept, the last ones used. */
-const MOST_STATES = 50_000
+const MOST_STATES = 12_500
 const MOST_MASKS = 256
-/** With fewer left in a text, most tokens would have to be looked at anyway. */
-const ENOUGH_CHARACTERS = 8
 /** Readings of one text at the same time. */
 const MOST_ITEMS = 128
 /** What every JSON text may need, byte by byte. */
@@ -44,10 +43,9 @@ export interface GrammarOptions {
 export class Grammar {
   readonly #lexicon: Lexicon
   readonly #automaton: Automaton
-  readonly #states = new Map<string, State>()
+  /** By the numbers of their items. */
+  readonly #states = new Map<string | number, State>()
   readonly #masks = new Map<State, Mask>()
-  /** By what comes behind a text: the mask of a place within it, and how many characters may come there. */
-  readonly #within = new Map<Item | undefined, { mask: Mask; characters: number }>()
   readonly start: State
 
   /** @throws UsageError naming what in the schema no answer can be held to */
@@ -74,10 +72,18 @@ export class Grammar {
 
   /** @returns undefined where no answer goes on so */
   step(state: State, byte: number): State | undefined {
-    if (state.steps.has(byte)) return state.steps.get(byte)
-    const items = new Set(state.items.flatMap((item) => this.#automaton.step(item, byte)))
-    if (items.size > MOST_ITEMS) throw tooComplex()
-    const next = items.size === 0 ? undefined : this.#state([...items])
+    const known = state.steps?.get(byte)
+    if (known !== undefined) return known
+    let items = this.#automaton.step(state.items[0], byte)
+    for (let at = 1; at < state.items.length; at++) {
+      const more = this.#automaton.step(state.items[at], byte)
+      if (more.length > 0) items = items.length === 0 ? more : [...new Set([...items, ...more])]
+    }
+    if (items.length > MOST_ITEMS) throw tooComplex()
+    // What leads nowhere is most of what is tried, and found so at once.
+    if (items.length === 0) return undefined
+    const next = this.#state(items)
+    state.steps ??= new Map()
     state.steps.set(byte, next)
     return next
   }
@@ -118,7 +124,7 @@ export class Grammar {
 
   #mask(state: State): Mask {
     const known = this.#masks.get(state)
-    const mask = known ?? this.#maskWithin(state) ?? this.#sweep(state, Number.POSITIVE_INFINITY)
+    const mask = known ?? this.#sweep(state, Number.POSITIVE_INFINITY)
     this.#masks.delete(state)
     this.#masks.set(state, mask)
     if (this.#masks.size > MOST_MASKS) {
@@ -130,51 +136,26 @@ export class Grammar {
     return mask
   }
 
-  /**
-   * Within a text of any characters that may end: as at another place of it, but for tokens that may have more
-   * characters than are left here or there.
-   */
-  #maskWithin(state: State): Mask | undefined {
-    const [item] = state.items
-    if (state.items.length !== 1 || item.kind !== 'string' || !item.at.rest.isNullable)
-      return undefined
-    const characters = freeCharacters(item.at, this.#automaton.make)
-    if (characters === undefined || characters < ENOUGH_CHARACTERS) return undefined
-    const other = this.#within.get(item.rest)
-    if (other === undefined) {
-      const mask = this.#sweep(state, Number.POSITIVE_INFINITY)
-      if (this.#within.size >= MOST_MASKS) this.#within.clear()
-      this.#within.set(item.rest, { mask, characters })
-      return mask
-    }
-    const words = other.mask.words.slice()
-    let { mostNeeded } = other.mask
-    const longer = this.#lexicon.longer(Math.min(characters, other.characters))
-    for (const id of longer.ids) forbid(words, id)
-    this.#walk(longer, state, (id, { need }) => {
-      if (need >= FAR) return
-      mostNeeded = Math.max(mostNeeded, need)
-      allow(words, id)
-    })
-    return { words, mostNeeded }
-  }
-
   /** The tokens behind which no more than `most` are needed. */
   #sweep(state: State, most: number): Mask {
     const lexicon = this.#lexicon
     const free = this.#freeCharacters(state)
     const isFree = free !== undefined && free.need <= most
+    // Of a token that is cut within a character each byte is still needed.
+    const needBehindCut = isFree ? free.need + lexicon.mostMissing : 0
+    const withCut = needBehindCut <= most
     const words = isFree
-      ? lexicon.plainMask(free.characters).slice()
+      ? lexicon.plainMask(free.characters, withCut).slice()
       : new Uint32Array(lexicon.maskWords)
-    let mostNeeded = isFree ? free.need : Number.NEGATIVE_INFINITY
-    // Characters one by one may be too many where those of longer tokens are not.
-    const tokens = isFree ? lexicon.special : lexicon.all
-    this.#walk(tokens, state, (id, { need }) => {
+    let mostNeeded = isFree ? (withCut ? needBehindCut : free.need) : Number.NEGATIVE_INFINITY
+    const add = (id: number, { need }: State): void => {
       if (need > most || need >= FAR) return
       mostNeeded = Math.max(mostNeeded, need)
       allow(words, id)
-    })
+    }
+    // Characters one by one may be too many where those of longer tokens are not.
+    this.#walk(isFree ? lexicon.special : lexicon.all, state, add)
+    if (!withCut) this.#walk(lexicon.cut, state, add)
     if (state.mayEnd) for (const id of lexicon.stopIds) allow(words, id)
     return { words, mostNeeded }
   }
@@ -201,40 +182,35 @@ export class Grammar {
 
   /** Calls `found` for all tokens that may come; those with a common beginning are looked at once. */
   #walk(
-    { ids, bytes, starts, shared, longest }: SortedTokens,
+    { bytes, depths, ends, starts, ids, longest }: TokenTree,
     start: State,
     found: (id: number, state: State) => void,
   ): void {
-    const states = new Array<State>(longest + 1)
-    states[0] = start
-    let failedAt = Number.POSITIVE_INFINITY
-    for (let i = 0; i < ids.length; i++) {
-      if (shared[i] > failedAt) continue
-      failedAt = Number.POSITIVE_INFINITY
-      const from = starts[i]
-      const length = starts[i + 1] - from
-      let at = shared[i]
-      for (; at < length; at++) {
-        const next = this.step(states[at], bytes[from + at])
-        if (next === undefined) break
-        states[at + 1] = next
+    const states = new Array<State>(longest + 1).fill(start)
+    for (let node = 0; node < bytes.length; ) {
+      const depth = depths[node]
+      const next = this.step(states[depth], bytes[node])
+      if (next === undefined) {
+        node = ends[node]
+        continue
       }
-      if (at < length) failedAt = at
-      else found(ids[i], states[length])
+      states[depth + 1] = next
+      for (let at = starts[node]; at < starts[node + 1]; at++) found(ids[at], next)
+      node++
     }
   }
 
   #state(items: readonly Item[]): State {
-    const sorted = [...items].sort((a, b) => a.id - b.id)
-    const key = sorted.map(({ id }) => id).join()
+    const sorted = items.length < 2 ? items : [...items].sort((a, b) => a.id - b.id)
+    const key = sorted.length === 1 ? sorted[0].id : sorted.map(({ id }) => id).join()
     const known = this.#states.get(key)
     if (known !== undefined) return known
     if (this.#states.size >= MOST_STATES) this.#states.clear()
     const made: State = {
       items: sorted,
       mayEnd: sorted.some((item) => this.#automaton.mayEnd(item)),
-      need: Math.min(...sorted.map(({ need }) => need)),
-      steps: new Map(),
+      need: sorted.reduce((least, { need }) => Math.min(least, need), Number.POSITIVE_INFINITY),
+      steps: undefined,
     }
     this.#states.set(key, made)
     return made

@@ -45,6 +45,7 @@ export type Item = Part & {
   readonly rest: Item | undefined
   /** Tokens to the end of everything. */
   readonly need: number
-  readonly steps: Map<number, readonly Item[]>
+  /** What is known of what follows a byte. */
+  steps: Map<number, readonly Item[]> | undefined
   begun: readonly Item[] | undefined
 }

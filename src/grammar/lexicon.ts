@@ -1,23 +1,28 @@
 /**
- * A vocabulary as grammars look at it: its tokens in the order of their bytes, so that those with a common
- * beginning are looked at once; which of them are nothing but plain characters; and how few tokens write a text.
+ * A vocabulary as grammars look at it: its tokens as a tree, so that those with a common beginning are looked at
+ * once; which of them are nothing but plain characters; and how few tokens write a text.
  */
 
-/** Tokens in the order of their bytes. */
-export interface SortedTokens {
-  readonly ids: Int32Array
-  /** All bytes, one token behind the other; token i has those from `starts[i]` to `starts[i + 1]`. */
+/** Tokens by their bytes, as a tree: its nodes one behind the other, each followed by those below it. */
+export interface TokenTree {
+  /** The last byte of each node, and how many there are before it. */
   readonly bytes: Uint8Array
+  readonly depths: Int32Array
+  /** The node behind all that are below a node. */
+  readonly ends: Int32Array
+  /** The tokens of node i are those from `starts[i]` to `starts[i + 1]` of `ids`. */
   readonly starts: Int32Array
-  /** How many bytes a token has in common with the one before it. */
-  readonly shared: Int32Array
+  readonly ids: Int32Array
   readonly longest: number
 }
 
-/** A token of whole characters that a JSON text may have as they are. */
+/** A token of characters that a JSON text may have as they are. */
 interface PlainToken {
   readonly id: number
+  /** The one that it has the beginning of included. */
   readonly characters: number
+  /** Bytes that are missing of its last character. */
+  readonly missing: number
 }
 
 /** Texts whose costs are remembered. */
@@ -30,16 +35,15 @@ export class Lexicon {
   readonly maskWords: number
   /** Tokens that end an answer. */
   readonly stopIds: readonly number[]
-  readonly all: SortedTokens
+  readonly all: TokenTree
   /** Those of them that are not plain characters. */
-  readonly special: SortedTokens
-  /** All tokens, and by a number those of more characters, parts of them included. */
-  readonly #tokens: readonly Token[]
-  readonly #longer = new Map<number, SortedTokens>()
-  readonly #longestCharacters: number
+  readonly special: TokenTree
+  /** Plain ones with the beginning of a character at their ends, and the most bytes that are missing there. */
+  readonly cut: TokenTree
+  readonly mostMissing: number
   readonly #plain: readonly PlainToken[]
-  /** Masks of plain tokens of at most so many characters. */
-  readonly #plainMasks = new Map<number, Uint32Array>()
+  /** Masks of plain tokens of at most so many characters, those that are cut included and not. */
+  readonly #plainMasks = [new Map<number, Uint32Array>(), new Map<number, Uint32Array>()] as const
   readonly #longestPlain: number
   readonly #costs = new Map<string, readonly number[]>()
   /** The most bytes of a token that begins with a byte. */
@@ -64,43 +68,42 @@ export class Lexicon {
     for (const { bytes } of tokens) {
       this.#longestFrom[bytes[0]] = Math.max(this.#longestFrom[bytes[0]], bytes.length)
     }
+    this.#known = new Set(tokens.map(({ text }) => text))
+    const hasBytes = this.cost('\x80') === 1
     const plain: PlainToken[] = []
     const special: Token[] = []
+    const cut: Token[] = []
     for (const token of tokens) {
-      const characters = plainCharacters(token.bytes)
-      if (characters === undefined) special.push(token)
-      else plain.push({ id: token.id, characters })
+      const read = plainCharacters(token.bytes)
+      if (read === undefined || (read.missing > 0 && !hasBytes)) special.push(token)
+      else plain.push({ id: token.id, ...read })
+      if (hasBytes && read !== undefined && read.missing > 0) cut.push(token)
     }
     this.#plain = plain
     this.#longestPlain = plain.reduce((most, { characters }) => Math.max(most, characters), 0)
-    this.#known = new Set(tokens.map(({ text }) => text))
-    this.#tokens = tokens
-    this.#longestCharacters = tokens.reduce((most, own) => Math.max(most, charactersOf(own)), 0)
-    this.all = sorted(tokens)
-    this.special = sorted(special)
+    this.mostMissing = plain.reduce((most, { missing }) => Math.max(most, missing), 0)
+    this.all = treeOf(tokens)
+    this.special = treeOf(special)
+    this.cut = treeOf(cut)
   }
 
-  /** A mask of all plain tokens of at most so many characters. */
-  plainMask(characters: number): Uint32Array {
+  /**
+   * A mask of all plain tokens of at most so many characters.
+   *
+   * @param withCut whether those may come that are cut within a character
+   */
+  plainMask(characters: number, withCut: boolean): Uint32Array {
     const most = Math.min(characters, this.#longestPlain)
-    let mask = this.#plainMasks.get(most)
+    const masks = this.#plainMasks[withCut ? 1 : 0]
+    let mask = masks.get(most)
     if (mask === undefined) {
       mask = new Uint32Array(this.maskWords)
-      for (const one of this.#plain) if (one.characters <= most) allow(mask, one.id)
-      this.#plainMasks.set(most, mask)
+      for (const { id, characters: own, missing } of this.#plain) {
+        if (own <= most && (withCut || missing === 0)) allow(mask, id)
+      }
+      masks.set(most, mask)
     }
     return mask
-  }
-
-  /** Tokens that may have more characters than that. */
-  longer(characters: number): SortedTokens {
-    const least = Math.min(characters, this.#longestCharacters)
-    let longer = this.#longer.get(least)
-    if (longer === undefined) {
-      longer = sorted(this.#tokens.filter((own) => charactersOf(own) > least))
-      this.#longer.set(least, longer)
-    }
-    return longer
   }
 
   /**
@@ -134,29 +137,42 @@ interface Token {
   readonly text: string
 }
 
-function sorted(tokens: readonly Token[]): SortedTokens {
-  const starts = new Int32Array(tokens.length + 1)
-  const shared = new Int32Array(tokens.length)
-  let longest = 0
-  for (const [i, { bytes }] of tokens.entries()) {
-    starts[i + 1] = starts[i] + bytes.length
-    longest = Math.max(longest, bytes.length)
-    const before = i === 0 ? '' : tokens[i - 1].text
-    const { text } = tokens[i]
-    while (shared[i] < before.length && before[shared[i]] === text[shared[i]]) shared[i]++
+/** @param tokens in the order of their bytes */
+function treeOf(tokens: readonly Token[]): TokenTree {
+  const bytes: number[] = []
+  const depths: number[] = []
+  const starts: number[] = []
+  /** The nodes that lead to the last one. */
+  const path: number[] = []
+  const ends: number[] = []
+  const leave = (depth: number): void => {
+    for (const node of path.splice(depth)) ends[node] = bytes.length
   }
-  const bytes = new Uint8Array(starts[tokens.length])
-  for (const [i, token] of tokens.entries()) bytes.set(token.bytes, starts[i])
-  return { ids: Int32Array.from(tokens, ({ id }) => id), bytes, starts, shared, longest }
-}
-
-/** Those that begin in a token, and one that began before it. */
-function charactersOf({ bytes }: Token): number {
-  return 1 + bytes.filter((byte) => byte >> 6 !== 2).length
-}
-
-export function forbid(mask: Uint32Array, id: number): void {
-  mask[id >> 5] &= ~(1 << (id & 31))
+  let before = ''
+  let longest = 0
+  for (const [i, token] of tokens.entries()) {
+    let shared = 0
+    while (shared < before.length && before[shared] === token.text[shared]) shared++
+    leave(shared)
+    for (let depth = shared; depth < token.bytes.length; depth++) {
+      path.push(bytes.length)
+      bytes.push(token.bytes[depth])
+      depths.push(depth)
+      starts.push(i)
+    }
+    before = token.text
+    longest = Math.max(longest, token.bytes.length)
+  }
+  leave(0)
+  starts.push(tokens.length)
+  return {
+    bytes: Uint8Array.from(bytes),
+    depths: Int32Array.from(depths),
+    ends: Int32Array.from(ends),
+    starts: Int32Array.from(starts),
+    ids: Int32Array.from(tokens, ({ id }) => id),
+    longest,
+  }
 }
 
 export function allow(mask: Uint32Array, id: number): void {
@@ -172,9 +188,22 @@ export function latin1Of(bytes: Uint8Array): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** How many characters these are; undefined unless they are whole and need no escape in a JSON text. */
-function plainCharacters(bytes: Uint8Array): number | undefined {
+/** How many characters these are, as far as they go; undefined where one needs an escape in a JSON text, or is none. */
+function plainCharacters(bytes: Uint8Array): Omit<PlainToken, 'id'> | undefined {
   if (bytes.some((byte) => byte < 0x20 || byte === 0x22 || byte === 0x5c)) return undefined
+  const missing = missingOf(bytes)
+  // Whether there is a character that begins so shows with the least or the greatest bytes that may follow.
+  for (const byte of [0x80, 0xbf]) {
+    const whole = new Uint8Array(bytes.length + missing).fill(byte)
+    whole.set(bytes)
+    const characters = countOf(whole)
+    if (characters !== undefined) return { characters, missing }
+  }
+  return undefined
+}
+
+/** @returns undefined where these are no characters */
+function countOf(bytes: Uint8Array): number | undefined {
   try {
     let count = 0
     for (const _ of utf8.decode(bytes)) count++
@@ -182,4 +211,15 @@ function plainCharacters(bytes: Uint8Array): number | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Bytes that are missing of a character at the end. */
+function missingOf(bytes: Uint8Array): number {
+  for (let behind = 1; behind <= Math.min(3, bytes.length); behind++) {
+    const byte = bytes[bytes.length - behind]
+    if (byte >> 6 === 2) continue
+    const length = byte < 0xc2 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4
+    return Math.max(0, length - behind)
+  }
+  return 0
 }

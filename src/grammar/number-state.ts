@@ -1,5 +1,5 @@
 /** A number as its text grows: which digits may follow, so that some number within the bounds can still come. */
-import { hasOneOf } from './decimal.ts'
+import { hasOneOf, LIMIT, MOST_DIGITS } from './decimal.ts'
 import type { NumberShape } from './schema-node.ts'
 
 type Phase = 'start' | 'minus' | 'whole' | 'point' | 'fraction' | 'e' | 'sign' | 'exponent'
@@ -16,7 +16,6 @@ export interface NumberState {
   readonly exponent: number
 }
 
-const MOST_DIGITS = 15
 const MOST_EXPONENT = 2
 const [MINUS, PLUS, POINT, ZERO, NINE] = [0x2d, 0x2b, 0x2e, 0x30, 0x39]
 
@@ -34,8 +33,9 @@ export function numberKey(state: NumberState): string {
 export function stepNumber(state: NumberState, byte: number): NumberState | undefined {
   const { phase, shape } = state
   const isDigit = byte >= ZERO && byte <= NINE
-  const digit = BigInt(isDigit ? byte - ZERO : 0)
-  const digits = state.digits * 10n + digit
+  const isE = byte === 0x65 || byte === 0x45
+  if (!isDigit && !isE && byte !== POINT && byte !== MINUS && byte !== PLUS) return undefined
+  const digits = isDigit ? digitsBehind(state, BigInt(byte - ZERO)) : state.digits
   let next: NumberState | undefined
   if (phase === 'start' || phase === 'minus') {
     if (isDigit) next = { ...state, phase: 'whole', digits, whole: 1 }
@@ -53,11 +53,18 @@ export function stepNumber(state: NumberState, byte: number): NumberState | unde
   } else if (isDigit && state.exponent < MOST_EXPONENT) {
     next = { ...state, phase: 'exponent', exponent: state.exponent + 1 }
   } else if (phase === 'e' && (byte === PLUS || byte === MINUS)) next = { ...state, phase: 'sign' }
-  const isE = byte === 0x65 || byte === 0x45
   if (isE && shape.hasExponent && (phase === 'whole' || phase === 'fraction')) {
     next = { ...state, phase: 'e' }
   }
   return next !== undefined && numberNeed(next) !== Number.POSITIVE_INFINITY ? next : undefined
+}
+
+/** One more. Where it is all the same which they are, a one stands for them: numbers have few states then. */
+function digitsBehind({ shape, isNegative, digits }: NumberState, digit: bigint): bigint {
+  const all = digits * 10n + digit
+  const { min, max, multipleOf } = shape
+  const isOpen = isNegative ? min <= -LIMIT && max >= -1n : max >= LIMIT && min <= 1n
+  return isOpen && multipleOf === 1n && all > 0n ? 1n : all
 }
 
 export function mayEnd(state: NumberState): boolean {
@@ -112,6 +119,5 @@ function hasValue(state: NumberState, more: number, behind: number): boolean {
   const high = ((digits + 1n) * free - 1n) * step
   // No minus before nothing.
   const from = isNegative && low === 0n ? 1n : low
-  const steps = { ...shape, multipleOf: shape.multipleOf * step }
-  return isNegative ? hasOneOf(steps, -high, -from) : hasOneOf(steps, from, high)
+  return isNegative ? hasOneOf(shape, -high, -from, step) : hasOneOf(shape, from, high, step)
 }

@@ -6,7 +6,7 @@ import { Lexicon } from '../../grammar/lexicon.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
 import { type AnswerSchema, jsonSchemaOf } from './answer-schema.ts'
 
-const MOST_KEPT = 16
+const MOST_KEPT = 64
 const MOST_CHARACTERS = 1 << 18
 
 export class GrammarShelf {
