@@ -69,6 +69,12 @@ export function settingWords({ settings, seed, sequence = 0 }: TokenDraw): Int32
   return words
 }
 
+/** Whether two rows are drawn alike but for what is allowed. */
+export function isDrawnAlike(a: TokenDraw, b: TokenDraw): boolean {
+  const names = ['settings', 'seed', 'sequence', 'answerStart', 'biases'] as const
+  return names.every((name) => a[name] === b[name])
+}
+
 /** Whether a row's penalties change any logit. */
 export function isPenalised({ settings }: TokenDraw): boolean {
   const { repetitionPenalty, frequencyPenalty, presencePenalty } = settings

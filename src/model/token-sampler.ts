@@ -13,6 +13,7 @@ import { type BufferOwner, bytesOf } from './buffer-owner.ts'
 import { wordsOf } from './program-cache.ts'
 import {
   type DrawnTokens,
+  isDrawnAlike,
   isPenalised,
   penaltyFloats,
   settingWords,
@@ -75,6 +76,8 @@ export class TokenSampler {
   readonly #backend: Backend
   readonly #owner: BufferOwner
   readonly #vocabSize: number
+  /** A mask of every token. */
+  readonly #all: Uint32Array
   #room = NO_ROOM
   #buffers: Buffers | undefined
   /** What the buffers of settings hold: most steps draw as the one before. */
@@ -84,6 +87,7 @@ export class TokenSampler {
     this.#backend = owner.backend
     this.#owner = owner
     this.#vocabSize = vocabSize
+    this.#all = new Uint32Array(maskWords(vocabSize)).fill(0xffffffff)
   }
 
   shapeOf(draws: readonly TokenDraw[], likeliest: number | undefined, steps = 1): DrawShape {
@@ -143,11 +147,11 @@ export class TokenSampler {
   write(draws: readonly TokenDraw[], shape: DrawShape): void {
     const { rows, biases, isPenalised, isMasked } = shape
     const written = { draws: [...draws], words: wordsOf({ rows, biases, isPenalised, isMasked }) }
-    const { words, draws: before } = this.#written ?? {}
-    if (words === written.words && draws.every((draw, i) => draw === before?.[i])) return
+    const before = this.#written?.words === written.words ? this.#written.draws : []
+    if (draws.every((draw, i) => draw === before[i])) return
+    const isOtherMask = draws.every((draw, i) => before[i] && isDrawnAlike(draw, before[i]))
     this.#written = undefined
     const { settings, amounts, mask, biasTokens } = this.#memory
-    const cols = this.#vocabSize
     const put = (
       to: DeviceBuffer | undefined,
       all: Int32Array | Float32Array | Uint32Array,
@@ -156,8 +160,8 @@ export class TokenSampler {
       for (const [row, draw] of draws.entries()) all.set(of(draw), (row * all.length) / rows)
       if (to) this.#backend.write(to, 0, bytesOf(all))
     }
-    put(settings, new Int32Array(rows * SETTING_WORDS), settingWords)
-    if (isAdjusted(shape)) {
+    if (!isOtherMask) put(settings, new Int32Array(rows * SETTING_WORDS), settingWords)
+    if (isAdjusted(shape) && !isOtherMask) {
       const each = PENALTY_FLOATS + countOfBiases(shape)
       put(amounts, new Float32Array(rows * each), (draw) => [
         ...penaltyFloats(draw),
@@ -165,10 +169,10 @@ export class TokenSampler {
       ])
     }
     if (isMasked) {
-      const all = new Uint32Array(maskWords(cols)).fill(0xffffffff)
+      const all = this.#all
       put(mask, new Uint32Array(rows * all.length), ({ allowed = all }) => allowed)
     }
-    if (biases > 0) {
+    if (biases > 0 && !isOtherMask) {
       put(biasTokens, new Int32Array(rows * biases), (draw) => [...(draw.biases?.keys() ?? [])])
     }
     this.#written = written

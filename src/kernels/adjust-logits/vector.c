@@ -54,9 +54,9 @@ static void adjust_logits_run(const adjust_logits_command *c, int32_t phase, int
     for (int32_t i = 0; i < cols; i += 32) {
       const uint32_t allowed = mask[i >> 5];
       if (allowed == 0xffffffffu) continue;
-      for (int32_t n = 0; n < 32 && i + n < cols; n++) {
-        if (!(allowed >> n & 1)) x[i + n] = -__builtin_inff();
-      }
+      // Every one is written: which are allowed is nothing that could be foretold.
+      const int32_t count = cols - i < 32 ? cols - i : 32;
+      for (int32_t n = 0; n < count; n++) x[i + n] = allowed >> n & 1 ? x[i + n] : -__builtin_inff();
     }
   }
 }
