@@ -1,7 +1,7 @@
 /** Documents of files and folders, one after the other, however large the files are. */
 import { spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { extname } from 'node:path'
+import { extname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
@@ -33,7 +33,7 @@ export async function textFiles(path: string): Promise<string[]> {
   }
   if (found.isFile()) return [path]
   const files = (await filesBelow(path)).filter((file) => TEXTS.includes(endingOf(file))).sort()
-  if (files.length > 0) return files
+  if (files.length > 0) return files.map((file) => join(path, file))
   throw new UsageError(
     `Expected files that end in ${TEXTS.join(', ')} below ${path} (or these with ${PACKED.join(', ')}), ` +
       'got none.',
@@ -64,13 +64,21 @@ export async function* readDocuments(file: string): AsyncGenerator<TrainingDocum
   }
 }
 
+/** What of a document is text: all of it, or what is said in turn. */
+export function textsOf(document: TrainingDocument): readonly string[] {
+  if ('text' in document) return [document.text]
+  return document.messages.map(({ content }) => content ?? '')
+}
+
 /** What is to be done with a piece that has no end yet: how much of it is one. */
 type OnLong = (text: string, file: string) => number
 
 const cutLong: OnLong = (text) => {
   if (text.length < MAX_DOCUMENT) return 0
-  const line = text.lastIndexOf('\n', MAX_DOCUMENT)
-  return line > 0 ? line + 1 : MAX_DOCUMENT
+  const line = text.lastIndexOf('\n', MAX_DOCUMENT - 1)
+  if (line > 0) return line + 1
+  const isPair = (text.charCodeAt(MAX_DOCUMENT - 1) & 0xfc00) === 0xd800
+  return MAX_DOCUMENT - (isPair ? 1 : 0)
 }
 
 const refuseLong: OnLong = (text, file) => {
@@ -81,15 +89,18 @@ const refuseLong: OnLong = (text, file) => {
   })
 }
 
+/** However the bytes come in, the same text gives the same pieces. */
 async function* pieces(file: string, separator: string, onLong: OnLong): AsyncGenerator<string> {
   let rest = ''
   for await (const text of decodePieces(bytesOf(file), file)) {
     const parts = (rest + text).split(separator)
-    rest = parts.pop() ?? ''
-    yield* parts
-    for (let cut = onLong(rest, file); cut > 0; cut = onLong(rest, file)) {
-      yield rest.slice(0, cut)
-      rest = rest.slice(cut)
+    for (const [i, part] of parts.entries()) {
+      rest = part
+      for (let cut = onLong(rest, file); cut > 0; cut = onLong(rest, file)) {
+        yield rest.slice(0, cut)
+        rest = rest.slice(cut)
+      }
+      if (i < parts.length - 1) yield rest
     }
   }
   yield rest
