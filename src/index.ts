@@ -95,4 +95,10 @@ export { openModelFile } from './node/open-model.ts'
 export { DEFAULT_MODEL } from './node/resolve-model.ts'
 export type { TokenizingProgress } from './node/train/token-file.ts'
 export { type TrainOptions, train } from './node/train/train.ts'
+export {
+  type TokenizerReport,
+  type TokenizerTrainingProgress,
+  type TrainTokenizerOptions,
+  trainTokenizer,
+} from './node/train/train-tokenizer.ts'
 export * from './portable.ts'

@@ -51,6 +51,7 @@ const COMMANDS: readonly CommandEntry[] = [
     () => import('./commands/compare/compare.ts'),
   ],
   ['train', 'train a ternary model on text', () => import('./commands/train/train.ts')],
+  ['tokenizer', 'make a tokenizer from text', () => import('./commands/tokenizer/tokenizer.ts')],
   ['embed', 'turn texts into vectors, and compare them', () => import('./commands/embed/embed.ts')],
   ['eval', 'measure accuracy on tasks', () => import('./commands/eval/eval.ts')],
   [

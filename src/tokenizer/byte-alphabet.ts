@@ -7,7 +7,8 @@
 const isPrintable = (byte: number) =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
 
-const CHARACTERS: readonly string[] = (() => {
+/** The character of each byte. */
+export const BYTE_CHARACTERS: readonly string[] = (() => {
   let next = 0x100
   return Array.from({ length: 256 }, (_, byte) =>
     String.fromCharCode(isPrintable(byte) ? byte : next++),
@@ -15,7 +16,7 @@ const CHARACTERS: readonly string[] = (() => {
 })()
 
 const BYTES: ReadonlyMap<string, number> = new Map(
-  CHARACTERS.map((character, byte) => [character, byte]),
+  BYTE_CHARACTERS.map((character, byte) => [character, byte]),
 )
 
 const encoder = new TextEncoder()
@@ -23,7 +24,7 @@ const encoder = new TextEncoder()
 /** One character per byte, as byte-level vocabularies write them. */
 export function bytesToAlphabet(bytes: Uint8Array): string {
   let text = ''
-  for (const byte of bytes) text += CHARACTERS[byte]
+  for (const byte of bytes) text += BYTE_CHARACTERS[byte]
   return text
 }
 

@@ -1,14 +1,15 @@
 /** Tokenizers of runs, from files. */
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
+import type { JsonObject } from '../../checks.ts'
 import { tokenizerFilesOf } from '../../convert/checkpoint-tokenizer.ts'
 import type { SideFile } from '../../convert/conversion.ts'
 import { UsageError } from '../../errors.ts'
 import { MAX_VOCABULARY_MARKS, parseObject } from '../../formats/json-text.ts'
 import { readConfig } from '../../model/config/read-config.ts'
 import { jsonTokenizer } from '../../tokenizer/open-tokenizer.ts'
+import { byteTokenizerFiles } from '../../tokenizer/training/tokenizer-files.ts'
 import { withTokenizerJson } from '../../tokenizer/vocabulary-files.ts'
-import { byteTokenizerFiles } from '../../train/data/byte-tokenizer.ts'
 import type { RunTokenizer } from '../../train/run.ts'
 import { takingTurns } from '../../turns.ts'
 import { sideFilesIn } from '../convert/convert-file.ts'
@@ -55,11 +56,16 @@ export async function openRunTokenizer(
   return { tokenizer, files, hash: hash.digest('hex') }
 }
 
+/** A tokenizer's file, as people can read it. */
+export function fileText(value: JsonObject): string {
+  return `${JSON.stringify(value, null, 1)}\n`
+}
+
 async function filesOf(name: string, options: ResolveOptions): Promise<readonly SideFile[]> {
   if (name === BYTES) {
     return Object.entries(byteTokenizerFiles()).map(([name, value]) => ({
       name,
-      bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`),
+      bytes: new TextEncoder().encode(fileText(value)),
     }))
   }
   const path = await resolveModel(name, options)

@@ -18,6 +18,7 @@ import { RUN_SETTINGS, type RunSettings } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
 import { openModelFile } from '../open-model.ts'
 import { resolveModel } from '../resolve-model.ts'
+import { parseDataEntry } from './data-entry.ts'
 import {
   lockRun,
   logEvent,
@@ -128,11 +129,11 @@ async function openSources(
 ): Promise<{ source: TokenFile; weight: number }[]> {
   const opened: { source: TokenFile; weight: number }[] = []
   for (const entry of data) {
-    const [, path, weight] = /^(.*?)(?:=(\d+(?:\.\d+)?))?$/s.exec(entry) ?? []
+    const { path, weight } = parseDataEntry(entry)
     const source = await openTokens(path, {
       ...{ tokenizer, tokenizerHash: hash, folder: tokenFolder(out), onProgress, signal },
     })
-    opened.push({ source, weight: weight === undefined ? 1 : Number(weight) })
+    opened.push({ source, weight })
   }
   return opened
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { FormatError } from '../../errors.ts'
 import { tokenizerFromJson } from '../../tokenizer/open-tokenizer.ts'
-import { byteTokenizerFiles } from './byte-tokenizer.ts'
+import { byteTokenizerFiles } from '../../tokenizer/training/tokenizer-files.ts'
 import { documentsOfLine } from './documents.ts'
 import { encodeDocument } from './encode.ts'
 import { idOf, isLearnt } from './token-source.ts'

@@ -1,0 +1,197 @@
+/**
+ * The pairs of neighbours in all words while merges are learnt: how often each comes, in which words it may be,
+ * and which comes most often. Millions of them, so all in typed arrays.
+ */
+import { PairTable } from '../pipeline/pair-table.ts'
+
+const FIRST_CAPACITY = 1 << 14
+
+export class PairCounts {
+  #table = new PairTable(FIRST_CAPACITY)
+  #size = 0
+  #lefts = new Int32Array(FIRST_CAPACITY)
+  #rights = new Int32Array(FIRST_CAPACITY)
+  #counts = new Float64Array(FIRST_CAPACITY)
+  /** The first place of each pair's list, -1 for an empty one. A list may name words that lost the pair since. */
+  #heads = new Int32Array(FIRST_CAPACITY)
+  /** Places of lists: a word, and the next place. */
+  #words = new Int32Array(FIRST_CAPACITY)
+  #nexts = new Int32Array(FIRST_CAPACITY)
+  #placesUsed = 0
+  /** Places that emptied lists have left, as a list. */
+  #free = -1
+
+  left(pair: number): number {
+    return this.#lefts[pair]
+  }
+
+  right(pair: number): number {
+    return this.#rights[pair]
+  }
+
+  count(pair: number): number {
+    return this.#counts[pair]
+  }
+
+  /** Pairs that were ever there. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Adds to a pair's count, as it comes in `word`. Returns its index. */
+  add(left: number, right: number, count: number, word: number): number {
+    let pair = this.#table.get(left, right)
+    if (pair < 0) pair = this.#append(left, right)
+    this.#counts[pair] += count
+    const head = this.#heads[pair]
+    // A word's pairs come one after the other, so that it is named once.
+    if (head < 0 || this.#words[head] !== word) this.#heads[pair] = this.#place(word, head)
+    return pair
+  }
+
+  /** Takes from the count of a pair that is there. */
+  subtract(left: number, right: number, count: number): void {
+    this.#counts[this.#table.get(left, right)] -= count
+  }
+
+  /** The words that a pair may be in; behind the last one it is in none. */
+  *takeWords(pair: number): Generator<number> {
+    let place = this.#heads[pair]
+    this.#heads[pair] = -1
+    while (place >= 0) {
+      const next = this.#nexts[place]
+      const word = this.#words[place]
+      this.#nexts[place] = this.#free
+      this.#free = place
+      yield word
+      place = next
+    }
+    this.#counts[pair] = 0
+  }
+
+  #append(left: number, right: number): number {
+    const pair = this.#size++
+    if (pair === this.#lefts.length) this.#grow()
+    this.#lefts[pair] = left
+    this.#rights[pair] = right
+    this.#heads[pair] = -1
+    this.#table.set(left, right, pair)
+    return pair
+  }
+
+  #grow(): void {
+    const capacity = 2 * this.#lefts.length
+    this.#lefts = grown(this.#lefts, capacity)
+    this.#rights = grown(this.#rights, capacity)
+    this.#counts = grown(this.#counts, capacity)
+    this.#heads = grown(this.#heads, capacity)
+    this.#table = new PairTable(capacity)
+    for (let pair = 0; pair < this.#size - 1; pair++) {
+      this.#table.set(this.#lefts[pair], this.#rights[pair], pair)
+    }
+  }
+
+  #place(word: number, next: number): number {
+    let place = this.#free
+    if (place >= 0) this.#free = this.#nexts[place]
+    else {
+      place = this.#placesUsed++
+      if (place === this.#words.length) {
+        this.#words = grown(this.#words, 2 * place)
+        this.#nexts = grown(this.#nexts, 2 * place)
+      }
+    }
+    this.#words[place] = word
+    this.#nexts[place] = next
+    return place
+  }
+}
+
+/**
+ * Pairs by their counts, the most frequent first; of equals the one with the smaller left piece, then right piece.
+ * Counts that have fallen since a pair was put in are noticed when its turn comes.
+ */
+export class PairQueue {
+  readonly #pairs: PairCounts
+  #entries = new Int32Array(FIRST_CAPACITY)
+  #counts = new Float64Array(FIRST_CAPACITY)
+  #size = 0
+
+  constructor(pairs: PairCounts) {
+    this.#pairs = pairs
+  }
+
+  push(pair: number): void {
+    if (this.#size === this.#entries.length) {
+      this.#entries = grown(this.#entries, 2 * this.#size)
+      this.#counts = grown(this.#counts, 2 * this.#size)
+    }
+    this.#rise(this.#size++, pair, this.#pairs.count(pair))
+  }
+
+  /** The pair that comes most often and at least `least` times, taken out; -1 if there is none. */
+  pop(least: number): number {
+    while (this.#size > 0) {
+      const pair = this.#entries[0]
+      const before = this.#counts[0]
+      const count = this.#pairs.count(pair)
+      if (before === count || count < least) {
+        const [last, lastCount] = [this.#entries[--this.#size], this.#counts[this.#size]]
+        if (this.#size > 0) this.#sink(last, lastCount)
+        if (count >= least) return pair
+      } else {
+        this.#sink(pair, count)
+      }
+    }
+    return -1
+  }
+
+  #isBefore(pair: number, count: number, other: number, otherCount: number): boolean {
+    if (count !== otherCount) return count > otherCount
+    const pairs = this.#pairs
+    const byLeft = pairs.left(pair) - pairs.left(other)
+    return byLeft === 0 ? pairs.right(pair) < pairs.right(other) : byLeft < 0
+  }
+
+  #rise(from: number, pair: number, count: number): void {
+    let at = from
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (!this.#isBefore(pair, count, this.#entries[parent], this.#counts[parent])) break
+      this.#entries[at] = this.#entries[parent]
+      this.#counts[at] = this.#counts[parent]
+      at = parent
+    }
+    this.#entries[at] = pair
+    this.#counts[at] = count
+  }
+
+  /** Puts an entry in the place of the first. */
+  #sink(pair: number, count: number): void {
+    const [entries, counts] = [this.#entries, this.#counts]
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= this.#size) break
+      const other = child + 1
+      if (
+        other < this.#size &&
+        this.#isBefore(entries[other], counts[other], entries[child], counts[child])
+      ) {
+        child = other
+      }
+      if (!this.#isBefore(entries[child], counts[child], pair, count)) break
+      entries[at] = entries[child]
+      counts[at] = counts[child]
+      at = child
+    }
+    entries[at] = pair
+    counts[at] = count
+  }
+}
+
+function grown<T extends Int32Array | Float64Array>(array: T, length: number): T {
+  const larger = new (array.constructor as new (length: number) => T)(length)
+  larger.set(array as never)
+  return larger
+}
