@@ -107,6 +107,8 @@ test('a run records held-out text, codes, flips and what the model writes, and k
   ])
   const log = readFileSync(join(folder, 'recorded/log.jsonl'), 'utf8').trim().split('\n')
   expect(log.map((line) => JSON.parse(line))).toEqual(JSON.parse(JSON.stringify(events)))
+  const svg = readFileSync(join(folder, 'recorded/curves.svg'), 'utf8')
+  expect(svg).toContain('8 of 8 steps.')
   // Looking changes nothing.
   const plain = await runIn('unrecorded', {
     ...{ steps: 8, saveEvery: 4, accumulate: 2, lookEvery: 0, sampleEvery: 0 },

@@ -52,6 +52,7 @@ const COMMANDS: readonly CommandEntry[] = [
   ],
   ['train', 'train a ternary model on text', () => import('./commands/train/train.ts')],
   ['tokenizer', 'make a tokenizer from text', () => import('./commands/tokenizer/tokenizer.ts')],
+  ['watch', 'show the curves of a training run', () => import('./commands/watch/watch.ts')],
   ['embed', 'turn texts into vectors, and compare them', () => import('./commands/embed/embed.ts')],
   ['eval', 'measure accuracy on tasks', () => import('./commands/eval/eval.ts')],
   [

@@ -11,6 +11,7 @@ import { ADAMW } from './adamw.ts'
 import type { CheckpointContent, RunState } from './checkpoint/checkpoint.ts'
 import { configJson } from './checkpoint/config-json.ts'
 import { Batches } from './data/batches.ts'
+import type { TokenizerFile } from './data/run-tokenizer.ts'
 import type { TokenSource } from './data/token-source.ts'
 import { initialWeights } from './initial-weights.ts'
 import { runLoop, type Samples, type TrainEvent, type TrainReport } from './loop.ts'
@@ -21,7 +22,7 @@ import { Trainer } from './trainer.ts'
 /** The tokenizer that a run takes, with the files that its checkpoints get. */
 export interface RunTokenizer {
   readonly tokenizer: TextTokenizer
-  readonly files: readonly { readonly name: string; readonly bytes: Uint8Array }[]
+  readonly files: readonly TokenizerFile[]
   /** Of the files. */
   readonly hash: string
 }

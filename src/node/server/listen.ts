@@ -33,8 +33,11 @@ const MOST_CONNECTIONS = 2048
 /** How often it is looked whether the last request has ended. */
 const POLL_MS = 50
 
+/** What of a server it takes to listen for it. */
+export type Served = Pick<BitnetServer, 'fetch' | 'busy' | 'drain' | 'close'>
+
 /** @throws UsageError if it cannot listen there */
-export async function listen(app: BitnetServer, { host, port }: ListenOptions): Promise<Listening> {
+export async function listen(app: Served, { host, port }: ListenOptions): Promise<Listening> {
   const server = createAdaptorServer({ fetch: (request) => app.fetch(request) }) as Server
   server.headersTimeout = HEADERS_MS
   server.requestTimeout = REQUEST_MS

@@ -4,19 +4,19 @@
  */
 import { appendFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isObject } from '../../checks.ts'
-import { FormatError, UsageError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import { parseObject } from '../../formats/json-text.ts'
 import { parseSafetensors } from '../../formats/safetensors/index.ts'
 import {
   type CheckpointContent,
   OPTIMIZER_FILE,
-  type RunState,
   restore,
   STATE_FILE,
   WEIGHTS_FILE,
   writeCheckpoint,
 } from '../../train/checkpoint/checkpoint.ts'
+import { readRunState } from '../../train/checkpoint/run-state.ts'
+import { curvesSvg, type RunEvent } from '../../train/curves-svg.ts'
 import type { TrainEvent } from '../../train/loop.ts'
 import type { StartEvent } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
@@ -24,7 +24,7 @@ import { openFileSink } from '../convert/sinks.ts'
 import { acquireLock } from '../files/file-lock.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { makeFolder, namingFile, textOf } from '../files/system.ts'
-import { asideOf } from '../files/write-file.ts'
+import { asideOf, writeAside, writeFully } from '../files/write-file.ts'
 
 const STEP_FOLDER = /^step-(\d+)$/
 /** A checkpoint that is being written, or was when the process ended. */
@@ -50,12 +50,26 @@ export function lockRun(folder: string): Promise<() => Promise<void>> {
   })
 }
 
-/** Appends an event to the log, a line of JSON. */
+/** What happened in a run, a line of JSON each. */
+export function logFile(folder: string): string {
+  return join(folder, 'log.jsonl')
+}
+
+/** Appends an event to the log. */
 export function logEvent(folder: string, event: TrainEvent | StartEvent): Promise<void> {
-  const path = join(folder, 'log.jsonl')
+  const path = logFile(folder)
   return appendFile(path, `${JSON.stringify(event)}\n`).catch((error: unknown) => {
     throw namingFile(path, error)
   })
+}
+
+/** Draws the curves of all that the log has into curves.svg beside it. */
+export async function drawCurves(folder: string): Promise<void> {
+  const lines = (await textOf(logFile(folder))).split('\n')
+  // A line that was cut when a process ended is none.
+  const events = lines.map((line) => parseObject(line)).filter((event) => event !== undefined)
+  const svg = new TextEncoder().encode(curvesSvg(events as unknown as RunEvent[]))
+  await writeAside(join(folder, 'curves.svg'), (handle) => writeFully(handle, svg, 0))
 }
 
 /** Steps of the checkpoints in a folder, in their order. */
@@ -128,21 +142,9 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /** What a checkpoint says of its run. @throws FormatError if it is none */
-export async function readRunState(path: string) {
+export async function stateOf(path: string) {
   const file = join(path, STATE_FILE)
-  const { state, settings } = parseObject(await textOf(file).catch(() => '')) ?? {}
-  if (isRunState(state) && isObject(settings)) return { state, settings }
-  throw new FormatError(
-    `Expected ${file} to tell where the run was. Choose a folder that bitnet train wrote.`,
-    { field: STATE_FILE, path: file },
-  )
-}
-
-function isRunState(value: unknown): value is RunState {
-  if (!isObject(value) || !isObject(value['cursor'])) return false
-  const { taken, ofSource } = value['cursor']
-  const numbers = [value['step'], value['steps'], taken, value['seconds']]
-  return numbers.every((number) => Number.isFinite(number)) && Array.isArray(ofSource)
+  return readRunState(await textOf(file), file)
 }
 
 /** Weights and moments of a checkpoint. @throws FormatError naming what is damaged */

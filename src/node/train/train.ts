@@ -12,6 +12,7 @@ import {
   TEXT,
 } from '../../option-checks.ts'
 import { restoreWeights } from '../../train/checkpoint/checkpoint.ts'
+import { BYTES } from '../../train/data/run-tokenizer.ts'
 import type { TrainReport } from '../../train/loop.ts'
 import { type RunTokenizer, runTraining } from '../../train/run.ts'
 import { RUN_SETTINGS, type RunSettings } from '../../train/settings.ts'
@@ -20,16 +21,17 @@ import { openModelFile } from '../open-model.ts'
 import { resolveModel } from '../resolve-model.ts'
 import { parseDataEntry } from './data-entry.ts'
 import {
+  drawCurves,
   lockRun,
   logEvent,
   newestCheckpoint,
-  readRunState,
   restoreCheckpoint,
   saveCheckpoint,
+  stateOf,
   tokenFolder,
 } from './run-folder.ts'
 import { openTokens, type TokenFile, type TokenizingProgress } from './token-file.ts'
-import { BYTES, openRunTokenizer } from './tokenizer-folder.ts'
+import { openRunTokenizer } from './tokenizer-folder.ts'
 
 /** Where it runs, if `backend` is unset: the native backend, or WebAssembly where there is none; never a GPU by itself. */
 export interface TrainOptions extends RunSettings {
@@ -99,7 +101,7 @@ async function runIn(options: TrainOptions): Promise<TrainReport> {
   if (newest === undefined && options.resume === true) {
     throw new UsageError(`Expected a checkpoint to go on from in ${out}, got none.`)
   }
-  const kept = newest === undefined ? undefined : await readRunState(newest)
+  const kept = newest === undefined ? undefined : await stateOf(newest)
   const text = await openRunTokenizer(options.tokenizer ?? init ?? BYTES, { signal })
   const model = init === undefined ? undefined : await configOf(init, text)
   const sources = await openSources(options, text)
@@ -120,6 +122,8 @@ async function runIn(options: TrainOptions): Promise<TrainReport> {
     )
   } finally {
     await Promise.all(sources.map(({ source }) => source.close()))
+    // A picture of a run that failed is worth having; that it cannot be written is not what failed.
+    await drawCurves(out).catch(() => undefined)
   }
 }
 

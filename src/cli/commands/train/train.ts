@@ -18,6 +18,7 @@ import { defineCommand } from '../../define-command.ts'
 import { choiceFlag, decimalNumber, wholeNumber } from '../../flags/flag-values.ts'
 import { addMachineFlags } from '../../flags/load-flags.ts'
 import { withHome } from '../../flags/places.ts'
+import { startWatching } from '../watch/watching.ts'
 import { eventLine } from './train-progress.ts'
 
 interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
@@ -25,6 +26,8 @@ interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
   readonly out?: string
   readonly config?: string
   readonly json?: boolean
+  /** True: at the usual port. */
+  readonly watch?: number | true
 }
 
 /** The options that are places on a disk, or may be. */
@@ -88,6 +91,11 @@ function addTrainFlags(command: Command): void {
     )
     .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
     .option('--keep <n>', 'checkpoints that stay (default: 3)', count)
+    .option(
+      '--watch [port]',
+      'a page of live curves on this machine (default: 8090)',
+      wholeNumber({ min: 0, max: 65_535 }),
+    )
     .option('--resume', 'go on with the run in --out')
     .option('--config <file>', 'these options as a JSON object; flags go before it')
   addMachineFlags(command)
@@ -99,27 +107,38 @@ export const command = defineCommand<TrainFlags>({
   $ bitnet train --data book.txt --out run
   $ bitnet train --data texts/ --out run --preset 6m --tokenizer bitnet-ja-en-58m --hours 2
   $ bitnet train --data talks.jsonl=2 books.txt.xz --out run --steps 5000
+  $ bitnet train --data book.txt --out run --watch       curves in a browser, live
   $ bitnet train --resume --data book.txt --out run
   $ bitnet generate "Once" -m run/step-000500        a checkpoint is a model
   $ bitnet convert run/step-000500 model.gguf
 
 Ctrl-C ends the run behind the step at hand, with a checkpoint to go on from.`,
   async run(context, { config, json: _, ...flags }) {
-    const given = { ...(await readConfigFile(config)), ...withoutUnset(flags) }
+    const given = { ...(await readConfigFile(config)), ...withoutUnset(flags) } as TrainFlags
+    const { watch, ...options } = given
     const { signal, status } = context
-    const report = await train({
-      ...(given as TrainOptions),
-      signal,
-      onProgress: ({ file, tokens }) =>
-        status.show(`Reading ${file}: ${formatCount(tokens)} tokens`),
-      onEvent: (event) => {
-        const line = eventLine(event)
-        if (line === undefined) return
-        if (event.type === 'step') status.show(line)
-        else writeAbove(context, line)
-      },
-    })
-    await context.print(report, () => [describeReport(report)])
+    const page =
+      watch === undefined || options.out === undefined
+        ? undefined
+        : await startWatching(options.out, watch === true ? undefined : watch)
+    if (page !== undefined) writeAbove(context, `Curves: ${page.url}`)
+    try {
+      const report = await train({
+        ...(options as TrainOptions),
+        signal,
+        onProgress: ({ file, tokens }) =>
+          status.show(`Reading ${file}: ${formatCount(tokens)} tokens`),
+        onEvent: (event) => {
+          const line = eventLine(event)
+          if (line === undefined) return
+          if (event.type === 'step') status.show(line)
+          else writeAbove(context, line)
+        },
+      })
+      await context.print(report, () => [describeReport(report)])
+    } finally {
+      await page?.stop(0)
+    }
   },
 })
 
