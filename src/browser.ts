@@ -2,4 +2,6 @@
  * The public API of bitnet-ts for browsers: re-exports only. No module behind it imports node:*.
  */
 export { loadModel } from './browser/load-model.ts'
+export type { BrowserTrainOptions, BrowserTrainReport } from './browser/train/train.ts'
+export { train } from './browser/train/train.ts'
 export * from './portable.ts'

@@ -7,9 +7,10 @@ let isAnswering = false
 
 /** What may be pressed: nothing while a model loads, only Stop while it answers. */
 function enable({ load, chat, stop }) {
-  for (const id of ['backend', 'embedded', 'file']) at(id).disabled = !load
+  for (const id of ['backend', 'embedded', 'file', 'train']) at(id).disabled = !load
   for (const id of ['text', 'send', 'again']) at(id).disabled = !chat
   at('stop').disabled = !stop
+  at('end').disabled = true
 }
 
 function say(text) {
@@ -24,7 +25,37 @@ function add(who, text) {
   return line
 }
 
+/** The losses of all steps, from the upper left to the lower right. */
+const losses = []
+
+function drawCurve(steps) {
+  const most = Math.max(...losses)
+  const points = losses.map((loss, i) => `${(100 * i) / steps} ${100 - (96 * loss) / most}`)
+  at('curve').firstElementChild.setAttribute('d', `M${points.join('L')}`)
+  const [first, last] = [losses[0], losses[losses.length - 1]].map((loss) => loss.toFixed(2))
+  at('curve').setAttribute('aria-label', `Loss: from ${first} to ${last}`)
+}
+
 const HEARD = {
+  step({ step, steps, loss, tokensPerSecond, secondsLeft }) {
+    losses.push(loss)
+    drawCurve(steps)
+    at('progress').value = step / steps
+    const left =
+      secondsLeft < 90 ? `${Math.ceil(secondsLeft)} s` : `${Math.ceil(secondsLeft / 60)} min`
+    say(
+      `Step ${step} of ${steps}: loss ${loss.toFixed(3)}, ${tokensPerSecond.toFixed(0)} tokens/s, ${left} left`,
+    )
+  },
+  sample({ step, prompt, text }) {
+    add('model', `${step}: ${prompt}|${text}`)
+  },
+  trained({ gguf }) {
+    URL.revokeObjectURL(at('download').href)
+    at('download').href = URL.createObjectURL(new Blob([gguf]))
+    at('download').download = 'my-model.gguf'
+    at('download').hidden = false
+  },
   progress({ fraction }) {
     at('progress').value = fraction
   },
@@ -64,6 +95,23 @@ function load(source) {
   worker.postMessage({ kind: 'load', source, backend: at('backend').value })
 }
 
+at('train').onclick = () => {
+  const [file] = at('corpus').files
+  const data = file ?? at('learnt').value
+  enable({ load: false, chat: false, stop: false })
+  at('end').disabled = false
+  at('talk').replaceChildren()
+  losses.length = 0
+  at('curve').toggleAttribute('hidden', false)
+  at('progress').hidden = false
+  at('progress').value = 0
+  say('Preparing …')
+  worker.postMessage({
+    ...{ kind: 'train', data, preset: at('preset').value, steps: Number(at('steps').value) },
+    backend: at('backend').value,
+  })
+}
+at('end').onclick = () => worker.postMessage({ kind: 'stop' })
 at('embedded').onclick = () => load(new URL('/models/bitnet-ja-en-58m.gguf', location.href).href)
 at('file').onchange = () => {
   const [file] = at('file').files

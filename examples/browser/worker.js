@@ -1,9 +1,19 @@
 /** The model, in a worker, so that the page stays smooth whatever runs. */
-import { loadModel } from '/dist/browser.js'
+import { loadModel, train } from '/dist/browser.js'
 
 let model
 let chat
 let controller
+/** A model that has seen no conversations goes on with a text instead of answering. */
+let isForTexts = false
+
+async function ready(loaded, began) {
+  model = loaded
+  chat = model.chat({ contextShift: true })
+  const seconds = (performance.now() - began) / 1000
+  const { name, backend } = model
+  postMessage({ kind: 'loaded', name, backend: backend.description, seconds })
+}
 
 const DO = {
   async load({ source, backend }) {
@@ -14,19 +24,31 @@ const DO = {
     const onProgress = ({ loadedBytes, totalBytes }) => {
       postMessage({ kind: 'progress', fraction: loadedBytes / totalBytes })
     }
-    model = await loadModel(source, { backend, onProgress })
-    chat = model.chat({ contextShift: true })
-    const seconds = (performance.now() - began) / 1000
-    postMessage({
-      kind: 'loaded',
-      name: model.name,
-      backend: model.backend.description,
-      seconds,
+    isForTexts = false
+    await ready(await loadModel(source, { backend, onProgress }), began)
+  },
+  async train({ data, preset, steps, backend }) {
+    controller = new AbortController()
+    const { gguf } = await train({
+      ...{ data, preset, steps, backend, signal: controller.signal },
+      evalEvery: Math.ceil(steps / 4),
+      onEvent(event) {
+        if (event.type === 'step' || event.type === 'sample')
+          postMessage({ kind: event.type, ...event })
+      },
     })
+    const bytes = await gguf()
+    postMessage({ kind: 'trained', gguf: bytes })
+    await model?.dispose()
+    model = undefined
+    chat = undefined
+    isForTexts = typeof data === 'string' || !/\.jsonl$/i.test(data.name)
+    await ready(await loadModel(bytes, { backend }), performance.now())
   },
   async send({ text }) {
     controller = new AbortController()
-    const stream = chat.send(text, { signal: controller.signal, maxTokens: 300 })
+    const options = { signal: controller.signal, maxTokens: 300 }
+    const stream = isForTexts ? model.generate(text, options) : chat.send(text, options)
     for await (const piece of stream) postMessage({ kind: 'text', text: piece })
     const { usage, timings, finishReason } = await stream.result
     postMessage({

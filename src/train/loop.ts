@@ -1,6 +1,7 @@
 /** The loop of a run: steps by the recipe, held-out loss, checkpoints, and the end when something is wrong. */
 import type { Backend } from '../backends/backend.ts'
 import { BitnetError } from '../errors.ts'
+import { turnOfTheLoop } from '../turns.ts'
 import { ADAMW, type AdamwSettings } from './adamw.ts'
 import type { RunState } from './checkpoint/checkpoint.ts'
 import type { CodesSeen } from './code-look.ts'
@@ -179,6 +180,8 @@ export async function runLoop(
       }
     }
     if (step % saveEvery === 0) await keep()
+    // Where all runs on this thread, nobody else could ask for the end.
+    await turnOfTheLoop()
   }
   await keep()
   return {

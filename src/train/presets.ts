@@ -5,6 +5,7 @@ import type { QuantMode } from './shape.ts'
 
 export const PRESET_NAMES = ['tiny', '6m', '58m', '125m'] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
+export const DEFAULT_PRESET: PresetName = 'tiny'
 
 export interface Preset {
   readonly dim: number

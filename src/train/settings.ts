@@ -5,7 +5,14 @@ import type { ModelConfig } from '../model/config/config.ts'
 import { COUNT, FUNCTION, listOf, type OptionRules, oneOf, SIGNAL, TEXT } from '../option-checks.ts'
 import type { Batches } from './data/batches.ts'
 import type { TrainEvent } from './loop.ts'
-import { PRESET_NAMES, PRESETS, type PresetName, presetConfig, ratesOf } from './presets.ts'
+import {
+  DEFAULT_PRESET,
+  PRESET_NAMES,
+  PRESETS,
+  type PresetName,
+  presetConfig,
+  ratesOf,
+} from './presets.ts'
 import { END_SHARE, type Schedule, warmupOf } from './schedule.ts'
 import {
   PRECISIONS,
@@ -134,7 +141,7 @@ export function shapeOf(
   vocabSize: number,
 ): TrainingShape {
   const quant = settings.quant ?? 'b158'
-  const name = settings.preset ?? 'tiny'
+  const name = settings.preset ?? DEFAULT_PRESET
   const preset = PRESETS[name]
   const own: ModelConfig = model
     ? { ...model, linear: quant === 'none' ? 'dense' : 'ternary' }
@@ -148,7 +155,10 @@ export function shapeOf(
 }
 
 export function scheduleOf(options: RunSettings, steps: number): Schedule {
-  const [first, second] = ratesOf(PRESETS[options.preset ?? 'tiny'], options.quant ?? 'b158')
+  const [first, second] = ratesOf(
+    PRESETS[options.preset ?? DEFAULT_PRESET],
+    options.quant ?? 'b158',
+  )
   const peak = options.lr ?? first
   return {
     steps,

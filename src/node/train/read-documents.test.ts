@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
-import { readDocuments, textFiles, textsOf } from './read-documents.ts'
+import { textsOf } from '../../train/data/documents.ts'
+import { readDocuments, textFiles } from './read-documents.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'bitnet-documents-'))
 

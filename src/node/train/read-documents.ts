@@ -64,12 +64,6 @@ export async function* readDocuments(file: string): AsyncGenerator<TrainingDocum
   }
 }
 
-/** What of a document is text: all of it, or what is said in turn. */
-export function textsOf(document: TrainingDocument): readonly string[] {
-  if ('text' in document) return [document.text]
-  return document.messages.map(({ content }) => content ?? '')
-}
-
 /** What is to be done with a piece that has no end yet: how much of it is one. */
 type OnLong = (text: string, file: string) => number
 

@@ -7,12 +7,12 @@ import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import type { TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
-import { encodeDocument } from '../../train/data/encode.ts'
+import { encodeDocument, textBytesOf } from '../../train/data/encode.ts'
 import type { TextSource } from '../../train/run.ts'
 import { openFileSource } from '../files/file-source.ts'
 import { fileSize, makeFolder } from '../files/system.ts'
 import { writeAside, writeFully } from '../files/write-file.ts'
-import { readDocuments, textFiles, textsOf } from './read-documents.ts'
+import { readDocuments, textFiles } from './read-documents.ts'
 
 /** Words that are written at a time. */
 const PIECE = 1 << 18
@@ -87,7 +87,7 @@ async function tokenize(
     }
     for (const file of files) {
       for await (const document of readDocuments(file)) {
-        for (const text of textsOf(document)) textBytes += Buffer.byteLength(text)
+        textBytes += textBytesOf(document)
         for (const word of encodeDocument(document, tokenizer)) words.push(word)
         if (words.length >= PIECE) await flush(file)
       }

@@ -17,12 +17,13 @@ import { CHAT_TOKENS, tokenizerFiles } from '../../tokenizer/training/tokenizer-
 import { trainMerges } from '../../tokenizer/training/train-merges.ts'
 import type { CountedWords } from '../../tokenizer/training/word-counts.js'
 import { MAX_ADDED_TOKENS, MAX_PIECES } from '../../tokenizer/vocabulary-limits.ts'
+import { textsOf } from '../../train/data/documents.ts'
 import { fileText } from '../../train/data/run-tokenizer.ts'
 import { takingTurns } from '../../turns.ts'
 import { makeFolder, statOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
 import { parseDataEntry } from './data-entry.ts'
-import { readDocuments, textFiles, textsOf } from './read-documents.ts'
+import { readDocuments, textFiles } from './read-documents.ts'
 import { WordThreads } from './word-threads.ts'
 
 export interface TrainTokenizerOptions {

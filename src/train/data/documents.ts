@@ -11,6 +11,12 @@ export type TrainingDocument =
   | { readonly text: string }
   | { readonly messages: readonly ChatMessage[] }
 
+/** What of a document is text: all of it, or what is said in turn. */
+export function textsOf(document: TrainingDocument): readonly string[] {
+  if ('text' in document) return [document.text]
+  return document.messages.map(({ content }) => content ?? '')
+}
+
 /** What stands between documents of a plain text. */
 export const DOCUMENT_SEPARATOR = '<|endoftext|>'
 

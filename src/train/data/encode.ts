@@ -1,6 +1,6 @@
 /** Documents as words of a token source. */
 import type { ChatMessage, TextTokenizer } from '../../tokenizer/text-tokenizer.ts'
-import type { TrainingDocument } from './documents.ts'
+import { type TrainingDocument, textsOf } from './documents.ts'
 import { NOT_LEARNT } from './token-source.ts'
 
 /**
@@ -14,6 +14,11 @@ export function encodeDocument(document: TrainingDocument, tokenizer: TextTokeni
   const ids = tokenizer.encode(document.text)
   const [end] = tokenizer.stopIds
   return end === undefined ? ids : [...ids, end]
+}
+
+/** Bytes of UTF-8 that a document's texts have. */
+export function textBytesOf(document: TrainingDocument): number {
+  return textsOf(document).reduce((sum, text) => sum + new TextEncoder().encode(text).length, 0)
 }
 
 function encodeConversation(messages: readonly ChatMessage[], tokenizer: TextTokenizer): number[] {
