@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -94,6 +95,31 @@ describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing
     await page.setInputFiles('#file', join(ROOT, 'models/bitnet-ja-en-58m.gguf'))
     await status(/loaded in/)
     expect(await page.isDisabled('#send')).toBe(false)
+  })
+
+  test('trains a model on a text, stops where it is asked to, writes with it and hands it out', async () => {
+    await page.click('#training summary')
+    const lines = Array.from(
+      { length: 300 },
+      (_, i) => `The cat is in house ${i % 7}. 猫は家にいる。`,
+    )
+    await page.fill('#learnt', 'too short')
+    await page.click('#train')
+    await status(/Expected at least 257 tokens/)
+    await page.fill('#learnt', lines.join('\n'))
+    await page.fill('#steps', '100000')
+    await page.click('#train')
+    await status(/Step [3-9] of 100000: loss \d/)
+    await page.click('#end')
+    await status(/^bitnet-ts tiny: wasm .*loaded in/)
+    expect(await page.locator('#curve').getAttribute('aria-label')).toMatch(/^Loss: from 5\.\d+ to/)
+    await page.fill('#text', 'The cat')
+    await page.click('#send')
+    await status(/tokens\/s/)
+    const download = page.waitForEvent('download')
+    await page.click('#download')
+    const path = await (await download).path()
+    expect(readFileSync(path).subarray(0, 4).toString()).toBe('GGUF')
   })
 
   test('has no problem of its own', () => {
