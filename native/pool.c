@@ -6,6 +6,8 @@
 #include "list.h"
 #include "threads.h"
 
+// Some tens of us: longer than a worker takes to wake up where a processor is free.
+#define SPINS_BEFORE_MOVE 1500
 // About 100 us: longer than the gap between two tokens of a fast model, shorter than anybody notices.
 #define SPINS_BEFORE_SLEEP 20000
 
@@ -18,6 +20,8 @@ struct pool {
   list_run run;
   int32_t progress_capacity;
   _Alignas(CACHE_LINE) atomic_uint generation;
+  // Workers that have come to the list.
+  _Alignas(CACHE_LINE) atomic_int come;
   // Workers that have left the list.
   _Alignas(CACHE_LINE) atomic_int left;
 };
@@ -38,6 +42,7 @@ static void worker_main(void *argument) {
     }
     seen++;
     if (p->stopping) return;
+    atomic_fetch_add_explicit(&p->come, 1, memory_order_acq_rel);
     list_join(&p->run);
     atomic_fetch_add_explicit(&p->left, 1, memory_order_acq_rel);
   }
@@ -48,6 +53,16 @@ static void next_generation(pool *p) {
   atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
   lock_wake_all(&p->lock);
   lock_release(&p->lock);
+}
+
+// A worker that wakes up may be put behind this thread, which does not give way, while another processor has
+// nothing to do: the system notices after milliseconds only. So who has not come soon is moved.
+static void await_workers(pool *p) {
+  for (int32_t spins = 0; spins < SPINS_BEFORE_MOVE; spins++) {
+    if (atomic_load_explicit(&p->come, memory_order_acquire) == p->threads - 1) return;
+    relax();
+  }
+  for (int32_t i = 0; i < p->threads - 1; i++) thread_move_away(&p->workers[i]);
 }
 
 pool *pool_create(int32_t threads) {
@@ -84,7 +99,11 @@ void pool_run(pool *p, const kernel_table *table, const command *commands, int32
   p->run.threads = p->threads;
   list_start(&p->run);
   atomic_store(&p->left, 0);
-  if (p->threads > 1) next_generation(p);
+  atomic_store(&p->come, 0);
+  if (p->threads > 1) {
+    next_generation(p);
+    if (CAN_MOVE_THREADS) await_workers(p);
+  }
   list_join(&p->run);
   while (atomic_load_explicit(&p->left, memory_order_acquire) < p->threads - 1) relax();
 }

@@ -41,6 +41,8 @@ static inline void thread_join(thread_handle *t) {
   CloseHandle(t->handle);
 }
 static inline void thread_yield(void) { SwitchToThread(); }
+#define CAN_MOVE_THREADS 0
+static inline void thread_move_away(const thread_handle *t) { (void)t; }
 static inline int lock_create(lock_handle *l) {
   InitializeSRWLock(&l->lock);
   InitializeConditionVariable(&l->changed);
@@ -100,6 +102,22 @@ static inline int thread_start(thread_handle *t, void (*run)(void *), void *argu
 }
 static inline void thread_join(thread_handle *t) { pthread_join(t->id, NULL); }
 static inline void thread_yield(void) { sched_yield(); }
+#ifdef __linux__
+#define CAN_MOVE_THREADS 1
+// Lets a thread that waits for this thread's processor run on another one, where it may.
+static inline void thread_move_away(const thread_handle *t) {
+  const int here = sched_getcpu();
+  cpu_set_t all, others;
+  if (here < 0 || here >= CPU_SETSIZE || pthread_getaffinity_np(t->id, sizeof all, &all) != 0) return;
+  others = all;
+  CPU_CLR(here, &others);
+  if (CPU_COUNT(&others) == 0 || pthread_setaffinity_np(t->id, sizeof others, &others) != 0) return;
+  pthread_setaffinity_np(t->id, sizeof all, &all);
+}
+#else
+#define CAN_MOVE_THREADS 0
+static inline void thread_move_away(const thread_handle *t) { (void)t; }
+#endif
 static inline int lock_create(lock_handle *l) {
   return pthread_mutex_init(&l->lock, NULL) == 0 && pthread_cond_init(&l->changed, NULL) == 0;
 }

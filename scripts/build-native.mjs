@@ -33,6 +33,8 @@ const FLAGS = [
   '-fno-math-errno',
   '-fno-sanitize=undefined',
   '-fvisibility=hidden',
+  // Affinity of threads on Linux; see native/threads.h.
+  '-D_GNU_SOURCE',
   '-DBUILDING_NODE_EXTENSION',
   // Vectors are only passed to functions that are always inlined.
   '-Wno-psabi',
