@@ -73,15 +73,17 @@ export class Desk {
   ): Promise<Response> {
     const { shelf } = this.#parts
     const modelId = shelf.idOf(asked)
-    const signal = this.#signalOf(visit)
-    const leave = await this.#enter(visit, signal)
+    const { signal, end } = this.#limited(visit)
+    let leave: (() => void) | undefined
     try {
+      leave = await this.#enter(visit, signal)
       const value = await shelf.use(modelId, signal, (model) =>
         work(this.#turn(visit, modelId, model, signal)),
       )
       return Response.json(value)
     } finally {
-      leave()
+      end()
+      leave?.()
     }
   }
 
@@ -98,9 +100,11 @@ export class Desk {
   ): Promise<Response> {
     const { shelf, limits, log } = this.#parts
     const modelId = shelf.idOf(asked)
-    const controller = new AbortController()
-    const signal = AbortSignal.any([this.#signalOf(visit), controller.signal])
-    const leave = await this.#enter(visit, signal)
+    const { signal, abort, end } = this.#limited(visit)
+    const leave = await this.#enter(visit, signal).catch((error) => {
+      end()
+      throw error
+    })
     let close = (): void => undefined
     const closed = new Promise<void>((resolve) => (close = resolve))
     visit.lastsUntil(closed)
@@ -109,11 +113,11 @@ export class Desk {
         const pieces = work(this.#turn(visit, modelId, model, signal))
         // The first piece comes when the prompt has been found right.
         const first = await pieces.next()
-        const body = streamBody(resumed(first, pieces), {
+        const body = streamBody(first, pieces, {
           stallMs: limits.stallSeconds * 1000,
           cancel: (reason) => {
             log({ level: 'info', event: reason, requestId: visit.requestId })
-            controller.abort(new Error(`The client has ${reason}.`))
+            abort(new Error(`The client has ${reason}.`))
           },
           done: close,
         })
@@ -122,13 +126,29 @@ export class Desk {
       })
       whole.catch(reject).finally(() => {
         close()
+        end()
         leave()
       })
     })
   }
 
-  #signalOf({ signal }: Visit): AbortSignal {
-    return AbortSignal.any([signal, AbortSignal.timeout(this.#parts.limits.seconds * 1000)])
+  /**
+   * Aborts when the client has gone, when the time is up, or when it is said. AbortSignal.any and AbortSignal.timeout
+   * would do, but leave a timer and weak references behind each request.
+   */
+  #limited({ signal: asked }: Visit) {
+    const controller = new AbortController()
+    const abort = (reason: unknown): void => controller.abort(reason)
+    const leave = (): void => abort(asked.reason)
+    const late = (): void => abort(new DOMException('The time of a request is up.', 'TimeoutError'))
+    const timer = setTimeout(late, this.#parts.limits.seconds * 1000)
+    asked.addEventListener('abort', leave, { once: true })
+    if (asked.aborted) leave()
+    const end = (): void => {
+      clearTimeout(timer)
+      asked.removeEventListener('abort', leave)
+    }
+    return { signal: controller.signal, abort, end }
   }
 
   /** @returns what gives the turn back */
@@ -192,18 +212,5 @@ export async function resultOf(answer: Answer): Promise<GenerateResult> {
   for (;;) {
     const { done, value } = await answer.next()
     if (done === true) return value
-  }
-}
-
-async function* resumed(
-  first: IteratorResult<string, void>,
-  rest: AsyncGenerator<string, void>,
-): AsyncGenerator<string, void> {
-  try {
-    if (first.done === true) return
-    yield first.value
-    yield* rest
-  } finally {
-    await rest.return()
   }
 }

@@ -63,8 +63,10 @@ export async function readBytes(
   request: Request,
   bodyBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const declared = Number(request.headers.get('content-length') ?? 0)
+  const declared = Number(request.headers.get('content-length') ?? Number.NaN)
   if (declared > bodyBytes) throw tooLong(bodyBytes)
+  // HTTP takes no more than was declared: there is nothing to count, and no stream to be made for it.
+  if (declared >= 0) return new Uint8Array(await request.arrayBuffer())
   const chunks: Uint8Array[] = []
   let length = 0
   const reader = request.body?.getReader()

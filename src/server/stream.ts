@@ -11,14 +11,20 @@ export interface StreamEnds {
   readonly stallMs: number
 }
 
-/** @param pieces of the body; a failure in between breaks the connection, so that none is taken for whole */
+/**
+ * @param first of the pieces, which has come already
+ * @param rest of them; a failure in between breaks the connection, so that none is taken for whole
+ */
 export function streamBody(
-  pieces: AsyncIterable<string>,
+  first: IteratorResult<string, void>,
+  rest: AsyncGenerator<string, void>,
   ends: StreamEnds,
 ): ReadableStream<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]()
   const encoder = new TextEncoder()
+  let next: IteratorResult<string, void> | undefined = first
   let timer: ReturnType<typeof setTimeout> | undefined
+  /** Since when a piece lies there; undefined while one is made. */
+  let untakenSince: number | undefined
   let isOver = false
   const end = (): void => {
     clearTimeout(timer)
@@ -31,15 +37,26 @@ export function streamBody(
     if (isOver) return
     ends.cancel(reason)
     // Whatever it still has to say, nobody reads it.
-    void iterator.return?.()?.catch(() => undefined)
+    void rest.return().catch(() => undefined)
     end()
+  }
+  /** One timer for all pieces: most are taken at once. */
+  const watch = (controller: ReadableStreamDefaultController, ms: number): void => {
+    timer = setTimeout(() => {
+      const left = ends.stallMs - (performance.now() - (untakenSince ?? performance.now()))
+      if (left > 0) return watch(controller, left)
+      giveUp('stalled')
+      controller.error(new Error('The reader took nothing for too long.'))
+    }, ms)
   }
   return new ReadableStream<Uint8Array>(
     {
+      start: (controller) => watch(controller, ends.stallMs),
       async pull(controller) {
-        clearTimeout(timer)
+        untakenSince = undefined
         try {
-          const { done, value } = await iterator.next()
+          const { done, value } = next ?? (await rest.next())
+          next = undefined
           if (isOver) return
           if (done === true) {
             controller.close()
@@ -47,10 +64,7 @@ export function streamBody(
             return
           }
           controller.enqueue(encoder.encode(value))
-          timer = setTimeout(() => {
-            giveUp('stalled')
-            controller.error(new Error('The reader took nothing for too long.'))
-          }, ends.stallMs)
+          untakenSince = performance.now()
         } catch (error) {
           controller.error(error)
           end()

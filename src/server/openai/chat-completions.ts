@@ -120,6 +120,9 @@ function optionsOf(body: Body): GenerateOptions {
   }
 }
 
+/** Stands for a text that no answer has. */
+const MARK = '\0'
+
 async function* events(
   turn: Turn,
   answers: readonly Answer[],
@@ -134,6 +137,8 @@ async function* events(
       choices: [{ index, delta, logprobs: null, finish_reason: null, ...more }],
       ...usage,
     })
+  // What most chunks have in common is written once.
+  const [before, behind] = chunk(0, { content: MARK }).split(JSON.stringify(MARK))
   /** Answers that have begun as calls: what they are is known at their ends. */
   const calls = new Set<number>()
   const begun = new Set<number>()
@@ -147,7 +152,9 @@ async function* events(
     if (token !== undefined) {
       const { text, logprobs } = token
       const content = calls.has(index) ? '' : text
-      if (content !== '' || logprobs !== undefined) {
+      if (index === 0 && content !== '' && logprobs === undefined) {
+        yield before + JSON.stringify(content) + behind
+      } else if (content !== '' || logprobs !== undefined) {
         yield chunk(index, { content }, { logprobs: logprobsOf(logprobs && [logprobs]) })
       }
     }

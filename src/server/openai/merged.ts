@@ -10,7 +10,11 @@ export interface Piece {
 }
 
 /** Ends all answers when it is ended. */
-export async function* merged(answers: readonly Answer[]): AsyncGenerator<Piece, void> {
+export function merged(answers: readonly Answer[]): AsyncGenerator<Piece, void> {
+  return answers.length === 1 ? alone(answers[0]) : raced(answers)
+}
+
+async function* raced(answers: readonly Answer[]): AsyncGenerator<Piece, void> {
   const next = async (index: number) => ({ index, ...(await answers[index].next()) })
   const pending = new Map(answers.map((_, index) => [index, next(index)]))
   try {
@@ -29,5 +33,17 @@ export async function* merged(answers: readonly Answer[]): AsyncGenerator<Piece,
     await Promise.all(
       answers.map((answer) => answer.return(undefined as never).catch(() => undefined)),
     )
+  }
+}
+
+async function* alone(answer: Answer): AsyncGenerator<Piece, void> {
+  try {
+    for (;;) {
+      const { done, value } = await answer.next()
+      if (done === true) return yield { index: 0, result: value }
+      yield { index: 0, token: value }
+    }
+  } finally {
+    await answer.return(undefined as never).catch(() => undefined)
   }
 }
