@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 
+/** A server that does not stop by then is killed. */
+const STOP_MS = 40_000
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** @param flags beside --port and --json */
@@ -33,7 +35,9 @@ export async function startServer(flags = []) {
     },
     async stop() {
       child.kill('SIGTERM')
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       await ended
+      clearTimeout(late)
     },
   }
 }
@@ -93,10 +97,31 @@ export const QUESTIONS = TOPICS.flatMap((topic) => [
 }))
 
 /** What each question's answer is where nobody else asks. */
-export async function soloAnswers(url) {
+export async function soloAnswers(url, signal) {
   const texts = []
-  for (const question of QUESTIONS) texts.push((await streamed(url, question)).text)
+  for (const question of QUESTIONS) texts.push((await streamed(url, question, signal)).text)
   return texts
+}
+
+/**
+ * `count` clients, each asking again as soon as it is answered.
+ *
+ * @param work answers question i, and says how many tokens that took
+ * @returns answers, tokens and seconds; those that run when the time is up are waited for
+ */
+export async function crowd(count, ms, work, isOver = () => false) {
+  const began = performance.now()
+  const answers = []
+  await Promise.all(
+    Array.from({ length: count }, async (_, client) => {
+      for (let i = client; performance.now() - began < ms && !isOver(); i += 7) {
+        answers.push(await work(i))
+      }
+    }),
+  )
+  const seconds = (performance.now() - began) / 1000
+  const tokens = sum(answers.map((answer) => answer.tokens))
+  return { answers, tokens, seconds, speed: tokens / seconds }
 }
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0)
