@@ -23,7 +23,10 @@ async function eventsUntil(url: string, isLast: (event: { step: number }) => boo
   const { body } = await fetch(`${url}/events`, { signal: controller.signal })
   const events: { type: string; step: number }[] = []
   let rest = ''
-  for await (const piece of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
+  for (;;) {
+    const piece = (await reader?.read())?.value
+    if (piece === undefined) break
     const blocks = (rest + piece).split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) {

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BROWSER, requiredBackends } from '../support/backends.ts'
@@ -121,6 +122,21 @@ describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing
     const path = await (await download).path()
     expect(readFileSync(path).subarray(0, 4).toString()).toBe('GGUF')
   })
+
+  test.each(['light', 'dark'] as const)(
+    'has nothing that axe finds, nor beside a phone, %s',
+    async (colorScheme) => {
+      await page.emulateMedia({ colorScheme })
+      await page.setViewportSize({ width: 375, height: 667 })
+      await page.evaluate(axe.source)
+      const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
+      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`)).toEqual(
+        [],
+      )
+      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+      expect(await page.evaluate(beyond)).toBe(0)
+    },
+  )
 
   test('has no problem of its own', () => {
     expect(problems).toEqual([])
