@@ -14,7 +14,9 @@ import { denseMatmul } from './dense-matmul/op.ts'
 import { dequantize } from './dequantize/op.ts'
 import { embed } from './embed/op.ts'
 import { expertMatmul } from './expert-matmul/op.ts'
+import { expertMatmulBackward } from './expert-matmul-backward/op.ts'
 import { expertSum } from './expert-sum/op.ts'
+import { expertSumBackward } from './expert-sum-backward/op.ts'
 import { gatedActivation } from './gated-activation/op.ts'
 import { gatedActivationBackward } from './gated-activation-backward/op.ts'
 import { gatedMatmul } from './gated-matmul/op.ts'
@@ -34,6 +36,7 @@ import { rmsNormBackward } from './rms-norm-backward/op.ts'
 import { rope } from './rope/op.ts'
 import { ropeCache } from './rope-cache/op.ts'
 import { route } from './route/op.ts'
+import { routeBackward } from './route-backward/op.ts'
 import { sample } from './sample/op.ts'
 import { scatterAdd } from './scatter-add/op.ts'
 import { squareSum } from './square-sum/op.ts'
@@ -81,6 +84,9 @@ export const operations = [
   rope,
   causalAttention,
   causalAttentionBackward,
+  routeBackward,
+  expertMatmulBackward,
+  expertSumBackward,
   countCodes,
   readBytes,
   peakDot,

@@ -15,6 +15,9 @@ import { axpy } from './axpy/reference.ts'
 import { causalAttention } from './causal-attention/reference.ts'
 import { causalAttentionBackward } from './causal-attention-backward/reference.ts'
 import { crossEntropy } from './cross-entropy/reference.ts'
+import { expertMatmulBackward } from './expert-matmul-backward/reference.ts'
+import { expertSum } from './expert-sum/reference.ts'
+import { expertSumBackward } from './expert-sum-backward/reference.ts'
 import { ACTIVATIONS, gatedActivation } from './gated-activation/reference.ts'
 import { gatedActivationBackward } from './gated-activation-backward/reference.ts'
 import { matmul } from './matmul/reference.ts'
@@ -22,6 +25,8 @@ import { quantizeWeights } from './quantize-weights/reference.ts'
 import { rmsNorm } from './rms-norm/reference.ts'
 import { rmsNormBackward } from './rms-norm-backward/reference.ts'
 import { rope } from './rope/reference.ts'
+import { route } from './route/reference.ts'
+import { routeBackward } from './route-backward/reference.ts'
 import { rotationTable, Seeded } from './testing/conformance-cases.ts'
 import { expectSlopes, inner } from './testing/slopes.ts'
 
@@ -89,6 +94,74 @@ describe('gradients', () => {
       return losses.reduce((sum, loss) => sum + loss, 0)
     })
     expect([...gradient.subarray(cols, 2 * cols)].every((d) => d === 0)).toBe(true)
+  })
+
+  test('of a router, through the weights of the chosen and the loss of uneven use', () => {
+    const shape = { rows: 9, experts: 6, top: 3, balance: 0.7 }
+    const [rows, experts, top] = [9, 6, 3]
+    // Far enough apart that a step of the differences chooses no other expert.
+    const logits = Float32Array.from({ length: rows * experts }, (_, i) => ((i * 7) % 11) / 5)
+    const counts = seeded.positive(rows)
+    const dWeights = seeded.floats(rows * top)
+    const indices = () => new Int32Array(rows * top)
+    const routes = { weights: new Float32Array(rows * top), places: indices(), sources: indices() }
+    const chosen = indices()
+    const loss = () => {
+      route({ ...routes, chosen }, logits, shape)
+      let total = inner(routes.weights, dWeights)
+      for (let row = 0; row < rows; row++) {
+        const powers = Array.from(logits.slice(row * experts, (row + 1) * experts), Math.exp)
+        const sum = powers.reduce((a, b) => a + b)
+        for (const [expert, power] of powers.entries()) {
+          const share = chosen.filter((id) => id === expert).length / (rows * top)
+          total += counts[row] * shape.balance * share * (power / sum)
+        }
+      }
+      return total
+    }
+    loss()
+    const dLogits = new Float32Array(rows * experts)
+    routeBackward({ ...routes, chosen, logits, dWeights, counts, dLogits }, shape)
+    expectSlopes(dLogits, logits, loss)
+  })
+
+  test("of a mixture's sum, to the experts' results and their weights", () => {
+    const shape = { rows: 3, cols: 21, top: 2 }
+    const x = seeded.floats(6 * 21)
+    const weights = seeded.positive(6)
+    const places = Int32Array.of(4, 0, 2, 5, 1, 3)
+    const dOut = seeded.floats(3 * 21)
+    const [dx, dWeights] = [new Float32Array(6 * 21), new Float32Array(6)]
+    expertSumBackward({ x, weights, places, dOut, dx, dWeights }, shape)
+    const loss = () => {
+      const out = new Float32Array(3 * 21)
+      expertSum({ out, x, weights, places }, shape)
+      return inner(out, dOut)
+    }
+    expectSlopes(dx, x, loss)
+    expectSlopes(dWeights, weights, loss)
+  })
+
+  test("of experts' products, to their rows and to their weights", () => {
+    const shape = { rows: 5, cols: 7, count: 4 }
+    const chosen = Int32Array.of(0, 2, 2, 2, 3)
+    const x = seeded.floats(5 * 7)
+    const weights = seeded.floats(4 * 4 * 7)
+    const dOut = seeded.floats(5 * 4)
+    const [dx, dWeights] = [new Float32Array(x.length), new Float32Array(weights.length)]
+    expertMatmulBackward({ x, weights, chosen, dOut, dx, dWeights }, shape)
+    const loss = () => {
+      let total = 0
+      for (const [row, expert] of chosen.entries()) {
+        for (let i = 0; i < 4; i++) {
+          const w = weights.subarray((expert * 4 + i) * 7, (expert * 4 + i + 1) * 7)
+          total += dOut[row * 4 + i] * inner(w, x.subarray(row * 7, (row + 1) * 7))
+        }
+      }
+      return total
+    }
+    expectSlopes(dx, x, loss)
+    expectSlopes(dWeights, weights, loss)
   })
 
   test('of a rotation, which is the rotation back', () => {
