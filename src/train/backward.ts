@@ -3,6 +3,7 @@ import { WORD } from '../kernels/operand-kinds.ts'
 import type { Command } from '../kernels/ops.ts'
 import { type BufferSlice, sliceOf } from '../kernels/slice.ts'
 import { linearBackward } from './bit-linear.ts'
+import { expertBackward } from './expert-ffn.ts'
 import { hiddenCommand, inputsOf, recomputeCommands, sequencesOf } from './forward.ts'
 import type { TrainingMemory } from './memory.ts'
 import { rowsOf, type TrainingShape } from './shape.ts'
@@ -119,30 +120,35 @@ function layerBackward(memory: TrainingMemory, shape: TrainingShape, index: numb
   const [dGateUp, dQkv] = [scratch.wide, scratch.wide]
   const inputs = inputsOf(layer, saved, hidden, eps)
   const sequences = sequencesOf(shape)
+  const feedForward: Command[] = memory.routing
+    ? expertBackward(memory, shape, index)
+    : [
+        hiddenCommand(saved, hidden, shape),
+        ...linearBackward(linears.down, inputs.down, scratch, {
+          rows,
+          dOut: dStream,
+          dx: dHidden,
+          accumulate: false,
+        }),
+        {
+          op: 'gated-activation-backward',
+          rows,
+          cols: ffnDim,
+          activation,
+          gateUp: saved.gateUp,
+          dOut: dHidden,
+          dGateUp,
+        },
+        ...linearBackward(linears.gateUp, inputs.gateUp, scratch, {
+          rows,
+          dOut: dGateUp,
+          dx: dStream,
+          accumulate: true,
+        }),
+      ]
   return [
     ...recomputeCommands(memory, shape, index),
-    hiddenCommand(saved, hidden, shape),
-    ...linearBackward(linears.down, inputs.down, scratch, {
-      rows,
-      dOut: dStream,
-      dx: dHidden,
-      accumulate: false,
-    }),
-    {
-      op: 'gated-activation-backward',
-      rows,
-      cols: ffnDim,
-      activation,
-      gateUp: saved.gateUp,
-      dOut: dHidden,
-      dGateUp,
-    },
-    ...linearBackward(linears.gateUp, inputs.gateUp, scratch, {
-      rows,
-      dOut: dGateUp,
-      dx: dStream,
-      accumulate: true,
-    }),
+    ...feedForward,
     ...linearBackward(linears.output, inputs.output, scratch, {
       rows,
       dOut: dStream,

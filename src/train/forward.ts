@@ -6,6 +6,7 @@ import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
 import { STACKS } from '../model/layers.ts'
 import { type LinearInput, linearForward, quantizeLinear } from './bit-linear.ts'
+import { expertGates, expertSums } from './expert-ffn.ts'
 import type { SavedLayer, TrainedLayer, TrainingMemory } from './memory.ts'
 import { rowsOf, type TrainingShape } from './shape.ts'
 
@@ -68,11 +69,13 @@ function layerUpToGate(memory: TrainingMemory, shape: TrainingShape, index: numb
       out: middle,
       accumulate: true,
     }),
-    ...linearForward(layer.linears.gateUp, inputs.gateUp, scratch, {
-      rows,
-      out: gateUp,
-      accumulate: false,
-    }),
+    ...(memory.routing
+      ? expertGates(memory, shape, index)
+      : linearForward(layer.linears.gateUp, inputs.gateUp, scratch, {
+          rows,
+          out: gateUp,
+          accumulate: false,
+        })),
   ]
 }
 
@@ -103,10 +106,14 @@ export function forwardCommands(memory: TrainingMemory, shape: TrainingShape): C
   for (let index = 0; index < nLayers; index++) {
     const out = saved[index + 1]?.input ?? last
     const inputs = inputsOf(layers[index], saved[index], scratch.wide, eps)
+    commands.push(...layerUpToGate(memory, shape, index))
+    commands.push(copied(saved[index].middle, out, rows, dim))
+    if (memory.routing) {
+      commands.push(...expertSums(memory, shape, index, out))
+      continue
+    }
     commands.push(
-      ...layerUpToGate(memory, shape, index),
       hiddenCommand(saved[index], scratch.wide, shape),
-      copied(saved[index].middle, out, rows, dim),
       ...linearForward(layers[index].linears.down, inputs.down, scratch, {
         rows,
         out,

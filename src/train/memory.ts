@@ -6,6 +6,7 @@ import { WORD } from '../kernels/operand-kinds.ts'
 import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import { rowColumns } from '../kernels/step-inputs.ts'
 import { BufferOwner, bytesOf } from '../model/buffer-owner.ts'
+import type { Experts } from '../model/config/config.ts'
 import { STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
 import { rotationTable } from '../model/rotations.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -40,6 +41,28 @@ export interface TrainedLayer {
   readonly attentionSubNorm: Parameter | undefined
   readonly ffnNorm: Parameter
   readonly ffnSubNorm: Parameter | undefined
+  /** Of a mixture of experts. */
+  readonly router: Parameter | undefined
+}
+
+/** Where rows go in a mixture, and the gradients of it: of the layer at hand. */
+export interface TrainedRouting {
+  /** The normed stream, (rows, dim). */
+  readonly normed: BufferSlice
+  readonly dNormed: BufferSlice
+  /** (rows, experts) */
+  readonly logits: BufferSlice
+  readonly dLogits: BufferSlice
+  /** (rows, top) each; ones are 1, the last three indices. */
+  readonly weights: BufferSlice
+  readonly dWeights: BufferSlice
+  readonly ones: BufferSlice
+  readonly places: BufferSlice
+  readonly sources: BufferSlice
+  readonly chosen: BufferSlice
+  /** What enters the experts or leaves them, (rows * top, dim). */
+  readonly rows: BufferSlice
+  readonly dRows: BufferSlice
 }
 
 /** What a layer keeps for its backward; with `recompute` layers share all but `input`. */
@@ -72,6 +95,7 @@ export interface TrainingMemory {
   readonly normed: DeviceBuffer
   readonly dStream: DeviceBuffer
   readonly scratch: Scratch
+  readonly routing: TrainedRouting | undefined
   /** What changes with every pass: (rows) each. */
   readonly tokens: DeviceBuffer
   readonly targets: DeviceBuffer
@@ -158,6 +182,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
       attentionSubNorm: ofRole('attentionSubNorm', layer),
       ffnNorm: needed('ffnNorm', layer),
       ffnSubNorm: ofRole('ffnSubNorm', layer),
+      router: ofRole('router', layer),
     }
   })
   const { input, ...kept } = savedPerToken(shape)
@@ -171,6 +196,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     ...(shared ?? keep()),
   }))
   const widths = scratchPerToken(shape)
+  const top = model.experts?.top ?? 1
   const widest = padToTile(widths.inputs)
   const largest = Math.max(
     ...layers.flatMap(({ linears }) => STACKS.map((s) => linears[s].rows * linears[s].cols)),
@@ -193,13 +219,14 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
       gradients: floats(rows * widths.gradients, 'gradients of inputs'),
       wide: floats(rows * widths.wide, 'wide gradients'),
       quantized: {
-        q: owner.allocate(rows * widest, 'int8 inputs'),
-        scales: floats(rows, 'scales of inputs'),
-        sums: floats(rows, 'sums of inputs'),
+        q: owner.allocate(rows * top * widest, 'int8 inputs'),
+        scales: floats(rows * top, 'scales of inputs'),
+        sums: floats(rows * top, 'sums of inputs'),
       },
       values: floats(largest, 'values of a matrix'),
       logits: floats(chunkRows * model.vocabSize, 'logits'),
     },
+    routing: model.experts && allocateRouting(owner, rows, model.dim, model.experts),
     tokens: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'tokens'),
     targets: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'targets'),
     lossWeights: floats(rows, 'weights of tokens'),
@@ -209,4 +236,31 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
   }
   owner.backend.write(memory.rotations, 0, bytesOf(rotations))
   return memory
+}
+
+function allocateRouting(
+  owner: BufferOwner,
+  rows: number,
+  dim: number,
+  { count, top }: Experts,
+): TrainedRouting {
+  const floats = (cols: number, label: string) => owner.allocate(rows * cols * WORD, label)
+  const indices = (limit: number, name: string) =>
+    owner.allocateIndices(rows * top, [{ name, limit }], name)
+  const ones = floats(top, 'ones')
+  owner.backend.write(ones, 0, bytesOf(new Float32Array(rows * top).fill(1)))
+  return {
+    normed: floats(dim, 'input of experts'),
+    dNormed: floats(dim, 'gradient of it'),
+    logits: floats(count, 'logits of experts'),
+    dLogits: floats(count, 'gradients of logits'),
+    weights: floats(top, 'weights of experts'),
+    dWeights: floats(top, 'gradients of weights'),
+    ones,
+    places: indices(rows * top, 'place'),
+    sources: indices(rows, 'row index'),
+    chosen: indices(count, 'expert'),
+    rows: floats(top * dim, 'rows of experts'),
+    dRows: floats(top * dim, 'gradients of rows'),
+  }
 }

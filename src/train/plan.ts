@@ -6,7 +6,7 @@
  */
 import { ternaryByteLength } from '../kernels/matrices.ts'
 import { WORD } from '../kernels/operand-kinds.ts'
-import { type Part, partsOf, type Role, type Stack } from '../model/layers.ts'
+import { expertsIn, type Part, partsOf, type Role, type Stack } from '../model/layers.ts'
 import { rowsOf, type TrainingShape } from './shape.ts'
 
 /** Optimiser commands go through an arena in rows of so many floats; groups are padded to them. */
@@ -56,22 +56,23 @@ export interface PlannedBytes {
 
 /** Floats of each thing that a layer keeps, for each token. */
 export function savedPerToken({ model }: TrainingShape) {
-  const { dim, ffnDim, nHeads, nKvHeads, headDim } = model
+  const { dim, ffnDim, nHeads, nKvHeads, headDim, experts } = model
   return {
     input: dim,
     qkv: (nHeads + 2 * nKvHeads) * headDim,
     attended: nHeads * headDim,
     softmax: 2 * nHeads,
     middle: dim,
-    gateUp: 2 * ffnDim,
+    // Once for each expert that a token goes to.
+    gateUp: 2 * ffnDim * (experts?.top ?? 1),
   }
 }
 
 /** The widest of what the backward pass has at the same time, for each token. */
 export function scratchPerToken({ model }: TrainingShape) {
-  const { dim, ffnDim, nHeads, headDim } = model
+  const { dim, ffnDim, nHeads, headDim, experts } = model
   const saved = savedPerToken({ model } as TrainingShape)
-  const narrow = Math.max(dim, ffnDim, nHeads * headDim)
+  const narrow = Math.max(Math.max(dim, ffnDim) * (experts?.top ?? 1), nHeads * headDim)
   return { inputs: narrow, gradients: narrow, wide: Math.max(saved.gateUp, saved.qkv), dim }
 }
 
@@ -104,7 +105,7 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
   const layer = Object.values(others).reduce((sum, floats) => sum + floats, 0)
   const kept = (model.nLayers + 1) * input + layer * (recompute === 'layer' ? 1 : model.nLayers)
   const scratch = Object.values(scratchPerToken(shape)).reduce((sum, floats) => sum + floats, 0)
-  const largest = Math.max(...linears.map((part) => part.count))
+  const largest = Math.max(...linears.map(({ count, stack }) => count * expertsIn(model, stack)))
   return {
     shape,
     parts,
@@ -118,13 +119,21 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
       quantized,
       saved: rows * kept * WORD,
       scratch:
-        (rows * (scratch + 2 * model.dim) + chunkRows * model.vocabSize + largest * 2) * WORD,
+        (rows * (scratch + 2 * model.dim + routingPerToken(model)) +
+          chunkRows * model.vocabSize +
+          largest * 2) *
+        WORD,
     },
   }
 }
 
+/** Words of what a mixture needs on its way; see TrainedRouting. */
+function routingPerToken({ dim, experts }: TrainingShape['model']): number {
+  return experts === undefined ? 0 : 2 * (dim + experts.count + experts.top * (3 + dim))
+}
+
 function decaysOf({ kind, role }: Part): boolean {
-  return kind === 'linear' || role === 'head'
+  return kind === 'linear' || kind === 'router' || role === 'head'
 }
 
 /** The parts of a model and of its layers, by their roles. */

@@ -1,7 +1,10 @@
 /** Sizes to train, with the rates they are trained with. */
+import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
-import type { ModelConfig } from '../model/config/config.ts'
-import type { QuantMode } from './shape.ts'
+import { MAX_EXPERTS, MAX_TOP } from '../kernels/route/reference.ts'
+import type { Experts, ModelConfig } from '../model/config/config.ts'
+import { padToTile } from '../ternary/index.ts'
+import { BALANCE, type QuantMode } from './shape.ts'
 
 export const PRESET_NAMES = ['tiny', '6m', '58m', '125m'] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
@@ -53,12 +56,57 @@ export function ratesOf(preset: Preset, quant: QuantMode): readonly [number, num
   return [preset.rates[0] * share, preset.rates[1] * share]
 }
 
-/** @throws UsageError for a vocabulary that is none */
-export function presetConfig(name: PresetName, quant: QuantMode, vocabSize: number): ModelConfig {
+/** A mixture of experts in place of each feed-forward, and what the loss of uneven use counts. */
+export interface MixtureSettings extends Experts {
+  readonly balance: number
+}
+
+/**
+ * "experts=8,top=2", and "balance=0.01" if that is to be another.
+ *
+ * @throws UsageError naming what is wrong
+ */
+export function mixtureNamed(text: string): MixtureSettings {
+  const settings = { experts: Number.NaN, top: Number.NaN, balance: BALANCE }
+  for (const entry of text.split(',')) {
+    const [, key, value] = /^(experts|top|balance)=(\d+(?:\.\d+)?)$/.exec(entry.trim()) ?? []
+    if (key === undefined) throw unknownMixture(text)
+    settings[key as keyof typeof settings] = Number(value)
+  }
+  const { experts: count, top, balance } = settings
+  const isRight = isWhole(count, 1, MAX_EXPERTS) && isWhole(top, 1, Math.min(count, MAX_TOP))
+  if (!isRight) throw unknownMixture(text)
+  return { count, top, balance }
+}
+
+function unknownMixture(text: string): UsageError {
+  return new UsageError(
+    `Expected a mixture such as "experts=8,top=2", with up to ${MAX_EXPERTS} experts and up to ${MAX_TOP} of ` +
+      `them for a token, or "experts=8,top=2,balance=0.02", got "${text}".`,
+  )
+}
+
+/** The width of one expert where those that a token goes to are as wide as one feed-forward, in whole tiles. */
+export function expertWidth(ffnDim: number, { top }: Experts): number {
+  return padToTile(Math.ceil(ffnDim / top))
+}
+
+/**
+ * @param experts each as wide as makes all that a token goes to as wide as the preset, in whole tiles
+ * @throws UsageError for a vocabulary that is none
+ */
+export function presetConfig(
+  name: PresetName,
+  quant: QuantMode,
+  vocabSize: number,
+  experts?: Experts,
+): ModelConfig {
   if (vocabSize < 2) throw new UsageError(`Expected a vocabulary of tokens, got ${vocabSize}.`)
-  const { dim, nLayers, nHeads, nKvHeads, ffnDim, contextLength } = PRESETS[name]
+  const { dim, nLayers, nHeads, nKvHeads, ffnDim: width, contextLength } = PRESETS[name]
+  const ffnDim = experts ? expertWidth(width, experts) : width
+  const body = experts ? 'bitnet_moe' : 'bitnet'
   return {
-    architecture: quant === 'none' ? 'llama' : 'bitnet',
+    architecture: quant === 'none' ? 'llama' : body,
     name: `bitnet-ts ${name}`,
     ...{ dim, nLayers, nHeads, nKvHeads, ffnDim, contextLength, vocabSize },
     headDim: dim / nHeads,
@@ -68,5 +116,6 @@ export function presetConfig(name: PresetName, quant: QuantMode, vocabSize: numb
     subNorms: quant !== 'none',
     tiedHead: true,
     linear: quant === 'none' ? 'dense' : 'ternary',
+    ...(experts && { experts: { count: experts.count, top: experts.top } }),
   }
 }

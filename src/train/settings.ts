@@ -7,6 +7,7 @@ import type { Batches } from './data/batches.ts'
 import type { TrainEvent } from './loop.ts'
 import {
   DEFAULT_PRESET,
+  mixtureNamed,
   PRESET_NAMES,
   PRESETS,
   type PresetName,
@@ -32,6 +33,8 @@ export interface RunSettings {
   readonly preset?: PresetName | undefined
   /** Unset: b158. */
   readonly quant?: QuantMode | undefined
+  /** A mixture of experts in place of each feed-forward: "experts=8,top=2". Unset: none. */
+  readonly moe?: string | undefined
   /** How long: one of these. Unset: once through the text. */
   readonly steps?: number | undefined
   readonly tokens?: number | undefined
@@ -102,6 +105,7 @@ const COUNT_OR_NONE = {
 export const RUN_SETTINGS: OptionRules<RunSettings> = {
   preset: oneOf(PRESET_NAMES),
   quant: oneOf(QUANT_MODES),
+  moe: { ...TEXT, also: ['experts', 'num_experts'] },
   steps: { ...COUNT, also: ['max_steps'] },
   tokens: COUNT,
   hours: POSITIVE,
@@ -143,14 +147,19 @@ export function shapeOf(
   const quant = settings.quant ?? 'b158'
   const name = settings.preset ?? DEFAULT_PRESET
   const preset = PRESETS[name]
+  const mixture = settings.moe === undefined ? undefined : mixtureNamed(settings.moe)
+  if (mixture && model) {
+    throw new UsageError('Expected moe with a preset: a model that is gone on from has its shape.')
+  }
   const own: ModelConfig = model
     ? { ...model, linear: quant === 'none' ? 'dense' : 'ternary' }
-    : presetConfig(name, quant, vocabSize)
+    : presetConfig(name, quant, vocabSize, mixture)
   return {
     ...{ model: own, quant, batch: settings.batch ?? preset.batch },
     length: settings.length ?? Math.min(preset.length, own.contextLength),
     recompute: settings.recompute ?? 'none',
     precision: settings.precision ?? 'f32',
+    balance: mixture?.balance,
   }
 }
 

@@ -26,6 +26,15 @@ export interface TrainingShape {
   readonly recompute: RecomputeMode
   /** Of products' operands where a GPU has matrices of halves. Unset: f32. */
   readonly precision?: Precision | undefined
+  /** Of a mixture: what the loss that keeps experts evenly used counts. Unset: 0.01. */
+  readonly balance?: number | undefined
+}
+
+/** As in Switch Transformers and Mixtral. */
+export const BALANCE = 0.01
+
+export function balanceOf({ balance = BALANCE }: TrainingShape): number {
+  return balance
 }
 
 /**
@@ -72,6 +81,9 @@ export function checkShape({ model, quant, batch, length }: TrainingShape): void
     throw new UsageError(
       `Expected ${quant === 'none' ? 'dense' : 'ternary'} matrices for ${quant}.`,
     )
+  }
+  if (model.experts && quant === 'none') {
+    throw new UsageError('Expected ternary or binary weights (--quant) for a mixture of experts.')
   }
   const { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling } = model
   const others = { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling }

@@ -234,7 +234,7 @@ function roundedAs({ precision }: TrainingShape, commands: readonly Command[]): 
     const { op } = own
     const isProduct =
       op === 'matmul' || op === 'causal-attention' || op === 'causal-attention-backward'
-    return isProduct ? { ...own, halves: true } : own
+    return isProduct && own.halves !== false ? { ...own, halves: true } : own
   })
 }
 

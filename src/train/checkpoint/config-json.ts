@@ -30,6 +30,10 @@ export function configJson(model: ModelConfig, tokenizer: TextTokenizer): JsonOb
     tie_word_embeddings: model.tiedHead,
     attention_bias: false,
     torch_dtype: 'float32',
+    ...(model.experts && {
+      num_local_experts: model.experts.count,
+      num_experts_per_tok: model.experts.top,
+    }),
     ...(tokenizer.bosId !== undefined && { bos_token_id: tokenizer.bosId }),
     ...(eos !== undefined && { eos_token_id: eos }),
     ...(model.linear === 'ternary' && { quantization_config: QUANTIZATION }),

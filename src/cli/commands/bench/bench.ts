@@ -57,6 +57,10 @@ export const command = defineCommand<BenchFlags>({
         ).conflicts([...GENERATION_ONLY, 'kernels', 'compare', 'model']),
       )
       .option(
+        '--moe <mixture>',
+        'with --size, experts in place of each feed-forward: experts=8,top=2',
+      )
+      .option(
         '--ffn-sparsity <share>',
         "with --size, share of the feed-forward's gates that are off, from 0.5 to 1 (default: as chance has it)",
         decimalNumber({ min: 0.5, max: 1 }),
@@ -92,6 +96,9 @@ export const command = defineCommand<BenchFlags>({
   $ bitnet bench --kernels --shape 2b-4t --isa x86-avx2
   $ bitnet bench --kernels --only "1 token"`,
   run(context, flags) {
+    if (flags.moe !== undefined && flags.size === undefined) {
+      throw new UsageError('Expected --size with --moe: a model of its own has its experts.')
+    }
     if (flags.ffnSparsity !== undefined && flags.size === undefined) {
       throw new UsageError(
         "Expected --size with --ffn-sparsity: a model's own weights say how much of it is 0.",

@@ -54,6 +54,10 @@ function addTrainFlags(command: Command): void {
       choiceFlag('--preset <size>', 'the shape of the model (default: tiny)', PRESET_NAMES),
     )
     .addOption(choiceFlag('--quant <mode>', 'ternary, binary or none (default: b158)', QUANT_MODES))
+    .option(
+      '--moe <mixture>',
+      'experts in place of each feed-forward: experts=8,top=2 (also balance=0.01)',
+    )
     .option('--steps <n>', 'how long; default: once through the text', count)
     .option('--tokens <n>', 'the same in tokens', count)
     .option('--hours <n>', 'the same in hours, by the speed of the first passes', above)
