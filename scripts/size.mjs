@@ -14,11 +14,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    19800,
+    20600,
     'twenty-five operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too; mixtures of experts, forward and backward',
   ],
   'src/cli': [
-    10550,
+    10600,
     'twenty commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
@@ -26,7 +26,7 @@ const BUDGETS = {
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back',
   ],
   'src/train': [
-    3100,
+    3450,
     'both passes, BitLinear and its estimator, memory and optimiser, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, what is recorded and drawn of them',
   ],
   'src/formats': [
