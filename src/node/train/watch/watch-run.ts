@@ -66,11 +66,11 @@ export async function watchRun(folder: string, { port }: WatchOptions): Promise<
   const script = require.resolve('uplot/dist/uPlot.iife.min.js')
   serve('/uplot.js', script, 'text/javascript; charset=utf-8')
   serve('/uplot.css', require.resolve('uplot/dist/uPlot.min.css'), 'text/css; charset=utf-8')
-  app.get('/events', (c) => {
+  app.get('/events', async (c) => {
     const from = Number(c.req.header('last-event-id') ?? 0)
     const gone = new AbortController()
     const pieces = eventsOf(folder, from, AbortSignal.any([ended.signal, gone.signal]))
-    const body = streamBody(pieces, {
+    const body = streamBody(await pieces.next(), pieces, {
       cancel: () => gone.abort(),
       done: () => gone.abort(),
       stallMs: STALL_MS,
