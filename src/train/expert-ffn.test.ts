@@ -7,7 +7,8 @@ import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
 import { Seeded } from '../kernels/testing/conformance-cases.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import type { PlannedPart } from './plan.ts'
+import { allocateTraining } from './memory.ts'
+import { type PlannedPart, planTraining } from './plan.ts'
 import { mixtureNamed, PRESETS, presetConfig } from './presets.ts'
 import type { TrainingShape } from './shape.ts'
 import { Trainer } from './trainer.ts'
@@ -201,6 +202,18 @@ test('a mixture by its name is as wide, for a token, as the preset', () => {
   const config = presetConfig('6m', 'b158', 300, { count: 8, top: 3 })
   expect(config).toMatchObject({ ffnDim: PRESETS['6m'].ffnDim / 3, experts: { count: 8, top: 3 } })
   expect(presetConfig('tiny', 'b158', 300, { count: 4, top: 3 }).ffnDim).toBe(96)
+})
+
+test('a mixture takes the memory that is planned', () => {
+  const mixed = presetConfig('tiny', 'b158', 259, { count: 8, top: 2 })
+  const plan = planTraining({ ...shapeOf({}), model: mixed, batch: 4, length: 64 })
+  const planned = Object.values(plan.bytes).reduce((sum, bytes) => sum + bytes)
+  const before = reference.allocatedBytes
+  const { owner } = allocateTraining(reference, plan)
+  const share = (reference.allocatedBytes - before) / planned
+  owner.dispose()
+  expect(share).toBeGreaterThan(0.9)
+  expect(share).toBeLessThan(1.1)
 })
 
 test('without quantisers there is no mixture', async () => {
