@@ -123,6 +123,24 @@ test('a run records held-out text, codes, flips and what the model writes, and k
   expect(bytesIn(recorded.checkpoint)).toEqual(bytesIn(plain.checkpoint))
 })
 
+test('a run with Muon goes on with its own bits, and with no other optimiser', async () => {
+  const options = { steps: 6, saveEvery: 3, optimizer: 'muon' } as const
+  const whole = await runIn('muon', options)
+  const controller = new AbortController()
+  await runIn('broken muon', {
+    ...options,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.type === 'step' && event.step === 3) controller.abort()
+    },
+  })
+  const resumed = { steps: 6, saveEvery: 3, resume: true }
+  await expect(runIn('broken muon', resumed)).rejects.toThrow(/matrices to be "muon"/)
+  const rest = await runIn('broken muon', { ...options, resume: true, threads: 2 })
+  expect(bytesIn(rest.checkpoint)).toEqual(bytesIn(whole.checkpoint))
+  expect(whole.heldOutLoss).toBe(rest.heldOutLoss)
+})
+
 const FORMS = [
   ...QUANT_MODES.map((quant) => ({ name: quant, quant, moe: undefined })),
   {

@@ -3,6 +3,7 @@ import { WORD } from '../kernels/operand-kinds.ts'
 import type { Command } from '../kernels/ops.ts'
 import { type BufferSlice, sliceOf } from '../kernels/slice.ts'
 import type { TrainingMemory } from './memory.ts'
+import { muonCommands } from './muon.ts'
 import { ARENA_COLS, type TrainingPlan } from './plan.ts'
 
 export interface AdamwSettings {
@@ -49,7 +50,7 @@ export function updateCommands(memory: TrainingMemory, plan: TrainingPlan): Comm
       squareSum,
     })
   }
-  return commands
+  return [...commands, ...muonCommands(memory, plan)]
 }
 
 /** The numbers of a step (see kernels/adamw/reference.ts), the first being 0. */

@@ -10,6 +10,7 @@ import type { Experts } from '../model/config/config.ts'
 import { STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
 import { rotationTable } from '../model/rotations.ts'
 import { padToTile } from '../ternary/index.ts'
+import { allocateMuon, type MuonMemory } from './muon-memory.ts'
 import {
   type PlannedPart,
   partAt,
@@ -104,6 +105,8 @@ export interface TrainingMemory {
   readonly squareSum: DeviceBuffer
   /** Numbers of the optimiser for each group of the plan. */
   readonly numbers: readonly DeviceBuffer[]
+  /** Undefined in a run without it. */
+  readonly muon: MuonMemory | undefined
 }
 
 /** @throws BackendError where there is no room */
@@ -233,6 +236,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     losses: floats(rows, 'losses'),
     squareSum: floats(1, 'norm of the gradient'),
     numbers: plan.groups.map(() => floats(ADAMW_NUMBERS.length, 'numbers of the optimiser')),
+    muon: allocateMuon(owner, plan),
   }
   owner.backend.write(memory.rotations, 0, bytesOf(rotations))
   return memory

@@ -1,7 +1,7 @@
 /**
  * Where everything of a run lies, planned before the first step. Parameters, their gradients and both moments
- * are arenas of one layout: first what weight decay is for (matrices of the layers, which are quantised, and a
- * separate head), then the rest (embedding, norms). Activations are buffers of their own: WebGPU lets no
+ * are arenas of one layout: first what weight decay is for (matrices of the layers, which are quantised, then routers
+ * and a separate head), then the rest (embedding, norms). Activations are buffers of their own: WebGPU lets no
  * command read and write parts of one.
  */
 import { ternaryByteLength } from '../kernels/matrices.ts'
@@ -24,7 +24,7 @@ export interface PlannedPart extends Part {
   readonly count: number
 }
 
-/** What follows each other in the arenas: [first, first + rows * ARENA_COLS) floats. */
+/** What AdamW goes through at once: [first, first + rows * ARENA_COLS) floats of the arenas. */
 export interface PlannedGroup {
   readonly decays: boolean
   readonly first: number
@@ -81,15 +81,16 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
   const parts: PlannedPart[] = []
   const groups: PlannedGroup[] = []
   let at = 0
-  for (const decays of [true, false]) {
+  for (const group of GROUPS) {
     const first = at
-    for (const part of partsOf(model).filter((own) => decaysOf(own) === decays)) {
+    for (const part of partsOf(model).filter((own) => groupOf(own) === group)) {
       const count = part.rows * part.cols
       parts.push({ ...part, first: at, count })
       at += Math.ceil(count / 16) * 16
     }
     const rows = Math.ceil((at - first) / ARENA_COLS)
-    groups.push({ decays, first, rows })
+    const isMuons = group === 'matrices' && shape.optimizer === 'muon'
+    if (!isMuons) groups.push({ decays: group !== 'others', first, rows })
     at = first + rows * ARENA_COLS
   }
   const rows = rowsOf(shape)
@@ -106,6 +107,8 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
   const kept = (model.nLayers + 1) * input + layer * (recompute === 'layer' ? 1 : model.nLayers)
   const scratch = Object.values(scratchPerToken(shape)).reduce((sum, floats) => sum + floats, 0)
   const largest = Math.max(...linears.map(({ count, stack }) => count * expertsIn(model, stack)))
+  const { matrix, square } = muonFloats(shape.optimizer === 'muon' ? linears : [])
+  const muons = 4 * matrix + 3 * square
   return {
     shape,
     parts,
@@ -121,7 +124,8 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
       scratch:
         (rows * (scratch + 2 * model.dim + routingPerToken(model)) +
           chunkRows * model.vocabSize +
-          largest * 2) *
+          largest * 2 +
+          muons) *
         WORD,
     },
   }
@@ -132,8 +136,24 @@ function routingPerToken({ dim, experts }: TrainingShape['model']): number {
   return experts === undefined ? 0 : 2 * (dim + experts.count + experts.top * (3 + dim))
 }
 
-function decaysOf({ kind, role }: Part): boolean {
-  return kind === 'linear' || kind === 'router' || role === 'head'
+const GROUPS = ['matrices', 'decaying', 'others'] as const
+
+function groupOf({ kind, role }: Part): (typeof GROUPS)[number] {
+  if (kind === 'linear') return 'matrices'
+  return kind === 'router' || role === 'head' ? 'decaying' : 'others'
+}
+
+/** The matrices whose steps are Muon's. */
+export function muonParts({ shape, parts }: TrainingPlan): PlannedPart[] {
+  return shape.optimizer === 'muon' ? parts.filter((part) => groupOf(part) === 'matrices') : []
+}
+
+/** Floats of the largest of some matrices, and of the largest product of one with itself. */
+export function muonFloats(parts: readonly PlannedPart[]) {
+  return {
+    matrix: Math.max(0, ...parts.map(({ count }) => count)),
+    square: Math.max(0, ...parts.map(({ rows, cols }) => Math.min(rows, cols) ** 2)),
+  }
 }
 
 /** The parts of a model and of its layers, by their roles. */

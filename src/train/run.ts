@@ -87,6 +87,7 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       ...{ model: shape.model, quant: shape.quant, batch: shape.batch, length: shape.length },
       ...{ accumulate, schedule, optimizer, seed, tokenizer: text.hash },
       ...(shape.precision === 'f16' && { precision: shape.precision }),
+      ...(shape.optimizer === 'muon' && { matrices: shape.optimizer }),
       data: sources.map(({ source, weight }) => ({
         ...{ path: source.name, weight, tokens: source.count },
       })),
@@ -177,8 +178,9 @@ function fillRandomly(trainer: Trainer, seed: number): void {
 
 /** @throws UsageError naming the first setting in which a run that goes on differs */
 function checkSame(before: JsonObject, now: JsonObject, path = ''): void {
-  for (const [key, value] of Object.entries(JSON.parse(JSON.stringify(now)) as JsonObject)) {
-    const old = before[key]
+  const given: JsonObject = JSON.parse(JSON.stringify(now))
+  for (const key of new Set([...Object.keys(given), ...Object.keys(before)])) {
+    const [old, value] = [before[key], given[key]]
     const name = `${path}${key}`
     if (isObject(value) && isObject(old)) {
       checkSame(old, value, `${name}.`)

@@ -16,6 +16,8 @@ import {
 } from './presets.ts'
 import { END_SHARE, type Schedule, warmupOf } from './schedule.ts'
 import {
+  OPTIMIZERS,
+  type OptimizerName,
   PRECISIONS,
   type Precision,
   QUANT_MODES,
@@ -49,6 +51,8 @@ export interface RunSettings {
   readonly warmup?: number | undefined
   /** Weight decay of the first half. Unset: 0.1. */
   readonly decay?: number | undefined
+  /** What takes the steps of the layers' matrices. Unset: adamw. */
+  readonly optimizer?: OptimizerName | undefined
   /** The largest norm of a gradient, 0 for any. Unset: 1. */
   readonly clip?: number | undefined
   readonly seed?: number | undefined
@@ -117,6 +121,7 @@ export const RUN_SETTINGS: OptionRules<RunSettings> = {
   warmup: { ...COUNT, also: ['warmup_steps'] },
   decay: { ...NOT_NEGATIVE, also: ['weight_decay'] },
   clip: { ...NOT_NEGATIVE, also: ['max_grad_norm', 'grad_clip'] },
+  optimizer: { ...oneOf(OPTIMIZERS), also: ['optim'] },
   seed: COUNT_OR_NONE,
   recompute: oneOf(RECOMPUTE_MODES),
   precision: oneOf(PRECISIONS),
@@ -160,6 +165,7 @@ export function shapeOf(
     recompute: settings.recompute ?? 'none',
     precision: settings.precision ?? 'f32',
     balance: mixture?.balance,
+    optimizer: settings.optimizer ?? 'adamw',
   }
 }
 

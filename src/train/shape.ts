@@ -15,6 +15,10 @@ export type RecomputeMode = (typeof RECOMPUTE_MODES)[number]
 export const PRECISIONS = ['f32', 'f16'] as const
 export type Precision = (typeof PRECISIONS)[number]
 
+/** What takes the steps of the layers' matrices; all else is AdamW's. */
+export const OPTIMIZERS = ['adamw', 'muon'] as const
+export type OptimizerName = (typeof OPTIMIZERS)[number]
+
 export interface TrainingShape {
   /** Its `linear` must be that of `quant`. */
   readonly model: ModelConfig
@@ -26,6 +30,8 @@ export interface TrainingShape {
   readonly recompute: RecomputeMode
   /** Of products' operands where a GPU has matrices of halves. Unset: f32. */
   readonly precision?: Precision | undefined
+  /** Unset: adamw. */
+  readonly optimizer?: OptimizerName | undefined
   /** Of a mixture: what the loss that keeps experts evenly used counts. Unset: 0.01. */
   readonly balance?: number | undefined
 }

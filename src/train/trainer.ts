@@ -19,6 +19,7 @@ import {
 import { forwardCommands, quantizeCommands } from './forward.ts'
 import { checkHalves } from './halves-check.ts'
 import { allocateTraining, type TrainingMemory } from './memory.ts'
+import { writeMuonNumbers } from './muon.ts'
 import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
 import { checkShape, lossScaleOf, rowsOf, type TrainingShape } from './shape.ts'
 
@@ -81,9 +82,10 @@ export class Trainer {
         score: [...forward, ...head(false)],
         update: updateCommands(memory, plan),
       }
-      const programs = await Promise.all(
-        PROGRAMS.map((name) => backend.record(roundedAs(shape, lists[name]))),
-      )
+      // Steps are float32 throughout, whatever gradients came of.
+      const rounded = (name: keyof Programs) =>
+        name === 'update' ? lists[name] : roundedAs(shape, lists[name])
+      const programs = await Promise.all(PROGRAMS.map((name) => backend.record(rounded(name))))
       const named = Object.fromEntries(PROGRAMS.map((name, i) => [name, programs[i]]))
       return new Trainer(plan, memory, named as unknown as Programs)
     } catch (error) {
@@ -114,6 +116,7 @@ export class Trainer {
       )
       this.#backend.write(this.#memory.numbers[i], 0, bytesOf(numbers))
     }
+    writeMuonNumbers(this.#memory, this.plan, settings)
     this.#backend.submit(this.#programs.update)
   }
 

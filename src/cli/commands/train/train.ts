@@ -8,7 +8,7 @@ import { UsageError } from '../../../errors.ts'
 import { type TrainOptions, train } from '../../../node/train/train.ts'
 import type { TrainReport } from '../../../train/loop.ts'
 import { PRESET_NAMES } from '../../../train/presets.ts'
-import { PRECISIONS, QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
+import { OPTIMIZERS, PRECISIONS, QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { jsonOf, readTextFile } from '../../console/input.ts'
 import { formatCount } from '../../console/quantities.ts'
@@ -69,6 +69,9 @@ function addTrainFlags(command: Command): void {
     .option('--lr2 <rate>', 'peak of the line of the second half', above)
     .option('--warmup <steps>', 'steps up to the first line', count)
     .option('--decay <share>', 'weight decay in the first half (default: 0.1)', positive)
+    .addOption(
+      choiceFlag('--optimizer <name>', "of the layers' matrices (default: adamw)", OPTIMIZERS),
+    )
     .option('--clip <norm>', 'largest norm of a gradient, 0 for any (default: 1)', positive)
     .option('--seed <n>', 'of weights and of the order of the text', none)
     .addOption(
