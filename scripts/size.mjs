@@ -26,8 +26,8 @@ const BUDGETS = {
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back',
   ],
   'src/train': [
-    3450,
-    'both passes, BitLinear and its estimator, memory and optimiser, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, what is recorded and drawn of them',
+    3700,
+    'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, what is recorded and drawn of them',
   ],
   'src/formats': [
     4050,
@@ -55,7 +55,7 @@ const BUDGETS = {
     "the language of chat templates with Python's values, to the letter, and what they may cost",
   ],
   'src/tokenizer': [
-    6250,
+    6400,
     'four vocabularies on disk with their normalisers, one in memory, templates; tokenizer.json with what lies beside it, and its expressions, all of it ours and in steps; byte pairs learnt from text',
   ],
   'src/backends': [
