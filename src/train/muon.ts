@@ -19,7 +19,7 @@ import type { MuonMemory } from './muon-memory.ts'
 import { muonParts, type PlannedPart, type TrainingPlan } from './plan.ts'
 import { lossScaleOf } from './shape.ts'
 
-export const MUON = {
+const MUON = {
   momentum: 0.95,
   steps: 5,
   coefficients: [3.4445, -4.775, 2.0315],
