@@ -20,6 +20,7 @@ interface Line {
   readonly lang: 'en' | 'ja'
   readonly kind: string
   readonly turns: readonly Turn[]
+  readonly system?: readonly string[]
 }
 
 const conversations: Line[] = guide()
@@ -57,7 +58,9 @@ describe('the conversations', () => {
         [20, '-', 3],
       ],
     )
-    const asked = new Set(held.map(({ turns }: Line) => turns[0].user[0]))
+    const asked = new Set(
+      (held as Line[]).filter(({ system }) => !system).map(({ turns }) => turns[0].user[0]),
+    )
     expect(asked.size).toBeGreaterThan(150)
     const written = new Set(learnt.flatMap(({ turns }: Line) => turns[0].user.map(plain)))
     const texts = ([...learnt, ...facts] as Line[])
@@ -71,6 +74,11 @@ describe('the conversations', () => {
     )
     const made = (learnt as Line[]).flatMap(({ turns }) => turns[0].made ?? [])
     expect(made.filter((one) => secret.has(plain(one)))).toEqual([])
+    // Names are asked for that no system message gives in training.
+    const systems = new Set((facts as Line[]).flatMap(({ system = [] }) => system))
+    const named = (held as Line[]).flatMap(({ system = [] }) => system)
+    expect([named.length, systems.size]).toEqual([12, 810])
+    expect(named.filter((one) => systems.has(one))).toEqual([])
   })
 })
 

@@ -9,7 +9,7 @@
  * A line of a file is a conversation: {"turns":[{"user":["wording", ...],"assistant":["answer", ...]}]}.
  * Asked is its first turn: with its first wording, and with one that training held out, of the first
  * --wordings, if there is one; with --held, with all that were held out, and with nothing else. A line with "kind"
- * counts under that name. With --after N, each stands behind the first turns of N others in its language, as they
+ * counts under that name, and one with "system" is asked behind the first of those messages. With --after N, each stands behind the first turns of N others in its language, as they
  * were written; with --later, asked is the second turn, behind its first.
  *
  * Two shares are given: of answers that are the very one, and of those that are acceptable (scoring.mjs).
@@ -75,13 +75,14 @@ const asWritten = ({ user, assistant }) => [
   { role: 'assistant', content: assistant[0] },
 ]
 /** What is said before a line's question: first turns of --after others, far apart, and its own with --later. */
-function said({ lang, turns }, place) {
+function said({ lang, system, turns }, place) {
   const same = lines.filter((line) => line.lang === lang)
   const step = Math.ceil(same.length / 7)
   const before = Array.from({ length: Number(options.after) }, (_, i) =>
     asWritten(same[(place + (i + 1) * step) % same.length].turns[0]),
   )
-  return [...before, ...(options.later ? [asWritten(turns[0])] : [])].flat()
+  const instructions = (system ?? []).slice(0, 1).map((content) => ({ role: 'system', content }))
+  return [...instructions, ...before, ...(options.later ? [asWritten(turns[0])] : [])].flat()
 }
 const groups = [...new Set(lines.map(({ kind }) => kind))].flatMap((kind) => {
   const turns = lines

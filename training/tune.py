@@ -6,8 +6,10 @@ MODEL: a folder with model.safetensors (packed), config.json and tokenizer.json.
 facts.jsonl (what build.mjs beside this file writes), held.jsonl (asked, never learnt from) and NAME.xz for each text
 of TEXTS (documents between <|endoftext|>). OUT gets model.00, model.01, ...: joined, a model.safetensors.
 
-A step is ROWS rows of 1,024 tokens a GPU. The first rows hold conversations, in pieces of 256 tokens that see nothing
+A step is ROWS rows of 1,024 tokens a GPU. The first rows hold conversations, in pieces of 512 tokens that see nothing
 of each other and begin as a chat begins, with loss on what the assistant says; the others hold text, with loss on all.
+In a piece one conversation follows another, and half of the time without a new beginning: what is asked then changes
+the subject. Some beginnings have a system message (systems.json).
 Latent weights begin as codes times scale over the share of non-zeros, so that the first step computes the stored
 model; both quantisers pass gradients straight through.
 """
@@ -28,7 +30,7 @@ args.add_argument('data')
 args.add_argument('out')
 args.add_argument('--seconds', type=float, default=560, help='in all, reading and compiling included')
 args.add_argument('--rows', type=int, default=64, help='rows a step and GPU')
-args.add_argument('--talk', type=float, default=0.45, help='share of rows with conversations')
+args.add_argument('--talk', type=float, default=0.42, help='share of rows with conversations')
 args.add_argument('--lr', type=float, default=1e-3)
 args.add_argument('--drop', type=float, default=0.1, help='dropout in rows with conversations')
 args.add_argument('--workers', type=int, default=6, help='processes that write rows, a GPU')
@@ -37,13 +39,15 @@ args.add_argument('--plain', action='store_true', help='no compiler: for tries o
 args.add_argument('--steps', type=int, default=0, help='this many, whatever the time')
 args = args.parse_args()
 
-LENGTH, PIECE = 1024, 256
+LENGTH, PIECE = 1024, 512
 # Counted without CUDA, which must not run before processes fork.
 GPUS = len(glob.glob('/dev/nvidia[0-9]*'))
 TALKING = round(args.rows * args.talk)
-KINDS = {'guide': 0.57, 'facts': 0.24, 'sums': 0.14, 'refusals': 0.05}
+KINDS = {'guide': 0.58, 'facts': 0.21, 'sums': 0.12, 'refusals': 0.05, 'named': 0.04}
+# Of conversations: those that begin anew, and of these those with a system message, mostly in their own language.
+ANEW, INSTRUCTED, ABROAD = 0.5, 0.25, 0.2
 TEXTS = {'ja': 0.25, 'en': 0.25, 'ja_child': 0.18, 'en_child': 0.15, 'ja_chat': 0.10, 'en_chat': 0.07}
-BOS, EOS, EOT, USER, ASSISTANT = 0, 1, 2, 4, 5
+BOS, EOS, EOT, SYSTEM, USER, ASSISTANT = 0, 1, 2, 3, 4, 5
 BETAS, WARMUP, FLOOR = (0.9, 0.95), 100, 0.02
 
 config = json.load(open(f'{args.model}/config.json'))
@@ -65,14 +69,16 @@ def encode(texts):
 # ---- data
 
 def conversations(name):
-    """By kind: conversations, each a list of turns (written wordings, made wordings, answers), as ids."""
+    """By kind: conversations, each (language, system messages, turns (written wordings, made wordings, answers)), as ids."""
     lines = [json.loads(line) for line in open(f'{args.data}/{name}.jsonl', encoding='utf8')]
-    texts = list({t for c in lines for turn in c['turns'] for t in (*turn['user'], *turn.get('made', ()), *turn['assistant'])})
+    texts = {t for c in lines for turn in c['turns'] for t in (*turn['user'], *turn.get('made', ()), *turn['assistant'])}
+    texts = list(texts | {t for c in lines for t in c.get('system', ())})
     ids = dict(zip(texts, encode(texts)))
     kinds = {}
     for c in lines:
         turns = [tuple([ids[t] for t in turn.get(key, ())] for key in ('user', 'made', 'assistant')) for turn in c['turns']]
-        kinds.setdefault(c.get('kind', 'guide'), []).append(turns)
+        system = [ids[t] for t in c.get('system', ())]
+        kinds.setdefault(c.get('kind', 'guide'), []).append((c.get('lang', 'en'), system, turns))
     return kinds
 
 
@@ -109,9 +115,9 @@ def wording(written, made):
 
 
 def render(turns):
-    """A conversation's ids, and which of them the assistant says."""
-    if len(turns) > 1 and random.random() < 0.55: turns = turns[:1]
-    ids, said = [BOS], [0]
+    """A conversation's ids behind its beginning, and which of them the assistant says."""
+    if len(turns) > 1 and random.random() < 0.45: turns = turns[:1]
+    ids, said = [], []
     for written, made, answers in turns:
         user, answer = wording(written, made), answers[random.randrange(len(answers))]
         ids += [USER, *user, EOT, ASSISTANT, *answer, EOT]
@@ -119,11 +125,23 @@ def render(turns):
     return ids, said
 
 
-def piece(kinds):
+def beginning(lang, own, systems):
+    """How a chat begins, with a system message of the conversation's own or now and then one that asks for little."""
+    if not own and random.random() >= INSTRUCTED: return [BOS]
+    abroad = {'en': 'ja', 'ja': 'en'}[lang]
+    system = random.choice(own or systems[abroad if random.random() < ABROAD else lang])
+    return [BOS, SYSTEM, *system, EOT]
+
+
+def piece(kinds, systems):
     ids, said = [], []
     while len(ids) <= PIECE:
         kind = random.choices(list(KINDS), list(KINDS.values()))[0]
-        more, spoken = render(random.choice(kinds[kind]))
+        lang, own, turns = random.choice(kinds[kind])
+        more, spoken = render(turns)
+        if not ids or own or random.random() < ANEW:
+            first = beginning(lang, own, systems)
+            more, spoken = [*first, *more], [0] * len(first) + spoken
         if ids and len(ids) + len(more) > PIECE + 1 and len(more) <= PIECE and random.random() < 0.8: break
         ids += more
         said += spoken
@@ -135,7 +153,7 @@ def piece(kinds):
     return x, y
 
 
-def batches(queue, seed, kinds, texts):
+def batches(queue, seed, kinds, systems, texts):
     random.seed(seed)
     np.random.seed(seed)
     names, shares = list(TEXTS), list(TEXTS.values())
@@ -143,7 +161,7 @@ def batches(queue, seed, kinds, texts):
         x, y = np.empty((args.rows, LENGTH), np.int32), np.empty((args.rows, LENGTH), np.int32)
         for row in range(args.rows):
             if row < TALKING:
-                pieces = [piece(kinds) for _ in range(LENGTH // PIECE)]
+                pieces = [piece(kinds, systems) for _ in range(LENGTH // PIECE)]
                 x[row], y[row] = (np.concatenate(side) for side in zip(*pieces))
             else:
                 ids = texts[random.choices(names, shares)[0]]
@@ -248,13 +266,13 @@ def save(parameters):
 
 # ---- training
 
-def train(rank, ranks, kinds, texts, held):
+def train(rank, ranks, kinds, systems, texts, held):
     cuda = GPUS > 0
     device = f'cuda:{rank}' if cuda else 'cpu'
     # Before anything of torch runs, whose threads a forked process would miss.
     fork = get_context('fork')
     queue = fork.Queue(12)
-    writers = [fork.Process(target=batches, args=(queue, 1000 * rank + i, kinds, texts), daemon=True) for i in range(args.workers)]
+    writers = [fork.Process(target=batches, args=(queue, 1000 * rank + i, kinds, systems, texts), daemon=True) for i in range(args.workers)]
     for writer in writers: writer.start()
     if cuda: torch.cuda.set_device(rank)
     if ranks > 1:
@@ -283,8 +301,13 @@ def train(rank, ranks, kinds, texts, held):
         """Losses on what is held out: answers to held-out wordings, and the end of each text."""
         losses = {}
         for name, (*sides, talking) in held.items():
-            x, y = (torch.from_numpy(side).to(device, torch.long) for side in sides)
-            losses[name] = loss_of(x, y, talking, 0.0, layer).item()
+            total = count = 0
+            for i in range(0, len(sides[0]), 64):
+                x, y = (torch.from_numpy(side[i:i + 64]).to(device, torch.long) for side in sides)
+                number = (y >= 0).sum().item()
+                total += loss_of(x, y, len(x) if talking else 0, 0.0, layer).item() * number
+                count += number
+            losses[name] = total / count
         return ' '.join(f'{name} {value:.4f}' for name, value in losses.items())
 
     flat = torch.zeros(sum(p.numel() for p in parameters.values()), device=device)
@@ -336,9 +359,12 @@ def main():
     """Reads the data once, then runs a process a GPU."""
     kinds = {}
     for name in ('guide', 'facts'): kinds.update(conversations(name))
+    with open(f'{args.data}/systems.json', encoding='utf8') as file: systems = json.load(file)
+    systems = {lang: encode(messages) for lang, messages in systems.items()}
     texts = {name: documents(name) for name in TEXTS}
     held = {}
     for kind, asked in conversations('held').items():
+        asked = [turns for _, system, turns in asked if not system]
         x = np.full((len(asked), PIECE), BOS, np.int32)
         y = np.full((len(asked), PIECE), -1, np.int32)
         for i, [(written, _, answers)] in enumerate(asked):
@@ -346,9 +372,9 @@ def main():
             x[i, :len(ids) - 1] = ids[:-1]
             first = len(written[0]) + 3
             y[i, first:len(ids) - 1] = ids[first + 1:]
-        rows = len(asked) // 4 * 4
+        rows = len(asked) * PIECE // LENGTH
         if rows == 0: continue
-        held[kind] = tuple(side[:rows].reshape(rows // 4, LENGTH) for side in (x, y)) + (rows // 4,)
+        held[kind] = tuple(side[:rows * LENGTH // PIECE].reshape(rows, LENGTH) for side in (x, y)) + (rows,)
     for name, ids in texts.items():
         count = args.look * LENGTH
         kept = np.concatenate([ids[-count:], ids[:1]])
@@ -356,7 +382,7 @@ def main():
         texts[name] = ids[:-count]
     say({kind: len(c) for kind, c in kinds.items()}, {name: len(ids) for name, ids in texts.items()})
     ranks = GPUS or int(os.environ.get('RANKS', 1))
-    with open(f'{args.data}/ready.pickle', 'wb') as file: pickle.dump((kinds, texts, held), file)
+    with open(f'{args.data}/ready.pickle', 'wb') as file: pickle.dump((kinds, systems, texts, held), file)
     processes = [subprocess.Popen([sys.executable, *sys.argv], env={**os.environ, 'RANK': f'{rank}/{ranks}'}) for rank in range(ranks)]
     sys.exit(max(abs(process.wait()) for process in processes))
 

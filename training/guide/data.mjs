@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { isHeldOut } from '../scoring.mjs'
 import { refusals } from './refusals.mjs'
 import { solve, sums, wordingsOf } from './sums.mjs'
+import { named } from './systems.mjs'
 import { isJapanese, otherWordings, plain, randomNumbers } from './wordings.mjs'
 
 /** Further wordings of each that was written: of first questions, and of later ones. */
@@ -111,7 +112,7 @@ function keywords(text) {
 }
 
 /**
- * Everything, from conversations: `guide` and `more` are learnt, lines of {kind, turns}, whose turns have
+ * Everything, from conversations: `guide` and `facts` are learnt, lines of {kind, lang, turns, system}, whose turns have
  * wordings that were written (`user`), made (`made`) and answers; `held` is asked and never learnt.
  *
  * @param facts further conversations, from tables
@@ -140,7 +141,7 @@ export function tuningData(conversations, facts, asked) {
   }
 
   const lines = []
-  for (const { lang, turns } of conversations) {
+  for (const { lang, turns, name } of conversations) {
     const rows = turns.map(({ user, assistant }, i) => {
       const written = user.filter((one) => !isHeldOut(one))
       const short = i === 0 ? written.map(keywords).filter((one) => one && random() < 0.35) : []
@@ -148,8 +149,10 @@ export function tuningData(conversations, facts, asked) {
       return { user: written, made: [...others, ...short.filter(isFit)], assistant }
     })
     if (rows.some(({ user }) => user.length === 0)) continue
-    lines.push({ kind: 'guide', turns: rows })
-    if (random() < 0.5) lines.push({ kind: 'guide', turns: askedAgain(lang, rows[0]) })
+    const line = { kind: 'guide', lang, turns: rows }
+    // What is told of BitNet and the package is alike, and takes more to be told apart.
+    lines.push(line, ...(name === 'bitnet' || name === 'package' ? [line] : []))
+    if (random() < 0.5) lines.push({ kind: 'guide', lang, turns: askedAgain(lang, rows[0]) })
   }
 
   const more = []
@@ -158,7 +161,7 @@ export function tuningData(conversations, facts, asked) {
     for (const lang of ['en', 'ja']) {
       const [all, assistant] = [wordingsOf(lang, a, sign, b), [solve(lang, a, sign, b)]]
       const user = all.filter((one) => !isHeldOut(one))
-      const line = { kind: 'sums', turns: [{ user, assistant }] }
+      const line = { kind: 'sums', lang, turns: [{ user, assistant }] }
       more.push(line, ...(isTested ? [line, line] : []))
       const test = all.find(isHeldOut)
       if (isTested && test !== undefined && random() < 0.4) hold('sums', test, assistant)
@@ -175,15 +178,22 @@ export function tuningData(conversations, facts, asked) {
       .filter(({ topic }) => !/^(addition|subtraction|multiplication)$/.test(topic))
       .map((one) => ({ ...one, kind: 'facts', count: 1, share: 0.12 })),
   ]
-  for (const { kind, turns, count, share } of others) {
+  for (const { kind, lang, turns, count, share } of others) {
     const rows = turns.map(({ user, assistant }, i) => {
       const written = user.filter((one) => !isHeldOut(one))
       return { user: written, made: i === 0 ? made(written, count) : [], assistant }
     })
-    if (rows.every(({ user }) => user.length > 0)) more.push({ kind, turns: rows })
+    if (rows.every(({ user }) => user.length > 0)) more.push({ kind, lang, turns: rows })
     const test = turns[0].user.find(isHeldOut)
     if (test !== undefined && turns.length === 1 && random() < share)
       hold(kind, test, turns[0].assistant)
+  }
+  for (const { lang, system, turns, isHeld } of named()) {
+    const [{ user, assistant }] = turns
+    const learnt = user.filter((one) => !isHeldOut(one))
+    const line = { kind: 'named', lang, system, turns: [{ user: learnt, assistant }] }
+    if (!isHeld) more.push(line)
+    else held.push({ ...line, system: [system[0]], turns: [{ user: [learnt[0]], assistant }] })
   }
   return { guide: lines, facts: more, held }
 }
