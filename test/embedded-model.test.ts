@@ -14,8 +14,8 @@ import { bitnet, buildProgram, hasEmbeddedModel, ROOT } from './support/built-pr
 const ANSWERS: readonly (readonly [question: string, answer: string])[] = [
   [
     'What is BitNet?',
-    'BitNet is a design for language models whose weights take only two or three values. ' +
-      'The best-known version, BitNet b1.58, uses -1, 0 and +1.',
+    'BitNet is a kind of language model with tiny weights: in BitNet b1.58, every weight is -1, 0 ' +
+      'or +1. That saves a great deal of memory and power.',
   ],
   [
     'なぜ空は青いのですか？',
@@ -37,7 +37,7 @@ const GREEDY = { temperature: 0, repetitionPenalty: 1 } as const
 /** What an answer to each of the chat's openings has in it. */
 const ABOUT = {
   en: [/^BitNet is /, /dragon/, /^(I can|You can ask me) .*BitNet|1-bit/],
-  ja: [/^BitNetは/, /bitnet-ja-en/, /^\S+　\S+　\S+$/],
+  ja: [/^BitNetは/, /^bitnet-tsは/, /^\S+　\S+　\S+$/],
 } as const
 
 const card = readFileSync(join(ROOT, 'models', 'README.md'), 'utf8')

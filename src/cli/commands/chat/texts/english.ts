@@ -30,7 +30,7 @@ const count = (number: number, what: string): string =>
 
 export const english = {
   /** The three openings that the embedded model answers well. */
-  openings: ['What is BitNet?', 'Tell me a story about a dragon.', 'What can you do?'],
+  openings: ['What is BitNet?', 'Tell me a story about a dragon.', 'What can you help me with?'],
   /** A text to continue. */
   beginning: 'Once upon a time, there was a little girl',
   embedded: (name: string) =>

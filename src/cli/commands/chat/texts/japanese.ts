@@ -8,7 +8,7 @@ import { reasonInJapanese } from './japanese-reasons.ts'
 const number = (value: number): string => value.toLocaleString('ja-JP')
 
 export const japanese: ChatTexts = {
-  openings: ['BitNetとは何ですか？', 'あなたは誰ですか？', '俳句を作って'],
+  openings: ['BitNetとは何ですか？', 'bitnet-tsでは何ができますか？', '俳句を作って'],
   beginning: 'むかしむかし、あるところに、',
   embedded: (name) =>
     `${name}: 5,880万パラメーター、23 MB、日本語と英語\n` +
