@@ -21,7 +21,7 @@ export interface TernaryMatmulCommand {
 }
 
 /** Up to so many tokens, each leaves out what is 0 for itself, however little that is; see columns.h. */
-export const SPARSE_TOKENS = 8
+const SPARSE_TOKENS = 8
 
 /** Up to so many, each does where enough is 0 and the instructions are quick at it. */
 export const LISTED_TOKENS = 128
