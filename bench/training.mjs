@@ -2,12 +2,13 @@
  * Speed of training on random tokens: whole steps, and, with --ops, the time of each operation's commands alone.
  *
  *   npm run build && node bench/training.mjs --backend webgpu [--preset 58m] [--batch 16] [--length 2048] [--ops]
+ *     [--precision f16] [--recompute layer] [--optimizer muon] [--moe experts=8,top=2]
  */
 import { parseArgs } from 'node:util'
 import { openBackend } from '../dist/backends/select.js'
 import { ADAMW } from '../dist/train/adamw.js'
 import { initialWeights } from '../dist/train/initial-weights.js'
-import { presetConfig } from '../dist/train/presets.js'
+import { mixtureNamed, presetConfig } from '../dist/train/presets.js'
 import { Trainer } from '../dist/train/trainer.js'
 
 const { values: options } = parseArgs({
@@ -22,13 +23,16 @@ const { values: options } = parseArgs({
     length: { type: 'string', default: '2048' },
     recompute: { type: 'string', default: 'none' },
     precision: { type: 'string', default: 'f32' },
+    optimizer: { type: 'string', default: 'adamw' },
+    moe: { type: 'string' },
     steps: { type: 'string', default: '5' },
     ops: { type: 'boolean', default: false },
   },
 })
 const [batch, length, steps] = [options.batch, options.length, options.steps].map(Number)
-const { quant, recompute, precision } = options
-const model = { ...presetConfig(options.preset, quant, Number(options.vocabulary)) }
+const { quant, recompute, precision, optimizer } = options
+const mixture = options.moe === undefined ? undefined : mixtureNamed(options.moe)
+const model = { ...presetConfig(options.preset, quant, Number(options.vocabulary), mixture) }
 model.contextLength = Math.max(model.contextLength, length)
 const threads = options.threads === undefined ? undefined : Number(options.threads)
 const backend = await openBackend({ backend: options.backend, isa: options.isa, threads })
@@ -41,7 +45,15 @@ backend.record = (commands) => {
   return record(commands)
 }
 
-const trainer = await Trainer.open(backend, { model, quant, batch, length, recompute, precision })
+const trainer = await Trainer.open(backend, {
+  model,
+  quant,
+  batch,
+  length,
+  recompute,
+  precision,
+  optimizer,
+})
 const { plan } = trainer
 for (const part of plan.parts) trainer.write('weights', part, initialWeights(plan, part, 1))
 const planned = Object.values(plan.bytes).reduce((sum, own) => sum + own, 0)

@@ -32,8 +32,11 @@ const PART = 32u;
 /// banks.
 const SCORES = PART / 4u + 2u;
 const WEIGHTS = PART / 4u + 2u;
+/// The same of results, in vectors of 4.
+const RESULTS = DIM / 4u + 2u;
 const LOG2E = 1.4426950408889634;
-var<workgroup> scores: array<vec4f, TILE * SCORES>;
+/// Scores, and in the end results, whose rows are longer.
+var<workgroup> scores: array<vec4f, TILE * RESULTS>;
 var<workgroup> weights: array<vec2u, TILE * WEIGHTS>;
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
@@ -140,12 +143,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
     softmax[params.softmax_at + stats * 2u] = largest / LOG2E;
     softmax[params.softmax_at + stats * 2u + 1u] = total;
   }
-  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 0u, o0, SCORES);
-  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 4u, o1, SCORES);
-  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 8u, o2, SCORES);
-  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * SCORES + 12u, o3, SCORES);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * RESULTS + 0u, o0, RESULTS);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * RESULTS + 4u, o1, RESULTS);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * RESULTS + 8u, o2, RESULTS);
+  subgroupMatrixStore<row_major>(&scores, subgroup * 16u * RESULTS + 12u, o3, RESULTS);
   workgroupBarrier();
   for (var i = lane % 2u; i < DIM / 4u; i += 2u) {
-    out[params.out_at / 4u + stats * (DIM / 4u) + i] = scores[row * SCORES + i] / total;
+    out[params.out_at / 4u + stats * (DIM / 4u) + i] = scores[row * RESULTS + i] / total;
   }
 }
