@@ -14,7 +14,7 @@ import { FormatError } from '../../errors.ts'
 import type { ByteSource } from '../../formats/model-file.ts'
 
 /** Raise it with any change of this format, of the packed layouts, or of what describes weights. */
-export const IMAGE_VERSION = 3
+export const IMAGE_VERSION = 4
 const MAGIC = 'bitnetim'
 export const CHECKSUM_OFFSET = 8
 const ALIGNMENT = 64

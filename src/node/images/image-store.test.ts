@@ -267,7 +267,7 @@ test('another layout, or another description of weights, has another version', a
   // Where the digest is another one: raise the version, and write both here. An image of the old layout
   // would be taken for one of the new.
   expect({ version: IMAGE_VERSION, layout: hash.digest('hex').slice(0, 16) }).toEqual({
-    version: 3,
-    layout: '9df675b892b3fc4a',
+    version: 4,
+    layout: '8baaf1e5888caa76',
   })
 })
