@@ -83,7 +83,7 @@ describe.skipIf(!hasEmbeddedModel())('the embedded model answers as its makers s
   test('by the command line, in a chat and alone', async () => {
     await buildProgram()
     const greedy = ['--temperature', '0', '--repetition-penalty', '1']
-    const input = ANSWERS.map(([question]) => `${question}\n`).join('')
+    const input = ANSWERS.map(([question]) => `${question}\n`).join('/reset\n')
     const chat = await bitnet(['chat', ...greedy], { input })
     expect(chat.code, chat.err).toBe(0)
     expect(chat.out.split('\n').filter((line) => line !== '')).toEqual(expected)

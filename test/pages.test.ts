@@ -51,7 +51,13 @@ describe('commands', () => {
     const help = await helpOf()
     commands = [...help.matchAll(/^ {2}([a-z]+)(?: .*)?$/gm)].map(([, name]) => name)
     for (const command of commands.filter((name) => name !== 'help')) {
-      const own = (await helpOf(command)).matchAll(/(?<![\w-])(-[a-zA-Z]|--[a-z][a-z0-9-]*)/g)
+      const help = await helpOf(command)
+      const [, below = ''] = help.split('\nCommands:\n')
+      const parts = [...below.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name)
+      const all = [help]
+      for (const part of parts.filter((name) => name !== 'help'))
+        all.push(await helpOf(command, part))
+      const own = all.join('\n').matchAll(/(?<![\w-])(-[a-zA-Z]|--[a-z][a-z0-9-]*)/g)
       flags.set(command, new Set([...own].map(([, flag]) => flag)))
     }
   })
