@@ -53,6 +53,7 @@ export type {
   GgufArray,
   GgufFile,
   GgufValue,
+  MatrixOfStack,
   ModelFile,
   OpenedModel,
   SafetensorsFile,

@@ -59,7 +59,7 @@ export type {
   TypedSchema,
 } from './generate/schema/answer-schema.ts'
 export type { Activation } from './kernels/gated-activation/reference.ts'
-export type { LocalAttention, ModelConfig } from './model/config/config.ts'
+export type { Experts, LocalAttention, ModelConfig } from './model/config/config.ts'
 export type { RopeScaling } from './model/config/rope-scaling.ts'
 export type { CacheStats } from './model/engine.ts'
 export type { FfnZeros } from './model/ffn-zeros.ts'
@@ -77,7 +77,8 @@ export type {
   ToolCall,
   ToolDescription,
 } from './tokenizer/text-tokenizer.ts'
+export type { CodeShares, CodesSeen } from './train/code-look.ts'
 export { DivergedError, type TrainEvent, type TrainReport } from './train/loop.ts'
 export type { PresetName } from './train/presets.ts'
-export type { StartEvent } from './train/settings.ts'
-export type { Precision, QuantMode, RecomputeMode } from './train/shape.ts'
+export type { RunSettings, StartEvent } from './train/settings.ts'
+export type { OptimizerName, Precision, QuantMode, RecomputeMode } from './train/shape.ts'

@@ -19,7 +19,7 @@ const LANGUAGES = {
     // The cursor goes back over what is missing.
     typed: 'What is BitNt?\u001b[D\u001b[D',
     asked: '> What is BitNet?',
-    answer: /BitNet is a design for language models/,
+    answer: /BitNet is a kind of language model/,
     answered: /tokens\/s\n> ?$/,
     pasted: ['Hello!', 'How are you?'],
     isSet: 'max-tokens is now 1900.',

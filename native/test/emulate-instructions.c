@@ -1,6 +1,8 @@
 // See emulate-instructions.h. A handler of SIGILL decodes the instruction that the processor does not know,
 // changes the registers that the kernel saved and goes on behind it.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "emulate-instructions.h"
 
 #include <cpuid.h>

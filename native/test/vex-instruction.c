@@ -1,5 +1,7 @@
 // See vex-instruction.h; the encoding is that of the Intel SDM, volume 2, chapter 2.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "vex-instruction.h"
 
 #include <string.h>
