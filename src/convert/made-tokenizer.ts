@@ -8,7 +8,7 @@ import type { TokenizerFiles } from '../formats/model-file.ts'
 import { finish } from '../steps.ts'
 import { readModelFile } from '../tokenizer/open-tokenizer.ts'
 import { PRE_TOKENIZERS, type PreTokenizer } from '../tokenizer/pre-tokenizers.ts'
-import { bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
+import { addedToken, bpeModel, byteLevelParts } from '../tokenizer/tokenizer-json.ts'
 import { TOKEN_TYPE, type Vocabulary, type WordModel } from '../tokenizer/vocabulary.ts'
 import { withTokenizerJson } from '../tokenizer/vocabulary-files.ts'
 import { idsByPiece } from '../tokenizer/words.ts'
@@ -49,15 +49,7 @@ export function madeTokenizer(vocabulary: Vocabulary): JsonObject {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: addedTokens.map(({ id, content, special }) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special,
-    })),
+    added_tokens: addedTokens.map(({ id, content, special }) => addedToken(id, content, special)),
     normalizer: null,
     post_processor: bos === undefined || bosId === undefined ? null : beginTemplate(bos, bosId),
     ...partsOf(vocabulary, model),

@@ -161,15 +161,25 @@ export function bpeModel(
   }
 }
 
+/** Bytes as characters, and nothing cut. */
+export const BYTE_LEVEL: JsonObject = {
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: false,
+}
+
 /** A byte-level vocabulary's pre_tokenizer. */
 export function byteLevelCuts(splits: readonly string[]): JsonObject {
-  const byteLevel = {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: false,
+  return { type: 'Sequence', pretokenizers: [...splits.map(splitStep), BYTE_LEVEL] }
+}
+
+/** An entry of added_tokens that is found as it stands. */
+export function addedToken(id: number, content: string, special: boolean): JsonObject {
+  return {
+    ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false },
+    special,
   }
-  return { type: 'Sequence', pretokenizers: [...splits.map(splitStep), byteLevel] }
 }
 
 /**

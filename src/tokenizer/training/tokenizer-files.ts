@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from '../../checks.ts'
 import { BYTE_CHARACTERS } from '../byte-alphabet.ts'
+import { addedToken, BYTE_LEVEL, bpeModel, byteLevelCuts } from '../tokenizer-json.ts'
 
 /** In the order of their ids. */
 export const CHAT_TOKENS = [
@@ -39,18 +40,7 @@ export function tokenizerFiles(
 ): Readonly<Record<string, JsonObject>> {
   const special = [...CHAT_TOKENS, ...vocabulary.special]
   const words = [...special, ...vocabulary.pieces]
-  const byteLevel = {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: false,
-  }
-  const split = {
-    type: 'Split',
-    pattern: { Regex: vocabulary.split },
-    behavior: 'Isolated',
-    invert: false,
-  }
+  const { split, merges } = vocabulary
   const begin = { SpecialToken: { id: BEGIN, type_id: 0 } }
   const sequence = { Sequence: { id: 'A', type_id: 0 } }
   return {
@@ -58,39 +48,21 @@ export function tokenizerFiles(
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: special.map((content, id) => ({
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
+      added_tokens: special.map((content, id) => addedToken(id, content, true)),
       normalizer: null,
-      pre_tokenizer:
-        vocabulary.split === undefined
-          ? byteLevel
-          : { type: 'Sequence', pretokenizers: [split, byteLevel] },
+      pre_tokenizer: split === undefined ? BYTE_LEVEL : byteLevelCuts([split]),
       post_processor: {
         type: 'TemplateProcessing',
         single: [begin, sequence],
         pair: [begin, sequence, { Sequence: { id: 'B', type_id: 1 } }],
         special_tokens: { [BEGIN]: { id: BEGIN, ids: [0], tokens: [BEGIN] } },
       },
-      decoder: byteLevel,
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
+      decoder: BYTE_LEVEL,
+      model: bpeModel(null, false, {
         ignore_merges: false,
         vocab: Object.fromEntries(words.map((word, id) => [word, id])),
-        merges: vocabulary.merges,
-      },
+        merges,
+      }),
     },
     'tokenizer_config.json': {
       tokenizer_class: 'PreTrainedTokenizerFast',
