@@ -78,6 +78,10 @@ test.each([undefined, MIXTURE])(
     })
     expect(part.stopped).toBe(true)
     expect(part.steps).toBe(3)
+    if (moe !== undefined) {
+      const other = { ...own, moe: `${moe},balance=0.5`, resume: true }
+      await expect(runIn(second, other)).rejects.toThrow('balance to be 0.01')
+    }
     const rest = await runIn(second, { ...own, resume: true })
     expect(rest.steps).toBe(8)
     expect(rest.heldOutLoss).toBe(whole.heldOutLoss)

@@ -17,6 +17,7 @@ import { initialWeights } from './initial-weights.ts'
 import { runLoop, type Samples, type TrainEvent, type TrainReport } from './loop.ts'
 import { planTraining } from './plan.ts'
 import { type RunSettings, type StartEvent, scheduleOf, shapeOf, stepsOf } from './settings.ts'
+import { balanceOf } from './shape.ts'
 import { Trainer } from './trainer.ts'
 
 /** The tokenizer that a run takes, with the files that its checkpoints get. */
@@ -88,6 +89,7 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       ...{ accumulate, schedule, optimizer, seed, tokenizer: text.hash },
       ...(shape.precision === 'f16' && { precision: shape.precision }),
       ...(shape.optimizer === 'muon' && { matrices: shape.optimizer }),
+      ...(shape.model.experts && { balance: balanceOf(shape) }),
       data: sources.map(({ source, weight }) => ({
         ...{ path: source.name, weight, tokens: source.count },
       })),
