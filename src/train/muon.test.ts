@@ -1,6 +1,7 @@
 /** Muon's steps against a plain one in float64, on every backend that is here. */
 import { afterAll, describe, expect, test } from 'vitest'
 import { missingForGpu, openSoftwareGpu } from '../../test/support/backends.ts'
+import { filled } from '../../test/support/filled-trainer.ts'
 import type { Backend } from '../backends/backend.ts'
 import { openNativeBackend } from '../backends/native/native-backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
@@ -48,14 +49,7 @@ const BACKENDS: Record<string, () => Promise<Backend>> = {
 async function openTrainer(open: () => Promise<Backend>, own = shape): Promise<Trainer> {
   const backend = await open()
   opened.push(backend)
-  const trainer = await Trainer.open(backend, own)
-  const seeded = new Seeded(3)
-  for (const part of trainer.plan.parts) {
-    const values = seeded.floats(part.count, part.kind === 'table' ? 1 : 0.4)
-    if (part.kind === 'norm') for (let i = 0; i < values.length; i++) values[i] += 1
-    trainer.write('weights', part, values)
-  }
-  return trainer
+  return filled(await Trainer.open(backend, own))
 }
 
 function batchOf(seed: number) {

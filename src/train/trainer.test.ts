@@ -1,5 +1,6 @@
 /** Gradients of whole models: against finite differences, and the straight-through estimator by its definition. */
 import { afterAll, describe, expect, test } from 'vitest'
+import { filled } from '../../test/support/filled-trainer.ts'
 import { openNativeBackend } from '../backends/native/native-backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
@@ -49,16 +50,6 @@ function shapeOf(quant: TrainingShape['quant'], changes: Partial<ModelConfig> = 
   return { model: own, quant, batch: 2, length: 7, recompute: 'none' }
 }
 
-async function filled(trainer: Trainer, seed = 3): Promise<Trainer> {
-  const seeded = new Seeded(seed)
-  for (const part of trainer.plan.parts) {
-    const values = seeded.floats(part.count, part.kind === 'table' ? 1 : 0.4)
-    if (part.kind === 'norm') for (let i = 0; i < values.length; i++) values[i] += 1
-    trainer.write('weights', part, values)
-  }
-  return trainer
-}
-
 function batchOf(seed: number) {
   const seeded = new Seeded(seed)
   const ids = () => Int32Array.from({ length: 14 }, () => seeded.below(model.vocabSize))
@@ -75,7 +66,7 @@ describe('gradients of a model without quantisers are its slopes', () => {
       { activation: 'silu', subNorms: false, tiedHead: false },
     ],
   ] as const)('%s', async (_, changes) => {
-    const trainer = await filled(await Trainer.open(reference, shapeOf('none', changes)))
+    const trainer = filled(await Trainer.open(reference, shapeOf('none', changes)))
     const batches = [batchOf(1), batchOf(2)]
     trainer.gradients(batches)
     const gradients = await Promise.all(trainer.plan.parts.map((p) => trainer.read('gradients', p)))
@@ -171,7 +162,7 @@ const STEP = { rate: 1e-2, decay: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, clip:
 
 /** All weights and losses of three steps of two batches each. */
 async function shortRun(backend: Parameters<typeof Trainer.open>[0], shape: TrainingShape) {
-  const trainer = await filled(await Trainer.open(backend, shape))
+  const trainer = filled(await Trainer.open(backend, shape))
   const losses: number[] = []
   for (let step = 0; step < 3; step++) {
     trainer.step([batchOf(2 * step), batchOf(2 * step + 1)], { ...STEP, step })
@@ -200,7 +191,7 @@ test.each([
 ] as const)(
   'shares of the codes of %s and how many flip are those of its weights',
   async (quant, quantize) => {
-    const trainer = await filled(await Trainer.open(native[1], shapeOf(quant)))
+    const trainer = filled(await Trainer.open(native[1], shapeOf(quant)))
     const codes = async () => {
       const linears = trainer.plan.parts.filter(({ kind }) => kind === 'linear')
       const all = await Promise.all(linears.map((part) => trainer.read('weights', part)))
@@ -232,7 +223,7 @@ test('a model without ternary weights has no codes to look at', async () => {
 })
 
 test('texts go on with what is drawn from the logits of all before', async () => {
-  const trainer = await filled(await Trainer.open(reference, shapeOf('b158')))
+  const trainer = filled(await Trainer.open(reference, shapeOf('b158')))
   const prompts = [[1, 2], [3], [4, 5, 6]]
   const task = { prompts, maxTokens: 3, stops: new Set<number>() }
   const texts = await (await trainer.continuation(task)).run(9)

@@ -6,12 +6,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BROWSER, requiredBackends } from '../support/backends.ts'
 import { buildProgram, hasEmbeddedModel, ROOT } from '../support/built-program.ts'
 import { findChromium, launchChromium } from './chromium.ts'
+import { axeFindings, widthBeyond } from './page-checks.ts'
 
 const executablePath = findChromium()
 const missing =
@@ -128,13 +128,8 @@ describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing
     async (colorScheme) => {
       await page.emulateMedia({ colorScheme })
       await page.setViewportSize({ width: 375, height: 667 })
-      await page.evaluate(axe.source)
-      const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`)).toEqual(
-        [],
-      )
-      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
-      expect(await page.evaluate(beyond)).toBe(0)
+      expect(await axeFindings(page)).toEqual([])
+      expect(await widthBeyond(page)).toBe(0)
     },
   )
 

@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Listening, listen } from '../../src/node/server/listen.ts'
@@ -15,6 +14,7 @@ import { ROOT } from '../support/built-program.ts'
 import { answers, MockEngine } from '../support/mock-engine.ts'
 import { mockModel } from '../support/mock-model.ts'
 import { findChromium, launchChromium } from './chromium.ts'
+import { axeFindings, widthBeyond } from './page-checks.ts'
 
 const executablePath = findChromium()
 if (executablePath === undefined && requiredBackends().has(BROWSER)) {
@@ -86,14 +86,7 @@ describe.skipIf(executablePath === undefined)("the server's page", () => {
         const path = `${folder}/${name.replace(', ', '-')}-${state}.png`
         if (folder !== undefined) await page.screenshot({ path })
       }
-      const findings = async () => {
-        await page.evaluate(axe.source)
-        const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-        return violations.map(
-          ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-        )
-      }
-      expect(await findings()).toEqual([])
+      expect(await axeFindings(page)).toEqual([])
       await picture('empty')
       await page.fill('#text', 'What is BitNet?')
       await page.keyboard.press('Enter')
@@ -103,15 +96,14 @@ describe.skipIf(executablePath === undefined)("the server's page", () => {
       await idle(page)
       await page.click('summary')
       await page.waitForFunction("document.getElementById('figures').textContent !== ''")
-      expect(await findings()).toEqual([])
+      expect(await axeFindings(page)).toEqual([])
       await picture('talk')
       await page.click('#language')
       expect(await text(page, '#send')).toBe('送信')
-      expect(await findings()).toEqual([])
+      expect(await axeFindings(page)).toEqual([])
       await picture('japanese')
       // Nothing lies beside the screen.
-      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
-      expect(await page.evaluate(beyond)).toBe(0)
+      expect(await widthBeyond(page)).toBe(0)
       expect(problems).toEqual([])
       await close()
     },

@@ -7,7 +7,6 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'n
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UsageError } from '../../src/errors.ts'
@@ -17,6 +16,7 @@ import type { TrainEvent } from '../../src/train/loop.ts'
 import type { StartEvent } from '../../src/train/settings.ts'
 import { BROWSER, requiredBackends } from '../support/backends.ts'
 import { findChromium, launchChromium } from './chromium.ts'
+import { axeFindings, widthBeyond } from './page-checks.ts'
 
 const executablePath = findChromium()
 if (executablePath === undefined && requiredBackends().has(BROWSER)) {
@@ -147,24 +147,16 @@ describe.skipIf(executablePath === undefined)('the page of a run', () => {
         const path = `${folder}/watch-${name.replace(', ', '-')}-${state}.png`
         if (folder !== undefined) await page.screenshot({ path, fullPage: true })
       }
-      const findings = async () => {
-        await page.evaluate(axe.source)
-        const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-        return violations.map(
-          ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-        )
-      }
       expect(await page.locator('.plot canvas').count()).toBe(6)
-      expect(await findings()).toEqual([])
+      expect(await axeFindings(page)).toEqual([])
       await picture('english')
       await page.click('#language')
       expect(await page.locator('#status').textContent()).toBe('全ステップが終わりました。')
       expect(await figures(page)).toContain('300 / 300')
       await page.selectOption('select', 'plus')
-      expect(await findings()).toEqual([])
+      expect(await axeFindings(page)).toEqual([])
       await picture('japanese')
-      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
-      expect(await page.evaluate(beyond)).toBe(0)
+      expect(await widthBeyond(page)).toBe(0)
       expect(problems).toEqual([])
       await close()
     },
