@@ -24,7 +24,7 @@ interface Panel {
 
 const WIDTH = 340
 const HEIGHT = 190
-const PLOT = { left: 52, right: 12, top: 40, bottom: 24 }
+const PLOT = { left: 58, right: 12, top: 40, bottom: 24 }
 const COLUMNS = 2
 const TICKS = 4
 /** More points than this are drawn as means of as many stretches. */
@@ -177,8 +177,10 @@ function rangeOf(values: readonly number[]): readonly [number, number] {
   return most > least ? [least, most] : [least, least + (Math.abs(least) || 1)]
 }
 
+/** Three digits, short enough to stand left of a plot. */
 function numberText(value: number): string {
-  return value === 0 ? '0' : String(Number(value.toPrecision(3)))
+  const isTiny = value !== 0 && Math.abs(value) < 1e-3
+  return isTiny ? value.toExponential(2) : String(Number(value.toPrecision(3)))
 }
 
 function round(value: number): number {

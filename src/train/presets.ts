@@ -82,7 +82,7 @@ export function mixtureNamed(text: string): MixtureSettings {
 function unknownMixture(text: string): UsageError {
   return new UsageError(
     `Expected a mixture such as "experts=8,top=2", with up to ${MAX_EXPERTS} experts and up to ${MAX_TOP} of ` +
-      `them for a token, or "experts=8,top=2,balance=0.02", got "${text}".`,
+      `them (no more than there are) for a token, or "experts=8,top=2,balance=0.02", got "${text}".`,
   )
 }
 
