@@ -1,5 +1,6 @@
 import { MAX_COLS } from '../checker.ts'
 import { defineOp } from '../define-op.ts'
+import { PANEL_COLS, PANEL_ROWS, padded } from '../matmul/op.ts'
 import { floats, WORD, words } from '../operand-kinds.ts'
 import { MAX_EXPERTS } from '../route/reference.ts'
 import type { BufferSlice } from '../slice.ts'
@@ -28,14 +29,6 @@ export interface ExpertMatmulBackwardCommand {
   readonly dWeights: BufferSlice
 }
 
-/** Panels are padded to whole tiles of every variant, as those of matmul are. */
-const PANEL_ROWS = 12
-const PANEL_COLS = 32
-
-function padded(count: number, unit: number): number {
-  return Math.ceil(count / unit) * unit
-}
-
 const inputs = ({ rows, cols }: ExpertMatmulBackwardCommand) => rows * cols
 const all = ({ experts, count, cols }: ExpertMatmulBackwardCommand) => experts * count * cols
 
@@ -57,7 +50,7 @@ export const expertMatmulBackward = defineOp<ExpertMatmulBackwardCommand>()({
   counts: { cols: MAX_COLS, count: MAX_COLS, experts: MAX_EXPERTS },
   integers: { cols: (c) => c.cols, count: (c) => c.count, experts: (c) => c.experts },
   indices: (c) => [indexInput(c.chosen, 'expert', c.experts)],
-  // Panels of the weights, of x and of dOut.
+  // Panels of the weights, of x and of dOut, padded as those of matmul are.
   scratch: ({ rows, cols, count, experts }) =>
     (padded(cols, PANEL_COLS) * (experts * count + rows) + padded(count, PANEL_ROWS) * rows) * WORD,
   reference: (m, c) => reference(m, c),

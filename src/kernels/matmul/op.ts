@@ -27,10 +27,10 @@ export interface MatmulCommand {
 }
 
 /** Panels of a packed operand are padded to whole tiles of every variant: of 12, 6 or 2 rows, 32 or 16 columns. */
-const PANEL_ROWS = 12
-const PANEL_COLS = 32
+export const PANEL_ROWS = 12
+export const PANEL_COLS = 32
 
-function padded(count: number, unit: number): number {
+export function padded(count: number, unit: number): number {
   return Math.ceil(count / unit) * unit
 }
 
