@@ -124,6 +124,20 @@ describe.skipIf(!hasService('haproxy'))('HAProxy (where it is installed)', () =>
     expect(Math.min(one, two)).toBeGreaterThan(0)
   })
 
+  test('keeps a replica that is too busy to answer its probe at once', async () => {
+    const isAnswered = embed()
+    // Each is asked once a second, and neither answers now.
+    const until = performance.now() + 3000
+    while (performance.now() < until);
+    expect((await isAnswered).status).toBe(200)
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async () => (await embed()).status),
+    )
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect(countOf('/v1/embeddings').reduce((a, b) => a + b)).toBe(21)
+    expect(Math.min(...countOf('/v1/embeddings'))).toBeGreaterThan(0)
+  })
+
   test('sends other requests where there are fewest', async () => {
     const streams = await Promise.all(
       Array.from({ length: 8 }, () =>
