@@ -4,6 +4,7 @@ import { adamw } from './adamw/op.ts'
 import { adjustLogits } from './adjust-logits/op.ts'
 import { attention } from './attention/op.ts'
 import { axpy } from './axpy/op.ts'
+import { blend } from './blend/op.ts'
 import { causalAttention } from './causal-attention/op.ts'
 import { causalAttentionBackward } from './causal-attention-backward/op.ts'
 import { copyBlocks } from './copy-blocks/op.ts'
@@ -88,6 +89,7 @@ export const operations = [
   expertMatmulBackward,
   expertSumBackward,
   countCodes,
+  blend,
   readBytes,
   peakDot,
 ] as const
