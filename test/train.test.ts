@@ -145,6 +145,36 @@ test('a run with Muon goes on with its own bits, and with no other optimiser', a
   expect(whole.heldOutLoss).toBe(rest.heldOutLoss)
 })
 
+test('a float model becomes ternary as quantisers come in, and goes on with its bits', async () => {
+  const float = await runIn('float model', { quant: 'none', steps: 30, lr: 4e-3 })
+  const losses: number[] = []
+  const options = {
+    ...{ init: float.checkpoint, steps: 12, saveEvery: 4, quantizationWarmup: 8, lr: 1e-3 },
+    onEvent: (event: TrainEvent | StartEvent) => {
+      if (event.type === 'step') losses.push(event.loss)
+    },
+  }
+  const whole = await runIn('warmed', options)
+  // The first steps are the float model's own, at what it had come to; without the warm-up it would be lost.
+  const warmed = losses.splice(0)
+  expect(warmed[0]).toBeLessThan(float.loss + 0.2)
+  const { quantizationWarmup: _, ...cold } = options
+  await runIn('cold', { ...cold, steps: 1 })
+  expect(losses.splice(0)[0]).toBeGreaterThan(warmed[0] + 0.05)
+  const controller = new AbortController()
+  await runIn('broken warm', {
+    ...options,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.type === 'step' && event.step === 5) controller.abort()
+    },
+  })
+  const other = { ...options, quantizationWarmup: 9, resume: true }
+  await expect(runIn('broken warm', other)).rejects.toThrow('quantizationWarmup to be 8')
+  const rest = await runIn('broken warm', { ...options, resume: true })
+  expect(bytesIn(rest.checkpoint)).toEqual(bytesIn(whole.checkpoint))
+})
+
 const FORMS = [
   ...QUANT_MODES.map((quant) => ({ name: quant, quant, moe: undefined })),
   {

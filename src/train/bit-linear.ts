@@ -10,6 +10,9 @@
  *
  * The forward product is the one of inference, int8 by ternary and exact: a trained model's logits are those
  * that its export has. Both gradients are float32 products.
+ *
+ * While quantisers come in (scratch.share), xn + share (xq - xn) and w + share (wq - w) are in the place of xq and wq,
+ * and the forward product is a float32 one too.
  */
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
@@ -42,22 +45,24 @@ export function linearForward(
   { rows, out, accumulate }: { rows: number; out: BufferSlice; accumulate: boolean },
 ): Command[] {
   const { codes } = linear
-  if (codes !== undefined) {
+  if (codes !== undefined && scratch.share === undefined) {
     return [
       quantizeInput(linear, input, scratch, rows),
       { op: 'ternary-matmul', rows, weights: codes, x: scratch.quantized, out, accumulate },
     ]
   }
   const { commands, values } = inputValues(linear, input, scratch, rows)
+  const weights = weightValues(linear, scratch)
   return [
     ...commands,
+    ...weights.commands,
     {
       op: 'matmul',
       rows,
       cols: linear.rows,
       inner: linear.cols,
       a: values,
-      b: linear.weights,
+      b: weights.values,
       out,
       transposeB: true,
       accumulate,
@@ -89,16 +94,8 @@ export function linearBackward(
     transposeA: true,
     accumulate: true,
   })
-  let weights = linear.weights
-  if (linear.codes !== undefined) {
-    weights = scratch.values
-    commands.push({
-      op: 'unpack-ternary',
-      rows: linear.rows,
-      matrix: linear.codes,
-      out: weights,
-    })
-  }
+  const weights = weightValues(linear, scratch)
+  commands.push(...weights.commands)
   const dInput = norm === undefined ? dx : scratch.gradients
   commands.push({
     op: 'matmul',
@@ -106,7 +103,7 @@ export function linearBackward(
     cols: linear.cols,
     inner: linear.rows,
     a: dOut,
-    b: weights,
+    b: weights.values,
     out: dInput,
     accumulate: norm === undefined && accumulate,
   })
@@ -145,14 +142,28 @@ function inputValues(
 ): { commands: Command[]; values: BufferSlice } {
   const { cols, codes } = linear
   const { x, norm, eps } = input
-  const out = scratch.inputs
-  if (codes !== undefined) {
-    const dequantized: Command = { op: 'dequantize', rows, cols, x: scratch.quantized, out }
-    return { commands: [quantizeInput(linear, input, scratch, rows), dequantized], values: out }
+  const { inputs: out, share } = scratch
+  const normed = (to: BufferSlice): Command[] =>
+    norm ? [{ op: 'rms-norm', rows, cols, eps, x, weight: norm.weights, out: to }] : []
+  if (codes === undefined) return { commands: normed(out), values: norm ? out : x }
+  const commands: Command[] = [
+    quantizeInput(linear, input, scratch, rows),
+    { op: 'dequantize', rows, cols, x: scratch.quantized, out },
+  ]
+  if (share !== undefined) {
+    commands.push(...normed(scratch.gradients))
+    commands.push({ op: 'blend', rows, cols, x: norm ? scratch.gradients : x, out, share })
   }
-  if (norm === undefined) return { commands: [], values: x }
-  return {
-    commands: [{ op: 'rms-norm', rows, cols, eps, x, weight: norm.weights, out }],
-    values: out,
-  }
+  return { commands, values: out }
+}
+
+/** The values of the weights that go into a float product. */
+function weightValues(
+  { rows, cols, codes, weights }: TrainedLinear,
+  { values: out, share }: Scratch,
+): { commands: Command[]; values: BufferSlice } {
+  if (codes === undefined) return { commands: [], values: weights }
+  const commands: Command[] = [{ op: 'unpack-ternary', rows, matrix: codes, out }]
+  if (share !== undefined) commands.push({ op: 'blend', rows, cols, x: weights, out, share })
+  return { commands, values: out }
 }

@@ -79,6 +79,8 @@ export interface Scratch {
   /** The values of one matrix. */
   readonly values: BufferSlice
   readonly logits: BufferSlice
+  /** Of the quantisers' effect, while it grows; undefined: the whole. */
+  readonly share: BufferSlice | undefined
 }
 
 export interface TrainingMemory {
@@ -103,6 +105,8 @@ export interface TrainingMemory {
   readonly lossWeights: DeviceBuffer
   readonly losses: DeviceBuffer
   readonly squareSum: DeviceBuffer
+  /** Of the quantisers' effect in a step: one number. */
+  readonly share: DeviceBuffer
   /** Numbers of the optimiser for each group of the plan. */
   readonly numbers: readonly DeviceBuffer[]
   /** Undefined in a run without it. */
@@ -228,6 +232,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
       },
       values: floats(largest, 'values of a matrix'),
       logits: floats(chunkRows * model.vocabSize, 'logits'),
+      share: undefined,
     },
     routing: model.experts && allocateRouting(owner, rows, model.dim, model.experts),
     tokens: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'tokens'),
@@ -235,6 +240,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     lossWeights: floats(rows, 'weights of tokens'),
     losses: floats(rows, 'losses'),
     squareSum: floats(1, 'norm of the gradient'),
+    share: floats(1, 'share of the quantisers'),
     numbers: plan.groups.map(() => floats(ADAMW_NUMBERS.length, 'numbers of the optimiser')),
     muon: allocateMuon(owner, plan),
   }

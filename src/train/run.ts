@@ -89,6 +89,7 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       ...{ accumulate, schedule, optimizer, seed, tokenizer: text.hash },
       ...(shape.precision === 'f16' && { precision: shape.precision }),
       ...(shape.optimizer === 'muon' && { matrices: shape.optimizer }),
+      ...(shape.quantizationWarmup && { quantizationWarmup: shape.quantizationWarmup }),
       ...(shape.model.experts && { balance: balanceOf(shape) }),
       data: sources.map(({ source, weight }) => ({
         ...{ path: source.name, weight, tokens: source.count },

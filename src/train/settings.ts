@@ -37,6 +37,8 @@ export interface RunSettings {
   readonly quant?: QuantMode | undefined
   /** A mixture of experts in place of each feed-forward: "experts=8,top=2". Unset: none. */
   readonly moe?: string | undefined
+  /** Steps in which the effect of the quantisers grows from 0 to 1, to go on from a float model. Unset: none. */
+  readonly quantizationWarmup?: number | undefined
   /** How long: one of these. Unset: once through the text. */
   readonly steps?: number | undefined
   readonly tokens?: number | undefined
@@ -110,6 +112,7 @@ export const RUN_SETTINGS: OptionRules<RunSettings> = {
   preset: oneOf(PRESET_NAMES),
   quant: oneOf(QUANT_MODES),
   moe: { ...TEXT, also: ['experts', 'num_experts'] },
+  quantizationWarmup: { ...COUNT, also: ['lambda', 'lambda_', 'quantisationWarmup'] },
   steps: { ...COUNT, also: ['max_steps'] },
   tokens: COUNT,
   hours: POSITIVE,
@@ -165,6 +168,7 @@ export function shapeOf(
     recompute: settings.recompute ?? 'none',
     precision: settings.precision ?? 'f32',
     balance: mixture?.balance,
+    quantizationWarmup: settings.quantizationWarmup,
     optimizer: settings.optimizer ?? 'adamw',
   }
 }

@@ -32,6 +32,8 @@ export interface TrainingShape {
   readonly precision?: Precision | undefined
   /** Unset: adamw. */
   readonly optimizer?: OptimizerName | undefined
+  /** Steps in which the quantisers' effect grows from nothing to the whole. Unset: none. */
+  readonly quantizationWarmup?: number | undefined
   /** Of a mixture: what the loss that keeps experts evenly used counts. Unset: 0.01. */
   readonly balance?: number | undefined
 }
@@ -59,8 +61,17 @@ export function rowsOf({ batch, length }: TrainingShape): number {
 /** Matrices lie in tiles of 16 rows and columns, one below the other. */
 const UNIT = 16
 
+/**
+ * The share of the quantisers' effect in a step, counted from 0: it grows in a straight line, as in "Fine-tuning LLMs
+ * to 1.58bit" (Hugging Face, 2024), where lambda is min(step / 1000, 1).
+ */
+export function quantizerShare({ quantizationWarmup = 0 }: TrainingShape, step: number): number {
+  return step < quantizationWarmup ? step / quantizationWarmup : 1
+}
+
 /** @throws UsageError naming what the trainer has no graph for, or a size that it cannot lay out */
-export function checkShape({ model, quant, batch, length }: TrainingShape): void {
+export function checkShape(shape: TrainingShape): void {
+  const { model, quant, batch, length, quantizationWarmup } = shape
   const { dim, ffnDim, nHeads, nKvHeads, headDim, contextLength } = model
   const sizes = { dim, ffnDim, queryDim: nHeads * headDim, keyDim: nKvHeads * headDim }
   for (const [name, size] of Object.entries(sizes)) {
@@ -90,6 +101,12 @@ export function checkShape({ model, quant, batch, length }: TrainingShape): void
   }
   if (model.experts && quant === 'none') {
     throw new UsageError('Expected ternary or binary weights (--quant) for a mixture of experts.')
+  }
+  if (quantizationWarmup !== undefined && (quant === 'none' || model.experts)) {
+    throw new UsageError(
+      'Expected ternary or binary weights without experts where quantisers come in step by step ' +
+        `(--quantization-warmup), got ${quant === 'none' ? 'none' : 'a mixture of experts'}.`,
+    )
   }
   const { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling } = model
   const others = { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling }

@@ -1,6 +1,7 @@
 /** Gradients of whole models: against finite differences, and the straight-through estimator by its definition. */
 import { afterAll, describe, expect, test } from 'vitest'
 import { filled } from '../../test/support/filled-trainer.ts'
+import type { Backend } from '../backends/backend.ts'
 import { openNativeBackend } from '../backends/native/native-backend.ts'
 import { createReferenceBackend } from '../backends/reference/index.ts'
 import { UsageError } from '../errors.ts'
@@ -10,6 +11,7 @@ import { Seeded } from '../kernels/testing/conformance-cases.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { settingWords } from '../model/token-draw.ts'
 import { absmaxQuantize, absmeanQuantize, signQuantize } from '../ternary/index.ts'
+import { ADAMW } from './adamw.ts'
 import { linearBackward, linearForward, quantizeLinear } from './bit-linear.ts'
 import { SAMPLE_DRAW } from './continue-texts.ts'
 import { checkHalves } from './halves-check.ts'
@@ -260,6 +262,66 @@ test('texts go on with what is drawn from the logits of all before', async () =>
   const ended = await (await trainer.continuation({ ...task, stops })).run(9)
   expect(ended).toEqual([[], [], []])
   trainer.dispose()
+})
+
+describe.each(['b158', 'b1'] as const)('quantisers of %s that come in step by step', (quant) => {
+  const warm = { ...shapeOf(quant), quantizationWarmup: 4 }
+  const gradientsOf = async (backend: Backend, shape: TrainingShape, share?: number) => {
+    const trainer = filled(await Trainer.open(backend, shape))
+    trainer.gradients([batchOf(1), batchOf(2)], share)
+    const { parts } = trainer.plan
+    const all = await Promise.all(parts.map((part) => trainer.read('gradients', part)))
+    const found = { loss: await trainer.loss(), parts, all }
+    trainer.dispose()
+    return found
+  }
+
+  test('give the float model at first, and themselves at last', async () => {
+    const plain = await gradientsOf(reference, shapeOf('none', { subNorms: true }))
+    const first = await gradientsOf(reference, warm, 0)
+    expect(first.loss).toBe(plain.loss)
+    expect(first.all).toEqual(plain.all)
+    const quantized = await gradientsOf(reference, shapeOf(quant))
+    const last = await gradientsOf(reference, warm, 1)
+    expect(last).toEqual(quantized)
+    // Just before the end floats take the place of exact integers.
+    const nearly = await gradientsOf(reference, warm, 1 - 2 ** -20)
+    expect(nearly.loss).toBeCloseTo(quantized.loss, 3)
+    for (const [i, part] of nearly.parts.entries()) {
+      const scale = Math.max(...quantized.all[i].map(Math.abs))
+      const off = Math.max(...nearly.all[i].map((g, k) => Math.abs(g - quantized.all[i][k])))
+      expect(off / scale, `${part.role} ${part.layer}`).toBeLessThan(0.02)
+    }
+  })
+
+  test('half in, are the same on processors, and learn from halves of both', async () => {
+    const half = await gradientsOf(reference, warm, 0.5)
+    const [none, all] = [await gradientsOf(reference, warm, 0), await gradientsOf(reference, warm)]
+    expect(half.loss).not.toBe(none.loss)
+    expect(half.loss).not.toBe(all.loss)
+    for (const backend of native) {
+      const own = await gradientsOf(backend, warm, 0.5)
+      expect(own.loss).toBeCloseTo(half.loss, 4)
+    }
+  })
+
+  test('come in with the steps', async () => {
+    const trainer = filled(await Trainer.open(native[0], warm))
+    const plain = filled(await Trainer.open(native[0], shapeOf('none', { subNorms: true })))
+    const quantized = filled(await Trainer.open(native[0], shapeOf(quant)))
+    const step = async (own: Trainer, at: number) => {
+      own.step([batchOf(1)], { ...ADAMW, step: at, rate: 0, decay: 0 })
+      return own.loss()
+    }
+    expect(await step(trainer, 0)).toBe(await step(plain, 0))
+    expect(await step(trainer, 4)).toBe(await step(quantized, 4))
+    for (const own of [trainer, plain, quantized]) own.dispose()
+  })
+})
+
+test('quantisers that come in step by step need something to come in', async () => {
+  const shape = { ...shapeOf('none'), quantizationWarmup: 4 }
+  await expect(Trainer.open(reference, shape)).rejects.toThrow('--quantization-warmup')
 })
 
 test('halves that a GPU gets wrong are refused before anything is learnt from them', async () => {

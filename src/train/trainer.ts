@@ -21,7 +21,7 @@ import { checkHalves } from './halves-check.ts'
 import { allocateTraining, type TrainingMemory } from './memory.ts'
 import { writeMuonNumbers } from './muon.ts'
 import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
-import { checkShape, lossScaleOf, rowsOf, type TrainingShape } from './shape.ts'
+import { checkShape, lossScaleOf, quantizerShare, rowsOf, type TrainingShape } from './shape.ts'
 
 /** Sequences of a pass, (batch * length) each. */
 export interface TrainingBatch {
@@ -40,7 +40,8 @@ export interface StepSettings extends AdamwSettings {
   readonly decay: number
 }
 
-const PROGRAMS = ['clear', 'quantize', 'learn', 'score', 'update'] as const
+/** `blend` learns while quantisers come in. */
+const PROGRAMS = ['clear', 'quantize', 'learn', 'blend', 'score', 'update'] as const
 type Programs = Readonly<Record<(typeof PROGRAMS)[number], Program>>
 
 /** The arenas that are kept of a run. */
@@ -75,10 +76,17 @@ export class Trainer {
       if (shape.precision === 'f16') await checkHalves(backend)
       const forward = forwardCommands(memory, shape)
       const head = (learns: boolean) => headCommands(memory, shape, plan.chunkRows, learns)
+      const learn = (own: TrainingMemory) => [
+        ...forwardCommands(own, shape),
+        ...head(true),
+        ...backwardCommands(own, shape),
+      ]
+      const { scratch, share } = memory
       const lists: Readonly<Record<keyof Programs, Command[]>> = {
         clear: clearCommands(memory),
         quantize: quantizeCommands(memory, shape),
-        learn: [...forward, ...head(true), ...backwardCommands(memory, shape)],
+        learn: learn(memory),
+        blend: shape.quantizationWarmup ? learn({ ...memory, scratch: { ...scratch, share } }) : [],
         score: [...forward, ...head(false)],
         update: updateCommands(memory, plan),
       }
@@ -104,8 +112,8 @@ export class Trainer {
 
   /** Adds up the gradients of some batches and takes a step. Returns at once. */
   step(batches: Iterable<TrainingBatch>, settings: StepSettings): void {
-    this.gradients(batches)
     const { step, rate } = settings
+    this.gradients(batches, quantizerShare(this.plan.shape, step))
     for (const [i, { decays }] of this.plan.groups.entries()) {
       const numbers = stepNumbers(
         settings,
@@ -120,9 +128,14 @@ export class Trainer {
     this.#backend.submit(this.#programs.update)
   }
 
-  /** The gradients of some batches, without a step. */
-  gradients(batches: Iterable<TrainingBatch>): void {
-    this.#run(batches, this.#programs.learn)
+  /**
+   * The gradients of some batches, without a step.
+   *
+   * @param share of the quantisers' effect; below 1 only in a shape with `quantizationWarmup`
+   */
+  gradients(batches: Iterable<TrainingBatch>, share = 1): void {
+    if (share < 1) this.#backend.write(this.#memory.share, 0, bytesOf(Float32Array.of(share)))
+    this.#run(batches, share < 1 ? this.#programs.blend : this.#programs.learn)
   }
 
   /** The losses of some batches, which nothing is learnt from. */

@@ -58,6 +58,11 @@ function addTrainFlags(command: Command): void {
       '--moe <mixture>',
       'experts in place of each feed-forward: experts=8,top=2 (also balance=0.01)',
     )
+    .option(
+      '--quantization-warmup <steps>',
+      "steps in which the quantisers' effect grows from 0 to 1 (default: none; with --init FP_MODEL)",
+      count,
+    )
     .option('--steps <n>', 'how long; default: once through the text', count)
     .option('--tokens <n>', 'the same in tokens', count)
     .option('--hours <n>', 'the same in hours, by the speed of the first passes', above)
