@@ -7,7 +7,15 @@ interface Facts {
   holder: Holder
   beganAt: number
   span: Span
+  /** Takes memory for so many bytes of its body, until it is answered. */
+  takeBody(bytes: number): void
   /** Settles when an answer has ended whose response is there before. */
   ended: Promise<void> | undefined
 }
-export type AppEnv = { Variables: Facts }
+
+/** How a request came in. */
+export interface Connection {
+  /** Breaks it off. */
+  end(): void
+}
+export type AppEnv = { Variables: Facts; Bindings: { connection?: Connection | undefined } }

@@ -1,7 +1,6 @@
 /** The routes, with models whose answers are known: shapes, refusals, limits and ends. */
 import { describe, expect, test } from 'vitest'
-import { answers, MockEngine } from '../../test/support/mock-engine.ts'
-import { mockModel } from '../../test/support/mock-model.ts'
+import { MockEngine } from '../../test/support/mock-engine.ts'
 import { ANSWER, eventsOf, hello, serve } from '../../test/support/mock-server.ts'
 import type { LogEntry } from './options.ts'
 import { refusalOf } from './refusal.ts'
@@ -277,6 +276,24 @@ describe('ends', () => {
     expect(engine.passes.length - passes).toBeLessThan(3)
   })
 
+  test('a stream that fails breaks off, and the log says why', async () => {
+    const entries: LogEntry[] = []
+    const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
+    engine.beforePass = (pass) => {
+      if (pass > 5) throw new Error('The disk of /secret/path is broken.')
+    }
+    const { server, ask } = serve({ log: (entry) => entries.push(entry) }, engine)
+    const response = await ask('/v1/chat/completions', { ...hello, stream: true })
+    expect(response.status).toBe(200)
+    await expect(response.text()).rejects.toThrow()
+    await expect.poll(() => server.busy).toBe(0)
+    expect(entries.find(({ event }) => event === 'failure')).toMatchObject({
+      level: 'error',
+      requestId: response.headers.get('x-request-id'),
+      reason: expect.stringContaining('broken'),
+    })
+  })
+
   test('a reader that takes nothing is given up', async () => {
     const entries: LogEntry[] = []
     const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
@@ -323,37 +340,33 @@ describe('ends', () => {
     })
     expect(JSON.stringify(entries)).not.toContain('secret')
   })
-})
 
-describe('several models', () => {
-  test('the one used longest ago makes room', async () => {
-    const events: string[] = []
-    const modelOf = (id: string) => ({
-      id,
-      load: async () => {
-        events.push(`load ${id}`)
-        const engine = new MockEngine({ script: answers(id) })
-        return mockModel(engine, { dispose: () => void events.push(`free ${id}`) })
-      },
-    })
-    const { ask } = serve({ models: ['a', 'b', 'c'].map(modelOf), limits: { loadedModels: 2 } })
-    for (const model of ['a', 'b', 'a', 'c', 'a']) {
-      const answer = await (await ask('/v1/chat/completions', { ...hello, model })).json()
-      expect(answer.choices[0].message.content).toBe(model)
+  test('figures have the queue, the batch, the cache and memory', async () => {
+    const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
+    const { ask } = serve({ limits: { active: 2 } }, engine)
+    const figure = async (name: string) => {
+      const text = await (await ask('/metrics')).text()
+      const line = text.split('\n').find((one) => one.startsWith(`${name} `))
+      return line === undefined ? undefined : Number(line.slice(name.length))
     }
-    expect(events).toEqual(['load a', 'load b', 'free b', 'load c'])
-  })
-
-  test('a model that does not load is tried again', async () => {
-    let tries = 0
-    const load = async () => {
-      if (tries++ === 0) throw new Error('/secret/path is broken')
-      return mockModel(new MockEngine({ script: answers(ANSWER) }))
-    }
-    const { ask } = serve({ models: [{ id: 'a', load }] })
-    const failed = await ask('/v1/chat/completions', { messages: hello.messages })
-    expect(failed.status).toBe(500)
-    expect(await failed.text()).not.toContain('secret')
-    expect((await ask('/v1/chat/completions', { messages: hello.messages })).status).toBe(200)
+    expect(await figure('bitnet_passes_total{model="mock"}')).toBeUndefined()
+    const stream = () => ask('/v1/chat/completions', { ...hello, stream: true })
+    const streams = await Promise.all([stream(), stream()])
+    const gone = new AbortController()
+    const third = ask('/v1/chat/completions', hello, { signal: gone.signal })
+    await expect.poll(() => figure('bitnet_waiting_requests')).toBe(1)
+    expect(await figure('bitnet_active_requests')).toBe(2)
+    expect(await figure('bitnet_sequences{model="mock",state="running"}')).toBe(2)
+    expect(await figure('bitnet_batch_size{model="mock"}')).toBeGreaterThan(0)
+    expect(await figure('bitnet_passes_total{model="mock"}')).toBe(engine.passes.length)
+    expect(await figure('bitnet_cache_blocks{model="mock",state="used"}')).toBeGreaterThan(0)
+    gone.abort()
+    await third
+    for (const { body } of streams) await body?.cancel()
+    const long = { prompt: 'x'.repeat(600), max_tokens: 1 }
+    for (let i = 0; i < 2; i++) await ask('/v1/completions', long)
+    expect(await figure('bitnet_cache_lookups_total{model="mock",state="hit"}')).toBeGreaterThan(0)
+    expect(await figure('bitnet_weight_bytes{model="mock"}')).toBe(0)
+    expect(await figure('process_resident_memory_bytes')).toBeGreaterThan(1e6)
   })
 })

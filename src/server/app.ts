@@ -6,14 +6,15 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { messageOf } from '../checks.ts'
-import type { AppEnv } from './app-env.ts'
+import type { AppEnv, Connection } from './app-env.ts'
 import { batchRoutes } from './batch/routes.ts'
 import { BatchRunner } from './batch/runner.ts'
 import type { TakenLine } from './batch/store.ts'
 import { Desk, type Visit } from './desk.ts'
-import { checkHost, crossOriginHeaders, readJson } from './guard.ts'
+import { checkHost, checkOrigin, crossOriginHeaders, readJson } from './guard.ts'
 import { Admission } from './limits/admission.ts'
 import { KeyRing } from './limits/api-keys.ts'
+import { BodyRoom } from './limits/body-room.ts'
 import { Metrics } from './metrics.ts'
 import { ModelShelf } from './model-shelf.ts'
 import { chat, generate } from './ollama/generation.ts'
@@ -28,8 +29,12 @@ import { Refusal, refusalOf, refuse } from './refusal.ts'
 import { NO_SPAN } from './tracing.ts'
 
 export interface BitnetServer {
-  /** Answers a request; rejects never. */
-  fetch(request: Request): Promise<Response>
+  /**
+   * Answers a request; rejects never.
+   *
+   * @param connection what ends where a stream has to break off; unset: its body fails
+   */
+  fetch(request: Request, connection?: Connection): Promise<Response>
   /** Requests that are worked on or wait. */
   readonly busy: number
   /** From now on new requests are refused (503) and `/readyz` says so. */
@@ -65,10 +70,12 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   const shelf = new ModelShelf(options.models, limits.loadedModels, options.anyModel)
   const admission = new Admission(limits)
   const keys = new KeyRing(options.keys ?? [])
+  const bodies = new BodyRoom(limits.allBodyBytes)
   const metrics = new Metrics(() => ({
     active: admission.active,
     waiting: admission.waiting,
     loadedModels: shelf.loaded.length,
+    models: shelf.ready,
     batchLines: runner?.left ?? 0,
   }))
   const desk = new Desk({ shelf, admission, metrics, limits, log })
@@ -86,6 +93,8 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     const facts = { 'http.request.method': method, 'http.route': route, 'request.id': requestId }
     const span = tracer?.begin(`${method} ${route}`, c.req.header('traceparent'), facts) ?? NO_SPAN
     c.set('span', span)
+    const body = bodies.open()
+    c.set('takeBody', body.take)
     const cors = crossOriginHeaders(c.req.header('origin'), origins)
     if (c.req.method === 'OPTIONS') c.res = new Response(null, { status: 204 })
     else await next()
@@ -93,6 +102,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     for (const [name, value] of Object.entries(cors)) c.header(name, value)
     const { status } = c.res
     const record = (): void => {
+      body.giveBack()
       const ms = performance.now() - c.get('beganAt')
       metrics.request(route, status, ms / 1000)
       log({ level: 'info', event: 'request', requestId, method, route, status, ms })
@@ -104,7 +114,11 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     else void ended.then(record)
   })
   app.use(async (c, next) => {
-    if (keys.isOpen) checkHost(c.req.header('host'), options.hosts)
+    if (keys.isOpen) {
+      const host = c.req.header('host')
+      checkHost(host, options.hosts)
+      if (c.req.method !== 'GET') checkOrigin(c.req.header('origin'), host, origins)
+    }
     await next()
   })
 
@@ -151,11 +165,12 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     const wake = () => runner?.wake()
     app.route('/', batchRoutes({ store: batches, bodyBytes: limits.bodyBytes, log, wake }))
   }
+  const bounds = (c: Context<AppEnv>) => ({ most: limits.bodyBytes, take: c.get('takeBody') })
   for (const [path, work] of Object.entries(WORK)) {
     app.post(path, async (c) => {
       if (isDraining)
         throw new Refusal(503, 'stopping', 'The server is about to stop.', { retryAfter: 10 })
-      return work(desk, visitOf(c), await readJson(c.req.raw, limits.bodyBytes))
+      return work(desk, visitOf(c), await readJson(c.req.raw, bounds(c)))
     })
     app.all(path, () => {
       throw new Refusal(405, 'method_not_allowed', `Expected POST for ${path}.`)
@@ -176,7 +191,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   })
 
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request, connection) => app.fetch(request, { connection }),
     get busy() {
       return admission.active + admission.waiting
     },
@@ -219,6 +234,7 @@ function visitOf(c: Context<AppEnv>): Visit {
     beganAt: c.get('beganAt'),
     span: c.get('span'),
     signal,
+    breakOff: c.env.connection?.end,
     lastsUntil: (end) => c.set('ended', end),
   }
 }

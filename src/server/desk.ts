@@ -2,6 +2,7 @@
  * What every route that computes has around what is its own: a turn, the model, a time limit, and an answer at
  * once or piece by piece that gives the turn back when it ends.
  */
+import { messageOf, withoutUnset } from '../checks.ts'
 import type { LanguageModel, Prompt } from '../generate/language-model.ts'
 import type { GenerateOptions, GenerateResult, TokenEvent } from '../generate/options.ts'
 import type { Admission } from './limits/admission.ts'
@@ -25,6 +26,8 @@ export interface Visit {
   /** Milliseconds, as performance.now() has them. */
   readonly beganAt: number
   readonly span: Span
+  /** Ends its connection in the middle of a stream. */
+  readonly breakOff?: (() => void) | undefined
   /** Told by an answer that goes on after its response has begun, and when that ends. */
   lastsUntil(end: Promise<void>): void
 }
@@ -37,18 +40,31 @@ export interface DeskParts {
   readonly log: (entry: LogEntry) => void
 }
 
+/** What a request says of whom it wants and how soon; ours beside the model are the others. */
+export interface Wish {
+  readonly model?: string | undefined
+  readonly priority?: number | undefined
+  /** Seconds from the request on, after which its answer ends as it is. */
+  readonly deadline?: number | undefined
+}
+
 /** What a route is given to work with while it has a turn. */
 export interface Turn {
   readonly model: LanguageModel
   readonly modelId: string
   /** Aborts when the client has gone or the time is up. */
   readonly signal: AbortSignal
+  /** Whose it is and how soon it is wanted, for whatever of the model is asked. */
+  readonly job: Pick<GenerateOptions, 'priority' | 'client' | 'deadline' | 'signal'>
   /** Generates: tokens that say something as they come, and the result, which is counted. */
   answer(prompt: Prompt, options: GenerateOptions): Answer
 }
 
 /** An answer as it comes. Of its tokens those are left out that neither text nor probabilities came with. */
 export type Answer = AsyncGenerator<TokenEvent, GenerateResult>
+
+/** Of a timer, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1
 
 export class Desk {
   readonly #parts: DeskParts
@@ -68,17 +84,17 @@ export class Desk {
   /** Answers at once. */
   async answer(
     visit: Visit,
-    asked: string | undefined,
+    wish: Wish,
     work: (turn: Turn) => Promise<unknown>,
   ): Promise<Response> {
     const { shelf } = this.#parts
-    const modelId = shelf.idOf(asked)
-    const { signal, end } = this.#limited(visit)
+    const modelId = shelf.idOf(wish.model)
+    const { signal, end } = this.#limited(visit, wish)
     let leave: (() => void) | undefined
     try {
-      leave = await this.#enter(visit, signal)
+      leave = await this.#enter(visit, wish, signal)
       const value = await shelf.use(modelId, signal, (model) =>
-        work(this.#turn(visit, modelId, model, signal)),
+        work(this.#turn(visit, wish, { modelId, model, signal })),
       )
       return Response.json(value)
     } finally {
@@ -94,32 +110,39 @@ export class Desk {
    */
   async stream(
     visit: Visit,
-    asked: string | undefined,
+    wish: Wish,
     headers: Readonly<Record<string, string>>,
     work: (turn: Turn) => AsyncGenerator<string, void>,
   ): Promise<Response> {
     const { shelf, limits, log } = this.#parts
-    const modelId = shelf.idOf(asked)
-    const { signal, abort, end } = this.#limited(visit)
-    const leave = await this.#enter(visit, signal).catch((error) => {
+    const modelId = shelf.idOf(wish.model)
+    const { signal, abort, end } = this.#limited(visit, wish)
+    const leave = await this.#enter(visit, wish, signal).catch((error) => {
       end()
       throw error
     })
     let close = (): void => undefined
     const closed = new Promise<void>((resolve) => (close = resolve))
+    const { requestId, breakOff } = visit
     visit.lastsUntil(closed)
     return new Promise<Response>((resolve, reject) => {
       const whole = shelf.use(modelId, signal, async (model) => {
-        const pieces = work(this.#turn(visit, modelId, model, signal))
+        const pieces = work(this.#turn(visit, wish, { modelId, model, signal }))
         // The first piece comes when the prompt has been found right.
         const first = await pieces.next()
         const body = streamBody(first, pieces, {
           stallMs: limits.stallSeconds * 1000,
           cancel: (reason) => {
-            log({ level: 'info', event: reason, requestId: visit.requestId })
+            log({ level: 'info', event: reason, requestId })
             abort(new Error(`The client has ${reason}.`))
           },
-          done: close,
+          done: (error) => {
+            if (error !== undefined && !signal.aborted) {
+              log({ level: 'error', event: 'failure', requestId, reason: messageOf(error) })
+            }
+            close()
+          },
+          breakOff,
         })
         resolve(new Response(body, { headers }))
         await closed
@@ -136,12 +159,14 @@ export class Desk {
    * Aborts when the client has gone, when the time is up, or when it is said. AbortSignal.any and AbortSignal.timeout
    * would do, but leave a timer and weak references behind each request.
    */
-  #limited({ signal: asked }: Visit) {
+  #limited({ signal: asked, beganAt }: Visit, { deadline }: Wish) {
     const controller = new AbortController()
     const abort = (reason: unknown): void => controller.abort(reason)
     const leave = (): void => abort(asked.reason)
     const late = (): void => abort(new DOMException('The time of a request is up.', 'TimeoutError'))
-    const timer = setTimeout(late, this.#parts.limits.seconds * 1000)
+    const { seconds } = this.#parts.limits
+    const until = beganAt + 1000 * Math.min(seconds, deadline ?? seconds)
+    const timer = setTimeout(late, Math.min(until - performance.now(), LONGEST_MS))
     asked.addEventListener('abort', leave, { once: true })
     if (asked.aborted) leave()
     const end = (): void => {
@@ -152,30 +177,37 @@ export class Desk {
   }
 
   /** @returns what gives the turn back */
-  async #enter({ key, span }: Visit, signal: AbortSignal): Promise<() => void> {
-    const waiting = span.begin('wait')
+  async #enter(visit: Visit, wish: Wish, signal: AbortSignal): Promise<() => void> {
+    const waiting = visit.span.begin('wait')
     try {
-      return await this.#parts.admission.enter(key, signal)
+      const priority = priorityOf(visit, wish)
+      const { deadline } = wish
+      return await this.#parts.admission.enter({ key: visit.key, priority, deadline }, signal)
     } finally {
       waiting.end()
     }
   }
 
-  #turn(visit: Visit, modelId: string, model: LanguageModel, signal: AbortSignal): Turn {
+  #turn(visit: Visit, wish: Wish, place: Pick<Turn, 'model' | 'modelId' | 'signal'>): Turn {
     const { metrics, limits } = this.#parts
-    return {
-      model,
-      modelId,
+    const { model, modelId, signal } = place
+    const { deadline } = wish
+    /** How the engine tells its jobs apart. */
+    const job = withoutUnset({
+      priority: priorityOf(visit, wish),
+      client: visit.client,
+      deadline: deadline && Math.max(1, visit.beganAt + 1000 * deadline - performance.now()),
       signal,
+    })
+    return {
+      ...place,
+      job,
       async *answer(prompt, options) {
         const room = model.contextLength
         const generation = model.generate(prompt, {
           ...options,
           maxTokens: Math.min(options.maxTokens ?? room, limits.maxTokens, room),
-          // A request may let others go before it, and not go before them.
-          priority: Math.min(options.priority ?? visit.priority, visit.priority),
-          ...(visit.client === undefined ? {} : { client: visit.client }),
-          signal,
+          ...job,
         })
         const span = visit.span.begin('generate', { 'gen_ai.request.model': modelId })
         let isFirst = true
@@ -205,6 +237,11 @@ export class Desk {
       },
     }
   }
+}
+
+/** A request may let others go before it, and not go before them. */
+function priorityOf({ priority }: Visit, wish: Wish): number {
+  return Math.min(wish.priority ?? priority, priority)
 }
 
 /** The result alone. */

@@ -84,6 +84,84 @@ test('a key is a client of the engine, and no request goes before what its key m
   ])
 })
 
+describe('time', () => {
+  const endless = () => new MockEngine({ script: () => 97, contextLength: 8192 })
+
+  test.each([
+    ['of the server', { seconds: 0.1 }, {}],
+    ['that a request gives itself', {}, { deadline: 0.1 }],
+  ])('%s cuts an answer, which says so', async (_, limits, fields) => {
+    const { ask, server } = serve({ limits }, endless())
+    const whole = await (await ask('/v1/chat/completions', { ...hello, ...fields })).json()
+    expect(whole.choices[0]).toMatchObject({ finish_reason: 'length' })
+    expect(whole.choices[0].message.content.length).toBeGreaterThan(1)
+    const body = { ...hello, ...fields, stream: true }
+    const events = await eventsOf(await ask('/v1/chat/completions', body))
+    expect(JSON.parse(events.at(-2) ?? '').choices[0].finish_reason).toBe('length')
+    expect(events.at(-1)).toBe('[DONE]')
+    expect(server.busy).toBe(0)
+  })
+
+  test('that is up while a request waits is told, and the engine knows of it', async () => {
+    const { ask } = serve({ limits: { active: 1 } }, endless())
+    const stream = await ask('/v1/chat/completions', { ...hello, stream: true })
+    const late = await ask('/v1/chat/completions', { ...hello, deadline: 0.05 })
+    expect([late.status, late.headers.get('retry-after')]).toEqual([503, '5'])
+    await stream.body?.cancel()
+    const { model, asked } = recording()
+    await serve({ models: [model] }).ask('/v1/responses', { input: 'a', deadline: 9, priority: -3 })
+    expect(asked[0].deadline).toBeGreaterThan(8000)
+    expect(asked[0].deadline).toBeLessThanOrEqual(9000)
+    expect(asked[0].priority).toBe(-3)
+  })
+})
+
+test('no answer is longer than the server lets it be', async () => {
+  const { ask } = serve({ limits: { maxTokens: 4 } }, new MockEngine({ script: () => 97 }))
+  const { usage } = await (await ask('/v1/completions', { prompt: 'a', max_tokens: 99 })).json()
+  expect(usage.completion_tokens).toBe(4)
+})
+
+test('vectors are of the key that asks, behind answers', async () => {
+  const asked: object[] = []
+  const load = async (): Promise<LanguageModel> => {
+    const model = mockModel(new MockEngine())
+    return {
+      ...model,
+      embed: (texts, options = {}) => {
+        asked.push(options)
+        return model.embed(texts, options)
+      },
+    }
+  }
+  const keys = [{ key: 'the-key-of-anna-1', name: 'anna', priority: 2 }]
+  const { ask } = serve({ models: [{ id: 'mock', load }], keys })
+  const headers = { authorization: 'Bearer the-key-of-anna-1' }
+  for (const path of ['/v1/embeddings', '/api/embed']) await ask(path, { input: 'a' }, { headers })
+  const options = { client: 'anna', priority: 1 }
+  expect(asked).toMatchObject([options, options])
+})
+
+test('who asks too often or too much is told when to ask again', async () => {
+  const { ask } = serve({ limits: { keyPerMinute: 2 } })
+  const statuses = []
+  for (let i = 0; i < 3; i++) statuses.push(await ask('/v1/completions', { prompt: 'a' }))
+  expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429])
+  expect(Number(statuses[2].headers.get('retry-after'))).toBe(30)
+  expect((await statuses[2].json()).error).toMatchObject({ type: 'rate_limit_error' })
+  const engine = new MockEngine({ script: () => 97, contextLength: 4096 })
+  const full = serve({ limits: { active: 1, waiting: 1 } }, engine)
+  const stream = await full.ask('/v1/chat/completions', { ...hello, stream: true })
+  const gone = new AbortController()
+  const waits = full.ask('/v1/chat/completions', hello, { signal: gone.signal })
+  await expect.poll(() => full.server.busy).toBe(2)
+  const refused = await full.ask('/v1/chat/completions', hello)
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
+  gone.abort()
+  await waits
+  await stream.body?.cancel()
+})
+
 test('without keys each request has a part of its own', async () => {
   const { model, asked } = recording()
   await serve({ models: [model] }).ask('/v1/completions', { prompt: 'a', max_tokens: 1 })

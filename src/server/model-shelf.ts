@@ -8,6 +8,8 @@ import { Refusal } from './refusal.ts'
 
 interface Place {
   readonly model: Promise<LanguageModel>
+  /** The same, when it is there. */
+  ready?: LanguageModel
   users: number
   usedAt: number
 }
@@ -43,6 +45,11 @@ export class ModelShelf {
   /** The models that are in memory now, or on their way. */
   get loaded(): readonly string[] {
     return [...this.#places.keys()]
+  }
+
+  /** Those that answer, by their names. */
+  get ready(): ReadonlyMap<string, LanguageModel> {
+    return new Map([...this.#places].flatMap(([id, { ready }]) => (ready ? [[id, ready]] : [])))
   }
 
   /**
@@ -126,11 +133,16 @@ export class ModelShelf {
     const model = before.then(() => served.load(this.#closing.signal))
     const place: Place = { model, users: 0, usedAt: ++this.#clock }
     this.#places.set(id, place)
-    model.catch(() => {
-      // The next request tries again.
-      if (this.#places.get(id) === place) this.#places.delete(id)
-      this.#wake()
-    })
+    model.then(
+      (ready) => {
+        place.ready = ready
+      },
+      () => {
+        // The next request tries again.
+        if (this.#places.get(id) === place) this.#places.delete(id)
+        this.#wake()
+      },
+    )
     return place
   }
 

@@ -30,6 +30,8 @@ export interface ApiKey {
 export interface ServerLimits {
   /** Bytes of a request's body. Unset: 8 MiB. */
   readonly bodyBytes?: number
+  /** Bytes of the bodies of all requests that are worked on or wait; beyond is status 503. Unset: 256 MiB. */
+  readonly allBodyBytes?: number
   /** Tokens of an answer, whatever a request asks for. Unset: what the context leaves. */
   readonly maxTokens?: number
   /** Seconds from a request to the end of its answer, which is cut then. Unset: 600. */
@@ -91,6 +93,7 @@ export interface ServerOptions {
 
 export const DEFAULT_LIMITS = {
   bodyBytes: 8 << 20,
+  allBodyBytes: 256 << 20,
   maxTokens: Number.MAX_SAFE_INTEGER,
   seconds: 600,
   stallSeconds: 30,

@@ -6,8 +6,10 @@
 export interface StreamEnds {
   /** Called once when the reader goes away or takes nothing for too long. */
   cancel(reason: 'disconnected' | 'stalled'): void
-  /** Called once when the last piece was taken, or the reader has gone. */
-  done(): void
+  /** Called once when the last piece was taken, the reader has gone, or a piece could not be made. */
+  done(error?: unknown): void
+  /** Breaks the connection, so that what came is not taken for whole. Unset: the stream fails, which does the same. */
+  readonly breakOff?: (() => void) | undefined
   readonly stallMs: number
 }
 
@@ -26,11 +28,11 @@ export function streamBody(
   /** Since when a piece lies there; undefined while one is made. */
   let untakenSince: number | undefined
   let isOver = false
-  const end = (): void => {
+  const end = (error?: unknown): void => {
     clearTimeout(timer)
     if (isOver) return
     isOver = true
-    ends.done()
+    ends.done(error)
   }
   const giveUp = (reason: 'disconnected' | 'stalled'): void => {
     clearTimeout(timer)
@@ -40,13 +42,17 @@ export function streamBody(
     void rest.return().catch(() => undefined)
     end()
   }
+  const fail = (controller: ReadableStreamDefaultController, error: unknown): void => {
+    if (ends.breakOff !== undefined) ends.breakOff()
+    else controller.error(error)
+  }
   /** One timer for all pieces: most are taken at once. */
   const watch = (controller: ReadableStreamDefaultController, ms: number): void => {
     timer = setTimeout(() => {
       const left = ends.stallMs - (performance.now() - (untakenSince ?? performance.now()))
       if (left > 0) return watch(controller, left)
       giveUp('stalled')
-      controller.error(new Error('The reader took nothing for too long.'))
+      fail(controller, new Error('The reader took nothing for too long.'))
     }, ms)
   }
   return new ReadableStream<Uint8Array>(
@@ -66,8 +72,8 @@ export function streamBody(
           controller.enqueue(encoder.encode(value))
           untakenSince = performance.now()
         } catch (error) {
-          controller.error(error)
-          end()
+          end(error)
+          fail(controller, error)
         }
       },
       cancel() {

@@ -1,7 +1,7 @@
 /**
  * The server on a port: connections with limits of time, and an end that lets requests finish.
  */
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { messageOf } from '../../checks.ts'
@@ -12,6 +12,17 @@ export interface ListenOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  readonly patience?: Partial<Patience>
+}
+
+/** Milliseconds that a client has. */
+interface Patience {
+  /** To send its headers. */
+  readonly headers: number
+  /** To send its whole request. */
+  readonly request: number
+  /** In which it takes nothing of an answer that lies there. */
+  readonly reading: number
 }
 
 export interface Listening {
@@ -25,9 +36,7 @@ export interface Listening {
   stop(patienceMs: number): Promise<void>
 }
 
-/** A client has so long to send its headers, and its whole request. */
-const HEADERS_MS = 10_000
-const REQUEST_MS = 60_000
+const PATIENCE: Patience = { headers: 10_000, request: 60_000, reading: 30_000 }
 const IDLE_MS = 5_000
 const MOST_CONNECTIONS = 2048
 /** How often it is looked whether the last request has ended. */
@@ -37,12 +46,29 @@ const POLL_MS = 50
 export type Served = Pick<BitnetServer, 'fetch' | 'busy' | 'drain' | 'close'>
 
 /** @throws UsageError if it cannot listen there */
-export async function listen(app: Served, { host, port }: ListenOptions): Promise<Listening> {
-  const server = createAdaptorServer({ fetch: (request) => app.fetch(request) }) as Server
-  server.headersTimeout = HEADERS_MS
-  server.requestTimeout = REQUEST_MS
-  server.keepAliveTimeout = IDLE_MS
+export async function listen(app: Served, options: ListenOptions): Promise<Listening> {
+  const { host, port } = options
+  const { headers, request, reading } = { ...PATIENCE, ...options.patience }
+  const serverOptions = {
+    headersTimeout: headers,
+    requestTimeout: request,
+    // Unset, Node looks every 30 s.
+    connectionsCheckingInterval: headers / 5,
+    keepAliveTimeout: IDLE_MS,
+  }
+  const server = createAdaptorServer({
+    fetch: (request, { outgoing }) => app.fetch(request, { end: () => outgoing.destroy() }),
+    serverOptions,
+  }) as Server
   server.maxConnections = MOST_CONNECTIONS
+  // What is answered at once, however long, waits in the connection: a reader of it is watched here.
+  server.prependListener('request', (_, response: ServerResponse) => {
+    response.setTimeout(reading, () => {
+      const { socket } = response
+      // Nothing moves either while an answer is still made.
+      if (socket !== null && socket.writableLength > 0) socket.destroy()
+    })
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const where = `${host} port ${port}`

@@ -66,7 +66,7 @@ export function batchRoutes({ store, bodyBytes, log, wake }: BatchRoutes): Hono<
     if ((await store.files(owner)).length >= MOST_FILES) {
       throw badRequest('file', `Expected at most ${MOST_FILES} files of one key. Delete some.`)
     }
-    const { filename, purpose, content } = await readUpload(c.req.raw)
+    const { filename, purpose, content } = await readUpload(c.req.raw, c.get('takeBody'))
     const file = { id: newId('file'), filename, purpose, createdAt: createdNow() }
     return c.json(fileBody(await store.addFile(owner, file, content)))
   })
@@ -87,7 +87,10 @@ export function batchRoutes({ store, bodyBytes, log, wake }: BatchRoutes): Hono<
   })
 
   app.post('/v1/batches', async (c) => {
-    const body = parseBody(batchSchema, await readJson(c.req.raw, bodyBytes))
+    const body = parseBody(
+      batchSchema,
+      await readJson(c.req.raw, { most: bodyBytes, take: c.get('takeBody') }),
+    )
     const made = await addBatch(store, c.get('holder').name, body)
     wake()
     return c.json(batchBody(made))
@@ -127,9 +130,9 @@ function found<T>(value: T | undefined): T {
   throw new Refusal(404, 'not_found', 'Expected the id of a file or batch of this key.')
 }
 
-async function readUpload(request: Request) {
+async function readUpload(request: Request, take: (bytes: number) => void) {
   const type = request.headers.get('content-type') ?? ''
-  const bytes = await readBytes(request, MOST_FILE_BYTES)
+  const bytes = await readBytes(request, { most: MOST_FILE_BYTES, take })
   let form: FormData
   try {
     form = await new Response(bytes, { headers: { 'content-type': type } }).formData()

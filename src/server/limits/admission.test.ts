@@ -1,10 +1,13 @@
 /** Who gets a turn, who waits, who is turned away. */
 import { describe, expect, test } from 'vitest'
 import { Refusal } from '../refusal.ts'
-import { Admission } from './admission.ts'
+import { Admission, type Entrant } from './admission.ts'
 
 const BOUNDS = { active: 2, waiting: 2, keyActive: 4, keyPerMinute: Number.POSITIVE_INFINITY }
 const never = new AbortController().signal
+
+const enter = (door: Admission, key: string, signal: AbortSignal, more: Partial<Entrant> = {}) =>
+  door.enter({ key, priority: 0, ...more }, signal)
 
 async function refusalOf(entering: Promise<unknown>): Promise<Refusal> {
   const error = await entering.then(
@@ -18,12 +21,12 @@ async function refusalOf(entering: Promise<unknown>): Promise<Refusal> {
 describe('Admission', () => {
   test('lets so many in, so many wait, and turns the others away with a time', async () => {
     const door = new Admission(BOUNDS)
-    const leave = await door.enter('a', never)
-    await door.enter('a', never)
+    const leave = await enter(door, 'a', never)
+    await enter(door, 'a', never)
     const order: string[] = []
-    const third = door.enter('a', never).then(() => order.push('third'))
-    const fourth = door.enter('a', never).then(() => order.push('fourth'))
-    const refusal = await refusalOf(door.enter('b', never))
+    const third = enter(door, 'a', never).then(() => order.push('third'))
+    const fourth = enter(door, 'a', never).then(() => order.push('fourth'))
+    const refusal = await refusalOf(enter(door, 'b', never))
     expect(refusal).toMatchObject({ status: 429, code: 'rate_limit_exceeded', retryAfter: 1 })
     expect([door.active, door.waiting]).toEqual([2, 2])
     leave()
@@ -36,11 +39,11 @@ describe('Admission', () => {
 
   test('gives the next turn to the key with the fewest at work', async () => {
     const door = new Admission({ ...BOUNDS, waiting: 9, keyActive: 9 })
-    const leave = await door.enter('many', never)
-    await door.enter('many', never)
+    const leave = await enter(door, 'many', never)
+    await enter(door, 'many', never)
     const order: string[] = []
     for (const key of ['many', 'many', 'few']) {
-      void door.enter(key, never).then(() => order.push(key))
+      void enter(door, key, never).then(() => order.push(key))
     }
     leave()
     await Promise.resolve()
@@ -48,36 +51,54 @@ describe('Admission', () => {
     expect(order).toEqual(['few'])
   })
 
+  test('priority goes before that, and of equal priority what has to be done sooner', async () => {
+    const door = new Admission({ ...BOUNDS, active: 1, waiting: 9, keyActive: 9 })
+    const leave = await enter(door, 'many', never)
+    const order: string[] = []
+    const begin = (name: string, key: string, more: Partial<Entrant>) =>
+      void enter(door, key, never, more).then((next) => {
+        order.push(name)
+        next()
+      })
+    begin('batch', 'few', { priority: -1 })
+    begin('usual', 'few', {})
+    begin('late', 'few', { deadline: 60 })
+    begin('soon', 'many', { deadline: 30 })
+    begin('first', 'many', { priority: 1 })
+    leave()
+    await expect.poll(() => order).toEqual(['first', 'soon', 'late', 'usual', 'batch'])
+  })
+
   test('one that leaves while it waits frees its place', async () => {
     const door = new Admission({ ...BOUNDS, active: 1, waiting: 1 })
-    await door.enter('a', never)
+    await enter(door, 'a', never)
     const controller = new AbortController()
-    const waiting = door.enter('b', controller.signal)
+    const waiting = enter(door, 'b', controller.signal)
     controller.abort(new Error('gone'))
     await expect(waiting).rejects.toThrow('gone')
     expect(door.waiting).toBe(0)
-    void door.enter('b', never)
+    void enter(door, 'b', never)
     expect(door.waiting).toBe(1)
-    await refusalOf(door.enter('c', never))
+    await refusalOf(enter(door, 'c', never))
   })
 
   test('counts requests a minute, and says when the next one may come', async () => {
     let now = 0
     const door = new Admission({ ...BOUNDS, active: 99, keyActive: 99, keyPerMinute: 6 }, () => now)
-    for (let i = 0; i < 6; i++) (await door.enter('a', never))()
-    expect((await refusalOf(door.enter('a', never))).retryAfter).toBe(10)
-    ;(await door.enter('b', never))()
+    for (let i = 0; i < 6; i++) (await enter(door, 'a', never))()
+    expect((await refusalOf(enter(door, 'a', never))).retryAfter).toBe(10)
+    ;(await enter(door, 'b', never))()
     now += 10_000
-    ;(await door.enter('a', never))()
-    expect((await refusalOf(door.enter('a', never))).retryAfter).toBe(10)
+    ;(await enter(door, 'a', never))()
+    expect((await refusalOf(enter(door, 'a', never))).retryAfter).toBe(10)
   })
 
   test('holds a key to its requests at a time', async () => {
     const door = new Admission({ ...BOUNDS, keyActive: 1 })
-    const leave = await door.enter('a', never)
-    await refusalOf(door.enter('a', never))
-    await door.enter('b', never)
+    const leave = await enter(door, 'a', never)
+    await refusalOf(enter(door, 'a', never))
+    await enter(door, 'b', never)
     leave()
-    await door.enter('a', never)
+    await enter(door, 'a', never)
   })
 })

@@ -1,7 +1,7 @@
 /**
- * How many requests are worked on, wait and are turned away. Turns go to the key that has the fewest at work,
- * and among its requests to the oldest, so that a client with a hundred does not keep one with a single one
- * waiting.
+ * How many requests are worked on, wait and are turned away. Turns go by priority, then by deadline, then to the key
+ * that has the fewest at work, and among its requests to the oldest, so that a client with a hundred does not keep
+ * one with a single one waiting.
  */
 import type { ResolvedLimits } from '../options.ts'
 import { Refusal } from '../refusal.ts'
@@ -10,8 +10,19 @@ type Bounds = Pick<ResolvedLimits, 'active' | 'waiting' | 'keyActive' | 'keyPerM
 
 const MINUTE_MS = 60_000
 
-interface Waiting {
+/** Who is to have a turn. */
+export interface Entrant {
+  /** The name of the key. */
   readonly key: string
+  /** Higher goes first. */
+  readonly priority: number
+  /** Seconds from the request on; of equal priority what has to be done sooner goes first. Unset: any number. */
+  readonly deadline?: number | undefined
+}
+
+interface Waiting extends Pick<Entrant, 'key' | 'priority'> {
+  /** By the clock. */
+  readonly dueAt: number
   enter(): void
 }
 
@@ -53,7 +64,8 @@ export class Admission {
    * @throws Refusal (429) if there is no room to wait or the key asks too often; the signal's reason if it
    *   aborts first
    */
-  async enter(key: string, signal: AbortSignal): Promise<() => void> {
+  async enter(entrant: Entrant, signal: AbortSignal): Promise<() => void> {
+    const { key } = entrant
     signal.throwIfAborted()
     const state = this.#stateOf(key)
     this.#checkRate(state)
@@ -66,7 +78,7 @@ export class Admission {
     state.allowance--
     state.present++
     try {
-      if (this.#active >= this.#bounds.active) await this.#wait(key, signal)
+      if (this.#active >= this.#bounds.active) await this.#wait(entrant, signal)
       else this.#begin(key)
     } catch (error) {
       state.present--
@@ -109,14 +121,17 @@ export class Admission {
     throw tooMany(`at most ${keyPerMinute} requests a minute of one key`, seconds)
   }
 
-  #wait(key: string, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
+  #wait({ key, priority, deadline = Number.POSITIVE_INFINITY }: Entrant, signal: AbortSignal) {
+    const dueAt = this.#now() + deadline * 1000
+    return new Promise<void>((resolve, reject) => {
       const leave = () => {
         this.#waiting.splice(this.#waiting.indexOf(entry), 1)
         reject(signal.reason)
       }
       const entry = {
         key,
+        priority,
+        dueAt,
         enter: () => {
           signal.removeEventListener('abort', leave)
           this.#begin(key)
@@ -139,10 +154,16 @@ export class Admission {
     state.active--
     state.present--
     if (this.#waiting.length === 0) return
-    const activeOf = (entry: Waiting) => this.#stateOf(entry.key).active
-    const next = this.#waiting.reduce((a, b) => (activeOf(b) < activeOf(a) ? b : a))
+    const next = this.#waiting.reduce((a, b) => (this.#goesBefore(b, a) ? b : a))
     this.#waiting.splice(this.#waiting.indexOf(next), 1)
     next.enter()
+  }
+
+  /** Of what is equal the one that waits longer is named first. */
+  #goesBefore(a: Waiting, b: Waiting): boolean {
+    if (a.priority !== b.priority) return a.priority > b.priority
+    if (a.dueAt !== b.dueAt) return a.dueAt < b.dueAt
+    return this.#stateOf(a.key).active < this.#stateOf(b.key).active
   }
 }
 

@@ -90,7 +90,7 @@ function generated(
 ): Promise<Response> {
   const head = (modelId: string) => ({ model: modelId, created_at: new Date().toISOString() })
   if (stream === false) {
-    return desk.answer(visit, model, async (turn) => {
+    return desk.answer(visit, { model }, async (turn) => {
       const prompt = promptFor(turn.model.tokenizer.chatTemplate !== undefined)
       const result = await resultOf(turn.answer(prompt, options))
       const call = callOf(tools, result)
@@ -98,7 +98,7 @@ function generated(
       return { ...head(turn.modelId), ...said(text, call), ...closing(result, visit.beganAt) }
     })
   }
-  return desk.stream(visit, model, NDJSON_HEADERS, (turn) => {
+  return desk.stream(visit, { model }, NDJSON_HEADERS, (turn) => {
     const prompt = promptFor(turn.model.tokenizer.chatTemplate !== undefined)
     const object = (text: string, rest: object, call?: ToolCallMade) => ({
       ...head(turn.modelId),

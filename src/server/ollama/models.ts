@@ -14,7 +14,7 @@ export const embedSchema = z.object({
 export function embed(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(embedSchema, json)
   const texts = typeof body.input === 'string' ? [body.input] : body.input
-  return desk.answer(visit, body.model, async (turn) => {
+  return desk.answer(visit, body, async (turn) => {
     const { vectors, tokens } = await vectorsOf(turn, texts, body.dimensions)
     return {
       model: turn.modelId,

@@ -64,11 +64,11 @@ export async function chatCompletion(desk: Desk, visit: Visit, json: unknown): P
   const answers = (turn: Turn) =>
     Array.from({ length: body.n ?? 1 }, (_, i) => turn.answer(prompt, answerOptions(options, i)))
   if (body.stream === true) {
-    return desk.stream(visit, body.model, EVENT_STREAM_HEADERS, (turn) =>
+    return desk.stream(visit, body, EVENT_STREAM_HEADERS, (turn) =>
       events(turn, answers(turn), asked),
     )
   }
-  return desk.answer(visit, body.model, async (turn) => {
+  return desk.answer(visit, body, async (turn) => {
     const results = await Promise.all(answers(turn).map(resultOf))
     return {
       id: asked.id,

@@ -51,11 +51,11 @@ export async function completion(desk: Desk, visit: Visit, json: unknown): Promi
     )
   const head = { id: newId('cmpl'), object: 'text_completion', created: createdNow() }
   if (body.stream === true) {
-    return desk.stream(visit, body.model, EVENT_STREAM_HEADERS, (turn) =>
+    return desk.stream(visit, body, EVENT_STREAM_HEADERS, (turn) =>
       events({ ...head, model: turn.modelId }, ask(turn), body),
     )
   }
-  return desk.answer(visit, body.model, async (turn) => {
+  return desk.answer(visit, body, async (turn) => {
     const asked = ask(turn)
     const results = await Promise.all(asked.map(({ answer }) => resultOf(answer)))
     return {

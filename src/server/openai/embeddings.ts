@@ -1,13 +1,16 @@
 /** POST /v1/embeddings, and GET /v1/models. */
 import { z } from 'zod'
+import { withoutUnset } from '../../checks.ts'
 import type { Desk, Turn, Visit } from '../desk.ts'
-import { count, parseBody } from './fields.ts'
+import { count, parseBody, samplingFields } from './fields.ts'
 
 const MOST_TEXTS = 2048
 
 export const embeddingSchema = z.object({
   model: z.string().optional(),
   input: z.union([z.string(), z.array(z.string()).min(1).max(MOST_TEXTS)]),
+  priority: samplingFields.priority,
+  deadline: samplingFields.deadline,
   encoding_format: z.enum(['float', 'base64']).nullish(),
   dimensions: count,
 })
@@ -15,7 +18,7 @@ export const embeddingSchema = z.object({
 export function embeddings(desk: Desk, visit: Visit, json: unknown): Promise<Response> {
   const body = parseBody(embeddingSchema, json)
   const texts = typeof body.input === 'string' ? [body.input] : body.input
-  return desk.answer(visit, body.model, async (turn) => {
+  return desk.answer(visit, body, async (turn) => {
     const { vectors, tokens } = await vectorsOf(turn, texts, body.dimensions)
     const encode = body.encoding_format === 'base64' ? base64Of : (v: Float32Array) => [...v]
     return {
@@ -29,11 +32,13 @@ export function embeddings(desk: Desk, visit: Visit, json: unknown): Promise<Res
 
 /** The vectors of texts, and how many tokens these are. */
 export async function vectorsOf(
-  { model, signal }: Turn,
+  { model, job }: Turn,
   texts: readonly string[],
   dimensions: number | undefined,
 ): Promise<{ readonly vectors: readonly Float32Array[]; readonly tokens: number }> {
-  const options = dimensions === undefined ? { signal } : { dimensions, signal }
+  const { signal, client, priority = 0 } = job
+  // Of equal requests those for answers go first.
+  const options = withoutUnset({ dimensions, signal, client, priority: priority - 1 })
   const vectors = await model.embed(texts, options)
   const tokens = texts.reduce((sum, text) => sum + model.tokenizer.encode(text).length, 0)
   return { vectors, tokens }

@@ -21,6 +21,7 @@ export const count = nullish(z.int().min(1))
 const MOST_BIAS = 100
 const MOST_BIASES = 1024
 const MOST_PRIORITY = 1000
+const MOST_SECONDS = 24 * 3600
 const tokenId = z.string().regex(/^\d{1,9}$/)
 
 /** What all of them say of sampling; ours beside OpenAI's own. */
@@ -41,6 +42,8 @@ export const samplingFields = {
   user: nullish(z.string()),
   /** Ours: below 0 lets others go first. */
   priority: nullish(z.int().max(MOST_PRIORITY).min(-MOST_PRIORITY)),
+  /** Ours: seconds from the request on, after which the answer ends as it is; of equal priority the sooner goes first. */
+  deadline: nullish(z.number().gt(0).max(MOST_SECONDS)),
 }
 const sampling = z.object(samplingFields)
 export type Sampling = z.output<typeof sampling>
@@ -99,7 +102,6 @@ export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
       biases.length === 0
         ? undefined
         : Object.fromEntries(biases.map(([id, bias]) => [Number(id), bias])),
-    priority: fields.priority,
   }
   return withoutUnset(options)
 }

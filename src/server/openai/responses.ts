@@ -67,6 +67,8 @@ export const responseSchema = z.object({
   temperature: samplingFields.temperature,
   top_p: samplingFields.top_p,
   stream: samplingFields.stream,
+  priority: samplingFields.priority,
+  deadline: samplingFields.deadline,
   store: z.boolean().nullish(),
   previous_response_id: z.string().nullish(),
   text: z.object({ format: textFormat.optional() }).nullish(),
@@ -91,11 +93,11 @@ export async function response(desk: Desk, visit: Visit, json: unknown): Promise
   const [id, itemId, callId] = ['resp', 'item', 'call'].map(newId)
   const head = { id, itemId, callId, created: createdNow(), body, tools }
   if (body.stream === true) {
-    return desk.stream(visit, body.model, EVENT_STREAM_HEADERS, (turn) =>
+    return desk.stream(visit, body, EVENT_STREAM_HEADERS, (turn) =>
       events(head, turn.modelId, turn.answer(prompt, options)),
     )
   }
-  return desk.answer(visit, body.model, async (turn: Turn) =>
+  return desk.answer(visit, body, async (turn: Turn) =>
     responseBody(head, turn.modelId, await resultOf(turn.answer(prompt, options))),
   )
 }
