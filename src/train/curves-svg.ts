@@ -10,13 +10,14 @@ type Of<T extends RunEvent['type']> = Extract<RunEvent, { readonly type: T }>
 type Point = readonly [step: number, value: number]
 
 interface Curve {
+  /** Unnamed ones are not in the legend. */
   readonly name: string
   /** A class of the style sheet. */
   readonly ink: 'a' | 'b' | 'c' | 'faint'
   readonly points: readonly Point[]
 }
 
-interface Panel {
+export interface Panel {
   readonly title: string
   readonly curves: readonly Curve[]
   readonly format?: (value: number) => string
@@ -102,17 +103,26 @@ export function curvesSvg(all: readonly RunEvent[]): string {
       curves: [{ name: '', ink: 'c', points: flips }],
     },
   ]
-  const drawn = panels.filter(({ curves }) => curves.some((curve) => curve.points.length > 0))
-  const rows = Math.ceil(drawn.length / COLUMNS)
   const last = steps.at(-1)
   const about = last === undefined ? 'No step yet.' : `${last.step} of ${last.steps} steps.`
+  return panelsSvg('Training run', about, panels)
+}
+
+/**
+ * A picture of all panels that have anything to show, described in words by `about` and by where curves end.
+ *
+ * @public also of bench/training-quality.mjs
+ */
+export function panelsSvg(title: string, about: string, panels: readonly Panel[]): string {
+  const drawn = panels.filter(({ curves }) => curves.some((curve) => curve.points.length > 0))
+  const rows = Math.ceil(drawn.length / COLUMNS)
   const body = drawn.map((panel, i) => {
     const [x, y] = [(i % COLUMNS) * WIDTH, Math.floor(i / COLUMNS) * HEIGHT]
     return `<g transform="translate(${x} ${y})">${drawPanel(panel)}</g>`
   })
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH} ${Math.max(1, rows) * HEIGHT}" ` +
-    `role="img" aria-labelledby="t d"><title id="t">Training run</title>` +
+    `role="img" aria-labelledby="t d"><title id="t">${title}</title>` +
     `<desc id="d">${about} ${drawn.map(inWords).join(' ')}</desc><style>${STYLE}</style>${body.join('')}</svg>\n`
   )
 }
