@@ -1,10 +1,14 @@
 /**
  * The models of a server: loaded when a request first names them, and no more in memory at a time than there
- * is room for. The one used longest ago makes room when nobody uses it any more.
+ * is room for. The one used longest ago makes room when nobody uses it any more; where others want that for a while,
+ * it takes no new requests meanwhile, so that a busy model does not keep all others out.
  */
 import type { LanguageModel } from '../generate/language-model.ts'
 import type { ServedModel } from './options.ts'
 import { Refusal } from './refusal.ts'
+
+/** So long those who want another model let the ones there take new requests. */
+const PATIENCE_MS = 5000
 
 interface Place {
   readonly model: Promise<LanguageModel>
@@ -23,14 +27,23 @@ export class ModelShelf {
   #clock = 0
   readonly #closing = new AbortController()
 
+  /** Since when each request wants a model that has no room. */
+  readonly #wanting = new Set<{ readonly since: number }>()
   readonly #anyName: boolean
+  readonly #patienceMs: number
 
   /**
    * @param room models in memory at a time, at least 1
    * @param anyName whether whatever a request names means the first
    */
-  constructor(served: readonly ServedModel[], room: number, anyName = false) {
+  constructor(
+    served: readonly ServedModel[],
+    room: number,
+    anyName = false,
+    patienceMs = PATIENCE_MS,
+  ) {
     this.#anyName = anyName
+    this.#patienceMs = patienceMs
     const [first] = served
     if (first === undefined) throw new Error('A server needs a model.')
     this.#first = first
@@ -77,9 +90,7 @@ export class ModelShelf {
     signal: AbortSignal,
     use: (model: LanguageModel) => Promise<T>,
   ): Promise<T> {
-    const place = await this.#placeFor(id, signal)
-    place.users++
-    place.usedAt = ++this.#clock
+    const place = await this.#take(id, signal)
     try {
       return await use(await unlessAborted(place.model, signal))
     } finally {
@@ -102,30 +113,56 @@ export class ModelShelf {
     }
   }
 
-  async #placeFor(id: string, signal: AbortSignal): Promise<Place> {
-    for (;;) {
-      signal.throwIfAborted()
-      this.#closing.signal.throwIfAborted()
-      const there = this.#places.get(id)
-      if (there !== undefined) return there
-      if (this.#places.size < this.#room) return this.#load(id)
-      const idle = [...this.#places].filter(([, { users }]) => users === 0)
-      if (idle.length === 0) {
+  /** Waits for a place; it has a user more, before anybody else can look. */
+  async #take(id: string, signal: AbortSignal): Promise<Place> {
+    let want: { readonly since: number } | undefined
+    try {
+      for (;;) {
+        signal.throwIfAborted()
+        this.#closing.signal.throwIfAborted()
+        const there = this.#places.get(id)
+        const place = there === undefined ? this.#makeRoom(id) : this.#unlessToGo(there)
+        if (place !== undefined) {
+          place.users++
+          place.usedAt = ++this.#clock
+          return place
+        }
+        if (there === undefined && want === undefined) {
+          want = { since: performance.now() }
+          this.#wanting.add(want)
+        }
         await this.#change(signal)
-        continue
       }
-      const [oldest, { model }] = idle.reduce((a, b) => (b[1].usedAt < a[1].usedAt ? b : a))
-      this.#places.delete(oldest)
-      // Its memory is free before the next one's is taken; meanwhile its place is held.
-      const place = this.#load(
-        id,
-        model.then(
-          (loaded) => loaded.dispose(),
-          () => undefined,
-        ),
-      )
-      return place
+    } finally {
+      if (want !== undefined) {
+        this.#wanting.delete(want)
+        this.#wake()
+      }
     }
+  }
+
+  /** Begins to load, if there is room or somebody idle makes some. */
+  #makeRoom(id: string): Place | undefined {
+    if (this.#places.size < this.#room) return this.#load(id)
+    const oldest = oldestOf([...this.#places].filter(([, { users }]) => users === 0))
+    if (oldest === undefined) return undefined
+    const [gone, { model }] = oldest
+    this.#places.delete(gone)
+    // Its memory is free before the next one's is taken; meanwhile its place is held.
+    return this.#load(
+      id,
+      model.then(
+        (loaded) => loaded.dispose(),
+        () => undefined,
+      ),
+    )
+  }
+
+  /** The place, unless it is the next to make room for those who have waited long enough. */
+  #unlessToGo(place: Place): Place | undefined {
+    const now = performance.now()
+    const isWanted = [...this.#wanting].some(({ since }) => now - since >= this.#patienceMs)
+    return isWanted && oldestOf([...this.#places])?.[1] === place ? undefined : place
   }
 
   #load(id: string, before: Promise<void> = Promise.resolve()): Place {
@@ -161,6 +198,11 @@ export class ModelShelf {
   #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake()
   }
+}
+
+/** The one used longest ago. */
+function oldestOf(places: readonly [string, Place][]): [string, Place] | undefined {
+  return places.toSorted(([, a], [, b]) => a.usedAt - b.usedAt)[0]
 }
 
 /**
