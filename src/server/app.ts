@@ -124,7 +124,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
 
   app.get('/healthz', (c) => c.text('ok'))
   app.get('/readyz', (c) => (isDraining ? c.text('draining', 503) : c.text('ready')))
-  app.get('/openapi.json', (c) => c.json(openApi(shelf.ids)))
+  app.get('/openapi.json', (c) => c.json(openApi(shelf.ids, !keys.isOpen)))
   const { page } = options
   if (page !== undefined) app.get('/', (c) => c.html(page))
 
