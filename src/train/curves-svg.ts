@@ -108,11 +108,7 @@ export function curvesSvg(all: readonly RunEvent[]): string {
   return panelsSvg('Training run', about, panels)
 }
 
-/**
- * A picture of all panels that have anything to show, described in words by `about` and by where curves end.
- *
- * @public also of bench/training-quality.mjs
- */
+/** @public A picture of all panels that have anything to show, described by `about` and by where curves end. */
 export function panelsSvg(title: string, about: string, panels: readonly Panel[]): string {
   const drawn = panels.filter(({ curves }) => curves.some((curve) => curve.points.length > 0))
   const rows = Math.ceil(drawn.length / COLUMNS)
