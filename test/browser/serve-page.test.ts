@@ -152,6 +152,23 @@ describe.skipIf(executablePath === undefined)("the server's page", () => {
     await close()
   }, 60_000)
 
+  test('figures go on while somebody looks at them', async () => {
+    const { page, problems, close } = await open(SIZES.phone, 'light')
+    await page.click('summary')
+    const figures = () => text(page, '#figures')
+    await expect.poll(figures).toMatch(/memory \d+ MiB; \d+ tokens answered/)
+    const before = await figures()
+    const messages = [{ role: 'user', content: 'hi' }]
+    await fetch(`${listening.url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ messages }),
+    })
+    await expect.poll(figures, { timeout: 10_000 }).not.toBe(before)
+    expect(await figures()).toMatch(/; [1-9]\d* tokens\/s;/)
+    expect(problems).toEqual([])
+    await close()
+  }, 60_000)
+
   test('settings are what is asked with, and refusals are said', async () => {
     const { page, close } = await open(SIZES.phone, 'dark')
     await page.click('summary')
