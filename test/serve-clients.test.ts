@@ -4,6 +4,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { embed, generateObject, generateText, streamText, tool } from 'ai'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
+import { zodResponseFormat } from 'openai/helpers/zod'
 import { afterEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Listening, listen } from '../src/node/server/listen.ts'
@@ -50,6 +51,40 @@ test('the openai package', async () => {
   expect(response.output_text).toBe(ANSWER)
   const events = client.responses.stream({ model: 'mock', input: 'hi' })
   expect((await events.finalResponse()).output_text).toBe(ANSWER)
+
+  const text16 = await client.completions.create({ model: 'mock', prompt: 'one', max_tokens: 4 })
+  expect(text16.choices[0].text).toBe('aaaa')
+  const { data } = await client.embeddings.create({ model: 'mock', input: ['one', 'two'] })
+  expect(data.map(({ embedding }) => embedding.length)).toEqual([16, 16])
+  const likely = await client.chat.completions.create({
+    model: 'mock',
+    messages,
+    logprobs: true,
+    top_logprobs: 2,
+    max_completion_tokens: 2,
+    n: 2,
+  })
+  expect(likely.choices.map(({ logprobs }) => logprobs?.content?.length)).toEqual([2, 2])
+  const schema = z.object({ city: z.string().max(8) })
+  const parsed = await client.chat.completions.parse({
+    model: 'mock',
+    messages,
+    max_tokens: 60,
+    response_format: zodResponseFormat(schema, 'place'),
+  })
+  expect(schema.parse(parsed.choices[0].message.parsed)).toBeDefined()
+  const look = { name: 'look', parameters: { type: 'object', properties: {} } }
+  const called = await client.chat.completions.create({
+    model: 'mock',
+    messages,
+    tools: [{ type: 'function', function: look }],
+    tool_choice: 'required',
+    max_tokens: 60,
+  })
+  expect(called.choices[0]).toMatchObject({
+    finish_reason: 'tool_calls',
+    message: { tool_calls: [{ type: 'function', function: { name: 'look' } }] },
+  })
 
   expect((await client.models.list()).data.map(({ id }) => id)).toEqual(['mock'])
   const wrong = client.chat.completions.create({ model: 'other', messages })
@@ -100,6 +135,19 @@ test('the ollama package', async () => {
   }
   expect(text).toBe(ANSWER)
   expect((await client.list()).models.map(({ name }) => name)).toEqual(['mock'])
+  expect((await client.generate({ model: 'mock', prompt: 'hi' })).response).toBe(ANSWER)
+  expect((await client.embed({ model: 'mock', input: ['a', 'b'] })).embeddings).toHaveLength(2)
+  const format = z.toJSONSchema(z.object({ city: z.string().max(8) }))
+  const options = { num_predict: 60 }
+  const held = await client.chat({ model: 'mock', messages, format, options })
+  expect(JSON.parse(held.message.content)).toHaveProperty('city')
+  const wrong = client.chat({ model: 'other', messages })
+  await expect(wrong).rejects.toMatchObject({
+    status_code: 404,
+    message: expect.stringContaining('Expected one of the models mock'),
+  })
+  const leaving = await client.chat({ model: 'mock', messages, stream: true })
+  leaving.abort()
 })
 
 /** Begins to read a stream, and gives what ends the connection. */

@@ -78,7 +78,8 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     models: shelf.ready,
     batchLines: runner?.left ?? 0,
   }))
-  const desk = new Desk({ shelf, admission, metrics, limits, log })
+  const { logsContent = false } = options
+  const desk = new Desk({ shelf, admission, metrics, limits, log, logsContent })
   const startedAt = new Date()
   const created = Math.floor(startedAt.getTime() / 1000)
   let isDraining = false
@@ -164,6 +165,13 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   if (batches !== undefined) {
     const wake = () => runner?.wake()
     app.route('/', batchRoutes({ store: batches, bodyBytes: limits.bodyBytes, log, wake }))
+  } else {
+    for (const path of ['/v1/files/*', '/v1/batches/*']) {
+      app.all(path, () => {
+        const message = 'Expected a server that keeps batches: bitnet serve --queue FILE.'
+        throw new Refusal(404, 'no_batches', message)
+      })
+    }
   }
   const bounds = (c: Context<AppEnv>) => ({ most: limits.bodyBytes, take: c.get('takeBody') })
   for (const [path, work] of Object.entries(WORK)) {
@@ -178,7 +186,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   }
   app.notFound((c) => {
     const message = `Expected a route of this server, got ${c.req.path.slice(0, 100)}. See /openapi.json.`
-    return refuse(new Refusal(404, 'not_found', message))
+    return refuse(new Refusal(404, 'not_found', message), c.req.path)
   })
   app.onError((error, c) => {
     if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED })
@@ -187,7 +195,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
       const requestId = c.get('requestId')
       log({ level: 'error', event: 'failure', requestId, reason: messageOf(error) })
     }
-    return refuse(refusal)
+    return refuse(refusal, c.req.path)
   })
 
   return {

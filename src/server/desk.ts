@@ -38,6 +38,8 @@ export interface DeskParts {
   readonly metrics: Metrics
   readonly limits: ResolvedLimits
   readonly log: (entry: LogEntry) => void
+  /** Whether it gets prompts and answers. */
+  readonly logsContent: boolean
 }
 
 /** What a request says of whom it wants and how soon; ours beside the model are the others. */
@@ -189,7 +191,7 @@ export class Desk {
   }
 
   #turn(visit: Visit, wish: Wish, place: Pick<Turn, 'model' | 'modelId' | 'signal'>): Turn {
-    const { metrics, limits } = this.#parts
+    const { metrics, limits, log, logsContent } = this.#parts
     const { model, modelId, signal } = place
     const { deadline } = wish
     /** How the engine tells its jobs apart. */
@@ -224,6 +226,10 @@ export class Desk {
           const result = await generation.result
           metrics.answer(modelId, result)
           const { finishReason, usage } = result
+          if (logsContent) {
+            const said = { prompt, text: result.text, finishReason }
+            log({ level: 'info', event: 'answer', requestId: visit.requestId, ...said })
+          }
           span.set({
             'gen_ai.usage.input_tokens': usage.promptTokens,
             'gen_ai.usage.output_tokens': usage.completionTokens,

@@ -50,7 +50,7 @@ export interface ServerLimits {
   readonly loadedModels?: number
 }
 
-/** What a line of the log says. No prompt and no answer is ever in it. */
+/** What a line of the log says. No prompt and no answer is in it, unless that is asked for. */
 export interface LogEntry {
   readonly level: 'info' | 'warn' | 'error'
   readonly event: string
@@ -78,6 +78,8 @@ export interface ServerOptions {
   /** The page at `/`. Unset: there is none. */
   readonly page?: string
   readonly log?: (entry: LogEntry) => void
+  /** Whether the log gets each prompt and what was answered, as event "answer". Unset: false. */
+  readonly logsContent?: boolean
   /** Is told of each request, and of what took its time. Unset: nobody is. */
   readonly tracer?: Tracer
   /**

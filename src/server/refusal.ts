@@ -1,5 +1,5 @@
 /**
- * What a client is told when it gets no answer: a status, and a body in OpenAI's shape.
+ * What a client is told when it gets no answer: a status, and a body in OpenAI's shape or Ollama's.
  */
 import { BitnetError, ContextOverflowError, ModelNotFoundError, UsageError } from '../errors.ts'
 
@@ -78,9 +78,12 @@ function errorBody({ status, code, message, param }: Refusal) {
   }
 }
 
-export function refuse(refusal: Refusal): Response {
+/** @param path of the request: each dialect has errors of its own shape */
+export function refuse(refusal: Refusal, path = ''): Response {
   const headers: Record<string, string> = {}
   if (refusal.retryAfter !== undefined) headers['retry-after'] = String(refusal.retryAfter)
   if (refusal.status === 401) headers['www-authenticate'] = 'Bearer'
-  return Response.json(errorBody(refusal), { status: refusal.status, headers })
+  const isOllama = path.startsWith('/api/')
+  const body = isOllama ? { error: refusal.message } : errorBody(refusal)
+  return Response.json(body, { status: refusal.status, headers })
 }

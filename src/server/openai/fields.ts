@@ -114,11 +114,21 @@ export function generateOptions(fields: Partial<Sampling>): GenerateOptions {
 export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
+  const issue = furthest(parsed.error.issues[0])
   const param = issue.path.map(String).join('.')
   const where = param === '' ? 'the body' : param
   const detail = `Expected ${where} to be as the API has it: ${issue.message}.`
   throw new Refusal(400, 'invalid_value', detail, { param: param === '' ? undefined : param })
+}
+
+/** Of what may be one thing or another, what is wrong with the one that it is the most like. */
+function furthest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const [inner] = issue.errors
+    .toSorted((a, b) => a.length - b.length)
+    .flatMap(([first]) => (first === undefined ? [] : [furthest(first)]))
+    .toSorted((a, b) => b.path.length - a.path.length)
+  return inner === undefined ? issue : { ...inner, path: [...issue.path, ...inner.path] }
 }
 
 /** Ids of answers, of the kind that clients expect. */

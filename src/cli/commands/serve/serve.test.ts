@@ -39,6 +39,44 @@ test('listens, answers, and ends at Ctrl-C', async () => {
   await expect(fetch(url)).rejects.toThrow()
 })
 
+test('what was said is in the log where that is asked for, and nowhere else', async () => {
+  const logOf = async (log: 'info' | 'prompts') => {
+    const { mock, ended, url } = await begin({ log })
+    const body = JSON.stringify({ messages: [{ role: 'user', content: 'a secret' }] })
+    await (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body })).text()
+    mock.interrupt()
+    await ended
+    return mock
+      .err()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+  }
+  expect((await logOf('info')).join('')).not.toContain('secret')
+  const [answer] = (await logOf('prompts')).map((line) => JSON.parse(line))
+  expect(answer).toMatchObject({
+    msg: 'answer',
+    prompt: [{ role: 'user', content: 'a secret' }],
+    text: expect.stringContaining('secret'),
+    requestId: expect.stringMatching(/^req-/),
+  })
+})
+
+test('keys come from the environment', async () => {
+  const env = { BITNET_API_KEYS: 'one-key-of-many-a,another-key-of-b' }
+  const mock = mockSurroundings({ env })
+  const ended = command.run({ port: 0, json: true, host: '0.0.0.0' }, mock)
+  await expect.poll(() => mock.out()).toContain('url')
+  const { port } = new URL(JSON.parse(mock.out()).url)
+  const statusOf = async (key: string) => {
+    const headers = { authorization: `Bearer ${key}` }
+    return (await fetch(`http://127.0.0.1:${port}/v1/models`, { headers })).status
+  }
+  expect(await statusOf('another-key-of-b')).toBe(200)
+  expect(await statusOf('another-key-of-c')).toBe(401)
+  mock.interrupt()
+  await ended
+})
+
 test('others reach it only with keys, or when that is meant', async () => {
   const refused = command.run({ host: '0.0.0.0', port: 0 }, mockSurroundings())
   await expect(refused).rejects.toThrow('Expected keys for 0.0.0.0')

@@ -125,6 +125,7 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
       ...(flags.batchLines === undefined ? {} : { batchLines: flags.batchLines }),
       page: await readFile(new URL('../../../server/page.html', import.meta.url), 'utf8'),
       log: logTo(context, flags.log),
+      logsContent: flags.log === 'prompts',
     })
     const { url, stop } = await listen(app, { host, port: flags.port ?? PORT })
     await context.print({ url, models: served.map(({ id }) => id) }, () => [

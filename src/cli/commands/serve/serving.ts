@@ -15,7 +15,7 @@ export interface ServedFlags extends Omit<ModelFlags, 'model'> {
   readonly log?: (typeof LEVELS)[number]
 }
 
-const LEVELS = ['info', 'warn', 'error', 'silent'] as const
+const LEVELS = ['prompts', 'info', 'warn', 'error', 'silent'] as const
 /** Lines of batches at a time. */
 export const MOST_LINES = 256
 
@@ -24,7 +24,7 @@ export function addServedFlags(command: Command): Command {
   return addLoadFlags(command).addOption(
     choiceFlag(
       '--log <level>',
-      'info (each request), warn, error or silent (default: warn)',
+      'info (each request), prompts (and what was said), warn, error or silent (default: warn)',
       LEVELS,
     ),
   )
@@ -63,7 +63,11 @@ function once<A, T>(value: T, then: (argument: A) => Promise<T>): (argument: A) 
 
 /** A JSON object a line on standard error. */
 export function logTo({ stderr }: CommandContext, level: ServedFlags['log'] = 'warn') {
-  const settings = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const settings = {
+    level: level === 'prompts' ? 'info' : level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+  }
   const logger = pino(settings, { write: (line: string) => stderr.write(cleanJson(line)) })
   return ({ level: own, event, ...facts }: LogEntry): void => logger[own](facts, event)
 }

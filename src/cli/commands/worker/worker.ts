@@ -53,6 +53,7 @@ is worked on.`,
         batchLines: parallel,
         ...(lease === undefined ? {} : { batchLease: lease }),
         log: logTo(context, flags.log),
+        logsContent: flags.log === 'prompts',
       })
       const ids = served.map(({ id }) => id)
       await context.print({ models: ids, parallel }, () => [
