@@ -46,7 +46,7 @@ const BUDGETS = {
     'JSON Schema and its patterns, an automaton over bytes, the nearest end in tokens, masks over a vocabulary',
   ],
   'src/server': [
-    3700,
+    3800,
     'the dialects of two APIs, each field checked; schemas and tools; turns, keys, models, streams, figures and spans; batches, how they end and who works on them',
   ],
   'src/ai-sdk': [300, 'a loaded model as the AI SDK takes one'],
