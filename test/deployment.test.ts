@@ -81,6 +81,15 @@ describe('Kubernetes', () => {
     expect((await ask(container.livenessProbe.httpGet.path)).status).toBe(200)
   })
 
+  test('Prometheus asks where figures are without a key', () => {
+    const { template } = named('Deployment bitnet-serve').spec
+    const { 'prometheus.io/port': port, 'prometheus.io/path': path } = template.metadata.annotations
+    const [{ args, ports }] = template.spec.containers
+    expect(args).toContain(`--metrics-port=${port}`)
+    expect(path).toBe('/metrics')
+    expect(ports).toContainEqual({ name: 'metrics', containerPort: Number(port) })
+  })
+
   test('they scale by figures that there are', async () => {
     const { ask } = serve()
     const figures = await (await ask('/metrics')).text()

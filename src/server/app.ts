@@ -35,6 +35,8 @@ export interface BitnetServer {
    * @param connection what ends where a stream has to break off; unset: its body fails
    */
   fetch(request: Request, connection?: Connection): Promise<Response>
+  /** What `/metrics` says, without a key: for a place that only those reach who may know. */
+  figures(): Promise<Response>
   /** Requests that are worked on or wait. */
   readonly busy: number
   /** From now on new requests are refused (503) and `/readyz` says so. */
@@ -133,10 +135,11 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
     c.set('holder', await keys.holderOf(c.req.header('authorization')))
     await next()
   })
-  app.get('/metrics', async (c) => {
+  const figures = async (): Promise<Response> => {
     const { type, body } = await metrics.text()
-    return c.text(body, 200, { 'content-type': type })
-  })
+    return new Response(body, { headers: { 'content-type': type } })
+  }
+  app.get('/metrics', figures)
   app.get('/v1/models', (c) => c.json(modelList(shelf.ids, created)))
   app.get('/v1/models/:id{.+}', (c) => c.json(modelEntry(shelf.idOf(c.req.param('id')), created)))
   app.get('/api/tags', (c) => c.json(tags(shelf.ids, startedAt)))
@@ -199,6 +202,7 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   })
 
   return {
+    figures,
     fetch: async (request, connection) => app.fetch(request, { connection }),
     get busy() {
       return admission.active + admission.waiting

@@ -38,6 +38,32 @@ const TOKENIZER: TextTokenizer = {
   },
 }
 
+const IDLE: ReturnType<LanguageModel['stats']> = {
+  waiting: 0,
+  running: 0,
+  paused: 0,
+  passes: 0,
+  rows: 0,
+  rowsPerPass: 0,
+  passMs: 0,
+  begun: 0,
+  preempted: 0,
+  waitMs: 0,
+  longestWaitMs: 0,
+  cache: {
+    sequences: 0,
+    blocks: 0,
+    free: 0,
+    kept: 0,
+    shared: 0,
+    opened: 0,
+    hits: 0,
+    hitTokens: 0,
+    copied: 0,
+    evicted: 0,
+  },
+}
+
 export interface MockCalls {
   readonly loads: { source: ModelSource | undefined; options: LoadOptions | undefined }[]
   readonly prompts: Prompt[]
@@ -141,9 +167,7 @@ function mockModel(calls: MockCalls, mock: MockOptions): LanguageModel {
     saveState: () => Promise.reject(new Error('This mock saves nothing.')),
     loadState: () => Promise.reject(new Error('This mock loads nothing.')),
     ffnZeros: async () => [],
-    stats: () => {
-      throw new Error('This mock counts nothing.')
-    },
+    stats: () => IDLE,
     dispose,
     [Symbol.asyncDispose]: dispose,
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
+import { freePort } from '../../../../test/support/services.ts'
 import { command, type ServeFlags } from './serve.ts'
 
 const folders: string[] = []
@@ -75,6 +76,21 @@ test('keys come from the environment', async () => {
   expect(await statusOf('another-key-of-c')).toBe(401)
   mock.interrupt()
   await ended
+})
+
+test('figures are without a key at a port of their own, and nothing else is', async () => {
+  const metricsPort = await freePort()
+  const mock = mockSurroundings({ env: { BITNET_API_KEYS: 'one-key-of-many-a' } })
+  const ended = command.run({ port: 0, json: true, metricsPort }, mock)
+  await expect.poll(() => mock.out()).toContain('url')
+  const { url } = JSON.parse(mock.out())
+  const own = `http://127.0.0.1:${metricsPort}`
+  expect((await fetch(`${url}/metrics`)).status).toBe(401)
+  expect(await (await fetch(`${own}/metrics`)).text()).toContain('bitnet_waiting_requests 0')
+  expect((await fetch(`${own}/v1/models`)).status).toBe(404)
+  mock.interrupt()
+  expect(await ended).toBe(0)
+  await expect(fetch(`${own}/metrics`)).rejects.toThrow()
 })
 
 test('others reach it only with keys, or when that is meant', async () => {

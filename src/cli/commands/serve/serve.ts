@@ -7,9 +7,9 @@ import { withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
 import { openBatchStore } from '../../../node/batch/open-store.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
-import { isLoopback, listen } from '../../../node/server/listen.ts'
+import { isLoopback, listen, type Served } from '../../../node/server/listen.ts'
 import { openTelemetry } from '../../../node/server/open-telemetry.ts'
-import { createBitnetServer } from '../../../server/app.ts'
+import { type BitnetServer, createBitnetServer } from '../../../server/app.ts'
 import { type ApiKey, DEFAULT_LIMITS, type ServerLimits } from '../../../server/options.ts'
 import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
@@ -38,6 +38,7 @@ export interface ServeFlags extends ServedFlags {
   readonly keyActive?: number
   readonly keyPerMinute?: number
   readonly loadedModels?: number
+  readonly metricsPort?: number
   readonly queue?: string
   readonly batchLines?: number
   readonly json?: boolean
@@ -85,6 +86,11 @@ export const command = defineCommand<ServeFlags>({
       .option('--key-per-minute <count>', 'requests a minute of one key (default: any)', atLeastOne)
       .option('--loaded-models <count>', 'models in memory at a time (default: 1)', atLeastOne)
       .option(
+        '--metrics-port <port>',
+        'figures for Prometheus there, too, without a key (default: none)',
+        wholeNumber({ min: 1, max: 65535 }),
+      )
+      .option(
         '--queue <where>',
         'keeps files and batches (/v1/batches) in a file, or at redis://HOST:PORT (default: none)',
       )
@@ -128,6 +134,8 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
       logsContent: flags.log === 'prompts',
     })
     const { url, stop } = await listen(app, { host, port: flags.port ?? PORT })
+    const { metricsPort } = flags
+    const figures = metricsPort && (await listen(figuresOf(app), { host, port: metricsPort }))
     await context.print({ url, models: served.map(({ id }) => id) }, () => [
       [
         ['serving', `${served.map(({ id }) => id).join(', ')} on ${first.backend.description}`],
@@ -138,11 +146,21 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     ])
     await untilInterrupted(context, async () => {
       await stop(PATIENCE_MS)
+      if (figures) await figures.stop(0)
       await batches?.close()
       await tracer?.close()
     })
   },
 })
+
+/** Figures alone. */
+function figuresOf(app: BitnetServer): Served {
+  const fetch = async (request: Request): Promise<Response> =>
+    new URL(request.url).pathname === '/metrics'
+      ? app.figures()
+      : new Response('Expected /metrics.', { status: 404 })
+  return { fetch, busy: 0, drain: () => undefined, close: async () => undefined }
+}
 
 /** @throws UsageError where strangers could use the server */
 function checkExposure(host: string, keys: readonly ApiKey[], flags: ServeFlags): void {
