@@ -232,7 +232,7 @@ function stacked(
   ]
 }
 
-/** hidden = act(Wg norm(x)) * Wu norm(x), one product after the other where the gate rules rows of Wu out. */
+/** hidden = act(Wg norm(x)) * Wu norm(x), by one command where the gate rules rows of Wu out. */
 function gatedFfn(pass: Pass, w: LayerWeights): Command[] {
   const { rows, activations } = pass
   const { x, quantized, gateUp, hidden: out } = activations
@@ -244,11 +244,8 @@ function gatedFfn(pass: Pass, w: LayerWeights): Command[] {
     ]
   }
   const { matrix: weights } = w.gateUp
-  const gate = { first: 0, count: ffnDim }
-  const product = { op: 'ternary-matmul', rows, weights, x: quantized, accumulate: false } as const
   return [
     { op: 'quantize', rows, cols: weights.cols, eps, x, weight: w.ffnNorm, out: quantized },
-    { ...product, out: gateUp, part: gate },
     { op: 'gated-matmul', rows, weights, x: quantized, gateUp, out },
   ]
 }

@@ -11,6 +11,19 @@ import {
   stale,
 } from '../testing/conformance-cases.ts'
 
+/**
+ * Rows of gates so that about a share `open` of them is positive: rows of zeros are not, of others half of the
+ * tokens' are. With 1, all of the first token's.
+ */
+function openGates(codes: Int8Array, q: Int8Array, half: number, cols: number, open: number): void {
+  for (let row = 0; row < half; row++) {
+    const gate = codes.subarray(row * cols, (row + 1) * cols)
+    if ((row * 7) % 16 >= 32 * open) gate.fill(0)
+    const isOpen = gate.reduce((sum, code, i) => sum + code * q[i], 0) > 0
+    if (open === 1 && !isOpen) for (let i = 0; i < cols; i++) gate[i] = q[i] < 0 ? -1 : 1
+  }
+}
+
 function gatedCase(
   half: number,
   cols: number,
@@ -26,17 +39,13 @@ function gatedCase(
       const seeded = new Seeded(half * 7 + cols * 3 + tokens)
       const bytes = new Uint8Array(ternaryByteLength({ packing, order: 'gated', rows, cols }))
       const matrix: PackedTernary = { rows, cols, bytes }
-      packGatedRows(matrix, seeded.codes(rows * cols), rows, 0, packing)
+      const codes = seeded.codes(rows * cols)
+      const values = seeded.int8(tokens * cols)
+      openGates(codes, values, half, cols, open)
+      packGatedRows(matrix, codes, rows, 0, packing)
       const weightScales = new Float32Array(padToTile(rows))
       weightScales.set(seeded.positive(rows, 0.02))
-      const x = quantizedRows(
-        seeded.int8(tokens * cols),
-        seeded.positive(tokens, 0.1),
-        tokens,
-        cols,
-      )
-      const gateUp = seeded.floats(tokens * rows).map((g) => g + 2 * open - 1)
-      gateUp[0] = -0
+      const x = quantizedRows(values, seeded.positive(tokens, 0.1), tokens, cols)
       return {
         contents: {
           data: bytes,
@@ -44,7 +53,7 @@ function gatedCase(
           q: x.q,
           scales: x.scales,
           sums: x.sums,
-          gateUp,
+          gateUp: stale(tokens * rows),
           out: stale(tokens * half),
         },
         command: (b) => ({

@@ -7,8 +7,8 @@ import { LISTED_TOKENS } from '../ternary-matmul/op.ts'
 import { gatedMatmul as reference } from './reference.ts'
 
 /**
- * The second half of a gated feed-forward with relu²: out (rows, weights.rows / 2) = relu(gate)² * (W q *
- * scales) with the rows of `up`. Where no gate is positive, a row of weights is not read.
+ * A gated feed-forward with relu²: out (rows, weights.rows / 2) = relu(gate)² * up, gate and up products of
+ * the halves of W by q. Where no gate is positive, a row of `up` is not read.
  */
 export interface GatedMatmulCommand {
   readonly op: 'gated-matmul'
@@ -16,7 +16,7 @@ export interface GatedMatmulCommand {
   /** In the order 'gated': gate, then up. */
   readonly weights: TernaryMatrix
   readonly x: QuantizedBuffer
-  /** (rows, weights.rows), of which the first half of each row, the gate, is read. */
+  /** (rows, weights.rows), of which the first half of each row is written: the gate. */
   readonly gateUp: BufferSlice
   readonly out: BufferSlice
 }
@@ -29,7 +29,7 @@ export const gatedMatmul = defineOp<GatedMatmulCommand>()({
   operands: {
     x: quantized((c) => c.weights.cols),
     weights: ternary(),
-    gateUp: floats((c) => c.rows * c.weights.rows),
+    gateUp: floats((c) => c.rows * c.weights.rows, 'update'),
     out: floats((c) => (c.rows * c.weights.rows) / 2, 'write'),
   },
   check(check, { weights: { order = 'stripes' } }) {

@@ -1,7 +1,7 @@
 /**
- * A gated feed-forward's `up` and its gate: out = relu(gate)² * (W q * scales), with W the second half of
- * the rows of a matrix in the order 'gated' (ternary/orders.ts). Every product of integers is exact, so
- * what is left out where the gate is not positive, a factor of 0, changes no result but the sign of a zero.
+ * A gated feed-forward: out = relu(gate)² * up, where gate and up are W q * scales with the halves of the rows
+ * of a matrix in the order 'gated' (ternary/orders.ts). Every product of integers is exact, so what is left out
+ * where the gate is not positive, a factor of 0, changes no result but the sign of a zero.
  */
 import { inStripes } from '../../ternary/index.ts'
 import type { QuantizedRows } from '../quantize/reference.ts'
@@ -9,7 +9,7 @@ import { type TernaryWeights, ternaryMatmul } from '../ternary-matmul/reference.
 
 /**
  * @param out (tokens, weights.rows / 2)
- * @param gateUp (tokens, weights.rows), of which the first half of each row is read
+ * @param gateUp (tokens, weights.rows), of which the first half of each row is written: the gates
  * @param x of `tokens` tokens with weights.cols columns
  */
 export function gatedMatmul(
@@ -23,11 +23,12 @@ export function gatedMatmul(
   const half = rows / 2
   const products = new Float32Array(tokens * rows)
   const striped = { ...weights, ...inStripes(weights, order, packing), order: undefined }
-  ternaryMatmul(products, x, striped, tokens, false, { first: half, count: half })
+  ternaryMatmul(products, x, striped, tokens, false)
   for (let token = 0; token < tokens; token++) {
     for (let row = 0; row < half; row++) {
-      const gate = gateUp[token * rows + row]
+      const gate = products[token * rows + row]
       const up = products[token * rows + half + row]
+      gateUp[token * rows + row] = gate
       out[token * half + row] = gate > 0 ? Math.fround(gate * gate) * up : 0
     }
   }

@@ -1,19 +1,16 @@
-// out = relu(gate)^2 * (W q * scales); see reference.ts, and ternary/orders.ts for the rows of W.
+// out = relu(gate)^2 * up, both products of W by q; see reference.ts, and ternary/orders.ts for the rows of W.
 //
-// A few tokens read only the rows whose gate is positive for one of them, four rows at a time. Of more, a row
-// meets those whose gate it is, four tokens at a time, where they are not many. A line of 16 words of a row
-// meets 64 bytes of q for each of its planes: those are laid out first, in scratch, for each token (lines,
-// planes, 16 words). Otherwise tokens get the rows as stripes, which the variant's product takes; the gates
-// come after.
+// A few tokens read only the rows of `up` whose gate is positive for one of them, four rows at a time. Such rows
+// lie anywhere, and no processor guesses them: they are asked for as soon as their gates are known, and come
+// while the next gates are computed. Of more tokens all gates come first; then a row meets those whose gate it
+// is, four tokens at a time, where they are not many. A line of 16 words of a row meets 64 bytes of q for each
+// of its planes: those are laid out first, in scratch, for each token (lines, planes, 16 words). Otherwise
+// tokens get the rows as stripes, which the variant's product takes, and leave out what is closed after it.
 #include "../c/dot-bytes.h"
 #include "../ternary-matmul/ternary-matmul.h"
 
-// Rows of a task: of a few tokens, of more.
+// Rows of a task: of a few tokens, and of more.
 #define GATED_ROWS 64
-// Open rows that are asked for ahead of use.
-#ifndef GATED_AHEAD
-#define GATED_AHEAD 16
-#endif
 #define STRIPED_ROWS (16 * TASK_STRIPES)
 // The share of open gates up to which 16 rows meet their own tokens: with 1,536 rows by 512 columns, 64 tokens,
 // that takes as long as stripes at 0.43, in 1.6 bits at 0.39 (Zen 4).
@@ -24,7 +21,7 @@
 #define MOST_LAID_OUT SPARSE_TOKENS
 #endif
 
-enum { gated_matmul_phases = 2 };
+enum { gated_matmul_phases = 3 };
 
 INLINE int32_t gated_tiles(const gated_matmul_command *c) {
   const int32_t tile_cols = c->weights_packing == PACKING_BASE3 ? 20 : 16;
@@ -45,12 +42,37 @@ INLINE int8_t *planes_of(const gated_matmul_command *c, int32_t token) {
   return (int8_t *)c->scratch + (size_t)token * (((c->weights_cols + 15) & ~15) + LINE_PLANES_BYTES);
 }
 
+// Laying q out; gates, and of a few tokens all that follows them; the rest of more tokens.
 static work_plan gated_matmul_plan(const gated_matmul_command *c, int32_t phase, int32_t threads) {
-  const int32_t half = c->weights_rows / 2;
-  if (phase == 0 && !is_laid_out(c)) return (work_plan){0, 1};
-  if (phase == 0) return is_few(c) ? one_piece(c->rows) : split_evenly(c->rows, threads);
-  const int32_t rows = is_few(c) ? GATED_ROWS : STRIPED_ROWS;
+  const int32_t half = c->weights_rows / 2, few = is_few(c), rows = few ? GATED_ROWS : STRIPED_ROWS;
+  if (phase == 0 && is_laid_out(c)) return few ? one_piece(c->rows) : split_evenly(c->rows, threads);
+  if (phase == 0 || (phase == 2 && few)) return (work_plan){0, 1};
   return split_evenly((half + rows - 1) / rows, threads);
+}
+
+// The product of `count` rows, in stripes, to `out`, whose tokens are `stride` apart.
+INLINE void rows_product(const gated_matmul_command *c, const uint8_t *stripes, int32_t first, int32_t count,
+                         float *out, int32_t stride) {
+  const ternary_matmul_command product = {
+      .rows = c->rows,
+      .x_q = c->x_q,
+      .x_scales = c->x_scales,
+      .x_sums = c->x_sums,
+      .weights_rows = stride,
+      .weights_cols = c->weights_cols,
+      .weights_packing = c->weights_packing,
+      .weights_data = stripes,
+      .weights_scales = c->weights_scales + first,
+      .out = out,
+      .count = count,
+  };
+  product_of_stripes(&product, 0, (count + STRIPED_ROWS - 1) / STRIPED_ROWS);
+}
+
+// The gates of the rows [first, last), whole sixteens.
+INLINE void gates_of(const gated_matmul_command *c, int32_t first, int32_t last) {
+  const uint8_t *stripes = c->weights_data + (size_t)first * gated_tiles(c) * 4;
+  rows_product(c, stripes, first, last - first, c->gate_up + first, c->weights_rows);
 }
 
 // q's words in the order in which lines meet them; words past the end are 0.
@@ -71,9 +93,8 @@ static void lay_out(const gated_matmul_command *c, const int32_t planes, int32_t
 // Lines whose dots a part holds: a line is 64 bytes of four planes each.
 #define LINES_IN_PART (DOTS_IN_PART / (4 * 64 / DOT_BYTES))
 
-// The code sums of four rows by one token. The rows `next` are asked for meanwhile.
-INLINE void sums_of_four(const uint8_t *const rows[4], const uint8_t *const next[4], int32_t tiles,
-                         const int8_t *planes, int32_t sums[4]) {
+// The code sums of four rows by one token.
+INLINE void sums_of_four(const uint8_t *const rows[4], int32_t tiles, const int8_t *planes, int32_t sums[4]) {
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
   const int32_t lines = (tiles + 15) / 16;
   dot_sums all[4];
@@ -85,7 +106,6 @@ INLINE void sums_of_four(const uint8_t *const rows[4], const uint8_t *const next
       for (int32_t i = 0; i < DOT_CHAINS; i++) part[r][i] = (dot_part){0};
     }
     for (int32_t line = start; line < end; line++) {
-      for (int32_t r = 0; r < 4; r++) __builtin_prefetch(next[r] + (size_t)line * 64, 0, 3);
       for (int32_t at = 0; at < 64; at += DOT_BYTES) {
         const int8_t *q = planes + (size_t)line * 256 + at;
         for (int32_t r = 0; r < 4; r++) {
@@ -106,15 +126,13 @@ INLINE void sums_of_four(const uint8_t *const rows[4], const uint8_t *const next
 
 #ifdef HAS_BASE3
 // The same of the 1.6-bit layout, whose fifth codes come as 81 times themselves.
-INLINE void base3_sums_of_four(const uint8_t *const rows[4], const uint8_t *const next[4], int32_t tiles,
-                               const int8_t *planes, int32_t sums[4]) {
+INLINE void base3_sums_of_four(const uint8_t *const rows[4], int32_t tiles, const int8_t *planes, int32_t sums[4]) {
   const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
   const __m512i mask = _mm512_set1_epi8(3);
   __m512i sum[4], fifth[4];
   for (int32_t r = 0; r < 4; r++) sum[r] = fifth[r] = _mm512_setzero_si512();
   for (int32_t word = 0; word < tiles; word += 16, planes += 320) {
     for (int32_t r = 0; r < 4; r++) {
-      __builtin_prefetch(next[r] + (size_t)word * 4, 0, 3);
       const base3_tile x = split_tile(rows[r] + (size_t)word * 4, low, high);
       for (int32_t p = 0; p < 4; p++) {
         const __m512i codes = _mm512_and_si512(_mm512_srli_epi32(x.quads, 2 * p), mask);
@@ -129,60 +147,73 @@ INLINE void base3_sums_of_four(const uint8_t *const rows[4], const uint8_t *cons
 }
 #endif
 
-INLINE void product_of_four(const gated_matmul_command *c, const uint8_t *const rows[4],
-                            const uint8_t *const next[4], int32_t token, int32_t sums[4]) {
+INLINE void product_of_four(const gated_matmul_command *c, const uint8_t *const rows[4], int32_t token,
+                            int32_t sums[4]) {
 #ifdef HAS_BASE3
   if (c->weights_packing == PACKING_BASE3) {
-    base3_sums_of_four(rows, next, gated_tiles(c), planes_of(c, token), sums);
+    base3_sums_of_four(rows, gated_tiles(c), planes_of(c, token), sums);
     return;
   }
 #endif
-  sums_of_four(rows, next, gated_tiles(c), planes_of(c, token), sums);
+  sums_of_four(rows, gated_tiles(c), planes_of(c, token), sums);
 }
 
-// The rows [first, last) of the output, whole sixteens.
-static void rows_of_few(const gated_matmul_command *c, int32_t first, int32_t last) {
+// `count` open rows of the output, at most four.
+static void open_rows(const gated_matmul_command *c, const int32_t *open, int32_t count) {
   const int32_t rows = c->weights_rows, half = rows / 2;
   const size_t row_bytes = (size_t)gated_tiles(c) * 4;
-  int32_t open[last - first + 1], n = 0;
-  for (int32_t row = first; row < last; row += LANES) {
-    i32x16 any = {0};
-    for (int32_t token = 0; token < c->rows; token++) {
-      any |= load16(c->gate_up + (size_t)token * rows + row) > all16(0.0f);
-      store16(c->out + (size_t)token * half + row, all16(0.0f));
-    }
-    for (int32_t i = 0; i < LANES; i++) {
-      open[n] = row + i;
-      n -= any[i];
-    }
-  }
-  for (int32_t i = 0; i < n && i < GATED_AHEAD; i++) {
-    const uint8_t *row = c->weights_data + (size_t)(half + open[i]) * row_bytes;
-    for (size_t at = 0; at < row_bytes; at += 64) __builtin_prefetch(row + at, 0, 3);
-  }
-  for (int32_t i = 0; i < n; i += 4) {
-    const uint8_t *four[4], *next[4];
-    int32_t row[4];
-    for (int32_t r = 0; r < 4; r++) {
-      const int32_t after = i + GATED_AHEAD + r;
-      row[r] = open[i + r < n ? i + r : n - 1];
-      four[r] = c->weights_data + (size_t)(half + row[r]) * row_bytes;
-      next[r] = c->weights_data + (size_t)(half + open[after < n ? after : n - 1]) * row_bytes;
-    }
-    for (int32_t token = 0; token < c->rows; token++) {
-      const float *gates = c->gate_up + (size_t)token * rows;
-      if (!(gates[row[0]] > 0 || gates[row[1]] > 0 || gates[row[2]] > 0 || gates[row[3]] > 0)) continue;
-      int32_t sums[4];
-      product_of_four(c, four, next, token, sums);
-      for (int32_t r = 0; r < 4; r++) {
-        const float gate = gates[row[r]];
-        if (!(gate > 0)) continue;
-        const float scale = c->x_scales[token] * c->weights_scales[half + row[r]];
-        const float up = (float)(sums[r] - c->x_sums[token]) * scale, square = gate * gate;
-        c->out[(size_t)token * half + row[r]] = square * up;
-      }
+  const uint8_t *four[4];
+  for (int32_t r = 0; r < 4; r++) four[r] = c->weights_data + (size_t)(half + open[r < count ? r : 0]) * row_bytes;
+  for (int32_t token = 0; token < c->rows; token++) {
+    const float *gates = c->gate_up + (size_t)token * rows;
+    int32_t any = 0;
+    for (int32_t r = 0; r < count; r++) any |= gates[open[r]] > 0;
+    if (!any) continue;
+    int32_t sums[4];
+    product_of_four(c, four, token, sums);
+    for (int32_t r = 0; r < count; r++) {
+      const float gate = gates[open[r]];
+      if (!(gate > 0)) continue;
+      const float scale = c->x_scales[token] * c->weights_scales[half + open[r]];
+      const float up = (float)(sums[r] - c->x_sums[token]) * scale, square = gate * gate;
+      c->out[(size_t)token * half + open[r]] = square * up;
     }
   }
+}
+
+// Adds to `open`, behind `n`, those of sixteen rows that are open for some token, and asks for them. Writes one
+// place more. Returns how many there are.
+INLINE int32_t list_open(const gated_matmul_command *c, int32_t row, int32_t *open, int32_t n) {
+  const int32_t rows = c->weights_rows, half = rows / 2;
+  const size_t row_bytes = (size_t)gated_tiles(c) * 4;
+  const uint8_t *up = c->weights_data + (size_t)half * row_bytes;
+  i32x16 any = {0};
+  for (int32_t token = 0; token < c->rows; token++) {
+    any |= load16(c->gate_up + (size_t)token * rows + row) > all16(0.0f);
+    store16(c->out + (size_t)token * half + row, all16(0.0f));
+  }
+  int32_t end = n;
+  for (int32_t i = 0; i < LANES; i++) {
+    open[end] = row + i;
+    end -= any[i];
+  }
+  for (; n < end; n++) {
+    for (size_t at = 0; at < row_bytes; at += 64) ask_for(up + (size_t)open[n] * row_bytes + at);
+  }
+  return end;
+}
+
+// The rows [first, last) of the output, whole sixteens: gates of some rows, then those rows of `up` that were
+// asked for before.
+static void rows_of_few(const gated_matmul_command *c, int32_t first, int32_t last) {
+  int32_t open[last - first + 1], n = 0, done = 0;
+  for (int32_t row = first; row < last; row += STRIPED_ROWS) {
+    const int32_t end = row + STRIPED_ROWS < last ? row + STRIPED_ROWS : last, asked = n;
+    gates_of(c, row, end);
+    for (int32_t at = row; at < end; at += LANES) n = list_open(c, at, open, n);
+    for (; asked - done >= 4; done += 4) open_rows(c, open + done, 4);
+  }
+  for (; done < n; done += 4) open_rows(c, open + done, n - done < 4 ? n - done : 4);
 }
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
@@ -220,20 +251,7 @@ static void rows_of_many(const gated_matmul_command *c, int32_t first, int32_t l
   for (int32_t row = first; row < last; row += 16) {
     stripe_of_rows(c->weights_data + (size_t)(half + row) * tiles * 4, tiles, stripes + (size_t)(row - first) * tiles * 4);
   }
-  const ternary_matmul_command product = {
-      .rows = c->rows,
-      .x_q = c->x_q,
-      .x_scales = c->x_scales,
-      .x_sums = c->x_sums,
-      .weights_rows = half,
-      .weights_cols = c->weights_cols,
-      .weights_packing = c->weights_packing,
-      .weights_data = stripes,
-      .weights_scales = c->weights_scales + half + first,
-      .out = c->out + first,
-      .count = count,
-  };
-  product_of_stripes(&product, 0, 1);
+  rows_product(c, stripes, half + first, count, c->out + first, half);
   for (int32_t token = 0; token < c->rows; token++) {
     const float *gates = c->gate_up + (size_t)token * rows + first;
     float *out = c->out + (size_t)token * half + first;
@@ -345,7 +363,9 @@ static void gated_matmul_run(const gated_matmul_command *c, int32_t phase, int32
       else lay_out(c, 4, token);
     }
   } else if (is_few(c)) {
-    rows_of_few(c, first * rows, end);  // all at once: each list begins with a wait for memory
+    rows_of_few(c, first * rows, end);  // all at once: each list ends with a wait for memory
+  } else if (phase == 1) {
+    gates_of(c, first * rows, end);
   } else {
     for (int32_t row = first * rows; row < end; row += rows) {
       rows_by_gates(c, row, row + rows < end ? row + rows : end);

@@ -12,7 +12,7 @@
 
 // Columns that are asked for ahead of use.
 #define COLUMNS_AHEAD 96
-// Tasks of a slice that share its lists, of more than a few tokens; a fourth of them makes stripes.
+// Tasks of a slice of more than a few tokens: they share its lists, or a fourth of them makes stripes.
 #define LIST_PARTS 16
 // Tokens that get lists, and the share of all columns up to which those of more than a few are used: with 512
 // rows by 1,536 columns, 64 tokens, they take as long as stripes at 0.48 (Zen 4).
@@ -24,6 +24,9 @@
 #define LISTED_SHARE 0.45f
 // Stripes that are made from lines at a time: rows of one plane.
 #define MADE_STRIPES (DOT_BYTES / 16)
+// Registers of a line.
+#define LINE_SLICES (COLUMN_LINE_BYTES / DOT_BYTES)
+
 typedef struct {
   int32_t count;
   int32_t *columns;
@@ -71,7 +74,17 @@ static void list_columns(const ternary_matmul_command *c, int32_t token) {
   columns[-1] = filled;
 }
 
-// The code sums of the rows whose codes lie in DOT_BYTES bytes of each line from `lines` on, plane by plane.
+// Asks for what comes COLUMNS_AHEAD behind `i` of a list; behind its end, for the first lines of the next panel.
+// No `next`: another slice had the same lines.
+INLINE void ask_ahead(const uint8_t *lines, const uint8_t *next, const column_list list, int32_t i) {
+  if (!next) return;
+  const int32_t ahead = i + COLUMNS_AHEAD, left = ahead - list.count;
+  if (left < 0) ask_for(lines + (size_t)list.columns[ahead] * COLUMN_LINE_BYTES);
+  else if (left < list.count) ask_for(next + (size_t)list.columns[left] * COLUMN_LINE_BYTES);
+}
+
+// The code sums of the rows whose codes lie in DOT_BYTES bytes of each line from `lines` on, plane by plane; for
+// `next` see ask_ahead.
 #ifdef HAS_WIDE_DOTS
 // Planes whose sums stay in registers at a time.
 #if DOT_BYTES == 64 || defined(__aarch64__)
@@ -81,7 +94,7 @@ static void list_columns(const ternary_matmul_command *c, int32_t token) {
 #endif
 
 // Four columns are a lane's four products.
-INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *sums) {
+INLINE void column_sums(const uint8_t *lines, const uint8_t *next, const column_list list, int32_t *sums) {
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
   for (int32_t plane = 0; plane < 4; plane += PLANES_AT_ONCE) {
     dot_sums sum[PLANES_AT_ONCE][4];
@@ -89,10 +102,9 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
       for (int32_t k = 0; k < 4; k++) sum[p][k] = (dot_sums){0};
     }
     for (int32_t i = 0; i < list.count; i += 4) {
-      const int32_t ahead = i + COLUMNS_AHEAD < list.count ? i + COLUMNS_AHEAD : i;
       dot_codes column[4], codes[4];
       for (int32_t k = 0; k < 4; k++) {
-        if (plane == 0) __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * COLUMN_LINE_BYTES, 0, 3);
+        if (plane == 0) ask_ahead(lines, next, list, i + k);
         column[k] = load_codes(lines + (size_t)list.columns[i + k] * COLUMN_LINE_BYTES);
       }
       zip_four(column, codes);
@@ -138,7 +150,7 @@ INLINE void add_pair(dot_part part[2], dot_codes a, dot_codes b, uint32_t q) {
 #endif
 
 // Rows are lanes of 16 bits, which hold DOTS_IN_PART pairs of columns.
-INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *sums) {
+INLINE void column_sums(const uint8_t *lines, const uint8_t *next, const column_list list, int32_t *sums) {
   const dot_codes mask = (dot_codes){0} + 0x03030303u;
   const int32_t most = DOTS_IN_PART / 2 * 4;
   for (int32_t row = 0; row < 4 * DOT_BYTES; row++) sums[row] = 0;
@@ -147,10 +159,7 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
     dot_part part[4][2];
     for (int32_t plane = 0; plane < 4; plane++) part[plane][0] = part[plane][1] = (dot_part){0};
     for (int32_t i = start; i < end; i += 2) {
-      const int32_t ahead = i + COLUMNS_AHEAD < list.count ? i + COLUMNS_AHEAD : i;
-      for (int32_t k = 0; k < 2; k++) {
-        __builtin_prefetch(lines + (size_t)list.columns[ahead + k] * COLUMN_LINE_BYTES, 0, 3);
-      }
+      for (int32_t k = 0; k < 2; k++) ask_ahead(lines, next, list, i + k);
       dot_codes a = load_codes(lines + (size_t)list.columns[i] * COLUMN_LINE_BYTES);
       dot_codes b = load_codes(lines + (size_t)list.columns[i + 1] * COLUMN_LINE_BYTES);
       const uint32_t q = list.q[i / 4] >> (uint32_t)(i % 4 * 8);
@@ -173,16 +182,20 @@ INLINE void column_sums(const uint8_t *lines, const column_list list, int32_t *s
 }
 #endif
 
-// Slice `slice` of the lines of a panel for tokens from `token` on.
-static void columns_by_lists(const ternary_matmul_command *c, int32_t panel, int32_t slice, int32_t token, int32_t end) {
-  const uint8_t *lines = c->weights_data + (size_t)panel * c->weights_cols * COLUMN_LINE_BYTES + slice * DOT_BYTES;
-  for (; token < end; token++) {
-    int32_t sums[4 * DOT_BYTES] __attribute__((aligned(64)));
-    column_sums(lines, list_of(c, token), sums);
-    for (int32_t plane = 0; plane < 4; plane++) {
-      const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
-      for (int32_t r = 0; r < DOT_BYTES && row + r < c->count; r += 16) {
-        store_stripe(c, token, (row + r) / 16, *(const i32x16 *)(sums + plane * DOT_BYTES + r));
+// The lines of a panel, slice by slice, for tokens from `first` on. `next` is the panel that comes after it.
+static void columns_by_lists(const ternary_matmul_command *c, int32_t panel, int32_t next, int32_t first, int32_t last) {
+  const size_t panel_bytes = (size_t)c->weights_cols * COLUMN_LINE_BYTES;
+  for (int32_t slice = 0; slice < LINE_SLICES; slice++) {
+    const uint8_t *lines = c->weights_data + panel * panel_bytes + slice * DOT_BYTES;
+    const uint8_t *after = slice == 0 ? c->weights_data + next * panel_bytes : NULL;
+    for (int32_t token = first; token < last; token++) {
+      int32_t sums[4 * DOT_BYTES] __attribute__((aligned(64)));
+      column_sums(lines, after, list_of(c, token), sums);
+      for (int32_t plane = 0; plane < 4; plane++) {
+        const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
+        for (int32_t r = 0; r < DOT_BYTES && row + r < c->count; r += 16) {
+          store_stripe(c, token, (row + r) / 16, *(const i32x16 *)(sums + plane * DOT_BYTES + r));
+        }
       }
     }
   }
@@ -223,40 +236,45 @@ INLINE int32_t have_lists(const ternary_matmul_command *c) { return c->rows <= M
 // Whether all lists together are worth their way. Tasks ask, not the plan: a thread that comes late would
 // read scratch that belongs to the next command already.
 INLINE int32_t lists_are_short(const ternary_matmul_command *c) {
-  if (c->rows <= SPARSE_TOKENS) return 1;
   if (!have_lists(c)) return 0;
   int64_t listed = 0;
   for (int32_t token = 0; token < c->rows; token++) listed += list_of(c, token).count;
   return (float)listed <= LISTED_SHARE * (float)c->rows * (float)c->weights_cols;
 }
 
-// The tasks of a few tokens: slices of panels. Of more: parts of slices, which are tokens or planes.
+// The tasks of a few tokens: panels, of which a thread takes several, as it asks for the next one while it has one.
+// Of more: parts of slices, which are tokens or planes.
 static work_plan columns_plan(const ternary_matmul_command *c, int32_t phase, int32_t threads) {
-  const int32_t slices = column_panels(c) * (COLUMN_LINE_BYTES / DOT_BYTES);
+  const int32_t panels = column_panels(c);
   if (phase == 0) return !have_lists(c) ? (work_plan){0, 1} : c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
-  return split_evenly(c->rows <= SPARSE_TOKENS ? slices : LIST_PARTS * slices, threads);
+  if (c->rows <= SPARSE_TOKENS) return (work_plan){panels, (panels + threads - 1) / threads};
+  return split_evenly(LIST_PARTS * LINE_SLICES * panels, threads);
 }
 
 static void columns_run(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
-  const int32_t slices = COLUMN_LINE_BYTES / DOT_BYTES, cols = c->weights_cols, tiles = (cols + 15) / 16;
-  const int32_t tokens = c->rows, parts = tokens <= SPARSE_TOKENS ? 1 : LIST_PARTS;
+  const int32_t cols = c->weights_cols, tiles = (cols + 15) / 16, tokens = c->rows;
   if (phase == 0) {
     for (int32_t token = first; token < last; token++) list_columns(c, token);
     return;
   }
-  if (lists_are_short(c)) {
-    for (int32_t task = first; task < last; task++) {
-      const int32_t at = task / parts, part = task % parts;
-      columns_by_lists(c, at / slices, at % slices, tokens * part / parts, tokens * (part + 1) / parts);
+  if (tokens <= SPARSE_TOKENS) {
+    for (int32_t panel = first; panel < last; panel++) {
+      columns_by_lists(c, panel, panel + 1 < last ? panel + 1 : panel, 0, tokens);
     }
     return;
   }
+  const int32_t are_short = lists_are_short(c);
   uint8_t stripes[(size_t)MADE_STRIPES * tiles * 64] __attribute__((aligned(64)));
   for (int32_t task = first; task < last; task++) {
-    if (task % 4 != 0) continue;
-    const int32_t at = task / parts, panel = at / slices, slice = at % slices, plane = task / 4 % 4;
-    const int32_t row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES, left = c->count - row;
-    if (left <= 0) continue;
+    const int32_t at = task / LIST_PARTS, part = task % LIST_PARTS, panel = at / LINE_SLICES, slice = at % LINE_SLICES;
+    if (are_short) {
+      if (slice == 0) columns_by_lists(c, panel, panel, tokens * part / LIST_PARTS, tokens * (part + 1) / LIST_PARTS);
+      continue;
+    }
+    if (part % 4 != 0) continue;
+    const int32_t plane = part / 4, row = panel * COLUMN_PANEL_ROWS + 64 * plane + slice * DOT_BYTES;
+    if (row >= c->count) continue;
+    const int32_t left = c->count - row;
     make_stripes(c->weights_data + (size_t)panel * cols * COLUMN_LINE_BYTES + slice * DOT_BYTES, cols, plane, stripes);
     striped_product(c, row, left < DOT_BYTES ? left : DOT_BYTES, stripes);
   }
