@@ -26,8 +26,8 @@ const BUDGETS = {
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back',
   ],
   'src/train': [
-    3750,
-    'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, what is recorded and drawn of them',
+    4050,
+    'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, adapters beside what stays, what is recorded and drawn of them',
   ],
   'src/formats': [
     4050,
