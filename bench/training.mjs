@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { openBackend } from '../dist/backends/select.js'
 import { ADAMW } from '../dist/train/adamw.js'
-import { initialWeights } from '../dist/train/initial-weights.js'
+import { fillRandomly } from '../dist/train/initial-weights.js'
 import { mixtureNamed, presetConfig } from '../dist/train/presets.js'
 import { Trainer } from '../dist/train/trainer.js'
 
@@ -55,7 +55,7 @@ const trainer = await Trainer.open(backend, {
   optimizer,
 })
 const { plan } = trainer
-for (const part of plan.parts) trainer.write('weights', part, initialWeights(plan, part, 1))
+fillRandomly(trainer, 1)
 const planned = Object.values(plan.bytes).reduce((sum, own) => sum + own, 0)
 console.log(
   `${backend.description}; ${options.preset}, ${quant}, ${batch} x ${length} tokens a step, recompute ${recompute}, ${precision}`,

@@ -71,7 +71,7 @@ export async function openModelFolder(folder: ModelFolder): Promise<OpenedModel>
   if (names.includes(ADAPTER)) {
     throw new FormatError(
       `Expected a whole model in the folder ${folder.name}, got an adapter: ${ADAPTER} changes what its ` +
-        'model computes. Merge the two (merge_and_unload of PEFT), or remove it if it is not in use.',
+        'model computes. Merge the two (bitnet convert ADAPTER FOLDER, or PEFT), or remove it if it is not in use.',
       { field: ADAPTER, path: folder.name },
     )
   }

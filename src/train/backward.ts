@@ -53,8 +53,8 @@ export function headCommands(
       },
     )
     if (!learns) continue
-    commands.push(
-      {
+    if (head.gradient !== undefined) {
+      commands.push({
         op: 'matmul',
         rows: vocabSize,
         cols: dim,
@@ -64,17 +64,17 @@ export function headCommands(
         out: head.gradient,
         transposeA: true,
         accumulate: true,
-      },
-      {
-        op: 'matmul',
-        rows: count,
-        cols: dim,
-        inner: vocabSize,
-        a: logits,
-        b: head.weights,
-        out: part(dNormed, dim),
-      },
-    )
+      })
+    }
+    commands.push({
+      op: 'matmul',
+      rows: count,
+      cols: dim,
+      inner: vocabSize,
+      a: logits,
+      b: head.weights,
+      out: part(dNormed, dim),
+    })
   }
   if (learns) {
     commands.push({
@@ -96,14 +96,16 @@ export function backwardCommands(memory: TrainingMemory, shape: TrainingShape): 
   for (let index = nLayers - 1; index >= 0; index--) {
     commands.push(...layerBackward(memory, shape, index))
   }
-  commands.push({
-    op: 'scatter-add',
-    rows: rowsOf(shape),
-    cols: dim,
-    x: dStream,
-    index: tokens,
-    out: embedding.gradient,
-  })
+  if (embedding.gradient !== undefined) {
+    commands.push({
+      op: 'scatter-add',
+      rows: rowsOf(shape),
+      cols: dim,
+      x: dStream,
+      index: tokens,
+      out: embedding.gradient,
+    })
+  }
   return commands
 }
 

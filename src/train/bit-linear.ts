@@ -16,7 +16,9 @@
  */
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
-import type { Parameter, Scratch, TrainedLinear } from './memory.ts'
+import { adapterBackward, adapterForward } from './low-rank.ts'
+import { latentsOf, type Scratch, type TrainedLinear } from './memory.ts'
+import type { Parameter } from './plan.ts'
 
 /** What goes into a product. */
 export interface LinearInput {
@@ -28,13 +30,9 @@ export interface LinearInput {
 
 /** Codes of latent weights, once for all passes of a step. */
 export function quantizeLinear({ matrices }: TrainedLinear, mode: 'absmean' | 'sign'): Command[] {
-  return matrices.map(({ latents, codes }) => ({
-    op: 'quantize-weights',
-    rows: codes.rows,
-    mode,
-    latents,
-    out: codes,
-  }))
+  return matrices.flatMap(({ latents, codes }): Command[] =>
+    latents ? [{ op: 'quantize-weights', rows: codes.rows, mode, latents, out: codes }] : [],
+  )
 }
 
 /** out (rows, linear.rows) = the product, or out plus that. */
@@ -49,6 +47,7 @@ export function linearForward(
     return [
       quantizeInput(linear, input, scratch, rows),
       { op: 'ternary-matmul', rows, weights: codes, x: scratch.quantized, out, accumulate },
+      ...adapted(linear, input, scratch, rows, out),
     ]
   }
   const { commands, values } = inputValues(linear, input, scratch, rows)
@@ -82,18 +81,21 @@ export function linearBackward(
 ): Command[] {
   const { rows, dOut, dx, accumulate } = gradients
   const { x, norm, eps } = input
-  const { commands, values } = inputValues(linear, input, scratch, rows)
-  commands.push({
-    op: 'matmul',
-    rows: linear.rows,
-    cols: linear.cols,
-    inner: rows,
-    a: dOut,
-    b: values,
-    out: linear.gradient,
-    transposeA: true,
-    accumulate: true,
-  })
+  const commands: Command[] = []
+  if (linear.latents !== undefined) {
+    const { commands: making, values } = inputValues(linear, input, scratch, rows)
+    commands.push(...making, {
+      op: 'matmul',
+      rows: linear.rows,
+      cols: linear.cols,
+      inner: rows,
+      a: dOut,
+      b: values,
+      out: linear.latents.gradient,
+      transposeA: true,
+      accumulate: true,
+    })
+  }
   const weights = weightValues(linear, scratch)
   commands.push(...weights.commands)
   const dInput = norm === undefined ? dx : scratch.gradients
@@ -107,6 +109,12 @@ export function linearBackward(
     out: dInput,
     accumulate: norm === undefined && accumulate,
   })
+  if (scratch.adapters !== undefined) {
+    const { making, values } = normedInput(linear, input, scratch, rows)
+    const own = { rows, cols: linear.cols, values }
+    commands.push(...making)
+    commands.push(...adapterBackward(linear.adapters, own, scratch.adapters, { dOut, dInput }))
+  }
   if (norm !== undefined) {
     commands.push({
       op: 'rms-norm-backward',
@@ -157,13 +165,44 @@ function inputValues(
   return { commands, values: out }
 }
 
+/** What enters, behind its norm and not quantised: in scratch.inputs where there is one. */
+function normedInput(
+  { cols }: TrainedLinear,
+  { x, norm, eps }: LinearInput,
+  { inputs: out }: Scratch,
+  rows: number,
+): { making: Command[]; values: BufferSlice } {
+  if (norm === undefined) return { making: [], values: x }
+  return {
+    making: [{ op: 'rms-norm', rows, cols, eps, x, weight: norm.weights, out }],
+    values: out,
+  }
+}
+
+/** What adapters add to the product. */
+function adapted(
+  linear: TrainedLinear,
+  input: LinearInput,
+  scratch: Scratch,
+  rows: number,
+  out: BufferSlice,
+): Command[] {
+  if (scratch.adapters === undefined) return []
+  const { making, values } = normedInput(linear, input, scratch, rows)
+  const own = { rows, cols: linear.cols, values }
+  return [...making, ...adapterForward(linear.adapters, own, scratch.adapters, out)]
+}
+
 /** The values of the weights that go into a float product. */
 function weightValues(
-  { rows, cols, codes, weights }: TrainedLinear,
+  linear: TrainedLinear,
   { values: out, share }: Scratch,
 ): { commands: Command[]; values: BufferSlice } {
-  if (codes === undefined) return { commands: [], values: weights }
+  const { rows, cols, codes } = linear
+  if (codes === undefined) return { commands: [], values: latentsOf(linear).weights }
   const commands: Command[] = [{ op: 'unpack-ternary', rows, matrix: codes, out }]
-  if (share !== undefined) commands.push({ op: 'blend', rows, cols, x: weights, out, share })
+  if (share !== undefined) {
+    commands.push({ op: 'blend', rows, cols, x: latentsOf(linear).weights, out, share })
+  }
   return { commands, values: out }
 }

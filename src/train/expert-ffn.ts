@@ -9,7 +9,13 @@
 import type { TernaryMatrix } from '../kernels/matrices.ts'
 import type { Command } from '../kernels/ops.ts'
 import type { BufferSlice } from '../kernels/slice.ts'
-import type { Parameter, TrainedLinear, TrainedRouting, TrainingMemory } from './memory.ts'
+import {
+  latentsOf,
+  type TrainedLinear,
+  type TrainedRouting,
+  type TrainingMemory,
+} from './memory.ts'
+import type { Parameter } from './plan.ts'
 import { balanceOf, rowsOf, type TrainingShape } from './shape.ts'
 
 /** What a layer's mixture is made of. */
@@ -217,7 +223,7 @@ function linearGradients(
     { op: 'unpack-ternary', rows: linear.rows, matrix: codesOf(linear), out: weights },
     {
       ...{ op: 'expert-matmul-backward', rows, cols, count, experts, x, weights },
-      ...{ chosen: routing.chosen, dOut, dx, dWeights: linear.gradient },
+      ...{ chosen: routing.chosen, dOut, dx, dWeights: latentsOf(linear).gradient },
     },
   ]
 }

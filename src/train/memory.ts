@@ -10,8 +10,16 @@ import type { Experts } from '../model/config/config.ts'
 import { STACK_TITLES, STACKS, type Stack, stackShape } from '../model/layers.ts'
 import { rotationTable } from '../model/rotations.ts'
 import { padToTile } from '../ternary/index.ts'
+import {
+  type AdapterScratch,
+  allocateAdapterScratch,
+  allocatePlaces,
+  type TrainedAdapter,
+} from './low-rank.ts'
+import { linearParts } from './low-rank-plan.ts'
 import { allocateMuon, type MuonMemory } from './muon-memory.ts'
 import {
+  type Parameter,
   type PlannedPart,
   partAt,
   savedPerToken,
@@ -21,19 +29,25 @@ import {
 } from './plan.ts'
 import { rowsOf } from './shape.ts'
 
-/** A parameter's place in the arenas that a pass works on. */
-export interface Parameter {
-  readonly weights: BufferSlice
-  readonly gradient: BufferSlice
-}
+/** A part of the model, which beside adapters is not learnt. */
+export type Given = Pick<Parameter, 'weights'> & Partial<Parameter>
 
 /** The matrices of a stack as one, (rows, cols), with the codes of each if they are quantised. */
-export interface TrainedLinear extends Parameter {
+export interface TrainedLinear {
   readonly rows: number
   readonly cols: number
+  /** Undefined: codes are all there is, and adapters are learnt. */
+  readonly latents: Parameter | undefined
+  readonly adapters: readonly TrainedAdapter[]
   readonly codes: TernaryMatrix | undefined
   /** What is quantised with a scale of its own. */
-  readonly matrices: readonly { readonly latents: BufferSlice; readonly codes: TernaryMatrix }[]
+  readonly matrices: readonly { readonly latents?: BufferSlice; readonly codes: TernaryMatrix }[]
+}
+
+/** @throws TypeError beside adapters */
+export function latentsOf({ latents }: TrainedLinear): Parameter {
+  if (latents === undefined) throw new TypeError('The matrix is frozen.')
+  return latents
 }
 
 export interface TrainedLayer {
@@ -81,6 +95,8 @@ export interface Scratch {
   readonly logits: BufferSlice
   /** Of the quantisers' effect, while it grows; undefined: the whole. */
   readonly share: BufferSlice | undefined
+  /** Undefined in a run without adapters. */
+  readonly adapters: AdapterScratch | undefined
 }
 
 export interface TrainingMemory {
@@ -88,10 +104,12 @@ export interface TrainingMemory {
   readonly arenas: Readonly<Record<'weights' | 'gradients' | 'means' | 'squares', DeviceBuffer>>
   readonly layers: readonly TrainedLayer[]
   readonly saved: readonly SavedLayer[]
-  readonly embedding: Parameter
+  /** Weights of what is not learnt beside adapters. */
+  readonly frozen: DeviceBuffer
+  readonly embedding: Given
   readonly finalNorm: Parameter
   /** The embedding itself where they are tied. */
-  readonly head: Parameter
+  readonly head: Given
   readonly rotations: DeviceBuffer
   /** The residual stream behind the last layer, after the final norm, and the gradient of the stream. */
   readonly last: DeviceBuffer
@@ -135,6 +153,13 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     means: floats(arenaFloats, 'means'),
     squares: floats(arenaFloats, 'squares'),
   }
+  const frozen = floats(Math.max(1, plan.frozenFloats), 'frozen weights')
+  // Where the gradients of norms go that nothing is learnt from.
+  const unlearnt = floats(
+    Math.max(model.dim, model.ffnDim, model.nHeads * model.headDim),
+    'unlearnt',
+  )
+  const linears = linearParts(model)
   const parameter = (parts: readonly PlannedPart[]): Parameter => {
     const label = parts[0].role
     const first = parts[0].first * WORD
@@ -144,20 +169,32 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
       gradient: sliceOf(arenas.gradients, first, count, `gradient of ${label}`),
     }
   }
+  const places = new Map(shape.lora && STACKS.map((own) => [own, allocatePlaces(owner, plan, own)]))
+  const adaptersOf = (stack: Stack, layer: number): TrainedAdapter[] => {
+    const own = stackAt(plan.parts, stack, layer)
+    const factors = (factor: 'A' | 'B') => own.filter((part) => part.factor === factor)
+    const downs = factors('A')
+    return factors('B').map((b, i) => ({
+      ...{ a: parameter([downs[i]]), b: parameter([b]), rows: b.rows },
+      places: places.get(stack)?.[i],
+    }))
+  }
   const linearOf = (stack: Stack, layer: number): TrainedLinear => {
-    const parts = stackAt(plan, stack, layer)
-    const whole = { ...stackShape(parts), ...parameter(parts) }
+    const parts = stackAt(linears, stack, layer)
+    const learnt = shape.lora ? [] : stackAt(plan.parts, stack, layer)
+    const latents = learnt.length > 0 ? parameter(learnt) : undefined
+    const whole = { ...stackShape(parts), latents, adapters: adaptersOf(stack, layer) }
     if (quant === 'none') return { ...whole, codes: undefined, matrices: [] }
     const title = `${STACK_TITLES[stack]} of layer ${layer}`
     const data = owner.allocate(ternaryByteLength(whole), title)
     const scales = floats(padToTile(whole.rows), `scales of ${title}`)
     let row = 0
-    const matrices = parts.map((part) => {
+    const matrices = parts.map((part, i) => {
       const own = { rows: part.rows, cols: part.cols }
       const first = row
       row += part.rows
       return {
-        latents: parameter([part]).weights,
+        ...(latents && { latents: parameter([learnt[i]]).weights }),
         codes: {
           ...own,
           data: sliceOf(
@@ -172,9 +209,15 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     })
     return { ...whole, codes: { rows: whole.rows, cols: whole.cols, data, scales }, matrices }
   }
-  const ofRole = (role: PlannedPart['role'], layer?: number) => {
-    const part = partAt(plan, role, layer)
-    return part && parameter([part])
+  const ofRole = (role: PlannedPart['role'], layer?: number): Parameter | undefined => {
+    const part = partAt(shape.lora ? plan.frozen : plan.parts, role, layer)
+    if (part === undefined || shape.lora === undefined) return part && parameter([part])
+    const weights = sliceOf(frozen, part.first * WORD, part.count * WORD, role)
+    return { weights, gradient: unlearnt }
+  }
+  const ofTable = (role: PlannedPart['role']): Given | undefined => {
+    const own = ofRole(role)
+    return own && shape.lora ? { weights: own.weights } : own
   }
   const needed = (role: PlannedPart['role'], layer?: number) => {
     const own = ofRole(role, layer)
@@ -214,9 +257,10 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
     arenas,
     layers,
     saved,
-    embedding: needed('embedding'),
+    frozen,
+    embedding: ofTable('embedding') ?? needed('embedding'),
     finalNorm: needed('finalNorm'),
-    head: ofRole('head') ?? needed('embedding'),
+    head: ofTable('head') ?? ofTable('embedding') ?? needed('embedding'),
     rotations: owner.allocate(rotations.byteLength, 'rotations'),
     last: floats(rows * model.dim, 'stream'),
     normed: floats(rows * model.dim, 'normed stream'),
@@ -233,6 +277,7 @@ function allocate(owner: BufferOwner, plan: TrainingPlan): TrainingMemory {
       values: floats(largest, 'values of a matrix'),
       logits: floats(chunkRows * model.vocabSize, 'logits'),
       share: undefined,
+      adapters: allocateAdapterScratch(owner, plan),
     },
     routing: model.experts && allocateRouting(owner, rows, model.dim, model.experts),
     tokens: owner.allocateIndices(rows, rowColumns(model.vocabSize), 'tokens'),

@@ -3,10 +3,15 @@
  * are arenas of one layout: first what weight decay is for (matrices of the layers, which are quantised, then routers
  * and a separate head), then the rest (embedding, norms). Activations are buffers of their own: WebGPU lets no
  * command read and write parts of one.
+ *
+ * With adapters (LoRA) it is these alone that lie there. Of the model's own matrices there are only codes, and its
+ * other parts are an arena of their own, without gradients and moments.
  */
 import { ternaryByteLength } from '../kernels/matrices.ts'
 import { WORD } from '../kernels/operand-kinds.ts'
+import type { BufferSlice } from '../kernels/slice.ts'
 import { expertsIn, type Part, partsOf, type Role, type Stack } from '../model/layers.ts'
+import { adapterParts, type Factor, linearParts } from './low-rank-plan.ts'
 import { rowsOf, type TrainingShape } from './shape.ts'
 
 /** Optimiser commands go through an arena in rows of so many floats; groups are padded to them. */
@@ -17,11 +22,19 @@ const LOGITS_FLOATS = 8 << 20
 /** Rows of a chunk come in such pieces, so that slices of them are aligned. */
 const CHUNK_ROWS = 16
 
+/** A parameter's place in the arenas that a pass works on. */
+export interface Parameter {
+  readonly weights: BufferSlice
+  readonly gradient: BufferSlice
+}
+
 /** A tensor of the model in the arenas. */
 export interface PlannedPart extends Part {
   /** Floats before it. */
   readonly first: number
   readonly count: number
+  /** Of adapters. */
+  readonly factor?: Factor | undefined
 }
 
 /** What AdamW goes through at once: [first, first + rows * ARENA_COLS) floats of the arenas. */
@@ -37,6 +50,9 @@ export interface TrainingPlan {
   readonly groups: readonly PlannedGroup[]
   /** Floats of each arena. */
   readonly arenaFloats: number
+  /** Beside adapters: what is not learnt and not quantised, in an arena of so many floats. */
+  readonly frozen: readonly PlannedPart[]
+  readonly frozenFloats: number
   /** Rows of logits at a time. */
   readonly chunkRows: number
   readonly bytes: PlannedBytes
@@ -77,27 +93,37 @@ export function scratchPerToken({ model }: TrainingShape) {
 }
 
 export function planTraining(shape: TrainingShape): TrainingPlan {
-  const { model, quant, recompute } = shape
+  const { model, quant, recompute, lora } = shape
+  const learnt: readonly (Part & Pick<PlannedPart, 'factor'>)[] =
+    lora === undefined ? partsOf(model) : adapterParts(model, lora)
   const parts: PlannedPart[] = []
   const groups: PlannedGroup[] = []
   let at = 0
   for (const group of GROUPS) {
     const first = at
-    for (const part of partsOf(model).filter((own) => groupOf(own) === group)) {
+    for (const part of learnt.filter((own) => groupOf(own) === group)) {
       const count = part.rows * part.cols
       parts.push({ ...part, first: at, count })
-      at += Math.ceil(count / 16) * 16
+      at += padded(count)
     }
     const rows = Math.ceil((at - first) / ARENA_COLS)
     const isMuons = group === 'matrices' && shape.optimizer === 'muon'
     if (!isMuons) groups.push({ decays: group !== 'others', first, rows })
     at = first + rows * ARENA_COLS
   }
+  const frozen: PlannedPart[] = []
+  let frozenFloats = 0
+  for (const part of lora === undefined ? [] : partsOf(model)) {
+    if (part.kind === 'linear') continue
+    const count = part.rows * part.cols
+    frozen.push({ ...part, first: frozenFloats, count })
+    frozenFloats += padded(count)
+  }
   const rows = rowsOf(shape)
   const chunk = Math.ceil(LOGITS_FLOATS / model.vocabSize / CHUNK_ROWS) * CHUNK_ROWS
   const chunkRows = Math.min(chunk, rows)
   const arena = at * WORD
-  const linears = parts.filter(({ kind }) => kind === 'linear')
+  const linears = linearParts(model).map((part) => ({ ...part, count: part.rows * part.cols }))
   const quantized =
     quant === 'none'
       ? 0
@@ -108,21 +134,24 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
   const scratch = Object.values(scratchPerToken(shape)).reduce((sum, floats) => sum + floats, 0)
   const largest = Math.max(...linears.map(({ count, stack }) => count * expertsIn(model, stack)))
   const { matrix, square } = muonFloats(shape.optimizer === 'muon' ? linears : [])
+  const adapters = adapterFloats(shape)
   const muons = 4 * matrix + 3 * square
   return {
     shape,
     parts,
     groups,
     arenaFloats: at,
+    frozen,
+    frozenFloats,
     chunkRows,
     bytes: {
-      weights: arena,
+      weights: arena + frozenFloats * WORD,
       gradients: arena,
       moments: 2 * arena,
       quantized,
       saved: rows * kept * WORD,
       scratch:
-        (rows * (scratch + 2 * model.dim + routingPerToken(model)) +
+        (rows * (scratch + 2 * model.dim + routingPerToken(model) + adapters) +
           chunkRows * model.vocabSize +
           largest * 2 +
           muons) *
@@ -134,6 +163,21 @@ export function planTraining(shape: TrainingShape): TrainingPlan {
 /** Words of what a mixture needs on its way; see TrainedRouting. */
 function routingPerToken({ dim, experts }: TrainingShape['model']): number {
   return experts === undefined ? 0 : 2 * (dim + experts.count + experts.top * (3 + dim))
+}
+
+/** Parts begin where 16 floats may be read at once. */
+function padded(count: number): number {
+  return Math.ceil(count / 16) * 16
+}
+
+/** Floats that adapters need on their way, for each token: u, its gradient, and columns of a stack. */
+function adapterFloats({ model, lora }: TrainingShape): number {
+  return lora === undefined ? 0 : 2 * lora.rank + widestLinear(model)
+}
+
+/** Rows of the largest matrix of the layers. */
+export function widestLinear(model: TrainingShape['model']): number {
+  return Math.max(...linearParts(model).map(({ rows }) => rows))
 }
 
 const GROUPS = ['matrices', 'decaying', 'others'] as const
@@ -149,19 +193,23 @@ export function muonParts({ shape, parts }: TrainingPlan): PlannedPart[] {
 }
 
 /** Floats of the largest of some matrices, and of the largest product of one with itself. */
-export function muonFloats(parts: readonly PlannedPart[]) {
+export function muonFloats(parts: readonly Pick<PlannedPart, 'rows' | 'cols' | 'count'>[]) {
   return {
     matrix: Math.max(0, ...parts.map(({ count }) => count)),
     square: Math.max(0, ...parts.map(({ rows, cols }) => Math.min(rows, cols) ** 2)),
   }
 }
 
-/** The parts of a model and of its layers, by their roles. */
-export function partAt(plan: TrainingPlan, role: Role, layer?: number): PlannedPart | undefined {
-  return plan.parts.find((part) => part.role === role && part.layer === layer)
+/** The parts of a model and of its layers that are learnt, or frozen, by their roles. */
+export function partAt(
+  parts: readonly PlannedPart[],
+  role: Role,
+  layer?: number,
+): PlannedPart | undefined {
+  return parts.find((part) => part.role === role && part.layer === layer)
 }
 
 /** The matrices of a layer's stack, which follow each other. */
-export function stackAt(plan: TrainingPlan, stack: Stack, layer: number): PlannedPart[] {
-  return plan.parts.filter((part) => part.stack === stack && part.layer === layer)
+export function stackAt<P extends Part>(parts: readonly P[], stack: Stack, layer: number): P[] {
+  return parts.filter((part) => part.stack === stack && part.layer === layer)
 }

@@ -6,15 +6,18 @@ import type { Backend, BackendOptions } from '../backends/backend.ts'
 import { isObject, type JsonObject } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import { partsOf } from '../model/layers.ts'
 import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 import { ADAMW } from './adamw.ts'
+import { adapterConfig } from './checkpoint/adapter-config.ts'
 import type { CheckpointContent, RunState } from './checkpoint/checkpoint.ts'
 import { configJson } from './checkpoint/config-json.ts'
 import { Batches } from './data/batches.ts'
 import type { TokenizerFile } from './data/run-tokenizer.ts'
 import type { TokenSource } from './data/token-source.ts'
-import { initialWeights } from './initial-weights.ts'
+import { fillRandomly } from './initial-weights.ts'
 import { runLoop, type Samples, type TrainEvent, type TrainReport } from './loop.ts'
+import type { LowRank } from './low-rank-plan.ts'
 import { planTraining } from './plan.ts'
 import { type RunSettings, type StartEvent, scheduleOf, shapeOf, stepsOf } from './settings.ts'
 import { balanceOf } from './shape.ts'
@@ -41,6 +44,8 @@ export interface RunPlace {
   readonly sources: readonly { readonly source: TextSource; readonly weight: number }[]
   /** The shape of a model that is gone on from; undefined: the preset's. */
   readonly model: ModelConfig | undefined
+  /** Adapters beside that model, in place of it; what it is called. */
+  readonly lora?: (LowRank & { readonly base: string }) | undefined
   /** Where the run was, if it goes on. */
   readonly kept: { readonly state: RunState; readonly settings: JsonObject } | undefined
   openBackend(options: BackendOptions): Promise<Backend>
@@ -68,7 +73,11 @@ const MAX_PROMPTS = 16
 export async function runTraining(place: RunPlace, options: RunSettings): Promise<TrainReport> {
   const { text, sources, kept } = place
   const { signal, onEvent } = options
-  const shape = shapeOf(options, place.model, text.tokenizer.vocabSize)
+  const { lora } = place
+  const shape = {
+    ...shapeOf(options, place.model, text.tokenizer.vocabSize),
+    ...(lora && { lora }),
+  }
   const bytes = Object.values(planTraining(shape).bytes).reduce((sum, own) => sum + own, 0)
   const { backend: name, isa, threads } = options
   const backend = await place.openBackend({ backend: name, isa, threads, expectedBytes: bytes })
@@ -90,6 +99,7 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       ...(shape.precision === 'f16' && { precision: shape.precision }),
       ...(shape.optimizer === 'muon' && { matrices: shape.optimizer }),
       ...(shape.quantizationWarmup && { quantizationWarmup: shape.quantizationWarmup }),
+      ...(lora && { lora }),
       ...(shape.model.experts && { balance: balanceOf(shape) }),
       data: sources.map(({ source, weight }) => ({
         ...{ path: source.name, weight, tokens: source.count },
@@ -115,8 +125,9 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
     const parameters = trainer.plan.parts.reduce((sum, { count }) => sum + count, 0)
     const tokens = sources.reduce((sum, { source }) => sum + source.count, 0)
     const about = { step: from.step, steps, backend: backend.description }
-    tell({ type: 'start', ...about, parameters, tokens, bytes })
-    const config = configJson(shape.model, text.tokenizer)
+    const frozen = partsOf(shape.model).reduce((sum, { rows, cols }) => sum + rows * cols, 0)
+    tell({ type: 'start', ...about, parameters, tokens, bytes, ...(lora && { frozen }) })
+    const config = lora ? adapterConfig(lora, shape.model) : configJson(shape.model, text.tokenizer)
     const { evalEvery = EVAL_EVERY, sampleEvery = evalEvery } = options
     const samples =
       sampleEvery === 0 ? undefined : await openSamples(trainer, batches, text, options)
@@ -126,7 +137,8 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
         trainer,
         batches,
         samples,
-        save: (state) => place.save({ trainer, state, settings, config, files: text.files }),
+        save: (state) =>
+          place.save({ trainer, state, settings, config, files: lora ? [] : text.files }),
         onEvent: tell,
         signal,
       },
@@ -170,12 +182,6 @@ async function openSamples(
       ...{ prompts: ids, maxTokens, stops: new Set(tokenizer.stopIds) },
     }),
     decode: (own) => tokenizer.decode(own),
-  }
-}
-
-function fillRandomly(trainer: Trainer, seed: number): void {
-  for (const part of trainer.plan.parts) {
-    trainer.write('weights', part, initialWeights(trainer.plan, part, seed))
   }
 }
 

@@ -87,7 +87,9 @@ export interface StartEvent {
   readonly step: number
   readonly steps: number
   readonly backend: string
+  /** What is learnt, and, beside adapters, what is not. */
   readonly parameters: number
+  readonly frozen?: number | undefined
   readonly tokens: number
   /** Of memory, planned. */
   readonly bytes: number

@@ -2,6 +2,7 @@
 import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
+import type { LowRank } from './low-rank-plan.ts'
 
 /** How the matrices of a layer are quantised in training: ternary, binary, or not at all. */
 export const QUANT_MODES = ['b158', 'b1', 'none'] as const
@@ -32,6 +33,8 @@ export interface TrainingShape {
   readonly precision?: Precision | undefined
   /** Unset: adamw. */
   readonly optimizer?: OptimizerName | undefined
+  /** Adapters that are learnt in place of the model, whose matrices stay the codes that they are. */
+  readonly lora?: LowRank | undefined
   /** Steps in which the quantisers' effect grows from nothing to the whole. Unset: none. */
   readonly quantizationWarmup?: number | undefined
   /** Of a mixture: what the loss that keeps experts evenly used counts. Unset: 0.01. */
@@ -108,6 +111,7 @@ export function checkShape(shape: TrainingShape): void {
         `(--quantization-warmup), got ${quant === 'none' ? 'none' : 'a mixture of experts'}.`,
     )
   }
+  checkAdapters(shape)
   const { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling } = model
   const others = { inputNorms, headNorms, postNorms, shiftedNorms, localAttention, ropeScaling }
   const unknown = Object.entries(others).find(([, value]) => value !== undefined && value !== false)
@@ -117,4 +121,21 @@ export function checkShape(shape: TrainingShape): void {
         'the trainer has no gradient for.',
     )
   }
+}
+
+/** @throws UsageError naming what adapters do not go together with */
+function checkAdapters(shape: TrainingShape): void {
+  const { lora, quant, model, optimizer, quantizationWarmup } = shape
+  if (lora === undefined) return
+  const others = {
+    'quant none': quant === 'none',
+    experts: model.experts !== undefined,
+    muon: optimizer === 'muon',
+    'quantization-warmup': quantizationWarmup !== undefined,
+  }
+  const found = Object.entries(others).find(([, holds]) => holds)
+  if (found === undefined) return
+  throw new UsageError(
+    `Expected adapters (--lora) beside the ternary matrices of a model without experts, with AdamW, got ${found[0]}.`,
+  )
 }

@@ -15,7 +15,7 @@ import { ADAMW } from './adamw.ts'
 import { linearBackward, linearForward, quantizeLinear } from './bit-linear.ts'
 import { SAMPLE_DRAW } from './continue-texts.ts'
 import { checkHalves } from './halves-check.ts'
-import { allocateTraining } from './memory.ts'
+import { allocateTraining, latentsOf } from './memory.ts'
 import { planTraining } from './plan.ts'
 import type { TrainingShape } from './shape.ts'
 import { Trainer } from './trainer.ts'
@@ -114,7 +114,8 @@ test.each([
     const read = async (slice: Parameters<typeof reference.read>[0]) =>
       new Float32Array((await reference.read(slice)).buffer)
     write(saved[0].attended, x)
-    write(linear.weights, w)
+    const latents = latentsOf(linear)
+    write(latents.weights, w)
     write(dStream, dy)
     const input = { x: saved[0].attended, norm: undefined, eps: 1e-5 }
     const out = saved[0].middle
@@ -135,7 +136,7 @@ test.each([
       const own = absmaxQuantize(x.subarray(row * size, (row + 1) * size))
       return Float32Array.from(own.q, (q) => q * own.scale)
     })
-    const [y, dx, dw] = await Promise.all([out, saved[0].input, linear.gradient].map(read))
+    const [y, dx, dw] = await Promise.all([out, saved[0].input, latents.gradient].map(read))
     const sum = (count: number, term: (k: number) => number) =>
       Array.from({ length: count }, (_, k) => term(k)).reduce((total, value) => total + value, 0)
     for (let i = 0; i < size; i++) {

@@ -4,10 +4,13 @@
  */
 import type { Backend, Program } from '../backends/backend.ts'
 import { ShapeError } from '../errors.ts'
+import { ternaryByteLength } from '../kernels/matrices.ts'
 import { WORD } from '../kernels/operand-kinds.ts'
 import type { Command } from '../kernels/ops.ts'
 import { type BufferSlice, sliceOf } from '../kernels/slice.ts'
 import { bytesOf } from '../model/buffer-owner.ts'
+import type { Part, Stack } from '../model/layers.ts'
+import { packRows } from '../ternary/index.ts'
 import { type AdamwSettings, clearCommands, stepNumbers, updateCommands } from './adamw.ts'
 import { backwardCommands, headCommands } from './backward.ts'
 import { CodeLook, type CodesSeen } from './code-look.ts'
@@ -192,8 +195,9 @@ export class Trainer {
     }
   }
 
-  /** Shares of codes by layers, and how many have changed since the last look; undefined without ternary weights. */
+  /** Shares of codes by layers, and how many have changed since the last look; undefined without ternary weights that are learnt. */
   async look(): Promise<CodesSeen | undefined> {
+    if (this.plan.shape.lora !== undefined) return undefined
     this.#look ??= await CodeLook.open(this.#memory)
     this.#backend.submit(this.#programs.quantize)
     return this.#look?.look()
@@ -228,6 +232,32 @@ export class Trainer {
       throw new ShapeError(`Expected ${part.count} values of ${part.role}, got ${values.length}.`)
     }
     this.#backend.write(this.#slice(arena, part), 0, bytesOf(values))
+  }
+
+  /** A part that adapters are learnt beside. */
+  writeFrozen({ first, count }: PlannedPart, values: Float32Array): void {
+    const slice = sliceOf(this.#memory.frozen, first * WORD, count * WORD)
+    this.#backend.write(slice, 0, bytesOf(values))
+  }
+
+  /**
+   * A matrix that adapters are learnt beside.
+   *
+   * @param codes -1, 0 and +1, row-major
+   * @param scales one a row
+   */
+  writeCodes({ layer = 0, stack, role }: Part, codes: Int8Array, scales: Float32Array): void {
+    const { layers, owner } = this.#memory
+    const roles = this.plan.parts.filter(
+      (part) => part.layer === layer && part.stack === stack && part.factor === 'B',
+    )
+    const place = roles.findIndex((part) => part.role === role)
+    const { codes: matrix } = layers[layer].linears[stack as Stack].matrices[place]
+    const { rows, cols } = matrix
+    const bytes = new Uint8Array(ternaryByteLength(matrix))
+    packRows({ rows, cols, bytes }, codes, rows, 0)
+    owner.backend.write(matrix.data, 0, bytes)
+    owner.backend.write(matrix.scales, 0, bytesOf(scales))
   }
 
   /** Settles when all steps so far are done. */

@@ -8,12 +8,7 @@ import { memorySink } from '../../formats/byte-sink.ts'
 import { openModelFolder } from '../../formats/model-folder.ts'
 import { parseSafetensors } from '../../formats/safetensors/index.ts'
 import { COUNT, checkOptions, type OptionRules, SWITCH } from '../../option-checks.ts'
-import {
-  OPTIMIZER_FILE,
-  restore,
-  STATE_FILE,
-  WEIGHTS_FILE,
-} from '../../train/checkpoint/checkpoint.ts'
+import { filesOf, OPTIMIZER_FILE, restore, STATE_FILE } from '../../train/checkpoint/checkpoint.ts'
 import { readRunState } from '../../train/checkpoint/run-state.ts'
 import { byteTokenizer, openTokenizer, type TokenizerFile } from '../../train/data/run-tokenizer.ts'
 import type { TrainReport } from '../../train/loop.ts'
@@ -137,7 +132,9 @@ async function stateOf(place: CheckpointPlace, name: string) {
 async function restoreFrom(place: CheckpointPlace, name: string, trainer: Trainer): Promise<void> {
   const folder = place.folder(name)
   const [weights, optimizer] = await Promise.all(
-    [WEIGHTS_FILE, OPTIMIZER_FILE].map(async (file) => parseSafetensors(await folder.open(file))),
+    [filesOf({}).weights, OPTIMIZER_FILE].map(async (file) =>
+      parseSafetensors(await folder.open(file)),
+    ),
   )
   await restore(trainer, weights.tensors, optimizer.tensors)
 }

@@ -132,8 +132,12 @@ export function huggingFaceFamily(
     const keptMore = Array.isArray(kept) && kept.some((name) => name !== 'lm_head')
     refuse(fields, 'modules_to_not_convert', keptMore, 'some projections kept dense')
   }
-  if (modelType === 'bitnet' || modelType === 'bitnet_moe')
-    return { ...BITNET, activation: hiddenActivation(fields, 'relu2') }
+  if (modelType === 'bitnet' || modelType === 'bitnet_moe') {
+    // Written where adapters were added to the weights, which are ternary no more.
+    const isMerged = isAbsent(quantization) && fields.get('merged_adapters') === true
+    const linear = isMerged ? 'dense' : BITNET.linear
+    return { ...BITNET, linear, activation: hiddenActivation(fields, 'relu2') }
+  }
   const architectures = fields.get('architectures')
   // The reproduction calls itself a llama; its class name, with a small n, or weight_bits tells.
   const isReproduction =

@@ -9,10 +9,10 @@ import { parseObject } from '../../formats/json-text.ts'
 import { parseSafetensors } from '../../formats/safetensors/index.ts'
 import {
   type CheckpointContent,
+  filesOf,
   OPTIMIZER_FILE,
   restore,
   STATE_FILE,
-  WEIGHTS_FILE,
   writeCheckpoint,
 } from '../../train/checkpoint/checkpoint.ts'
 import { readRunState } from '../../train/checkpoint/run-state.ts'
@@ -150,7 +150,9 @@ export async function stateOf(path: string) {
 /** Weights and moments of a checkpoint. @throws FormatError naming what is damaged */
 export async function restoreCheckpoint(path: string, trainer: Trainer): Promise<void> {
   const sources = await Promise.all(
-    [WEIGHTS_FILE, OPTIMIZER_FILE].map((name) => openFileSource(join(path, name))),
+    [filesOf(trainer.plan.shape).weights, OPTIMIZER_FILE].map((name) =>
+      openFileSource(join(path, name)),
+    ),
   )
   try {
     const [model, optimizer] = await Promise.all(sources.map((own) => parseSafetensors(own)))

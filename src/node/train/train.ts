@@ -2,7 +2,7 @@
 import { openBackend } from '../../backends/select.ts'
 import { UsageError } from '../../errors.ts'
 import type { ModelConfig } from '../../model/config/config.ts'
-import { readConfig } from '../../model/config/read-config.ts'
+import { configToRun, readConfig } from '../../model/config/read-config.ts'
 import {
   COUNT,
   checkOptions,
@@ -13,7 +13,10 @@ import {
 } from '../../option-checks.ts'
 import { restoreWeights } from '../../train/checkpoint/checkpoint.ts'
 import { BYTES } from '../../train/data/run-tokenizer.ts'
+import { loadFrozenBase } from '../../train/frozen-base.ts'
+import { fillRandomly } from '../../train/initial-weights.ts'
 import type { TrainReport } from '../../train/loop.ts'
+import { lowRankNamed } from '../../train/low-rank-plan.ts'
 import { type RunTokenizer, runTraining } from '../../train/run.ts'
 import { RUN_SETTINGS, type RunSettings } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
@@ -43,6 +46,11 @@ export interface TrainOptions extends RunSettings {
   readonly tokenizer?: string | undefined
   /** A model to go on from, with masters; its shape and tokenizer are taken. */
   readonly init?: string | undefined
+  /**
+   * Adapters (LoRA) that are learnt beside the ternary matrices of `init`, which stay: "rank=16,alpha=32". Checkpoints
+   * hold them alone, as PEFT does. The rate is then 2e-4 and weight decay 0, if unset.
+   */
+  readonly lora?: string | undefined
   /** How many checkpoints stay. Unset: 3. */
   readonly keep?: number | undefined
   /** Go on from the newest checkpoint in `out`, with the settings it was made with. */
@@ -60,12 +68,15 @@ const TRAIN_OPTIONS: OptionRules<TrainOptions> = {
   out: TEXT,
   tokenizer: TEXT,
   init: TEXT,
+  lora: { ...TEXT, also: ['peft', 'lora_r', 'adapter'] },
   keep: COUNT,
   resume: SWITCH,
   onProgress: FUNCTION,
 }
 
 const KEEP = 3
+/** What adapters are usually learnt with. */
+const LORA_RATE = 2e-4
 
 /**
  * Trains a model on text and writes it to `out`, step after step; each checkpoint is a model that loads, and where
@@ -102,23 +113,24 @@ async function runIn(options: TrainOptions): Promise<TrainReport> {
     throw new UsageError(`Expected a checkpoint to go on from in ${out}, got none.`)
   }
   const kept = newest === undefined ? undefined : await stateOf(newest)
+  const lora = loraOf(options)
   const text = await openRunTokenizer(options.tokenizer ?? init ?? BYTES, { signal })
-  const model = init === undefined ? undefined : await configOf(init, text)
+  const model = init === undefined ? undefined : await configOf(init, text, lora !== undefined)
   const sources = await openSources(options, text)
-  const fill =
-    newest !== undefined
-      ? (trainer: Trainer) => restoreCheckpoint(newest, trainer)
-      : init !== undefined
-        ? (trainer: Trainer) => fillFrom(init, trainer)
-        : undefined
+  const fill = async (trainer: Trainer) => {
+    if (init !== undefined && lora !== undefined) await fillFrom(init, trainer)
+    if (newest !== undefined) await restoreCheckpoint(newest, trainer)
+    else if (init === undefined || lora !== undefined) fillRandomly(trainer, options.seed ?? 0)
+    else await fillFrom(init, trainer)
+  }
   try {
     return await runTraining(
       {
-        ...{ text, sources, model, kept, openBackend, fill },
+        ...{ text, sources, model, kept, openBackend, fill, lora },
         save: (content) => saveCheckpoint(out, content, options.keep ?? KEEP),
         log: (event) => logEvent(out, event),
       },
-      options,
+      lora ? { ...options, lr: options.lr ?? LORA_RATE, decay: options.decay ?? 0 } : options,
     )
   } finally {
     await Promise.all(sources.map(({ source }) => source.close()))
@@ -142,11 +154,29 @@ async function openSources(
   return opened
 }
 
+/** @throws UsageError for adapters beside nothing, or that are none */
+function loraOf({ lora, init }: TrainOptions) {
+  if (lora === undefined) return undefined
+  if (init !== undefined) return { ...lowRankNamed(lora), base: init }
+  throw new UsageError(
+    'Expected a model (--init MODEL) for adapters (--lora) to lie beside, got none.',
+  )
+}
+
 /** The shape of a model that is gone on from. */
-async function configOf(init: string, { tokenizer }: RunTokenizer): Promise<ModelConfig> {
-  const opened = await openModelFile(await resolveModel(init))
-  await opened.file.close()
-  const model = readConfig(opened.file)
+async function configOf(
+  init: string,
+  { tokenizer }: RunTokenizer,
+  hasAdapters: boolean,
+): Promise<ModelConfig> {
+  const { file } = await openModelFile(await resolveModel(init))
+  const model = hasAdapters ? await configToRun(file) : readConfig(file)
+  await file.close()
+  if (hasAdapters && model.linear !== 'ternary') {
+    throw new UsageError(
+      `Expected a ternary model for adapters (--lora), got ${init}, whose weights are dense.`,
+    )
+  }
   if (tokenizer.vocabSize <= model.vocabSize) return model
   throw new UsageError(
     `Expected a tokenizer of at most ${model.vocabSize} tokens, as ${init} has, got ` +
@@ -157,7 +187,8 @@ async function configOf(init: string, { tokenizer }: RunTokenizer): Promise<Mode
 async function fillFrom(init: string, trainer: Trainer): Promise<void> {
   const { file } = await openModelFile(await resolveModel(init))
   try {
-    await restoreWeights(trainer, file.tensors)
+    if (trainer.plan.shape.lora !== undefined) await loadFrozenBase(trainer, file)
+    else await restoreWeights(trainer, file.tensors)
   } finally {
     await file.close()
   }

@@ -1,6 +1,6 @@
 /**
  * What a checkpoint holds: a model that runs (model.safetensors with float32 masters, config.json, the tokenizer's
- * files), the optimiser's moments, and where the run was. All of it goes to a place that makes the whole appear at
+ * files) or adapters alone, the optimiser's moments, and where the run was. All of it goes to a place that makes the whole appear at
  * once, or nothing.
  */
 import type { JsonObject } from '../../checks.ts'
@@ -13,7 +13,9 @@ import { bytesOf } from '../../model/buffer-owner.ts'
 import { shapeOf, tensorNames, writtenName } from '../../model/layers.ts'
 import { signQuantize } from '../../ternary/index.ts'
 import type { BatchCursor } from '../data/batches.ts'
+import { adapterName } from '../low-rank-plan.ts'
 import type { PlannedPart, TrainingPlan } from '../plan.ts'
+import type { TrainingShape } from '../shape.ts'
 import { KEPT_ARENAS, type KeptArena, type Trainer } from '../trainer.ts'
 
 /** Where a run was. */
@@ -35,8 +37,14 @@ export interface CheckpointTarget {
 }
 
 export const STATE_FILE = 'trainer.json'
-export const WEIGHTS_FILE = 'model.safetensors'
 export const OPTIMIZER_FILE = 'optimizer.safetensors'
+
+/** Where what is learnt lies, and what describes it: a model, or adapters as PEFT has them. */
+export function filesOf({ lora }: Pick<TrainingShape, 'lora'>) {
+  return lora === undefined
+    ? { weights: 'model.safetensors', config: 'config.json' }
+    : { weights: 'adapter_model.safetensors', config: 'adapter_config.json' }
+}
 
 export interface CheckpointContent {
   readonly trainer: Trainer
@@ -65,7 +73,8 @@ export async function writeCheckpoint(
     },
   })
   const weights = plan.parts.map((part) => tensor('weights', part, nameOf(plan, part)))
-  await writeSafetensors(await target.file(WEIGHTS_FILE), weights, { format: 'pt' })
+  const { weights: weightsFile, config: configFile } = filesOf(plan.shape)
+  await writeSafetensors(await target.file(weightsFile), weights, { format: 'pt' })
   const kept = KEPT_ARENAS.filter((arena) => arena !== 'weights' || quant === 'b1')
   const others = kept.flatMap((arena) =>
     plan.parts.map((part) => tensor(arena, part, `${arena}.${nameOf(plan, part)}`)),
@@ -73,7 +82,7 @@ export async function writeCheckpoint(
   await writeSafetensors(await target.file(OPTIMIZER_FILE), others)
   for (const { name, bytes } of files) await (await target.file(name)).write(bytes)
   const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
-  await (await target.file('config.json')).write(json(config))
+  await (await target.file(configFile)).write(json(config))
   await (await target.file(STATE_FILE)).write(json({ state, settings }))
 }
 
@@ -87,6 +96,7 @@ function binaryValues(latents: Float32Array): Float32Array {
 }
 
 function nameOf(plan: TrainingPlan, part: PlannedPart): string {
+  if (part.factor !== undefined) return adapterName(part, part.factor, plan.shape.model)
   return writtenName('safetensors', part, plan.shape.model)
 }
 

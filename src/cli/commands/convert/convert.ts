@@ -12,6 +12,7 @@ import {
   convertFile,
   EMBEDDINGS,
 } from '../../../node/convert/convert-file.ts'
+import { holdsAdapters, mergeAdapters } from '../../../node/convert/merge-adapters.ts'
 import { resolveModel } from '../../../node/resolve-model.ts'
 import { formatProgress } from '../../console/quantities.ts'
 import { showDownloadProgress } from '../../console/terminal.ts'
@@ -57,6 +58,7 @@ export const command = defineCommand<ConvertFlags, [source: string, target: stri
   $ bitnet convert folder-with-safetensors/ model.gguf
   $ bitnet convert model.gguf smaller.gguf --type tq1_0 --embedding q6_k
   $ bitnet convert model.gguf folder/ --linear-class bitlinear
+  $ bitnet convert run/step-000500 merged/          adapters of train --lora, added to their model
   $ bitnet convert --verify folder/ model.gguf      exit code 1 if they differ`,
   async run(context, flags, source, target) {
     if (flags.verify === true) {
@@ -71,6 +73,16 @@ export const command = defineCommand<ConvertFlags, [source: string, target: stri
       signal,
       onDownload: showDownloadProgress(status, context.texts),
     })
+    if (await holdsAdapters(path)) {
+      const merged = await mergeAdapters(path, target, { signal })
+      await context.print({ target, ...merged }, () => [
+        [
+          ['written', `${target}, float16, no longer ternary`],
+          ['adapters', `${merged.adapters}, added to ${merged.base}`],
+        ],
+      ])
+      return
+    }
     const report = await convertFile(path, target, {
       ...optionsOf(flags),
       signal,

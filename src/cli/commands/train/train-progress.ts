@@ -7,10 +7,11 @@ import { formatBytes, formatCount } from '../../console/quantities.ts'
 export function eventLine(event: TrainEvent | StartEvent): string | undefined {
   switch (event.type) {
     case 'start': {
-      const { parameters, tokens, bytes, backend, step, steps } = event
+      const { parameters, frozen, tokens, bytes, backend, step, steps } = event
+      const beside = frozen === undefined ? '' : ` beside ${formatCount(frozen)} frozen ones`
       const from = step === 0 ? '' : ` from step ${step}`
       return (
-        `Training ${formatCount(parameters)} parameters on ${formatCount(tokens)} tokens, ` +
+        `Training ${formatCount(parameters)} parameters${beside} on ${formatCount(tokens)} tokens, ` +
         `${formatCount(steps)} steps${from}, ${formatBytes(bytes)}, ${backend}`
       )
     }

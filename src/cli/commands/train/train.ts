@@ -67,6 +67,10 @@ function addTrainFlags(command: Command): void {
     .option('--tokens <n>', 'the same in tokens', count)
     .option('--hours <n>', 'the same in hours, by the speed of the first passes', above)
     .option('--init <model>', 'go on from the float weights of a model, in its shape')
+    .option(
+      '--lora <adapters>',
+      'learn adapters beside the frozen ternary weights of --init: rank=16,alpha=32',
+    )
     .option('--batch <n>', 'sequences in a pass', count)
     .option('--length <tokens>', 'tokens of a sequence', count)
     .option('--accumulate <n>', 'passes in a step (default: 1)', count)
