@@ -89,6 +89,16 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Tuned | undefined
     }
     case 'ternary-matmul':
       return ternaryShading(command, powers)
+    case 'expert-matmul': {
+      const { rows, experts, weights } = command
+      const { cols, packing = '2bit' } = weights
+      if (rows < TILE_TOKENS * experts || cols % 64 !== 0 || packing !== '2bit') return undefined
+      return {
+        shader: 'expert-matmul/tiles',
+        constants: { COLS: cols },
+        workgroups: [Math.ceil(weights.rows / experts / 64), Math.ceil(rows / 64)],
+      }
+    }
     case 'dense-matmul': {
       const { rows, weights } = command
       if (weights.cols % 4 !== 0) return undefined

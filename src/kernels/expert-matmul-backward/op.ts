@@ -5,7 +5,6 @@ import { floats, WORD, words } from '../operand-kinds.ts'
 import { MAX_EXPERTS } from '../route/reference.ts'
 import type { BufferSlice } from '../slice.ts'
 import { indexInput } from '../step-inputs.ts'
-import { flatWorkgroups } from '../workgroups.ts'
 import { expertMatmulBackward as reference } from './reference.ts'
 
 /**
@@ -31,6 +30,9 @@ export interface ExpertMatmulBackwardCommand {
 
 const inputs = ({ rows, cols }: ExpertMatmulBackwardCommand) => rows * cols
 const all = ({ experts, count, cols }: ExpertMatmulBackwardCommand) => experts * count * cols
+
+/** Tiles of 64 that a workgroup has one of. */
+const tiles = (count: number) => Math.ceil(count / 64)
 
 /** The errors of a sum's roundings walk: with the root of their number. */
 function within(count: number) {
@@ -59,6 +61,9 @@ export const expertMatmulBackward = defineOp<ExpertMatmulBackwardCommand>()({
     dx: { within: ({ count }) => within(count) },
     dWeights: { within: ({ rows }) => within(rows) },
   },
-  workgroups: ({ rows, cols }) => [Math.ceil(cols / 64), rows],
-  finish: (c) => ({ workgroups: flatWorkgroups(all(c)), betweenBytes: WORD }),
+  workgroups: ({ rows, cols }) => [tiles(cols), tiles(rows)],
+  finish: ({ cols, count, experts }) => ({
+    workgroups: [tiles(cols), tiles(count) * experts],
+    betweenBytes: WORD,
+  }),
 })

@@ -56,6 +56,9 @@ const shapes: readonly Shape[] = [
   { experts: 8, count: 48, cols: 79, runs: [3, 0, 1, 9, 0, 2, 17, 1] },
   { experts: 3, count: 80, cols: 256, runs: [0, 64, 5] },
   { experts: 16, count: 32, cols: 96, runs: [...Array(15).fill(0), 1] },
+  // Of whole tiles, and of tiles in which several experts' rows begin.
+  { experts: 4, count: 80, cols: 128, runs: [64, 0, 37, 30] },
+  { experts: 5, count: 64, cols: 64, runs: [1, 129, 0, 3, 2] },
 ]
 
 export const cases: readonly KernelCase[] = [
