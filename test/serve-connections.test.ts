@@ -119,3 +119,19 @@ describe('a reader', () => {
     expect(await textUntilClosed(socket)).toContain('"text":"aa"')
   })
 })
+
+describe('a client that goes away', () => {
+  test.each([true, false])('ends its answer within a pass, streamed: %s', async (stream) => {
+    const { send, app, engine } = await open({})
+    engine.beforePass = () => sleep(20)
+    const body = { prompt: 'a', max_tokens: 5000, stream }
+    const socket = await send(post('/v1/completions', JSON.stringify(body)))
+    await expect.poll(() => engine.passes.length).toBeGreaterThan(3)
+    socket.destroy()
+    await expect.poll(() => app.busy, { interval: 5 }).toBe(0)
+    const passes = engine.passes.length
+    await sleep(200)
+    // The one that was under way.
+    expect(engine.passes.length - passes).toBeLessThanOrEqual(1)
+  })
+})

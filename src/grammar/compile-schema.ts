@@ -13,6 +13,8 @@ const MOST_DEPTH = 64
 const MOST_NODES = 10_000
 const MOST_OPTIONS = 512
 const MOST_NAME = 200
+/** What an object needs to its end is asked from name to name, a call each. */
+const MOST_PROPERTIES = 2000
 
 /** Words that say of which type a value is meant to be, where no type is named. */
 const TELLING: readonly (readonly [type: string, words: readonly string[]])[] = [
@@ -207,6 +209,7 @@ class SchemaCompiler {
     if (!isObject(given)) return refuse([...path, 'properties'], 'is no object')
     const required = listOf(schema.required).map(String)
     const names = [...new Set([...Object.keys(given), ...required])]
+    if (names.length > MOST_PROPERTIES) refuse(path, `has more than ${MOST_PROPERTIES} properties`)
     const make = this.#make
     const nameForm = this.#names(schema, path)
     const other = this.#others(schema, path)

@@ -237,6 +237,11 @@ describe('what is refused, with its place', () => {
       '#/oneOf has options',
     ],
     ['great depth', chain(100), 'lies deeper than 64'],
+    [
+      'thousands of properties',
+      { required: Array.from({ length: 2001 }, (_, i) => `p${i}`) },
+      'has more than 2000',
+    ],
     ['no type of JSON', { type: 'text' }, '#/type is none'],
     ['no schema', { type: 'array', items: 3 }, '#/items is no schema'],
     [

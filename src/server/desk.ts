@@ -91,12 +91,12 @@ export class Desk {
   ): Promise<Response> {
     const { shelf } = this.#parts
     const modelId = shelf.idOf(wish.model)
-    const { signal, end } = this.#limited(visit, wish)
+    const { signal, fork, end } = this.#limited(visit, wish)
     let leave: (() => void) | undefined
     try {
       leave = await this.#enter(visit, wish, signal)
       const value = await shelf.use(modelId, signal, (model) =>
-        work(this.#turn(visit, wish, { modelId, model, signal })),
+        work(this.#turn(visit, wish, { modelId, model, signal, fork })),
       )
       return Response.json(value)
     } finally {
@@ -118,7 +118,7 @@ export class Desk {
   ): Promise<Response> {
     const { shelf, limits, log } = this.#parts
     const modelId = shelf.idOf(wish.model)
-    const { signal, abort, end } = this.#limited(visit, wish)
+    const { signal, fork, abort, end } = this.#limited(visit, wish)
     const leave = await this.#enter(visit, wish, signal).catch((error) => {
       end()
       throw error
@@ -129,7 +129,7 @@ export class Desk {
     visit.lastsUntil(closed)
     return new Promise<Response>((resolve, reject) => {
       const whole = shelf.use(modelId, signal, async (model) => {
-        const pieces = work(this.#turn(visit, wish, { modelId, model, signal }))
+        const pieces = work(this.#turn(visit, wish, { modelId, model, signal, fork }))
         // The first piece comes when the prompt has been found right.
         const first = await pieces.next()
         const body = streamBody(first, pieces, {
@@ -163,7 +163,17 @@ export class Desk {
    */
   #limited({ signal: asked, beganAt }: Visit, { deadline }: Wish) {
     const controller = new AbortController()
-    const abort = (reason: unknown): void => controller.abort(reason)
+    const parts = [controller]
+    const abort = (reason: unknown): void => {
+      for (const part of parts) part.abort(reason)
+    }
+    // A request of many answers gives each a signal: Node warns of one that many listen to.
+    const fork = (): AbortSignal => {
+      const part = new AbortController()
+      if (controller.signal.aborted) part.abort(controller.signal.reason)
+      parts.push(part)
+      return part.signal
+    }
     const leave = (): void => abort(asked.reason)
     const late = (): void => abort(new DOMException('The time of a request is up.', 'TimeoutError'))
     const { seconds } = this.#parts.limits
@@ -175,7 +185,7 @@ export class Desk {
       clearTimeout(timer)
       asked.removeEventListener('abort', leave)
     }
-    return { signal: controller.signal, abort, end }
+    return { signal: controller.signal, fork, abort, end }
   }
 
   /** @returns what gives the turn back */
@@ -190,7 +200,11 @@ export class Desk {
     }
   }
 
-  #turn(visit: Visit, wish: Wish, place: Pick<Turn, 'model' | 'modelId' | 'signal'>): Turn {
+  #turn(
+    visit: Visit,
+    wish: Wish,
+    { fork, ...place }: Pick<Turn, 'model' | 'modelId' | 'signal'> & { fork(): AbortSignal },
+  ): Turn {
     const { metrics, limits, log, logsContent } = this.#parts
     const { model, modelId, signal } = place
     const { deadline } = wish
@@ -210,6 +224,7 @@ export class Desk {
           ...options,
           maxTokens: Math.min(options.maxTokens ?? room, limits.maxTokens, room),
           ...job,
+          signal: fork(),
         })
         const span = visit.span.begin('generate', { 'gen_ai.request.model': modelId })
         let isFirst = true

@@ -116,6 +116,25 @@ describe('time', () => {
   })
 })
 
+test('who finds no room in the cache waits for it, and who never would is told', async () => {
+  // Four blocks of 256 positions: a text that may become 800 long leaves room for no other.
+  const engine = new MockEngine({ script: () => 97, contextLength: 2048, blocks: 4 })
+  const { ask } = serve({}, engine)
+  const long = { prompt: 'a', max_tokens: 800 }
+  const stream = await ask('/v1/completions', { ...long, stream: true })
+  const second = ask('/v1/completions', long)
+  const waiting = async () =>
+    /bitnet_sequences\{model="mock",state="waiting"\} (\d+)/.exec(
+      await (await ask('/metrics')).text(),
+    )?.[1]
+  await expect.poll(waiting).toBe('1')
+  await stream.body?.cancel()
+  const { usage } = await (await second).json()
+  expect(usage.completion_tokens).toBe(800)
+  const never = await ask('/v1/completions', { prompt: 'a'.repeat(1500), max_tokens: 1 })
+  expect((await never.json()).error.code).toBe('context_length_exceeded')
+})
+
 test('no answer is longer than the server lets it be', async () => {
   const { ask } = serve({ limits: { maxTokens: 4 } }, new MockEngine({ script: () => 97 }))
   const { usage } = await (await ask('/v1/completions', { prompt: 'a', max_tokens: 99 })).json()

@@ -57,6 +57,7 @@ describe.each([
     ['repetition_penalty', 0],
     ['seed', 0.5],
     ['stop', Array(17).fill('x')],
+    ['stop', 'x'.repeat(1001)],
     ['n', 17],
     ['max_tokens', 0],
     ['stream', 'yes'],
@@ -110,6 +111,33 @@ test('a seed gives the same answer again, another one another, and a penalty cha
   expect(await textOf({ seed: 2 })).not.toBe(first)
   const greedy = await textOf({ temperature: 0 })
   expect(await textOf({ temperature: 0, presence_penalty: 2 })).not.toBe(greedy)
+})
+
+test('conversations of more turns than any context has are refused', async () => {
+  const messages = Array.from({ length: 10_001 }, () => ({ role: 'user', content: '' }))
+  const bodies = {
+    [CHAT]: { messages },
+    '/v1/responses': { input: messages },
+    '/api/chat': { messages },
+  }
+  for (const [path, body] of Object.entries(bodies)) {
+    const response = await serve().ask(path, body)
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining('10000'),
+    ])
+  }
+})
+
+test('many answers of one request print no warning', async () => {
+  const warnings: Error[] = []
+  const warn = (warning: Error) => warnings.push(warning)
+  process.on('warning', warn)
+  const prompt = Array<string>(64).fill('a')
+  expect((await serve().ask('/v1/completions', { prompt, max_tokens: 2 })).status).toBe(200)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', warn)
+  expect(warnings).toEqual([])
 })
 
 test('vectors are as long as asked for', async () => {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { withoutUnset } from '../../checks.ts'
 import type { GenerateOptions, GenerateResult } from '../../generate/options.ts'
 import type { JsonSchema } from '../../generate/schema/answer-schema.ts'
+import { stopField } from '../openai/fields.ts'
 import { schemaOptions } from '../openai/structure.ts'
 import { finishReasonOf } from '../openai/usage.ts'
 
@@ -18,7 +19,7 @@ export const ollamaOptions = z
     seed: z.int(),
     /** -1 and -2: as long as there is room. */
     num_predict: z.int().min(-2),
-    stop: z.union([z.string(), z.array(z.string()).max(16)]),
+    stop: stopField,
   })
   .partial()
 

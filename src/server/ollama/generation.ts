@@ -4,7 +4,7 @@ import type { Prompt } from '../../generate/language-model.ts'
 import type { GenerateOptions } from '../../generate/options.ts'
 import type { ChatMessage } from '../../tokenizer/text-tokenizer.ts'
 import { type Answer, type Desk, resultOf, type Visit } from '../desk.ts'
-import { parseBody } from '../openai/fields.ts'
+import { parseBody, turnsOf } from '../openai/fields.ts'
 import { callOf, type ToolCallMade, type ToolUse, toolList, toolUse } from '../openai/structure.ts'
 import { badRequest } from '../refusal.ts'
 import { jsonLine } from '../stream.ts'
@@ -23,7 +23,7 @@ const message = z.object({
 
 export const chatSchema = z.object({
   ...generationFields,
-  messages: z.array(message).min(1),
+  messages: turnsOf(message),
   tools: toolList.nullish(),
 })
 

@@ -13,6 +13,7 @@ import {
   parseBody,
   samplingFields,
   toChatMessage,
+  turnsOf,
 } from './fields.ts'
 import { merged } from './merged.ts'
 import {
@@ -29,7 +30,7 @@ import { finishReasonOf, logprobsOf, usageOf } from './usage.ts'
 
 export const chatCompletionSchema = z.object({
   model: z.string().optional(),
-  messages: z.array(message).min(1),
+  messages: turnsOf(message),
   ...samplingFields,
   max_tokens: count,
   max_completion_tokens: count,

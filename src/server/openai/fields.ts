@@ -11,11 +11,19 @@ import { badRequest, Refusal } from '../refusal.ts'
 /** More answers of one request than this are somebody's mistake. */
 const MOST_ANSWERS = 16
 const MOST_STOPS = 16
+/** They are looked for in every token's text. */
+const MOST_STOP_CHARS = 1000
+/** More turns than a context has room for. */
+const MOST_MESSAGES = 10_000
 
 const nullish = <T extends z.ZodType>(type: T) =>
   type.nullish().transform((value) => value ?? undefined)
 
 export const count = nullish(z.int().min(1))
+
+const stopText = z.string().max(MOST_STOP_CHARS)
+/** Where an answer ends. */
+export const stopField = z.union([stopText, z.array(stopText).max(MOST_STOPS)])
 
 /** OpenAI's own bounds of what is added to a logit, and a bound of how many. */
 const MOST_BIAS = 100
@@ -34,7 +42,7 @@ export const samplingFields = {
   presence_penalty: nullish(z.number().min(-2).max(2)),
   repetition_penalty: nullish(z.number().gt(0)),
   seed: nullish(z.int()),
-  stop: nullish(z.union([z.string(), z.array(z.string()).max(MOST_STOPS)])),
+  stop: nullish(stopField),
   logit_bias: nullish(z.record(tokenId, z.number().min(-MOST_BIAS).max(MOST_BIAS))),
   n: nullish(z.int().min(1).max(MOST_ANSWERS)),
   stream: nullish(z.boolean()),
@@ -63,6 +71,9 @@ export const message = z.object({
   tool_calls: z.array(toolCall).optional(),
   tool_call_id: z.string().optional(),
 })
+
+/** A conversation, or whatever a dialect calls its turns. */
+export const turnsOf = <T extends z.ZodType>(turn: T) => z.array(turn).min(1).max(MOST_MESSAGES)
 
 /** A message as chat templates know it: one text, and no "developer", which is OpenAI's later word for system. */
 export function toChatMessage(given: z.output<typeof message>): ChatMessage {
@@ -127,8 +138,13 @@ function furthest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   const [inner] = issue.errors
     .toSorted((a, b) => a.length - b.length)
     .flatMap(([first]) => (first === undefined ? [] : [furthest(first)]))
-    .toSorted((a, b) => b.path.length - a.path.length)
+    .toSorted((a, b) => alike(b) - alike(a))
   return inner === undefined ? issue : { ...inner, path: [...issue.path, ...inner.path] }
+}
+
+/** How far it went before it was wrong; not to be of the right type at all is the least. */
+function alike({ code, path }: z.core.$ZodIssue): number {
+  return path.length + (code === 'invalid_type' ? 0 : 0.5)
 }
 
 /** Ids of answers, of the kind that clients expect. */

@@ -18,6 +18,7 @@ import {
   parseBody,
   samplingFields,
   toChatMessage,
+  turnsOf,
 } from './fields.ts'
 import {
   callOf,
@@ -61,7 +62,7 @@ const choice = z.union([
 
 export const responseSchema = z.object({
   model: z.string().optional(),
-  input: z.union([z.string(), z.array(inputItem).min(1)]),
+  input: z.union([z.string(), turnsOf(inputItem)]),
   instructions: z.string().nullish(),
   max_output_tokens: count,
   temperature: samplingFields.temperature,
