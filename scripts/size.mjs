@@ -18,7 +18,7 @@ const BUDGETS = {
     'twenty-five operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too; mixtures of experts, forward and backward',
   ],
   'src/cli': [
-    10650,
+    10700,
     'twenty commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
@@ -26,7 +26,7 @@ const BUDGETS = {
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back',
   ],
   'src/train': [
-    4050,
+    4450,
     'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, adapters beside what stays, what is recorded and drawn of them',
   ],
   'src/formats': [
@@ -34,7 +34,7 @@ const BUDGETS = {
     'two containers, split or whole, some thirty codecs, every length checked, JSON bounded and in steps',
   ],
   'src/node': [
-    6350,
+    6550,
     'files, encodings, locks, caches, images, energy, runs of training and a page that watches them, batches in a file and in Redis, traces: what disks and processes can do wrong',
   ],
   'src/generate': [
