@@ -14,8 +14,9 @@ import { readConfig } from '../src/model/config/read-config.ts'
 import { convertFile } from '../src/node/convert/convert-file.ts'
 import { openFileSource } from '../src/node/files/file-source.ts'
 import { openModelFile } from '../src/node/open-model.ts'
+import { readConfigText } from '../src/node/train/config-file.ts'
 import { restoreCheckpoint } from '../src/node/train/run-folder.ts'
-import { type TrainOptions, train } from '../src/node/train/train.ts'
+import { TRAIN_OPTIONS, type TrainOptions, train } from '../src/node/train/train.ts'
 import type { TrainEvent } from '../src/train/loop.ts'
 import type { StartEvent } from '../src/train/settings.ts'
 import { QUANT_MODES } from '../src/train/shape.ts'
@@ -272,6 +273,24 @@ test.skipIf(missingForGpu() !== undefined)(
     expect(rest.heldOutLoss).toBe(whole.heldOutLoss)
   },
 )
+
+test('a run records all its options, by which it runs again to the same bits', async () => {
+  const second = join(folder, 'second.txt')
+  writeFileSync(second, readFileSync(text, 'utf8').replaceAll('The', 'One'))
+  const first = await runIn('recorded options', {
+    ...{ data: [`${text}=1,0`, `${second}=0,2`], tokens: 700, lr: 1e-3 },
+  })
+  const path = join(folder, 'recorded options', 'run.yaml')
+  const written = readConfigText(readFileSync(path, 'utf8'), path, TRAIN_OPTIONS)
+  expect(written).toMatchObject({ steps: 6, lr: 1e-3, preset: 'tiny', warmup: 1, quant: 'b158' })
+  expect(written).not.toHaveProperty('tokens')
+  expect(written).not.toHaveProperty('out')
+  const again = await train({ ...written, out: join(folder, 'again') })
+  expect(bytesIn(again.checkpoint)).toEqual(bytesIn(first.checkpoint))
+  // Other shares of the same texts make another run.
+  const other = { data: [text, second], steps: 6, lr: 1e-3, resume: true }
+  await expect(runIn('recorded options', other)).rejects.toThrow(/lateWeight|data/)
+})
 
 test('what does not go together is refused, with what to do', async () => {
   const start = (options: Partial<TrainOptions>) => runIn('whole', options)

@@ -7,7 +7,7 @@ import type { RunState } from './checkpoint/checkpoint.ts'
 import type { CodesSeen } from './code-look.ts'
 import type { TextContinuation } from './continue-texts.ts'
 import type { Batches } from './data/batches.ts'
-import { learningRate, type Schedule, weightDecay } from './schedule.ts'
+import { isLate, learningRate, type Schedule, weightDecay } from './schedule.ts'
 import { rowsOf } from './shape.ts'
 import type { Trainer } from './trainer.ts'
 
@@ -148,7 +148,12 @@ export async function runLoop(
   while (step < steps && signal?.aborted !== true) {
     const rate = learningRate(schedule, step)
     const decay = weightDecay(schedule, step)
-    trainer.step(await batches.next(accumulate), { ...optimizer, step, rate, decay })
+    trainer.step(await batches.next(accumulate, isLate(schedule, step)), {
+      ...optimizer,
+      step,
+      rate,
+      decay,
+    })
     const [loss, norm] = [await trainer.loss(), await trainer.gradientNorm()]
     firstLoss ??= loss
     recent.push(loss)

@@ -19,6 +19,7 @@ import { fillRandomly } from './initial-weights.ts'
 import { runLoop, type Samples, type TrainEvent, type TrainReport } from './loop.ts'
 import type { LowRank } from './low-rank-plan.ts'
 import { planTraining } from './plan.ts'
+import { DEFAULT_PRESET } from './presets.ts'
 import { type RunSettings, type StartEvent, scheduleOf, shapeOf, stepsOf } from './settings.ts'
 import { balanceOf } from './shape.ts'
 import { Trainer } from './trainer.ts'
@@ -40,8 +41,12 @@ export interface TextSource extends TokenSource {
 /** Where a run lives. */
 export interface RunPlace {
   readonly text: RunTokenizer
-  /** Each with what it counts beside the others, times its size. */
-  readonly sources: readonly { readonly source: TextSource; readonly weight: number }[]
+  /** Each with what it counts beside the others, times its size, and in the second half of the steps. */
+  readonly sources: readonly {
+    readonly source: TextSource
+    readonly weight: number
+    readonly lateWeight?: number | undefined
+  }[]
   /** The shape of a model that is gone on from; undefined: the preset's. */
   readonly model: ModelConfig | undefined
   /** Adapters beside that model, in place of it; what it is called. */
@@ -49,6 +54,8 @@ export interface RunPlace {
   /** Where the run was, if it goes on. */
   readonly kept: { readonly state: RunState; readonly settings: JsonObject } | undefined
   openBackend(options: BackendOptions): Promise<Backend>
+  /** Keeps what the run was made with, all of it. */
+  readonly record?: ((settings: RunSettings) => Promise<void>) | undefined
   /** Writes the weights to begin with, unless they are to be random. */
   readonly fill?: ((trainer: Trainer) => Promise<void>) | undefined
   /** Keeps a checkpoint; gives its path. */
@@ -85,7 +92,9 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
     const trainer = await Trainer.open(backend, shape)
     const seed = options.seed ?? 0
     const batches = new Batches(
-      sources.map(({ source, weight }) => ({ source, weight: weight * source.count })),
+      sources.map(({ source, weight, lateWeight = weight }) => ({
+        ...{ source, weight: weight * source.count, lateWeight: lateWeight * source.count },
+      })),
       shape,
       seed,
     )
@@ -101,11 +110,20 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       ...(shape.quantizationWarmup && { quantizationWarmup: shape.quantizationWarmup }),
       ...(lora && { lora }),
       ...(shape.model.experts && { balance: balanceOf(shape) }),
-      data: sources.map(({ source, weight }) => ({
+      data: sources.map(({ source, weight, lateWeight }) => ({
         ...{ path: source.name, weight, tokens: source.count },
+        ...(lateWeight !== undefined && { lateWeight }),
       })),
     }
     if (kept !== undefined) checkSame(kept.settings, settings)
+    await place.record?.({
+      ...{ ...options, hours: undefined, tokens: undefined, steps },
+      ...{ quant: shape.quant, batch: shape.batch, length: shape.length, accumulate, seed },
+      ...{ lr: schedule.peaks[0], lr2: schedule.peaks[1], warmup: schedule.warmup },
+      ...{ decay: schedule.decay, clip: optimizer.clip, optimizer: shape.optimizer },
+      ...{ recompute: shape.recompute, precision: shape.precision },
+      ...(place.model === undefined && { preset: options.preset ?? DEFAULT_PRESET }),
+    })
     if (place.fill === undefined) fillRandomly(trainer, seed)
     else await place.fill(trainer)
     const from: RunState = kept?.state ?? {

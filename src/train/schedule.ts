@@ -25,7 +25,7 @@ export function warmupOf(steps: number): number {
 }
 
 /** Whether a step, counted from 0, is in the second half. */
-function isLate({ steps }: Schedule, step: number): boolean {
+export function isLate({ steps }: Schedule, step: number): boolean {
   return 2 * step >= steps
 }
 

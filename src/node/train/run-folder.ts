@@ -63,6 +63,12 @@ export function logEvent(folder: string, event: TrainEvent | StartEvent): Promis
   })
 }
 
+/** Keeps the options of a run as YAML, for `bitnet train --config`. */
+export function recordOptions(folder: string, text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text)
+  return writeAside(join(folder, 'run.yaml'), (handle) => writeFully(handle, bytes, 0))
+}
+
 /** Draws the curves of all that the log has into curves.svg beside it. */
 export async function drawCurves(folder: string): Promise<void> {
   const lines = (await textOf(logFile(folder))).split('\n')

@@ -22,7 +22,7 @@ import { fileText } from '../../train/data/run-tokenizer.ts'
 import { takingTurns } from '../../turns.ts'
 import { makeFolder, statOf } from '../files/system.ts'
 import { writeWhole } from '../files/write-file.ts'
-import { parseDataEntry } from './data-entry.ts'
+import { parseWholeEntry } from './data-entry.ts'
 import { readDocuments, textFiles } from './read-documents.ts'
 import { WordThreads } from './word-threads.ts'
 
@@ -169,7 +169,7 @@ async function countWords(options: TrainTokenizerOptions): Promise<Counted> {
   const counting = new WordThreads({ split: SCRIPTS_SPLIT, threads })
   let textBytes = 0
   try {
-    for (const { path, weight } of data.map(parseDataEntry)) {
+    for (const { path, weight } of data.map(parseWholeEntry)) {
       for (const file of await textFiles(path)) {
         for await (const document of readDocuments(file)) {
           for (const text of textsOf(document)) {

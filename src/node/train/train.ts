@@ -22,12 +22,13 @@ import { RUN_SETTINGS, type RunSettings } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
 import { openModelFile } from '../open-model.ts'
 import { resolveModel } from '../resolve-model.ts'
-import { parseDataEntry } from './data-entry.ts'
+import { type DataEntry, parseDataEntry } from './data-entry.ts'
 import {
   drawCurves,
   lockRun,
   logEvent,
   newestCheckpoint,
+  recordOptions,
   restoreCheckpoint,
   saveCheckpoint,
   stateOf,
@@ -38,7 +39,10 @@ import { openRunTokenizer } from './tokenizer-folder.ts'
 
 /** Where it runs, if `backend` is unset: the native backend, or WebAssembly where there is none; never a GPU by itself. */
 export interface TrainOptions extends RunSettings {
-  /** Texts, .jsonl files or folders; "path=2" counts twice as much as its size says. */
+  /**
+   * Texts, .jsonl files or folders; "path=2" counts twice as much as its size says, "path=2,0" in the first half of the
+   * steps alone, where the learning rate has its first line.
+   */
   readonly data: readonly string[]
   /** The folder of the run. */
   readonly out: string
@@ -58,7 +62,8 @@ export interface TrainOptions extends RunSettings {
   readonly onProgress?: ((progress: TokenizingProgress) => void) | undefined
 }
 
-const TRAIN_OPTIONS: OptionRules<TrainOptions> = {
+/** A row for each. */
+export const TRAIN_OPTIONS: OptionRules<TrainOptions> = {
   ...RUN_SETTINGS,
   data: {
     expected: 'a list of paths',
@@ -129,6 +134,11 @@ async function runIn(options: TrainOptions): Promise<TrainReport> {
         ...{ text, sources, model, kept, openBackend, fill, lora },
         save: (content) => saveCheckpoint(out, content, options.keep ?? KEEP),
         log: (event) => logEvent(out, event),
+        async record(settings) {
+          const { configText } = await import('./config-file.ts')
+          const own = { ...options, ...settings, out: undefined, resume: undefined }
+          await recordOptions(out, configText(own, TRAIN_OPTIONS))
+        },
       },
       lora ? { ...options, lr: options.lr ?? LORA_RATE, decay: options.decay ?? 0 } : options,
     )
@@ -142,14 +152,14 @@ async function runIn(options: TrainOptions): Promise<TrainReport> {
 async function openSources(
   { data, out, onProgress, signal }: TrainOptions,
   { tokenizer, hash }: RunTokenizer,
-): Promise<{ source: TokenFile; weight: number }[]> {
-  const opened: { source: TokenFile; weight: number }[] = []
+): Promise<(Omit<DataEntry, 'path'> & { source: TokenFile })[]> {
+  const opened: (Omit<DataEntry, 'path'> & { source: TokenFile })[] = []
   for (const entry of data) {
-    const { path, weight } = parseDataEntry(entry)
+    const { path, ...weights } = parseDataEntry(entry)
     const source = await openTokens(path, {
       ...{ tokenizer, tokenizerHash: hash, folder: tokenFolder(out), onProgress, signal },
     })
-    opened.push({ source, weight })
+    opened.push({ source, ...weights })
   }
   return opened
 }

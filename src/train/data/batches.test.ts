@@ -59,6 +59,26 @@ test('a run that goes on gets what an unbroken one gets', async () => {
   expect(() => new Batches([source(9)], shape, 9).seek(cursor)).toThrow(UsageError)
 })
 
+test('sources come up by other weights in the second half, and one may be left out of the first', async () => {
+  const sources = [
+    { ...source(50), lateWeight: 0 },
+    { ...source(50, 1000), weight: 0, lateWeight: 1 },
+  ]
+  const batches = new Batches(sources, shape, 2)
+  const isSecond = (tokens: Int32Array) => tokens.every((id) => id >= 1000)
+  for (const { tokens } of await batches.next(20)) {
+    expect(tokens.every((id) => id < 1000)).toBe(true)
+  }
+  const { cursor } = batches
+  const late = await batches.next(20, true)
+  expect(late.every(({ tokens }) => isSecond(tokens))).toBe(true)
+  const again = new Batches(sources, shape, 2)
+  again.seek(cursor)
+  expect(await again.next(20, true)).toEqual(late)
+  const never = [{ ...source(50), lateWeight: 0 }]
+  expect(() => new Batches(never, shape, 2)).toThrow('in the second half')
+})
+
 test('sources come up by their weights', async () => {
   const batches = new Batches([source(50), { ...source(50, 1000), weight: 3 }], shape, 2)
   const firsts = await firstsOf(batches, 400)

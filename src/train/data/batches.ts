@@ -13,6 +13,8 @@ export interface WeightedSource {
   readonly source: TokenSource
   /** Its share of the windows, beside the others' weights. */
   readonly weight: number
+  /** In the second half of the steps. Unset: the same. */
+  readonly lateWeight?: number | undefined
 }
 
 /** Of each source's windows, and at most so many in a source. */
@@ -25,7 +27,10 @@ export interface BatchCursor {
   readonly ofSource: readonly number[]
 }
 
-interface Windows extends WeightedSource {
+interface Windows {
+  readonly source: TokenSource
+  /** In both halves. */
+  readonly weights: readonly [early: number, late: number]
   readonly learnt: number
   readonly heldOut: number
 }
@@ -37,9 +42,9 @@ export class Batches {
   #taken = 0
   #ofSource: number[]
 
-  /** @throws UsageError if a source has too few tokens for a window to learn from and one to hold out */
+  /** @throws UsageError if nothing counts in a half of the steps, or a source has too few tokens for a window to learn from and one to hold out */
   constructor(sources: readonly WeightedSource[], shape: TrainingShape, seed: number) {
-    this.#windows = sources.map(({ source, weight }) => {
+    this.#windows = sources.map(({ source, weight, lateWeight = weight }) => {
       const count = Math.floor((source.count - 1) / shape.length)
       const heldOut = Math.min(MAX_HELD_OUT, Math.max(1, Math.floor(count * HELD_OUT_SHARE)))
       if (count < 2) {
@@ -48,8 +53,14 @@ export class Batches {
             'more text, or use shorter sequences.',
         )
       }
-      return { source, weight, learnt: count - heldOut, heldOut }
+      return { source, weights: [weight, lateWeight], learnt: count - heldOut, heldOut }
     })
+    for (const [i, half] of ['first', 'second'].entries()) {
+      if (this.#windows.some(({ weights }) => weights[i] > 0)) continue
+      throw new UsageError(
+        `Expected a text that counts in the ${half} half of the steps, got none.`,
+      )
+    }
     this.#shape = shape
     this.#seed = seed
     this.#ofSource = sources.map(() => 0)
@@ -75,19 +86,23 @@ export class Batches {
     return this.#windows.reduce((sum, { learnt }) => sum + learnt, 0)
   }
 
-  /** The batches of a step, whose tokens count the same in its loss. */
-  async next(count: number): Promise<TrainingBatch[]> {
+  /**
+   * The batches of a step, whose tokens count the same in its loss.
+   *
+   * @param isLate whether the step is in the second half
+   */
+  async next(count: number, isLate = false): Promise<TrainingBatch[]> {
     const words: Int32Array[][] = []
     for (let i = 0; i < count; i++) {
       const rows: Int32Array[] = []
-      for (let row = 0; row < this.#shape.batch; row++) rows.push(await this.#window())
+      for (let row = 0; row < this.#shape.batch; row++) rows.push(await this.#window(isLate))
       words.push(rows)
     }
     return batchesOf(words)
   }
 
-  async #window(): Promise<Int32Array> {
-    const place = this.#pick(uniformAt(this.#seed, this.#taken++))
+  async #window(isLate: boolean): Promise<Int32Array> {
+    const place = this.#pick(uniformAt(this.#seed, this.#taken++), isLate ? 1 : 0)
     const own = this.#windows[place]
     const taken = this.#ofSource[place]++
     const round = Math.floor(taken / own.learnt)
@@ -95,11 +110,11 @@ export class Batches {
     return this.#read(own.source, shuffledAt(seed, taken % own.learnt, own.learnt))
   }
 
-  #pick(share: number): number {
-    const total = this.#windows.reduce((sum, { weight }) => sum + weight, 0)
+  #pick(share: number, half: 0 | 1): number {
+    const total = this.#windows.reduce((sum, { weights }) => sum + weights[half], 0)
     let left = share * total
-    const place = this.#windows.findIndex(({ weight }) => {
-      left -= weight
+    const place = this.#windows.findIndex(({ weights }) => {
+      left -= weights[half]
       return left < 0
     })
     return place < 0 ? this.#windows.length - 1 : place

@@ -3,14 +3,14 @@
  */
 
 import type { Command } from 'commander'
-import { isObject, withoutUnset } from '../../../checks.ts'
-import { UsageError } from '../../../errors.ts'
-import { type TrainOptions, train } from '../../../node/train/train.ts'
+import { isWhole, withoutUnset } from '../../../checks.ts'
+import { TRAIN_OPTIONS, type TrainOptions, train } from '../../../node/train/train.ts'
+import type { OptionRules } from '../../../option-checks.ts'
 import type { TrainReport } from '../../../train/loop.ts'
 import { PRESET_NAMES } from '../../../train/presets.ts'
 import { OPTIMIZERS, PRECISIONS, QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
 import type { CommandContext } from '../../command-context.ts'
-import { jsonOf, readTextFile } from '../../console/input.ts'
+import { readTextFile } from '../../console/input.ts'
 import { formatCount } from '../../console/quantities.ts'
 import type { Fact } from '../../console/table.ts'
 import { writeLine } from '../../console/terminal.ts'
@@ -20,6 +20,8 @@ import { addMachineFlags } from '../../flags/load-flags.ts'
 import { withHome } from '../../flags/places.ts'
 import { startWatching } from '../watch/watching.ts'
 import { eventLine } from './train-progress.ts'
+
+const MAX_PORT = 65_535
 
 interface TrainFlags extends Omit<TrainOptions, 'data' | 'out'> {
   readonly data?: readonly string[]
@@ -46,7 +48,7 @@ function addTrainFlags(command: Command): void {
   command
     .option(
       '--data <paths...>',
-      'texts, .jsonl files (text, messages) or folders, also .gz, .xz, .zst; "path=2" counts twice',
+      'texts, .jsonl files (text, messages) or folders, also .gz, .xz, .zst; "path=2" counts twice, "path=2,0" in the first half of the steps alone',
     )
     .option('--out <folder>', 'where checkpoints, tokenised text and the log go')
     .option('--tokenizer <model>', 'a model, or a folder or file tokenizer.json (default: bytes)')
@@ -110,10 +112,10 @@ function addTrainFlags(command: Command): void {
     .option(
       '--watch [port]',
       'a page of live curves on this machine (default: 8090)',
-      wholeNumber({ min: 0, max: 65_535 }),
+      wholeNumber({ min: 0, max: MAX_PORT }),
     )
     .option('--resume', 'go on with the run in --out')
-    .option('--config <file>', 'these options as a JSON object; flags go before it')
+    .option('--config <file>', 'these options as YAML, "eval-every: 50"; flags go before it')
   addMachineFlags(command)
 }
 
@@ -124,6 +126,8 @@ export const command = defineCommand<TrainFlags>({
   $ bitnet train --data texts/ --out run --preset 6m --tokenizer bitnet-ja-en-58m --hours 2
   $ bitnet train --data talks.jsonl=2 books.txt.xz --out run --steps 5000
   $ bitnet train --data book.txt --out run --watch       curves in a browser, live
+  $ bitnet train --data books.txt talks.jsonl=0,2 --out run   talks in the second half only
+  $ bitnet train --config run/run.yaml --out again   the same run once more
   $ bitnet train --resume --data book.txt --out run
   $ bitnet generate "Once" -m run/step-000500        a checkpoint is a model
   $ bitnet convert run/step-000500 model.gguf
@@ -165,16 +169,24 @@ function writeAbove({ stderr, status }: CommandContext, line: string): void {
   writeLine(stderr, line).catch(() => undefined)
 }
 
+type FileOptions = TrainOptions & Pick<TrainFlags, 'watch'>
+
+const FILE_OPTIONS: OptionRules<FileOptions> = {
+  ...TRAIN_OPTIONS,
+  watch: {
+    expected: 'true or a port',
+    holds: (value) => value === true || isWhole(value, 0, MAX_PORT),
+  },
+}
+
 async function readConfigFile(path: string | undefined): Promise<object> {
   if (path === undefined) return {}
-  const value = jsonOf(await readTextFile(path), path)
-  if (isObject(value)) {
-    // No shell and no command line has seen these.
-    return Object.fromEntries(
-      Object.entries(value).map(([name, one]) => [name, PLACES.has(name) ? withHome(one) : one]),
-    )
-  }
-  throw new UsageError(`Expected a JSON object of options in ${path}, got another value.`)
+  const { readConfigText } = await import('../../../node/train/config-file.ts')
+  const options = readConfigText(await readTextFile(path), path, FILE_OPTIONS)
+  // No shell and no command line has seen these.
+  return Object.fromEntries(
+    Object.entries(options).map(([name, one]) => [name, PLACES.has(name) ? withHome(one) : one]),
+  )
 }
 
 function describeReport(report: TrainReport): Fact[] {
