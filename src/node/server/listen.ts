@@ -1,7 +1,7 @@
 /**
  * The server on a port: connections with limits of time, and an end that lets requests finish.
  */
-import type { Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { messageOf } from '../../checks.ts'
@@ -38,6 +38,7 @@ export interface Listening {
 
 const PATIENCE: Patience = { headers: 10_000, request: 60_000, reading: 30_000 }
 const IDLE_MS = 5_000
+const STREAM = /event-stream|ndjson/
 const MOST_CONNECTIONS = 2048
 /** How often it is looked whether the last request has ended. */
 const POLL_MS = 50
@@ -57,18 +58,21 @@ export async function listen(app: Served, options: ListenOptions): Promise<Liste
     keepAliveTimeout: IDLE_MS,
   }
   const server = createAdaptorServer({
-    fetch: (request, { outgoing }) => app.fetch(request, { end: () => outgoing.destroy() }),
     serverOptions,
+    async fetch(request, { outgoing }) {
+      const answer = await app.fetch(request, { end: () => outgoing.destroy() })
+      // A stream looks at its reader itself; here each of its pieces would move a timer.
+      if (!STREAM.test(answer.headers.get('content-type') ?? '')) {
+        outgoing.setTimeout(reading, () => {
+          // Nothing moves either while nothing lies there.
+          const { socket } = outgoing
+          if (socket !== null && socket.writableLength > 0) socket.destroy()
+        })
+      }
+      return answer
+    },
   }) as Server
   server.maxConnections = MOST_CONNECTIONS
-  // What is answered at once, however long, waits in the connection: a reader of it is watched here.
-  server.prependListener('request', (_, response: ServerResponse) => {
-    response.setTimeout(reading, () => {
-      const { socket } = response
-      // Nothing moves either while an answer is still made.
-      if (socket !== null && socket.writableLength > 0) socket.destroy()
-    })
-  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const where = `${host} port ${port}`
