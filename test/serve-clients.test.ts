@@ -3,14 +3,17 @@ import { request } from 'node:http'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { embed, generateObject, generateText, streamText, tool } from 'ai'
 import { Ollama } from 'ollama'
-import OpenAI from 'openai'
+import OpenAI, { toFile } from 'openai'
 import { zodResponseFormat } from 'openai/helpers/zod'
 import { afterEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { openBatchStore } from '../src/node/batch/open-store.ts'
 import { type Listening, listen } from '../src/node/server/listen.ts'
 import { type BitnetServer, createBitnetServer } from '../src/server/app.ts'
+import type { ServerOptions } from '../src/server/options.ts'
 import { answers, MockEngine } from './support/mock-engine.ts'
 import { mockModel } from './support/mock-model.ts'
+import { hasSqlite } from './support/services.ts'
 
 const ANSWER = 'a short answer'
 const ASSISTANT = 259
@@ -23,11 +26,15 @@ afterEach(async () => {
 const script = (tokens: readonly number[]) =>
   tokens.includes(ASSISTANT) ? answers(ANSWER)(tokens) : 97
 
-async function open(says: typeof script = script): Promise<{ app: BitnetServer; url: string }> {
+async function open(
+  says: typeof script = script,
+  more: Partial<ServerOptions> = {},
+): Promise<{ app: BitnetServer; url: string }> {
   const engine = new MockEngine({ script: says, contextLength: 100_000 })
   const app = createBitnetServer({
     models: [{ id: 'mock', load: async () => mockModel(engine, { defaults: { temperature: 0 } }) }],
     keys: [{ key: 'a-key-of-the-tests', name: 'tests' }],
+    ...more,
   })
   const listening = await listen(app, { host: '127.0.0.1', port: 0 })
   running.push(listening)
@@ -91,6 +98,39 @@ test('the openai package', async () => {
   await expect(wrong).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
   const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'another', maxRetries: 0 })
   await expect(stranger.models.list()).rejects.toMatchObject({ status: 401 })
+})
+
+test.skipIf(!(await hasSqlite()))('the openai package, with files and batches', async () => {
+  const batches = await openBatchStore(':memory:')
+  const { url } = await open(script, { batches })
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'a-key-of-the-tests', maxRetries: 0 })
+  const lines = ['one', 'two'].map((custom_id) =>
+    JSON.stringify({ custom_id, method: 'POST', url: '/v1/chat/completions', body: { messages } }),
+  )
+  const input = await toFile(new TextEncoder().encode(lines.join('\n')), 'in.jsonl')
+  const file = await client.files.create({ file: input, purpose: 'batch' })
+  const { id } = await client.batches.create({
+    input_file_id: file.id,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  })
+  await expect
+    .poll(async () => (await client.batches.retrieve(id)).status, { timeout: 10_000 })
+    .toBe('completed')
+  const { output_file_id: output, request_counts } = await client.batches.retrieve(id)
+  expect(request_counts).toEqual({ total: 2, completed: 2, failed: 0 })
+  const text = await (await client.files.content(output ?? '')).text()
+  const said = text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(said.map(({ custom_id }) => custom_id)).toEqual(['one', 'two'])
+  expect(said[0].response.body.choices[0].message.content).toBe(ANSWER)
+  expect((await client.batches.list()).data.map((one) => one.id)).toEqual([id])
+  expect((await client.files.list()).data.length).toBeGreaterThan(1)
+  expect((await client.files.delete(file.id)).deleted).toBe(true)
+  await running.splice(0)[0].stop(0)
+  await batches.close()
 })
 
 test('the AI SDK', async () => {

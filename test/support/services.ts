@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { openBatchStore } from '../../src/node/batch/open-store.ts'
 
 /** What REQUIRE_BACKENDS calls those that must be there. */
 export const SERVICES: Readonly<Record<'redis' | 'haproxy', string>> = {
@@ -25,4 +26,12 @@ export async function freePort(): Promise<number> {
   const address = server.address()
   server.close()
   return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Whether queues can be files here: better-sqlite3 need not be installed. */
+export function hasSqlite(): Promise<boolean> {
+  return openBatchStore(':memory:').then(
+    (store) => store.close().then(() => true),
+    () => false,
+  )
 }

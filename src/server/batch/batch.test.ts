@@ -6,16 +6,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { answers, MockEngine } from '../../../test/support/mock-engine.ts'
 import { hello, serve } from '../../../test/support/mock-server.ts'
 import { hasRedis, type RedisServer, startRedis } from '../../../test/support/redis.ts'
+import { hasSqlite } from '../../../test/support/services.ts'
 import { UsageError } from '../../errors.ts'
 import { openBatchStore } from '../../node/batch/open-store.ts'
 import type { LogEntry } from '../options.ts'
 import { BatchRunner } from './runner.ts'
 import { type BatchStore, BatchStoreError, type TakenLine } from './store.ts'
-
-const hasSqlite = await openBatchStore(':memory:').then(
-  (store) => store.close().then(() => true),
-  () => false,
-)
 
 const folders: string[] = []
 const stores: BatchStore[] = []
@@ -77,7 +73,7 @@ function open(batches: BatchStore, more: object = {}) {
 }
 
 const QUEUES = [
-  ['a SQLite file', hasSqlite],
+  ['a SQLite file', await hasSqlite()],
   ['Redis', hasRedis],
 ] as const
 
@@ -271,7 +267,10 @@ describe.skipIf(!hasRedis)('a Redis that goes away', () => {
       const { ask, upload, begin, get, ended, linesIn } = open(store, { log, batchLease: 2 })
       const { id } = await begin(linesOf(300))
       await expect
-        .poll(async () => (await (await get(`/v1/batches/${id}`)).json()).request_counts.completed)
+        .poll(
+          async () => (await (await get(`/v1/batches/${id}`)).json()).request_counts.completed,
+          { timeout: 10_000 },
+        )
         .toBeGreaterThan(20)
       await redis.kill()
 
@@ -337,7 +336,7 @@ describe.skipIf(!hasRedis)('a Redis that goes away', () => {
   }, 20_000)
 })
 
-describe.skipIf(!hasSqlite)('a file of SQLite', () => {
+describe.skipIf(!(await hasSqlite()))('a file of SQLite', () => {
   let path = ''
   beforeEach(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'bitnet-batch-'))

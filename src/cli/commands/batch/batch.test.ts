@@ -4,15 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
+import { hasSqlite } from '../../../../test/support/services.ts'
 import { UsageError } from '../../../errors.ts'
-import { openSqliteStore } from '../../../node/batch/sqlite-store.ts'
 import { runCli } from '../../program.ts'
 import { run } from './batch.ts'
 
-const hasSqlite = await openSqliteStore(':memory:').then(
-  (store) => store.close().then(() => true),
-  () => false,
-)
+const isThere = await hasSqlite()
 
 let folder: string
 beforeEach(async () => {
@@ -30,7 +27,7 @@ async function input(...bodies: object[]): Promise<string> {
 }
 const saying = (content: string) => ({ model: 'any', messages: [{ role: 'user', content }] })
 
-describe.skipIf(!hasSqlite)('batch (better-sqlite3 is not installed, or not built)', () => {
+describe.skipIf(!isThere)('batch (better-sqlite3 is not installed, or not built)', () => {
   test('answers a file, and says how many failed', async () => {
     const path = await input(saying('one two'), { messages: 3 }, saying('three'))
     const output = join(folder, 'out.jsonl')
@@ -129,7 +126,7 @@ describe.skipIf(!hasSqlite)('batch (better-sqlite3 is not installed, or not buil
   })
 })
 
-test.skipIf(hasSqlite)('without better-sqlite3 it says what to install', async () => {
+test.skipIf(isThere)('without better-sqlite3 it says what to install', async () => {
   const path = await input(saying('a'))
   await expect(run.run({}, mockSurroundings(), path)).rejects.toThrow('npm install better-sqlite3')
 })
