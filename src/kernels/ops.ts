@@ -22,8 +22,10 @@ import { gatedActivation } from './gated-activation/op.ts'
 import { gatedActivationBackward } from './gated-activation-backward/op.ts'
 import { gatedMatmul } from './gated-matmul/op.ts'
 import { gatherRows } from './gather-rows/op.ts'
+import { headDraw } from './head-draw/op.ts'
 import { headMatmul } from './head-matmul/op.ts'
 import { logProbs } from './log-probs/op.ts'
+import { lookWeights } from './look-weights/op.ts'
 import { matmul } from './matmul/op.ts'
 import { nextStep } from './next-step/op.ts'
 import { packDense } from './pack-dense/op.ts'
@@ -66,11 +68,13 @@ export const operations = [
   tokenHistory,
   adjustLogits,
   sample,
+  headDraw,
   logProbs,
   nextStep,
   copyBlocks,
   packTernary,
   packDense,
+  lookWeights,
   matmul,
   quantizeWeights,
   unpackTernary,

@@ -9,11 +9,6 @@ static work_plan adamw_plan(const adamw_command *c, int32_t phase, int32_t threa
   return split_evenly(c->rows, threads);
 }
 
-INLINE f32x16 sqrt16(f32x16 x) {
-  for (int32_t i = 0; i < LANES; i++) x[i] = __builtin_sqrtf(x[i]);
-  return x;
-}
-
 // What gradients are multiplied by; 0 where they are not finite.
 INLINE float clip_factor(float square_sum, float max_norm, float scale) {
   if (!(square_sum < __builtin_inff())) return 0.0f;

@@ -4,7 +4,7 @@ import { floats, WORD, words } from '../operand-kinds.ts'
 import { MAX_SAMPLED_COLS } from '../sample/reference.ts'
 import type { BufferSlice } from '../slice.ts'
 import { STEP_WORDS, stepInput } from '../step.ts'
-import { rowInput } from '../step-inputs.ts'
+import { rowInput, type StepInput } from '../step-inputs.ts'
 import { PENALTY_FLOATS, adjustLogits as reference } from './reference.ts'
 
 /**
@@ -34,6 +34,25 @@ export interface AdjustLogitsCommand {
   readonly out: BufferSlice
 }
 
+/** What of a command that adjusts logits picks addresses. */
+export function adjustmentInputs(
+  c: Pick<AdjustLogitsCommand, 'step' | 'index' | 'biasTokens' | 'history' | 'capacity' | 'rows'>,
+  cols: number,
+): StepInput[] {
+  const inputs = [rowInput(c.step, STEP_WORDS, { slice: c.index, stride: 1 })]
+  const token = { name: 'token', stride: 1, offset: 0, limit: cols }
+  if (c.biasTokens) inputs.push({ ...token, slice: c.biasTokens })
+  if (c.history) {
+    const slots = Math.floor(c.history.byteLength / (c.capacity * WORD))
+    inputs.push(
+      { ...token, slice: c.history },
+      stepInput('slot', c, slots),
+      stepInput('position', c, c.capacity),
+    )
+  }
+  return inputs
+}
+
 export const adjustLogits = defineOp<AdjustLogitsCommand>()({
   name: 'adjust-logits',
   operands: {
@@ -55,20 +74,7 @@ export const adjustLogits = defineOp<AdjustLogitsCommand>()({
     biasCount: (c) => c.biasCount,
     capacity: (c) => c.capacity,
   },
-  indices(c) {
-    const inputs = [rowInput(c.step, STEP_WORDS, { slice: c.index, stride: 1 })]
-    const token = { name: 'token', stride: 1, offset: 0, limit: c.cols }
-    if (c.biasTokens) inputs.push({ ...token, slice: c.biasTokens })
-    if (c.history) {
-      const slots = Math.floor(c.history.byteLength / (c.capacity * WORD))
-      inputs.push(
-        { ...token, slice: c.history },
-        stepInput('slot', c, slots),
-        stepInput('position', c, c.capacity),
-      )
-    }
-    return inputs
-  },
+  indices: (c) => adjustmentInputs(c, c.cols),
   // Two bits a token: whether it has occurred, and whether in the answer.
   scratch: ({ rows, cols }) => rows * 2 * Math.ceil(cols / 32) * WORD,
   reference: ({ out, logits, amounts, step, index, biasTokens, history, mask }, c) =>

@@ -47,6 +47,11 @@ INLINE f32x16 max16(f32x16 a, f32x16 b) { return select16(a > b, a, b); }
 INLINE f32x16 min16(f32x16 a, f32x16 b) { return select16(a < b, a, b); }
 INLINE f32x16 abs16(f32x16 a) { return (f32x16)((i32x16)a & 0x7fffffff); }
 
+INLINE f32x16 sqrt16(f32x16 x) {
+  for (int32_t i = 0; i < LANES; i++) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+
 // Stores the first n lanes, n in 1..16.
 INLINE void store_first(float *p, f32x16 v, int32_t n) {
   if (n >= LANES) {
@@ -75,9 +80,24 @@ INLINE float sum_lanes(f32x16 v) {
 
 // Whether a lane of the mask is set.
 INLINE int32_t any16(i32x16 mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#else
   int32_t any = 0;
   for (int32_t i = 0; i < LANES; i++) any |= mask[i];
   return any;
+#endif
+}
+
+// The lanes of a mask that are set, a bit each.
+INLINE uint32_t bits16(i32x16 mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#else
+  uint32_t bits = 0;
+  for (int32_t i = 0; i < LANES; i++) bits |= (uint32_t)(mask[i] & 1) << i;
+  return bits;
+#endif
 }
 
 INLINE float max_lanes(f32x16 v) {

@@ -4,6 +4,7 @@
 // Scratch: the split tokens; the maximum of every stripe, (tokens, stripes padded to 16) int32; the
 // stripes that were chosen, (tokens, exact stripes) int32.
 #include "../dense-matmul/dense-matmul.h"
+#include "largest.h"
 
 #ifndef HEAD_TOKENS
 #include "portable.c"
@@ -50,12 +51,6 @@ static work_plan head_matmul_plan(const head_matmul_command *c, int32_t phase, i
   }
 }
 
-// Floats in the order of their bits, those of negative ones turned around.
-INLINE i32x16 order_of(f32x16 y) {
-  const i32x16 bits = (i32x16)y;
-  return bits ^ ((bits >> 31) & 0x7fffffff);
-}
-
 INLINE void near_block(const head_matmul_command *c, const int32_t tokens, int32_t token, int32_t stripe) {
   const int32_t rows = c->weights_rows, cols = c->weights_cols, tiles = (cols + 7) / 8, n = rows - stripe * 16;
   const size_t stride = split_stride(cols), plane = plane_bytes(cols);
@@ -76,15 +71,6 @@ INLINE void near_block(const head_matmul_command *c, const int32_t tokens, int32
   }
 }
 
-// How many of `count` values, padded to 16 with values that do not count, are at least `limit`.
-INLINE int32_t count_from(const int32_t *values, int32_t count, int32_t limit) {
-  i32x16 found = {0};
-  for (int32_t i = 0; i < count; i += 16) found -= *(const i32x16_any *)(values + i) >= limit;
-  int32_t total = 0;
-  for (int32_t i = 0; i < 16; i++) total += found[i];
-  return total;
-}
-
 // Writes the stripes with the largest maxima, those of lower index first where maxima are equal.
 INLINE void choose_stripes(const head_matmul_command *c, int32_t token) {
   const int32_t stripes = head_stripes(c), padded = padded_stripes(c), wanted = exact_stripes(c);
@@ -92,13 +78,7 @@ INLINE void choose_stripes(const head_matmul_command *c, int32_t token) {
   int32_t *chosen = chosen_stripes(c) + (size_t)token * wanted;
   // The lowest order there is: padding never reaches a limit that is above it.
   for (int32_t i = stripes; i < padded; i++) maxima[i] = INT32_MIN;
-  // The largest limit that enough maxima reach, bit by bit from the top.
-  uint32_t limit = 0;
-  for (int32_t bit = 31; bit >= 0; bit--) {
-    const uint32_t higher = limit | 1u << bit;
-    if (count_from(maxima, padded, (int32_t)(higher ^ 0x80000000)) >= wanted) limit = higher;
-  }
-  const int32_t least = (int32_t)(limit ^ 0x80000000);
+  const int32_t least = kth_largest(maxima, padded, wanted);
   int32_t ties = wanted, n = 0;
   for (int32_t i = 0; i < stripes; i++) ties -= maxima[i] > least;
   for (int32_t i = 0; i < stripes; i++) {

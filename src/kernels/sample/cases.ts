@@ -2,7 +2,7 @@
 import { type KernelCase, Seeded, stepWords } from '../testing/conformance-cases.ts'
 import { SETTING, SETTING_WORDS, TOP_P_ONE, WIDEST_GAP } from './reference.ts'
 
-interface RowSettings {
+export interface RowSettings {
   readonly temperature?: number
   readonly widest?: number
   readonly topK?: number
@@ -10,7 +10,7 @@ interface RowSettings {
 }
 
 /** The words of a row's settings; its seed and its sequence follow from its number. */
-function settingWords(all: readonly RowSettings[]): Int32Array {
+export function settingWords(all: readonly RowSettings[]): Int32Array {
   const words = new Int32Array(all.length * SETTING_WORDS)
   const floats = new Float32Array(words.buffer)
   for (const [row, { temperature = 1, widest = WIDEST_GAP, topK = 0, topP = 1 }] of all.entries()) {
@@ -71,7 +71,7 @@ function sampleCase({ what, cols, rows, magnitude = 8, shape }: Shape): KernelCa
 
 const GREEDY: RowSettings = { topK: 1 }
 /** Each filter alone, in pairs, and all together. */
-const FILTERS: readonly RowSettings[] = [
+export const FILTERS: readonly RowSettings[] = [
   GREEDY,
   {},
   { temperature: 0.3 },

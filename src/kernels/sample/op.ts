@@ -39,7 +39,7 @@ const SAMPLE_LANES = 2
 const SAMPLE_ROOM = 16384
 
 /** Numbers of eight bytes that a row needs in C. */
-const SAMPLE_WORDS = SAMPLE_LANES * SAMPLE_BUCKETS + SAMPLE_ROOM
+export const SAMPLE_WORDS = SAMPLE_LANES * SAMPLE_BUCKETS + SAMPLE_ROOM
 
 export const sample = defineOp<SampleCommand>()({
   name: 'sample',

@@ -3,6 +3,7 @@
 #include "../kernel.h"
 #include "../vec.h"
 #include "../../dense-matmul/x86-avx512vnni.c"
+#include "../../head-draw/x86-avx512vnni.c"
 #include "../../head-matmul/x86-avx512vnni.c"
 #include "../../ternary-matmul/x86-avx512vnni.c"
 #include "../../ternary-matmul/x86-avx512vbmi.c"
