@@ -38,6 +38,7 @@ import {
   forward,
   type MatmulPrecision,
 } from './forward.ts'
+import { HeadLook } from './head-look.ts'
 import { type PassShape, ProgramCache, wordsOf } from './program-cache.ts'
 import { growingRotations } from './rotations.ts'
 import { behind, isAhead, type StepsAhead, type WantedDraws } from './steps-ahead.ts'
@@ -96,6 +97,7 @@ export class Decoder implements DecodeEngine {
   /** Draws behind each of several steps. */
   readonly #drawPrograms = new ProgramCache(4 * MAX_STEPS)
   readonly #sampler: TokenSampler
+  readonly #look: HeadLook
   #ahead: StepsAhead | undefined
   #activations: Activations
   /** Rows that the logits buffer has room for. */
@@ -125,6 +127,7 @@ export class Decoder implements DecodeEngine {
     this.#weights = weights
     this.#owner = new BufferOwner(backend)
     this.#sampler = new TokenSampler(this.#owner, config.vocabSize)
+    this.#look = new HeadLook(this.#owner, weights.head, this.#matmulPrecision)
     const { headDim, ropeTheta, ropeScaling } = config
     this.#rotations = growingRotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
@@ -184,12 +187,14 @@ export class Decoder implements DecodeEngine {
     const { draws, scores, vectors } = wants
     if (scores.tokens.length > 0) this.#checkScoring()
     checkDraws(batch, wants, this.maxSteps)
-    const { rows, each, likeliest, steps } = draws
+    const { rows, each, likeliest, steps = 1 } = draws
     const { dim } = this.config
     const scored = rows.length + scores.rows.length
     const targets = { rows: scores.targets.map((i) => rows.length + i), tokens: scores.tokens }
     const whole = { ...batch, logitRows: [...rows, ...scores.rows, ...vectors] }
-    const shape = this.#sampler.shapeOf(each, likeliest, steps)
+    const isPlain = likeliest === undefined && scores.rows.length === 0 && steps === 1
+    const isLooked = isPlain && this.#look.suits(each)
+    const shape = this.#sampler.shapeOf(each, likeliest, steps, isLooked)
     const drawn = rows.length > 0 ? { each, shape, goesOn: draws.goesOn === true } : undefined
     const read = async (ahead?: StepsAhead): Promise<PassResults> => {
       const tokens =
@@ -203,7 +208,7 @@ export class Decoder implements DecodeEngine {
         vectors: await this.#readFloats(normed, vectors.length * dim, scored * dim),
       }
     }
-    return this.#run(whole, targets, read, scored > 0, drawn)
+    return this.#run(whole, targets, read, scored > 0 && !isLooked, drawn)
   }
 
   /** Reads what several steps drew, with those behind them on their way where it is likely that these come next. */
@@ -284,12 +289,16 @@ export class Decoder implements DecodeEngine {
 
   /** What is submitted for a pass; or for several in turn, each with its draws. */
   async #programsOf(shape: PassShape, draws: DrawShape | undefined): Promise<Program[]> {
-    const { logits, logitRows: index } = this.#activations
+    const { logits, logitRows: index, normed: x } = this.#activations
     const { step, history, capacity } = this.cache.buffers
     const inputs = { logits, step, index, history, capacity }
     if (draws === undefined || draws.steps === 1) {
-      const drawing = () => (draws ? this.#sampler.commands(draws, inputs) : [])
-      return [await this.#programs.get(shape, () => this.#record(shape, drawing()))]
+      const record = async () => {
+        const head = draws?.isLooked ? { ...(await this.#look.get()), x } : undefined
+        const drawing = draws ? this.#sampler.commands(draws, { ...inputs, head }) : []
+        return this.#record(shape, drawing)
+      }
+      return [await this.#programs.get(shape, record)]
     }
     const alone = { ...shape, draws: '' }
     const pass = await this.#programs.get(alone, () => this.#record(alone, []))

@@ -10,6 +10,7 @@ import { SETTING_WORDS } from '../kernels/sample/reference.ts'
 import { type BufferSlice, type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import { padToTile } from '../ternary/index.ts'
 import { type BufferOwner, bytesOf } from './buffer-owner.ts'
+import type { LookedHead } from './head-look.ts'
 import { wordsOf } from './program-cache.ts'
 import {
   type DrawnTokens,
@@ -35,6 +36,8 @@ export interface DrawShape {
   readonly likeliest: number | undefined
   /** Tokens of each row, drawn one after another. */
   readonly steps: number
+  /** Whether they are drawn from what enters the head, without the logits. */
+  readonly isLooked: boolean
 }
 
 /** What the pass brings along. */
@@ -47,6 +50,8 @@ export interface DrawInputs {
   /** The tokens of the cache's sequences, (slots, capacity). */
   readonly history: DeviceBuffer
   readonly capacity: number
+  /** For draws without logits: the head, and what enters it, (rows, dim). */
+  readonly head?: (LookedHead & { readonly x: DeviceBuffer }) | undefined
 }
 
 interface Room {
@@ -90,7 +95,12 @@ export class TokenSampler {
     this.#all = new Uint32Array(maskWords(vocabSize)).fill(0xffffffff)
   }
 
-  shapeOf(draws: readonly TokenDraw[], likeliest: number | undefined, steps = 1): DrawShape {
+  shapeOf(
+    draws: readonly TokenDraw[],
+    likeliest: number | undefined,
+    steps = 1,
+    isLooked = false,
+  ): DrawShape {
     const most = draws.reduce((count, { biases }) => Math.max(count, biases?.size ?? 0), 0)
     return {
       rows: draws.length,
@@ -100,6 +110,7 @@ export class TokenSampler {
       isMasked: draws.some(({ allowed }) => allowed !== undefined),
       likeliest,
       steps,
+      isLooked,
     }
   }
 
@@ -110,7 +121,7 @@ export class TokenSampler {
       rows: shape.rows <= had.rows ? had.rows : Math.max(shape.rows, 2 * had.rows),
       biases: Math.max(shape.biases, had.biases),
       likeliest: Math.max(shape.likeliest === undefined ? 0 : countOf(shape), had.likeliest),
-      isAdjusted: isAdjusted(shape) || had.isAdjusted,
+      isAdjusted: (isAdjusted(shape) && !shape.isLooked) || had.isAdjusted,
       isMasked: shape.isMasked || had.isMasked,
     }
     const keys = Object.keys(NO_ROOM) as (keyof Room)[]
@@ -186,23 +197,18 @@ export class TokenSampler {
     const tokens = this.#tokensOf(rows, at)
     const cols = this.#vocabSize
     const commands: Command[] = []
+    const adjustments = {
+      ...{ step, index, biasCount: countOfBiases(shape), amounts, capacity },
+      biasTokens: shape.biases > 0 ? biasTokens : undefined,
+      history: shape.isPenalised ? history : undefined,
+      mask: shape.isMasked ? mask : undefined,
+    }
+    if (shape.isLooked && inputs.head) {
+      return [{ op: 'head-draw', rows, ...inputs.head, settings, ...adjustments, tokens }]
+    }
     let { logits } = inputs
     if (isAdjusted(shape) && scores) {
-      commands.push({
-        op: 'adjust-logits',
-        rows,
-        cols,
-        logits,
-        step,
-        index,
-        biasCount: countOfBiases(shape),
-        amounts,
-        biasTokens: shape.biases > 0 ? biasTokens : undefined,
-        capacity,
-        history: shape.isPenalised ? history : undefined,
-        mask: shape.isMasked ? mask : undefined,
-        out: scores,
-      })
+      commands.push({ op: 'adjust-logits', rows, cols, logits, ...adjustments, out: scores })
       logits = scores
     }
     commands.push({ op: 'sample', rows, cols, logits, settings, step, index, tokens })
