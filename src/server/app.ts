@@ -171,7 +171,9 @@ export function createBitnetServer(options: ServerOptions): BitnetServer {
   } else {
     for (const path of ['/v1/files/*', '/v1/batches/*']) {
       app.all(path, () => {
-        const message = 'Expected a server that keeps batches: bitnet serve --queue FILE.'
+        const message =
+          'Expected a server that keeps batches: bitnet serve --queue WHERE, or with the package better-sqlite3 ' +
+          'installed beside this one.'
         throw new Refusal(404, 'no_batches', message)
       })
     }

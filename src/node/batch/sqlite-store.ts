@@ -47,6 +47,14 @@ const OURS = 0x62_69_74_71
 /** What has nothing to do with the file's content: the disk, or who may write there. */
 const OF_THE_DISK = /^SQLITE_(FULL|IOERR|CANTOPEN|READONLY|PERM)/
 
+/** Whether the package is there. */
+export async function hasSqlite(): Promise<boolean> {
+  return import('better-sqlite3').then(
+    () => true,
+    () => false,
+  )
+}
+
 /**
  * @throws UsageError if the package is not there, or the file is none of its own; BatchStoreError where it cannot
  *   be written

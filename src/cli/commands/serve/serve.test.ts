@@ -1,8 +1,8 @@
 /** `serve` with a model that echoes: where it listens, whom it refuses to listen for, how it ends. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { mockSurroundings } from '../../../../test/support/mock-language-model.ts'
 import { freePort } from '../../../../test/support/services.ts'
 import { command, type ServeFlags } from './serve.ts'
@@ -135,4 +135,36 @@ test('a port that is taken is named, and models of one name are refused', async 
   await ended
   const twice = command.run({ model: ['a/x.gguf', 'b/x.gguf'], port: 0 }, mockSurroundings())
   await expect(twice).rejects.toThrow('Expected models of different names, got "x" twice.')
+})
+
+test('keeps batches in a file for its port that nobody else can read, unless told otherwise', async () => {
+  const state = await mkdtemp(join(tmpdir(), 'bitnet-serve-'))
+  folders.push(state)
+  vi.stubEnv('BITNET_STATE', join(state, 'own'))
+  const port = await freePort()
+  const statusWith = async (flags: ServeFlags) => {
+    const { mock, ended, url } = await begin({ port, ...flags })
+    const form = new FormData()
+    form.set('purpose', 'batch')
+    form.set('file', new Blob(['{}\n']), 'in.jsonl')
+    const { status } = await fetch(`${url}/v1/files`, { method: 'POST', body: form })
+    const { data } = await (await fetch(`${url}/v1/files`)).json()
+    mock.interrupt()
+    expect(await ended).toBe(0)
+    return { status, files: data?.length, said: mock.err() }
+  }
+  try {
+    expect(await statusWith({ queue: 'none' })).toMatchObject({ status: 404, files: undefined })
+    expect(await statusWith({})).toMatchObject({ status: 200, files: 1 })
+    // Behind a restart they are there still.
+    expect(await statusWith({})).toMatchObject({ status: 200, files: 2 })
+    const path = join(state, 'own', `batches-${port}.sqlite`)
+    if (process.platform !== 'win32') expect((await stat(path)).mode & 0o777).toBe(0o600)
+    await writeFile(path, 'something else')
+    const { status, said } = await statusWith({})
+    expect(status).toBe(404)
+    expect(said).toContain('There will be no batches (--queue none says so)')
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })

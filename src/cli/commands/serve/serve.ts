@@ -3,14 +3,16 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { withoutUnset } from '../../../checks.ts'
+import { messageOf, withoutUnset } from '../../../checks.ts'
 import { UsageError } from '../../../errors.ts'
-import { openBatchStore } from '../../../node/batch/open-store.ts'
+import { openBatchStore, openDefaultStore } from '../../../node/batch/open-store.ts'
 import { readKeys } from '../../../node/server/key-file.ts'
 import { isLoopback, listen, type Served } from '../../../node/server/listen.ts'
 import { openTelemetry } from '../../../node/server/open-telemetry.ts'
 import { type BitnetServer, createBitnetServer } from '../../../server/app.ts'
+import type { BatchStore } from '../../../server/batch/store.ts'
 import { type ApiKey, DEFAULT_LIMITS, type ServerLimits } from '../../../server/options.ts'
+import type { CommandContext } from '../../command-context.ts'
 import { readTextFile } from '../../console/input.ts'
 import { defineCommand } from '../../define-command.ts'
 import { wholeNumber } from '../../flags/flag-values.ts'
@@ -48,6 +50,8 @@ const HOST = '127.0.0.1'
 const PORT = 8080
 /** What still runs at the end has so long to finish. */
 const PATIENCE_MS = 30_000
+/** What --queue says for no batches. */
+const NO_QUEUE = 'none'
 
 export const command = defineCommand<ServeFlags>({
   flags(command) {
@@ -92,7 +96,8 @@ export const command = defineCommand<ServeFlags>({
       )
       .option(
         '--queue <where>',
-        'keeps files and batches (/v1/batches) in a file, or at redis://HOST:PORT (default: none)',
+        'keeps files and batches (/v1/batches) in a file, or at redis://HOST:PORT, or none (default: a file for ' +
+          'the port, where better-sqlite3 is installed)',
       )
       .option(
         '--batch-lines <count>',
@@ -115,7 +120,7 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     checkExposure(host, keys, flags)
     // The first one is loaded before anybody is told where to ask.
     const { first, served } = await servedModels(context, flags)
-    const batches = flags.queue === undefined ? undefined : await openBatchStore(flags.queue)
+    const batches = await openBatches(context, flags)
     const tracer = await openTelemetry(context.env, packageVersion())
     const app = createBitnetServer({
       models: served,
@@ -152,6 +157,23 @@ Ctrl-C or SIGTERM: no new requests, those that run are finished; a second one st
     })
   },
 })
+
+async function openBatches(
+  context: CommandContext,
+  { queue, port = PORT }: ServeFlags,
+): Promise<BatchStore | undefined> {
+  if (queue !== undefined) return queue === NO_QUEUE ? undefined : openBatchStore(queue)
+  // Whoever takes any free port does not find it again.
+  if (port === 0) return undefined
+  try {
+    return await openDefaultStore(port)
+  } catch (error) {
+    await context.remark(
+      `There will be no batches (--queue ${NO_QUEUE} says so): ${messageOf(error)}`,
+    )
+    return undefined
+  }
+}
 
 /** Figures alone. */
 function figuresOf(app: BitnetServer): Served {
