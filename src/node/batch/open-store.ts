@@ -21,7 +21,7 @@ export function openBatchStore(queue: string): Promise<BatchStore> {
 }
 
 /** Of a server that was told no place: one for each port, as servers have models of their own. */
-export function defaultQueue(port: number): string {
+function defaultQueue(port: number): string {
   return join(stateFolder(), `batches-${port}.sqlite`)
 }
 
