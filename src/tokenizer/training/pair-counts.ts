@@ -5,6 +5,9 @@
 import { PairTable } from '../pipeline/pair-table.ts'
 
 const FIRST_CAPACITY = 1 << 14
+/** Numbers of a block of a list: the next block, how many words, and words. A line of most processors' caches. */
+const BLOCK = 16
+const BLOCK_WORDS = 2
 
 export class PairCounts {
   #table = new PairTable(FIRST_CAPACITY)
@@ -12,14 +15,19 @@ export class PairCounts {
   #lefts = new Int32Array(FIRST_CAPACITY)
   #rights = new Int32Array(FIRST_CAPACITY)
   #counts = new Float64Array(FIRST_CAPACITY)
-  /** The first place of each pair's list, -1 for an empty one. A list may name words that lost the pair since. */
+  /** The first block of each pair's list, -1 for an empty one. A list may name words that lost the pair since. */
   #heads = new Int32Array(FIRST_CAPACITY)
-  /** Places of lists: a word, and the next place. */
-  #words = new Int32Array(FIRST_CAPACITY)
-  #nexts = new Int32Array(FIRST_CAPACITY)
-  #placesUsed = 0
-  /** Places that emptied lists have left, as a list. */
+  #blocks = new Int32Array(BLOCK * FIRST_CAPACITY)
+  #blocksUsed = 0
+  /** Blocks that emptied lists have left, as a list. */
   #free = -1
+  /** When each pair was noted last, and those that were since then. */
+  #notes = new Int32Array(FIRST_CAPACITY)
+  #noted = new Int32Array(FIRST_CAPACITY)
+  #notedCount = 0
+  #round = 1
+  /** A list that was taken. */
+  #taken = new Int32Array(FIRST_CAPACITY)
 
   left(pair: number): number {
     return this.#lefts[pair]
@@ -33,20 +41,25 @@ export class PairCounts {
     return this.#counts[pair]
   }
 
-  /** Pairs that were ever there. */
-  get size(): number {
-    return this.#size
-  }
-
-  /** Adds to a pair's count, as it comes in `word`. Returns its index. */
-  add(left: number, right: number, count: number, word: number): number {
+  /** Adds to a pair's count, as it comes in `word`, and notes the pair. */
+  add(left: number, right: number, count: number, word: number): void {
     let pair = this.#table.get(left, right)
     if (pair < 0) pair = this.#append(left, right)
     this.#counts[pair] += count
-    const head = this.#heads[pair]
-    // A word's pairs come one after the other, so that it is named once.
-    if (head < 0 || this.#words[head] !== word) this.#heads[pair] = this.#place(word, head)
-    return pair
+    this.#list(pair, word)
+    if (this.#notes[pair] === this.#round) return
+    this.#notes[pair] = this.#round
+    if (this.#notedCount === this.#noted.length)
+      this.#noted = grown(this.#noted, 2 * this.#notedCount)
+    this.#noted[this.#notedCount++] = pair
+  }
+
+  /** Pairs that were added to since the last call; good until the next {@link add}. */
+  takeNoted(): Int32Array {
+    const noted = this.#noted.subarray(0, this.#notedCount)
+    this.#notedCount = 0
+    this.#round++
+    return noted
   }
 
   /** Takes from the count of a pair that is there. */
@@ -54,18 +67,25 @@ export class PairCounts {
     this.#counts[this.#table.get(left, right)] -= count
   }
 
-  /** The words that a pair may be in; behind the last one it is in none. */
-  *takeWords(pair: number): Generator<number> {
-    let place = this.#heads[pair]
+  /** The words that a pair may be in, which it has no list of any more; good until the next call. */
+  takeWords(pair: number): Int32Array {
+    const blocks = this.#blocks
+    let [block, count] = [this.#heads[pair], 0]
     this.#heads[pair] = -1
-    while (place >= 0) {
-      const next = this.#nexts[place]
-      const word = this.#words[place]
-      this.#nexts[place] = this.#free
-      this.#free = place
-      yield word
-      place = next
+    while (block >= 0) {
+      const next = blocks[block]
+      const words = blocks[block + 1]
+      if (count + words > this.#taken.length) this.#taken = grown(this.#taken, 2 * (count + words))
+      for (let i = 0; i < words; i++) this.#taken[count++] = blocks[block + BLOCK_WORDS + i]
+      blocks[block] = this.#free
+      this.#free = block
+      block = next
     }
+    return this.#taken.subarray(0, count)
+  }
+
+  /** A pair that is in no word any more. */
+  clear(pair: number): void {
     this.#counts[pair] = 0
   }
 
@@ -85,25 +105,35 @@ export class PairCounts {
     this.#rights = grown(this.#rights, capacity)
     this.#counts = grown(this.#counts, capacity)
     this.#heads = grown(this.#heads, capacity)
+    this.#notes = grown(this.#notes, capacity)
     this.#table = new PairTable(capacity)
     for (let pair = 0; pair < this.#size - 1; pair++) {
       this.#table.set(this.#lefts[pair], this.#rights[pair], pair)
     }
   }
 
-  #place(word: number, next: number): number {
-    let place = this.#free
-    if (place >= 0) this.#free = this.#nexts[place]
-    else {
-      place = this.#placesUsed++
-      if (place === this.#words.length) {
-        this.#words = grown(this.#words, 2 * place)
-        this.#nexts = grown(this.#nexts, 2 * place)
+  /** A word's pairs come one after the other, so that it is named once. */
+  #list(pair: number, word: number): void {
+    const head = this.#heads[pair]
+    if (head >= 0) {
+      const words = this.#blocks[head + 1]
+      if (this.#blocks[head + 1 + words] === word) return
+      if (words < BLOCK - BLOCK_WORDS) {
+        this.#blocks[head + BLOCK_WORDS + words] = word
+        this.#blocks[head + 1] = words + 1
+        return
       }
     }
-    this.#words[place] = word
-    this.#nexts[place] = next
-    return place
+    let block = this.#free
+    if (block >= 0) this.#free = this.#blocks[block]
+    else {
+      block = BLOCK * this.#blocksUsed++
+      if (block === this.#blocks.length) this.#blocks = grown(this.#blocks, 2 * block)
+    }
+    this.#blocks[block] = head
+    this.#blocks[block + 1] = 1
+    this.#blocks[block + BLOCK_WORDS] = word
+    this.#heads[pair] = block
   }
 }
 

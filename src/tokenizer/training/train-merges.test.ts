@@ -80,6 +80,15 @@ test.each(['aaaaa aaaa aaa aa', 'abababab abab bababa', 'aabaab abaaba baabaa'])
   },
 )
 
+test('words may come more often than 32 bits count', () => {
+  const words = counted(...randomTexts(9, 40).map((text) => text.toWellFormed()))
+  for (const [i, count] of words.counts.entries()) words.counts[i] = count * 2 ** 31 + (i % 5)
+  const trained = finish(trainMerges(words, { pieces: 256 + 100, minFrequency: 2 }))
+  expect(trained.merges).toEqual(plainMerges(wordsOf(words), trained.merges.length, 2))
+  const bytes = [...wordsOf(words)].map(([word, count]) => Buffer.byteLength(word) * count)
+  expect(trained.bytes).toBe(bytes.reduce((sum, own) => sum + own, 0))
+})
+
 test("merges are those of the Rust library's trainer", () => {
   const url = new URL('../../../test/fixtures/tokenizer/trained-merges.json', import.meta.url)
   const { texts, merges } = JSON.parse(readFileSync(url, 'utf8'))
