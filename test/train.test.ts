@@ -274,6 +274,31 @@ test.skipIf(missingForGpu() !== undefined)(
   },
 )
 
+test('the last checkpoints stay, and the one with the lowest held-out loss', async () => {
+  // The rate of the second half undoes what was learnt in the first.
+  const losses = new Map<number, number>()
+  const { checkpoint } = await runIn('best', {
+    ...{
+      steps: 16,
+      saveEvery: 2,
+      evalEvery: 2,
+      keep: 2,
+      lr: 4e-3,
+      lr2: 3,
+      clip: 0,
+      sampleEvery: 0,
+    },
+    onEvent: (event) => {
+      if (event.type === 'held-out') losses.set(event.step, event.loss)
+    },
+  })
+  const [[best]] = [...losses].sort(([, a], [, b]) => a - b)
+  expect(best).toBeLessThan(14)
+  const names = readdirSync(join(checkpoint, '..')).filter((name) => name.startsWith('step-'))
+  const nameOf = (step: number) => `step-${String(step).padStart(6, '0')}`
+  expect(names).toEqual([best, 14, 16].map(nameOf))
+})
+
 test('a run records all its options, by which it runs again to the same bits', async () => {
   const second = join(folder, 'second.txt')
   writeFileSync(second, readFileSync(text, 'utf8').replaceAll('The', 'One'))

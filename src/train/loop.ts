@@ -126,13 +126,17 @@ export async function runLoop(
   const recent: number[] = []
   let { step, seconds, firstLoss } = from
   let heldOut: number | undefined
+  let lookedAt = -1
   let savedAt = -1
   let path = ''
   const bitsOf = (loss: number) =>
     settings.bytesPerToken && loss / Math.LN2 / settings.bytesPerToken
   const keep = async () => {
     if (savedAt === step) return
-    path = await save({ step, steps, cursor: batches.cursor, firstLoss, seconds })
+    path = await save({
+      ...{ step, steps, cursor: batches.cursor, firstLoss, seconds },
+      ...(lookedAt === step && { heldOutLoss: heldOut }),
+    })
     savedAt = step
     onEvent?.({ type: 'checkpoint', step, path })
   }
@@ -176,6 +180,7 @@ export async function runLoop(
     if (isDue(lookEvery)) await look()
     if (isDue(evalEvery)) {
       heldOut = await heldOutLoss(trainer, batches)
+      lookedAt = step
       onEvent?.({ type: 'held-out', step, loss: heldOut, bitsPerByte: bitsOf(heldOut) })
     }
     if (samples !== undefined && isDue(sampleEvery)) {

@@ -98,7 +98,7 @@ export async function newestCheckpoint(folder: string): Promise<string | undefin
 }
 
 /**
- * Writes a checkpoint and removes older ones but for the last `keep`.
+ * Writes a checkpoint and removes older ones but for the last `keep` and the one with the lowest held-out loss.
  *
  * @returns its path
  * @throws BitnetError with code DISK_FULL where there is no room; the older ones are there still
@@ -134,10 +134,23 @@ export async function saveCheckpoint(
     throw error
   }
   const steps = await stepsIn(folder)
+  const best = await bestOf(folder, steps)
   for (const step of steps.slice(0, -keep)) {
-    await rm(pathOf(folder, step), { recursive: true, force: true })
+    if (step !== best) await rm(pathOf(folder, step), { recursive: true, force: true })
   }
   return path
+}
+
+/** The step with the lowest held-out loss; undefined where none was looked at. */
+async function bestOf(folder: string, steps: readonly number[]): Promise<number | undefined> {
+  let best: { step: number; loss: number } | undefined
+  for (const step of steps) {
+    // One that cannot be read is no reason to end a run.
+    const kept = await stateOf(pathOf(folder, step)).catch(() => undefined)
+    const loss = kept?.state.heldOutLoss
+    if (loss !== undefined && loss < (best?.loss ?? Infinity)) best = { step, loss }
+  }
+  return best?.step
 }
 
 /** The new name is on the disk too; where folders cannot be synced, the system does so in its time. */

@@ -55,7 +55,7 @@ export interface TrainOptions extends RunSettings {
    * hold them alone, as PEFT does. The rate is then 2e-4 and weight decay 0, if unset.
    */
   readonly lora?: string | undefined
-  /** How many checkpoints stay. Unset: 3. */
+  /** How many checkpoints stay, beside the one with the lowest held-out loss. Unset: 3. */
   readonly keep?: number | undefined
   /** Go on from the newest checkpoint in `out`, with the settings it was made with. */
   readonly resume?: boolean | undefined

@@ -28,6 +28,8 @@ export interface RunState {
   readonly firstLoss: number | undefined
   /** Seconds of training. */
   readonly seconds: number
+  /** Of held-out text, if it was looked at in this step. */
+  readonly heldOutLoss?: number | undefined
 }
 
 /** Where a checkpoint is written to. */

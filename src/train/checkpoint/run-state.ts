@@ -21,5 +21,7 @@ function isRunState(value: unknown): value is RunState {
   if (!isObject(value) || !isObject(value['cursor'])) return false
   const { taken, ofSource } = value['cursor']
   const numbers = [value['step'], value['steps'], taken, value['seconds']]
+  const loss = value['heldOutLoss']
+  if (loss !== undefined && !Number.isFinite(loss)) return false
   return numbers.every((number) => Number.isFinite(number)) && Array.isArray(ofSource)
 }

@@ -108,7 +108,7 @@ function addTrainFlags(command: Command): void {
       'what samples go on from (default: the beginning of a held-out text)',
     )
     .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
-    .option('--keep <n>', 'checkpoints that stay (default: 3)', count)
+    .option('--keep <n>', 'checkpoints that stay beside the best one (default: 3)', count)
     .option(
       '--watch [port]',
       'a page of live curves on this machine (default: 8090)',
