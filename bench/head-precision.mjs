@@ -18,6 +18,7 @@ import { Decoder } from '../dist/model/decoder.js'
 import { loadWeights } from '../dist/model/weights/load-weights.js'
 import { openModelFile } from '../dist/node/open-model.js'
 import { resolveModel } from '../dist/node/resolve-model.js'
+import { finish } from '../dist/steps.js'
 
 const WINDOW = 512
 const SEQUENCES = 16
@@ -42,7 +43,7 @@ async function withModel(head, use) {
   const backend = await openBackend({})
   const weights = await loadWeights(backend, opened.file, config, { head })
   const decoder = new Decoder(backend, config, weights)
-  const tokenizer = loadTokenizer(opened, config.vocabSize)
+  const tokenizer = finish(loadTokenizer(opened, config.vocabSize))
   try {
     return await use({ decoder, tokenizer, config, backend })
   } finally {

@@ -18,6 +18,7 @@ import { Decoder } from '../dist/model/decoder.js'
 import { loadWeights } from '../dist/model/weights/load-weights.js'
 import { openModelFile } from '../dist/node/open-model.js'
 import { resolveModel } from '../dist/node/resolve-model.js'
+import { finish } from '../dist/steps.js'
 
 const LONGEST_WINDOW = 2048
 const TYPES = ['f32', 'f16', 'int8', 'int4']
@@ -28,7 +29,7 @@ const { values: options, positionals: texts } = parseArgs({
 })
 const opened = await openModelFile(await resolveModel(options.model))
 const config = readConfig(opened.file)
-const tokenizer = loadTokenizer(opened, config.vocabSize)
+const tokenizer = finish(loadTokenizer(opened, config.vocabSize))
 const backend = await openBackend({})
 const weights = await loadWeights(backend, opened.file, config, { head: 'f16' })
 console.error(backend.description)

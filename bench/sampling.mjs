@@ -19,6 +19,7 @@ import { loadWeights } from '../dist/model/weights/load-weights.js'
 import { randomWeights } from '../dist/model/weights/random-weights.js'
 import { openModelFile } from '../dist/node/open-model.js'
 import { resolveModel } from '../dist/node/resolve-model.js'
+import { finish } from '../dist/steps.js'
 
 const { values } = parseArgs({
   options: {
@@ -64,7 +65,8 @@ async function logitsOf() {
   const small = await configToRun(file)
   const loaded = await loadWeights(backend, file, small, {})
   const reader = new Decoder(backend, small, loaded, { maxRows: rows })
-  const tokens = loadTokenizer(opened, small.vocabSize).encode(TEXT.repeat(4)).slice(0, rows)
+  const tokenizer = finish(loadTokenizer(opened, small.vocabSize))
+  const tokens = tokenizer.encode(TEXT.repeat(4)).slice(0, rows)
   const slot = reader.cache.open([], 256).slot
   const each = tokens.map((_, i) => i)
   const pass = { tokens, slots: tokens.map(() => slot), positions: each, logitRows: each }
