@@ -6,7 +6,7 @@ import type { Experts, ModelConfig } from '../model/config/config.ts'
 import { padToTile } from '../ternary/index.ts'
 import { BALANCE, type QuantMode } from './shape.ts'
 
-export const PRESET_NAMES = ['tiny', '6m', '58m', '125m'] as const
+export const PRESET_NAMES = ['tiny', '6m', '58m', '125m', '700m', '1.3b', '3b', '3.9b'] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
 export const DEFAULT_PRESET: PresetName = 'tiny'
 
@@ -25,8 +25,8 @@ export interface Preset {
 }
 
 /**
- * Two thirds of the first peak for the second, as published for 700M to 3.9B. 125m is the smallest shape of
- * the b1 paper with its rate; the smaller ones have what small ternary models were trained with elsewhere (b1.58
+ * 700m to 3.9b are the shapes of the b1.58 papers with their rates, 125m is the smallest of the b1 paper with its
+ * rate, and two thirds of that for the second peak; the smaller ones have what small ternary models were trained with elsewhere (b1.58
  * Reloaded, TriLM: 5e-4 to 4e-3).
  */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
@@ -45,6 +45,22 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   '125m': {
     ...{ dim: 768, nLayers: 12, nHeads: 12, nKvHeads: 12, ffnDim: 2048, contextLength: 2048 },
     ...{ rates: [2.4e-3, 1.6e-3], batch: 4, length: 1024 },
+  },
+  '700m': {
+    ...{ dim: 1536, nLayers: 24, nHeads: 24, nKvHeads: 24, ffnDim: 4096, contextLength: 2048 },
+    ...{ rates: [1.5e-3, 1e-3], batch: 1, length: 2048 },
+  },
+  '1.3b': {
+    ...{ dim: 2048, nLayers: 24, nHeads: 32, nKvHeads: 32, ffnDim: 5472, contextLength: 2048 },
+    ...{ rates: [1.2e-3, 8e-4], batch: 1, length: 2048 },
+  },
+  '3b': {
+    ...{ dim: 3200, nLayers: 26, nHeads: 32, nKvHeads: 32, ffnDim: 8640, contextLength: 2048 },
+    ...{ rates: [1.2e-3, 8e-4], batch: 1, length: 2048 },
+  },
+  '3.9b': {
+    ...{ dim: 3200, nLayers: 26, nHeads: 32, nKvHeads: 32, ffnDim: 12800, contextLength: 2048 },
+    ...{ rates: [1.2e-3, 8e-4], batch: 1, length: 2048 },
   },
 }
 
