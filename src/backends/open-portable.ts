@@ -102,16 +102,20 @@ export async function openOneOf(
   const named = isa === undefined ? undefined : (known.find((k) => k.isas.test(isa)) ?? known[0])
   const wanted = asked === 'auto' ? named : known.find(({ name }) => name === asked)
   if (wanted !== undefined) return wanted.open(options, [])
-  const fallbacks: string[] = []
+  const { without = {} } = options
+  const fallbacks = known.flatMap(({ name }) => {
+    const reason = without[name]
+    return reason === undefined ? [] : [`${name}: ${withoutStop(reason)}`]
+  })
   for (const { name, open, isForAuto } of known.slice(0, -1)) {
-    if ((await isForAuto?.()) === false) continue
+    if (without[name] !== undefined || (await isForAuto?.()) === false) continue
     try {
       return await open(options, fallbacks)
     } catch (error) {
       // What is asked for wrongly is wrong on all of them.
       if (error instanceof UsageError) throw error
       if (name === 'wasm' && options.wasm !== undefined && (await runsWasm(kinds))) throw error
-      fallbacks.push(`${name}: ${reasonOf(error)}`)
+      fallbacks.push(`${name}: ${withoutStop(messageOf(error))}`)
     }
   }
   if (!hasWarned) {
@@ -145,7 +149,7 @@ export function backendChoice(names: readonly BackendName[] = BACKENDS): string 
   return `${['auto', ...names.slice(0, -1)].join(', ')} or ${names[names.length - 1]}`
 }
 
-/** The message, without the full stop that a description has no use for. */
-function reasonOf(error: unknown): string {
-  return messageOf(error).replace(/\.$/, '')
+/** A message without the full stop that a description has no use for. */
+function withoutStop(message: string): string {
+  return message.replace(/\.$/, '')
 }

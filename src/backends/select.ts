@@ -18,12 +18,13 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
   native: {
     isas: /^(x86|arm|portable)/,
     variants: async () => (await importNative()).nativeVariants(),
-    open: async (options) => (await importNative()).openNativeBackend(options),
+    open: async (options, fallbacks) =>
+      (await importNative()).openNativeBackend(options, fallbacks),
   },
   ...PORTABLE,
   webgpu: {
     ...PORTABLE.webgpu,
-    // Not chosen by itself while it has not been measured against the processor.
+    // Not by itself: node/open-backend.ts measures it against the processors first.
     isForAuto: async () => false,
     open: async ({ isa }, fallbacks) => {
       const [{ openWebGpuBackend }, gpu] = await Promise.all([importWebGpu(), installedGpu()])

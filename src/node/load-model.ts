@@ -4,7 +4,6 @@
  */
 import { totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { openBackend } from '../backends/select.ts'
 import { messageOf } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import { openGguf } from '../formats/model-folder.ts'
@@ -19,6 +18,7 @@ import {
 import { givenSource } from '../hub/given-source.ts'
 import { openRangeSource } from '../hub/range-source.ts'
 import { weightImages } from './images/image-store.ts'
+import { openBestBackend } from './open-backend.ts'
 import { openModelFile } from './open-model.ts'
 import { resolveModel } from './resolve-model.ts'
 
@@ -38,7 +38,7 @@ const NODE: LoadingPlace<ModelSource | undefined> = {
     const bytes = await openRangeSource(url, { signal: options.signal })
     return { file: await openGguf(bytes), tokenizerFiles: {} }
   },
-  openBackend,
+  openBackend: openBestBackend,
   // A container may have less than the machine.
   memoryBytes: () => Math.min(totalmem(), process.constrainedMemory() || Infinity),
   // An image is told by the file that it was made of.

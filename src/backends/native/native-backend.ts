@@ -41,6 +41,7 @@ export function nativeVariants(): KernelVariant[] {
  */
 export function openNativeBackend(
   options: Pick<BackendOptions, 'isa' | 'threads'> = {},
+  fallbacks: readonly string[] = [],
 ): NativeBackend {
   const addon = loadAddon()
   const variants = nativeVariants()
@@ -50,7 +51,7 @@ export function openNativeBackend(
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new UsageError(`Expected 1 to ${MAX_THREADS} threads, got ${threads}.`)
   }
-  return new NativeBackend(addon, isa, threads)
+  return new NativeBackend(addon, isa, threads, fallbacks)
 }
 
 /** The addon has plain errors; what it lacks, where it does, is memory. */
@@ -86,8 +87,8 @@ class NativeBackend extends ListBackend<NativeMemory, ProgramHandle> {
   readonly #pool: PoolHandle
 
   /** @internal Use {@link openNativeBackend}. */
-  constructor(addon: Addon, isa: string, threads: number) {
-    super()
+  constructor(addon: Addon, isa: string, threads: number, fallbacks: readonly string[]) {
+    super(fallbacks)
     this.#addon = addon
     this.#pool = fromAddon(`${threads} threads`, () => addon.openPool(isa, threads))
     this.isa = isa

@@ -100,7 +100,7 @@ function digest(text: string): string {
 }
 
 /** Three folders up both from src/node/images/ and from dist/node/images/. */
-function packageVersion(): string {
+export function packageVersion(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

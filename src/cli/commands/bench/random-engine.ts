@@ -2,8 +2,8 @@
  * An engine of random weights in the shape of a published model, for speed tests without its file. Which numbers
  * weights are makes no difference to how long products take, but for how much of the feed-forward is 0.
  */
-import { openBackend } from '../../../backends/select.ts'
 import { type ModelShape, shapeNamed, ternaryWeights } from '../../../bench/shapes.ts'
+import { modelBytes } from '../../../bench/token-time.ts'
 import { planColumn } from '../../../compare/columns.ts'
 import { UsageError } from '../../../errors.ts'
 import { pickLoadSettings } from '../../../generate/load/load-options.ts'
@@ -11,6 +11,7 @@ import { Decoder } from '../../../model/decoder.ts'
 import { leavesZerosOut } from '../../../model/weights/ffn-order.ts'
 import { type RandomWeights, randomWeights } from '../../../model/weights/random-weights.ts'
 import { choosePacking } from '../../../model/weights/ternary-packing.ts'
+import { openBestBackend } from '../../../node/open-backend.ts'
 import { expertWidth, mixtureNamed } from '../../../train/presets.ts'
 import type { CommandContext } from '../../command-context.ts'
 import type { ModelFlags } from '../../flags/load-flags.ts'
@@ -47,7 +48,7 @@ export async function openRandomEngine(
   }
   const settings = pickLoadSettings(flags)
   const { head, kv = 'f16', sparse = 'auto', matmulPrecision, cacheMemory: mebibytes } = settings
-  const backend = await openBackend(settings)
+  const backend = await openBestBackend({ ...settings, expectedBytes: modelBytes(shape) })
   let weights: RandomWeights | undefined
   try {
     const packing = await choosePacking(backend, settings.weights ?? 'auto', ternaryWeights(shape))

@@ -12,9 +12,11 @@ import { ternaryCase } from '../../../bench/kernel-cases.ts'
 import { type KernelTiming, MOST_COPIES_BYTES, timeKernel } from '../../../bench/kernel-timing.ts'
 import { type MachineLimits, measureLimits } from '../../../bench/machine-limits.ts'
 import { layerProducts, shapeNamed } from '../../../bench/shapes.ts'
+import { modelBytes } from '../../../bench/token-time.ts'
 import { messageOf } from '../../../checks.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
+import { type GpuChoice, gpuChoice } from '../../../node/gpu/gpu-choice.ts'
 import { bytesBeyondCaches } from '../../console/host-facts.ts'
 
 export interface BackendDiagnosis {
@@ -49,6 +51,8 @@ export interface Diagnosis {
   /** With one thread, and with as many as are chosen. */
   readonly limits: readonly LimitDiagnosis[]
   readonly gpu: GpuDiagnosis
+  /** What 'auto' takes for a model of 2B-4T's size, and by which measurement. */
+  readonly gpuChoice: GpuChoice
 }
 
 /** The GPU of WebGPU, with how fast its memory is read if it is a real one; or why there is none. */
@@ -84,7 +88,10 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
   }
   onStep('the GPU')
   const gpu = await diagnoseGpu().catch((error) => ({ reason: messageOf(error) }))
-  return { threads, chosen: chosen.description, chosenIsa: chosen.isa, backends, limits, gpu }
+  onStep('the GPU beside the processors')
+  const choice = await gpuChoice(modelBytes(shapeNamed('2b-4t')))
+  const { description, isa } = chosen
+  return { threads, chosen: description, chosenIsa: isa, backends, limits, gpu, gpuChoice: choice }
 }
 
 async function diagnoseGpu(): Promise<GpuDiagnosis> {

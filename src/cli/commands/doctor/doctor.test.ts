@@ -43,6 +43,7 @@ const NOTHING: DoctorReport = {
   images: { folder: '/cache/images', count: 2, byteLength: 1.5e9 },
   limits: [],
   gpu: { reason: 'no package' },
+  gpuChoice: { shape: '2b-4t', isFaster: false, reason: 'no card' },
 }
 
 test('what does not run has its reason in the table', () => {
@@ -72,6 +73,16 @@ test('a GPU is told with what it allows, or why there is none', () => {
   expect(text).toContain('features: subgroups')
   const soft = linesOf({ ...NOTHING, gpu: { ...gpu, isSoftware: true } }).join('\n')
   expect(soft).toContain('a processor that does the work of one')
+})
+
+test('what auto makes of a GPU is told with its measurement', () => {
+  expect(linesOf(NOTHING).join('\n')).toMatch(/^gpu for auto +no: no card$/m)
+  const gpuChoice = { shape: '2b-4t', title: 'Some GPU', gpuSeconds: 0.00125 } as const
+  const measured = { ...gpuChoice, processorSeconds: 0.025, isFaster: true }
+  const text = linesOf({ ...NOTHING, gpuChoice: measured }).join('\n')
+  expect(text).toMatch(
+    /gpu for auto +yes: a token of a model like 2b-4t takes about 1\.\S* ms there/,
+  )
 })
 
 test('cores and quota are told', () => {

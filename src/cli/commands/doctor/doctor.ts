@@ -5,6 +5,7 @@
  */
 import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
+import type { GpuChoice } from '../../../node/gpu/gpu-choice.ts'
 import { imageFolder, listImages } from '../../../node/images/image-folder.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
 import { cacheNote } from '../../console/measurement-facts.ts'
@@ -13,6 +14,7 @@ import {
   formatByteRate,
   formatBytes,
   formatMacRate,
+  formatMilliseconds,
   formatShare,
 } from '../../console/quantities.ts'
 import { type Fact, orBlank, type ReportPart } from '../../console/table.ts'
@@ -92,6 +94,7 @@ export function describeMachine(report: DoctorReport): ReportPart[] {
       ['memory', formatBytes(host.memoryBytes)],
       ...limits.map(describeLimit),
       ['gpu', describeGpu(report.gpu)],
+      ['gpu for auto', describeChoice(report.gpuChoice)],
       ['chosen', report.chosen],
       ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
     ],
@@ -137,6 +140,15 @@ function describeGpu(gpu: GpuDiagnosis): string {
       `${formatBytes(limits.maxComputeWorkgroupStorageSize)}`,
     `features: ${features.join(' ') || 'none'}`,
   ].join('; ')
+}
+
+function describeChoice(choice: GpuChoice): string {
+  if ('reason' in choice) return `no: ${choice.reason}`
+  const [gpu, processors] = [choice.gpuSeconds, choice.processorSeconds].map((seconds) => {
+    return formatMilliseconds(seconds * 1000)
+  })
+  const answer = choice.isFaster ? 'yes' : 'no'
+  return `${answer}: a token of a model like ${choice.shape} takes about ${gpu} there, ${processors} on processors`
 }
 
 function describeBackend(
