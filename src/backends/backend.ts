@@ -57,6 +57,14 @@ export interface Program {
  */
 export type BufferUse = 'weights' | 'state' | 'scratch'
 
+/** What a device says of the work between two moments. */
+export interface DeviceWork {
+  /** Parts of programs that it was asked to run one by one. */
+  readonly dispatches: number
+  /** That they took by its own clock; absent where it has none, or for more than it keeps. */
+  readonly seconds?: number
+}
+
 /** Why a device no longer answers. */
 export interface BackendLoss {
   readonly reason: string
@@ -123,6 +131,9 @@ export interface Backend {
   submit(program: Program): void
   /** Settles when all that was submitted so far has run. */
   done(): Promise<void>
+
+  /** What runs while `work` does; only where programs run on a device of their own. */
+  watch?(work: () => Promise<void>): Promise<DeviceWork>
 
   /** Settles if the device is lost: never on most backends. */
   readonly lost: Promise<BackendLoss>

@@ -25,12 +25,16 @@ export interface SpeedTestReport extends SpeedTest {
   readonly memoryBytesPerSecond?: number
   /** `bytesPerSecond` of it: the mean of the runs' own shares. */
   readonly shareOfMemory?: number
+  /** On a device of its own: dispatches of a pass of decoding, or of the whole prompt. */
+  readonly dispatches?: number
+  /** Seconds of the device for a token, by its own clock. */
+  readonly deviceSecondsPerToken?: number
   /** Measured, where the processor tells. */
   readonly joulesPerToken?: Summary
 }
 
 export function reportSpeedTest(
-  { test, seconds, joules, readRates }: MeasuredTest,
+  { test, seconds, joules, readRates, work }: MeasuredTest,
   costs: ModelCosts,
   limits: MachineLimits | undefined,
 ): SpeedTestReport {
@@ -50,6 +54,7 @@ export function reportSpeedTest(
     ...(hasMacs && { macsPerSecond }),
     ...(hasMacs && limits && { shareOfPeak: macsPerSecond / limits.macsPerSecond }),
     ...(test.kind === 'decode' && reads(test, samples, costs, memory)),
+    ...(work && onDevice(test, work)),
     ...(joules.length > 0 && { joulesPerToken: summarize(joules.map((j) => j / tokens)) }),
   }
 }
@@ -74,6 +79,16 @@ function reads(
     bytesPerSecond,
     memoryBytesPerSecond: summarize(memory).mean,
     shareOfMemory: summarize(shares).mean,
+  }
+}
+
+function onDevice(
+  { kind, batch }: SpeedTest,
+  { dispatches, seconds, tokens }: NonNullable<MeasuredTest['work']>,
+): Partial<SpeedTestReport> {
+  return {
+    dispatches: kind === 'prefill' ? dispatches : dispatches / (tokens / batch),
+    ...(seconds !== undefined && { deviceSecondsPerToken: seconds / tokens }),
   }
 }
 

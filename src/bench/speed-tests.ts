@@ -4,6 +4,7 @@
  * eight sequences in every pass. They drive the engine itself with random tokens: nothing is sampled,
  * no text ends early, and every run has exactly the tokens that its name says.
  */
+import type { Backend, DeviceWork } from '../backends/backend.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import type { DecodeEngine } from '../model/engine.ts'
@@ -36,6 +37,8 @@ export interface MeasuredTest {
   readonly joules: readonly number[]
   /** Bytes per second that memory gave beside each run; empty where that is not measured. */
   readonly readRates: readonly number[]
+  /** Of one run more, or its first passes, on a device that says what it did. */
+  readonly work?: DeviceWork & { readonly tokens: number }
 }
 
 export interface RunOptions extends MeterOptions {
@@ -43,6 +46,8 @@ export interface RunOptions extends MeterOptions {
   readonly runs: number
   /** How fast memory is now, in bytes per second; asked before and after every run of decoding. */
   readonly readRate?: (() => Promise<number>) | undefined
+  /** What a device does meanwhile; unset: nobody tells. */
+  readonly watch?: Backend['watch']
   readonly signal?: AbortSignal
   /** Told what is being done, before each part. */
   readonly onStep?: (what: string) => void
@@ -160,7 +165,10 @@ async function measure(
     await noteRate()
   }
   const readRates = rates.slice(1).map((after, run) => (rates[run] + after) / 2)
-  return { test, seconds, joules, readRates }
+  const passes = test.kind === 'prefill' ? test.tokens : Math.min(WARM_UP_STEPS, test.tokens)
+  const work = await options.watch?.(() => runTest(runner, test, passes))
+  const tokens = passes * test.batch
+  return { test, seconds, joules, readRates, ...(work && { work: { ...work, tokens } }) }
 }
 
 /** One run, or its first `tokens` tokens. What earlier runs left at these positions is replaced. */

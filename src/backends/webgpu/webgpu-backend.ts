@@ -8,11 +8,12 @@ import { BackendError } from '../../errors.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { Rounding } from '../../kernels/define-op.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
-import type { Backend, Program } from '../backend.ts'
+import type { Backend, DeviceWork, Program } from '../backend.ts'
 import { CheckedBackend, type OwnBuffer } from '../checked-backend.ts'
 import { type KernelVariant, variantNamed } from '../list-backend.ts'
 import { BufferReader } from './buffer-reader.ts'
 import { type GpuDevice, openDevice } from './device.ts'
+import { DeviceClock } from './device-clock.ts'
 import { jobsOf } from './fuse.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
 import { baseJobs, type Job } from './jobs.ts'
@@ -71,6 +72,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   /** Programs that were started and not yet handed over: several at once cost less. */
   #waiting: GpuProgram['steps'][number][] = []
   readonly #reader: BufferReader
+  readonly #clock: DeviceClock
   /** Allocations that the device has not yet answered. */
   readonly #pending = new Set<Promise<BackendError | undefined>>()
 
@@ -88,6 +90,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     this.#patcher = patcher
     this.#pipelines = new Pipelines(gpu.device)
     this.#reader = new BufferReader(gpu.device)
+    this.#clock = new DeviceClock(gpu.device)
     void gpu.whenLost().then((reason) => this.lose(reason))
   }
 
@@ -244,7 +247,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
         continue
       }
       if (pass === undefined) {
-        pass = encoder.beginComputePass()
+        pass = encoder.beginComputePass(this.#clock.ofPass())
         pipeline = undefined
       }
       if (step.pipeline !== pipeline) pass.setPipeline(step.pipeline)
@@ -252,8 +255,16 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
       pass.setBindGroup(0, step.bindGroup)
       pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1])
     }
+    this.#clock.count(steps)
     pass?.end()
     device.queue.submit([encoder.finish()])
+  }
+
+  async watch(work: () => Promise<void>): Promise<DeviceWork> {
+    await this.done()
+    this.#clock.start()
+    await work().finally(() => this.#submit())
+    return this.#clock.stop()
   }
 
   protected override settle(): Promise<void> {
@@ -276,6 +287,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
 
   protected override close(): void {
     this.#reader.dispose()
+    this.#clock.dispose()
     this.#gpu.device.destroy()
   }
 }

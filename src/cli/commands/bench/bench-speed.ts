@@ -77,8 +77,14 @@ const COLUMNS: readonly Column<SpeedTestReport>[] = [
   { title: 'of memory', cell: (test) => orBlank(test.shareOfMemory, formatShare) },
   { title: 'multiply-adds', cell: (test) => orBlank(test.macsPerSecond, formatMacRate) },
   { title: 'of peak', cell: (test) => orBlank(test.shareOfPeak, formatPercent) },
+  { title: 'dispatches', cell: ({ dispatches }) => orBlank(dispatches, (n) => n.toFixed(0)) },
+  { title: 'device/token', cell: (test) => orBlank(test.deviceSecondsPerToken, formatDeviceTime) },
   { title: 'energy/token', cell: (test) => orBlank(test.joulesPerToken?.mean, formatJoules) },
 ]
+
+function formatDeviceTime(seconds: number): string {
+  return `${(seconds * 1e6).toFixed(1)} us`
+}
 
 export async function benchSpeed(flags: SpeedBenchFlags, context: CommandContext): Promise<void> {
   const report = await measure(flags, context)
@@ -107,12 +113,15 @@ async function measure(flags: SpeedBenchFlags, context: CommandContext) {
   const onStep = (what: string): void => status.show(what)
   using reader = await openWeightReader(backend, weights)
   const readRate = reader?.measure
-  const options = { runs, readJoules, readRate, signal, onStep }
+  const watch = backend.watch?.bind(backend)
+  const options = { runs, readJoules, readRate, watch, signal, onStep }
   const measured = await runSpeedTests(decoder, tests, options)
   // Before the limits are measured: their memory is not the model's.
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
   status.show('Measuring memory and arithmetic')
-  const limits = await measureLimits(backend, { readBytes: bytesBeyondCaches() })
+  // A device has caches of its own, all of them smaller than what is read where nothing is said.
+  const readBytes = watch ? undefined : bytesBeyondCaches()
+  const limits = await measureLimits(backend, readBytes === undefined ? {} : { readBytes })
   const costs = costsOf(decoder.config, weights, decoder.cacheBytesPerToken)
   const leavesZerosOut = weights.layers.some(
     ({ down }) => 'order' in down.matrix && down.matrix.order === 'columns',
@@ -189,6 +198,16 @@ function zerosFact({ gates, inputs }: Omit<FfnZeros, 'layer'>): Fact {
   ]
 }
 
+/** What the last columns are, where there is a device that has them. */
+function deviceFact(tests: readonly SpeedTestReport[]): Fact[] {
+  if (tests.every(({ dispatches }) => dispatches === undefined)) return []
+  const isTimed = tests.some(({ deviceSecondsPerToken }) => deviceSecondsPerToken !== undefined)
+  const time = isTimed
+    ? "device/token: its passes' time by timestamps of the GPU"
+    : 'the GPU has no timestamps (the feature timestamp-query), so that only dispatches are told'
+  return [['device', `dispatches: of a pass of decoding, or of the prompt; ${time}`]]
+}
+
 function describeSpeed(report: SpeedReport): ReportPart[] {
   const { host, costs, tests, energy } = report
   const [ternary, head, other, position] = [
@@ -222,6 +241,7 @@ function describeSpeed(report: SpeedReport): ReportPart[] {
         'for each position in the cache',
     ],
     ['peak memory', `${formatBytes(report.peakMemoryBytes)} of the whole process`],
+    ...deviceFact(tests),
     energyFact(energy.measured),
     [
       'estimate',
