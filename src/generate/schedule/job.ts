@@ -64,6 +64,12 @@ export interface Job {
    * @throws what ends the call that the job belongs to
    */
   accept(results: JobResults): void
+  /**
+   * Tells its reader of what it took: while the next pass runs, if there is one at once. Unset: `accept` does.
+   *
+   * @throws what ends the call that the job belongs to
+   */
+  tell?(): void
 }
 
 /** A job that others go on from. */

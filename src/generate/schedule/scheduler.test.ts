@@ -249,3 +249,36 @@ test('a sequence that waits for guesses gives its memory to the job that compute
   expect(text).toBe(alone.text)
   expect(model.stats().preempted).toBeGreaterThan(0)
 })
+
+describe('what is drawn', () => {
+  /** Passes and texts of so many calls in the order of their beginning and of their being told, and what was told. */
+  async function toldBy(calls: number) {
+    const engine = new MockEngine({ maxRows: 64 })
+    const log: ('pass' | 'text')[] = []
+    engine.beforePass = () => void log.push('pass')
+    const model = mockModel(engine)
+    const texts = await Promise.all(
+      Array.from({ length: calls }, async (_, i) => {
+        const options = { maxTokens: 3 + (i % 4), seed: i, temperature: 0.8 }
+        const generation = model.generate(`call ${i}`, options)
+        let text = ''
+        for await (const piece of generation) {
+          log.push('text')
+          text += piece
+        }
+        return { text, whole: (await generation.result).text }
+      }),
+    )
+    return { log, texts }
+  }
+
+  test('is told before the next pass to few, while it runs to many, and whole to all', async () => {
+    const [few, many] = [await toldBy(2), await toldBy(12)]
+    const passesBefore = (log: readonly string[]) => log.slice(0, log.indexOf('text')).length
+    expect(passesBefore(few.log)).toBe(1)
+    expect(passesBefore(many.log)).toBe(2)
+    for (const { text, whole } of [...few.texts, ...many.texts]) expect(text).toBe(whole)
+    expect(many.texts[0].whole).toBe(few.texts[0].whole)
+    expect(many.texts[1].whole).toBe(few.texts[1].whole)
+  })
+})

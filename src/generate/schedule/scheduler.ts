@@ -19,6 +19,9 @@ const STEPS_MS = 20
 /** Bytes of logits in one pass that tokens are scored by. */
 const SCORED_BYTES = 64 << 20
 
+/** Readers of so many texts are told while the next pass runs: making texts takes a tenth of a pass. */
+const MANY = 8
+
 interface Placed extends Running {
   /** Whether a pass with others failed, so that the next one is its own. */
   isSuspect: boolean
@@ -35,6 +38,8 @@ export class Scheduler {
   #running: Placed[] = []
   /** What waits to have the engine for itself. */
   #between: (() => Promise<boolean>)[] = []
+  /** Those whose readers do not know yet what the last pass gave. */
+  #untold: Placed[] = []
   /** The jobs of the pass that runs now. */
   #inPass: ReadonlySet<Placed> = new Set()
   #isLooping = false
@@ -119,14 +124,19 @@ export class Scheduler {
     try {
       for (;;) {
         await this.#breathe()
+        if (this.#between.length > 0) this.#tellAll()
         await this.#workBetween()
         this.#admit()
         const suspect = this.#running.find(({ isSuspect, job }) => isSuspect && job.isReady)
         const limits = { ...this.#limits, maxSteps: this.#maxSteps }
         const plan = planPass(suspect === undefined ? this.#running : [suspect], limits)
         // Planning asks for guesses: who waits for one makes room for the job that computes it.
-        if (plan !== undefined) await this.#pass(plan)
-        else if (!this.#admit() && !(this.#between.length > 0 && this.#idle)) break
+        if (plan !== undefined) {
+          await this.#pass(plan)
+          continue
+        }
+        this.#tellAll()
+        if (!this.#admit() && !(this.#between.length > 0 && this.#idle)) break
       }
     } catch (error) {
       for (const call of [...this.#calls]) this.#end(call, { error })
@@ -165,7 +175,14 @@ export class Scheduler {
     this.#inPass = new Set(plan.shares.map(({ running }) => running))
     const began = performance.now()
     try {
-      const results = await this.#engine.step(plan.rows, plan.wants)
+      const stepping = this.#engine.step(plan.rows, plan.wants)
+      if (this.#untold.length > 0) {
+        // A failure is told behind this.
+        stepping.catch(() => undefined)
+        await turnOfTheLoop()
+        this.#tellAll()
+      }
+      const results = await stepping
       this.#stepMs = (performance.now() - began) / steps
       for (let i = 0; i < steps; i++) {
         this.#statistics.passed(plan.rows.tokens.length, this.#stepMs)
@@ -192,6 +209,18 @@ export class Scheduler {
       call.share.served += rows * given.steps
       try {
         job.accept(given)
+        if (plan.shares.length >= MANY) this.#untold.push(running)
+        else job.tell?.()
+      } catch (error) {
+        this.#end(call, { error })
+      }
+    }
+  }
+
+  #tellAll(): void {
+    for (const { job, call } of this.#untold.splice(0)) {
+      try {
+        job.tell?.()
       } catch (error) {
         this.#end(call, { error })
       }

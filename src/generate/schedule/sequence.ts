@@ -91,6 +91,8 @@ export class Sequence implements Leader {
   #proposed = 0
   #accepted = 0
   #passes = 0
+  /** What was taken and not told yet. */
+  #untold: { readonly id: number; readonly odds: TokenOdds | undefined }[] = []
   #text = ''
   #finishReason: FinishReason | undefined
   /** Prompt tokens that were computed before. */
@@ -294,6 +296,20 @@ export class Sequence implements Leader {
       return
     }
     this.#answer.push(id)
+    this.#untold.push({ id, odds })
+    // Whether these end the answer is not known before.
+    if (options.stop.length > 0 || this.#matcher !== undefined) this.tell()
+    if (this.#stops.stopped || this.#matcher?.isDone(this.#answer)) this.finish('stop')
+    else if (this.#answer.length >= this.#maxTokens) this.finish('length')
+  }
+
+  tell(): void {
+    for (const { id, odds } of this.#untold.splice(0)) this.#write(id, odds)
+  }
+
+  /** Adds what a token says to the text. */
+  #write(id: number, odds: TokenOdds | undefined): void {
+    const { options } = this.#facts
     let logprobs: TokenLogprobs | undefined
     if (odds !== undefined && options.logprobs !== undefined) {
       const top = odds.likeliest.slice(0, options.logprobs).map((one) => this.#named(one))
@@ -306,8 +322,6 @@ export class Sequence implements Leader {
       id,
       ...(logprobs && { logprobs }),
     })
-    if (this.#stops.stopped || this.#matcher?.isDone(this.#answer)) this.finish('stop')
-    else if (this.#answer.length >= this.#maxTokens) this.finish('length')
   }
 
   #named({ id, logProb: logprob }: TokenLogProb): TokenProbability {
@@ -317,6 +331,7 @@ export class Sequence implements Leader {
   /** Ends the sequence and emits the text that was held back. */
   finish(reason: FinishReason): void {
     if (this.finished) return
+    this.tell()
     this.#add(this.#stops.push(this.#stream.end()))
     this.#add(this.#stops.end())
     this.#finishReason = this.#stops.stopped ? 'stop' : reason
@@ -324,6 +339,7 @@ export class Sequence implements Leader {
 
   /** Ends the sequence after a failure: no text comes any more, and nobody may wait for it. */
   giveUp(): void {
+    this.tell()
     this.#finishReason ??= 'cancelled'
   }
 
