@@ -8,6 +8,7 @@
  * Special tokens are no part of the text, but may be a part of a stop string: their names are pushed as
  * hidden pieces, which are looked at and not given back.
  */
+import type { TextTokenizer } from '../tokenizer/text-tokenizer.ts'
 
 export class StopStrings {
   readonly #stops: readonly string[]
@@ -75,4 +76,20 @@ export class StopStrings {
 function shown(text: string, hidden: readonly boolean[]): string {
   if (!hidden.includes(true)) return text
   return Array.from({ length: text.length }, (_, i) => (hidden[i] ? '' : text[i])).join('')
+}
+
+/** The tokens that a text does not show, of those that the stop strings name. */
+export function specialsIn(
+  stops: readonly string[],
+  tokenizer: TextTokenizer,
+): Map<number, string> {
+  const specials = new Map<number, string>()
+  for (const stop of stops) {
+    for (const id of tokenizer.encode(stop, { addBos: false, parseSpecial: true })) {
+      const name = tokenizer.decode([id], { skipSpecial: false })
+      const isHidden = tokenizer.decode([id]) === '' && name !== ''
+      if (isHidden && stop.includes(name)) specials.set(id, name)
+    }
+  }
+  return specials
 }

@@ -19,7 +19,7 @@ import { seedAt } from '../sample/random.ts'
 import type { AnswerGrammar, AnswerMatcher } from '../schema/answer-grammar.ts'
 import type { AnswerSchema } from '../schema/answer-schema.ts'
 import { type GuessCost, type Guesser, guessCost } from '../speculate/speculation.ts'
-import { StopStrings } from '../stop-strings.ts'
+import { StopStrings, specialsIn } from '../stop-strings.ts'
 import type { ResolvedOptions } from '../validate-options.ts'
 import { type JobResults, type Leader, pendingOf } from './job.ts'
 
@@ -397,17 +397,4 @@ function spanMs(from: number | undefined, to: number | undefined): number {
 
 function perSecond(count: number, ms: number): number {
   return ms > 0 ? (1000 * count) / ms : 0
-}
-
-/** The tokens that a text does not show, of those that the stop strings name. */
-function specialsIn(stops: readonly string[], tokenizer: TextTokenizer): Map<number, string> {
-  const specials = new Map<number, string>()
-  for (const stop of stops) {
-    for (const id of tokenizer.encode(stop, { addBos: false, parseSpecial: true })) {
-      const name = tokenizer.decode([id], { skipSpecial: false })
-      const isHidden = tokenizer.decode([id]) === '' && name !== ''
-      if (isHidden && stop.includes(name)) specials.set(id, name)
-    }
-  }
-  return specials
 }
