@@ -1,6 +1,7 @@
 /** Draws without all logits, beside draws from all of them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { drawTokens } from '../../test/support/draw-tokens.ts'
+import { ALL_TOKENS } from '../../test/support/mock-model.ts'
 import { sequencesOf } from '../../test/support/sequences.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
@@ -16,18 +17,8 @@ const VOCAB = config.vocabSize
 const isa = 'x86-avx512vnni'
 const runsHere = nativeVariants().some((variant) => variant.isa === isa && variant.supported)
 
-const plain: DrawSettings = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-}
-
 function draw(settings: Partial<DrawSettings>, more: Partial<TokenDraw> = {}): TokenDraw {
-  return { settings: { ...plain, ...settings }, seed: 2 ** 40 + 3, answerStart: 3, ...more }
+  return { settings: { ...ALL_TOKENS, ...settings }, seed: 2 ** 40 + 3, answerStart: 3, ...more }
 }
 
 const even = new Uint32Array(1).fill(0x55555555)

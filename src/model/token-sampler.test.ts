@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { drawTokens } from '../../test/support/draw-tokens.ts'
+import { ALL_TOKENS } from '../../test/support/mock-model.ts'
 import { type OwnSequences, sequencesOf } from '../../test/support/sequences.ts'
 import { smallModel } from '../../test/support/small-model.ts'
 import type { Backend } from '../backends/backend.ts'
@@ -17,16 +18,6 @@ const file = smallModel()
 const config = readConfig(file)
 const VOCAB = config.vocabSize
 const IDS = [3, 28, 0, 17, 17, 5, 9, 22, 1, 14, 2, 11]
-
-const ALL: DrawSettings = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-}
 
 let backend: Backend
 
@@ -71,7 +62,7 @@ async function logitsOf(
 }
 
 function draw(settings: Partial<DrawSettings>, more: Partial<TokenDraw> = {}): TokenDraw {
-  return { settings: { ...ALL, ...settings }, seed: 2 ** 40 + 3, answerStart: 8, ...more }
+  return { settings: { ...ALL_TOKENS, ...settings }, seed: 2 ** 40 + 3, answerStart: 8, ...more }
 }
 
 const even = new Uint32Array(Math.ceil(VOCAB / 32)).fill(0x55555555)

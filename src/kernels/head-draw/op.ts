@@ -1,5 +1,5 @@
 import { padToTile } from '../../ternary/index.ts'
-import { adjustmentInputs } from '../adjust-logits/op.ts'
+import { type AdjustLogitsCommand, adjustmentInputs } from '../adjust-logits/op.ts'
 import { PENALTY_FLOATS } from '../adjust-logits/reference.ts'
 import { MAX_COUNT } from '../checker.ts'
 import { defineOp } from '../define-op.ts'
@@ -16,7 +16,11 @@ import { headDraw as reference } from './reference.ts'
  * tokens (rows) int32: what `sample` draws from the logits that `dense-matmul` makes of x (rows, weights.cols) and
  * `adjust-logits` changes, without the logits: a kernel may leave out those that cannot matter.
  */
-export interface HeadDrawCommand {
+export interface HeadDrawCommand
+  extends Pick<
+    AdjustLogitsCommand,
+    'biasCount' | 'amounts' | 'biasTokens' | 'capacity' | 'history' | 'mask'
+  > {
   readonly op: 'head-draw'
   readonly rows: number
   /** f16; its rows are the vocabulary. */
@@ -28,13 +32,6 @@ export interface HeadDrawCommand {
   readonly settings: BufferSlice
   readonly step: BufferSlice
   readonly index: BufferSlice
-  /** As adjust-logits has them. */
-  readonly biasCount: number
-  readonly amounts: BufferSlice
-  readonly biasTokens?: BufferSlice | undefined
-  readonly capacity: number
-  readonly history?: BufferSlice | undefined
-  readonly mask?: BufferSlice | undefined
   readonly tokens: BufferSlice
 }
 
