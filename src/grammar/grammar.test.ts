@@ -24,6 +24,12 @@ const LONGER = [
   '😀',
   '12',
   '.5',
+  // Texts that end, or break off within an escape.
+  'ab"',
+  'x\\',
+  '\\u00',
+  '\\u00e9y", "',
+  '\\"a',
 ]
 const encoder = new TextEncoder()
 const TOKENS = [

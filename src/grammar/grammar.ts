@@ -9,7 +9,7 @@ import { Expressions } from './expression.ts'
 import { refuse, tooComplex } from './grammar-error.ts'
 import type { Item } from './item.ts'
 import { allow, type Lexicon, type TokenTree } from './lexicon.ts'
-import { characterCost, FAR, freeCharacters } from './string-state.ts'
+import { characterCost, FAR, freeCharacters, lengthWithin } from './string-state.ts'
 
 /** All ways in which what was written so far can be read. */
 interface State {
@@ -25,6 +25,27 @@ interface Mask {
   readonly words: Uint32Array
   /** The most tokens that are needed behind one of those allowed. */
   readonly mostNeeded: number
+}
+
+/** Tokens that may come within a text and are not plain characters. */
+interface Special {
+  /** How many characters the text had room for. */
+  readonly room: number
+  readonly ids: readonly number[]
+  /** How few tokens are needed behind each. */
+  readonly needs: readonly number[]
+  /** How many characters of the text each of them takes. */
+  readonly lengths: readonly number[]
+}
+
+/** A place in a text where all plain characters may come. */
+interface FreePlace {
+  /** How many may. */
+  readonly characters: number
+  /** How few tokens are needed behind any of them at most. */
+  readonly need: number
+  /** Whether the text may end here, so that it does not matter how many came: all need the same behind them. */
+  readonly mayClose: boolean
 }
 
 /** States that are known by their items, and masks that are kept, the last ones used. */
@@ -46,6 +67,8 @@ export class Grammar {
   /** By the numbers of their items. */
   readonly #states = new Map<string | number, State>()
   readonly #masks = new Map<State, Mask>()
+  /** By what comes behind the text. */
+  readonly #specials = new Map<Item, Special>()
   readonly start: State
 
   /** @throws UsageError naming what in the schema no answer can be held to */
@@ -139,37 +162,47 @@ export class Grammar {
   /** The tokens behind which no more than `most` are needed. */
   #sweep(state: State, most: number): Mask {
     const lexicon = this.#lexicon
-    const free = this.#freeCharacters(state)
+    const free = this.#freePlace(state)
     const isFree = free !== undefined && free.need <= most
     // Of a token that is cut within a character each byte is still needed.
-    const needBehindCut = isFree ? free.need + lexicon.mostMissing : 0
-    const withCut = needBehindCut <= most
+    const spare = isFree ? Math.min(most - free.need, lexicon.mostMissing) : 0
+    const missing = free?.mayClose || spare === lexicon.mostMissing ? spare : 0
     const words = isFree
-      ? lexicon.plainMask(free.characters, withCut).slice()
+      ? lexicon.plainMask(free.characters, missing).slice()
       : new Uint32Array(lexicon.maskWords)
-    let mostNeeded = isFree ? (withCut ? needBehindCut : free.need) : Number.NEGATIVE_INFINITY
-    const add = (id: number, { need }: State): void => {
+    let mostNeeded = isFree ? free.need + missing : Number.NEGATIVE_INFINITY
+    const add = (id: number, need: number): void => {
       if (need > most || need >= FAR) return
       mostNeeded = Math.max(mostNeeded, need)
       allow(words, id)
     }
     // Characters one by one may be too many where those of longer tokens are not.
-    this.#walk(isFree ? lexicon.special : lexicon.all, state, add)
-    if (!withCut) this.#walk(lexicon.cut, state, add)
+    if (isFree || free?.mayClose) {
+      const { ids, needs, lengths } = this.#special(state, free)
+      for (let at = 0; at < ids.length; at++) {
+        if (lengths[at] <= free.characters) add(ids[at], needs[at])
+      }
+    } else this.#walk(lexicon.all, state, add)
+    if (isFree && !free.mayClose && missing < spare) this.#walk(lexicon.cut, state, add)
     if (state.mayEnd) for (const id of lexicon.stopIds) allow(words, id)
     return { words, mostNeeded }
   }
 
   #nearest(state: State): number {
+    const free = this.#freePlace(state)
+    const may = free?.mayClose ? this.#special(state, free) : undefined
+    if (free !== undefined && may !== undefined) {
+      return Math.min(free.need, ...may.needs.filter((_, at) => may.lengths[at] <= free.characters))
+    }
     let nearest = Number.POSITIVE_INFINITY
-    this.#walk(this.#lexicon.all, state, (_, { need }) => {
+    this.#walk(this.#lexicon.all, state, (_, need) => {
       nearest = Math.min(nearest, need)
     })
     return nearest
   }
 
-  /** Where all plain characters may come, how many, and what is needed behind them at most. */
-  #freeCharacters({ items }: State) {
+  /** Where all plain characters may come. */
+  #freePlace({ items }: State): FreePlace | undefined {
     const [item] = items
     if (items.length !== 1 || (item.kind !== 'string' && item.kind !== 'other')) return undefined
     const { make } = this.#automaton
@@ -177,14 +210,36 @@ export class Grammar {
     if (characters === undefined) return undefined
     // One character behind which as many others are needed as can be.
     const next = this.#automaton.step(item, 0x61)[0]
-    return next === undefined ? undefined : { characters, need: next.need }
+    if (next === undefined) return undefined
+    return { characters, need: next.need, mayClose: item.at.rest.isNullable }
   }
 
-  /** Calls `found` for all tokens that may come; those with a common beginning are looked at once. */
+  /** Where a text may close, those for as much room as it had before are those for what is left of it, too. */
+  #special(state: State, { characters, mayClose }: FreePlace): Special {
+    const lexicon = this.#lexicon
+    const [{ kind, rest }] = state.items
+    const behind = kind === 'string' && mayClose ? rest : undefined
+    const known = behind && this.#specials.get(behind)
+    if (known && (characters <= known.room || known.room >= lexicon.longestSpecial)) return known
+    const [ids, needs, lengths]: [number[], number[], number[]] = [[], [], []]
+    this.#walk(lexicon.special, state, (id, need) => {
+      ids.push(id)
+      needs.push(need)
+      lengths.push(lengthWithin(lexicon.bytesOf(id)))
+    })
+    const special = { room: characters, ids, needs, lengths }
+    if (behind) {
+      if (this.#specials.size >= MOST_MASKS) this.#specials.clear()
+      this.#specials.set(behind, special)
+    }
+    return special
+  }
+
+  /** Calls `found` for all tokens that may come, with what is needed behind each; those with a common beginning are looked at once. */
   #walk(
     { bytes, depths, ends, starts, ids, longest }: TokenTree,
     start: State,
-    found: (id: number, state: State) => void,
+    found: (id: number, need: number) => void,
   ): void {
     const states = new Array<State>(longest + 1).fill(start)
     for (let node = 0; node < bytes.length; ) {
@@ -195,7 +250,7 @@ export class Grammar {
         continue
       }
       states[depth + 1] = next
-      for (let at = starts[node]; at < starts[node + 1]; at++) found(ids[at], next)
+      for (let at = starts[node]; at < starts[node + 1]; at++) found(ids[at], next.need)
       node++
     }
   }

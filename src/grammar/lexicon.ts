@@ -38,12 +38,14 @@ export class Lexicon {
   readonly all: TokenTree
   /** Those of them that are not plain characters. */
   readonly special: TokenTree
+  /** The most bytes of one that a JSON text may begin with: without control characters. */
+  readonly longestSpecial: number
   /** Plain ones with the beginning of a character at their ends, and the most bytes that are missing there. */
   readonly cut: TokenTree
   readonly mostMissing: number
   readonly #plain: readonly PlainToken[]
-  /** Masks of plain tokens of at most so many characters, those that are cut included and not. */
-  readonly #plainMasks = [new Map<number, Uint32Array>(), new Map<number, Uint32Array>()] as const
+  /** Masks of plain tokens by the bytes that may be missing of them, and by their characters. */
+  readonly #plainMasks: Map<number, Uint32Array>[] = []
   readonly #longestPlain: number
   readonly #costs = new Map<string, readonly number[]>()
   /** The most bytes of a token that begins with a byte. */
@@ -84,22 +86,25 @@ export class Lexicon {
     this.mostMissing = plain.reduce((most, { missing }) => Math.max(most, missing), 0)
     this.all = treeOf(tokens)
     this.special = treeOf(special)
+    const texts = special.filter(({ bytes }) => bytes.every((byte) => byte >= 0x20))
+    this.longestSpecial = texts.reduce((most, { bytes }) => Math.max(most, bytes.length), 0)
     this.cut = treeOf(cut)
   }
 
   /**
    * A mask of all plain tokens of at most so many characters.
    *
-   * @param withCut whether those may come that are cut within a character
+   * @param missing the most bytes that may be missing of a token that is cut within a character
    */
-  plainMask(characters: number, withCut: boolean): Uint32Array {
+  plainMask(characters: number, missing: number): Uint32Array {
     const most = Math.min(characters, this.#longestPlain)
-    const masks = this.#plainMasks[withCut ? 1 : 0]
+    this.#plainMasks[missing] ??= new Map()
+    const masks = this.#plainMasks[missing]
     let mask = masks.get(most)
     if (mask === undefined) {
       mask = new Uint32Array(this.maskWords)
-      for (const { id, characters: own, missing } of this.#plain) {
-        if (own <= most && (withCut || missing === 0)) allow(mask, id)
+      for (const token of this.#plain) {
+        if (token.characters <= most && token.missing <= missing) allow(mask, token.id)
       }
       masks.set(most, mask)
     }

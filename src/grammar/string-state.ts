@@ -57,6 +57,16 @@ export function freeCharacters(
   return isFree ? rest.max : undefined
 }
 
+/** How many characters begin in a text with these bytes, which are within it up to their first quotation mark. */
+export function lengthWithin(bytes: Uint8Array): number {
+  let count = 0
+  for (let at = 0; at < bytes.length && bytes[at] !== QUOTE; at++) {
+    if (bytes[at] >> 6 !== 2) count++
+    if (bytes[at] === BACKSLASH) at += bytes[at + 1] === 0x75 ? 5 : 1
+  }
+  return count
+}
+
 /** @returns undefined where no text goes on so */
 export function stepString(
   { rest, place }: StringState,
