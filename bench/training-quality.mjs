@@ -5,11 +5,12 @@
  *   node bench/training-quality.mjs --out FOLDER [--kinds quant=b158 --kinds quant=none] [--seeds 3] [--parallel 1]
  *     -- --data TEXT... --preset 6m --tokens 16000000 [any option of `bitnet train`]
  *
- * A kind is options of `bitnet train` as name=value, several of them parted by spaces.
+ * A kind is options of `bitnet train` as name=value, several of them parted by spaces. Runs that are in FOLDER whole are
+ * not run again.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -46,7 +47,22 @@ function nameOf(kind, seed) {
   return `${kind.replace(/[^a-z0-9]+/g, '-')}-${seed}`
 }
 
+function eventsOf(folder) {
+  return readFileSync(join(folder, 'log.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+function isThere(folder) {
+  if (!existsSync(join(folder, 'log.jsonl'))) return false
+  const events = eventsOf(folder)
+  const last = events.findLast(({ type }) => type === 'step')
+  return last !== undefined && last.step === last.steps
+}
+
 async function trained({ kind, seed, folder }) {
+  if (isThere(folder)) return
   const own = kind.split(' ').map((option) => `--${option}`)
   const quiet = ['--sample-every', '0', '--look-every', '0', '--save-every', '1000000']
   const args = ['train', '--out', folder, ...shared, ...own, '--seed', String(seed), ...quiet]
@@ -61,10 +77,7 @@ async function trained({ kind, seed, folder }) {
 }
 
 const results = runs.map(({ kind, seed, folder }) => {
-  const events = readFileSync(join(folder, 'log.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const events = eventsOf(folder)
   const { parameters, tokens } = events.find(({ type }) => type === 'start')
   const heldOut = events.filter(({ type }) => type === 'held-out')
   const steps = events.filter(({ type }) => type === 'step')
