@@ -63,8 +63,12 @@ const BUDGETS = {
     'the contract, four backends with their memory, queues and threads, and what programs share of it; lists fused for a GPU, and operands in halves, with shaders of their own',
   ],
   'src/hub': [
-    2350,
-    'names, choices and downloads above a store, models read where they are, servers nobody trusts',
+    2460,
+    'names, choices and downloads above a store, on disks and in browsers, models read where they are, servers nobody trusts',
+  ],
+  'src/browser': [
+    1450,
+    "a page's own road to a model, a store in its private files, training there",
   ],
   'src/convert': [
     2120,
@@ -85,8 +89,8 @@ const BUDGETS = {
     'pool, threads that are moved, list, addon, images and what becomes of cut ones, Windows; the kernels are in src/kernels',
   ],
 }
-/** Files beside the rooms: errors, checks of values and of options, work in steps, public entries, the browser's loader and trainer. */
-const LOOSE = 1250
+/** Files beside the rooms: errors, checks of values and of options, work in steps, public entries. */
+const LOOSE = 800
 /** Above this a file has grown two purposes. */
 const FILE_LIMIT = 400
 
