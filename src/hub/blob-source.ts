@@ -5,10 +5,14 @@ import { FormatError } from '../errors.ts'
 import { checkRange } from '../formats/memory-source.ts'
 import type { ByteSource } from '../formats/model-file.ts'
 
-/** @param name unset: the File's own */
+/**
+ * @param name unset: the File's own
+ * @param advice what to do where it cannot be read any more
+ */
 export function blobSource(
   blob: Blob,
   name = blob instanceof File ? blob.name : 'blob',
+  advice = 'Choose the file again.',
 ): ByteSource {
   return {
     name,
@@ -19,7 +23,7 @@ export function blobSource(
         return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer())
       } catch (cause) {
         // A File whose file was changed or removed after it was chosen.
-        throw new FormatError(`${name} cannot be read any more. Choose the file again.`, {
+        throw new FormatError(`${name} cannot be read any more. ${advice}`, {
           field: 'size',
           path: name,
           cause,

@@ -14,6 +14,7 @@ import {
   openModelFolder,
   openShardIn,
 } from '../formats/model-folder.ts'
+import type { ChosenFiles } from './choose-files.ts'
 import { type HubAccess, type HubClient, RefusedError, readBounded } from './download/hub-client.ts'
 import { explainRefusal, explainStatus } from './explain-answer.ts'
 import { listModel } from './list-repository.ts'
@@ -149,26 +150,42 @@ async function openRepository(
   }
   const urlOf = (path: string): string =>
     client.access.endpoint + resolvePath(model.repo, commit, path)
-  const { main, paths } = chosen
-  const prefix = main === undefined ? '' : main.slice(0, main.lastIndexOf('/') + 1)
-  const folder: ModelFolder = {
+  const tree: FileTree = {
     name: model.repo,
-    list: async () => paths.map((path) => path.slice(prefix.length)),
-    pathOf: (file) => urlOf(prefix + file),
-    open: (file) => open(urlOf(prefix + file)),
-    read: async (file) => {
-      const found = files.find(({ path }) => path === prefix + file)
-      return found === undefined ? undefined : readWhole(urlOf(found.path), found.size, open)
+    pathOf: urlOf,
+    open: (path) => open(urlOf(path)),
+    read: async (path) => {
+      const found = files.find((file) => file.path === path)
+      return found === undefined ? undefined : readWhole(urlOf(path), found.size, open)
     },
   }
-  return { opened: await openMain(folder, main?.slice(prefix.length)), facts }
+  return { opened: await openInTree(tree, chosen), facts }
 }
 
-/** @param main the file to open; unset: the folder as a whole */
-async function openMain(folder: ModelFolder, main: string | undefined): Promise<OpenedModel> {
+/** Files of a repository by their paths in it, wherever they are; otherwise as in a {@link ModelFolder}. */
+export type FileTree = Omit<ModelFolder, 'list'>
+
+/**
+ * Opens a model whose files are known.
+ *
+ * @param main the file to open; unset: the folder as a whole
+ */
+export async function openInTree(
+  tree: FileTree,
+  { paths, main }: Pick<ChosenFiles, 'paths' | 'main'>,
+): Promise<OpenedModel> {
+  const prefix = main === undefined ? '' : main.slice(0, main.lastIndexOf('/') + 1)
+  const folder: ModelFolder = {
+    name: tree.name,
+    list: async () => paths.map((path) => path.slice(prefix.length)),
+    pathOf: (file) => tree.pathOf(prefix + file),
+    open: (file) => tree.open(prefix + file),
+    read: (file) => tree.read(prefix + file),
+  }
   if (main === undefined) return openModelFolder(folder)
-  if (!isGgufName(main)) return openShardIn(folder, main)
-  return { file: await openGgufIn(folder, main), tokenizerFiles: {} }
+  const file = main.slice(prefix.length)
+  if (!isGgufName(file)) return openShardIn(folder, file)
+  return { file: await openGgufIn(folder, file), tokenizerFiles: {} }
 }
 
 async function readWhole(url: string, size: number, open: Open): Promise<Uint8Array> {

@@ -76,7 +76,7 @@ export class MemoryStore implements DownloadStore {
     throw new BitnetError('DISK_FULL', `Expected room for ${bytes} more bytes of ${name}.`)
   }
 
-  hasher(algorithm: 'sha256' | 'sha1') {
+  async hasher(algorithm: 'sha256' | 'sha1') {
     const hash = createHash(algorithm)
     return {
       update: (bytes: Uint8Array) => void hash.update(bytes),

@@ -23,7 +23,7 @@ export async function hasContent(
   const size = await store.size(name)
   const file = await store.open(name, 'read')
   try {
-    const hasher = store.hasher(hash.algorithm === 'sha256' ? 'sha256' : 'sha1')
+    const hasher = await store.hasher(hash.algorithm === 'sha256' ? 'sha256' : 'sha1')
     if (hash.algorithm === 'git-sha1') hasher.update(new TextEncoder().encode(`blob ${size}\0`))
     const buffer = new Uint8Array(CHUNK_BYTES)
     for (let at = 0; ; ) {

@@ -25,11 +25,13 @@ export interface DownloadStore {
   /** @throws BitnetError with code DISK_FULL if fewer than `bytes` more may be written to a file */
   requireSpace(name: string, bytes: number): Promise<void>
   /** For contents that are too large to be hashed in one piece, as a browser's own hash wants them. */
-  hasher(algorithm: 'sha256' | 'sha1'): {
-    update(bytes: Uint8Array): void
-    /** Lower-case hexadecimal. */
-    digest(): string
-  }
+  hasher(algorithm: 'sha256' | 'sha1'): Promise<Hasher>
+}
+
+export interface Hasher {
+  update(bytes: Uint8Array): void
+  /** Lower-case hexadecimal. */
+  digest(): string
 }
 
 /** Reads and writes do not share a position; several may run at once. */

@@ -3,7 +3,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { BitnetError } from '../../errors.ts'
+import { noSpace } from '../../hub/download/no-space.ts'
 import { existingPath } from './system.ts'
 
 export interface SpaceOptions {
@@ -31,10 +31,5 @@ export async function requireFreeSpace(
   const folder = await existingPath(dirname(resolve(path)))
   const found = await free(folder)
   if (found >= bytes) return
-  const size = (n: number): string =>
-    bytes < 1e8 ? `${(n / 1e6).toFixed(2)} MB` : `${(n / 1e9).toFixed(2)} GB`
-  throw new BitnetError(
-    'DISK_FULL',
-    `Expected ${size(bytes)} of free space in ${folder}, got ${size(found)}. ${advice}`,
-  )
+  throw noSpace(bytes, found, `in ${folder}`, advice)
 }

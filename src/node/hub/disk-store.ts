@@ -46,7 +46,7 @@ export function diskStore({
     lock: (name, waiting) =>
       inWords(name, () => acquireLock(name, { ...waiting, pollMs: lockPollMs })),
     requireSpace: (name, bytes) => requireFreeSpace(name, bytes, { free, advice: ADVICE }),
-    hasher(algorithm) {
+    async hasher(algorithm) {
       const hash = createHash(algorithm)
       return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') }
     },

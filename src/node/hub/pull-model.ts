@@ -6,12 +6,11 @@
 import { rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isObject } from '../../checks.ts'
-import { DownloadError, ModelNotFoundError } from '../../errors.ts'
-import { foreignContent, TELLING_BYTES } from '../../formats/foreign-content.ts'
-import { isGgufName } from '../../formats/gguf/index.ts'
+import { ModelNotFoundError } from '../../errors.ts'
 import { parseObject } from '../../formats/json-text.ts'
+import { fetchChanging, refuseForeign } from '../../hub/download/changing-file.ts'
 import { downloadFile } from '../../hub/download/download-file.ts'
-import { ContentChangedError, probeContent } from '../../hub/download/fetch-span.ts'
+import { probeContent } from '../../hub/download/fetch-span.ts'
 import type { ContentIdentity } from '../../hub/download/piece-journal.ts'
 import { transferMeter } from '../../hub/download/transfer-meter.ts'
 import { listModel } from '../../hub/list-repository.ts'
@@ -35,9 +34,6 @@ export interface PulledModel extends PulledFiles {
   readonly revision: string | undefined
   readonly reason: string
 }
-
-/** Changes of a file in the middle of a download before that is final. */
-const MAX_CHANGES = 3
 
 /**
  * @throws ModelNotFoundError if there is no such repository, revision or file, or nothing in it runs
@@ -122,12 +118,11 @@ interface ProbedFile {
 }
 
 /**
- * There is no hash to check a file of any server against: its size and the server's tag have to do, and
- * one that changes meanwhile is fetched anew.
+ * Fetches it in place of what there may be of another version.
  *
  * @returns whether it was fetched
  */
-async function pullProbed(
+function pullProbed(
   { url, name, path, identity: first }: ProbedFile,
   {
     address,
@@ -144,48 +139,35 @@ async function pullProbed(
     readonly around: Parameters<typeof downloadFile>[2]
   },
 ): Promise<boolean> {
-  let identity = first
-  for (let changes = 1; ; changes++) {
+  const pull = async (identity: ContentIdentity): Promise<boolean> => {
     const { size, tag } = identity
     // What was fetched earlier is replaced if the server has another version now.
     if (!(await isSame(folder, name, path, identity))) await rm(path, { force: true })
     const wanted = { url, target: path, lockName, ...identity }
-    try {
-      const fetched = await downloadFile(wanted, meter.events(name), around)
-      await refuseForeign(wanted, folder)
-      if (!fetched) return false
-      const known = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
-      const files = { ...(isObject(known) ? known : {}), [name]: { size, tag: tag ?? null } }
-      await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url: address, files }))
-      return true
-    } catch (error) {
-      if (!(error instanceof ContentChangedError)) throw error
-      if (changes === MAX_CHANGES) {
-        throw new DownloadError(
-          `Expected ${url} to stay the same while it is fetched, but it changed ${MAX_CHANGES} times. ` +
-            'Fetch it when it is finished.',
-          { url },
-        )
-      }
-      identity = await probeContent(url, around.client, around.signal)
-    }
+    const fetched = await downloadFile(wanted, meter.events(name), around)
+    await requireModel(url, path, folder)
+    if (!fetched) return false
+    const known = parseObject(await textOf(join(folder, SOURCE_FILE)))?.['files']
+    const files = { ...(isObject(known) ? known : {}), [name]: { size, tag: tag ?? null } }
+    await writeWhole(join(folder, SOURCE_FILE), JSON.stringify({ url: address, files }))
+    return true
   }
+  return fetchChanging(url, first, pull, around)
 }
 
-/** A page that came in place of a file would be taken for the model from then on. */
-async function refuseForeign(
-  { url, target }: { readonly url: string; readonly target: string },
-  folder: string,
-): Promise<void> {
-  const source = await openFileSource(target)
-  const start = await source.read(0, Math.min(source.size, TELLING_BYTES))
-  await source.close()
-  const foreign = foreignContent(start, isGgufName(target) ? 'gguf' : 'safetensors')
-  if (foreign === '') return
-  await rm(target)
-  // Unless other parts of it are there.
-  await rmdir(folder).catch(() => undefined)
-  throw new DownloadError(`Expected a model from ${url}, got something else.${foreign}`, { url })
+/** Takes away again what is no model. */
+async function requireModel(url: string, path: string, folder: string): Promise<void> {
+  const source = await openFileSource(path)
+  try {
+    await refuseForeign(url, path, source)
+  } catch (error) {
+    await rm(path)
+    // Unless other parts of it are there.
+    await rmdir(folder).catch(() => undefined)
+    throw error
+  } finally {
+    await source.close()
+  }
 }
 
 async function isSame(
