@@ -1,6 +1,6 @@
 /**
  * Serves the page of this folder, on this machine alone: `npm run browser [PORT]`. It sends the two headers that
- * threads need, the built library, the embedded model, and the one package that the library imports by name.
+ * threads need, the built library, the embedded model, and the two packages that the library imports by name.
  */
 import { createReadStream, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -12,8 +12,14 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const FOLDERS = {
   '/dist/': 'dist/',
   '/models/': 'models/',
+  '/hash-wasm/': 'node_modules/hash-wasm/dist/',
   '/oniguruma-parser/': 'node_modules/oniguruma-parser/dist/',
   '/': 'examples/browser/',
+}
+/** Workers have no map of imports, so that the names of packages become their addresses. */
+const PACKAGES = {
+  "'hash-wasm'": "'/hash-wasm/index.esm.js'",
+  "'oniguruma-parser'": "'/oniguruma-parser/index.js'",
 }
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -50,9 +56,8 @@ async function answer(request, response) {
   const type = TYPES[extname(file)] ?? 'application/octet-stream'
   const headers = { ...HEADERS, 'Content-Type': type }
   if (extname(file) === '.js') {
-    // Workers have no map of imports, so that the package's name becomes its address.
     const text = await readFile(file, 'utf8')
-    const named = text.replaceAll("'oniguruma-parser'", "'/oniguruma-parser/index.js'")
+    const named = text.replaceAll(/'(hash-wasm|oniguruma-parser)'/g, (name) => PACKAGES[name])
     response.writeHead(200, headers).end(named)
     return
   }

@@ -133,6 +133,15 @@ describe.skipIf(missing !== '')(`in Chromium${missing && ` (${missing})`}`, () =
     expect(await titleOf(await BUILDS[way](root))).toMatch(/^wasm wasm-\S+, [2-9]\d* threads$/)
   })
 
+  test('Vite finds the worker that writes the files of kept models', async () => {
+    const app = (pages['Bundlers']['app.js'] ?? '')
+      .replace('{ loadModel }', '{ loadModel, openModelStore }')
+      .replace(".gguf')", ".gguf', { store: await openModelStore() })")
+    const files = { ...pages['Bundlers'], ...pages['Vite'], 'app.js': app }
+    const folder = await BUILDS['Vite'](await projectIn('store', files))
+    expect(await titleOf(folder)).toMatch(/^wasm /)
+  })
+
   test.each([
     ['esbuild', ''],
     ['Vite', '?url'],

@@ -3,15 +3,16 @@
  * and a page for tests or measurements; with or without the headers that isolate a page from other
  * origins.
  */
-import { createReadStream, statSync } from 'node:fs'
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 import { ROOT } from '../support/built-program.ts'
 
-/** Bare imports of the library, as a bundler would resolve them for a browser. */
+/** Packages that the library imports by name, as a bundler would resolve them for a browser. */
 const MODULES: Record<string, string> = {
   'oniguruma-parser': 'index.js',
+  'hash-wasm': 'index.esm.js',
 }
 
 const TYPES: Record<string, string> = {
@@ -27,11 +28,7 @@ const ISOLATION = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
-const imports = Object.fromEntries(
-  Object.entries(MODULES).map(([name, file]) => [name, `/modules/${name}/${file}`]),
-)
 const PAGE = `<!doctype html><link rel="icon" href="data:,">
-<script type="importmap">${JSON.stringify({ imports })}</script>
 <script type="module" src="/page.js"></script>`
 
 export interface ServeOptions {
@@ -59,6 +56,8 @@ export async function serve({ isolated, files = {}, folder }: ServeOptions): Pro
       // The path is an address's, in which no ".." is left.
       sendFile(response, join(folder, path === '/' ? 'index.html' : path), request.headers.range)
     } else if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
+    else if (path.startsWith('/dist/') && path.endsWith('.js'))
+      sendScript(response, join(ROOT, path))
     else sendFile(response, files[path] ?? placeOf(path), request.headers.range)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -70,6 +69,20 @@ export async function serve({ isolated, files = {}, folder }: ServeOptions): Pro
         server.closeAllConnections()
       }),
   }
+}
+
+/** A script of the library with addresses for names: workers have no map of imports. */
+function sendScript(response: ServerResponse, path: string): void {
+  if (!existsSync(path)) {
+    response.writeHead(404).end()
+    return
+  }
+  const text = readFileSync(path, 'utf8')
+  const named = Object.entries(MODULES).reduce(
+    (script, [name, file]) => script.replaceAll(`'${name}'`, `'/modules/${name}/${file}'`),
+    text,
+  )
+  response.setHeader('Content-Type', TYPES['.js']).end(named)
 }
 
 function placeOf(path: string): string | undefined {

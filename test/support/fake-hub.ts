@@ -59,8 +59,12 @@ export class FakeHub {
   #storage: Server
 
   private constructor() {
-    this.#hub = createServer((request, response) => this.#answer(request, response))
-    this.#storage = createServer((request, response) => this.#store(request, response))
+    const forPages = (response: ServerResponse): ServerResponse =>
+      response
+        .setHeader('Access-Control-Allow-Origin', '*')
+        .setHeader('Access-Control-Expose-Headers', '*')
+    this.#hub = createServer((request, response) => this.#answer(request, forPages(response)))
+    this.#storage = createServer((request, response) => this.#store(request, forPages(response)))
   }
 
   static async start(): Promise<FakeHub> {

@@ -12,6 +12,7 @@ import {
   STATE_FILE,
   writeCheckpoint,
 } from '../../train/checkpoint/checkpoint.ts'
+import { namesIn } from '../private-folder.ts'
 
 export interface CheckpointPlace {
   /** Whole checkpoints, the oldest first. */
@@ -102,12 +103,4 @@ export function folderCheckpoints(root: FileSystemDirectoryHandle): CheckpointPl
 function there<T>(found: T | undefined, path: string): T {
   if (found !== undefined) return found
   throw new FormatError(`Expected ${path} in the checkpoint, got none.`, { field: path, path })
-}
-
-/** TypeScript's own description of such folders has no iterator of them. */
-async function namesIn(folder: FileSystemDirectoryHandle): Promise<string[]> {
-  const entries = folder as unknown as { keys(): AsyncIterable<string> }
-  const names: string[] = []
-  for await (const name of entries.keys()) names.push(name)
-  return names
 }
