@@ -9,6 +9,7 @@ import type { TextContinuation } from './continue-texts.ts'
 import type { Batches } from './data/batches.ts'
 import { isLate, learningRate, type Schedule, weightDecay } from './schedule.ts'
 import { rowsOf } from './shape.ts'
+import type { StepLosses } from './step-losses.ts'
 import type { Trainer } from './trainer.ts'
 
 export type TrainEvent =
@@ -58,6 +59,8 @@ export interface LoopSettings {
   readonly lookEvery: number
   readonly sampleEvery: number
   readonly saveEvery: number
+  /** Steps whose losses are read and told together; undefined: by how long they take. */
+  readonly logEvery?: number | undefined
   /** Of the text, for bits per byte. */
   readonly bytesPerToken: number | undefined
 }
@@ -109,6 +112,10 @@ export class DivergedError extends BitnetError {
 const RECENT = 20
 const MAX_RISE = 1
 
+/** Of a GPU's steps, unless it is said otherwise, as many are told together as take so long, at most so many. */
+const TOLD_EVERY_MS = 500
+const MOST_TOLD = 16
+
 /**
  * @param from where to go on; the trainer and the batches are there already
  * @throws DivergedError; what the backend or `save` throws
@@ -122,9 +129,7 @@ export async function runLoop(
   const { schedule, accumulate, evalEvery, lookEvery, sampleEvery, saveEvery } = settings
   const optimizer = settings.optimizer ?? ADAMW
   const { steps } = schedule
-  const tokensPerStep = rowsOf(trainer.plan.shape) * accumulate
-  const recent: number[] = []
-  let { step, seconds, firstLoss } = from
+  let { step } = from
   let heldOut: number | undefined
   let lookedAt = -1
   let savedAt = -1
@@ -134,7 +139,7 @@ export async function runLoop(
   const keep = async () => {
     if (savedAt === step) return
     path = await save({
-      ...{ step, steps, cursor: batches.cursor, firstLoss, seconds },
+      ...{ step, steps, cursor: batches.cursor, ...told.state },
       ...(lookedAt === step && { heldOutLoss: heldOut }),
     })
     savedAt = step
@@ -146,9 +151,7 @@ export async function runLoop(
     if (seen !== undefined) onEvent?.({ type: 'codes', step, ...seen })
   }
   if (lookEvery > 0) await look()
-  const began = performance.now()
-  const secondsBefore = seconds
-  const stepsBefore = step
+  const told = await ToldSteps.open(parts, settings, from)
   while (step < steps && signal?.aborted !== true) {
     const rate = learningRate(schedule, step)
     const decay = weightDecay(schedule, step)
@@ -158,25 +161,10 @@ export async function runLoop(
       rate,
       decay,
     })
-    const [loss, norm] = [await trainer.loss(), await trainer.gradientNorm()]
-    firstLoss ??= loss
-    recent.push(loss)
-    if (recent.length > RECENT) recent.shift()
-    checkLoss(step, loss, norm, recent, firstLoss)
     step++
-    seconds = secondsBefore + (performance.now() - began) / 1000
-    const speed = (step - stepsBefore) / (seconds - secondsBefore)
-    onEvent?.({
-      type: 'step',
-      step,
-      steps,
-      loss,
-      learningRate: rate,
-      gradientNorm: norm,
-      tokens: step * tokensPerStep,
-      tokensPerSecond: speed * tokensPerStep,
-      secondsLeft: (steps - step) / speed,
-    })
+    // What comes below is of steps that were good.
+    const isNow = [lookEvery, evalEvery, sampleEvery, saveEvery].some(isDue)
+    if (told.add(rate) || isNow) await told.tell(step)
     if (isDue(lookEvery)) await look()
     if (isDue(evalEvery)) {
       heldOut = await heldOutLoss(trainer, batches)
@@ -193,12 +181,13 @@ export async function runLoop(
     // Where all runs on this thread, nobody else could ask for the end.
     await turnOfTheLoop()
   }
+  await told.tell(step)
   await keep()
   return {
     steps: step,
-    tokens: step * tokensPerStep,
-    seconds,
-    loss: meanOf(recent),
+    tokens: step * told.tokensPerStep,
+    seconds: told.state.seconds,
+    loss: told.recentLoss,
     heldOutLoss: heldOut,
     heldOutBitsPerByte: heldOut === undefined ? undefined : bitsOf(heldOut),
     checkpoint: path,
@@ -206,25 +195,103 @@ export async function runLoop(
   }
 }
 
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
+/** Tells of steps, several at a time: losses wait on the device until then. */
+class ToldSteps {
+  readonly tokensPerStep: number
+  readonly #losses: StepLosses
+  readonly #settings: LoopSettings
+  readonly #onEvent: LoopParts['onEvent']
+  readonly #from: RunState
+  readonly #began = performance.now()
+  readonly #most: number
+  #together: number
+  #seconds: number
+  #firstLoss: number | undefined
+  /** Rates of the steps that were not told yet. */
+  #rates: number[] = []
+  readonly #recent: number[] = []
 
-function checkLoss(
-  step: number,
-  loss: number,
-  norm: number,
-  recent: readonly number[],
-  first: number,
-): void {
-  if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-    throw new DivergedError(`in step ${step + 1} it is ${loss} with a gradient of norm ${norm}`)
+  private constructor(
+    losses: StepLosses,
+    most: number,
+    { trainer, onEvent }: LoopParts,
+    settings: LoopSettings,
+    from: RunState,
+  ) {
+    this.#losses = losses
+    this.#most = most
+    this.#settings = settings
+    this.#onEvent = onEvent
+    this.#from = from
+    this.#together = settings.logEvery ?? 1
+    this.#seconds = from.seconds
+    this.#firstLoss = from.firstLoss
+    this.tokensPerStep = rowsOf(trainer.plan.shape) * settings.accumulate
   }
-  const mean = meanOf(recent)
-  if (recent.length === RECENT && mean > first + MAX_RISE) {
-    throw new DivergedError(
-      `around step ${step + 1} it is ${mean.toFixed(2)}, from ${first.toFixed(2)} at first`,
-    )
+
+  static async open(parts: LoopParts, settings: LoopSettings, from: RunState): Promise<ToldSteps> {
+    const most = settings.logEvery ?? (parts.backend.name === 'webgpu' ? MOST_TOLD : 1)
+    return new ToldSteps(await parts.trainer.stepLosses(most), most, parts, settings, from)
+  }
+
+  /** What a run that goes on has to know of the steps that were told. */
+  get state(): Pick<RunState, 'firstLoss' | 'seconds'> {
+    return { firstLoss: this.#firstLoss, seconds: this.#seconds }
+  }
+
+  get recentLoss(): number {
+    return this.#recent.reduce((sum, loss) => sum + loss, 0) / this.#recent.length
+  }
+
+  /**
+   * A step that was begun.
+   *
+   * @returns whether it is time to tell
+   */
+  add(rate: number): boolean {
+    this.#losses.keep()
+    this.#rates.push(rate)
+    return this.#rates.length >= this.#together
+  }
+
+  /** @throws DivergedError */
+  async tell(step: number): Promise<void> {
+    const { steps } = this.#settings.schedule
+    const rates = this.#rates
+    this.#rates = []
+    const found = await this.#losses.read()
+    const before = this.#seconds
+    this.#seconds = this.#from.seconds + (performance.now() - this.#began) / 1000
+    const speed = (step - this.#from.step) / (this.#seconds - this.#from.seconds)
+    if (this.#settings.logEvery === undefined && found.length > 0) {
+      const each = (1000 * (this.#seconds - before)) / found.length
+      this.#together = Math.min(this.#most, Math.max(1, Math.floor(TOLD_EVERY_MS / each)))
+    }
+    for (const [i, { loss, norm }] of found.entries()) {
+      const done = step - found.length + i + 1
+      this.#check(done, loss, norm)
+      this.#onEvent?.({
+        ...{ type: 'step', step: done, steps, loss, learningRate: rates[i], gradientNorm: norm },
+        tokens: done * this.tokensPerStep,
+        tokensPerSecond: speed * this.tokensPerStep,
+        secondsLeft: (steps - done) / speed,
+      })
+    }
+  }
+
+  #check(step: number, loss: number, norm: number): void {
+    this.#firstLoss ??= loss
+    this.#recent.push(loss)
+    if (this.#recent.length > RECENT) this.#recent.shift()
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+      throw new DivergedError(`in step ${step} it is ${loss} with a gradient of norm ${norm}`)
+    }
+    const mean = this.recentLoss
+    if (this.#recent.length === RECENT && mean > this.#firstLoss + MAX_RISE) {
+      throw new DivergedError(
+        `around step ${step} it is ${mean.toFixed(2)}, from ${this.#firstLoss.toFixed(2)} at first`,
+      )
+    }
   }
 }
 

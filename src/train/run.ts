@@ -163,7 +163,7 @@ export async function runTraining(place: RunPlace, options: RunSettings): Promis
       {
         ...{ schedule, optimizer, accumulate },
         ...{ evalEvery, sampleEvery, lookEvery: options.lookEvery ?? LOOK_EVERY },
-        saveEvery: options.saveEvery ?? SAVE_EVERY,
+        ...{ saveEvery: options.saveEvery ?? SAVE_EVERY, logEvery: options.logEvery },
         bytesPerToken: sources.reduce((sum, { source }) => sum + source.textBytes, 0) / tokens,
       },
       from,

@@ -1,5 +1,6 @@
 /** The options of a run that are the same everywhere, and what follows from them. */
 import { BACKENDS, type BackendName } from '../backends/backend.ts'
+import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
 import { COUNT, FUNCTION, listOf, type OptionRules, oneOf, SIGNAL, TEXT } from '../option-checks.ts'
@@ -72,6 +73,11 @@ export interface RunSettings {
   /** What samples go on from. Unset: the beginning of a held-out text. */
   readonly samplePrompts?: readonly string[] | undefined
   readonly saveEvery?: number | undefined
+  /**
+   * Steps whose losses are read from the device and told together, at most 1000. Unset: 1, on a GPU as many as take half
+   * a second (at most 16).
+   */
+  readonly logEvery?: number | undefined
   /** Where it runs. Unset: the native backend, or WebAssembly where there is none; never a GPU by itself. */
   readonly backend?: 'auto' | BackendName | undefined
   readonly isa?: string | undefined
@@ -136,6 +142,11 @@ export const RUN_SETTINGS: OptionRules<RunSettings> = {
   sampleTokens: COUNT,
   samplePrompts: listOf(),
   saveEvery: COUNT,
+  logEvery: {
+    expected: 'a whole number from 1 to 1000',
+    holds: (value) => isWhole(value, 1, 1000),
+    also: ['logging_steps', 'log_interval'],
+  },
   backend: oneOf(['auto', ...BACKENDS]),
   isa: TEXT,
   threads: COUNT,

@@ -18,6 +18,7 @@ import { checkHalves } from './halves-check.ts'
 import { allocateTraining, latentsOf } from './memory.ts'
 import { planTraining } from './plan.ts'
 import type { TrainingShape } from './shape.ts'
+import type { StepLoss } from './step-losses.ts'
 import { Trainer } from './trainer.ts'
 
 const reference = createReferenceBackend()
@@ -344,4 +345,21 @@ test('what the trainer has no graph for is refused by name', async () => {
   await expect(open({ headNorms: true })).rejects.toThrow('headNorms')
   await expect(open({ contextLength: 5 })).rejects.toThrow('2 to 5 tokens')
   await expect(open({ embeddingFactor: 3 })).rejects.toThrow('embeddingFactor')
+})
+
+test('losses that are kept on the device are those of each step', async () => {
+  const trainer = filled(await Trainer.open(reference, shapeOf('b158')))
+  const losses = await trainer.stepLosses(3)
+  const expected: StepLoss[] = []
+  for (const [round, count] of [3, 1, 2].entries()) {
+    for (let i = 0; i < count; i++) {
+      const step = round * 3 + i
+      trainer.step([batchOf(step)], { ...ADAMW, step, rate: 1e-3, decay: 0 })
+      losses.keep()
+      expected.push({ loss: await trainer.loss(), norm: await trainer.gradientNorm() })
+    }
+    expect(await losses.read()).toEqual(expected.splice(0))
+  }
+  expect(await losses.read()).toEqual([])
+  trainer.dispose()
 })

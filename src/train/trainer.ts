@@ -25,6 +25,7 @@ import { allocateTraining, type TrainingMemory } from './memory.ts'
 import { writeMuonNumbers } from './muon.ts'
 import { type PlannedPart, planTraining, type TrainingPlan } from './plan.ts'
 import { checkShape, lossScaleOf, quantizerShare, rowsOf, type TrainingShape } from './shape.ts'
+import { lossOf, normOf, StepLosses } from './step-losses.ts'
 
 /** Sequences of a pass, (batch * length) each. */
 export interface TrainingBatch {
@@ -170,13 +171,20 @@ export class Trainer {
   /** The loss of what ran last: the sum over its batches. */
   async loss(): Promise<number> {
     const losses = floatsOf(await this.#backend.read(this.#memory.losses))
-    return losses.reduce((sum, loss) => sum + loss, 0) / this.#lossScale
+    return lossOf(losses, this.#lossScale)
   }
 
   /** The norm of the gradient of the last step, before it was clipped. */
   async gradientNorm(): Promise<number> {
     const squares = floatsOf(await this.#backend.read(this.#memory.squareSum))[0]
-    return Math.sqrt(squares) / this.#lossScale
+    return normOf(squares, this.#lossScale)
+  }
+
+  /** Keeps losses and norms of up to `most` steps on the device, while the trainer is there. */
+  async stepLosses(most: number): Promise<StepLosses> {
+    const losses = await StepLosses.open(this.#memory, this.#lossScale, most)
+    this.#others.push(...losses.programs)
+    return losses
   }
 
   /** The logits of a batch, (rows, vocabSize); only where all of them are computed at once. */

@@ -108,6 +108,11 @@ function addTrainFlags(command: Command): void {
       'what samples go on from (default: the beginning of a held-out text)',
     )
     .option('--save-every <steps>', 'write a checkpoint (default: 500)', count)
+    .option(
+      '--log-every <steps>',
+      'read losses of so many steps together (default: 1; on a GPU, of half a second)',
+      wholeNumber({ min: 1, max: 1000 }),
+    )
     .option('--keep <n>', 'checkpoints that stay beside the best one (default: 3)', count)
     .option(
       '--watch [port]',
