@@ -157,6 +157,15 @@ describe('jobs', () => {
     expect(twice[1].bindings.at(-1)?.memory).toMatchObject({ buffer: { label: 'hidden' } })
     expect(twice[1].constants).toMatchObject({ ENDING: 2, COLS: 64 })
     expect(twice[3].constants).toMatchObject({ ENDING: 1 })
+    // As many subgroups as share the columns evenly.
+    const wide = blockOf(createReferenceBackend(), { rows: 16, dim: 640, ffnDim: 576 })
+    const widths = fewJobs(wide.layer, true).flatMap(({ shader, constants }) =>
+      shader.endsWith('few') ? [[constants?.['COLS'], constants?.['THREADS']]] : [],
+    )
+    expect(widths).toEqual([
+      [640, 320],
+      [576, 288],
+    ])
     // The product must not write to what other workgroups still read.
     const square = { ...up, rows: 64 }
     const inPlace = { op: 'ternary-matmul', rows: 1, weights: square, x: out, out: x } as const
