@@ -18,23 +18,23 @@ const BUDGETS = {
     'twenty-seven operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too; mixtures of experts, forward and backward; draws that leave logits out',
   ],
   'src/cli': [
-    10700,
-    'twenty commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
+    10900,
+    'twenty-one commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
     7200,
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back; a head that is looked at first',
   ],
   'src/train': [
-    4450,
-    'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints; runs wherever they live, in Node and in browsers, adapters beside what stays, what is recorded and drawn of them',
+    4700,
+    'both passes, BitLinear and its estimator, memory and two optimisers, data and its order, the loop and its checkpoints, losses of many steps in one read; runs wherever they live, in Node and in browsers, adapters beside what stays, what is recorded and drawn of them',
   ],
   'src/formats': [
     4050,
     'two containers, split or whole, some thirty codecs, every length checked, JSON bounded and in steps',
   ],
   'src/node': [
-    6850,
+    7000,
     'files, encodings, locks, caches, images, energy, a GPU measured beside processors, runs of training and a page that watches them, batches in a file and in Redis, traces: what disks and processes can do wrong',
   ],
   'src/generate': [
