@@ -21,6 +21,7 @@ const COMMANDS = [
     'cache',
     'doctor',
     'convert',
+    'export',
     'tokenizer',
     'completion',
   ],

@@ -51,6 +51,11 @@ const COMMANDS: readonly CommandEntry[] = [
     () => import('./commands/compare/compare.ts'),
   ],
   ['train', 'train a ternary model on text', () => import('./commands/train/train.ts')],
+  [
+    'export',
+    "write a run's checkpoint as a model for others",
+    () => import('./commands/export/export.ts'),
+  ],
   ['tokenizer', 'make a tokenizer from text', () => import('./commands/tokenizer/tokenizer.ts')],
   ['watch', 'show the curves of a training run', () => import('./commands/watch/watch.ts')],
   ['embed', 'turn texts into vectors, and compare them', () => import('./commands/embed/embed.ts')],

@@ -2,7 +2,7 @@
  * Conversion from disk to disk.
  */
 
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   CHECKPOINT_EMBEDDINGS,
@@ -29,6 +29,7 @@ import {
   SWITCH,
   TEXT,
 } from '../../option-checks.ts'
+import { placeOf } from '../files/system.ts'
 import { openModelFile, readSideFile } from '../open-model.ts'
 import { openCheckpointFolder, openFileSink } from './sinks.ts'
 
@@ -85,7 +86,6 @@ export async function convertFile(
   try {
     const isWeightFile = source.endsWith('.safetensors') && (await stat(source)).isFile()
     const folder = isWeightFile ? dirname(source) : source
-    const placeOf = (path: string) => realpath(path).catch(() => path)
     const [to, from, around] = await Promise.all([target, source, folder].map(placeOf))
     if (to === from || (!isGguf && to === around)) {
       throw new UsageError(`Expected another place to write to, got the source ${source} itself.`)

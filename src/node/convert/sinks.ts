@@ -3,12 +3,12 @@
  * neighbour with a name of its own, which `finish` renames and `discard` removes. Two conversions to one
  * place do not meet, and the one that ends last is what is there.
  */
-import { mkdir, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { acquireLock } from '../files/file-lock.ts'
 import { requireFreeSpace } from '../files/free-space.ts'
-import { errorCode, namingFile, statOf } from '../files/system.ts'
+import { errorCode, namingFile, placeOf, statOf } from '../files/system.ts'
 import { asideOf, discardAside, openAside, putInPlace, writeFully } from '../files/write-file.ts'
 
 /** Weights of an earlier checkpoint in the same folder: a reader would take them for this one's. */
@@ -36,7 +36,7 @@ export async function openFileSink(path: string) {
 
 /** A folder of files. @throws the system's error if the place cannot be written to */
 export async function openCheckpointFolder(path: string) {
-  const target = await realpath(path).catch(() => path)
+  const target = await placeOf(path)
   const isThere = (await statOf(target)) !== undefined
   // Inside a folder that is there: what is beside it may be another disk, or not to be written to.
   const aside = isThere ? asideOf(join(target, '.bitnet')) : asideOf(target)

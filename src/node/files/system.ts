@@ -2,7 +2,7 @@
  * What the system says of files: values where there is an answer, and errors that name what they are about.
  */
 import { constants, type Stats } from 'node:fs'
-import { access, type FileHandle, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { access, type FileHandle, mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 
 /** Reads and writes take pieces: systems have a limit for one call, 2 GiB on Linux. */
@@ -31,6 +31,11 @@ export async function readFully(
 /** What is at a path; undefined if there is nothing, or nothing that may be looked at. */
 export function statOf(path: string): Promise<Stats | undefined> {
   return stat(path).catch(() => undefined)
+}
+
+/** Where a path leads, or the path itself where nothing is. */
+export function placeOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path)
 }
 
 /** The path itself, or the nearest one above it where something is. */
