@@ -47,8 +47,8 @@ import { type DrawShape, MAX_STEPS, TokenSampler } from './token-sampler.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 128
-/** A handful of shapes recurs: a decode step, a full piece of a prompt, its rest. */
-const MAX_PROGRAMS = 16
+/** Shapes that recur: a full piece of a prompt and its rest; and of many streams decode steps beside rests of all lengths. */
+const MAX_PROGRAMS = 64
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
 

@@ -179,7 +179,7 @@ export class Scheduler {
       if (this.#untold.length > 0) {
         // A failure is told behind this.
         stepping.catch(() => undefined)
-        await turnOfTheLoop()
+        await this.#turn()
         this.#tellAll()
       }
       const results = await stepping
@@ -345,7 +345,10 @@ export class Scheduler {
    * without ever doing so, and then no timer could abort a generation.
    */
   async #breathe(): Promise<void> {
-    if (performance.now() - this.#lastBreath < BREATH_MS) return
+    if (performance.now() - this.#lastBreath >= BREATH_MS) await this.#turn()
+  }
+
+  async #turn(): Promise<void> {
     await turnOfTheLoop()
     this.#lastBreath = performance.now()
   }
