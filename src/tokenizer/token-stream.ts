@@ -30,17 +30,31 @@ export function bytesDecoder(
   bytesOf: (id: number) => Uint8Array,
   dropLeadingSpace: boolean,
 ): IdDecoder {
+  // Texts of tokens that are whole characters, which most are; filled as they are met.
+  const texts = new Map<number, string | undefined>()
+  const textOf = (id: number): string | undefined => {
+    const known = texts.get(id)
+    if (known !== undefined || texts.has(id)) return known
+    const text = wholeText(bytesOf(id))
+    texts.set(id, text)
+    return text
+  }
   return {
     bytesOf,
     open(continues) {
       const decoder = newDecoder()
       let atStart = dropLeadingSpace && !continues
+      // Whether the decoder may have the beginning of a character.
+      let isWithin = false
       return {
         push(id) {
+          const text = textOf(id)
+          if (text !== undefined && !isWithin && !atStart) return text
           let bytes = bytesOf(id)
           if (bytes.length === 0) return ''
           if (atStart && bytes[0] === SPACE) bytes = bytes.subarray(1)
           atStart = false
+          isWithin = text === undefined
           return decoder.decode(bytes, { stream: true })
         },
         end: () => decoder.decode(),
@@ -53,6 +67,17 @@ export function bytesDecoder(
       const start = dropLeadingSpace && bytes[0] === SPACE ? 1 : 0
       return newDecoder().decode(bytes.subarray(start))
     },
+  }
+}
+
+const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
+
+/** @returns undefined where these are no whole characters */
+function wholeText(bytes: Uint8Array): string | undefined {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    return undefined
   }
 }
 
