@@ -134,7 +134,8 @@ test('masters are the float weights, each rounded to BF16', async () => {
   expect(kept).toEqual(expect.arrayContaining(['tokenizer.json', 'config.json']))
   expect(kept.filter((name) => /optimizer|trainer/.test(name))).toEqual([])
   await using model = await loadModel(masters, { backend: 'wasm', threads: 1 })
-  expect((await model.generate('The owl', { maxTokens: 4 })).text).not.toBe('')
+  const { result } = model.generate('The owl', { maxTokens: 4, temperature: 0 })
+  expect((await result).usage.completionTokens).toBe(4)
 })
 
 test('a target that ends in .gguf is that', async () => {
@@ -164,4 +165,17 @@ test('what is no checkpoint, taken or does not go together is refused, and nothi
   expect(existsSync(target)).toBe(false)
   expect((await bitnet('export', float, target, '--masters')).code).toBe(0)
   expect(configOf(target)).not.toHaveProperty('quantization_config')
+})
+
+test('a body that no file could name is refused, and one that GGUF has no name for stays a checkpoint', async () => {
+  const none = trained(join(folder, 'no-name'), { quant: 'none', subNorms: true })
+  await expect(none).rejects.toThrow(/sub-norms with ternary or binary/)
+  const out = join(folder, 'llama-like')
+  const { checkpoint } = await trained(out, { steps: 1, subNorms: false })
+  expect(configOf(checkpoint)).toMatchObject({ model_type: 'llama', hidden_act: 'relu2' })
+  const onward = trained(join(folder, 'onward'), { init: checkpoint, gate: 'silu' })
+  await expect(onward).rejects.toThrow(/Expected gate with a preset/)
+  const { code, err } = await bitnet('export', out, join(folder, 'relu2.gguf'))
+  expect(code).not.toBe(0)
+  expect(err).toMatch(/relu2\s+and\s+no\s+sub-norms/)
 })

@@ -19,7 +19,7 @@ import { restoreCheckpoint } from '../src/node/train/run-folder.ts'
 import { TRAIN_OPTIONS, type TrainOptions, train } from '../src/node/train/train.ts'
 import type { TrainEvent } from '../src/train/loop.ts'
 import type { StartEvent } from '../src/train/settings.ts'
-import { QUANT_MODES } from '../src/train/shape.ts'
+import { QUANT_MODES, type QuantMode } from '../src/train/shape.ts'
 import { Trainer } from '../src/train/trainer.ts'
 import { missingForGpu, SWIFTSHADER } from './support/backends.ts'
 import { largestDifference, openEngine, promptBatch } from './support/engine.ts'
@@ -176,21 +176,26 @@ test('a float model becomes ternary as quantisers come in, and goes on with its 
   expect(bytesIn(rest.checkpoint)).toEqual(bytesIn(whole.checkpoint))
 })
 
-const FORMS = [
-  ...QUANT_MODES.map((quant) => ({ name: quant, quant, moe: undefined })),
+const FORMS: readonly (Partial<TrainOptions> & { name: string; quant: QuantMode })[] = [
+  ...QUANT_MODES.map((quant) => ({ name: quant, quant })),
+  { name: 'mixture', quant: 'b158', moe: MIXTURE },
+  { name: 'silu beside sub-norms', quant: 'b158', gate: 'silu' },
+  { name: 'silu without sub-norms', quant: 'b1', gate: 'silu', subNorms: false },
+  { name: 'relu2 without quantisers', quant: 'none', gate: 'relu2' },
   {
-    name: 'mixture',
+    name: 'a mixture without sub-norms',
     quant: 'b158',
+    gate: 'silu',
+    subNorms: false,
     moe: MIXTURE,
   },
-] as const
+]
 
-describe.each(FORMS)('a model trained with $name', ({ name, quant, moe }) => {
+describe.each(FORMS)('a model trained with $name', ({ name, quant, moe, gate, subNorms }) => {
   test('loads, and has the logits of the trainer, also packed and as GGUF', async () => {
     const events: (TrainEvent | StartEvent)[] = []
     const report = await runIn(name, {
-      quant,
-      moe,
+      ...{ quant, moe, gate, subNorms },
       steps: 12,
       onEvent: (event) => events.push(event),
     })

@@ -107,29 +107,43 @@ export function expertWidth(ffnDim: number, { top }: Experts): number {
   return padToTile(Math.ceil(ffnDim / top))
 }
 
+export const GATES = ['relu2', 'silu'] as const
+
+/** What a preset's layers may have otherwise. Unset: sub-norms and relu2 with ternary matrices, neither without. */
+export interface BodySettings {
+  readonly subNorms?: boolean | undefined
+  readonly gate?: (typeof GATES)[number] | undefined
+}
+
 /**
  * @param experts each as wide as makes all that a token goes to as wide as the preset, in whole tiles
- * @throws UsageError for a vocabulary that is none
+ * @throws UsageError for a vocabulary that is none, and for a body that no config.json could name
  */
 export function presetConfig(
   name: PresetName,
   quant: QuantMode,
   vocabSize: number,
   experts?: Experts,
+  { subNorms = quant !== 'none', gate }: BodySettings = {},
 ): ModelConfig {
   if (vocabSize < 2) throw new UsageError(`Expected a vocabulary of tokens, got ${vocabSize}.`)
+  if (subNorms && quant === 'none') {
+    throw new UsageError(
+      'Expected sub-norms with ternary or binary matrices: a config.json has no name for a float model with them.',
+    )
+  }
   const { dim, nLayers, nHeads, nKvHeads, ffnDim: width, contextLength } = PRESETS[name]
   const ffnDim = experts ? expertWidth(width, experts) : width
-  const body = experts ? 'bitnet_moe' : 'bitnet'
+  const [plain, mixed] = subNorms ? ['bitnet', 'bitnet_moe'] : ['llama', 'mixtral']
   return {
-    architecture: quant === 'none' ? 'llama' : body,
+    architecture: experts ? mixed : plain,
     name: `bitnet-ts ${name}`,
     ...{ dim, nLayers, nHeads, nKvHeads, ffnDim, contextLength, vocabSize },
     headDim: dim / nHeads,
     ropeTheta: 10_000,
     normEps: 1e-5,
-    activation: quant === 'none' ? 'silu' : 'relu2',
-    subNorms: quant !== 'none',
+    activation: gate ?? (quant === 'none' ? 'silu' : 'relu2'),
+    subNorms,
     tiedHead: true,
     linear: quant === 'none' ? 'dense' : 'ternary',
     ...(experts && { experts: { count: experts.count, top: experts.top } }),

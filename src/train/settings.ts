@@ -3,11 +3,21 @@ import { BACKENDS, type BackendName } from '../backends/backend.ts'
 import { isWhole } from '../checks.ts'
 import { UsageError } from '../errors.ts'
 import type { ModelConfig } from '../model/config/config.ts'
-import { COUNT, FUNCTION, listOf, type OptionRules, oneOf, SIGNAL, TEXT } from '../option-checks.ts'
+import {
+  COUNT,
+  FUNCTION,
+  listOf,
+  type OptionRules,
+  oneOf,
+  SIGNAL,
+  SWITCH,
+  TEXT,
+} from '../option-checks.ts'
 import type { Batches } from './data/batches.ts'
 import type { TrainEvent } from './loop.ts'
 import {
   DEFAULT_PRESET,
+  GATES,
   mixtureNamed,
   PRESET_NAMES,
   PRESETS,
@@ -38,6 +48,9 @@ export interface RunSettings {
   readonly quant?: QuantMode | undefined
   /** A mixture of experts in place of each feed-forward: "experts=8,top=2". Unset: none. */
   readonly moe?: string | undefined
+  /** Norms before the last matrices of attention and feed-forward, and the feed-forward's gate. Unset: the preset's. */
+  readonly subNorms?: boolean | undefined
+  readonly gate?: (typeof GATES)[number] | undefined
   /** Steps in which the effect of the quantisers grows from 0 to 1, to go on from a float model. Unset: none. */
   readonly quantizationWarmup?: number | undefined
   /** How long: one of these. Unset: once through the text. */
@@ -120,6 +133,8 @@ export const RUN_SETTINGS: OptionRules<RunSettings> = {
   preset: oneOf(PRESET_NAMES),
   quant: oneOf(QUANT_MODES),
   moe: { ...TEXT, also: ['experts', 'num_experts'] },
+  subNorms: { ...SWITCH, also: ['subln', 'sub_ln'] },
+  gate: { ...oneOf(GATES), also: ['hidden_act', 'activation'] },
   quantizationWarmup: { ...COUNT, also: ['lambda', 'lambda_', 'quantisationWarmup'] },
   steps: { ...COUNT, also: ['max_steps'] },
   tokens: COUNT,
@@ -169,12 +184,17 @@ export function shapeOf(
   const name = settings.preset ?? DEFAULT_PRESET
   const preset = PRESETS[name]
   const mixture = settings.moe === undefined ? undefined : mixtureNamed(settings.moe)
-  if (mixture && model) {
-    throw new UsageError('Expected moe with a preset: a model that is gone on from has its shape.')
+  const { subNorms, gate } = settings
+  const given = Object.entries({ moe: mixture, subNorms, gate })
+  const [shaping] = given.find(([, value]) => value !== undefined) ?? []
+  if (shaping && model) {
+    throw new UsageError(
+      `Expected ${shaping} with a preset: a model that is gone on from has its shape.`,
+    )
   }
   const own: ModelConfig = model
     ? { ...model, linear: quant === 'none' ? 'dense' : 'ternary' }
-    : presetConfig(name, quant, vocabSize, mixture)
+    : presetConfig(name, quant, vocabSize, mixture, { subNorms, gate })
   return {
     ...{ model: own, quant, batch: settings.batch ?? preset.batch },
     length: settings.length ?? Math.min(preset.length, own.contextLength),

@@ -7,7 +7,7 @@ import { isWhole, withoutUnset } from '../../../checks.ts'
 import { TRAIN_OPTIONS, type TrainOptions, train } from '../../../node/train/train.ts'
 import type { OptionRules } from '../../../option-checks.ts'
 import type { TrainReport } from '../../../train/loop.ts'
-import { PRESET_NAMES } from '../../../train/presets.ts'
+import { GATES, PRESET_NAMES } from '../../../train/presets.ts'
 import { OPTIMIZERS, PRECISIONS, QUANT_MODES, RECOMPUTE_MODES } from '../../../train/shape.ts'
 import type { CommandContext } from '../../command-context.ts'
 import { readTextFile } from '../../console/input.ts'
@@ -59,6 +59,11 @@ function addTrainFlags(command: Command): void {
     .option(
       '--moe <mixture>',
       'experts in place of each feed-forward: experts=8,top=2 (also balance=0.01)',
+    )
+    .option('--sub-norms', 'norms before the output and down matrices (default with ternary ones)')
+    .option('--no-sub-norms', 'none, as in Llama')
+    .addOption(
+      choiceFlag('--gate <name>', 'of the feed-forward (default: relu2, or silu in none)', GATES),
     )
     .option(
       '--quantization-warmup <steps>',
