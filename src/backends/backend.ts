@@ -101,8 +101,11 @@ export interface Backend {
   /**
    * Memory, zero-filled and aligned for the kernels. `use` unset: 'state'. Where there is no room, this
    * throws a BackendError, or `ready` rejects with it later.
+   *
+   * @param unit bytes from one place to the next where memory that is too large for a device's bindings may be cut;
+   *   unset: nowhere
    */
-  allocate(byteLength: number, label: string, use?: BufferUse): DeviceBuffer
+  allocate(byteLength: number, label: string, use?: BufferUse, unit?: number): DeviceBuffer
   /**
    * Memory for `rows` rows of indices, one int32 for each column: what commands find tokens, slots,
    * positions and rows by. `write` lets nothing in that is not below its column's limit, so that commands

@@ -39,6 +39,12 @@ interface ProgramFacts {
   readonly release: () => void
 }
 
+interface AllocationFacts {
+  readonly use: BufferUse
+  readonly unit?: number | undefined
+  readonly columns?: readonly IndexColumn[]
+}
+
 class CheckedProgram<Work> implements Program {
   readonly owner: unknown
   readonly work: Work
@@ -96,20 +102,25 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
     return this.#allocatedBytes
   }
 
-  allocate(byteLength: number, label: string, use: BufferUse = 'state'): DeviceBuffer {
-    return this.#allocate(byteLength, label, use)
+  allocate(
+    byteLength: number,
+    label: string,
+    use: BufferUse = 'state',
+    unit?: number,
+  ): DeviceBuffer {
+    return this.#allocate(byteLength, label, { use, unit })
   }
 
   allocateIndices(rows: number, columns: readonly IndexColumn[], label: string): DeviceBuffer {
     const own = columns.map((column) => Object.freeze({ ...column }))
-    return this.#allocate(indexByteLength(rows, own, label), label, 'state', Object.freeze(own))
+    const facts = { use: 'state' as const, columns: Object.freeze(own) }
+    return this.#allocate(indexByteLength(rows, own, label), label, facts)
   }
 
   #allocate(
     byteLength: number,
     label: string,
-    use: BufferUse,
-    columns?: readonly IndexColumn[],
+    { use, unit, columns }: AllocationFacts,
   ): DeviceBuffer {
     this.#assertOpen()
     if (!isWhole(byteLength)) {
@@ -117,7 +128,7 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
     }
     let memory: Memory
     try {
-      memory = this.reserve(byteLength, label, use)
+      memory = this.reserve(byteLength, label, use, unit)
     } catch (cause) {
       if (cause instanceof BackendError) throw cause
       throw new BackendError(
@@ -249,7 +260,12 @@ export abstract class CheckedBackend<Memory, Work> implements Backend {
   protected assertWritable(_buffer: OwnBuffer<Memory>): void {}
 
   /** Zeroed memory. */
-  protected abstract reserve(byteLength: number, label: string, use: BufferUse): Memory
+  protected abstract reserve(
+    byteLength: number,
+    label: string,
+    use: BufferUse,
+    unit: number | undefined,
+  ): Memory
   /** Gives up the memory of a buffer that nothing submitted uses any more. */
   protected abstract release(buffer: OwnBuffer<Memory>): void
   /** Writes after all that was submitted; the bytes may change as soon as this returns. */

@@ -20,8 +20,13 @@ export class BufferOwner {
     return this.#byteLength
   }
 
-  allocate(byteLength: number, label: string, use: BufferUse = 'state'): DeviceBuffer {
-    return this.#own(this.backend.allocate(byteLength, label, use))
+  allocate(
+    byteLength: number,
+    label: string,
+    use: BufferUse = 'state',
+    unit?: number,
+  ): DeviceBuffer {
+    return this.#own(this.backend.allocate(byteLength, label, use, unit))
   }
 
   allocateIndices(rows: number, columns: readonly IndexColumn[], label: string): DeviceBuffer {

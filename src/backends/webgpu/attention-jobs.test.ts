@@ -27,7 +27,13 @@ interface Shape {
 
 const N_HEADS = 4
 const SLOTS = 2
-const powers = { threads: 256, workgroupBytes: 16384, int8Matrices: false, halfMatrices: false }
+const powers = {
+  threads: 256,
+  workgroupBytes: 16384,
+  bindingBytes: 2 ** 27,
+  int8Matrices: false,
+  halfMatrices: false,
+}
 
 /** Attention and the product of what it gives, on a cache that is full of floats. */
 function layerOf(backend: Backend, shape: Shape) {

@@ -65,10 +65,18 @@ describe('a GPU', () => {
     expect(powers).toEqual({
       threads: 256,
       workgroupBytes: 16384,
+      bindingBytes: 2 ** 27,
       int8Matrices: false,
       halfMatrices: false,
     })
     expect([title, isSoftware]).toEqual(['A GPU', false])
+  })
+
+  test('is asked for no more than every device has, where it is to do with that', async () => {
+    const { gpu, asked } = fakeGpu()
+    await openDevice(gpu, { isLeast: true })
+    expect(asked[0].requiredLimits).toEqual({ maxStorageBuffersPerShaderStage: 8 })
+    expect((await openDevice(gpu, { mostBytes: 1024 })).powers.bindingBytes).toBe(1024)
   })
 
   test('that is lost says so to whoever waits, and to all after it', async () => {

@@ -17,6 +17,9 @@ const WANTED_LIMITS = [
   'maxStorageBuffersPerShaderStage',
 ] as const
 
+/** All that the base asks for beyond what every device has. */
+const LEAST_LIMITS = ['maxStorageBuffersPerShaderStage'] as const
+
 /** Products of small matrices by subgroups, which Dawn has under this name. */
 const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
 
@@ -43,7 +46,7 @@ export class GpuDevice {
   readonly title: string
   #failure: BackendError | undefined
 
-  constructor(gpu: GPU, adapter: GPUAdapter, device: GPUDevice) {
+  constructor(gpu: GPU, adapter: GPUAdapter, device: GPUDevice, mostBytes = Infinity) {
     this.gpu = gpu
     this.device = device
     this.title = titleOf(adapter)
@@ -52,6 +55,7 @@ export class GpuDevice {
     this.powers = {
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
+      bindingBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, mostBytes),
       int8Matrices: hasMatrices(adapter, device, { type: 'i8', depth: 32 }),
       halfMatrices: hasMatrices(adapter, device, { type: 'f16', depth: 16 }),
     }
@@ -89,13 +93,23 @@ export class GpuDevice {
   }
 }
 
+export interface DeviceOptions {
+  /** Whether limits are to be those that every device has. Unset: all that the adapter allows. */
+  readonly isLeast?: boolean
+  /** Of a binding, where it is to have fewer bytes than the device allows. */
+  readonly mostBytes?: number | undefined
+}
+
 /**
  * A device of the fastest adapter.
  *
  * @param gpu undefined where there is no WebGPU
  * @throws BackendError if there is no adapter, or none that runs the shaders
  */
-export async function openDevice(gpu: GPU | undefined): Promise<GpuDevice> {
+export async function openDevice(
+  gpu: GPU | undefined,
+  { isLeast = false, mostBytes }: DeviceOptions = {},
+): Promise<GpuDevice> {
   if (gpu === undefined) {
     throw new BackendError(
       'There is no WebGPU here. Use a browser that has it over https or on localhost, or another backend.',
@@ -115,10 +129,12 @@ export async function openDevice(gpu: GPU | undefined): Promise<GpuDevice> {
     )
   }
   const requiredLimits: Record<string, number> = {}
-  for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
+  for (const name of isLeast ? LEAST_LIMITS : WANTED_LIMITS) {
+    requiredLimits[name] = adapter.limits[name]
+  }
   const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name))
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-  return new GpuDevice(gpu, adapter, device)
+  return new GpuDevice(gpu, adapter, device, mostBytes)
 }
 
 /** What Dawn says of an adapter beyond the standard. */

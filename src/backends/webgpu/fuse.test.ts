@@ -49,6 +49,7 @@ function blockOf(
 const powers = {
   threads: 1024,
   workgroupBytes: 48 * 1024,
+  bindingBytes: 2 ** 27,
   int8Matrices: false,
   halfMatrices: false,
 }

@@ -8,6 +8,7 @@ import { Halves } from './halves.ts'
 import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
 import { activationOf, normedProduct } from './normed-product.ts'
+import { stripeJobs } from './stripes.ts'
 import { activatedShading, type Powers, tunedJobs } from './tuned.ts'
 
 /** The jobs of a list. */
@@ -19,7 +20,9 @@ export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[]
       attended(commands, at, powers) ??
       normedProduct(commands, at, powers) ??
       activatedProduct(commands, at, powers)
-    jobs.push(...(fused?.jobs ?? tunedJobs(commands[at], powers, halves)))
+    const alone = () =>
+      stripeJobs(commands[at], powers.bindingBytes) ?? tunedJobs(commands[at], powers, halves)
+    jobs.push(...(fused?.jobs ?? alone()))
     const count = fused?.count ?? 1
     for (const command of commands.slice(at, at + count)) halves.forget(command)
     at += count

@@ -9,6 +9,7 @@
 /// <reference types="@webgpu/types" />
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
+import type { GpuMemory, GpuRange } from './gpu-memory.ts'
 import { ABSENT, type Binding, type Job } from './jobs.ts'
 import type { Pipeline } from './pipelines.ts'
 
@@ -35,17 +36,12 @@ export interface GpuProgram {
   readonly buffers: readonly GPUBuffer[]
 }
 
-/** A part of a GPU buffer. */
-interface Range {
-  readonly buffer: GPUBuffer
-  readonly byteOffset: number
-  readonly byteLength: number
-}
-
 interface Maker {
   readonly device: GPUDevice
+  /** Bytes of the largest operand. */
+  readonly mostBytes: number
   /** Where a slice lies. @throws BackendError if it is not the backend's */
-  memoryOf(slice: BufferSlice): GPUBuffer
+  memoryOf(slice: BufferSlice): GpuMemory
   pipelineOf(job: Job): Promise<Pipeline>
 }
 
@@ -107,7 +103,8 @@ class ProgramWriter {
     whole.set(integers)
     fractions.set(floats, integers.length)
     for (const [i, binding] of bindings.entries()) {
-      whole[integers.length + floats.length + i] = binding ? binding.skip : ABSENT
+      const before = i === job.before?.binding ? job.before.words : 0
+      whole[integers.length + floats.length + i] = binding ? binding.skip - before : ABSENT
     }
     const bindGroup = this.#maker.device.createBindGroup({
       layout,
@@ -162,32 +159,45 @@ class ProgramWriter {
     return buffer
   }
 
-  #memoryOf({ memory }: Binding): GPUBuffer {
-    if (!('scratch' in memory)) return this.#maker.memoryOf(memory)
-    return this.#scratch.get(memory.scratch) ?? this.#nothing
+  /** @throws BackendError for more than a binding has */
+  #rangeOf({ memory }: Binding): GpuRange {
+    if ('scratch' in memory) {
+      const buffer = this.#scratch.get(memory.scratch) ?? this.#nothing
+      return { buffer, byteOffset: 0, byteLength: memory.byteLength }
+    }
+    const { byteOffset, byteLength } = memory
+    const ranges = [...this.#maker.memoryOf(memory).ranges(byteOffset, byteLength)]
+    if (ranges.length > 1) throw this.#tooLarge(byteLength)
+    return ranges[0]
+  }
+
+  #tooLarge(byteLength: number): BackendError {
+    return new BackendError(
+      `Expected no operand above the ${this.#maker.mostBytes} bytes that the GPU can bind, got ${byteLength}. ` +
+        'Use a smaller model, or another backend.',
+    )
   }
 
   /** Where each binding is read and written by the shader. */
-  #placesOf(bindings: Job['bindings']): readonly (Range | undefined)[] {
+  #placesOf(bindings: Job['bindings']): readonly (GpuRange | undefined)[] {
+    const ranges = bindings.map((own) => own && this.#rangeOf(own))
     const firstWritten = new Map<GPUBuffer, Binding>()
-    for (const own of bindings) {
-      if (own === undefined || own.access === 'read') continue
-      const memory = this.#memoryOf(own)
-      if (!firstWritten.has(memory)) firstWritten.set(memory, own)
+    for (const [i, own] of bindings.entries()) {
+      const range = ranges[i]
+      if (own === undefined || range === undefined || own.access === 'read') continue
+      if (!firstWritten.has(range.buffer)) firstWritten.set(range.buffer, own)
     }
-    return bindings.map((own) => {
-      if (own === undefined) return undefined
-      const buffer = this.#memoryOf(own)
-      const byteOffset = 'scratch' in own.memory ? 0 : own.memory.byteOffset
-      const range = { buffer, byteOffset, byteLength: own.memory.byteLength }
-      const writer = firstWritten.get(buffer)
+    return bindings.map((own, i) => {
+      const range = ranges[i]
+      if (own === undefined || range === undefined) return undefined
+      const writer = firstWritten.get(range.buffer)
       if (writer === undefined || writer === own) return range
       return this.#copied(range, own.access !== 'read')
     })
   }
 
   /** A copy of a range for the job that is being added. */
-  #copied(range: Range, isWritten: boolean): Range {
+  #copied(range: GpuRange, isWritten: boolean): GpuRange {
     const byteLength = padded(range.byteLength, 4)
     const copy = { buffer: this.#own(byteLength, 'STORAGE'), byteOffset: 0, byteLength }
     const there = { from: range.buffer, fromOffset: range.byteOffset, to: copy.buffer, toOffset: 0 }
@@ -197,19 +207,13 @@ class ProgramWriter {
     return copy
   }
 
-  #bindingOf({ buffer, byteOffset, byteLength }: Range): {
+  #bindingOf({ buffer, byteOffset, byteLength }: GpuRange): {
     resource: GPUBufferBinding
     skip: number
   } {
     const offset = byteOffset - (byteOffset % this.#alignment)
     const size = padded(byteOffset - offset + byteLength, 4)
-    const limit = this.#maker.device.limits.maxStorageBufferBindingSize
-    if (size > limit) {
-      throw new BackendError(
-        `Expected no operand above the ${limit} bytes that the GPU can bind, got ${size}. Use a smaller ` +
-          'model, or another backend.',
-      )
-    }
+    if (size > this.#maker.mostBytes) throw this.#tooLarge(size)
     return { resource: { buffer, offset, size }, skip: (byteOffset - offset) / 4 }
   }
 }

@@ -8,6 +8,7 @@ import type { Powers } from './tuned.ts'
 const powers: Powers = {
   threads: 1024,
   workgroupBytes: 48 * 1024,
+  bindingBytes: 2 ** 27,
   int8Matrices: false,
   halfMatrices: true,
 }

@@ -37,6 +37,8 @@ export interface Job {
    * a dispatch is short, waiting for them is a part of it.
    */
   readonly isFixed?: boolean
+  /** A binding that has a part of what the shader counts from its start, so many words before it. */
+  readonly before?: { readonly binding: number; readonly words: number }
 }
 
 /** What stands in place of where a slice begins when the slice is left out. */

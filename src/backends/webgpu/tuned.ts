@@ -23,6 +23,8 @@ export interface Powers {
   readonly threads: number
   /** Bytes of a workgroup's memory. */
   readonly workgroupBytes: number
+  /** Bytes of the largest binding, which no buffer is larger than unless it is cut. */
+  readonly bindingBytes: number
   /** Products of int8 matrices of 16 x 32 and 32 x 16, by subgroups of 32. */
   readonly int8Matrices: boolean
   /** Products of matrices of 16 x 16 halves with float32 sums, by subgroups of 32. */

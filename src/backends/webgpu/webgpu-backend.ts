@@ -8,17 +8,19 @@ import { BackendError } from '../../errors.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { Rounding } from '../../kernels/define-op.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
-import type { Backend, DeviceWork, Program } from '../backend.ts'
+import type { Backend, BufferUse, DeviceWork, Program } from '../backend.ts'
 import { CheckedBackend, type OwnBuffer } from '../checked-backend.ts'
 import { type KernelVariant, variantNamed } from '../list-backend.ts'
 import { BufferReader } from './buffer-reader.ts'
 import { type GpuDevice, openDevice } from './device.ts'
 import { DeviceClock } from './device-clock.ts'
 import { jobsOf } from './fuse.ts'
+import { GpuMemory, partBytesOf } from './gpu-memory.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
 import { baseJobs, type Job } from './jobs.ts'
 import { type Pipeline, Pipelines } from './pipelines.ts'
 import { faultOf } from './self-test.ts'
+import { stripeJobs } from './stripes.ts'
 import type { Powers } from './tuned.ts'
 
 /**
@@ -58,7 +60,7 @@ export function webGpuVariants(): KernelVariant[] {
   return ISAS.map((isa) => ({ isa, supported: true }))
 }
 
-class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
+class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   readonly name = 'webgpu'
   readonly isa: string
   readonly threads = 1
@@ -95,7 +97,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   get largestOperand(): number {
-    return this.#gpu.device.limits.maxStorageBufferBindingSize
+    return this.#powers.bindingBytes
   }
 
   override get description(): string {
@@ -110,7 +112,24 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
     this.#gpu.check()
   }
 
-  protected override reserve(byteLength: number, label: string): GPUBuffer {
+  protected override reserve(
+    byteLength: number,
+    label: string,
+    _use: BufferUse,
+    unit?: number,
+  ): GpuMemory {
+    const { bindingBytes } = this.#powers
+    const partBytes =
+      byteLength > bindingBytes && unit !== undefined ? partBytesOf(unit, bindingBytes) : undefined
+    if (partBytes === undefined) return new GpuMemory([this.#buffer(byteLength, label)], byteLength)
+    const parts: GPUBuffer[] = []
+    for (let at = 0; at < byteLength; at += partBytes) {
+      parts.push(this.#buffer(Math.min(partBytes, byteLength - at), label))
+    }
+    return new GpuMemory(parts, partBytes)
+  }
+
+  #buffer(byteLength: number, label: string): GPUBuffer {
     const { device } = this.#gpu
     const noRoom = () =>
       new BackendError(
@@ -130,19 +149,32 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   /** The device keeps the memory until what was submitted has run. */
-  protected override release({ memory }: OwnBuffer<GPUBuffer>): void {
+  protected override release({ memory }: OwnBuffer<GpuMemory>): void {
     memory.destroy()
   }
 
-  protected override put(own: OwnBuffer<GPUBuffer>, byteOffset: number, bytes: Uint8Array): void {
+  protected override put(
+    { memory }: OwnBuffer<GpuMemory>,
+    byteOffset: number,
+    bytes: Uint8Array,
+  ): void {
     this.#submit()
+    let from = 0
+    for (const range of memory.ranges(byteOffset, bytes.byteLength)) {
+      const { buffer, byteLength } = range
+      this.#putInto(buffer, range.byteOffset, bytes.subarray(from, from + byteLength))
+      from += byteLength
+    }
+  }
+
+  #putInto(memory: GPUBuffer, byteOffset: number, bytes: Uint8Array): void {
     const { queue } = this.#gpu.device
     const stop = byteOffset + bytes.byteLength
     const begin = Math.ceil(byteOffset / 4) * 4
     const end = Math.floor(stop / 4) * 4
     if (begin < end) {
       const from = bytes.byteOffset + begin - byteOffset
-      queue.writeBuffer(own.memory, begin, bytes.buffer, from, end - begin)
+      queue.writeBuffer(memory, begin, bytes.buffer, from, end - begin)
     }
     // Words of which only a part is written.
     const edges = new Set<number>()
@@ -157,7 +189,7 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
         mask |= 0xff << (8 * i)
         bits |= bytes[from] << (8 * i)
       }
-      this.#patch(own.memory, word / 4, mask, bits)
+      this.#patch(memory, word / 4, mask, bits)
     }
   }
 
@@ -175,12 +207,15 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 
   protected override async take(
-    { memory }: OwnBuffer<GPUBuffer>,
+    { memory }: OwnBuffer<GpuMemory>,
     { byteOffset, byteLength }: BufferSlice,
   ): Promise<Uint8Array> {
     this.#submit()
     try {
-      const bytes = await this.#reader.read(memory, byteOffset, byteLength)
+      const parts = [...memory.ranges(byteOffset, byteLength)].map((range) =>
+        this.#reader.read(range.buffer, range.byteOffset, range.byteLength),
+      )
+      const bytes = joined(await Promise.all(parts))
       this.#gpu.check()
       return bytes
     } catch (cause) {
@@ -204,9 +239,13 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
       operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
     )
     const isBase = this.isa === BASE_ISA
-    const jobs = isBase ? commands.flatMap((own) => baseJobs(own)) : jobsOf(commands, this.#powers)
+    const { bindingBytes } = this.#powers
+    const jobs = isBase
+      ? commands.flatMap((own) => stripeJobs(own, bindingBytes) ?? baseJobs(own))
+      : jobsOf(commands, this.#powers)
     const program = await makeProgram(jobs, {
       device: this.#gpu.device,
+      mostBytes: bindingBytes,
       memoryOf: (slice) => this.ownSlice(slice).memory,
       pipelineOf: (job) => this.#pipelines.of(job),
     })
@@ -292,19 +331,34 @@ class WebGpuBackend extends CheckedBackend<GPUBuffer, GpuProgram> {
   }
 }
 
+/** One after another; what is alone is not copied. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]
+  const whole = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.byteLength
+  }
+  return whole
+}
+
 /**
- * Opens a GPU with the fastest variant that it runs, or the one that is asked for.
+ * Opens a GPU with the fastest variant that it runs, or the one that is asked for: the base on a device with no more
+ * than all devices have.
  *
  * @param gpu where WebGPU is: `navigator.gpu`, or that of the package "webgpu" in Node
+ * @param mostBytes of a binding, where it is to have fewer than the device allows
  * @throws BackendError if there is none, or no variant as asked
  */
 export async function openWebGpuBackend(
   gpu: GPU | undefined,
   isa?: string,
   fallbacks: readonly string[] = [],
+  mostBytes?: number,
 ): Promise<Backend> {
   if (isa !== undefined) variantNamed(webGpuVariants(), isa, 'shader')
-  const device = await openDevice(gpu)
+  const device = await openDevice(gpu, { isLeast: isa === BASE_ISA, mostBytes })
   const patcher = await new Pipelines(device.device).of(PATCH)
   const { int8Matrices } = device.powers
   if (isa === MATRIX_ISA && !int8Matrices) {

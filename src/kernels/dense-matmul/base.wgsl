@@ -22,6 +22,9 @@ struct Params {
 const THREADS = 256u;
 const SPLITS = THREADS / 16u;
 const TOKENS = 4u;
+/// Stripes of which the binding has the first and, of larger matrices, no more than some.
+const FIRST = 0u;
+const END = 0xffffffffu;
 var<workgroup> partial: array<array<f32, THREADS>, TOKENS>;
 
 /// The float whose bits are a half; exact, subnormals too.
@@ -40,7 +43,7 @@ fn half(bits: u32) -> f32 {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let lane = own & 15u;
   let split = own >> 4u;
-  let stripe = group.x;
+  let stripe = FIRST + group.x;
   let firstToken = group.y * TOKENS;
   let tokens = min(TOKENS, params.rows - firstToken);
   let cols = params.weights_cols;

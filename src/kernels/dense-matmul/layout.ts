@@ -53,6 +53,11 @@ function denseStripeByteLength(type: DenseType, cols: number): number {
   return cols * TILE * (type === 'f32' ? 4 : 2)
 }
 
+/** From one place where a matrix may be cut to the next; undefined where a row lies in two planes. */
+export function cutByteLength(type: DenseType, cols: number): number | undefined {
+  return type === 'int4' ? undefined : denseStripeByteLength(type, cols)
+}
+
 /** Bytes of a packed matrix, (rows, cols). */
 export function denseByteLength(type: DenseType, rows: number, cols: number): number {
   return Math.ceil(rows / TILE) * denseStripeByteLength(type, cols)

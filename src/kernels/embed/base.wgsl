@@ -18,6 +18,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 const STEP_WORDS = 4u;
+/// Stripes of the table that the binding has.
+const FIRST = 0u;
+const END = 0xffffffffu;
 
 /// The float whose bits are a half; exact, subnormals too.
 fn half(bits: u32) -> f32 {
@@ -67,6 +70,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   }
   let row = group.y;
   let token = u32(step[params.step_at + row * STEP_WORDS]);
+  if ((token >> 4u) < FIRST || (token >> 4u) >= END) {
+    return;
+  }
   var value = element(token, col);
   if (params.factor != 1.0) {
     value *= params.factor;

@@ -18,6 +18,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out_scales: array<u32>;
 
 const THREADS = 256u;
+/// Stripes of the matrix that the binding has.
+const FIRST = 0u;
+const END = 0xffffffffu;
 const INFINITY_BITS = 0x7f800000u;
 var<workgroup> lanes: array<u32, THREADS>;
 
@@ -185,6 +188,9 @@ fn packIntegers(row: u32, own: u32) {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
   let row = params.firstRow + group.x;
+  if ((row >> 4u) < FIRST || (row >> 4u) >= END) {
+    return;
+  }
   if (params.out_type >= 2u) {
     packIntegers(row, own);
     return;

@@ -6,7 +6,7 @@
 
 import type { BufferUse } from '../../backends/backend.ts'
 import { ShapeError } from '../../errors.ts'
-import { denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
+import { cutByteLength, denseByteLength, hasRowScales } from '../../kernels/dense-matmul/layout.ts'
 import { type DenseMatrix, type TernaryMatrix, ternaryByteLength } from '../../kernels/matrices.ts'
 import type { Command } from '../../kernels/ops.ts'
 import type { DeviceBuffer } from '../../kernels/slice.ts'
@@ -20,7 +20,7 @@ const CHUNK_ELEMENTS = 1 << 23
 
 /** Whatever gives memory, or only counts it. */
 interface Allocator {
-  allocate(byteLength: number, label: string, use?: BufferUse): DeviceBuffer
+  allocate(byteLength: number, label: string, use?: BufferUse, unit?: number): DeviceBuffer
 }
 type TernaryShape = Pick<TernaryMatrix, 'packing' | 'order' | 'rows' | 'cols'>
 type DenseShape = Pick<DenseMatrix, 'type' | 'rows' | 'cols'>
@@ -37,7 +37,8 @@ export function ternaryBuffers(
 
 export function denseBuffers(allocator: Allocator, shape: DenseShape, label: string): DenseMatrix {
   const { type, rows, cols } = shape
-  const data = allocator.allocate(denseByteLength(type, rows, cols), label, 'weights')
+  const byteLength = denseByteLength(type, rows, cols)
+  const data = allocator.allocate(byteLength, label, 'weights', cutByteLength(type, cols))
   const allocateScales = () => allocator.allocate(padToTile(rows) * 4, `${label} scales`)
   const scales = hasRowScales(type) ? allocateScales() : undefined
   return { type, rows, cols, data, scales }
