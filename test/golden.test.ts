@@ -19,7 +19,7 @@ import type { CacheType } from '../src/kernels/storage.ts'
 import { readConfig } from '../src/model/config/read-config.ts'
 import { openModelFile } from '../src/node/open-model.ts'
 import { defaultModelPath } from '../src/node/resolve-model.ts'
-import { testBackends } from './support/backends.ts'
+import { missingForGpu, openSoftwareGpu, testBackends } from './support/backends.ts'
 import {
   cosine,
   largestDifference,
@@ -89,6 +89,9 @@ const sources: Source[] = [
     allLogits: plainLogitsOf,
   },
 ]
+/** What a GPU in software, which takes seconds for a token, continues each case with. */
+const GPU_TOKENS = 3
+
 /** The reference takes a tenth of a second a token, so it runs one of them. */
 const slowSource = sources.find(({ path }) => existsSync(path))
 
@@ -110,6 +113,15 @@ for (const { source, path, golden, near, allLogits } of sources) {
       const subject = { path, near, title, open, cases, stored }
       describe.skipIf(isSkipped)(title, () => goldenTests(subject))
     }
+    const isForGpu = path === defaultModelPath() && missingForGpu() === undefined
+    describe.skipIf(!isForGpu)('a GPU in software', () => {
+      const open = () => openSoftwareGpu('webgpu-base')
+      const begun = cases.map((one) => ({ ...one, greedy: one.greedy.slice(0, GPU_TOKENS) }))
+      const subject = { path, near, title: 'webgpu-base', open, cases: begun, stored }
+      test('four sequences in one pass begin as stored', { timeout: 300_000 }, () =>
+        fourTogether(subject),
+      )
+    })
   })
 }
 
@@ -131,21 +143,29 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   }
 }
 
-function goldenTests(subject: Subject): void {
-  const { path, near, title, open, cases } = subject
-  const openHere = async (cacheType: CacheType = 'f32') => {
-    if (open === undefined) throw new Error(`${title} does not run here`)
-    const matmulPrecision = cacheType === 'f32' ? 'highest' : 'high'
-    return openEngine(path, await open(), { head: 'f16', cacheType, matmulPrecision })
-  }
+async function openSubject(
+  { path, title, open }: Subject,
+  cacheType: CacheType = 'f32',
+): Promise<TestEngine> {
+  if (open === undefined) throw new Error(`${title} does not run here`)
+  const matmulPrecision = cacheType === 'f32' ? 'highest' : 'high'
+  return openEngine(path, await open(), { head: 'f16', cacheType, matmulPrecision })
+}
 
-  test('four sequences in one pass continue as stored', async () => {
-    await using engine = await openHere()
-    for (let first = 0; first < cases.length; first += 4) {
-      const group = Array.from({ length: 4 }, (_, i) => cases[(first + i) % cases.length])
-      await expectGreedy(subject, group, await greedy(engine, group))
-    }
-  })
+async function fourTogether(subject: Subject): Promise<void> {
+  const { cases } = subject
+  await using engine = await openSubject(subject)
+  for (let first = 0; first < cases.length; first += 4) {
+    const group = Array.from({ length: 4 }, (_, i) => cases[(first + i) % cases.length])
+    await expectGreedy(subject, group, await greedy(engine, group))
+  }
+}
+
+function goldenTests(subject: Subject): void {
+  const { near, title, cases } = subject
+  const openHere = (cacheType?: CacheType) => openSubject(subject, cacheType)
+
+  test('four sequences in one pass continue as stored', () => fourTogether(subject))
 
   test.skipIf(title === 'reference')('each case alone continues as stored', async () => {
     await using engine = await openHere()
