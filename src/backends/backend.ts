@@ -144,7 +144,7 @@ export interface Backend {
   dispose(): Promise<void>
 
   /** Only where there are files. */
-  readonly files?: BackendFiles
+  readonly files?: BackendFiles | undefined
 }
 
 /** A part of a mapped file. */
@@ -178,8 +178,8 @@ export interface MappedFile {
 }
 
 /**
- * What a backend can do with files of packed weights, where it has a file system and this process's
- * memory: only the native one does.
+ * What a backend can do with files of packed weights, where it has a file system: the native one maps them, and a
+ * GPU in Node is given copies of what is mapped.
  *
  * @throws BackendError from both if the file cannot be read or mapped
  */

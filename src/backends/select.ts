@@ -27,9 +27,15 @@ export const KINDS: Readonly<Record<BackendName, BackendKind>> = {
     // Not by itself: node/open-backend.ts measures it against the processors first.
     isForAuto: async () => false,
     open: async ({ isa }, fallbacks) => {
-      const [{ openWebGpuBackend }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
+      const [{ openWebGpuBackend }, { uploadedFiles }, gpu] = await Promise.all([
+        importWebGpu(),
+        import('./native/uploaded-files.ts'),
+        installedGpu(),
+      ])
       const forced = environment('BITNET_WEBGPU')
-      return openWebGpuBackend(gpu, isa ?? (forced && `webgpu-${forced}`), fallbacks)
+      return openWebGpuBackend(gpu, isa ?? (forced && `webgpu-${forced}`), fallbacks, {
+        files: uploadedFiles,
+      })
     },
   },
   wasm: {

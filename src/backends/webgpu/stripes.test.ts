@@ -75,7 +75,7 @@ describe.skipIf(missingForGpu() !== undefined)('a GPU with small bindings', () =
   describe.each(isas)('%s', (isa) => {
     beforeAll(async () => {
       whole = await openWebGpuBackend(await softwareGpu(), isa)
-      cut = await openWebGpuBackend(await softwareGpu(), isa, [], MOST_BYTES)
+      cut = await openWebGpuBackend(await softwareGpu(), isa, [], { mostBytes: MOST_BYTES })
     }, 60_000)
     afterAll(async () => {
       await whole.dispose()

@@ -8,7 +8,7 @@ import { BackendError } from '../../errors.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { Rounding } from '../../kernels/define-op.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
-import type { Backend, BufferUse, DeviceWork, Program } from '../backend.ts'
+import type { Backend, BackendFiles, BufferUse, DeviceWork, Program } from '../backend.ts'
 import { CheckedBackend, type OwnBuffer } from '../checked-backend.ts'
 import { type KernelVariant, variantNamed } from '../list-backend.ts'
 import { BufferReader } from './buffer-reader.ts'
@@ -67,6 +67,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   override readonly rounding: Rounding = 'own'
   readonly promptRows: number
   readonly steps = STEPS
+  readonly files: BackendFiles | undefined
   readonly #gpu: GpuDevice
   readonly #powers: Powers
   readonly #pipelines: Pipelines
@@ -78,7 +79,13 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   /** Allocations that the device has not yet answered. */
   readonly #pending = new Set<Promise<BackendError | undefined>>()
 
-  constructor(gpu: GpuDevice, isa: string, patcher: Pipeline, fallbacks: readonly string[]) {
+  constructor(
+    gpu: GpuDevice,
+    isa: string,
+    patcher: Pipeline,
+    fallbacks: readonly string[],
+    files: WebGpuOptions['files'],
+  ) {
     super(fallbacks)
     this.isa = isa
     this.#gpu = gpu
@@ -94,6 +101,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     this.#reader = new BufferReader(gpu.device)
     this.#clock = new DeviceClock(gpu.device)
     void gpu.whenLost().then((reason) => this.lose(reason))
+    this.files = files?.(this)
   }
 
   get largestOperand(): number {
@@ -343,19 +351,25 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
+export interface WebGpuOptions {
+  /** Of a binding, where it is to have fewer than the device allows. */
+  readonly mostBytes?: number | undefined
+  /** What it can do with files, where there are some. */
+  readonly files?: ((backend: Backend) => BackendFiles | undefined) | undefined
+}
+
 /**
  * Opens a GPU with the fastest variant that it runs, or the one that is asked for: the base on a device with no more
  * than all devices have.
  *
  * @param gpu where WebGPU is: `navigator.gpu`, or that of the package "webgpu" in Node
- * @param mostBytes of a binding, where it is to have fewer than the device allows
  * @throws BackendError if there is none, or no variant as asked
  */
 export async function openWebGpuBackend(
   gpu: GPU | undefined,
   isa?: string,
   fallbacks: readonly string[] = [],
-  mostBytes?: number,
+  { mostBytes, files }: WebGpuOptions = {},
 ): Promise<Backend> {
   if (isa !== undefined) variantNamed(webGpuVariants(), isa, 'shader')
   const device = await openDevice(gpu, { isLeast: isa === BASE_ISA, mostBytes })
@@ -370,7 +384,7 @@ export async function openWebGpuBackend(
   }
   const likely = ISAS.filter((own) => own !== MATRIX_ISA || int8Matrices)
   for (const own of isa === undefined ? likely : [isa]) {
-    const backend = new WebGpuBackend(device, own, patcher, fallbacks)
+    const backend = new WebGpuBackend(device, own, patcher, fallbacks, files)
     // In software shaders take seconds to compile, and the fault would not be a driver's.
     const isTrusted = own === BASE_ISA || device.isSoftware
     const fault = isTrusted ? undefined : await faultOf(backend).catch(messageOf)

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../../backends/backend.ts'
 import { openNativeBackend } from '../../backends/native/native-backend.ts'
+import { uploadedFiles } from '../../backends/native/uploaded-files.ts'
 import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { readConfig } from '../../model/config/read-config.ts'
 import {
@@ -119,6 +120,25 @@ describe('a packed image', () => {
       expect(sameBytes(first, second)).toBe(true)
     },
   )
+
+  test('is copied to a backend with memory of its own, to the same bytes', async () => {
+    const own = (): Backend => {
+      const backend: Backend = createReferenceBackend()
+      return Object.assign(backend, { files: uploadedFiles(backend) })
+    }
+    const first = await load({}, {}, own())
+    expect(first.image.state).toBe('written')
+    const second = await load({}, {}, own())
+    expect(second.image).toMatchObject({ state: 'mapped', path: first.image.path })
+    expect(sameBytes(first, second)).toBe(true)
+    await flipBit(await onlyImage(), 100_000)
+    const third = await load({}, {}, own())
+    expect(third.image.reason).toMatch(/damaged/)
+    expect(sameBytes(first, third)).toBe(true)
+    // Where matrices are cut there is none.
+    const small = Object.assign(createReferenceBackend(), { largestOperand: 2 ** 27 })
+    expect(uploadedFiles(small)).toBeUndefined()
+  })
 
   test('is another one for each choice of precision', async () => {
     await load({ head: 'f16' })

@@ -2,7 +2,8 @@
  * Keeps packed weights as files that the next start maps: the second start of a model neither reads its
  * file nor packs anything, and processes with the same model share one copy in memory.
  *
- * Only a backend that maps files (the native one) uses images; others load as ever and say so.
+ * Only a backend that maps files (the native one) or is given copies of them (a GPU) uses images; others load as ever
+ * and say so.
  */
 import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
