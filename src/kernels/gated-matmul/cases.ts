@@ -24,16 +24,25 @@ function openGates(codes: Int8Array, q: Int8Array, half: number, cols: number, o
   }
 }
 
+/** (tokens, 2 half), which a token may be judged by before its own gates are known. */
+function gatesBefore(tokens: number, half: number, open: number): Float32Array {
+  const gates = stale(tokens * half * 2)
+  for (let i = 0; i < gates.length && open > 0; i++) gates[i] = (i * 7) % 16 < 16 * open ? 1 : -1
+  return gates
+}
+
 function gatedCase(
   half: number,
   cols: number,
   tokens: number,
   open: number,
   packing: TernaryPacking = '2bit',
+  /** What the last layer's gates were. */
+  before = 0,
 ): KernelCase {
   const rows = 2 * half
   return {
-    name: `${packing}, ${half} x ${cols}, ${tokens} tokens, gates open at ${open}`,
+    name: `${packing}, ${half} x ${cols}, ${tokens} tokens, gates open at ${open}, at ${before} before`,
     weights: rows * cols,
     create() {
       const seeded = new Seeded(half * 7 + cols * 3 + tokens)
@@ -53,7 +62,7 @@ function gatedCase(
           q: x.q,
           scales: x.scales,
           sums: x.sums,
-          gateUp: stale(tokens * rows),
+          gateUp: gatesBefore(tokens, half, before),
           out: stale(tokens * half),
         },
         command: (b) => ({
@@ -90,4 +99,11 @@ export const cases: readonly KernelCase[] = [
   ...[2, 8, 9, 20].map((tokens) => gatedCase(80, 99, tokens, 0.3, 'base3')),
   ...[301, 320, 341].map((cols) => gatedCase(32, cols, 66, 0.2, 'base3')),
   gatedCase(ffnDim / 4, dim, 1, 0.2, 'base3'),
+  ...(['2bit', 'base3'] as const).flatMap((packing) =>
+    [0, 0.2, 0.5, 1].flatMap((open) =>
+      [1, 79, 320, 1280].map((cols) => gatedCase(80, cols, 1, open, packing, 0.6)),
+    ),
+  ),
+  ...[0.2, 0.5, 1].map((open) => gatedCase(272, 2048, 1, open, 'base3')),
+  ...[0.2, 0.5, 1].map((open) => gatedCase(272, 2048, 1, open)),
 ]

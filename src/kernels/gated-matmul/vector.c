@@ -126,23 +126,32 @@ INLINE void sums_of_four(const uint8_t *const rows[4], int32_t tiles, const int8
 
 #ifdef HAS_BASE3
 // The same of the 1.6-bit layout, whose fifth codes come as 81 times themselves.
-INLINE void base3_sums_of_four(const uint8_t *const rows[4], int32_t tiles, const int8_t *planes, int32_t sums[4]) {
+typedef struct {
+  __m512i sum, fifth;
+} base3_sums;
+
+INLINE void add_base3_line(const uint8_t *row, const int8_t *q, base3_sums *sums) {
   const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
   const __m512i mask = _mm512_set1_epi8(3);
-  __m512i sum[4], fifth[4];
-  for (int32_t r = 0; r < 4; r++) sum[r] = fifth[r] = _mm512_setzero_si512();
+  const base3_tile x = split_tile(row, low, high);
+  for (int32_t p = 0; p < 4; p++) {
+    const __m512i codes = _mm512_and_si512(_mm512_srli_epi32(x.quads, 2 * p), mask);
+    sums->sum = _mm512_dpbusd_epi32(sums->sum, codes, _mm512_loadu_si512(q + 64 * p));
+  }
+  sums->fifth = _mm512_dpbusd_epi32(sums->fifth, x.fifth, _mm512_loadu_si512(q + 256));
+}
+
+INLINE dot_sums base3_total(const base3_sums *sums) {
+  return (dot_sums)_mm512_add_epi32(sums->sum, exact_81st(sums->fifth));
+}
+
+INLINE void base3_sums_of_four(const uint8_t *const rows[4], int32_t tiles, const int8_t *planes, int32_t sums[4]) {
+  base3_sums each[4] = {{{0}, {0}}, {{0}, {0}}, {{0}, {0}}, {{0}, {0}}};
   for (int32_t word = 0; word < tiles; word += 16, planes += 320) {
-    for (int32_t r = 0; r < 4; r++) {
-      const base3_tile x = split_tile(rows[r] + (size_t)word * 4, low, high);
-      for (int32_t p = 0; p < 4; p++) {
-        const __m512i codes = _mm512_and_si512(_mm512_srli_epi32(x.quads, 2 * p), mask);
-        sum[r] = _mm512_dpbusd_epi32(sum[r], codes, _mm512_loadu_si512(planes + 64 * p));
-      }
-      fifth[r] = _mm512_dpbusd_epi32(fifth[r], x.fifth, _mm512_loadu_si512(planes + 256));
-    }
+    for (int32_t r = 0; r < 4; r++) add_base3_line(rows[r] + (size_t)word * 4, planes, &each[r]);
   }
   dot_sums all[4];
-  for (int32_t r = 0; r < 4; r++) all[r] = (dot_sums)_mm512_add_epi32(sum[r], exact_81st(fifth[r]));
+  for (int32_t r = 0; r < 4; r++) all[r] = base3_total(&each[r]);
   sum_lanes_of_four(all, sums);
 }
 #endif
@@ -158,6 +167,20 @@ INLINE void product_of_four(const gated_matmul_command *c, const uint8_t *const 
   sums_of_four(rows, gated_tiles(c), planes_of(c, token), sums);
 }
 
+// What those of `count` rows are whose gate is open for a token.
+INLINE void store_rows(const gated_matmul_command *c, int32_t token, const int32_t *row, int32_t count,
+                       const int32_t sums[4]) {
+  const int32_t half = c->weights_rows / 2;
+  const float *gates = c->gate_up + (size_t)token * c->weights_rows;
+  for (int32_t r = 0; r < count; r++) {
+    const float gate = gates[row[r]];
+    if (!(gate > 0)) continue;
+    const float scale = c->x_scales[token] * c->weights_scales[half + row[r]];
+    const float up = (float)(sums[r] - c->x_sums[token]) * scale, square = gate * gate;
+    c->out[(size_t)token * half + row[r]] = square * up;
+  }
+}
+
 // `count` open rows of the output, at most four.
 static void open_rows(const gated_matmul_command *c, const int32_t *open, int32_t count) {
   const int32_t rows = c->weights_rows, half = rows / 2;
@@ -171,13 +194,7 @@ static void open_rows(const gated_matmul_command *c, const int32_t *open, int32_
     if (!any) continue;
     int32_t sums[4];
     product_of_four(c, four, token, sums);
-    for (int32_t r = 0; r < count; r++) {
-      const float gate = gates[open[r]];
-      if (!(gate > 0)) continue;
-      const float scale = c->x_scales[token] * c->weights_scales[half + open[r]];
-      const float up = (float)(sums[r] - c->x_sums[token]) * scale, square = gate * gate;
-      c->out[(size_t)token * half + open[r]] = square * up;
-    }
+    store_rows(c, token, open, count, sums);
   }
 }
 
@@ -215,6 +232,12 @@ static void rows_of_few(const gated_matmul_command *c, int32_t first, int32_t la
   }
   for (; done < n; done += 4) open_rows(c, open + done, n - done < 4 ? n - done : 4);
 }
+
+#ifdef HAS_ONE_TOKEN_PARTS
+#include "one-token.h"
+#else
+#define rows_of_one rows_of_few
+#endif
 
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 typedef uint32_t u32x4_any __attribute__((vector_size(16), aligned(4), may_alias));
@@ -363,7 +386,9 @@ static void gated_matmul_run(const gated_matmul_command *c, int32_t phase, int32
       else lay_out(c, 4, token);
     }
   } else if (is_few(c)) {
-    rows_of_few(c, first * rows, end);  // all at once: each list ends with a wait for memory
+    // All at once: each list ends with a wait for memory.
+    if (c->rows == 1) rows_of_one(c, first * rows, end);
+    else rows_of_few(c, first * rows, end);
   } else if (phase == 1) {
     gates_of(c, first * rows, end);
   } else {

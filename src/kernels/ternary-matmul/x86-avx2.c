@@ -55,15 +55,14 @@ INLINE void block_of_tokens(const ternary_matmul_command *c, const int32_t token
 }
 
 // One token, both halves at once so that memory is read strictly forward.
-INLINE void stripe_one_token(const ternary_matmul_command *c, int32_t stripe) {
-  const int32_t tiles = (c->weights_cols + 15) / 16;
-  const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
-  const int8_t *q = c->x_q;
+#define HAS_ONE_TOKEN_PARTS
+
+typedef struct {
+  __m256i half[2];
+} one_token_sums;
+
+INLINE void add_one_token(one_token_sums *s, const uint8_t *w, const int8_t *q, int32_t tiles) {
   const __m256i mask = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
-  union {
-    __m256i half[2];
-    i32x16 whole;
-  } total = {0};
   for (int32_t start = 0; start < tiles; start += TILES_IN_INT16) {
     const int32_t end = start + TILES_IN_INT16 < tiles ? start + TILES_IN_INT16 : tiles;
     __m256i part[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -82,10 +81,17 @@ INLINE void stripe_one_token(const ternary_matmul_command *c, int32_t stripe) {
       }
     }
     for (int32_t half = 0; half < 2; half++) {
-      total.half[half] = _mm256_add_epi32(total.half[half], _mm256_madd_epi16(part[half], ones));
+      s->half[half] = _mm256_add_epi32(s->half[half], _mm256_madd_epi16(part[half], ones));
     }
   }
-  store_stripe(c, 0, stripe, total.whole);
+}
+
+INLINE i32x16 one_token_total(const one_token_sums *s) {
+  union {
+    __m256i half[2];
+    i32x16 whole;
+  } total = {.half = {s->half[0], s->half[1]}};
+  return total.whole;
 }
 
 static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
@@ -94,7 +100,10 @@ static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, 
   const int32_t end = last * TASK_STRIPES < stripes ? last * TASK_STRIPES : stripes;
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {
-      stripe_one_token(c, stripe);
+      const size_t tiles = (c->weights_cols + 15) / 16;
+      one_token_sums sums = {{{0}, {0}}};
+      add_one_token(&sums, c->weights_data + stripe * tiles * 64, c->x_q, (int32_t)tiles);
+      store_stripe(c, 0, stripe, one_token_total(&sums));
       continue;
     }
 #define PRODUCT(n, token) block_of_tokens(c, n, token, stripe)

@@ -36,23 +36,29 @@ INLINE __m512i exact_81st(__m512i sum) {
 }
 
 // One token: as in x86-avx512vnni.c, the codes stay where the masks find them.
-INLINE __m512i base3_one_token(const uint8_t *w, const int8_t *q, int32_t tiles) {
+typedef struct {
+  __m512i by1, by4, by16, by64, fifth;
+} base3_one_token_sums;
+
+INLINE void add_base3_one_token(base3_one_token_sums *s, const uint8_t *w, const int8_t *q, int32_t tiles) {
   const __m512i low = _mm512_load_si512(base3_table), high = _mm512_load_si512(base3_table + 64);
   const __m512i m0 = _mm512_set1_epi8(0x03), m1 = _mm512_set1_epi8(0x0c);
   const __m512i m2 = _mm512_set1_epi8(0x30), m3 = _mm512_set1_epi8((char)0xc0);
-  __m512i a0 = _mm512_setzero_si512(), a1 = a0, a2 = a0, a3 = a0, a4 = a0;
   for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 20) {
     const base3_tile t = split_tile(w, low, high);
-    a0 = _mm512_dpbusd_epi32(a0, _mm512_and_si512(t.quads, m0), word_of(q));
-    a1 = _mm512_dpbusd_epi32(a1, _mm512_and_si512(t.quads, m1), word_of(q + 4));
-    a2 = _mm512_dpbusd_epi32(a2, _mm512_and_si512(t.quads, m2), word_of(q + 8));
-    a3 = _mm512_dpbusd_epi32(a3, _mm512_and_si512(t.quads, m3), word_of(q + 12));
+    s->by1 = _mm512_dpbusd_epi32(s->by1, _mm512_and_si512(t.quads, m0), word_of(q));
+    s->by4 = _mm512_dpbusd_epi32(s->by4, _mm512_and_si512(t.quads, m1), word_of(q + 4));
+    s->by16 = _mm512_dpbusd_epi32(s->by16, _mm512_and_si512(t.quads, m2), word_of(q + 8));
+    s->by64 = _mm512_dpbusd_epi32(s->by64, _mm512_and_si512(t.quads, m3), word_of(q + 12));
     // At most 162 * 128 * 4 a tile: below 2^31 for half a million columns.
-    a4 = _mm512_dpbusd_epi32(a4, t.fifth, word_of(q + 16));
+    s->fifth = _mm512_dpbusd_epi32(s->fifth, t.fifth, word_of(q + 16));
   }
-  a0 = _mm512_add_epi32(a0, _mm512_srai_epi32(a1, 2));
-  a2 = _mm512_add_epi32(_mm512_srai_epi32(a2, 4), _mm512_srai_epi32(a3, 6));
-  return _mm512_add_epi32(exact_81st(a4), _mm512_add_epi32(a0, a2));
+}
+
+INLINE i32x16 base3_one_token_total(const base3_one_token_sums *s) {
+  const __m512i few = _mm512_add_epi32(s->by1, _mm512_srai_epi32(s->by4, 2));
+  const __m512i many = _mm512_add_epi32(_mm512_srai_epi32(s->by16, 4), _mm512_srai_epi32(s->by64, 6));
+  return (i32x16)_mm512_add_epi32(exact_81st(s->fifth), _mm512_add_epi32(few, many));
 }
 
 // Several tokens, as in x86-avx512vnni.c; `tokens` is a constant to the compiler, at most 8.
@@ -100,7 +106,9 @@ static void ternary_matmul_base3(const ternary_matmul_command *c, int32_t first,
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {
       const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
-      store_stripe(c, 0, stripe, (i32x16)base3_one_token(w, c->x_q, tiles));
+      base3_one_token_sums sums = {{0}, {0}, {0}, {0}, {0}};
+      add_base3_one_token(&sums, w, c->x_q, tiles);
+      store_stripe(c, 0, stripe, base3_one_token_total(&sums));
       continue;
     }
 #define PRODUCT(n, token) base3_tokens(c, n, token, stripe, tiles)

@@ -8,20 +8,28 @@ INLINE __m512i word_of(const int8_t *q) { return _mm512_set1_epi32(*(const int32
 // One token: the shifts are left out of the loop. Codes stay where the masks find them, worth 1, 4,
 // 16 or 64 times themselves, in four sums that are scaled back at the end. The largest code is then
 // 128, and 128 * 128 * cols / 4 stays below 2^31 for up to half a million columns.
-INLINE __m512i stripe_one_token(const uint8_t *w, const int8_t *q, int32_t tiles) {
+#define HAS_ONE_TOKEN_PARTS
+
+typedef struct {
+  __m512i by1, by4, by16, by64;
+} one_token_sums;
+
+INLINE void add_one_token(one_token_sums *s, const uint8_t *w, const int8_t *q, int32_t tiles) {
   const __m512i m0 = _mm512_set1_epi8(0x03), m1 = _mm512_set1_epi8(0x0c);
   const __m512i m2 = _mm512_set1_epi8(0x30), m3 = _mm512_set1_epi8((char)0xc0);
-  __m512i a0 = _mm512_setzero_si512(), a1 = a0, a2 = a0, a3 = a0;
   for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 16) {
     const __m512i x = _mm512_loadu_si512(w);
-    a0 = _mm512_dpbusd_epi32(a0, _mm512_and_si512(x, m0), word_of(q));
-    a1 = _mm512_dpbusd_epi32(a1, _mm512_and_si512(x, m1), word_of(q + 4));
-    a2 = _mm512_dpbusd_epi32(a2, _mm512_and_si512(x, m2), word_of(q + 8));
-    a3 = _mm512_dpbusd_epi32(a3, _mm512_and_si512(x, m3), word_of(q + 12));
+    s->by1 = _mm512_dpbusd_epi32(s->by1, _mm512_and_si512(x, m0), word_of(q));
+    s->by4 = _mm512_dpbusd_epi32(s->by4, _mm512_and_si512(x, m1), word_of(q + 4));
+    s->by16 = _mm512_dpbusd_epi32(s->by16, _mm512_and_si512(x, m2), word_of(q + 8));
+    s->by64 = _mm512_dpbusd_epi32(s->by64, _mm512_and_si512(x, m3), word_of(q + 12));
   }
-  a0 = _mm512_add_epi32(a0, _mm512_srai_epi32(a1, 2));
-  a2 = _mm512_add_epi32(_mm512_srai_epi32(a2, 4), _mm512_srai_epi32(a3, 6));
-  return _mm512_add_epi32(a0, a2);
+}
+
+INLINE i32x16 one_token_total(const one_token_sums *s) {
+  const __m512i few = _mm512_add_epi32(s->by1, _mm512_srai_epi32(s->by4, 2));
+  const __m512i many = _mm512_add_epi32(_mm512_srai_epi32(s->by16, 4), _mm512_srai_epi32(s->by64, 6));
+  return (i32x16)_mm512_add_epi32(few, many);
 }
 
 // Several tokens: a tile is unpacked once for all of them. `tokens` is a constant to the compiler, at
@@ -68,7 +76,9 @@ static void ternary_matmul_2bit(const ternary_matmul_command *c, int32_t phase, 
   for (int32_t stripe = first * TASK_STRIPES; stripe < end; stripe++) {
     if (tokens == 1) {
       const uint8_t *w = c->weights_data + (size_t)stripe * tiles * 64;
-      store_stripe(c, 0, stripe, (i32x16)stripe_one_token(w, c->x_q, tiles));
+      one_token_sums sums = {{0}, {0}, {0}, {0}};
+      add_one_token(&sums, w, c->x_q, tiles);
+      store_stripe(c, 0, stripe, one_token_total(&sums));
       continue;
     }
 #define PRODUCT(n, token) block_of_tokens(c, n, token, stripe)
