@@ -109,19 +109,10 @@ async function load<Source, Rest, Loaded>(
         const { memoryBytes } = place
         const cache = { cacheType, cacheMemory, machineMemory: memoryBytes?.() }
         const decoder = new Decoder(backend, config, weights, { ...options, ...cache })
-        const engine: LoadedEngine = {
-          backend,
-          weights,
-          decoder,
-          loadMs: performance.now() - began,
+        const engine = engineOf({
+          ...{ backend, weights, decoder, loadMs: performance.now() - began },
           ...(found && { image: found.image, kept: found.kept }),
-          async dispose() {
-            await kept
-            decoder.dispose()
-            weights.dispose()
-            await backend.dispose()
-          },
-        }
+        })
         return finish(engine, await rest())
       } catch (error) {
         await kept
@@ -141,6 +132,20 @@ async function load<Source, Rest, Loaded>(
   } finally {
     // The weights are in the backend's memory by now, or not needed any more.
     await file.close()
+  }
+}
+
+/** Apart from what loads it: a function made there would keep the file's header for as long as the model lives. */
+function engineOf(engine: Omit<LoadedEngine, 'dispose'>): LoadedEngine {
+  const { backend, weights, decoder, kept } = engine
+  return {
+    ...engine,
+    async dispose() {
+      await kept
+      decoder.dispose()
+      weights.dispose()
+      await backend.dispose()
+    },
   }
 }
 

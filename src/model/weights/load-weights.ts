@@ -80,7 +80,8 @@ export async function loadWeights(
     )
     await backend.ready()
     const { ternaryBytes, denseBytes } = weightBytes(weights)
-    return { ...weights, ternaryBytes, denseBytes, dispose: () => owner.dispose() }
+    // Bound: a function of this place would keep the file's header for as long as the weights live.
+    return { ...weights, ternaryBytes, denseBytes, dispose: owner.dispose.bind(owner) }
   } catch (error) {
     owner.dispose()
     throw error
