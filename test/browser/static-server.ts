@@ -7,6 +7,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { ROOT } from '../support/built-program.ts'
 
 /** Packages that the library imports by name, as a bundler would resolve them for a browser. */
@@ -37,6 +38,8 @@ export interface ServeOptions {
   readonly files?: Readonly<Record<string, string>>
   /** A built page: a folder that is served in place of the library, the embedded model beside it. */
   readonly folder?: string
+  /** Told what a page posts, and where to. */
+  readonly posted?: (path: string, body: string) => void
 }
 
 export interface StaticServer {
@@ -44,7 +47,12 @@ export interface StaticServer {
   close(): Promise<void>
 }
 
-export async function serve({ isolated, files = {}, folder }: ServeOptions): Promise<StaticServer> {
+export async function serve({
+  isolated,
+  files = {},
+  folder,
+  posted,
+}: ServeOptions): Promise<StaticServer> {
   const server = createServer((request, response) => {
     if (isolated) {
       for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value)
@@ -52,7 +60,12 @@ export async function serve({ isolated, files = {}, folder }: ServeOptions): Pro
     const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname)
     // Asked for by the browser, not by the page.
     if (path === '/favicon.ico') response.writeHead(204).end()
-    else if (folder !== undefined && !path.startsWith('/models/')) {
+    else if (request.method === 'POST') {
+      text(request).then((body) => {
+        posted?.(path, body)
+        response.writeHead(204).end()
+      })
+    } else if (folder !== undefined && !path.startsWith('/models/')) {
       // The path is an address's, in which no ".." is left.
       sendFile(response, join(folder, path === '/' ? 'index.html' : path), request.headers.range)
     } else if (path === '/') response.setHeader('Content-Type', TYPES['.html']).end(PAGE)
