@@ -59,9 +59,12 @@ export class GpuDevice {
       int8Matrices: hasMatrices(adapter, device, { type: 'i8', depth: 32 }),
       halfMatrices: hasMatrices(adapter, device, { type: 'f16', depth: 16 }),
     }
-    device.addEventListener('uncapturederror', ({ error }) => {
-      this.fail(`The GPU refused a command: ${error.message}`)
-    })
+    device.addEventListener('uncapturederror', ({ error }) => this.refuse(error.message))
+  }
+
+  /** Keeps why a command was refused. */
+  refuse(reason: string): void {
+    this.fail(`The GPU refused a command: ${reason}`)
   }
 
   /** Keeps what went wrong first. */

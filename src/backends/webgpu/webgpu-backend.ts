@@ -15,7 +15,8 @@ import { BufferReader } from './buffer-reader.ts'
 import { type GpuDevice, openDevice } from './device.ts'
 import { DeviceClock } from './device-clock.ts'
 import { jobsOf } from './fuse.ts'
-import { GpuMemory, partBytesOf } from './gpu-memory.ts'
+import { GpuAllocator } from './gpu-allocator.ts'
+import type { GpuMemory } from './gpu-memory.ts'
 import { type GpuProgram, makeProgram } from './gpu-program.ts'
 import { baseJobs, type Job } from './jobs.ts'
 import { type Pipeline, Pipelines } from './pipelines.ts'
@@ -32,8 +33,7 @@ export const TUNED_ISA = 'webgpu-tuned'
 export const BASE_ISA = 'webgpu-base'
 const ISAS = [MATRIX_ISA, TUNED_ISA, BASE_ISA]
 
-/** GPUBufferUsage: STORAGE, COPY_DST and COPY_SRC; and UNIFORM with COPY_DST. */
-const STORAGE_USAGE = 0x80 | 0x8 | 0x4
+/** GPUBufferUsage: UNIFORM and COPY_DST. */
 const UNIFORM_USAGE = 0x40 | 0x8
 
 /** The shader that replaces a part of a word. */
@@ -76,8 +76,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   #waiting: GpuProgram['steps'][number][] = []
   readonly #reader: BufferReader
   readonly #clock: DeviceClock
-  /** Allocations that the device has not yet answered. */
-  readonly #pending = new Set<Promise<BackendError | undefined>>()
+  readonly #allocator: GpuAllocator
 
   constructor(
     gpu: GpuDevice,
@@ -96,6 +95,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
       int8Matrices: isMatrix,
       halfMatrices: isMatrix && gpu.powers.halfMatrices,
     }
+    this.#allocator = new GpuAllocator(gpu)
     this.#patcher = patcher
     this.#pipelines = new Pipelines(gpu.device)
     this.#reader = new BufferReader(gpu.device)
@@ -114,9 +114,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
 
   override async ready(): Promise<void> {
     await super.ready()
-    const failures = await Promise.all(this.#pending)
-    const failure = failures.find((own) => own !== undefined)
-    if (failure) throw failure
+    await this.#allocator.ready()
     this.#gpu.check()
   }
 
@@ -126,39 +124,12 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     _use: BufferUse,
     unit?: number,
   ): GpuMemory {
-    const { bindingBytes } = this.#powers
-    const partBytes =
-      byteLength > bindingBytes && unit !== undefined ? partBytesOf(unit, bindingBytes) : undefined
-    if (partBytes === undefined) return new GpuMemory([this.#buffer(byteLength, label)], byteLength)
-    const parts: GPUBuffer[] = []
-    for (let at = 0; at < byteLength; at += partBytes) {
-      parts.push(this.#buffer(Math.min(partBytes, byteLength - at), label))
-    }
-    return new GpuMemory(parts, partBytes)
-  }
-
-  #buffer(byteLength: number, label: string): GPUBuffer {
-    const { device } = this.#gpu
-    const noRoom = () =>
-      new BackendError(
-        `Expected room for ${byteLength} bytes of "${label}" on the GPU, but there is none. Use a smaller ` +
-          'model, a shorter context or a smaller batch.',
-      )
-    const size = Math.max(16, Math.ceil(byteLength / 4) * 4)
-    if (size > device.limits.maxBufferSize) throw noRoom()
-    device.pushErrorScope('out-of-memory')
-    const buffer = device.createBuffer({ label, size, usage: STORAGE_USAGE })
-    const answer = device.popErrorScope().then((error) => {
-      if (error === null) this.#pending.delete(answer)
-      return error === null ? undefined : noRoom()
-    })
-    this.#pending.add(answer)
-    return buffer
+    return this.#allocator.make(byteLength, label, unit)
   }
 
   /** The device keeps the memory until what was submitted has run. */
   protected override release({ memory }: OwnBuffer<GpuMemory>): void {
-    memory.destroy()
+    this.#allocator.drop(memory)
   }
 
   protected override put(
@@ -170,7 +141,8 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     let from = 0
     for (const range of memory.ranges(byteOffset, bytes.byteLength)) {
       const { buffer, byteLength } = range
-      this.#putInto(buffer, range.byteOffset, bytes.subarray(from, from + byteLength))
+      const part = bytes.subarray(from, from + byteLength)
+      this.#allocator.using(buffer, () => this.#putInto(buffer, range.byteOffset, part))
       from += byteLength
     }
   }
@@ -221,12 +193,16 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     this.#submit()
     try {
       const parts = [...memory.ranges(byteOffset, byteLength)].map((range) =>
-        this.#reader.read(range.buffer, range.byteOffset, range.byteLength),
+        this.#allocator.using(range.buffer, () =>
+          this.#reader.read(range.buffer, range.byteOffset, range.byteLength),
+        ),
       )
       const bytes = joined(await Promise.all(parts))
+      await this.#allocator.ready()
       this.#gpu.check()
       return bytes
     } catch (cause) {
+      await this.#allocator.ready()
       this.#gpu.fail(`The GPU's memory could not be read: ${messageOf(cause)}.`)
       throw await this.#gpu.settle().then(
         () => cause,
@@ -247,6 +223,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
       operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
     )
     const isBase = this.isa === BASE_ISA
+    await this.#allocator.ready()
     const { bindingBytes } = this.#powers
     const jobs = isBase
       ? commands.flatMap((own) => stripeJobs(own, bindingBytes) ?? baseJobs(own))
