@@ -13,7 +13,6 @@ import { openRunTokenizer } from '../src/node/train/tokenizer-folder.ts'
 import { train } from '../src/node/train/train.ts'
 import { type TrainTokenizerOptions, trainTokenizer } from '../src/node/train/train-tokenizer.ts'
 import { WordThreads } from '../src/node/train/word-threads.ts'
-import { SCRIPTS_SPLIT } from '../src/tokenizer/regex/known.ts'
 import { randomTexts } from './support/random-texts.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'bitnet-tokenizer-'))
@@ -109,7 +108,7 @@ test('a source counts as often as its weight says', async () => {
 test('too many words: the rarer half is forgotten, and of several threads the same', async () => {
   const tables = await Promise.all(
     [1, 3].map(async (threads) => {
-      const counting = new WordThreads({ split: SCRIPTS_SPLIT, threads, maxWords: 400 })
+      const counting = new WordThreads({ threads, maxWords: 400 })
       try {
         for (const text of randomTexts(8, 200)) {
           await counting.add(text, 1)

@@ -166,7 +166,7 @@ interface Counted {
 async function countWords(options: TrainTokenizerOptions): Promise<Counted> {
   const { data, onProgress, signal } = options
   const threads = options.threads ?? availableParallelism()
-  const counting = new WordThreads({ split: SCRIPTS_SPLIT, threads })
+  const counting = new WordThreads({ threads })
   let textBytes = 0
   try {
     for (const { path, weight } of data.map(parseWholeEntry)) {

@@ -12,9 +12,13 @@ import { type CountedWords, WordCounts } from './word-counts.js'
 
 const EXPRESSION = new RegExp(QUICK_EXPRESSIONS.get(SCRIPTS_SPLIT) as string, 'gu')
 
+function unitsOf(text: string): Uint16Array {
+  return Uint16Array.from({ length: text.length }, (_, i) => text.charCodeAt(i))
+}
+
 function counted(...texts: readonly string[]): CountedWords {
-  const counts = new WordCounts(EXPRESSION)
-  for (const text of texts) counts.addText(text)
+  const counts = new WordCounts()
+  for (const text of texts) counts.addText(unitsOf(text), 0, text.length)
   return counts.take()
 }
 
@@ -146,7 +150,7 @@ describe('counted words', () => {
 
   test('add up as one text would, each table by its weight', () => {
     const texts = randomTexts(6, 200)
-    const sum = new WordCounts(EXPRESSION)
+    const sum = new WordCounts()
     sum.addCounted(counted(...texts.slice(0, 80)), 1)
     sum.addCounted(counted(...texts.slice(80)), 1)
     expect(sum.take()).toEqual(counted(...texts))
@@ -168,10 +172,11 @@ describe('counted words', () => {
       () =>
         `w${'abcdefghij'[Math.floor(random() * 10)]}${'klmnopqrst'[Math.floor(random() ** 3 * 10)]}`,
     )
-    const counts = new WordCounts(EXPRESSION)
-    counts.addText(words.join(' '))
-    const all = new WordCounts(EXPRESSION)
-    all.addText(words.join(' '))
+    const text = words.join(' ')
+    const counts = new WordCounts()
+    counts.addText(unitsOf(text), 0, text.length)
+    const all = new WordCounts()
+    all.addText(unitsOf(text), 0, text.length)
     counts.keepMost(30)
     const kept = wordsOf(counts.take())
     const sorted = [...wordsOf(all.take())].sort((a, b) => b[1] - a[1]).slice(0, 30)

@@ -10,14 +10,15 @@ export interface CountedWords {
 }
 
 export declare class WordCounts {
-  /** @param expression what a word is, with the flags g and u; it must match at every place of every text */
-  constructor(expression: RegExp)
-
   /** Words in the table. */
   get size(): number
 
-  /** Counts the words of a text; runs without a border are cut behind 256 code units. */
-  addText(text: string): void
+  /**
+   * Counts the words of a text, as SCRIPTS_SPLIT has them; runs without a border are cut behind 256 code units.
+   *
+   * @param units UTF-16, the text from `start` to `size`
+   */
+  addText(units: Uint16Array, start: number, size: number): void
 
   /** Adds what was counted elsewhere, each time as `weight`. */
   addCounted(counted: CountedWords, weight: number): void

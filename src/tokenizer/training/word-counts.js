@@ -2,13 +2,13 @@
  * How often each word comes in texts: a table in typed arrays, which go from thread to thread without a copy.
  * Plain JavaScript, as it runs in workers too; word-counts.d.ts describes it.
  */
+import { scriptWordEnd } from './script-words.js'
 
 /** Code units after which a run without a border is cut: of base64, of hostile input. */
 const MAX_WORD = 256
 const FIRST_PLACES = 1 << 12
 
 export class WordCounts {
-  #expression
   /** One more than the word's index; 0 where the place is free. */
   #places = new Int32Array(FIRST_PLACES)
   #characters = new Uint16Array(8 * FIRST_PLACES)
@@ -18,28 +18,24 @@ export class WordCounts {
   #counts = new Float64Array(FIRST_PLACES)
   #size = 0
 
-  constructor(expression) {
-    this.#expression = expression
-  }
-
   get size() {
     return this.#size
   }
 
-  addText(text) {
-    // Replacing is how the engine lists places fastest.
-    text.replaceAll(this.#expression, (match, at) => {
-      this.#addRun(text, at, at + match.length)
-      return ''
-    })
+  addText(units, start, size) {
+    for (let at = start; at < size; ) {
+      const end = scriptWordEnd(units, at, size)
+      this.#addRun(units, at, end)
+      at = end
+    }
   }
 
-  #addRun(text, start, end) {
+  #addRun(units, start, end) {
     let from = start
     while (end - from > MAX_WORD) {
-      const isPair = (text.charCodeAt(from + MAX_WORD - 1) & 0xfc00) === 0xd800
+      const isPair = (units[from + MAX_WORD - 1] & 0xfc00) === 0xd800
       const cut = from + MAX_WORD - (isPair ? 1 : 0)
-      this.#addRun(text, from, cut)
+      this.#addRun(units, from, cut)
       from = cut
     }
     if (3 * (this.#size + 1) > 2 * this.#places.length) this.#rehash(2 * this.#places.length)
@@ -50,7 +46,7 @@ export class WordCounts {
     // Written behind the last word, where it stays if it is new.
     let to = first
     for (let i = from; i < end; i++) {
-      const unit = text.charCodeAt(i)
+      const unit = units[i]
       characters[to++] = unit
       hash = Math.imul(hash ^ unit, 0x01000193)
     }
