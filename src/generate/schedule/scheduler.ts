@@ -38,8 +38,8 @@ export class Scheduler {
   #running: Placed[] = []
   /** What waits to have the engine for itself. */
   #between: (() => Promise<boolean>)[] = []
-  /** Those whose readers do not know yet what the last pass gave. */
-  #untold: Placed[] = []
+  /** Those whose readers do not know yet what the last pass gave, their ends included. */
+  readonly #untold = new Set<Placed>()
   /** The jobs of the pass that runs now. */
   #inPass: ReadonlySet<Placed> = new Set()
   #isLooping = false
@@ -176,7 +176,7 @@ export class Scheduler {
     const began = performance.now()
     try {
       const stepping = this.#engine.step(plan.rows, plan.wants)
-      if (this.#untold.length > 0) {
+      if (this.#untold.size > 0) {
         // A failure is told behind this.
         stepping.catch(() => undefined)
         await this.#turn()
@@ -209,7 +209,7 @@ export class Scheduler {
       call.share.served += rows * given.steps
       try {
         job.accept(given)
-        if (plan.shares.length >= MANY) this.#untold.push(running)
+        if (plan.shares.length >= MANY) this.#untold.add(running)
         else job.tell?.()
       } catch (error) {
         this.#end(call, { error })
@@ -218,12 +218,15 @@ export class Scheduler {
   }
 
   #tellAll(): void {
-    for (const { job, call } of this.#untold.splice(0)) {
+    for (const running of this.#untold) {
+      this.#untold.delete(running)
+      const { job, call } = running
       try {
         job.tell?.()
       } catch (error) {
         this.#end(call, { error })
       }
+      if (!this.#running.includes(running)) this.#tellEnd(running)
     }
   }
 
@@ -308,7 +311,10 @@ export class Scheduler {
   #leave(running: Placed): void {
     if (!this.#running.includes(running)) return
     this.#release(running)
-    const { call, job } = running
+    if (!this.#untold.has(running)) this.#tellEnd(running)
+  }
+
+  #tellEnd({ call, job }: Placed): void {
     if (job.finished && !call.isEnding) this.#tell(call, job)
     else this.#settle(call)
   }
