@@ -16,6 +16,7 @@ INLINE void nibble_sums(const int32_t tokens, const uint8_t *w, int32_t tiles, c
   for (int32_t tile = 0; tile < tiles; tile++) {
     // Of the next stripe: see ternary-matmul/x86-avx512vnni.c.
     if (tokens > 1) __builtin_prefetch(w + (size_t)(tiles + tile) * 64, 0, 2);
+    else ask_ahead_of_one_token(w + (size_t)tile * 64);
     const __m512i x = _mm512_loadu_si512(w + (size_t)tile * 64);
     const __m512i x0 = _mm512_and_si512(x, first), x1 = _mm512_and_si512(x, second);
     for (int32_t t = 0; t < tokens; t++) {

@@ -45,6 +45,7 @@ INLINE void add_base3_one_token(base3_one_token_sums *s, const uint8_t *w, const
   const __m512i m0 = _mm512_set1_epi8(0x03), m1 = _mm512_set1_epi8(0x0c);
   const __m512i m2 = _mm512_set1_epi8(0x30), m3 = _mm512_set1_epi8((char)0xc0);
   for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 20) {
+    ask_ahead_of_one_token(w);
     const base3_tile t = split_tile(w, low, high);
     s->by1 = _mm512_dpbusd_epi32(s->by1, _mm512_and_si512(t.quads, m0), word_of(q));
     s->by4 = _mm512_dpbusd_epi32(s->by4, _mm512_and_si512(t.quads, m1), word_of(q + 4));

@@ -18,6 +18,7 @@ INLINE void add_one_token(one_token_sums *s, const uint8_t *w, const int8_t *q, 
   const __m512i m0 = _mm512_set1_epi8(0x03), m1 = _mm512_set1_epi8(0x0c);
   const __m512i m2 = _mm512_set1_epi8(0x30), m3 = _mm512_set1_epi8((char)0xc0);
   for (int32_t tile = 0; tile < tiles; tile++, w += 64, q += 16) {
+    ask_ahead_of_one_token(w);
     const __m512i x = _mm512_loadu_si512(w);
     s->by1 = _mm512_dpbusd_epi32(s->by1, _mm512_and_si512(x, m0), word_of(q));
     s->by4 = _mm512_dpbusd_epi32(s->by4, _mm512_and_si512(x, m1), word_of(q + 4));
