@@ -31,6 +31,13 @@ const PASSES = 7
 const TIE = 1.05
 
 /**
+ * Whether 1.6 bits are taken, by their times as shares of those at 2 bits: with a prompt, and with a token.
+ */
+export function takesBase3(prompt: number, token: number): boolean {
+  return prompt <= TIE && token <= TIE
+}
+
+/**
  * @param asked what the caller wants; 'auto' times both layouts, with a token and with a prompt, where there
  *   is a choice
  * @param weights ternary weights of the model
@@ -44,9 +51,11 @@ export async function choosePacking(
   if (!BASE3_ISAS.includes(backend.isa) || weights < SMALL_MODEL_WEIGHTS) return '2bit'
   // The cheaper look first: AMX multiplies prompts of 1.6 bits at less than half of its speed.
   const prompt = { rows: PROMPT_ROWS, copies: PROMPT_COPIES }
-  if ((await timeOfBase3(backend, prompt)) > TIE) return '2bit'
+  const ofPrompt = await timeOfBase3(backend, prompt)
+  if (!takesBase3(ofPrompt, 0)) return '2bit'
   const copies = Math.ceil(Math.min(weights, MOST_TOKEN_WEIGHTS) / (ROWS * COLS))
-  return (await timeOfBase3(backend, { rows: 1, copies })) <= TIE ? 'base3' : '2bit'
+  const ofToken = await timeOfBase3(backend, { rows: 1, copies })
+  return takesBase3(ofPrompt, ofToken) ? 'base3' : '2bit'
 }
 
 /** Rows of input, and the matrices that they are multiplied by. */

@@ -7,7 +7,7 @@ import { expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { hostFacts } from '../../console/host-facts.ts'
 import { formatReport } from '../../console/table.ts'
-import { command, type DoctorReport, describeMachine } from './doctor.ts'
+import { command, type DoctorReport, describeMachine, expectationHere } from './doctor.ts'
 
 const linesOf = (report: DoctorReport) => formatReport(describeMachine(report))
 
@@ -108,4 +108,33 @@ test('expectations follow from bytes and multiply-adds of the model', () => {
   const lines = describeMachine({ ...NOTHING, expectation })
   expect(lines.at(-2)).toMatch(/decode {3}about 27\.5 tokens\/s.*521\.0 MB.*would allow 37\.7\./)
   expect(lines.at(-1)).toMatch(/prefill {2}about 144 tokens\/s.*2\.08 G.*would allow 192\./)
+})
+
+test('what is expected is of the packing that a load takes, which weighs prompts', () => {
+  const timing = (min: number, rates: object) => ({
+    name: '',
+    isTernary: true,
+    microseconds: { mean: min, standardDeviation: 0, min, max: min },
+    ...rates,
+  })
+  const productOf = (packing: '2bit' | 'base3', token: number, prompt: number) => ({
+    packing,
+    decode: timing(token, { bytesPerSecond: 100e9 }),
+    prefill: timing(prompt, { macsPerSecond: 1e15 / prompt }),
+  })
+  const bytesWith = (token: number, prompt: number) =>
+    expectationHere({
+      chosenIsa: 'x86-amx',
+      limits: [{ threads: 16, readBytesPerSecond: 119e9, macsPerSecond: 20e12 }],
+      backends: [
+        {
+          name: 'native',
+          isa: 'x86-amx',
+          available: true,
+          products: [productOf('2bit', 37, 189), productOf('base3', token, prompt)],
+        },
+      ],
+    })?.ternaryBytes
+  expect(bytesWith(34, 631)).toBe(bytesWith(90, 189))
+  expect(bytesWith(34, 190)).toBeLessThan(0.81 * (bytesWith(34, 631) ?? 0))
 })

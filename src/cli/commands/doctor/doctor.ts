@@ -5,6 +5,7 @@
  */
 import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
+import { takesBase3 } from '../../../model/weights/ternary-packing.ts'
 import type { GpuChoice } from '../../../node/gpu/gpu-choice.ts'
 import { imageFolder, listImages } from '../../../node/images/image-folder.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
@@ -56,25 +57,32 @@ export const command = defineCommand<JsonFlag>({
       product: { rows: PRODUCT.rows, cols: PRODUCT.cols, promptTokens: PROMPT_TOKENS },
       ...diagnosis,
       images: { folder: imageFolder(), count: images.length, byteLength },
-      expectation: expect(diagnosis),
+      expectation: expectationHere(diagnosis),
     }
     await context.print(report, () => describeMachine(report))
   },
 })
 
-/** Of BitNet b1.58 2B-4T on what is chosen, in the packing that decodes faster. */
-function expect({ backends, chosenIsa, limits }: Diagnosis): Expectation | undefined {
+/** Of BitNet b1.58 2B-4T on what is chosen, in the packing that loading it would take. */
+export function expectationHere({
+  backends,
+  chosenIsa,
+  limits,
+}: Pick<Diagnosis, 'backends' | 'chosenIsa' | 'limits'>): Expectation | undefined {
   const limit = limits.at(-1)
   const products = backends.find(({ isa }) => isa === chosenIsa)?.products ?? []
-  const [rates] = products
-    .toSorted((a, b) => a.decode.microseconds.min - b.decode.microseconds.min)
-    .flatMap(({ packing, decode: { bytesPerSecond }, prefill: { macsPerSecond } = {} }) =>
-      bytesPerSecond === undefined || macsPerSecond === undefined
-        ? []
-        : [{ packing, bytesPerSecond, macsPerSecond }],
-    )
-  if (limit === undefined || 'reason' in limit || rates === undefined) return undefined
-  return expectationOf(shapeNamed('2b-4t'), rates, limit)
+  const [two, fewer] = products.map(({ decode, prefill }) => [
+    prefill?.microseconds.min ?? Infinity,
+    decode.microseconds.min,
+  ])
+  const isFewer = fewer !== undefined && takesBase3(fewer[0] / two[0], fewer[1] / two[1])
+  const chosen = products[isFewer ? 1 : 0]
+  const bytesPerSecond = chosen?.decode.bytesPerSecond
+  const macsPerSecond = chosen?.prefill?.macsPerSecond
+  if (limit === undefined || 'reason' in limit) return undefined
+  if (bytesPerSecond === undefined || macsPerSecond === undefined) return undefined
+  const { packing } = chosen
+  return expectationOf(shapeNamed('2b-4t'), { packing, bytesPerSecond, macsPerSecond }, limit)
 }
 
 export function describeMachine(report: DoctorReport): ReportPart[] {
