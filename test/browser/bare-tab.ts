@@ -27,29 +27,29 @@ export interface BareOptions extends Omit<ServeOptions, 'posted'> {
   readonly flags?: readonly string[]
 }
 
-/** Opens a page, which posts to /begin and /end. */
+/** Opens a page, which posts to /begin and /end, and to /front with the address of a tab that is to hide it. */
 export async function visitBare(
   executable: string,
   { path = '', flags = [], ...options }: BareOptions,
 ): Promise<BareVisit> {
   const profile = await mkdtemp(join(tmpdir(), 'bitnet-tab-'))
   let before: readonly Usage[] = []
-  let posted: (place: string, said: string) => void = () => {}
+  let posted: (place: string, said: string) => Promise<void> | undefined
   const server = await serve({ ...options, posted: (place, said) => posted(place, said) })
-  const args = [...FLAGS, ...flags, '--headless', `--user-data-dir=${profile}`]
+  // Nobody attaches to what listens there; it opens tabs.
+  const own = ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`]
+  const args = [...FLAGS, ...flags, ...own]
   const chromium = spawn(executable, [...args, `${server.url}${path}`], { stdio: 'ignore' })
   const exit = new Promise<void>((resolve) => chromium.once('exit', () => resolve()))
   try {
     return await new Promise<BareVisit>((resolve, reject) => {
       exit.then(() => reject(new Error('Chromium ended before its page did.')))
-      posted = (place, said) => {
-        try {
-          if (place === '/begin') before = tabsOf(profile).map(beginUsage)
-          else resolve({ said, ...grownMost(before) })
-        } catch (error) {
-          reject(error)
-        }
+      const hear = async (place: string, said: string): Promise<void> => {
+        if (place === '/begin') before = tabsOf(profile).map(beginUsage)
+        else if (place === '/front') await openTab(profile, said)
+        else resolve({ said, ...grownMost(before) })
       }
+      posted = (place, said) => hear(place, said).catch(reject)
     })
   } finally {
     chromium.kill()
@@ -59,14 +59,23 @@ export async function visitBare(
   }
 }
 
+/** In front of what is open. */
+async function openTab(profile: string, address: string): Promise<void> {
+  const [port] = readFileSync(join(profile, 'DevToolsActivePort'), 'utf8').split('\n')
+  const url = `http://127.0.0.1:${port}/json/new?${address}`
+  const { status } = await fetch(url, { method: 'PUT' })
+  if (status !== 200) throw new Error(`Chromium answered ${status} to a new tab.`)
+}
+
 interface Usage {
   readonly id: string
   readonly own: number
   readonly resident: number
 }
 
-/** The processes of tabs, a spare one among them. */
+/** The processes of tabs, a spare one among them; none where the system does not tell. */
 function tabsOf(profile: string): string[] {
+  if (!existsSync('/proc/self/smaps_rollup')) return []
   return readdirSync('/proc').filter((id) => {
     if (!/^\d+$/.test(id)) return false
     const line = existsSync(`/proc/${id}/cmdline`)
@@ -84,11 +93,13 @@ function beginUsage(id: string): Usage {
 
 /** Of the tab that has more now than any other. */
 function grownMost(before: readonly Usage[]): Pick<BareVisit, 'grown' | 'peak'> {
-  const after = before.map(({ id, own, resident }) => ({
+  const still = before.filter(({ id }) => existsSync(`/proc/${id}/smaps_rollup`))
+  const after = still.map(({ id, own, resident }) => ({
     grown: ownBytes(id) - own,
     peak: bytesIn(`/proc/${id}/status`, 'VmHWM') - resident,
   }))
-  return after.reduce((most, one) => (one.grown > most.grown ? one : most))
+  const none = { grown: 0, peak: 0 }
+  return after.reduce((most, one) => (one.grown > most.grown ? one : most), none)
 }
 
 function ownBytes(id: string): number {

@@ -39,7 +39,7 @@ export interface ServeOptions {
   /** A built page: a folder that is served in place of the library, the embedded model beside it. */
   readonly folder?: string
   /** Told what a page posts, and where to. */
-  readonly posted?: (path: string, body: string) => void
+  readonly posted?: (path: string, body: string) => Promise<void> | undefined
 }
 
 export interface StaticServer {
@@ -61,8 +61,8 @@ export async function serve({
     // Asked for by the browser, not by the page.
     if (path === '/favicon.ico') response.writeHead(204).end()
     else if (request.method === 'POST') {
-      text(request).then((body) => {
-        posted?.(path, body)
+      text(request).then(async (body) => {
+        await posted?.(path, body)
         response.writeHead(204).end()
       })
     } else if (folder !== undefined && !path.startsWith('/models/')) {

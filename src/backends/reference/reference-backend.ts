@@ -6,6 +6,7 @@ import { BackendError } from '../../errors.ts'
 import { runReference, type ValidCommand } from '../../kernels/commands.ts'
 import type { Command } from '../../kernels/ops.ts'
 import { type BufferSlice, sliceBytes } from '../../kernels/slice.ts'
+import { turnOfTheLoop } from '../../turns.ts'
 import type { Backend, Program } from '../backend.ts'
 import type { OwnBuffer } from '../checked-backend.ts'
 import { QueueBackend } from '../queue-backend.ts'
@@ -53,7 +54,7 @@ class ReferenceBackend extends QueueBackend<Uint8Array, readonly Command[]> {
     for (const command of commands) {
       runReference(command, memory)
       if (performance.now() - began < YIELD_AFTER_MS) continue
-      await new Promise((resolve) => setTimeout(resolve, 0))
+      await turnOfTheLoop()
       began = performance.now()
     }
   }

@@ -24,15 +24,3 @@ export function processorCount(): number {
   if (node) return node.getBuiltinModule('node:os').availableParallelism()
   return globalThis.navigator?.hardwareConcurrency || 1
 }
-
-/** Lets other tasks run: timers, input, drawing. Sooner than a timer, which browsers hold back. */
-export function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
-}

@@ -5,6 +5,7 @@
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
+import { turnOfTheLoop } from '../../turns.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
 import type { OwnBuffer } from '../checked-backend.ts'
 import {
@@ -14,7 +15,7 @@ import {
   TAIL_BYTES,
   variantNamed,
 } from '../list-backend.ts'
-import { nextTask, processorCount } from './host.ts'
+import { processorCount } from './host.ts'
 import {
   type AddressType,
   createMemory,
@@ -250,7 +251,7 @@ class WasmBackend extends ListBackend<Place, WasmList> {
       exports.runAlone(control)
       const now = performance.now()
       if (now - this.#sliceBegan < SLICE_MS) continue
-      await nextTask()
+      await turnOfTheLoop()
       this.#sliceBegan = performance.now()
     }
   }
