@@ -38,11 +38,11 @@ const BUDGETS = {
     'files, encodings, locks, caches, images, energy, a GPU measured beside processors, runs of training and a page that watches them, batches in a file and in Redis, traces: what disks and processes can do wrong',
   ],
   'src/generate': [
-    4900,
+    4950,
     'one road of loading, one scheduler for all that runs, sampling and its probabilities, speculation, batches, chats and embeddings, schemas; tables of their options',
   ],
   'src/grammar': [
-    2750,
+    2850,
     'JSON Schema and its patterns, an automaton over bytes, the nearest end in tokens, masks over a vocabulary',
   ],
   'src/server': [
