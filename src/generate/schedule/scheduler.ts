@@ -9,12 +9,10 @@ import { Call, type CallOptions, type ClientShare, compareCalls } from './call.t
 import type { Job } from './job.ts'
 import { type PassLimits, type PassPlan, planPass, type Running, resultsOf } from './pass-plan.ts'
 import { type SchedulerStats, ScheduleStatistics } from './schedule-statistics.ts'
+import { StepCount } from './step-count.ts'
 
 /** A pause of the loop at least this often keeps timers, sockets and abort signals alive. */
 const BREATH_MS = 16
-
-/** Several tokens are drawn at once within this time: readers and whoever comes next do not wait longer. */
-const STEPS_MS = 20
 
 /** Bytes of logits in one pass that tokens are scored by. */
 const SCORED_BYTES = 64 << 20
@@ -30,8 +28,7 @@ interface Placed extends Running {
 export class Scheduler {
   readonly #engine: DecodeEngine
   readonly #limits: Omit<PassLimits, 'maxSteps'>
-  /** What a step of draws took last. */
-  #stepMs = STEPS_MS
+  readonly #steps = new StepCount()
   readonly #statistics = new ScheduleStatistics()
   /** In the order in which they came. */
   readonly #calls = new Set<Call>()
@@ -167,7 +164,7 @@ export class Scheduler {
     const { maxSteps = 1 } = this.#engine
     const isAwaited = [...this.#calls].some(({ next }) => next !== undefined)
     if (isAwaited || this.#between.length > 0) return 1
-    return Math.min(maxSteps, Math.floor(STEPS_MS / this.#stepMs))
+    return this.#steps.next(maxSteps)
   }
 
   async #pass(plan: PassPlan<Placed>): Promise<void> {
@@ -183,10 +180,10 @@ export class Scheduler {
         this.#tellAll()
       }
       const results = await stepping
-      this.#stepMs = (performance.now() - began) / steps
-      for (let i = 0; i < steps; i++) {
-        this.#statistics.passed(plan.rows.tokens.length, this.#stepMs)
-      }
+      const ms = (performance.now() - began) / steps
+      const rows = plan.rows.tokens.length
+      if (rows === plan.shares.length) this.#steps.took(ms)
+      for (let i = 0; i < steps; i++) this.#statistics.passed(rows, ms)
       this.#handOut(plan, results)
     } catch (error) {
       this.#blame(plan, error)
