@@ -7,7 +7,7 @@ let isAnswering = false
 
 /** What may be pressed: nothing while a model loads, only Stop while it answers. */
 function enable({ load, chat, stop }) {
-  for (const id of ['backend', 'embedded', 'file', 'train']) at(id).disabled = !load
+  for (const id of ['backend', 'embedded', 'file', 'train', 'keep']) at(id).disabled = !load
   for (const id of ['text', 'send', 'again']) at(id).disabled = !chat
   at('stop').disabled = !stop
   at('end').disabled = true
@@ -56,6 +56,20 @@ const HEARD = {
     at('download').download = 'my-model.gguf'
     at('download').hidden = false
   },
+  models({ models }) {
+    const lines = models.map(({ name, bytes, isWhole }) => {
+      const line = document.createElement('li')
+      const button = document.createElement('button')
+      button.type = 'button'
+      button.textContent = 'Delete'
+      button.ariaLabel = `Delete ${name}`
+      button.onclick = () => worker.postMessage({ kind: 'delete', name })
+      const part = isWhole ? '' : ', not whole yet'
+      line.append(`${name} (${(bytes / 1e6).toFixed(0)} MB${part}) `, button)
+      return line
+    })
+    at('models').replaceChildren(...lines)
+  },
   progress({ fraction }) {
     at('progress').value = fraction
   },
@@ -87,12 +101,12 @@ const HEARD = {
 worker.onmessage = ({ data }) => HEARD[data.kind](data)
 worker.onerror = (event) => HEARD.failed({ message: event.message ?? 'The worker does not load.' })
 
-function load(source) {
+function load(source, keeps = false) {
   enable({ load: false, chat: false, stop: false })
   at('progress').hidden = false
   at('progress').value = 0
   say('Loading …')
-  worker.postMessage({ kind: 'load', source, backend: at('backend').value })
+  worker.postMessage({ kind: 'load', source, keeps, backend: at('backend').value })
 }
 
 at('train').onclick = () => {
@@ -117,6 +131,8 @@ at('file').onchange = () => {
   const [file] = at('file').files
   if (file !== undefined) load(file)
 }
+at('kept').ontoggle = () => at('kept').open && worker.postMessage({ kind: 'models' })
+at('keep').onclick = () => load(at('name').value.trim() || at('name').placeholder, true)
 at('form').onsubmit = (event) => {
   event.preventDefault()
   if (isAnswering) return

@@ -1,5 +1,5 @@
 /** The model, in a worker, so that the page stays smooth whatever runs. */
-import { loadModel, train } from '/dist/browser.js'
+import { loadModel, openModelStore, train } from '/dist/browser.js'
 
 let model
 let chat
@@ -15,8 +15,21 @@ async function ready(loaded, began) {
   postMessage({ kind: 'loaded', name, backend: backend.description, seconds })
 }
 
+async function tellModels(store) {
+  const models = await store.list()
+  postMessage({ kind: 'models', models })
+}
+
 const DO = {
-  async load({ source, backend }) {
+  async models() {
+    await tellModels(await openModelStore())
+  },
+  async delete({ name }) {
+    const store = await openModelStore()
+    await store.delete(name)
+    await tellModels(store)
+  },
+  async load({ source, backend, keeps }) {
     await model?.dispose()
     model = undefined
     chat = undefined
@@ -25,7 +38,16 @@ const DO = {
       postMessage({ kind: 'progress', fraction: loadedBytes / totalBytes })
     }
     isForTexts = false
-    await ready(await loadModel(source, { backend, onProgress }), began)
+    const onDownload = ({ doneBytes, totalBytes }) => {
+      postMessage({ kind: 'progress', fraction: doneBytes / totalBytes })
+    }
+    if (!keeps) return ready(await loadModel(source, { backend, onProgress }), began)
+    const store = await openModelStore()
+    try {
+      await ready(await loadModel(source, { backend, store, onProgress, onDownload }), began)
+    } finally {
+      await tellModels(store)
+    }
   },
   async train({ data, preset, steps, backend }) {
     controller = new AbortController()

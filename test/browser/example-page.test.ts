@@ -98,6 +98,17 @@ describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing
     expect(await page.isDisabled('#send')).toBe(false)
   })
 
+  test('keeps a model by its address, lists it and deletes it', async () => {
+    await page.click('#kept summary')
+    await page.fill('#name', '/models/bitnet-ja-en-58m.gguf')
+    await page.click('#keep')
+    await status(/loaded in/)
+    await page.waitForSelector('#models li')
+    expect(await read('#models li')).toMatch(/models\/bitnet-ja-en-58m\.gguf \(23 MB\) Delete$/)
+    await page.click('#models button')
+    await page.waitForFunction("document.querySelector('#models li') === null")
+  })
+
   test('trains a model on a text, stops where it is asked to, writes with it and hands it out', async () => {
     await page.click('#training summary')
     const lines = Array.from(
