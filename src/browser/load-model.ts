@@ -71,9 +71,14 @@ export interface BrowserLoadOptions extends LoadOptions {
  */
 export function loadModel(
   source: ModelSource,
-  { store, ...options }: BrowserLoadOptions = {},
+  options: BrowserLoadOptions = {},
 ): Promise<LanguageModel> {
-  return loadModelAt(placeWith(store), source, options)
+  // What is no object is for the check of all options.
+  if (typeof options !== 'object' || options === null) {
+    return loadModelAt(placeWith(undefined), source, options)
+  }
+  const { store, ...own } = options
+  return loadModelAt(placeWith(store), source, own)
 }
 
 /** The same without text: what speed tests drive. */
