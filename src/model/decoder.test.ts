@@ -140,15 +140,17 @@ describe('memory', () => {
     const record = vi.spyOn(backend, 'record')
     const disposals: { readonly mock: { readonly calls: unknown[] } }[] = []
     for (let rows = 2; rows <= 40; rows++) {
-      await decoder.forward(cache.place(batch(Array(rows).fill(1), 0, 0, [])))
-      await decoder.forward(cache.place(batch([1], rows)))
-      for (const { value } of record.mock.results.slice(disposals.length)) {
-        disposals.push(vi.spyOn(await value, 'dispose'))
+      for (const wanted of [[], [rows - 1]]) {
+        await decoder.forward(cache.place(batch(Array(rows).fill(1), 0, 0, wanted)))
+        await decoder.forward(cache.place(batch([1], rows)))
+        for (const { value } of record.mock.results.slice(disposals.length)) {
+          disposals.push(vi.spyOn(await value, 'dispose'))
+        }
       }
     }
     const live = () => disposals.filter(({ mock }) => mock.calls.length === 0).length
-    expect(disposals).toHaveLength(39 + 1)
-    expect(live()).toBeLessThan(20)
+    expect(disposals).toHaveLength(2 * 39 + 1)
+    expect(live()).toBeLessThan(70)
     decoder.dispose()
     expect(live()).toBe(0)
     expect(disposals.every(({ mock }) => mock.calls.length === 1)).toBe(true)
