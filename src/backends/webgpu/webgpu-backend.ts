@@ -5,6 +5,7 @@
 /// <reference types="@webgpu/types" />
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
+import { joinBytes } from '../../formats/byte-sink.ts'
 import type { ValidCommand } from '../../kernels/commands.ts'
 import type { Rounding } from '../../kernels/define-op.ts'
 import type { BufferSlice } from '../../kernels/slice.ts'
@@ -192,12 +193,13 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   ): Promise<Uint8Array> {
     this.#submit()
     try {
-      const parts = [...memory.ranges(byteOffset, byteLength)].map((range) =>
+      const reads = [...memory.ranges(byteOffset, byteLength)].map((range) =>
         this.#allocator.using(range.buffer, () =>
           this.#reader.read(range.buffer, range.byteOffset, range.byteLength),
         ),
       )
-      const bytes = joined(await Promise.all(parts))
+      const parts = await Promise.all(reads)
+      const bytes = parts.length === 1 ? parts[0] : joinBytes(parts)
       await this.#allocator.ready()
       this.#gpu.check()
       return bytes
@@ -314,18 +316,6 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     this.#clock.dispose()
     this.#gpu.device.destroy()
   }
-}
-
-/** One after another; what is alone is not copied. */
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]
-  const whole = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.byteLength
-  }
-  return whole
 }
 
 export interface WebGpuOptions {
