@@ -183,7 +183,7 @@ export class Grammar {
         if (lengths[at] <= free.characters) add(ids[at], needs[at])
       }
     } else this.#walk(lexicon.all, state, add)
-    if (isFree && !free.mayClose && missing < spare) this.#walk(lexicon.cut, state, add)
+    if (missing < spare) this.#walk(lexicon.cut, state, add)
     if (state.mayEnd) for (const id of lexicon.stopIds) allow(words, id)
     return { words, mostNeeded }
   }

@@ -298,7 +298,7 @@ export class Sequence implements Leader {
     this.#answer.push(id)
     this.#untold.push({ id, odds })
     // Whether these end the answer is not known before.
-    if (options.stop.length > 0 || this.#matcher !== undefined) this.tell()
+    if (options.stop.length > 0) this.tell()
     if (this.#stops.stopped || this.#matcher?.isDone(this.#answer)) this.finish('stop')
     else if (this.#answer.length >= this.#maxTokens) this.finish('length')
   }
