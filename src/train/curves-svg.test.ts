@@ -1,6 +1,6 @@
 /** The picture of a run: whole XML whatever happened, each curve with its points, nothing that a resumed run repeats. */
 import { expect, test } from 'vitest'
-import { curvesSvg, type RunEvent, withoutRepeats } from './curves-svg.ts'
+import { curvesSvg, panelsSvg, type RunEvent, withoutRepeats } from './curves-svg.ts'
 
 const START: RunEvent = {
   ...{ type: 'start', step: 0, steps: 900, backend: 'native', parameters: 1, tokens: 1, bytes: 1 },
@@ -72,4 +72,26 @@ test('what a continued run does again is drawn once', () => {
   const kept = withoutRepeats(again).filter(({ type }) => type === 'step')
   expect(kept.map((event) => event.step)).toEqual([1, 2, 3, 4])
   expect(kept[2]).toEqual(step(3, 1))
+})
+
+test('a name that has no room behind another one has a line of its own', () => {
+  const named = (name: string) => ({
+    name,
+    ink: 'a' as const,
+    points: [[0, 1]] as [number, number][],
+  })
+  const legend = (...names: string[]) => {
+    const svg = panelsSvg('Runs', '', [{ title: 'Loss', curves: names.map(named) }])
+    return names.map((name) =>
+      new RegExp(`x="(\\d+)" y="(\\d+)">${name}<`).exec(svg)?.slice(1).map(Number),
+    )
+  }
+  expect(legend('short', 'other')).toEqual([
+    [76, 32],
+    [145, 32],
+  ])
+  expect(legend('short', 'a name of thirty-two characters')).toEqual([
+    [76, 32],
+    [76, 48],
+  ])
 })

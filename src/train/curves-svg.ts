@@ -28,6 +28,8 @@ const HEIGHT = 190
 const PLOT = { left: 58, right: 12, top: 40, bottom: 24 }
 const COLUMNS = 2
 const TICKS = 4
+/** Of a line of the legend. */
+const LINE = 16
 /** More points than this are drawn as means of as many stretches. */
 const MOST_POINTS = 240
 
@@ -137,17 +139,22 @@ function drawPanel({ title, curves, format = numberText }: Panel): string {
   const all = thin.flatMap(({ points }) => points)
   const [x0, x1] = rangeOf(all.map(([step]) => step))
   const [y0, y1] = rangeOf(all.map(([, value]) => value))
-  const { left, right, top, bottom } = PLOT
+  const { left, right, bottom } = PLOT
+  let legend = ''
+  let [at, line] = [left, 0]
+  for (const { name, ink } of thin) {
+    if (name === '') continue
+    const width = 34 + name.length * 7
+    if (at > left && at + width > WIDTH) [at, line] = [left, line + 1]
+    const base = 28 + line * LINE
+    legend += `<path class="${ink}" d="M${at} ${base}h14"/><text x="${at + 18}" y="${base + 4}">${name}</text>`
+    at += width
+  }
+  const top = PLOT.top + line * LINE
   const x = (step: number) => round(left + ((step - x0) / (x1 - x0)) * (WIDTH - left - right))
   const y = (value: number) =>
     round(HEIGHT - bottom - ((value - y0) / (y1 - y0)) * (HEIGHT - top - bottom))
-  let svg = `<text class="t" x="${left}" y="16">${title}</text>`
-  let at = left
-  for (const { name, ink } of thin) {
-    if (name === '') continue
-    svg += `<path class="${ink}" d="M${at} 28h14"/><text x="${at + 18}" y="32">${name}</text>`
-    at += 34 + name.length * 7
-  }
+  let svg = `<text class="t" x="${left}" y="16">${title}</text>${legend}`
   for (let i = 0; i <= TICKS; i++) {
     const value = y0 + ((y1 - y0) * i) / TICKS
     svg += `<path class="g" d="M${left} ${y(value)}H${WIDTH - right}"/>`
