@@ -89,6 +89,11 @@ export interface Backend {
   readonly rounding: Rounding
   /** Rows of a pass over a prompt from which more gain nothing. Unset: 128. */
   readonly promptRows?: number
+  /**
+   * Milliseconds that one command may take at most where nothing else runs on the device meanwhile, the screen
+   * included. Unset: as many as it likes.
+   */
+  readonly longestMs?: number | undefined
   /** Steps of a decoder that are best submitted together, since reading takes its time. Unset: 1. */
   readonly steps?: number
 

@@ -23,6 +23,7 @@ import {
 } from './cache/kv-cache.ts'
 import { checkBatch, checkDraws, checkTargets, withSteps } from './check-batch.ts'
 import type { ModelConfig } from './config/config.ts'
+import type { DecoderOptions } from './decoder-options.ts'
 import type {
   DecodeEngine,
   PassResults,
@@ -40,6 +41,7 @@ import {
 } from './forward.ts'
 import { HeadLook } from './head-look.ts'
 import { type PassShape, ProgramCache, wordsOf } from './program-cache.ts'
+import { cutBatch, PromptParts } from './prompt-parts.ts'
 import { growingRotations } from './rotations.ts'
 import { behind, isAhead, type StepsAhead, type WantedDraws } from './steps-ahead.ts'
 import type { DrawnTokens } from './token-draw.ts'
@@ -51,30 +53,6 @@ const DEFAULT_MAX_ROWS = 128
 const MAX_PROGRAMS = 64
 
 const NO_TARGETS: ScoreTargets = { rows: [], tokens: [] }
-
-export interface DecoderOptions {
-  /** Most rows in one pass; unset: 128, or the context if that is less. */
-  readonly maxRows?: number | undefined
-  /** Most tokens that are drawn one after another at once; unset: what the backend likes. */
-  readonly maxSteps?: number | undefined
-  /**
-   * Precision of keys and values. Unset: f16, whose rounding, which int8 activations turn into steps,
-   * moves logits by up to two hundredths of the largest. f32 agrees with the published float32
-   * results, dense products of the highest precision provided; int8 and int4 save memory and time in
-   * long contexts.
-   */
-  readonly cacheType?: CacheType | undefined
-  /**
-   * Bytes that the cache may take. Unset: 1 GiB, or a quarter of the machine's memory where memory takes room
-   * only when it is used; or what one sequence as long as the context takes, where that is more.
-   */
-  readonly cacheMemory?: number | undefined
-  /** Bytes of the machine's memory, where that is known. */
-  readonly machineMemory?: number | undefined
-  /** Of dense products' inputs; unset: 'high'. */
-  readonly matmulPrecision?: MatmulPrecision | undefined
-  readonly watch?: FfnWatch | undefined
-}
 
 /** A {@link DecodeEngine} with memory of its own. */
 export class Decoder implements DecodeEngine {
@@ -98,6 +76,7 @@ export class Decoder implements DecodeEngine {
   readonly #drawPrograms = new ProgramCache(4 * MAX_STEPS)
   readonly #sampler: TokenSampler
   readonly #look: HeadLook
+  readonly #parts: PromptParts | undefined
   #ahead: StepsAhead | undefined
   #activations: Activations
   /** Rows that the logits buffer has room for. */
@@ -128,6 +107,10 @@ export class Decoder implements DecodeEngine {
     this.#owner = new BufferOwner(backend)
     this.#sampler = new TokenSampler(this.#owner, config.vocabSize)
     this.#look = new HeadLook(this.#owner, weights.head, this.#matmulPrecision)
+    const { description, longestMs } = backend
+    const { dim, ffnDim, nLayers: layers, maxRows } = { ...config, maxRows: this.maxRows }
+    const name = `${description}, ${layers} layers of ${dim} and ${ffnDim}`
+    this.#parts = longestMs ? new PromptParts({ name, layers, maxRows, longestMs }) : undefined
     const { headDim, ropeTheta, ropeScaling } = config
     this.#rotations = growingRotations(this.#owner, headDim, ropeTheta, ropeScaling)
     const local = config.localAttention
@@ -266,19 +249,39 @@ export class Decoder implements DecodeEngine {
       if (ahead && draws && isAhead(ahead, { batch, each: draws.each, steps })) {
         return await read(ahead)
       }
-      const shape = this.#passShape(batch, head, targets.tokens.length, draws)
-      this.#makeRoom(head ? shape.logitRows : 0, shape.targets)
+      this.#makeRoom(head ? batch.logitRows.length : 0, targets.tokens.length)
       await cache.ready(whole)
       if (draws && this.#sampler.makeRoom(draws.shape)) this.#clear()
+      const rest = await this.#runAhead(batch)
+      const shape = this.#passShape(rest, head, targets.tokens.length, draws)
       const programs = await this.#programsOf(shape, draws?.shape)
-      this.#writeBatch(batch, targets)
+      this.#writeBatch(rest, targets)
       if (draws) this.#sampler.write(draws.each, draws.shape)
+      const began = performance.now()
       for (const program of programs) this.#backend.submit(program)
       if (steps === 1) cache.advance(batch)
-      return await read()
+      const results = await read()
+      // The head of many rows is nothing that parts without it would take.
+      if (8 * shape.logitRows <= shape.rows)
+        this.#parts?.took(shape.rows, performance.now() - began)
+      return results
     } finally {
       this.#isRunning = false
     }
+  }
+
+  /** Runs what goes ahead of a long pass, part by part. @returns what is left of it */
+  async #runAhead(batch: RowBatch): Promise<RowBatch> {
+    const rows = this.#parts?.ahead(batch) ?? 0
+    if (rows === 0) return batch
+    const [part, rest] = cutBatch(batch, rows)
+    const programs = await this.#programsOf(this.#passShape(part, false, 0), undefined)
+    this.#writeBatch(part, NO_TARGETS)
+    const began = performance.now()
+    for (const program of programs) this.#backend.submit(program)
+    await this.#backend.done()
+    this.#parts?.took(rows, performance.now() - began)
+    return this.#runAhead(rest)
   }
 
   #passShape(batch: RowBatch, head: boolean, targets: number, draws?: WantedDraws): PassShape {

@@ -4,7 +4,8 @@
 import type { Backend } from '../../src/backends/backend.ts'
 import type { ModelConfig } from '../../src/model/config/config.ts'
 import { readConfig } from '../../src/model/config/read-config.ts'
-import { Decoder, type DecoderOptions } from '../../src/model/decoder.ts'
+import { Decoder } from '../../src/model/decoder.ts'
+import type { DecoderOptions } from '../../src/model/decoder-options.ts'
 import type { RowBatch } from '../../src/model/engine.ts'
 import {
   type LoadedWeights,

@@ -53,6 +53,8 @@ const ENOUGH_WAITING = 64
 const MOST_TOGETHER = 100
 /** Steps of a decoder that are submitted before tokens are read. */
 const STEPS = 16
+/** Of a dispatch: three frames of a screen. One in software keeps no screen waiting. */
+const LONGEST_MS = 50
 
 export { type GpuFacts, gpuFacts, hasRealGpu } from './device.ts'
 
@@ -67,6 +69,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
   readonly threads = 1
   override readonly rounding: Rounding = 'own'
   readonly promptRows: number
+  readonly longestMs: number | undefined
   readonly steps = STEPS
   readonly files: BackendFiles | undefined
   readonly #gpu: GpuDevice
@@ -90,6 +93,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     this.isa = isa
     this.#gpu = gpu
     this.promptRows = isa === MATRIX_ISA ? 512 : 128
+    this.longestMs = gpu.isSoftware ? undefined : LONGEST_MS
     const isMatrix = isa === MATRIX_ISA
     this.#powers = {
       ...gpu.powers,
