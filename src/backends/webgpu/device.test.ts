@@ -1,8 +1,8 @@
 /** What a GPU that is not there, not enough or lost comes to: errors with what to do, and for good. */
 /// <reference types="@webgpu/types" />
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { BackendError } from '../../errors.ts'
-import { gpuFacts, openDevice } from './device.ts'
+import { gpuFacts, hasRealGpu, openDevice } from './device.ts'
 
 const LIMITS = {
   maxBufferSize: 2 ** 28,
@@ -46,6 +46,67 @@ function fakeGpu({ features = ['packed_4x8_integer_dot_product'], info = {} } = 
     complain: (message: string) => complain({ error: { message } }),
   }
 }
+
+afterEach(() => vi.useRealTimers())
+
+/** What a promise comes to by the end of so many seconds; undefined: nothing yet. */
+async function within(seconds: number, asked: Promise<unknown>): Promise<unknown> {
+  let found: unknown
+  asked.then(
+    (value) => {
+      found = value
+    },
+    (error) => {
+      found = error
+    },
+  )
+  await vi.advanceTimersByTimeAsync(1000 * seconds)
+  return found
+}
+
+describe('a GPU that says nothing', () => {
+  const never = () => new Promise<never>(() => {})
+
+  test('is an error when it is opened, and none that auto takes', async () => {
+    vi.useFakeTimers()
+    const { gpu } = fakeGpu()
+    const silent = Object.assign(Object.create(gpu), { requestAdapter: never })
+    expect(await within(31, openDevice(silent))).toEqual(
+      new BackendError(
+        'WebGPU has not answered for 30 seconds. Restart the browser or the machine, or use another backend.',
+      ),
+    )
+    expect(await within(31, hasRealGpu(silent))).toBe(false)
+    expect(await within(31, gpuFacts(silent))).toBeInstanceOf(BackendError)
+    const adapter = await gpu.requestAdapter()
+    const stuck = { ...adapter, requestDevice: never }
+    const half = Object.assign(Object.create(gpu), { requestAdapter: async () => stuck })
+    expect(await within(31, openDevice(half))).toBeInstanceOf(BackendError)
+  })
+
+  test('is an error at work, for good, and not before it may still answer', async () => {
+    vi.useFakeTimers()
+    const { gpu } = fakeGpu()
+    const device = await openDevice(gpu)
+    device.device.queue.onSubmittedWorkDone = never
+    const settling = device.settle()
+    expect(await within(590, settling)).toBeUndefined()
+    expect(await within(15, settling)).toMatchObject({ message: /not answered for 600 seconds/ })
+    expect(() => device.check()).toThrow(BackendError)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('is lost as soon as that is told, whatever it was asked', async () => {
+    const { gpu, lose } = fakeGpu()
+    const device = await openDevice(gpu)
+    const asked = [never(), never()].map((own) => device.answer(own))
+    void device.whenLost()
+    lose('unknown', 'the cable was pulled')
+    for (const own of asked) await expect(own).rejects.toThrow(/was lost: the cable was pulled/)
+    await expect(device.answer(never())).rejects.toThrow(/was lost/)
+    expect(await (await openDevice(gpu)).answer(Promise.resolve(3))).toBe(3)
+  })
+})
 
 describe('a GPU', () => {
   test('that is not there is an error with what to do', async () => {

@@ -5,6 +5,7 @@
 /// <reference types="@webgpu/types" />
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
+import { inTime } from './in-time.ts'
 import type { Powers } from './tuned.ts'
 
 /** Limits of which more is better; devices have the least of them unless asked for. */
@@ -32,6 +33,11 @@ const WANTED_FEATURES: readonly GPUFeatureName[] = [
 
 const FASTEST: GPURequestAdapterOptions = { powerPreference: 'high-performance' }
 
+/** To be found and opened. */
+const OPENING_SECONDS = 30
+/** For one answer of a device at work: on one in software a pass takes minutes. */
+const ANSWER_SECONDS = 600
+
 /** What the shaders need: packed dot products of bytes. */
 const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
 
@@ -45,6 +51,8 @@ export class GpuDevice {
   /** "NVIDIA H200" or what the adapter says of itself. */
   readonly title: string
   #failure: BackendError | undefined
+  /** Told of the first failure: what a lost device was asked may stay without an answer. */
+  readonly #waiting = new Set<(failure: BackendError) => void>()
 
   constructor(gpu: GPU, adapter: GPUAdapter, device: GPUDevice, mostBytes = Infinity) {
     this.gpu = gpu
@@ -67,9 +75,28 @@ export class GpuDevice {
     this.fail(`The GPU refused a command: ${reason}`)
   }
 
-  /** Keeps what went wrong first. */
-  fail(message: string): void {
-    this.#failure ??= new BackendError(`${message} Load the model again.`)
+  /** Keeps what went wrong first. @returns that */
+  fail(message: string): BackendError {
+    const failure = this.#failure ?? new BackendError(`${message} Load the model again.`)
+    this.#failure = failure
+    for (const giveUp of this.#waiting) giveUp(failure)
+    return failure
+  }
+
+  /** What the device answers. @throws BackendError if it fails before, or does not answer at all */
+  async answer<T>(asked: Promise<T>): Promise<T> {
+    this.check()
+    let giveUp = (_: BackendError): void => {}
+    const failed = new Promise<never>((_, reject) => {
+      giveUp = reject
+      this.#waiting.add(giveUp)
+    })
+    const late = () => this.fail(`The GPU has not answered for ${ANSWER_SECONDS} seconds.`)
+    try {
+      return await Promise.race([failed, inTime(asked, ANSWER_SECONDS, late)])
+    } finally {
+      this.#waiting.delete(giveUp)
+    }
   }
 
   /** @throws BackendError what went wrong first, if anything did */
@@ -80,7 +107,7 @@ export class GpuDevice {
   /** Settles when all that was submitted has run. @throws BackendError */
   async settle(): Promise<void> {
     try {
-      await this.device.queue.onSubmittedWorkDone()
+      await this.answer(this.device.queue.onSubmittedWorkDone())
     } catch (cause) {
       this.fail(`The GPU did not finish: ${messageOf(cause)}.`)
     }
@@ -118,7 +145,7 @@ export async function openDevice(
       'There is no WebGPU here. Use a browser that has it over https or on localhost, or another backend.',
     )
   }
-  const adapter = await gpu.requestAdapter(FASTEST)
+  const adapter = await opening(gpu.requestAdapter(FASTEST))
   if (adapter === null) {
     throw new BackendError(
       'WebGPU found no GPU. Install a driver with Vulkan (Metal and Direct3D 12 come with the system), or ' +
@@ -136,8 +163,18 @@ export async function openDevice(
     requiredLimits[name] = adapter.limits[name]
   }
   const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name))
-  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+  const device = await opening(adapter.requestDevice({ requiredLimits, requiredFeatures }))
   return new GpuDevice(gpu, adapter, device, mostBytes)
+}
+
+/** @throws BackendError if a driver does not say yes or no */
+function opening<T>(asked: Promise<T>): Promise<T> {
+  return inTime(asked, OPENING_SECONDS, () => {
+    return new BackendError(
+      `WebGPU has not answered for ${OPENING_SECONDS} seconds. Restart the browser or the machine, or use ` +
+        'another backend.',
+    )
+  })
 }
 
 /** What Dawn says of an adapter beyond the standard. */
@@ -187,7 +224,7 @@ function isSoftware({ info }: GPUAdapter): boolean {
 /** Whether there is a GPU that runs the shaders, and that is none in software. */
 export async function hasRealGpu(gpu: GPU): Promise<boolean> {
   if (!gpu.wgslLanguageFeatures.has(LANGUAGE_FEATURE)) return false
-  const adapter = await gpu.requestAdapter(FASTEST).catch(() => null)
+  const adapter = await opening(gpu.requestAdapter(FASTEST)).catch(() => null)
   return adapter !== null && !isSoftware(adapter)
 }
 
@@ -202,7 +239,7 @@ export interface GpuFacts {
 
 /** @returns undefined where there is no GPU */
 export async function gpuFacts(gpu: GPU): Promise<GpuFacts | undefined> {
-  const adapter = await gpu.requestAdapter(FASTEST)
+  const adapter = await opening(gpu.requestAdapter(FASTEST))
   if (adapter === null) return undefined
   const limits = WANTED_LIMITS.map((name) => [name, adapter.limits[name]] as const)
   return {

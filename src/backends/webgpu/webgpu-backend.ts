@@ -119,7 +119,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
 
   override async ready(): Promise<void> {
     await super.ready()
-    await this.#allocator.ready()
+    await this.#gpu.answer(this.#allocator.ready())
     this.#gpu.check()
   }
 
@@ -202,13 +202,13 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
           this.#reader.read(range.buffer, range.byteOffset, range.byteLength),
         ),
       )
-      const parts = await Promise.all(reads)
+      const parts = await this.#gpu.answer(Promise.all(reads))
       const bytes = parts.length === 1 ? parts[0] : joinBytes(parts)
-      await this.#allocator.ready()
+      await this.#gpu.answer(this.#allocator.ready())
       this.#gpu.check()
       return bytes
     } catch (cause) {
-      await this.#allocator.ready()
+      await this.#gpu.answer(this.#allocator.ready())
       this.#gpu.fail(`The GPU's memory could not be read: ${messageOf(cause)}.`)
       throw await this.#gpu.settle().then(
         () => cause,
@@ -229,17 +229,18 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
       operands.flatMap((own) => (own ? [this.ownSlice(own.slice)] : [])),
     )
     const isBase = this.isa === BASE_ISA
-    await this.#allocator.ready()
+    await this.#gpu.answer(this.#allocator.ready())
     const { bindingBytes } = this.#powers
     const jobs = isBase
       ? commands.flatMap((own) => stripeJobs(own, bindingBytes) ?? baseJobs(own))
       : jobsOf(commands, this.#powers)
-    const program = await makeProgram(jobs, {
+    const making = makeProgram(jobs, {
       device: this.#gpu.device,
       mostBytes: bindingBytes,
       memoryOf: (slice) => this.ownSlice(slice).memory,
       pipelineOf: (job) => this.#pipelines.of(job),
     })
+    const program = await this.#gpu.answer(making)
     const release = () => {
       this.#submit()
       for (const buffer of program.buffers) buffer.destroy()
@@ -294,7 +295,7 @@ class WebGpuBackend extends CheckedBackend<GpuMemory, GpuProgram> {
     await this.done()
     this.#clock.start()
     await work().finally(() => this.#submit())
-    return this.#clock.stop()
+    return this.#gpu.answer(this.#clock.stop())
   }
 
   protected override settle(): Promise<void> {
@@ -344,7 +345,7 @@ export async function openWebGpuBackend(
 ): Promise<Backend> {
   if (isa !== undefined) variantNamed(webGpuVariants(), isa, 'shader')
   const device = await openDevice(gpu, { isLeast: isa === BASE_ISA, mostBytes })
-  const patcher = await new Pipelines(device.device).of(PATCH)
+  const patcher = await device.answer(new Pipelines(device.device).of(PATCH))
   const { int8Matrices } = device.powers
   if (isa === MATRIX_ISA && !int8Matrices) {
     device.device.destroy()

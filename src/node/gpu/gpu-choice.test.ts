@@ -8,7 +8,7 @@ import { createReferenceBackend } from '../../backends/reference/index.ts'
 import { shapeNamed } from '../../bench/shapes.ts'
 import { shapeOfSize } from '../../bench/token-time.ts'
 import { openBestBackend } from '../open-backend.ts'
-import { gpuChoice } from './gpu-choice.ts'
+import { gpuChoice, measureAside } from './gpu-choice.ts'
 import { gpuIdentity, mayHaveGpu } from './gpu-signs.ts'
 import { type GpuMeasurement, measureGpu } from './measure-gpu.ts'
 
@@ -180,6 +180,39 @@ describe('a measurement', () => {
       expect(found.gpuSeconds).toBeGreaterThan(found.processorSeconds)
     },
   )
+})
+
+describe('a process of its own', () => {
+  const programOf = (text: string) => {
+    const path = join(folder, 'program.mjs')
+    writeFileSync(path, text)
+    return path
+  }
+
+  test('gives what it prints, or why it printed nothing', async () => {
+    const found = { title: 'Some GPU', gpuSeconds: 0.5, processorSeconds: 1 }
+    const text = `process.stdout.write('${JSON.stringify(found)}')`
+    expect(await measureAside('2b-4t', programOf(text))).toEqual(found)
+    expect(await measureAside('2b-4t', programOf('process.exit(3)'))).toMatchObject({
+      reason: expect.stringMatching(/^measuring it failed/),
+    })
+  })
+
+  test.each([
+    ['cannot be ended gently', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"],
+    [
+      'leaves its pipes to somebody who stays',
+      "import { spawn } from 'node:child_process'\n" +
+        "spawn(process.execPath, ['-e', 'setTimeout(() => {}, 8000)'], { stdio: 'inherit', detached: true })\n" +
+        'process.exit(0)',
+    ],
+  ])('is given up where it %s', async (_, text) => {
+    const began = performance.now()
+    expect(await measureAside('2b-4t', programOf(text), 1500)).toEqual({
+      reason: 'measuring it took more than 1.5 seconds',
+    })
+    expect(performance.now() - began).toBeLessThan(6000)
+  })
 })
 
 describe('opening', () => {

@@ -105,19 +105,38 @@ function isFresh({ made, at }: Kept, now: number): boolean {
   return !('reason' in made) || (typeof at === 'number' && Math.abs(now - at) < FAILURE_MS)
 }
 
-/** In a process of its own, whose standard error nobody reads: Dawn writes there what it does not find. */
-function measureAside(shape: ShapeName): Promise<GpuMeasurement> {
+/**
+ * In a process of its own, whose standard error nobody reads: Dawn writes there what it does not find.
+ *
+ * @param program that prints a measurement
+ * @param mostMs until it is given up, whether or not it can be ended and whoever else writes to its pipes
+ */
+export function measureAside(
+  shape: ShapeName,
+  program = fileURLToPath(new URL(/* @vite-ignore */ './measure-gpu.js', import.meta.url)),
+  mostMs = MOST_MS,
+): Promise<GpuMeasurement> {
   const { BITNET_BACKEND: _, BITNET_ISA: __, ...env } = process.env
-  const program = fileURLToPath(new URL(/* @vite-ignore */ './measure-gpu.js', import.meta.url))
   return new Promise((resolve) => {
-    execFile(
+    const give = (found: GpuMeasurement) => {
+      clearTimeout(timer)
+      resolve(found)
+    }
+    const child = execFile(
       process.execPath,
       [program, shape],
-      { env: { ...env, ELECTRON_RUN_AS_NODE: '1' }, timeout: MOST_MS, windowsHide: true },
+      { env: { ...env, ELECTRON_RUN_AS_NODE: '1' }, windowsHide: true },
       (error, stdout) => {
         const reason = `measuring it failed (${error?.message ?? 'no result'})`
-        resolve(readMeasurement(stdout)?.made ?? { reason })
+        give(readMeasurement(stdout)?.made ?? { reason })
       },
     )
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+      child.unref()
+      give({ reason: `measuring it took more than ${mostMs / 1000} seconds` })
+    }, mostMs)
   })
 }
