@@ -94,6 +94,25 @@ const few: readonly (Shape & { readonly jobs: number })[] = [
   { type: 'f32', headDim: 32, columns: 3, slots: [1], positions: [767], jobs: 3 + 6 },
   { type: 'f16', headDim: 32, columns: 3, slots: [0], positions: [611], window: 300, jobs: 3 + 6 },
   { type: 'f16', headDim: 32, columns: 2, slots: [1, 0], positions: [17, 300], jobs: 4 + 6 },
+  // Parts are put together where they are normed.
+  {
+    type: 'f32',
+    headDim: 32,
+    columns: 2,
+    slots: [1, 0, 0],
+    positions: [17, 299, 300],
+    jobs: 6 + 7,
+  },
+  // Fewer workgroups than blocks.
+  {
+    type: 'f16',
+    headDim: 32,
+    columns: 6,
+    slots: span(0, 60).map((i) => i % 2),
+    positions: span(0, 60).map((i) => i * 25),
+    window: 600,
+    jobs: 6 + 7,
+  },
 ]
 
 describe.skipIf(missingForGpu() !== undefined)('attention on a GPU', () => {

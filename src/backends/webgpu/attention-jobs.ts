@@ -7,7 +7,7 @@ import type { Access } from '../../kernels/operand-kinds.ts'
 import { CACHE_TYPES, type CacheType } from '../../kernels/storage.ts'
 import { type Binding, bindingOf, type Job, jobOf } from './jobs.ts'
 import { operandOf, type Valid } from './neighbours.ts'
-import type { Powers } from './tuned.ts'
+import { type Powers, quantizeShading } from './tuned.ts'
 
 /** Rows of a tile: with 16 a prompt took 1.6 times as long, since fewer tiles have too little on their way. */
 const TILE = 8
@@ -17,6 +17,9 @@ const TILE_ROWS = 65
 
 /** Bytes of all parts that a list may take. */
 const MAX_PARTS = 2 ** 28
+
+/** Workgroups of a dispatch that are enough for any GPU. */
+const ENOUGH_GROUPS = 320
 
 /** Threads of split-attention.wgsl that have something to do. */
 const MOST_THREADS = 512
@@ -57,9 +60,11 @@ export function attendJob(
   const { rows, nHeads, cache, table, window = 0 } = attention.command
   const { headDim, type = 'f16', nKvHeads } = cache
   if (!isFloat(type) || headDim % 32 !== 0) return undefined
-  if (nHeads * table.columns > 65535 || partBytes(attention) > MAX_PARTS) return undefined
+  if (partBytes(attention) > MAX_PARTS) return undefined
   const isAhead = threads >= MOST_THREADS && type === 'f16' && headDim <= 128
   const heads = (nHeads / nKvHeads) % 2 === 0 && splitBytes(2, headDim) <= workgroupBytes ? 2 : 1
+  const groups = (nHeads / heads) * rows
+  const lanes = lanesOf(groups, table.columns)
   const written = (name: string): Binding | undefined => {
     const own = bindingOf(operandOf(attention, name))
     return own && { ...own, access: 'update' }
@@ -74,6 +79,7 @@ export function attendJob(
       IS_TURNED: Number(turning !== undefined),
       HEADS: heads,
       IS_AHEAD: Number(isAhead),
+      LANES: lanes < table.columns ? lanes : 0,
     },
     integers: [nKvHeads, table.columns, nHeads, window],
     floats: [1 / Math.sqrt(headDim)],
@@ -88,7 +94,7 @@ export function attendJob(
       isWhole(attention) ? undefined : partsOf(attention, 'write'),
     ],
     written: [false, false, false, false, true, true, true, true],
-    workgroups: [(nHeads / heads) * table.columns, rows],
+    workgroups: [(nHeads / heads) * lanes, rows],
     isFixed: true,
   }
 }
@@ -113,6 +119,37 @@ export function mergeJob(attention: Valid<'attention'>): Job | undefined {
   }
 }
 
+/** mergeJob and the norm and int8 integers of what it gives; undefined where rows are no whole vectors. */
+export function mergedQuantize(
+  attention: Valid<'attention'>,
+  quantize: Valid<'quantize'>,
+  powers: Powers,
+): Job | undefined {
+  const { nHeads, cache, table, window = 0 } = attention.command
+  const { rows, cols, eps } = quantize.command
+  const shading = quantizeShading(quantize.command, powers)
+  const isSameRows = rows === attention.command.rows && cols === nHeads * cache.headDim
+  if (shading === undefined || !isSameRows) return undefined
+  const bound = (name: string) => bindingOf(operandOf(quantize, name))
+  return {
+    shader: 'merge-quantize',
+    constants: { ...shading.constants, DIM: cache.headDim },
+    integers: [table.columns, nHeads, window],
+    floats: [eps],
+    bindings: [
+      bindingOf(operandOf(attention, 'step')),
+      partsOf(attention, 'read'),
+      bound('weight'),
+      bound('out.q'),
+      bound('out.scales'),
+      bound('out.sums'),
+    ],
+    written: [false, false, false, true, true, true],
+    workgroups: [rows, 1],
+    isFixed: true,
+  }
+}
+
 /** Where the blocks' parts lie; lists of one attention after another need them only once. */
 export function partsOf(attention: Valid<'attention'>, access: Access): Binding {
   return { memory: { scratch: 'attention', byteLength: partBytes(attention) }, access }
@@ -126,6 +163,14 @@ function isWhole({ command }: Valid<'attention'>): boolean {
 function partBytes({ command }: Valid<'attention'>): number {
   const { rows, nHeads, table, cache } = command
   return rows * nHeads * table.columns * (cache.headDim + 4) * 4
+}
+
+/**
+ * Blocks of a row that have a workgroup of their own. Most tables have far more columns than sequences have blocks, and a
+ * workgroup that finds nothing to do still costs: many rows fill a GPU with fewer.
+ */
+function lanesOf(groups: number, columns: number): number {
+  return Math.min(columns, Math.max(1, Math.ceil(ENOUGH_GROUPS / groups)))
 }
 
 /** Of workgroup memory, what split-attention.wgsl has for so many heads. */

@@ -3,7 +3,8 @@
  * them is left out only if a later command of the list overwrites it, before anything reads it.
  */
 import type { ValidCommand } from '../../kernels/commands.ts'
-import { attendJob, mergeJob, rowsJob } from './attention-jobs.ts'
+import { attendJob, mergedQuantize, mergeJob, rowsJob } from './attention-jobs.ts'
+import { int8Jobs } from './dense-jobs.ts'
 import { Halves } from './halves.ts'
 import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
@@ -21,7 +22,9 @@ export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[]
       normedProduct(commands, at, powers) ??
       activatedProduct(commands, at, powers)
     const alone = () =>
-      stripeJobs(commands[at], powers.bindingBytes) ?? tunedJobs(commands[at], powers, halves)
+      stripeJobs(commands[at], powers.bindingBytes) ??
+      int8Jobs(commands[at], powers) ??
+      tunedJobs(commands[at], powers, halves)
     jobs.push(...(fused?.jobs ?? alone()))
     const count = fused?.count ?? 1
     for (const command of commands.slice(at, at + count)) halves.forget(command)
@@ -55,8 +58,12 @@ function attended(
   if (merge === undefined) return { jobs: [split], count }
   const isLeftOut = isOverwritten(operandOf(attention, 'out'), commands, place + 2)
   const product = isLeftOut ? normedProduct(commands, place + 1, powers, attention) : undefined
-  if (product === undefined) return { jobs: [split, merge], count }
-  return { jobs: [split, ...product.jobs], count: count + product.count }
+  if (product !== undefined) return { jobs: [split, ...product.jobs], count: count + product.count }
+  const next = commands[place + 1]
+  const isNormed =
+    isLeftOut && isOp(next, 'quantize') && isSame(next.command.x, attention.command.out)
+  const quantize = isNormed ? mergedQuantize(attention, next, powers) : undefined
+  return quantize ? { jobs: [split, quantize], count: count + 1 } : { jobs: [split, merge], count }
 }
 
 /** A product of few rows, and the activation of it. */

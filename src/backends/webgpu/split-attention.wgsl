@@ -37,6 +37,8 @@ const IS_WHOLE = 0u;
 const IS_TURNED = 0u;
 /// Heads of one key, which share what they read of the cache.
 const HEADS = 1u;
+/// Blocks that a row's workgroups begin with; each goes on with every LANES-th. 0: there is one for each block.
+const LANES = 0u;
 /// Whether all that is read of the cache is on its way first; every invocation has one task then.
 const IS_AHEAD = 0u;
 const STEP_WORDS = 4u;
@@ -182,12 +184,8 @@ fn store(d: u32, home: u32, position: u32) {
   }
 }
 
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
-  let head = group.x % (params.nHeads / HEADS) * HEADS;
-  let chunk = group.x / (params.nHeads / HEADS);
-  let row = group.y;
-  let newest = u32(step[params.step_at + row * STEP_WORDS + 2u]);
+/// A block of positions of a row, if the row sees any of it.
+fn attend(row: u32, newest: u32, head: u32, chunk: u32, own: u32) {
   let positions = newest + 1u;
   let begin = select(0u, positions - min(positions, params.window), params.window > 0u);
   let first = chunk * CHUNK;
@@ -362,5 +360,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
         parts[part + DIM + 1u] = total;
       }
     }
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) own: u32) {
+  let head = group.x % (params.nHeads / HEADS) * HEADS;
+  let chunk = group.x / (params.nHeads / HEADS);
+  let newest = u32(step[params.step_at + group.y * STEP_WORDS + 2u]);
+  if (LANES == 0u) {
+    attend(group.y, newest, head, chunk, own);
+    return;
+  }
+  for (var at = chunk; at * CHUNK <= newest; at += max(1u, LANES)) {
+    attend(group.y, newest, head, at, own);
+    workgroupBarrier();
   }
 }

@@ -9,6 +9,7 @@ import type { ValidCommand } from '../../kernels/commands.ts'
 import type { GatedActivationCommand } from '../../kernels/gated-activation/op.ts'
 import { ACTIVATIONS } from '../../kernels/gated-activation/reference.ts'
 import { type MatmulCommand, matmulWorkgroups } from '../../kernels/matmul/op.ts'
+import type { QuantizeCommand } from '../../kernels/quantize/op.ts'
 import { sequenceTiles } from '../../kernels/sequences.ts'
 import { DENSE_TYPES } from '../../kernels/storage.ts'
 import type { TernaryMatmulCommand } from '../../kernels/ternary-matmul/op.ts'
@@ -44,7 +45,7 @@ const QUANTIZED_VECTORS = 3
 const TOKENS: readonly number[] = [1, 2, 4, 8]
 
 /** The least of these that has room for all rows, or the most there are. */
-function tokensFor(rows: number): number {
+export function tokensFor(rows: number): number {
   return TOKENS.find((count) => count >= rows) ?? TOKENS[TOKENS.length - 1]
 }
 
@@ -78,19 +79,8 @@ type Tuned = Shading & { readonly rounded?: readonly Rounded[] }
 
 function shadingOf({ command }: ValidCommand, powers: Powers): Tuned | undefined {
   switch (command.op) {
-    case 'quantize': {
-      const { rows, cols, weight } = command
-      if (cols % TILE !== 0 || cols / 4 > MOST_VECTORS * powers.threads) return undefined
-      return {
-        shader: 'quantize/tuned',
-        constants: {
-          THREADS: threadsOf(cols, QUANTIZED_VECTORS, powers),
-          COLS: cols,
-          IS_NORMED: Number(weight !== undefined),
-        },
-        workgroups: [rows, 1],
-      }
-    }
+    case 'quantize':
+      return quantizeShading(command, powers)
     case 'ternary-matmul':
       return ternaryShading(command, powers)
     case 'expert-matmul': {
@@ -105,7 +95,7 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Tuned | undefined
     }
     case 'dense-matmul': {
       const { rows, weights } = command
-      if (weights.cols % 4 !== 0) return undefined
+      if (weights.cols % 4 !== 0 || weights.type === 'int8') return undefined
       const TYPE = DENSE_TYPES.indexOf(weights.type)
       return {
         shader: 'dense-matmul/tuned',
@@ -190,6 +180,17 @@ function shadingOf({ command }: ValidCommand, powers: Powers): Tuned | undefined
     default:
       return undefined
   }
+}
+
+/** @returns undefined for rows that are no whole vectors or do not fit into registers */
+export function quantizeShading(
+  { rows, cols, weight }: QuantizeCommand,
+  powers: Powers,
+): Pick<Job, 'shader' | 'constants' | 'workgroups'> | undefined {
+  if (cols % TILE !== 0 || cols / 4 > MOST_VECTORS * powers.threads) return undefined
+  const THREADS = threadsOf(cols, QUANTIZED_VECTORS, powers)
+  const constants = { THREADS, COLS: cols, IS_NORMED: Number(weight !== undefined) }
+  return { shader: 'quantize/tuned', constants, workgroups: [rows, 1] }
 }
 
 /** Whether halves.wgsl runs a product: a subgroup's part is of the result or it is not. */

@@ -1,4 +1,4 @@
-// As base.wgsl for COLS columns, a multiple of 4, weights of one TYPE, and up to TOKENS tokens a workgroup. An
+// As base.wgsl for COLS columns, a multiple of 4, weights of one TYPE of floats, and up to TOKENS tokens a workgroup. An
 // invocation has four neighbouring columns of 4 rows (8 with f16), so that it reads 16 bytes at once; sums of
 // its columns and then of the invocations go in an order that TOKENS does not change.
 struct Params {
@@ -21,8 +21,8 @@ struct Params {
 
 const THREADS = 256u;
 const COLS = 2560u;
-/// 0 f32, 1 f16, 2 int8.
-const TYPE = 2u;
+/// 0 f32, 1 f16.
+const TYPE = 1u;
 const TOKENS = 4u;
 const COUNT = COLS / 4u;
 /// Vectors of four results that an invocation has of a token.
@@ -33,16 +33,6 @@ const MOST_TOKENS = 8u;
 const PIECES = 8u;
 var<workgroup> partial: array<vec4f, THREADS * QUADS>;
 var<workgroup> pieces: array<f32, PIECES * 16u>;
-
-/// The integers of a word of an int8 matrix.
-fn integersOf(word: u32) -> vec4f {
-  return vec4f(unpack4xU8(word)) - vec4f(128.0);
-}
-
-/// sum + a . b, in order.
-fn withProducts(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
 
 /// Adds up a token's sums over the workgroup, and writes its results.
 fn finish(own: u32, stripe: u32, token: u32, low: vec4f, high: vec4f) {
@@ -73,11 +63,7 @@ fn finish(own: u32, stripe: u32, token: u32, low: vec4f, high: vec4f) {
     if (params.accumulate != 0u) {
       before = out[at];
     }
-    if (TYPE == 2u) {
-      out[at] = fma(sum, weights_scales[params.weights_scales_at + row], before);
-    } else {
-      out[at] = sum + before;
-    }
+    out[at] = sum + before;
   }
 }
 
@@ -92,38 +78,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   // Of each token, and of its upper rows.
   var sums: array<vec4f, 2u * MOST_TOKENS>;
   for (var g = own / SHARERS; g < COUNT; g += THREADS / SHARERS) {
-    if (TYPE == 2u) {
-      let word = weights_data[params.weights_data_at / 4u + (stripe * COUNT + g) * 4u + lane];
-      let w0 = integersOf(word.x);
-      let w1 = integersOf(word.y);
-      let w2 = integersOf(word.z);
-      let w3 = integersOf(word.w);
-      for (var t = 0u; t < TOKENS; t++) {
-        let v = x[input + min(t, lastToken) * COUNT + g];
-        let s = sums[t];
-        sums[t] = vec4f(
-          withProducts(s.x, w0, v),
-          withProducts(s.y, w1, v),
-          withProducts(s.z, w2, v),
-          withProducts(s.w, w3, v),
-        );
+    let first = params.weights_data_at / 4u + (stripe * COLS + 4u * g) * SHARERS + lane;
+    for (var j = 0u; j < 4u; j++) {
+      let word = weights_data[first + j * SHARERS];
+      var low = bitcast<vec4f>(word);
+      var high = low;
+      if (TYPE == 1u) {
+        low = vec4f(unpack2x16float(word.x), unpack2x16float(word.y));
+        high = vec4f(unpack2x16float(word.z), unpack2x16float(word.w));
       }
-    } else {
-      let first = params.weights_data_at / 4u + (stripe * COLS + 4u * g) * SHARERS + lane;
-      for (var j = 0u; j < 4u; j++) {
-        let word = weights_data[first + j * SHARERS];
-        var low = bitcast<vec4f>(word);
-        var high = low;
+      for (var t = 0u; t < TOKENS; t++) {
+        let v = vec4f(x[input + min(t, lastToken) * COUNT + g][j]);
+        sums[t] = fma(low, v, sums[t]);
         if (TYPE == 1u) {
-          low = vec4f(unpack2x16float(word.x), unpack2x16float(word.y));
-          high = vec4f(unpack2x16float(word.z), unpack2x16float(word.w));
-        }
-        for (var t = 0u; t < TOKENS; t++) {
-          let v = vec4f(x[input + min(t, lastToken) * COUNT + g][j]);
-          sums[t] = fma(low, v, sums[t]);
-          if (TYPE == 1u) {
-            sums[MOST_TOKENS + t] = fma(high, v, sums[MOST_TOKENS + t]);
-          }
+          sums[MOST_TOKENS + t] = fma(high, v, sums[MOST_TOKENS + t]);
         }
       }
     }
