@@ -11,12 +11,12 @@ import {
   SWITCH,
   TEXT,
 } from '../../option-checks.ts'
-import { restoreWeights } from '../../train/checkpoint/checkpoint.ts'
 import { BYTES } from '../../train/data/run-tokenizer.ts'
 import { loadFrozenBase } from '../../train/frozen-base.ts'
 import { fillRandomly } from '../../train/initial-weights.ts'
 import type { TrainReport } from '../../train/loop.ts'
 import { lowRankNamed } from '../../train/low-rank-plan.ts'
+import { fillFromModel } from '../../train/model-weights.ts'
 import { type RunTokenizer, runTraining } from '../../train/run.ts'
 import { RUN_SETTINGS, type RunSettings } from '../../train/settings.ts'
 import type { Trainer } from '../../train/trainer.ts'
@@ -48,7 +48,7 @@ export interface TrainOptions extends RunSettings {
   readonly out: string
   /** "bytes" (default), a tokenizer.json, or a model that has one. */
   readonly tokenizer?: string | undefined
-  /** A model to go on from, with masters; its shape and tokenizer are taken. */
+  /** A model to go on from, with float weights or packed; its shape and tokenizer are taken. */
   readonly init?: string | undefined
   /**
    * Adapters (LoRA) that are learnt beside the ternary matrices of `init`, which stay: "rank=16,alpha=32". Checkpoints
@@ -198,7 +198,7 @@ async function fillFrom(init: string, trainer: Trainer): Promise<void> {
   const { file } = await openModelFile(await resolveModel(init))
   try {
     if (trainer.plan.shape.lora !== undefined) await loadFrozenBase(trainer, file)
-    else await restoreWeights(trainer, file.tensors)
+    else await fillFromModel(trainer, file, await configToRun(file))
   } finally {
     await file.close()
   }

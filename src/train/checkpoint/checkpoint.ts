@@ -10,7 +10,7 @@ import { decodeDense, isDense } from '../../formats/dense-codecs.ts'
 import type { TensorInfo } from '../../formats/model-file.ts'
 import { type SafetensorsTensorToWrite, writeSafetensors } from '../../formats/safetensors/index.ts'
 import { bytesOf } from '../../model/buffer-owner.ts'
-import { shapeOf, tensorNames, writtenName } from '../../model/layers.ts'
+import { shapeOf, writtenName } from '../../model/layers.ts'
 import { signQuantize } from '../../ternary/index.ts'
 import type { BatchCursor } from '../data/batches.ts'
 import { adapterName } from '../low-rank-plan.ts'
@@ -121,19 +121,6 @@ export async function restore(trainer: Trainer, model: Tensors, optimizer: Tenso
   }
 }
 
-/**
- * Weights of another model, as masters.
- *
- * @throws FormatError naming a tensor that is missing, of another shape or packed
- */
-export async function restoreWeights(trainer: Trainer, model: Tensors): Promise<void> {
-  for (const part of trainer.plan.parts) {
-    const names = tensorNames('safetensors', part)
-    const found = names.map((name) => model.get(name)).find((tensor) => tensor !== undefined)
-    trainer.write('weights', part, await valuesOf(found, part, names[0]))
-  }
-}
-
 async function valuesOf(
   tensor: TensorInfo | undefined,
   part: PlannedPart,
@@ -144,8 +131,7 @@ async function valuesOf(
   if (tensor === undefined || !isShape || !isDense(tensor.type)) {
     const got = tensor === undefined ? 'nothing' : `${tensor.type} of ${tensor.shape.join(' x ')}`
     throw new FormatError(
-      `Expected float values of ${shape.join(' x ')} for ${name}, got ${got}. Packed weights have no ` +
-        'masters to go on from.',
+      `Expected float values of ${shape.join(' x ')} for ${name}, got ${got}. The checkpoint is damaged.`,
       { field: name },
     )
   }

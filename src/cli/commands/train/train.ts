@@ -73,7 +73,7 @@ function addTrainFlags(command: Command): void {
     .option('--steps <n>', 'how long; default: once through the text', count)
     .option('--tokens <n>', 'the same in tokens', count)
     .option('--hours <n>', 'the same in hours, by the speed of the first passes', above)
-    .option('--init <model>', 'go on from the float weights of a model, in its shape')
+    .option('--init <model>', 'go on from the weights of a model, float or packed, in its shape')
     .option(
       '--lora <adapters>',
       'learn adapters beside the frozen ternary weights of --init: rank=16,alpha=32',
