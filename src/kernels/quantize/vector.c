@@ -10,40 +10,56 @@ static work_plan quantize_plan(const quantize_command *c, int32_t phase, int32_t
   return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
 }
 
+// 16 values of a row from a column on, or its last n, after the norm where there is one.
+INLINE f32x16 normed16(const float *x, const float *weight, float inverse, int32_t col, int32_t n) {
+  const f32x16 y = load_first(x + col, n);
+  return weight ? y * inverse * load_first(weight + col, n) : y;
+}
+
+INLINE f32x16 peak_of(f32x16 peak, f32x16 y) { return max16(peak, abs16(y)); }
+
+// Stores 16 codes, zeros beyond the row's end, and returns them.
+INLINE i32x16 round_to(int8_t *q, f32x16 y, float factor) {
+  const f32x16 r = min16(max16(round16(y * factor), all16(-128.0f)), all16(127.0f));
+  const i32x16 whole = __builtin_convertvector(r, i32x16);
+  *(i8x16_any *)q = __builtin_convertvector(whole, i8x16);
+  return whole;
+}
+
+// One row; `weight` is a constant where it is called, so that no loop asks for it.
+INLINE void quantize_row(const quantize_command *c, int32_t row, const float *weight) {
+  const int32_t cols = c->cols, padded = (cols + 15) & ~15, whole = cols & ~15, rest = cols - whole;
+  const float *x = c->x + (size_t)row * cols;
+  int8_t *q = c->out_q + (size_t)row * padded;
+  const float inverse = weight ? rms_inverse(x, cols, c->eps) : 1.0f;
+
+  f32x16 peak = {0}, other = {0};  // a maximum waits for the one before it: two take turns
+  int32_t col = 0;
+  for (; col + LANES < whole; col += 2 * LANES) {
+    peak = peak_of(peak, normed16(x, weight, inverse, col, LANES));
+    other = peak_of(other, normed16(x, weight, inverse, col + LANES, LANES));
+  }
+  if (col < whole) peak = peak_of(peak, normed16(x, weight, inverse, col, LANES));
+  if (rest) other = peak_of(other, normed16(x, weight, inverse, whole, rest));
+  const float floor = 1e-5f, found = max_lanes(max16(peak, other));
+  const float max = found > floor ? found : floor;
+  const float factor = 127.0f / max;
+
+  i32x16 sums = {0};
+  for (col = 0; col < whole; col += LANES) {
+    sums += round_to(q + col, normed16(x, weight, inverse, col, LANES), factor);
+  }
+  if (rest) sums += round_to(q + whole, normed16(x, weight, inverse, whole, rest), factor);
+  int32_t sum = 0;
+  for (int32_t i = 0; i < LANES; i++) sum += sums[i];
+  c->out_scales[row] = max / 127.0f;
+  c->out_sums[row] = sum;
+}
+
 static void quantize_run(const quantize_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t cols = c->cols, padded = (cols + 15) & ~15;
-  const float *weight = c->weight;
   for (int32_t row = first; row < last; row++) {
-    const float *x = c->x + (size_t)row * cols;
-    int8_t *q = c->out_q + (size_t)row * padded;
-    const float inverse = weight ? rms_inverse(x, cols, c->eps) : 1.0f;
-
-    f32x16 peak = {0};
-    for (int32_t col = 0; col < cols; col += LANES) {
-      const int32_t n = cols - col < LANES ? cols - col : LANES;
-      f32x16 y = load_first(x + col, n);
-      if (weight) y = y * inverse * load_first(weight + col, n);
-      peak = max16(peak, abs16(y));
-    }
-    const float floor = 1e-5f, found = max_lanes(peak);
-    const float max = found > floor ? found : floor;
-    const float factor = 127.0f / max;
-
-    i32x16 sums = {0};
-    for (int32_t col = 0; col < cols; col += LANES) {
-      const int32_t n = cols - col < LANES ? cols - col : LANES;
-      f32x16 y = load_first(x + col, n);
-      if (weight) y = y * inverse * load_first(weight + col, n);
-      f32x16 r = round16(y * factor);
-      r = min16(max16(r, all16(-128.0f)), all16(127.0f));
-      const i32x16 whole = __builtin_convertvector(r, i32x16);
-      sums += whole;  // lanes past the end are zero, and so is the padding they leave
-      *(i8x16_any *)(q + col) = __builtin_convertvector(whole, i8x16);
-    }
-    int32_t sum = 0;
-    for (int32_t i = 0; i < LANES; i++) sum += sums[i];
-    c->out_scales[row] = max / 127.0f;
-    c->out_sums[row] = sum;
+    if (c->weight) quantize_row(c, row, c->weight);
+    else quantize_row(c, row, NULL);
   }
 }

@@ -109,12 +109,18 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
     float *wide = (float *)(p + first * bytes) + lane;
     uint16_t *half = (uint16_t *)(p + first * bytes) + lane;
     for (int32_t d = 0; type == CACHE_F32 && d < n; d++) wide[d * step] = x[d];
-    for (int32_t d = 0; type == CACHE_F16 && d < n; d += LANES) {
-      const int32_t count = n - d < LANES ? n - d : LANES;
+    int32_t d = 0;
+    // Whole parts with steps that are constants: the compiler makes single stores of these.
+    for (; type == CACHE_F16 && d + LANES <= n; d += LANES) {
+      if (is_value) {
+        store_f16(half + d, load16(x + d));
+        continue;
+      }
       uint16_t part[LANES];
-      store_f16(part, load_first(x + d, count));
-      for (int32_t i = 0; i < count; i++) half[(d + i) * step] = part[i];
+      store_f16(part, load16(x + d));
+      for (int32_t i = 0; i < LANES; i++) half[(d + i) * KEY_BLOCK] = part[i];
     }
+    for (; type == CACHE_F16 && d < n; d++) half[d * step] = to_f16(x[d]);
     return;
   }
   const size_t count = is_value ? ATTENTION_CHUNK : KEY_BLOCK, first = position / count * count;
