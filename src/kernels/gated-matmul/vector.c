@@ -328,10 +328,11 @@ static int32_t rows_of_open(const gated_matmul_command *c, int32_t row) {
   const size_t row_bytes = (size_t)gated_tiles(c) * 4;
   // Of each token the rows that are open for it.
   uint16_t open[LISTED_TOKENS] __attribute__((aligned(64))) = {0};
+  f32x16 gates[LISTED_TOKENS];  // kept, as those of all tokens lie in few sets of the cache
   int32_t count = 0;
   for (int32_t token = 0; token < tokens; token++) {
-    const f32x16 gate = load16(c->gate_up + (size_t)token * rows + row);
-    open[token] = (uint16_t)_mm512_movepi32_mask((__m512i)(gate > all16(0.0f)));
+    gates[token] = load16(c->gate_up + (size_t)token * rows + row);
+    open[token] = (uint16_t)_mm512_movepi32_mask((__m512i)(gates[token] > all16(0.0f)));
     count += __builtin_popcount(open[token]);
   }
   if ((float)count > OPEN_SHARE * 16 * (float)tokens) return 0;
@@ -358,7 +359,7 @@ static int32_t rows_of_open(const gated_matmul_command *c, int32_t row) {
   }
   const f32x16 row_scales = load16(c->weights_scales + half + row);
   for (int32_t token = 0; token < tokens; token++) {
-    const f32x16 gate = load16(c->gate_up + (size_t)token * rows + row);
+    const f32x16 gate = gates[token];
     const i32x16 is_open = gate > all16(0.0f);
     const f32x16 up = __builtin_convertvector(sums[token] - c->x_sums[token], f32x16) * (c->x_scales[token] * row_scales);
     store16(c->out + (size_t)token * half + row, (f32x16)((i32x16)(gate * gate * up) & is_open));
