@@ -1,8 +1,9 @@
 // The head and the draw behind it; see reference.ts. What a look leaves of each row, and where it lies.
 //
 // Scratch, in this order: a look_row of each row; its input as int8, in blocks of LOOK_TOKENS rows whose groups of
-// four columns are neighbours; its input as short floats; near or exact logits, (rows, near_stride); of each row the tokens that are computed exactly and their logits, and the least and the most
-// that those may be which callers change; what sample needs, and what adjust-logits does.
+// four columns are neighbours; its input as short floats; near or exact logits, (rows, near_stride), and their peaks,
+// (rows, groups of stripes); of each row the tokens that are computed exactly and their logits, and the least and the
+// most that those may be which callers change; what sample needs, and what adjust-logits does.
 #ifndef BITNET_HEAD_DRAW_H
 #define BITNET_HEAD_DRAW_H
 
@@ -29,6 +30,11 @@ typedef struct {
 } look_row;
 _Static_assert(sizeof(look_row) == LOOK_ROW_BYTES, "op.ts reserves scratch memory for it");
 
+// The largest, lane by lane, of what the logits of LOOK_STRIPES stripes are at least, and at most.
+typedef struct {
+  float least[LANES], most[LANES];
+} look_peaks;
+
 // Of a row: places in lists.
 typedef struct {
   int32_t tokens[LOOK_ROOM + LANES];
@@ -39,6 +45,7 @@ _Static_assert(sizeof(look_lists) == LOOK_LISTS_BYTES, "op.ts reserves scratch m
 
 INLINE int32_t vocabulary(const head_draw_command *c) { return c->weights_rows; }
 INLINE int32_t draw_stripes(const head_draw_command *c) { return (c->weights_rows + 15) / 16; }
+INLINE int32_t peak_groups(const head_draw_command *c) { return (draw_stripes(c) + LOOK_STRIPES - 1) / LOOK_STRIPES; }
 INLINE int32_t look_groups(const head_draw_command *c) { return (c->weights_cols + 3) / 4; }
 INLINE int32_t look_blocks(const head_draw_command *c) { return (c->rows + LOOK_TOKENS - 1) / LOOK_TOKENS; }
 // A line more than there must be: rows begin in sets of the cache of their own.
@@ -55,8 +62,11 @@ INLINE float *short_input(const head_draw_command *c, int32_t row) {
 INLINE float *near_logits(const head_draw_command *c, int32_t row) {
   return short_input(c, c->rows) + row * near_stride(c);
 }
+INLINE look_peaks *peaks_of(const head_draw_command *c, int32_t row) {
+  return (look_peaks *)near_logits(c, c->rows) + (size_t)row * peak_groups(c);
+}
 INLINE look_lists *lists_of(const head_draw_command *c, int32_t row) {
-  return (look_lists *)near_logits(c, c->rows) + row;
+  return (look_lists *)peaks_of(c, c->rows) + row;
 }
 INLINE uint64_t *draw_scratch(const head_draw_command *c, int32_t row) {
   return (uint64_t *)lists_of(c, c->rows) + (size_t)row * SAMPLE_WORDS;

@@ -67,6 +67,7 @@ static void quantize_input(const head_draw_command *c, int32_t row) {
 // A row that is looked at.
 typedef struct {
   float *near;
+  look_peaks *peaks;
   look_lists *lists;
   const float *bounds;
   float rounding, spread;
@@ -75,13 +76,61 @@ typedef struct {
 
 INLINE look_view view_of(const head_draw_command *c, int32_t row) {
   const look_row *own = look_rows(c) + row;
-  return (look_view){near_logits(c, row), lists_of(c, row), c->bounds, own->rounding, own->spread, draw_stripes(c)};
+  return (look_view){near_logits(c, row), peaks_of(c, row), lists_of(c, row),  c->bounds,
+                     own->rounding,       own->spread,      draw_stripes(c)};
 }
 
 // What the logit of each of a stripe's tokens may be more or less than it is nearly.
 INLINE f32x16 doubt_of(const look_view *v, int32_t stripe) {
   const float *bounds = v->bounds + (size_t)stripe * BOUND_FLOATS;
   return (load16(bounds) * v->rounding + load16(bounds + 16) * v->spread) * 1.01f;
+}
+
+// The least and the most that near logits may be.
+INLINE void limits_of_near(f32x16 near, f32x16 doubt, f32x16 *least, f32x16 *most) {
+  *least = near - doubt;
+  // What may not be drawn stays so, however much of it is unknown.
+  *most = select16(near == all16(-__builtin_inff()), near, near + doubt);
+}
+
+// The least and the most that the logits of a stripe may be, those included that callers change.
+INLINE void limits_of(const look_view *v, int32_t stripe, f32x16 *least, f32x16 *most) {
+  const f32x16 near = load16(v->near + stripe * 16);
+  limits_of_near(near, doubt_of(v, stripe), least, most);
+  uint32_t listed = bits16(near != near);
+  if (!listed) return;
+  float low[LANES], high[LANES];
+  store16(low, *least);
+  store16(high, *most);
+  for (; listed; listed &= listed - 1) {
+    const int32_t lane = __builtin_ctz(listed), place = place_of(v->near[stripe * 16 + lane]);
+    low[lane] = v->lists->least[place];
+    high[lane] = v->lists->most[place];
+  }
+  *least = load16(low);
+  *most = load16(high);
+}
+
+INLINE void no_peaks(look_peaks *peaks) {
+  store16(peaks->least, all16(-__builtin_inff()));
+  store16(peaks->most, all16(-__builtin_inff()));
+}
+
+// Peaks with those of a stripe; what is no number may be any.
+INLINE void add_peaks(look_peaks *peaks, f32x16 least, f32x16 most) {
+  store16(peaks->least, max16(least, load16(peaks->least)));
+  store16(peaks->most, max16(select16(most == most, most, all16(__builtin_inff())), load16(peaks->most)));
+}
+
+static void renew_peaks(const look_view *v, int32_t group) {
+  const int32_t first = group * LOOK_STRIPES, left = v->stripes - first;
+  look_peaks *peaks = v->peaks + group;
+  no_peaks(peaks);
+  for (int32_t stripe = first; stripe < first + (left < LOOK_STRIPES ? left : LOOK_STRIPES); stripe++) {
+    f32x16 least, most;
+    limits_of(v, stripe, &least, &most);
+    add_peaks(peaks, least, most);
+  }
 }
 
 // Lists the tokens that callers change, each once, with the least and the most that its logit may be then; its
@@ -117,6 +166,25 @@ static int32_t list_changed(const head_draw_command *c, const adjust_logits_comm
   return 1;
 }
 
+// Peaks as they are with what callers change: list_changed has listed it.
+static void renew_changed(const head_draw_command *c, const adjust_logits_command *changes, int32_t row) {
+  const look_view v = view_of(c, row);
+  const int32_t listed = look_rows(c)[row].listed, groups = peak_groups(c), biases = biases_of(changes);
+  if (c->mask || listed > groups / 2) {
+    for (int32_t group = 0; group < groups; group++) renew_peaks(&v, group);
+    return;
+  }
+  if (listed == 0) return;
+  int32_t count;
+  const int32_t *history = penalised_tokens(changes, row, &count);
+  for (int32_t i = -biases; i < count; i++) {
+    int32_t token;
+    if (i >= 0) token = history[i];
+    else bias_at(changes, row, i + biases, &token);
+    renew_peaks(&v, token / 16 / LOOK_STRIPES);
+  }
+}
+
 // What may not be drawn is -infinity.
 static void leave_masked_out(const head_draw_command *c, const adjust_logits_command *changes, int32_t row) {
   look_lists *lists = lists_of(c, row);
@@ -132,26 +200,6 @@ static void leave_masked_out(const head_draw_command *c, const adjust_logits_com
       }
     }
   }
-}
-
-// The least and the most that the logits of a stripe may be.
-INLINE void limits_of(const look_view *v, int32_t stripe, f32x16 *least, f32x16 *most) {
-  const f32x16 near = load16(v->near + stripe * 16), doubt = doubt_of(v, stripe);
-  *least = near - doubt;
-  // What may not be drawn stays so, however much of it is unknown.
-  *most = select16(near == all16(-__builtin_inff()), near, near + doubt);
-  uint32_t listed = bits16(near != near);
-  if (!listed) return;
-  float low[LANES], high[LANES];
-  store16(low, *least);
-  store16(high, *most);
-  for (; listed; listed &= listed - 1) {
-    const int32_t lane = __builtin_ctz(listed), place = place_of(v->near[stripe * 16 + lane]);
-    low[lane] = v->lists->least[place];
-    high[lane] = v->lists->most[place];
-  }
-  *least = load16(low);
-  *most = load16(high);
 }
 
 typedef struct {
@@ -187,6 +235,13 @@ INLINE int32_t list_kept(const look_view *v, const int32_t kind, const look_draw
   look_lists *lists = v->lists;
   int32_t n = 0;
   for (int32_t stripe = 0; stripe < v->stripes; stripe++) {
+    if (kind == DRAW_LARGEST && stripe % LOOK_STRIPES == 0) {
+      const look_peaks *peaks = v->peaks + stripe / LOOK_STRIPES;
+      if (!any16(~(load16(peaks->most) < all16(d->limit)))) {
+        stripe += LOOK_STRIPES - 1;
+        continue;
+      }
+    }
     f32x16 least, most;
     limits_of(v, stripe, &least, &most);
     uint32_t kept = kept_bits(d, kind, tokens_from(stripe * 16), most);
@@ -222,10 +277,10 @@ static int32_t list_largest(const head_draw_command *c, int32_t row) {
   i32x16 largest[LOOK_SETS];
   f32x16 sets[LOOK_SETS];
   for (int32_t i = 0; i < LOOK_SETS; i++) sets[i] = all16(-__builtin_inff());
-  for (int32_t stripe = 0; stripe < v->stripes; stripe++) {
-    f32x16 least, most, *own = sets + stripe % LOOK_SETS;
-    limits_of(v, stripe, &least, &most);
-    *own = max16(least, *own);
+  const int32_t groups = peak_groups(c);
+  for (int32_t group = 0; group < groups; group++) {
+    f32x16 *own = sets + group % LOOK_SETS;
+    *own = max16(load16(v->peaks[group].least), *own);
   }
   for (int32_t i = 0; i < LOOK_SETS; i++) largest[i] = order_of(sets[i]);
   look_draw draw = {.limit = reached_by((const int32_t *)largest, LOOK_SETS * LANES, top_k)};
@@ -246,20 +301,19 @@ static int32_t list_largest(const head_draw_command *c, int32_t row) {
 static int32_t list_racers(const head_draw_command *c, int32_t row) {
   const look_view view = view_of(c, row), *v = &view;
   const int32_t *settings = settings_of(c, row);
-  f32x16 lowest = all16(-__builtin_inff()), highest = lowest;
-  for (int32_t stripe = 0; stripe < v->stripes; stripe++) {
-    f32x16 least, most;
-    limits_of(v, stripe, &least, &most);
-    lowest = max16(least, lowest);
-    highest = max16(select16(most == most, most, all16(__builtin_inff())), highest);
+  look_peaks peaks;
+  no_peaks(&peaks);
+  const int32_t groups = peak_groups(c);
+  for (int32_t group = 0; group < groups; group++) {
+    add_peaks(&peaks, load16(v->peaks[group].least), load16(v->peaks[group].most));
   }
   look_draw draw = {
-      .limit = max_lanes(lowest),
+      .limit = max_lanes(load16(peaks.least)),
       .key = key_of_draw(settings, step_of(c, row)),
       .inverse = setting_float(settings, SETTING_INVERSE),
       .widest = setting_float(settings, SETTING_WIDEST),
   };
-  const float largest = max_lanes(highest);
+  const float largest = max_lanes(load16(peaks.most));
   if (!(draw.limit > LEAST_LOGIT && largest < -LEAST_LOGIT)) return -1;
   f32x16 latest = all16(__builtin_inff());
   for (int32_t stripe = 0; stripe < v->stripes; stripe++) {
@@ -280,6 +334,7 @@ static void choose_tokens(const head_draw_command *c, int32_t row) {
   own->count = -1;
   if (list_changed(c, &changes, row)) {
     if (c->mask) leave_masked_out(c, &changes, row);
+    renew_changed(c, &changes, row);
     own->count = own->kind == DRAW_LARGEST ? list_largest(c, row) : list_racers(c, row);
   }
   if (own->count < 0) own->kind = DRAW_ALL;

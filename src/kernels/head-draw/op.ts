@@ -47,6 +47,9 @@ const LOOK_ROOM = 1024
 /** Tokens of a row that callers may change, for a look. */
 const CHANGED_ROOM = 2048
 
+/** Stripes that are looked at together; what their logits are at least and at most is kept lane by lane. */
+const LOOK_STRIPES = 3
+
 const LOOK_ROW_BYTES = 64
 const LANES = 16
 const LOOK_LISTS_BYTES = (2 * (LOOK_ROOM + LANES) + 2 * CHANGED_ROOM) * WORD
@@ -86,7 +89,8 @@ export const headDraw = defineOp<HeadDrawCommand>()({
     const { cols } = weights
     const padded = padToTile(weights.rows)
     const inputs = Math.ceil(rows / 8) * 8 * Math.ceil(cols / 4) * 4
-    const each = padToTile(cols) + LANES + padded + LANES + 2 * Math.ceil(weights.rows / 32)
+    const peaks = 2 * LANES * Math.ceil(padded / LANES / LOOK_STRIPES)
+    const each = padToTile(cols) + LANES + padded + LANES + peaks + 2 * Math.ceil(weights.rows / 32)
     const own = LOOK_ROW_BYTES + each * WORD + LOOK_LISTS_BYTES + SAMPLE_WORDS * 8
     return inputs + rows * own
   },
@@ -96,6 +100,7 @@ export const headDraw = defineOp<HeadDrawCommand>()({
   constants: {
     MOST_LARGEST,
     LOOK_ROOM,
+    LOOK_STRIPES,
     CHANGED_ROOM,
     LOOK_ROW_BYTES,
     LOOK_LISTS_BYTES,

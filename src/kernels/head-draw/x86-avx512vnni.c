@@ -1,11 +1,8 @@
 // The look at a head with vpdpbusd.
 #include <immintrin.h>
 
-#include "head-draw.h"
-
 #define HEAD_LOOK
-// Stripes that are looked at together: 24 sums with LOOK_TOKENS rows.
-#define LOOK_STRIPES 3
+#include "look.h"
 
 // The logits of `stripes` stripes for `tokens` rows, nearly: infinite where a weight is, and none past the end.
 INLINE void look_block(const head_draw_command *c, const int32_t tokens, const int32_t stripes, int32_t row,
@@ -19,25 +16,34 @@ INLINE void look_block(const head_draw_command *c, const int32_t tokens, const i
     for (int32_t t = 0; t < tokens; t++) sums[s][t] = _mm512_setzero_si512();
   }
   for (int32_t group = 0; group < groups; group++, x += LOOK_TOKENS * 4, w += 64) {
+    __m512i own[LOOK_STRIPES];
     for (int32_t s = 0; s < stripes; s++) {
-      const __m512i own = _mm512_loadu_si512(w + s * stripe_bytes);
+      own[s] = _mm512_loadu_si512(w + s * stripe_bytes);
       // Of the next stripes, which the first rows ask for.
       if (row == 0) __builtin_prefetch(w + (stripes + s) * stripe_bytes, 0, 2);
-      for (int32_t t = 0; t < tokens; t++) {
-        sums[s][t] = _mm512_dpbusd_epi32(sums[s][t], own, _mm512_set1_epi32(((const int32_t *)x)[t]));
-      }
+    }
+    // Row by row, or the words of all would want eight registers beside the sums.
+    for (int32_t t = 0; t < tokens; t++) {
+      const __m512i word = _mm512_set1_epi32(((const int32_t *)x)[t]);
+      for (int32_t s = 0; s < stripes; s++) sums[s][t] = _mm512_dpbusd_epi32(sums[s][t], own[s], word);
     }
   }
-  for (int32_t s = 0; s < stripes; s++) {
-    const f32x16 scales = load16(c->look_scales + (stripe + s) * 16);
-    const i32x16 is_number = scales < all16(__builtin_inff()), is_there = tokens_from(s * 16) < left;
-    for (int32_t t = 0; t < tokens; t++) {
+  for (int32_t t = 0; t < tokens; t++) {
+    if (look_rows(c)[row + t].kind == DRAW_ALL) continue;
+    const look_view v = view_of(c, row + t);
+    look_peaks *peaks = v.peaks + stripe / LOOK_STRIPES;
+    if (stripe % LOOK_STRIPES == 0) no_peaks(peaks);
+    for (int32_t s = 0; s < stripes; s++) {
+      const f32x16 scales = load16(c->look_scales + (stripe + s) * 16);
+      const i32x16 is_number = scales < all16(__builtin_inff()), is_there = tokens_from(s * 16) < left;
       const look_row *own = look_rows(c) + row + t;
-      if (own->kind == DRAW_ALL) continue;
       const i32x16 sum = (i32x16)sums[s][t] - 128 * own->sum;
-      f32x16 near = __builtin_convertvector(sum, f32x16) * (scales * own->unit);
+      f32x16 near = __builtin_convertvector(sum, f32x16) * (scales * own->unit), least, most;
       near = select16(is_number, near, all16(__builtin_inff()));
-      store16(near_logits(c, row + t) + (stripe + s) * 16, select16(is_there, near, all16(-__builtin_inff())));
+      near = select16(is_there, near, all16(-__builtin_inff()));
+      store16(v.near + (stripe + s) * 16, near);
+      limits_of_near(near, doubt_of(&v, stripe + s), &least, &most);
+      add_peaks(peaks, least, most);
     }
   }
 }
