@@ -6,6 +6,8 @@ let chat
 let controller
 /** A model that has seen no conversations goes on with a text instead of answering. */
 let isForTexts = false
+/** What was loaded last: to be loaded again when a GPU is lost. */
+let last
 
 async function ready(loaded, began) {
   model = loaded
@@ -13,6 +15,14 @@ async function ready(loaded, began) {
   const seconds = (performance.now() - began) / 1000
   const { name, backend } = model
   postMessage({ kind: 'loaded', name, backend: backend.description, seconds })
+}
+
+/** Gives the model up, whatever has become of the device it was on. */
+async function drop() {
+  const old = model
+  model = undefined
+  chat = undefined
+  await old?.dispose()
 }
 
 async function tellModels(store) {
@@ -29,25 +39,28 @@ const DO = {
     await store.delete(name)
     await tellModels(store)
   },
-  async load({ source, backend, keeps }) {
-    await model?.dispose()
-    model = undefined
-    chat = undefined
+  async load({ source, backend, isa, keeps, isTrained = false }) {
+    last = { source, keeps, isTrained }
+    await drop()
     const began = performance.now()
     const onProgress = ({ loadedBytes, totalBytes }) => {
       postMessage({ kind: 'progress', fraction: loadedBytes / totalBytes })
     }
-    isForTexts = false
+    isForTexts = isTrained
     const onDownload = ({ doneBytes, totalBytes }) => {
       postMessage({ kind: 'progress', fraction: doneBytes / totalBytes })
     }
-    if (!keeps) return ready(await loadModel(source, { backend, onProgress }), began)
+    const options = { backend, isa, onProgress }
+    if (!keeps) return ready(await loadModel(source, options), began)
     const store = await openModelStore()
     try {
-      await ready(await loadModel(source, { backend, store, onProgress, onDownload }), began)
+      await ready(await loadModel(source, { ...options, store, onDownload }), began)
     } finally {
       await tellModels(store)
     }
+  },
+  async reload({ backend, isa }) {
+    await DO.load({ ...last, backend, isa })
   },
   async train({ data, preset, steps, backend }) {
     controller = new AbortController()
@@ -61,11 +74,8 @@ const DO = {
     })
     const bytes = await gguf()
     postMessage({ kind: 'trained', gguf: bytes })
-    await model?.dispose()
-    model = undefined
-    chat = undefined
-    isForTexts = typeof data === 'string' || !/\.jsonl$/i.test(data.name)
-    await ready(await loadModel(bytes, { backend }), performance.now())
+    const isTrained = typeof data === 'string' || !/\.jsonl$/i.test(data.name)
+    await DO.load({ source: bytes, backend, isTrained })
   },
   async send({ text }) {
     controller = new AbortController()
@@ -92,6 +102,9 @@ self.addEventListener('message', async ({ data }) => {
   try {
     await DO[data.kind](data)
   } catch (error) {
-    postMessage({ kind: 'failed', message: error.message, hasModel: chat !== undefined })
+    // A device that is lost stays lost, and so does the model on it.
+    const isLost = data.kind === 'reload' || (error.code === 'BACKEND' && chat !== undefined)
+    if (isLost) await drop().catch(() => {})
+    postMessage({ kind: 'failed', message: error.message, hasModel: chat !== undefined, isLost })
   }
 })

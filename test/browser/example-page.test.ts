@@ -2,8 +2,6 @@
  * The example page as a reader starts it, one command: it loads the embedded model and chats, and a chosen file;
  * what goes wrong is said on the page.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
@@ -11,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BROWSER, requiredBackends } from '../support/backends.ts'
 import { buildProgram, hasEmbeddedModel, ROOT } from '../support/built-program.ts'
 import { findChromium, launchChromium } from './chromium.ts'
+import { type ExampleServer, serveExample, untilStatus } from './example-server.ts'
 import { axeFindings, widthBeyond } from './page-checks.ts'
 
 const executablePath = findChromium()
@@ -25,36 +24,26 @@ if (missing !== undefined && requiredBackends().has(BROWSER)) {
 }
 
 describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing})` : ''}`, () => {
-  let server: ChildProcess
+  let server: ExampleServer
   let browser: Browser
   let page: Page
-  let url: string
   const problems: string[] = []
 
   beforeAll(async () => {
     await buildProgram()
-    server = spawn(process.execPath, [join(ROOT, 'examples/browser/serve.mjs'), '0'])
-    const [line] = await once(server.stdout ?? process.stdin, 'data')
-    url = /^http:\S+/.exec(`${line}`)?.[0] ?? ''
+    server = await serveExample()
     browser = await launchChromium(executablePath ?? '')
     page = await browser.newPage()
     page.on('pageerror', (error) => problems.push(error.message))
-    await page.goto(url)
+    await page.goto(server.url)
   })
 
   afterAll(async () => {
     await browser?.close()
-    server?.kill()
+    server?.close()
   })
 
-  const status = (pattern: RegExp, timeout = 120_000) =>
-    page.waitForFunction(
-      `${pattern}.test(document.getElementById('status').textContent)`,
-      undefined,
-      {
-        timeout,
-      },
-    )
+  const status = (pattern: RegExp) => untilStatus(page, pattern)
   const read = (selector: string) => page.locator(selector).last().textContent()
 
   test('loads the embedded model on WebAssembly with threads, and chats', async () => {
@@ -143,6 +132,43 @@ describe.skipIf(missing !== undefined)(`the example page${missing ? ` (${missing
       expect(await widthBeyond(page)).toBe(0)
     },
   )
+
+  test('speaks the language of the browser, and the other one at a click', async () => {
+    const context = await browser.newContext({ locale: 'ja-JP' })
+    const own = await context.newPage()
+    await own.goto(server.url)
+    const seen = async () => [
+      await own.getAttribute('html', 'lang'),
+      await own.textContent('#status'),
+      await own.textContent('#embedded'),
+      await own.getAttribute('#text', 'aria-label'),
+      await own.textContent('#language'),
+    ]
+    expect(await seen()).toEqual([
+      ...['ja', 'モデルは読み込まれていません。', '内蔵モデルを読み込む', 'メッセージ', 'English'],
+    ])
+    await own.setViewportSize({ width: 375, height: 667 })
+    expect(await axeFindings(own)).toEqual([])
+    expect(await widthBeyond(own)).toBe(0)
+    await own.click('#language')
+    expect(await seen()).toEqual([
+      ...['en', 'No model is loaded.', 'Load the embedded model', 'Message', '日本語'],
+    ])
+    await context.close()
+  })
+
+  test('has every text in both languages', async () => {
+    const [own, other] = (await page.evaluate(
+      "import('/words.js').then(({ WORDS: { en, ja } }) => [en, ja].map((all) => Object.keys(all)))",
+    )) as string[][]
+    expect(other).toEqual(own)
+    const used = await page
+      .locator('[data-say], [data-label]')
+      .evaluateAll((all) =>
+        all.map((one) => one.getAttribute('data-say') ?? one.getAttribute('data-label')),
+      )
+    expect(own).toEqual(expect.arrayContaining(used))
+  })
 
   test('has no problem of its own', () => {
     expect(problems).toEqual([])

@@ -84,14 +84,17 @@ export function packedFile(
   return safetensors(config, tensors)
 }
 
-/** A GGUF file through the writer and the parser; projections are I2_S, or dense of a given type. */
-export async function ggufFile(
-  metadata: Readonly<Record<string, string | number>>,
+interface GgufTypes {
+  readonly projections: 'I2_S' | 'TQ2_0' | EncodableType
+  readonly rest?: EncodableType
+}
+
+/** Tensors as our writer takes them; projections are I2_S, or dense of a given type. */
+export function ggufTensors(
   values: Values,
-  types: { projections: 'I2_S' | 'TQ2_0' | EncodableType; rest?: EncodableType },
-): Promise<GgufFile> {
-  const { projections, rest = 'F32' } = types
-  const tensors = [...values].map(([name, { shape, data }]): GgufTensorToWrite => {
+  { projections, rest = 'F32' }: GgufTypes,
+): GgufTensorToWrite[] {
+  return [...values].map(([name, { shape, data }]): GgufTensorToWrite => {
     const isTernary = projections === 'I2_S' || projections === 'TQ2_0'
     const type = isProjection(name.replace('token_embd', 'embed'), shape) ? projections : rest
     const write = { name, type, shape, byteLength: tensorByteLength(type, shape) }
@@ -106,6 +109,15 @@ export async function ggufFile(
     const source = { name, rows, cols, scale, origin: 'test', lossless: true, readCodes }
     return { ...write, data: () => encodeTernary(projections, source) }
   })
+}
+
+/** A GGUF file through the writer and the parser. */
+export async function ggufFile(
+  metadata: Readonly<Record<string, string | number>>,
+  values: Values,
+  types: GgufTypes,
+): Promise<GgufFile> {
+  const tensors = ggufTensors(values, types)
   const sink = memorySink()
   await writeGguf(sink, {
     metadata: Object.entries(metadata).map(([key, value]) => [

@@ -104,6 +104,8 @@ describe('a GPU that says nothing', () => {
     lose('unknown', 'the cable was pulled')
     for (const own of asked) await expect(own).rejects.toThrow(/was lost: the cable was pulled/)
     await expect(device.answer(never())).rejects.toThrow(/was lost/)
+    // Were it not heard, the process would end.
+    await expect(device.answer(Promise.reject(new Error('late')))).rejects.toThrow(/was lost/)
     expect(await (await openDevice(gpu)).answer(Promise.resolve(3))).toBe(3)
   })
 })
@@ -145,8 +147,8 @@ describe('a GPU', () => {
     const device = await openDevice(gpu)
     await device.settle()
     const lost = device.whenLost()
-    lose('unknown', 'the driver was restarted')
-    expect(await lost).toBe('the driver was restarted')
+    lose('unknown', 'the driver was restarted.')
+    expect(await lost).toBe('the driver was restarted.')
     for (let i = 0; i < 2; i++) {
       await expect(device.settle()).rejects.toThrow(/was lost: the driver was restarted.*Load/)
     }

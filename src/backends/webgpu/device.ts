@@ -85,6 +85,8 @@ export class GpuDevice {
 
   /** What the device answers. @throws BackendError if it fails before, or does not answer at all */
   async answer<T>(asked: Promise<T>): Promise<T> {
+    // Nobody asks what it comes to on a device that has failed.
+    asked.catch(() => undefined)
     this.check()
     let giveUp = (_: BackendError): void => {}
     const failed = new Promise<never>((_, reject) => {
@@ -118,7 +120,7 @@ export class GpuDevice {
   async whenLost(): Promise<string> {
     const { reason, message } = await this.device.lost
     if (reason === 'destroyed') return new Promise(() => {})
-    this.fail(`The GPU was lost: ${message}.`)
+    this.fail(`The GPU was lost: ${message.replace(/\.$/, '')}.`)
     return message
   }
 }

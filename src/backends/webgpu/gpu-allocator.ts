@@ -10,6 +10,11 @@ import { GpuMemory, partBytesOf } from './gpu-memory.ts'
 /** GPUBufferUsage: STORAGE, COPY_DST and COPY_SRC. */
 const STORAGE_USAGE = 0x80 | 0x8 | 0x4
 
+/** What an error scope has. A device that was lost has none; that it was is told by itself. */
+export function told(scope: Promise<GPUError | null>): Promise<GPUError | null> {
+  return scope.catch(() => null)
+}
+
 export class GpuAllocator {
   readonly #gpu: GpuDevice
   /** Buffers for which the device has not yet said that there is room, or has said that there is none. */
@@ -55,7 +60,7 @@ export class GpuAllocator {
     const { device } = this.#gpu
     device.pushErrorScope('validation')
     const asked = ask()
-    void device.popErrorScope().then(async (error) => {
+    void told(device.popErrorScope()).then(async (error) => {
       if (error !== null && (await answer) === undefined) this.#gpu.refuse(error.message)
     })
     return asked
@@ -72,7 +77,7 @@ export class GpuAllocator {
     if (size > device.limits.maxBufferSize) throw noRoom()
     device.pushErrorScope('out-of-memory')
     const buffer = device.createBuffer({ label, size, usage: STORAGE_USAGE })
-    const answer = device.popErrorScope().then((error) => {
+    const answer = told(device.popErrorScope()).then((error) => {
       if (error === null) this.#pending.delete(buffer)
       return error === null ? undefined : noRoom()
     })

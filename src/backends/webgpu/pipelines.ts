@@ -5,6 +5,7 @@
 /// <reference types="@webgpu/types" />
 import { messageOf } from '../../checks.ts'
 import { BackendError } from '../../errors.ts'
+import { told } from './gpu-allocator.ts'
 import { fixedNumbers, type Job } from './jobs.ts'
 import { shaders } from './shaders.js'
 
@@ -56,7 +57,7 @@ export class Pipelines {
     // Not left to the device's events: what is wrong is this shader's, and others go on.
     device.pushErrorScope('validation')
     const module = device.createShaderModule({ label, code })
-    const refusal = device.popErrorScope()
+    const refusal = told(device.popErrorScope())
     const refused = (message: string, cause?: unknown) =>
       new BackendError(`The GPU's driver refused the shader ${label}: ${message}`, { cause })
     const made = device.createComputePipelineAsync({
