@@ -112,14 +112,15 @@ const DAWN_FLAGS = [
 /**
  * WebGPU from the package "webgpu", whose addon is Dawn, the one of Chromium.
  *
+ * @param choice flags that choose an adapter; unset: Dawn does
  * @throws BackendError if it is not installed, or does not load
  */
-async function installedGpu(): Promise<GPU> {
+export async function installedGpu(choice: readonly string[] = []): Promise<GPU> {
   try {
     const { create } = await import('webgpu')
     // Of windows, which nobody opens here, a library would complain on standard error where this is unset.
     if (process.platform === 'linux') process.env['XDG_RUNTIME_DIR'] ??= '/tmp'
-    return create(DAWN_FLAGS)
+    return create([...DAWN_FLAGS, ...choice])
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
     const reason = isMissing ? '' : ` (${messageOf(cause)})`
@@ -133,11 +134,14 @@ async function installedGpu(): Promise<GPU> {
 /**
  * The GPU that WebGPU has here.
  *
+ * @param choice as of {@link installedGpu}
  * @returns undefined where there is none
  * @throws BackendError without the package "webgpu"
  */
-export async function installedGpuFacts(): Promise<GpuFacts | undefined> {
-  const [{ gpuFacts }, gpu] = await Promise.all([importWebGpu(), installedGpu()])
+export async function installedGpuFacts(
+  choice: readonly string[] = [],
+): Promise<GpuFacts | undefined> {
+  const [{ gpuFacts }, gpu] = await Promise.all([importWebGpu(), installedGpu(choice)])
   return gpuFacts(gpu)
 }
 

@@ -179,6 +179,7 @@ describe('a GPU', () => {
     expect(await gpuFacts(fakeGpu().gpu)).toEqual({
       title: 'A GPU',
       isSoftware: false,
+      int8Matrices: false,
       features: ['shader-f16', 'subgroups'],
       limits: LIMITS,
     })

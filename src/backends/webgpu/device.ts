@@ -194,7 +194,7 @@ interface DawnAdapterInfo extends GPUAdapterInfo {
 /** Whether subgroups of 32 multiply matrices of 16 x depth and depth x 16, to sums of 32 bits. */
 function hasMatrices(
   { info }: GPUAdapter,
-  { features }: GPUDevice,
+  { features }: Pick<GPUDevice, 'features'>,
   { type, depth }: { type: 'i8' | 'f16'; depth: number },
 ): boolean {
   const {
@@ -234,6 +234,8 @@ export async function hasRealGpu(gpu: GPU): Promise<boolean> {
 export interface GpuFacts {
   readonly title: string
   readonly isSoftware: boolean
+  /** Whether int8 matrices are offered as the shaders need them. */
+  readonly int8Matrices: boolean
   /** Of those that the shaders use, and the others. */
   readonly features: readonly string[]
   readonly limits: Readonly<Record<(typeof WANTED_LIMITS)[number], number>>
@@ -247,6 +249,7 @@ export async function gpuFacts(gpu: GPU): Promise<GpuFacts | undefined> {
   return {
     title: titleOf(adapter),
     isSoftware: isSoftware(adapter),
+    int8Matrices: hasMatrices(adapter, adapter, { type: 'i8', depth: 32 }),
     features: [...adapter.features].sort(),
     limits: Object.fromEntries(limits) as GpuFacts['limits'],
   }

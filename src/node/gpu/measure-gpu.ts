@@ -25,7 +25,7 @@ export interface MeasuredBackends {
 }
 
 const INSTALLED: MeasuredBackends = {
-  facts: installedGpuFacts,
+  facts: () => installedGpuFacts(),
   openGpu: () => KINDS.webgpu.open({}, []),
   openProcessor: () => openBackend(),
 }

@@ -16,6 +16,7 @@ import { modelBytes } from '../../../bench/token-time.ts'
 import { messageOf } from '../../../checks.ts'
 import type { TernaryPacking } from '../../../kernels/storage.ts'
 import { BASE3_ISAS } from '../../../model/weights/ternary-packing.ts'
+import { type AdapterReport, listAdapters } from '../../../node/gpu/adapters.ts'
 import { type GpuChoice, gpuChoice } from '../../../node/gpu/gpu-choice.ts'
 import { bytesBeyondCaches } from '../../console/host-facts.ts'
 
@@ -51,6 +52,8 @@ export interface Diagnosis {
   /** With one thread, and with as many as are chosen. */
   readonly limits: readonly LimitDiagnosis[]
   readonly gpu: GpuDiagnosis
+  /** All that Dawn offers. */
+  readonly adapters: readonly AdapterReport[]
   /** What 'auto' takes for a model of 2B-4T's size, and by which measurement. */
   readonly gpuChoice: GpuChoice
 }
@@ -88,10 +91,12 @@ export async function diagnoseBackends(onStep: (what: string) => void): Promise<
   }
   onStep('the GPU')
   const gpu = await diagnoseGpu().catch((error) => ({ reason: messageOf(error) }))
+  const adapters = 'reason' in gpu ? [] : await listAdapters().catch(() => [])
   onStep('the GPU beside the processors')
   const choice = await gpuChoice(modelBytes(shapeNamed('2b-4t')))
   const { description, isa } = chosen
-  return { threads, chosen: description, chosenIsa: isa, backends, limits, gpu, gpuChoice: choice }
+  const found = { backends, limits, gpu, adapters, gpuChoice: choice }
+  return { threads, chosen: description, chosenIsa: isa, ...found }
 }
 
 async function diagnoseGpu(): Promise<GpuDiagnosis> {

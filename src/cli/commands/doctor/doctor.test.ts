@@ -43,6 +43,7 @@ const NOTHING: DoctorReport = {
   images: { folder: '/cache/images', count: 2, byteLength: 1.5e9 },
   limits: [],
   gpu: { reason: 'no package' },
+  adapters: [],
   gpuChoice: { shape: '2b-4t', isFaster: false, reason: 'no card' },
 }
 
@@ -67,12 +68,23 @@ test('a GPU is told with what it allows, or why there is none', () => {
     maxComputeWorkgroupSizeX: 256,
     maxStorageBuffersPerShaderStage: 8,
   }
-  const gpu = { title: 'Some GPU', isSoftware: false, features: ['subgroups'], limits }
+  const has = { isSoftware: false, int8Matrices: false, features: ['subgroups'], limits }
+  const gpu = { title: 'Some GPU', ...has }
   const text = linesOf({ ...NOTHING, gpu: { ...gpu, readBytesPerSecond: 4e11 } }).join('\n')
-  expect(text).toMatch(/gpu +Some GPU; reads 400\S* GB\/s from its memory; bindings of 134\S* MB/)
+  expect(text).toMatch(
+    /gpu +Some GPU; reads 400\S* GB\/s from its memory; variants: webgpu-tuned webgpu-base; bindings of 134\S* MB, 8/,
+  )
   expect(text).toContain('features: subgroups')
   const soft = linesOf({ ...NOTHING, gpu: { ...gpu, isSoftware: true } }).join('\n')
-  expect(soft).toContain('a processor that does the work of one')
+  expect(soft).toContain('a processor that does the work of one, which auto never takes')
+  const fast = { api: 'vulkan', name: 'Fast GPU', count: 8, ...gpu, int8Matrices: true }
+  const broken = { api: 'metal', name: 'Old GPU', count: 1, reason: 'no driver' }
+  const both = linesOf({ ...NOTHING, adapters: [fast, broken] }).join('\n')
+  expect(both).toMatch(
+    /^adapter +8 x Fast GPU \(vulkan\): Some GPU; variants: webgpu-matrix webgpu/m,
+  )
+  expect(both).toMatch(/buffers of 2\S* GB; workgroups of 256 \(256 in a row\) with 16\S* kB/)
+  expect(both).toMatch(/^adapter +Old GPU \(metal\): does not open: no driver$/m)
 })
 
 test('what auto makes of a GPU is told with its measurement', () => {

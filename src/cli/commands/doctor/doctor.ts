@@ -3,9 +3,11 @@
  * how fast each does ternary products, what memory and arithmetic give at all, and what that means for
  * a model of two billion parameters.
  */
+import type { GpuFacts } from '../../../backends/webgpu/device.ts'
 import { type Expectation, expectationOf } from '../../../bench/expectations.ts'
 import { shapeNamed } from '../../../bench/shapes.ts'
 import { takesBase3 } from '../../../model/weights/ternary-packing.ts'
+import type { AdapterReport } from '../../../node/gpu/adapters.ts'
 import type { GpuChoice } from '../../../node/gpu/gpu-choice.ts'
 import { imageFolder, listImages } from '../../../node/images/image-folder.ts'
 import { type HostFacts, hostFacts } from '../../console/host-facts.ts'
@@ -102,6 +104,7 @@ export function describeMachine(report: DoctorReport): ReportPart[] {
       ['memory', formatBytes(host.memoryBytes)],
       ...limits.map(describeLimit),
       ['gpu', describeGpu(report.gpu)],
+      ...report.adapters.map(describeAdapter),
       ['gpu for auto', describeChoice(report.gpuChoice)],
       ['chosen', report.chosen],
       ['packed images', `${images.count}, ${formatBytes(images.byteLength)} in ${images.folder}`],
@@ -138,16 +141,40 @@ function describeLimit(limit: LimitDiagnosis): Fact {
 
 function describeGpu(gpu: GpuDiagnosis): string {
   if ('reason' in gpu) return `none: ${gpu.reason}`
-  const { title, isSoftware, features, limits, readBytesPerSecond: rate, unreadable } = gpu
+  const { readBytesPerSecond: rate, unreadable } = gpu
   return [
-    isSoftware ? `${title}, a processor that does the work of one` : title,
+    titleOf(gpu),
     ...(rate === undefined ? [] : [`reads ${formatByteRate(rate)} from its memory`]),
     ...(unreadable === undefined ? [] : [`does not run: ${unreadable}`]),
-    `bindings of ${formatBytes(limits.maxStorageBufferBindingSize)}`,
-    `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} with ` +
+    ...offersOf(gpu),
+  ].join('; ')
+}
+
+function describeAdapter(adapter: AdapterReport): Fact {
+  const { api, name, count } = adapter
+  const named = count === 1 ? `${name} (${api})` : `${count} x ${name} (${api})`
+  if ('reason' in adapter) return ['adapter', `${named}: does not open: ${adapter.reason}`]
+  return ['adapter', [`${named}: ${titleOf(adapter)}`, ...offersOf(adapter)].join('; ')]
+}
+
+function titleOf({ title, isSoftware }: GpuFacts): string {
+  return isSoftware
+    ? `${title}, a processor that does the work of one, which auto never takes`
+    : title
+}
+
+/** What the shaders may use. */
+function offersOf({ limits, features, int8Matrices }: GpuFacts): string[] {
+  return [
+    `variants: ${int8Matrices ? 'webgpu-matrix ' : ''}webgpu-tuned webgpu-base`,
+    `bindings of ${formatBytes(limits.maxStorageBufferBindingSize)}, ` +
+      `${limits.maxStorageBuffersPerShaderStage} for a shader`,
+    `buffers of ${formatBytes(limits.maxBufferSize)}`,
+    `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} ` +
+      `(${limits.maxComputeWorkgroupSizeX} in a row) with ` +
       `${formatBytes(limits.maxComputeWorkgroupStorageSize)}`,
     `features: ${features.join(' ') || 'none'}`,
-  ].join('; ')
+  ]
 }
 
 function describeChoice(choice: GpuChoice): string {
