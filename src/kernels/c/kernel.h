@@ -61,11 +61,14 @@ typedef struct {
   kernel ops[OPERATIONS];
 } kernel_table;
 
-// Pieces a thread should claim per phase: enough that a slow neighbour does not hold up the rest.
+// Pieces a thread should claim per phase: enough that a slow neighbour does not hold up the rest. Many threads wait
+// for each other's claims, and memory for the beginning of each piece.
 #define PIECES_PER_THREAD 8
+#define MANY_THREADS 8
+#define PIECES_OF_MANY 2
 
 static inline work_plan split_evenly(int32_t tasks, int32_t threads) {
-  const int32_t grain = tasks / (threads * PIECES_PER_THREAD);
+  const int32_t grain = tasks / (threads * (threads < MANY_THREADS ? PIECES_PER_THREAD : PIECES_OF_MANY));
   return (work_plan){tasks, grain > 0 ? grain : 1};
 }
 

@@ -9,8 +9,7 @@ enum { embed_phases = 1 };
 
 static work_plan embed_plan(const embed_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  (void)threads;
-  return one_piece(c->rows);
+  return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
 }
 
 static void embed_run(const embed_command *c, int32_t phase, int32_t first, int32_t last) {

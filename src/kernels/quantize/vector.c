@@ -56,9 +56,18 @@ INLINE void quantize_row(const quantize_command *c, int32_t row, const float *we
   c->out_sums[row] = sum;
 }
 
+// Asks for a row, which other threads have just written, or for the weights: all of it at once, as the sums would
+// wait for one line after the other.
+INLINE void ask_for_row(const float *x, int32_t cols) {
+  for (int32_t col = 0; col < cols; col += LANES) __builtin_prefetch(x + col, 0, 2);
+}
+
 static void quantize_run(const quantize_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
+  ask_for_row(c->x + (size_t)first * c->cols, c->cols);
+  if (c->weight) ask_for_row(c->weight, c->cols);
   for (int32_t row = first; row < last; row++) {
+    if (row + 1 < last) ask_for_row(c->x + (size_t)(row + 1) * c->cols, c->cols);
     if (c->weight) quantize_row(c, row, c->weight);
     else quantize_row(c, row, NULL);
   }

@@ -7,9 +7,16 @@
 
 enum { rope_cache_phases = 1 };
 
+// Threads from which the heads of one row are worth sharing out.
+#define THREADS_OF_ONE_ROW 8
+
+// A task is a key head, with its queries, of as many rows as share the lines of a block of keys: of a prompt.
+INLINE int32_t row_groups(const rope_cache_command *c) { return (c->rows + KEY_BLOCK - 1) / KEY_BLOCK; }
+
 static work_plan rope_cache_plan(const rope_cache_command *c, int32_t phase, int32_t threads) {
   (void)phase;
-  return c->rows < 4 ? one_piece(c->rows) : split_evenly(c->rows, threads);
+  const int32_t tasks = row_groups(c) * c->cache_n_kv_heads;
+  return c->rows < 4 && threads < THREADS_OF_ONE_ROW ? one_piece(tasks) : split_evenly(tasks, threads);
 }
 
 // RMSNorm of one head in place, where there is a weight.
@@ -130,21 +137,19 @@ static void write_vector(int32_t type, uint8_t *p, const cache_layout *layout, i
   else write_codes4(&place, x, n);
 }
 
-// Asks for the memory that a row writes to: a position's key is one number of each of many lines, which no
-// processor foresees. Of codes, the keys alone.
-INLINE void prefetch_row(const rope_cache_command *c, int32_t row, const cache_layout *layout) {
-  const int32_t *step = c->step + row * STEP_WORDS, n_kv = c->cache_n_kv_heads;
+// Asks for the memory that a head of a row writes to: a position's key is one number of each of many lines, which
+// no processor foresees. Of codes, the keys alone.
+INLINE void prefetch_head(const rope_cache_command *c, int32_t row, int32_t head, const cache_layout *layout) {
+  const int32_t *step = c->step + row * STEP_WORDS;
   const size_t position = (size_t)step[STEP_POSITION] % ATTENTION_CHUNK;
   const size_t key_bytes = layout->header + layout->key;
-  for (int32_t head = 0; head < n_kv; head++) {
-    const size_t at = block_start(c->table_data, c->table_columns, (size_t)step[STEP_SLOT],
-                                  (size_t)step[STEP_POSITION], n_kv, head);
-    const uint8_t *keys = c->cache_keys + (at + position / KEY_BLOCK * KEY_BLOCK) * key_bytes;
-    const uint8_t *values = c->cache_values + (at + position) * layout->value;
-    for (size_t i = 0; i < KEY_BLOCK * key_bytes; i += 64) __builtin_prefetch(keys + i, 1, 2);
-    if (layout->header > 0) continue;
-    for (size_t i = 0; i < layout->value; i += 64) __builtin_prefetch(values + i, 1, 2);
-  }
+  const size_t at = block_start(c->table_data, c->table_columns, (size_t)step[STEP_SLOT],
+                                (size_t)step[STEP_POSITION], c->cache_n_kv_heads, head);
+  const uint8_t *keys = c->cache_keys + (at + position / KEY_BLOCK * KEY_BLOCK) * key_bytes;
+  const uint8_t *values = c->cache_values + (at + position) * layout->value;
+  for (size_t i = 0; i < KEY_BLOCK * key_bytes; i += 64) __builtin_prefetch(keys + i, 1, 2);
+  if (layout->header > 0) return;
+  for (size_t i = 0; i < layout->value; i += 64) __builtin_prefetch(values + i, 1, 2);
 }
 
 // Whether a row writes to other lines than the one before it.
@@ -152,35 +157,38 @@ INLINE int32_t is_elsewhere(const int32_t *step) {
   return step[STEP_SLOT] != step[STEP_SLOT - STEP_WORDS] || step[STEP_POSITION] % KEY_BLOCK == 0;
 }
 
+// A key head of a row, with its queries: all are turned, and key and values written.
+INLINE void turn_and_store(const rope_cache_command *c, int32_t row, int32_t head, const cache_layout *layout) {
+  const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, per_kv = n_heads / n_kv;
+  const int32_t head_dim = c->cache_head_dim, half = head_dim / 2, type = c->cache_type;
+  const int32_t *step = c->step + row * STEP_WORDS;
+  const size_t slot = (size_t)step[STEP_SLOT], position = (size_t)step[STEP_POSITION];
+  const size_t at = block_start(c->table_data, c->table_columns, slot, position, n_kv, head);
+  const size_t in_block = position % ATTENTION_CHUNK;
+  const float *rotation = c->rotations + position * head_dim;
+  float *heads = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
+  float *query = heads + (size_t)head * per_kv * head_dim;
+  for (int32_t i = 0; i < per_kv; i++, query += head_dim) {
+    norm_head(query, c->head_norms_query, head_dim, c->head_norms_eps);
+    rotate_half(query, rotation, half, 1.0f);
+  }
+  float *key = heads + (size_t)(n_heads + head) * head_dim;
+  norm_head(key, c->head_norms_key, head_dim, c->head_norms_eps);
+  rotate_half(key, rotation, half, 1.0f);
+  write_vector(type, c->cache_keys + at * (layout->header + layout->key), layout, 0, in_block, key, head_dim);
+  const float *value = key + (size_t)n_kv * head_dim;
+  write_vector(type, c->cache_values + at * (layout->header + layout->value), layout, 1, in_block, value, head_dim);
+}
+
 static void rope_cache_run(const rope_cache_command *c, int32_t phase, int32_t first, int32_t last) {
   (void)phase;
-  const int32_t n_heads = c->n_heads, n_kv = c->cache_n_kv_heads, head_dim = c->cache_head_dim, half = head_dim / 2;
-  const int32_t type = c->cache_type;
-  const cache_layout layout = layout_of(type, head_dim);
-  const size_t key_bytes = layout.header + layout.key;
-  const size_t value_bytes = layout.header + layout.value;
-  for (int32_t row = first; row < last; row++) {
-    const int32_t *step = c->step + row * STEP_WORDS;
-    const size_t slot = (size_t)step[STEP_SLOT], position = (size_t)step[STEP_POSITION];
-    const size_t in_block = position % ATTENTION_CHUNK;
-    if (row + 1 < last && is_elsewhere(step + STEP_WORDS)) prefetch_row(c, row + 1, &layout);
-    const float *rotation = c->rotations + position * head_dim;
-    float *v = c->qkv + (size_t)row * (n_heads + 2 * n_kv) * head_dim;
-    for (int32_t head = 0; head < n_heads; head++, v += head_dim) {
-      norm_head(v, c->head_norms_query, head_dim, c->head_norms_eps);
-      rotate_half(v, rotation, half, 1.0f);
-    }
-    for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      norm_head(v, c->head_norms_key, head_dim, c->head_norms_eps);
-      rotate_half(v, rotation, half, 1.0f);
-      const size_t at = block_start(c->table_data, c->table_columns, slot, position, n_kv, head);
-      uint8_t *keys = c->cache_keys + at * key_bytes;
-      write_vector(type, keys, &layout, 0, in_block, v, head_dim);
-    }
-    for (int32_t head = 0; head < n_kv; head++, v += head_dim) {
-      const size_t at = block_start(c->table_data, c->table_columns, slot, position, n_kv, head);
-      uint8_t *values = c->cache_values + at * value_bytes;
-      write_vector(type, values, &layout, 1, in_block, v, head_dim);
+  const cache_layout layout = layout_of(c->cache_type, c->cache_head_dim);
+  for (int32_t task = first; task < last; task++) {
+    const int32_t head = task % c->cache_n_kv_heads, row = task / c->cache_n_kv_heads * KEY_BLOCK;
+    const int32_t end = row + KEY_BLOCK < c->rows ? row + KEY_BLOCK : c->rows;
+    for (int32_t at = row; at < end; at++) {
+      if (at + 1 < end && is_elsewhere(c->step + (at + 1) * STEP_WORDS)) prefetch_head(c, at + 1, head, &layout);
+      turn_and_store(c, at, head, &layout);
     }
   }
 }
