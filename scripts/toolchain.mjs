@@ -27,7 +27,7 @@ export const TARGETS = [
  */
 const VARIANTS = {
   x64: {
-    'x86-amx': ['v4', 'avx512vnni', 'avx512vbmi', 'amx-tile', 'amx-int8'],
+    'x86-amx': ['v4', 'avx512vnni', 'avx512vbmi', 'amx-tile', 'amx-int8', 'prfchw'],
     'x86-avx512vbmi': ['v4', 'avx512vnni', 'avx512vbmi'],
     'x86-avx512vnni': ['v4', 'avx512vnni'],
     'x86-avxvnni': ['v3', 'avxvnni'],

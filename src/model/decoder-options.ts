@@ -3,7 +3,7 @@ import type { CacheType } from '../kernels/storage.ts'
 import type { FfnWatch, MatmulPrecision } from './forward.ts'
 
 export interface DecoderOptions {
-  /** Most rows in one pass; unset: 128, or the context if that is less. */
+  /** Most rows in one pass; unset: 128, with AMX 256, or the context if that is less. */
   readonly maxRows?: number | undefined
   /** Most tokens that are drawn one after another at once; unset: what the backend likes. */
   readonly maxSteps?: number | undefined

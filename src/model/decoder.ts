@@ -49,6 +49,8 @@ import { type DrawShape, MAX_STEPS, TokenSampler } from './token-sampler.ts'
 
 /** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
 const DEFAULT_MAX_ROWS = 128
+/** Tiles multiply so quickly that reading weights and waiting for each other still show then. */
+const TILED_MAX_ROWS = 256
 /** Shapes that recur: a full piece of a prompt and its rest; and of many streams decode steps beside rests of all lengths. */
 const MAX_PROGRAMS = 64
 
@@ -93,7 +95,8 @@ export class Decoder implements DecodeEngine {
     options: DecoderOptions = {},
   ) {
     this.config = config
-    const promptRows = backend.promptRows ?? DEFAULT_MAX_ROWS
+    const rows = backend.isa === 'x86-amx' ? TILED_MAX_ROWS : DEFAULT_MAX_ROWS
+    const promptRows = backend.promptRows ?? rows
     this.maxRows = options.maxRows ?? Math.min(promptRows, padToTile(config.contextLength))
     checkCounting('maxRows', this.maxRows)
     this.maxSteps = Math.min(options.maxSteps ?? backend.steps ?? 1, MAX_STEPS, this.maxRows)

@@ -231,7 +231,12 @@ INLINE int32_t column_panels(const ternary_matmul_command *c) {
   return (c->count + COLUMN_PANEL_ROWS - 1) / COLUMN_PANEL_ROWS;
 }
 
-INLINE int32_t have_lists(const ternary_matmul_command *c) { return c->rows <= MOST_LISTED; }
+INLINE int32_t have_lists(const ternary_matmul_command *c) {
+#ifdef TILED_TOKENS
+  if (c->rows >= TILED_TOKENS) return 0;
+#endif
+  return c->rows <= MOST_LISTED;
+}
 
 // Whether all lists together are worth their way. Tasks ask, not the plan: a thread that comes late would
 // read scratch that belongs to the next command already.

@@ -8,8 +8,9 @@
 
 #include "ternary-matmul.h"
 
-// Tokens from which unpacking a stripe pays.
-#define AMX_TOKENS 16
+// Tokens from which unpacking a stripe pays, and which a tile has. Tiles multiply all of them by zeros sooner than
+// other instructions leave these out.
+#define TILED_TOKENS 16
 // A stripe's codes as bytes lie on the stack while it is worked on: 16 bytes a column.
 #define AMX_MAX_COLS 32768
 // Columns of one tile register.
@@ -31,86 +32,119 @@ INLINE void configure_tiles(void) {
   _tile_loadconfig(&config);
 }
 
-// The codes of a stripe, a byte each, in groups of four columns; columns past the end are zero, so that
+// A task's stripes, of which the second may be the first once more, and their codes as bytes.
+typedef struct {
+  const uint8_t *packed[2];
+  uint8_t *codes[2];
+  int32_t tiles, blocks;
+} unpacked_stripes;
+
+// The codes of 64 columns, a byte each, in groups of four columns; columns past the end are zero, so that
 // whatever activations stand there do not count.
-INLINE void unpack_stripe(const uint8_t *w, int32_t tiles, int32_t blocks, uint8_t *codes) {
+INLINE void unpack_block(const unpacked_stripes *w, int32_t block) {
   const __m512i mask = _mm512_set1_epi8(3);
-  for (int32_t tile = 0; tile < blocks * 4; tile++, codes += 256) {
-    const __m512i x = tile < tiles ? _mm512_loadu_si512(w + (size_t)tile * 64) : _mm512_setzero_si512();
-    _mm512_storeu_si512(codes, _mm512_and_si512(x, mask));
-    _mm512_storeu_si512(codes + 64, _mm512_and_si512(_mm512_srli_epi32(x, 2), mask));
-    _mm512_storeu_si512(codes + 128, _mm512_and_si512(_mm512_srli_epi32(x, 4), mask));
-    _mm512_storeu_si512(codes + 192, _mm512_and_si512(_mm512_srli_epi32(x, 6), mask));
+  for (int32_t s = 0; s < 2; s++) {
+    uint8_t *codes = w->codes[s] + (size_t)block * 1024;
+    for (int32_t tile = block * 4; tile < block * 4 + 4; tile++, codes += 256) {
+      const uint8_t *from = w->packed[s] + (size_t)tile * 64;
+      const __m512i x = tile < w->tiles ? _mm512_loadu_si512(from) : _mm512_setzero_si512();
+      _mm512_store_si512(codes, _mm512_and_si512(x, mask));
+      _mm512_store_si512(codes + 64, _mm512_and_si512(_mm512_srli_epi32(x, 2), mask));
+      _mm512_store_si512(codes + 128, _mm512_and_si512(_mm512_srli_epi32(x, 4), mask));
+      _mm512_store_si512(codes + 192, _mm512_and_si512(_mm512_srli_epi32(x, 6), mask));
+    }
   }
 }
 
-INLINE void store_tokens(const ternary_matmul_command *c, int32_t token, int32_t stripe, const int32_t *sums) {
-  for (int32_t t = 0; t < 16; t++) {
-    store_stripe(c, token + t, stripe, *(const i32x16_any *)(sums + t * 16));
-  }
-}
+// Blocks that are unpacked before tiles read them: what was stored a moment ago is not in the cache yet.
+#define BLOCKS_AHEAD 2
 
 // Activations of 16 tokens, columns 64 b on. The last block may reach past a row's end, into the next
 // row or the space that every buffer has behind it; codes there are zero.
 #define LOAD_TOKENS(tile, q, b) _tile_loadd(tile, (q) + (size_t)(b) * AMX_COLS, q_stride)
 
+// Code sums of 16 tokens (q) and, where `wide`, 16 more (q16) by two stripes: 256 of each pair. The first tokens'
+// pass unpacks codes on its way. Meanwhile the `lines` rows of `out` that the sums go to are asked for: other cores
+// have them, and each store would wait for its own.
+INLINE void amx_sums(const int32_t is_first, const int32_t wide, const unpacked_stripes *w, const int8_t *q,
+                     const int8_t *q16, float *out, size_t out_stride, int32_t lines, int32_t *sums) {
+  const size_t q_stride = (size_t)w->tiles * 16;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int32_t b = 0; is_first && b < BLOCKS_AHEAD && b < w->blocks; b++) unpack_block(w, b);
+  for (int32_t b = 0; b < w->blocks; b++) {
+    if (is_first && b + BLOCKS_AHEAD < w->blocks) unpack_block(w, b + BLOCKS_AHEAD);
+    if (b < lines) {
+      __builtin_prefetch(out + b * out_stride, 1, 3);
+      __builtin_prefetch(out + b * out_stride + 16, 1, 3);
+    }
+    LOAD_TOKENS(4, q, b);
+    _tile_loadd(6, w->codes[0] + (size_t)b * 1024, 64);
+    _tile_loadd(7, w->codes[1] + (size_t)b * 1024, 64);
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    if (!wide) continue;
+    LOAD_TOKENS(5, q16, b);
+    _tile_dpbsud(2, 5, 6);
+    _tile_dpbsud(3, 5, 7);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + 256, 64);
+  if (!wide) return;
+  _tile_stored(2, sums + 512, 64);
+  _tile_stored(3, sums + 768, 64);
+}
+
+// The sixteen tokens that cover those from `token` on: the last ones overlap those before them.
+INLINE int32_t sixteen_of(int32_t token, int32_t tokens) { return token + 16 <= tokens ? token : tokens - 16; }
+
+INLINE void store_tokens(const ternary_matmul_command *c, int32_t token, int32_t stripe, int32_t count,
+                         const int32_t *sums) {
+  const int32_t end = token + 16 < c->rows ? token + 16 : c->rows, start = sixteen_of(token, c->rows);
+  for (; token < end; token++) {
+    for (int32_t s = 0; s < count; s++) {
+      store_stripe(c, token, stripe + s, *(const i32x16_any *)(sums + s * 256 + (token - start) * 16));
+    }
+  }
+}
+
 static void amx_stripes(const ternary_matmul_command *c, int32_t stripe, int32_t count) {
   const int32_t tokens = c->rows, tiles = (c->weights_cols + 15) / 16, blocks = (tiles + 3) / 4;
-  const size_t q_stride = (size_t)tiles * 16, stripe_bytes = (size_t)tiles * 64;
+  const size_t q_stride = (size_t)tiles * 16, stripe_bytes = (size_t)tiles * 64, out_stride = (size_t)c->weights_rows;
   uint8_t codes[2][(size_t)blocks * 1024] __attribute__((aligned(64)));
-  int32_t sums[256] __attribute__((aligned(64)));
-  for (int32_t s = 0; s < count; s++) {
-    unpack_stripe(c->weights_data + (stripe + s) * stripe_bytes, tiles, blocks, codes[s]);
-  }
-  int32_t token = 0;
-  for (; count == 2 && token + 32 <= tokens; token += 32) {
-    const int8_t *q = c->x_q + token * q_stride, *q16 = q + 16 * q_stride;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int32_t b = 0; b < blocks; b++) {
-      LOAD_TOKENS(4, q, b);
-      LOAD_TOKENS(5, q16, b);
-      _tile_loadd(6, codes[0] + (size_t)b * 1024, 64);
-      _tile_loadd(7, codes[1] + (size_t)b * 1024, 64);
-      _tile_dpbsud(0, 4, 6);
-      _tile_dpbsud(1, 4, 7);
-      _tile_dpbsud(2, 5, 6);
-      _tile_dpbsud(3, 5, 7);
+  // Of these tokens and the ones before, whose sums are stored while the tiles are at work again.
+  int32_t sums[2][1024] __attribute__((aligned(64)));
+  const uint8_t *packed = c->weights_data + stripe * stripe_bytes;
+  const unpacked_stripes w = {
+      .packed = {packed, count == 2 ? packed + stripe_bytes : packed},
+      .codes = {codes[0], codes[1]},
+      .tiles = tiles,
+      .blocks = blocks,
+  };
+  for (int32_t token = 0; token < tokens + 32; token += 32) {
+    if (token < tokens) {
+      const int32_t lines = tokens - token < 32 ? tokens - token : 32, wide = lines > 16;
+      const int8_t *q = c->x_q + sixteen_of(token, tokens) * q_stride;
+      const int8_t *q16 = c->x_q + sixteen_of(token + 16, tokens) * q_stride;
+      float *out = c->out + token * out_stride + stripe * 16;
+      int32_t *to = sums[token / 32 % 2];
+      if (token == 0 && wide) amx_sums(1, 1, &w, q, q16, out, out_stride, lines, to);
+      else if (token == 0) amx_sums(1, 0, &w, q, q16, out, out_stride, lines, to);
+      else if (wide) amx_sums(0, 1, &w, q, q16, out, out_stride, lines, to);
+      else amx_sums(0, 0, &w, q, q16, out, out_stride, lines, to);
     }
-    _tile_stored(0, sums, 64);
-    store_tokens(c, token, stripe, sums);
-    _tile_stored(1, sums, 64);
-    store_tokens(c, token, stripe + 1, sums);
-    _tile_stored(2, sums, 64);
-    store_tokens(c, token + 16, stripe, sums);
-    _tile_stored(3, sums, 64);
-    store_tokens(c, token + 16, stripe + 1, sums);
-  }
-  for (; token + 16 <= tokens; token += 16) {
-    const int8_t *q = c->x_q + token * q_stride;
-    for (int32_t s = 0; s < count; s++) {
-      _tile_zero(0);
-      for (int32_t b = 0; b < blocks; b++) {
-        LOAD_TOKENS(4, q, b);
-        _tile_loadd(6, codes[s] + (size_t)b * 1024, 64);
-        _tile_dpbsud(0, 4, 6);
-      }
-      _tile_stored(0, sums, 64);
-      store_tokens(c, token, stripe + s, sums);
-    }
-  }
-  for (int32_t s = 0; s < count; s++) {
-#define PRODUCT(n, first) block_of_tokens(c, n, token + first, stripe + s)
-    EACH_TOKEN_BLOCK(8, tokens - token, PRODUCT);
-#undef PRODUCT
+    if (token == 0) continue;
+    const int32_t before = token - 32, *from = sums[before / 32 % 2];
+    store_tokens(c, before, stripe, count, from);
+    if (before + 16 < tokens) store_tokens(c, before + 16, stripe, count, from + 512);
   }
 }
 
 static void ternary_matmul_amx(const ternary_matmul_command *c, int32_t phase, int32_t first, int32_t last) {
   const int32_t stripes = (c->count + 15) / 16;
-  if (c->rows < AMX_TOKENS || c->weights_cols > AMX_MAX_COLS) {
+  if (c->rows < TILED_TOKENS || c->weights_cols > AMX_MAX_COLS) {
     ternary_matmul_2bit(c, phase, first, last);
     return;
   }
