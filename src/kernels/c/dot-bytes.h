@@ -178,4 +178,16 @@ INLINE void zip_four(const dot_codes in[4], dot_codes out[4]) {
   zip_pairs(b, d, &out[2], &out[3]);
 }
 
+#if DOT_BYTES == 64
+// Out[g] has the quarters g of four registers, one after the other.
+INLINE void turn_quarters(__m512i x0, __m512i x1, __m512i x2, __m512i x3, __m512i out[4]) {
+  const __m512i a = _mm512_shuffle_i32x4(x0, x1, 0x88), b = _mm512_shuffle_i32x4(x0, x1, 0xdd);
+  const __m512i c = _mm512_shuffle_i32x4(x2, x3, 0x88), d = _mm512_shuffle_i32x4(x2, x3, 0xdd);
+  out[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+  out[1] = _mm512_shuffle_i32x4(b, d, 0x88);
+  out[2] = _mm512_shuffle_i32x4(a, c, 0xdd);
+  out[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
+}
+#endif
+
 #endif

@@ -38,12 +38,9 @@ INLINE void words_of_sixteen(const uint32_t *rows, size_t stride, uint32_t *out)
     x[r + 3] = _mm512_unpackhi_epi64(y[r + 1], y[r + 3]);
   }
   for (int32_t w = 0; w < 4; w++) {
-    const __m512i a = _mm512_shuffle_i32x4(x[w], x[4 + w], 0x88), b = _mm512_shuffle_i32x4(x[w], x[4 + w], 0xdd);
-    const __m512i c = _mm512_shuffle_i32x4(x[8 + w], x[12 + w], 0x88), d = _mm512_shuffle_i32x4(x[8 + w], x[12 + w], 0xdd);
-    _mm512_storeu_si512(out + 16 * w, _mm512_shuffle_i32x4(a, c, 0x88));
-    _mm512_storeu_si512(out + 16 * (4 + w), _mm512_shuffle_i32x4(b, d, 0x88));
-    _mm512_storeu_si512(out + 16 * (8 + w), _mm512_shuffle_i32x4(a, c, 0xdd));
-    _mm512_storeu_si512(out + 16 * (12 + w), _mm512_shuffle_i32x4(b, d, 0xdd));
+    __m512i word[4];
+    turn_quarters(x[w], x[4 + w], x[8 + w], x[12 + w], word);
+    for (int32_t i = 0; i < 4; i++) _mm512_storeu_si512(out + 16 * (4 * i + w), word[i]);
   }
 }
 #endif

@@ -30,12 +30,14 @@ INLINE i32x16 round_to(int8_t *q, f32x16 y, float factor) {
 INLINE void quantize_row(const quantize_command *c, int32_t row, const float *weight) {
   const int32_t cols = c->cols, padded = (cols + 15) & ~15, whole = cols & ~15, rest = cols - whole;
   const float *x = c->x + (size_t)row * cols;
+  int32_t col = 0;
   int8_t *q = c->out_q + (size_t)row * padded;
+  // Codes of the last layer are in the caches of all who read them.
+  for (col = 0; col < cols; col += 64) __builtin_prefetch(q + col, 1, 3);
   const float inverse = weight ? rms_inverse(x, cols, c->eps) : 1.0f;
 
   f32x16 peak = {0}, other = {0};  // a maximum waits for the one before it: two take turns
-  int32_t col = 0;
-  for (; col + LANES < whole; col += 2 * LANES) {
+  for (col = 0; col + LANES < whole; col += 2 * LANES) {
     peak = peak_of(peak, normed16(x, weight, inverse, col, LANES));
     other = peak_of(other, normed16(x, weight, inverse, col + LANES, LANES));
   }

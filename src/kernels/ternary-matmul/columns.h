@@ -201,22 +201,33 @@ static void columns_by_lists(const ternary_matmul_command *c, int32_t panel, int
   }
 }
 
+// Each byte's codes of one plane, where they belong as those of column group p.
+INLINE dot_codes codes_in_place(const uint8_t *line, const int32_t plane, const int32_t p) {
+  const dot_codes x = load_codes(line), mask = (dot_codes){0} + 0x03030303u;
+  const uint32_t down = plane > p ? 2u * (uint32_t)(plane - p) : 0, up = p > plane ? 2u * (uint32_t)(p - plane) : 0;
+  return x >> down << up & mask << 2u * (uint32_t)p;
+}
+
 // MADE_STRIPES stripes of one plane from a slice of a panel's lines: of 16 columns, each byte is a row's codes
-// of four of them.
-INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint8_t *stripes) {
+// of four of them. `plane` is a constant to the compiler.
+INLINE void stripes_of_plane(const uint8_t *lines, int32_t cols, const int32_t plane, uint8_t *stripes) {
   const int32_t tiles = (cols + 15) / 16;
-  const dot_codes mask = (dot_codes){0} + 0x03030303u;
   for (int32_t tile = 0; tile < tiles; tile++, lines += 16 * COLUMN_LINE_BYTES) {
+    const int32_t left = cols - 16 * tile;
     dot_codes bytes[4], lanes[4];
     for (int32_t j = 0; j < 4; j++) {
       bytes[j] = (dot_codes){0};
       for (int32_t p = 0; p < 4; p++) {
         const int32_t col = 4 * p + j;
-        if (16 * tile + col >= cols) continue;
-        bytes[j] |= (load_codes(lines + (size_t)col * COLUMN_LINE_BYTES) >> (uint32_t)(2 * plane) & mask) << (uint32_t)(2 * p);
+        if (col < left) bytes[j] |= codes_in_place(lines + (size_t)col * COLUMN_LINE_BYTES, plane, p);
       }
     }
     zip_four(bytes, lanes);
+#if DOT_BYTES == 64
+    __m512i of[MADE_STRIPES];
+    turn_quarters((__m512i)lanes[0], (__m512i)lanes[1], (__m512i)lanes[2], (__m512i)lanes[3], of);
+    for (int32_t g = 0; g < MADE_STRIPES; g++) _mm512_storeu_si512(stripes + ((size_t)g * tiles + tile) * 64, of[g]);
+#else
     for (int32_t k = 0; k < 4; k++) {
       uint8_t part[DOT_BYTES] __attribute__((aligned(DOT_BYTES)));
       *(dot_codes *)part = lanes[k];
@@ -224,7 +235,15 @@ INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint
         *(u8x16_any *)(stripes + ((size_t)g * tiles + tile) * 64 + 16 * k) = *(const u8x16 *)(part + 16 * g);
       }
     }
+#endif
   }
+}
+
+INLINE void make_stripes(const uint8_t *lines, int32_t cols, int32_t plane, uint8_t *stripes) {
+  if (plane == 0) stripes_of_plane(lines, cols, 0, stripes);
+  else if (plane == 1) stripes_of_plane(lines, cols, 1, stripes);
+  else if (plane == 2) stripes_of_plane(lines, cols, 2, stripes);
+  else stripes_of_plane(lines, cols, 3, stripes);
 }
 
 INLINE int32_t column_panels(const ternary_matmul_command *c) {
