@@ -10,6 +10,7 @@ import { sliceOf } from '../../kernels/slice.ts'
 import { STEP_WORDS, stepColumns } from '../../kernels/step.ts'
 import { rotationTable } from '../../kernels/testing/conformance-cases.ts'
 import type { Backend } from '../backend.ts'
+import { createReferenceBackend } from '../reference/index.ts'
 import { jobsOf } from './fuse.ts'
 
 interface Shape {
@@ -103,14 +104,15 @@ const few: readonly (Shape & { readonly jobs: number })[] = [
     positions: [17, 299, 300],
     jobs: 6 + 7,
   },
-  // Fewer workgroups than blocks.
+  // Fewer workgroups than blocks, and four heads in each.
   {
     type: 'f16',
     headDim: 32,
     columns: 6,
-    slots: span(0, 60).map((i) => i % 2),
-    positions: span(0, 60).map((i) => i * 25),
+    slots: span(0, 64).map((i) => i % 2),
+    positions: span(0, 64).map((i) => i * 23),
     window: 600,
+    nKvHeads: 1,
     jobs: 6 + 7,
   },
 ]
@@ -174,4 +176,42 @@ describe.skipIf(missingForGpu() !== undefined)('attention on a GPU', () => {
     const contents = await memory.after([[tiled], parts])
     expect(contents['together']).toEqual(contents['mixed'])
   })
+})
+
+test('heads are turned by the product that gives them, on int8 matrices and for floats', () => {
+  const shadersOf = (shape: Shape, int8Matrices = true) => {
+    const { commands } = layerOf(createReferenceBackend(), shape)
+    return jobsOf(commands.map(validateCommand), { ...powers, int8Matrices })
+  }
+  const shape = { headDim: 32, columns: 2, slots: [0, 1, 1], positions: [5, 300, 301] } as const
+  const jobs = shadersOf({ ...shape, type: 'f16' })
+  expect(jobs.map(({ shader }) => shader)).toEqual([
+    'quantize/tuned',
+    'few-product',
+    'split-attention',
+    'merge-attention',
+    'quantize/tuned',
+    'few-product',
+  ])
+  expect(jobs[1].constants).toMatchObject({ ENDING: 3, DIM: 32, TYPE: 1 })
+  expect(
+    jobs[1].bindings.map((own) => own && 'buffer' in own.memory && own.memory.buffer.label),
+  ).toEqual([
+    'q',
+    'scales',
+    'sums',
+    'qkv weights',
+    'qkv weights scales',
+    'qkv',
+    'step',
+    'rotations',
+    'table',
+    'keys',
+    'values',
+  ])
+  expect(jobs[2].constants).toMatchObject({ IS_TURNED: 0 })
+  expect(shadersOf({ ...shape, type: 'f32' })[1].constants).toMatchObject({ ENDING: 3, TYPE: 0 })
+  expect(shadersOf({ ...shape, type: 'f16' }, false)[2].shader).toBe('rope-cache')
+  const many = { slots: Array(25).fill(0), positions: span(0, 25) }
+  expect(shadersOf({ ...shape, ...many, type: 'f16' })[2].shader).toBe('rope-cache')
 })

@@ -7,7 +7,7 @@ import type { Access } from '../../kernels/operand-kinds.ts'
 import { CACHE_TYPES, type CacheType } from '../../kernels/storage.ts'
 import { type Binding, bindingOf, type Job, jobOf } from './jobs.ts'
 import { operandOf, type Valid } from './neighbours.ts'
-import { type Powers, quantizeShading } from './tuned.ts'
+import { type Powers, quantizeShading, threadsOf } from './tuned.ts'
 
 /** Rows of a tile: with 16 a prompt took 1.6 times as long, since fewer tiles have too little on their way. */
 const TILE = 8
@@ -18,8 +18,9 @@ const TILE_ROWS = 65
 /** Bytes of all parts that a list may take. */
 const MAX_PARTS = 2 ** 28
 
-/** Workgroups of a dispatch that are enough for any GPU. */
-const ENOUGH_GROUPS = 320
+/** Workgroups of a dispatch that run all at once on a large GPU, and those that are enough for any. */
+const MUCH_GROUPS = 128
+const ENOUGH_GROUPS = 160
 
 /** Threads of split-attention.wgsl that have something to do. */
 const MOST_THREADS = 512
@@ -62,7 +63,12 @@ export function attendJob(
   if (!isFloat(type) || headDim % 32 !== 0) return undefined
   if (partBytes(attention) > MAX_PARTS) return undefined
   const isAhead = threads >= MOST_THREADS && type === 'f16' && headDim <= 128
-  const heads = (nHeads / nKvHeads) % 2 === 0 && splitBytes(2, headDim) <= workgroupBytes ? 2 : 1
+  const isRoomFor = (count: number) => {
+    return (nHeads / nKvHeads) % count === 0 && splitBytes(count, headDim) <= workgroupBytes
+  }
+  // Four share what they read where there are workgroups enough without so many.
+  const isMuch = (nHeads / 2) * rows >= MUCH_GROUPS
+  const heads = [isMuch ? 4 : 2, 2, 1].find(isRoomFor) ?? 1
   const groups = (nHeads / heads) * rows
   const lanes = lanesOf(groups, table.columns)
   const written = (name: string): Binding | undefined => {
@@ -133,7 +139,12 @@ export function mergedQuantize(
   const bound = (name: string) => bindingOf(operandOf(quantize, name))
   return {
     shader: 'merge-quantize',
-    constants: { ...shading.constants, DIM: cache.headDim },
+    // A vector for each invocation: it takes some work to put together.
+    constants: {
+      ...shading.constants,
+      THREADS: threadsOf(cols, 1, powers),
+      DIM: cache.headDim,
+    },
     integers: [table.columns, nHeads, window],
     floats: [eps],
     bindings: [

@@ -18,6 +18,9 @@ const WANTED_LIMITS = [
   'maxStorageBuffersPerShaderStage',
 ] as const
 
+/** That few-product.wgsl has; where it does not run neither do the others on int8 matrices. */
+const MATRIX_BUFFERS = 11
+
 /** All that the base asks for beyond what every device has. */
 const LEAST_LIMITS = ['maxStorageBuffersPerShaderStage'] as const
 
@@ -64,7 +67,9 @@ export class GpuDevice {
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
       bindingBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, mostBytes),
-      int8Matrices: hasMatrices(adapter, device, { type: 'i8', depth: 32 }),
+      int8Matrices:
+        limits.maxStorageBuffersPerShaderStage >= MATRIX_BUFFERS &&
+        hasMatrices(adapter, device, { type: 'i8', depth: 32 }),
       halfMatrices: hasMatrices(adapter, device, { type: 'f16', depth: 16 }),
     }
     device.addEventListener('uncapturederror', ({ error }) => this.refuse(error.message))

@@ -146,26 +146,28 @@ describe('jobs', () => {
     const twice = fewJobs([...few.layer, ...few.layer], true)
     expect(twice.map(({ shader }) => shader)).toEqual([
       'quantize/tuned',
-      'ternary-matmul/few',
+      'few-product',
       'quantize/tuned',
-      'ternary-matmul/few',
+      'few-product',
       'quantize/tuned',
-      'ternary-matmul/few',
+      'few-product',
       'gated-activation/tuned',
       'quantize/tuned',
-      'ternary-matmul/few',
+      'few-product',
     ])
-    expect(twice[1].bindings.at(-1)?.memory).toMatchObject({ buffer: { label: 'hidden' } })
+    expect(twice[1].bindings[5]?.memory).toMatchObject({ buffer: { label: 'hidden' } })
     expect(twice[1].constants).toMatchObject({ ENDING: 2, COLS: 64 })
     expect(twice[3].constants).toMatchObject({ ENDING: 1 })
     // As many subgroups as share the columns evenly.
     const wide = blockOf(createReferenceBackend(), { rows: 16, dim: 640, ffnDim: 576 })
     const widths = fewJobs(wide.layer, true).flatMap(({ shader, constants }) =>
-      shader.endsWith('few') ? [[constants?.['COLS'], constants?.['THREADS']]] : [],
+      shader === 'few-product'
+        ? [[constants?.['COLS'], constants?.['THREADS'], constants?.['DEPTH']]]
+        : [],
     )
     expect(widths).toEqual([
-      [640, 320],
-      [576, 288],
+      [640, 320, 1],
+      [576, 288, 1],
     ])
     // The product must not write to what other workgroups still read.
     const square = { ...up, rows: 64 }

@@ -5,6 +5,7 @@
 import type { ValidCommand } from '../../kernels/commands.ts'
 import { attendJob, mergedQuantize, mergeJob, rowsJob } from './attention-jobs.ts'
 import { int8Jobs } from './dense-jobs.ts'
+import { fewActivated, fewJob, fewTurned } from './few-jobs.ts'
 import { Halves } from './halves.ts'
 import { bindingOf, type Job, jobOf } from './jobs.ts'
 import { isOp, isOverwritten, isSame, operandOf, type Valid } from './neighbours.ts'
@@ -20,10 +21,12 @@ export function jobsOf(commands: readonly ValidCommand[], powers: Powers): Job[]
     const fused =
       attended(commands, at, powers) ??
       normedProduct(commands, at, powers) ??
-      activatedProduct(commands, at, powers)
+      activatedProduct(commands, at, powers) ??
+      turnedProduct(commands, at, powers)
     const alone = () =>
       stripeJobs(commands[at], powers.bindingBytes) ??
       int8Jobs(commands[at], powers) ??
+      fewAlone(commands[at], powers) ??
       tunedJobs(commands[at], powers, halves)
     jobs.push(...(fused?.jobs ?? alone()))
     const count = fused?.count ?? 1
@@ -75,11 +78,28 @@ function activatedProduct(
   const activation = activationOf(commands, at)
   const product = commands[at]
   if (activation === undefined || !isOp(product, 'ternary-matmul')) return undefined
+  const few = fewActivated(product, activation, powers)
+  if (few !== undefined) return { jobs: [few], count: 2 }
   const shading = activatedShading(product.command, activation.command.activation, powers)
   if (shading === undefined) return undefined
   const job = jobOf(product, shading)
   const out = bindingOf(operandOf(activation, 'out'))
   return { jobs: [{ ...job, bindings: [...job.bindings.slice(0, -1), out] }], count: 2 }
+}
+
+/** A product of few rows on matrices, and the heads that it gives turned and kept. */
+function turnedProduct(
+  commands: readonly ValidCommand[],
+  at: number,
+  powers: Powers,
+): Fused | undefined {
+  const job = fewTurned(commands[at], commands[at + 1], powers)
+  return job && { jobs: [job], count: 2 }
+}
+
+function fewAlone(command: ValidCommand, powers: Powers): Job[] | undefined {
+  const job = fewJob(command, powers)
+  return job && [job]
 }
 
 /** Whether a command turns heads for the attention behind it alone. */

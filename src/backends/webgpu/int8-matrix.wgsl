@@ -41,6 +41,38 @@ fn joined(high: i32, low: i32) -> f32 {
   return f32(high + (low >> 8u)) * 256.0 + f32(low & 255);
 }
 
+/// What an invocation brings of a step: a token's vector, and two of a row of both stripes.
+struct Bytes {
+  token: vec4u,
+  row00: vec4u,
+  row01: vec4u,
+  row10: vec4u,
+  row11: vec4u,
+}
+
+/// @param token its vector of step 0
+/// @param stripes words of both stripes of it
+fn bytesOf(token: u32, stripes: vec2u, step: u32) -> Bytes {
+  let at = min(step, STEPS - 1u);
+  let vector = select(vec4u(), split[token + at * 4u], step < STEPS);
+  let words = stripes + vec2u(at * 256u);
+  return Bytes(
+    vector,
+    weightsAt(words.x),
+    weightsAt(words.x + 128u),
+    weightsAt(words.y),
+    weightsAt(words.y + 128u),
+  );
+}
+
+fn putBytes(bytes: Bytes, tokenPlace: u32, codePlace: u32) {
+  tokens[tokenPlace] = bytes.token;
+  codes[codePlace] = bytes.row00;
+  codes[codePlace + 2u] = bytes.row01;
+  codes[codePlace + AREA] = bytes.row10;
+  codes[codePlace + AREA + 2u] = bytes.row11;
+}
+
 /// 16 columns of a row: words lie 16 rows apart. Bytes are weights plus 128.
 fn weightsAt(at: u32) -> vec4u {
   return vec4u(data[at], data[at + 16u], data[at + 32u], data[at + 48u]) ^ vec4u(0x80808080u);
@@ -58,32 +90,35 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) ow
   let tokenSource = token * (TOKEN / 4u) + own / 64u * (COUNT / 4u) + own % 4u;
   let tokenPlace = own / 4u * STRIDE + own % 4u;
   let row = lane & 15u;
-  let source0 = params.data_at + (min(firstStripe, lastStripe) * COUNT + lane / 16u * 4u) * 16u + row;
-  let source1 = params.data_at + (min(firstStripe + 1u, lastStripe) * COUNT + lane / 16u * 4u) * 16u + row;
+  let stripe = min(vec2u(firstStripe, firstStripe + 1u), vec2u(lastStripe));
+  let stripes = vec2u(params.data_at + row) + (stripe * COUNT + vec2u(lane / 16u * 4u)) * 16u;
   let codeArea = part * 2u * AREA;
   let codePlace = codeArea + row * STRIDE + lane / 16u;
-  var vector = split[tokenSource];
-  var word00 = weightsAt(source0);
-  var word01 = weightsAt(source0 + 128u);
-  var word10 = weightsAt(source1);
-  var word11 = weightsAt(source1 + 128u);
+  var a = bytesOf(tokenSource, stripes, 0u);
+  var b = bytesOf(tokenSource, stripes, 1u);
   var high0 = Sum();
   var high1 = Sum();
   var low0 = Sum();
   var low1 = Sum();
-  for (var step = 1u; step <= STEPS; step++) {
-    tokens[tokenPlace] = vector;
-    codes[codePlace] = word00;
-    codes[codePlace + 2u] = word01;
-    codes[codePlace + AREA] = word10;
-    codes[codePlace + AREA + 2u] = word11;
+  // A step is over long before memory answers, so that two are on their way.
+  for (var step = 0u; step < STEPS; step += 2u) {
+    putBytes(a, tokenPlace, codePlace);
     workgroupBarrier();
-    let next = min(step, STEPS - 1u);
-    vector = split[tokenSource + next * 4u];
-    word00 = weightsAt(source0 + next * 256u);
-    word01 = weightsAt(source0 + next * 256u + 128u);
-    word10 = weightsAt(source1 + next * 256u);
-    word11 = weightsAt(source1 + next * 256u + 128u);
+    a = bytesOf(tokenSource, stripes, step + 2u);
+    for (var k = 0u; k < 4u; k += 2u) {
+      let high = subgroupMatrixLoad<Left, row_major>(&tokens, k, STRIDE);
+      let low = subgroupMatrixLoad<Left, row_major>(&tokens, AREA + k, STRIDE);
+      let first = subgroupMatrixLoad<Right, col_major>(&codes, codeArea + k, STRIDE);
+      high0 = subgroupMatrixMultiplyAccumulate(high, first, high0);
+      low0 = subgroupMatrixMultiplyAccumulate(low, first, low0);
+      let second = subgroupMatrixLoad<Right, col_major>(&codes, codeArea + AREA + k, STRIDE);
+      high1 = subgroupMatrixMultiplyAccumulate(high, second, high1);
+      low1 = subgroupMatrixMultiplyAccumulate(low, second, low1);
+    }
+    workgroupBarrier();
+    putBytes(b, tokenPlace, codePlace);
+    workgroupBarrier();
+    b = bytesOf(tokenSource, stripes, step + 3u);
     for (var k = 0u; k < 4u; k += 2u) {
       let high = subgroupMatrixLoad<Left, row_major>(&tokens, k, STRIDE);
       let low = subgroupMatrixLoad<Left, row_major>(&tokens, AREA + k, STRIDE);

@@ -50,15 +50,10 @@ export function tokensFor(rows: number): number {
 }
 
 /** From here on tiles of 64 tokens lose less than reading weights again. */
-const TILE_TOKENS = 25
+export const TILE_TOKENS = 25
 
 /** Rows up to which every workgroup norms them anew. */
 export const FEW_ROWS = 2
-/** Of workgroup memory, what a subgroup of few.wgsl takes. */
-const FEW_BYTES = 4864
-/** Most subgroups of it; and where there are workgroups enough without so many. */
-const FEW_PARTS = { most: 10, enough: 5, workgroups: 264 } as const
-
 /** Rows and columns of a tile of training's products, and what two of its operands take of workgroup memory. */
 const LARGE_TILE = 128
 const MATMUL_BYTES = 2 * 16 * (LARGE_TILE / 4 + 1) * 16
@@ -237,9 +232,6 @@ function ternaryShading(command: TernaryMatmulCommand, powers: Powers): Shading 
       workgroups: [Math.ceil(count / 64), Math.ceil(rows / 64)],
     }
   }
-  if (isFew(command, powers)) {
-    return fewShading(command, powers, { ENDING: Number(command.accumulate) })
-  }
   return {
     shader: 'ternary-matmul/tuned',
     constants: { ...constants, TOKENS: tokensFor(rows) },
@@ -253,43 +245,12 @@ function isMatrix({ rows, weights }: TernaryMatmulCommand, { int8Matrices }: Pow
   return rows >= TILE_TOKENS && int8Matrices && cols % 64 === 0 && packing === '2bit'
 }
 
-/** Whether few.wgsl runs a product. */
-function isFew({ rows, weights }: TernaryMatmulCommand, powers: Powers): boolean {
-  const { cols, packing = '2bit' } = weights
-  const isOfRows = rows > FEW_ROWS && rows < TILE_TOKENS
-  return isOfRows && powers.int8Matrices && cols % 64 === 0 && packing === '2bit'
-}
-
 function matrixShading(command: TernaryMatmulCommand, own: Shading['constants']): Shading {
   return {
     shader: 'ternary-matmul/matrix',
     constants: { COLS: command.weights.cols, ...own },
     workgroups: [Math.ceil(rowsOf(command) / 128), Math.ceil(command.rows / 64)],
   }
-}
-
-function fewShading(
-  command: TernaryMatmulCommand,
-  powers: Powers,
-  own: Shading['constants'],
-): Shading {
-  const { cols } = command.weights
-  const groups = Math.ceil(rowsOf(command) / TILE / 2)
-  return {
-    shader: 'ternary-matmul/few',
-    constants: { COLS: cols, THREADS: 32 * fewParts(cols / 64, groups, powers), ...own },
-    workgroups: [groups, Math.ceil(command.rows / TILE)],
-  }
-}
-
-/** Subgroups that share so many steps: as many as there is use for, and of these what leaves the fewest idle. */
-function fewParts(steps: number, groups: number, { threads, workgroupBytes }: Powers): number {
-  const wanted = groups < FEW_PARTS.workgroups ? FEW_PARTS.most : FEW_PARTS.enough
-  const most = Math.min(wanted, Math.floor(threads / 32), Math.floor(workgroupBytes / FEW_BYTES))
-  const idle = (parts: number) => Math.ceil(steps / parts) * parts - steps
-  let best = most
-  for (let parts = most - 1; 2 * parts >= most; parts--) if (idle(parts) < idle(best)) best = parts
-  return best
 }
 
 /** Rows of the matrix that are multiplied. */
@@ -304,8 +265,9 @@ export function activatedShading(
   powers: Powers,
 ): Shading | undefined {
   const ACTIVATION = ACTIVATIONS.indexOf(activation)
-  if (isMatrix(command, powers)) return matrixShading(command, { IS_ACTIVATED: 1, ACTIVATION })
-  return isFew(command, powers) ? fewShading(command, powers, { ENDING: 2, ACTIVATION }) : undefined
+  return isMatrix(command, powers)
+    ? matrixShading(command, { IS_ACTIVATED: 1, ACTIVATION })
+    : undefined
 }
 
 /** Vectors of a row that an invocation keeps in registers. */
