@@ -3,13 +3,22 @@ import { STEP, STEP_WORDS } from '../kernels/step.ts'
 import { PAIR_WORDS, SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import type { RowBatch, ScoreTargets, TokenScores } from './engine.ts'
 
-/** The entries of the step buffer. */
-export function stepEntries({ tokens, slots, positions }: RowBatch): Int32Array {
-  const entries = new Int32Array(tokens.length * STEP_WORDS)
-  for (let row = 0; row < tokens.length; row++) {
-    entries[row * STEP_WORDS + STEP.token] = tokens[row]
-    entries[row * STEP_WORDS + STEP.slot] = slots[row]
-    entries[row * STEP_WORDS + STEP.position] = positions[row]
+/**
+ * The entries of the step buffer.
+ *
+ * @param rows those that there are entries of; unset: all
+ */
+export function stepEntries(
+  { tokens, slots, positions }: RowBatch,
+  rows?: ArrayLike<number>,
+): Int32Array {
+  const count = rows?.length ?? tokens.length
+  const entries = new Int32Array(count * STEP_WORDS)
+  for (let at = 0; at < count; at++) {
+    const row = rows?.[at] ?? at
+    entries[at * STEP_WORDS + STEP.token] = tokens[row]
+    entries[at * STEP_WORDS + STEP.slot] = slots[row]
+    entries[at * STEP_WORDS + STEP.position] = positions[row]
   }
   return entries
 }

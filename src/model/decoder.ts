@@ -318,20 +318,14 @@ export class Decoder implements DecodeEngine {
   }
 
   async #record(shape: PassShape, drawing: Command[]): Promise<Program> {
-    const { layers, tables, step, history, capacity, rotations, localRotations } =
-      this.cache.buffers
+    const { layers, ...buffers } = this.cache.buffers
     await this.#backend.ready()
     const commands = forward({
       config: this.config,
       weights: this.#weights,
       activations: this.#activations,
-      step,
+      ...buffers,
       cache: layers,
-      tables,
-      history,
-      capacity,
-      rotations,
-      localRotations,
       matmulPrecision: this.#matmulPrecision,
       watch: this.#watch,
       ...shape,
@@ -354,9 +348,13 @@ export class Decoder implements DecodeEngine {
   }
 
   #writeBatch(batch: RowBatch, targets: ScoreTargets): void {
-    this.#backend.write(this.cache.buffers.step, 0, bytesOf(stepEntries(batch)))
+    const { step, wantedStep } = this.cache.buffers
+    this.#backend.write(step, 0, bytesOf(stepEntries(batch)))
     const indices = Int32Array.from(batch.logitRows)
-    if (indices.length > 0) this.#backend.write(this.#activations.logitRows, 0, bytesOf(indices))
+    if (indices.length > 0) {
+      this.#backend.write(this.#activations.logitRows, 0, bytesOf(indices))
+      this.#backend.write(wantedStep, 0, bytesOf(stepEntries(batch, indices)))
+    }
     const pairs = targetPairs(targets)
     if (pairs.length > 0) this.#backend.write(this.#activations.pairs, 0, bytesOf(pairs))
   }

@@ -100,6 +100,8 @@ export interface Pass {
   readonly activations: Activations
   /** Step entries, (rows, 4) int32, with limits that the cache has room for. */
   readonly step: DeviceBuffer
+  /** Those of the rows whose logits are wanted. */
+  readonly wantedStep: DeviceBuffer
   /** One per layer. */
   readonly cache: readonly LayerCache[]
   /** Where sequences are in it, one per layer. */
@@ -144,19 +146,16 @@ export const EXACT_STRIPES = 256
 
 export function forward(pass: Pass): Command[] {
   const { config, weights, activations: a, rows, step } = pass
-  const { nHeads } = config
-  const { x, qkv, mixed, hidden } = a
-  const commands: Command[] = []
-
   const { history, capacity } = pass
-  const tokenLimit = config.vocabSize
+  const { nHeads, vocabSize: tokenLimit } = config
+  const { x, qkv } = a
+  const commands: Command[] = []
   commands.push({ op: 'token-history', rows, tokenLimit, capacity, step, history })
   const factor = config.embeddingFactor
   commands.push({ op: 'embed', rows, step, table: weights.embedding, factor, out: x })
   for (const [i, w] of weights.layers.entries()) {
-    const cache = pass.cache[i]
-    const table = pass.tables[i]
-    const { rotations, window } = reachOf(pass, i)
+    const [cache, table] = [pass.cache[i], pass.tables[i]]
+    const { rotations } = reachOf(pass, i)
     const headNorms = headNormsOf(w, config)
     commands.push(
       ...stacked(pass, w, 'qkv', w.attentionNorm, [
@@ -165,18 +164,12 @@ export function forward(pass: Pass): Command[] {
         w.valueInputNorm,
       ]),
       { op: 'rope-cache', rows, nHeads, step, qkv, rotations, cache, table, headNorms },
-      { op: 'attention', rows, nHeads, step, qkv, cache, table, out: mixed, window },
-      ...addLinear(pass, x, mixed, w.attentionSubNorm, w.output, w.attentionPostNorm),
     )
-    if (config.experts) {
-      commands.push(...expertFfn(pass, w, config.experts))
-      continue
-    }
-    commands.push(
-      ...gatedFfn(pass, w),
-      ...(pass.watch?.(i, { rows, gateUp: a.gateUp, hidden }) ?? []),
-      ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
-    )
+    const isShort = i === weights.layers.length - 1 && leavesRowsOut(pass)
+    if (isShort) commands.push(...gatherWanted(pass))
+    const own = isShort ? ofWanted(pass) : pass
+    if (own.rows === 0) continue
+    commands.push(...mixing(own, i), ...feedForward(own, i))
   }
   if (pass.logitRows > 0) commands.push(...logits(pass))
   if (pass.targets > 0) {
@@ -185,6 +178,60 @@ export function forward(pass: Pass): Command[] {
     commands.push({ op: 'token-scores', rows: pass.targets, cols, logits, pairs, out })
   }
   return commands
+}
+
+/** x = x + Wo subnorm(attention(...)) of a layer whose keys and values are in the cache. */
+function mixing(pass: Pass, layer: number): Command[] {
+  const { rows, step, activations, weights, config } = pass
+  const { nHeads } = config
+  const { x, qkv, mixed: out } = activations
+  const [cache, table] = [pass.cache[layer], pass.tables[layer]]
+  const { window } = reachOf(pass, layer)
+  const w = weights.layers[layer]
+  return [
+    { op: 'attention', rows, nHeads, step, qkv, cache, table, out, window },
+    ...addLinear(pass, x, out, w.attentionSubNorm, w.output, w.attentionPostNorm),
+  ]
+}
+
+function feedForward(pass: Pass, layer: number): Command[] {
+  const { rows, activations, weights, config } = pass
+  const { x, gateUp, hidden } = activations
+  const w = weights.layers[layer]
+  if (config.experts) return expertFfn(pass, w, config.experts)
+  return [
+    ...gatedFfn(pass, w),
+    ...(pass.watch?.(layer, { rows, gateUp, hidden }) ?? []),
+    ...addLinear(pass, x, hidden, w.ffnSubNorm, w.down, w.ffnPostNorm),
+  ]
+}
+
+/**
+ * Whether the last layer goes on, once its keys and values are in the cache, with those rows alone whose logits are
+ * wanted: nobody reads what it gives for the others of a prompt. What feed-forwards are multiplied in then holds
+ * their queries.
+ */
+function leavesRowsOut({ rows, logitRows, watch, config }: Pass): boolean {
+  const { nHeads, nKvHeads, headDim, ffnDim } = config
+  const fits = (nHeads + 2 * nKvHeads) * headDim <= 2 * ffnDim
+  return logitRows < rows && watch === undefined && fits
+}
+
+/** The rows whose logits are wanted, to where {@link ofWanted} has them. */
+function gatherWanted({ config, activations, logitRows: rows }: Pass): Command[] {
+  if (rows === 0) return []
+  const { logitRows: index, x, last, qkv, gateUp } = activations
+  const cols = (config.nHeads + 2 * config.nKvHeads) * config.headDim
+  return [
+    { op: 'gather-rows', rows, cols: config.dim, x, index, out: last },
+    { op: 'gather-rows', rows, cols, x: qkv, index, out: gateUp },
+  ]
+}
+
+function ofWanted(pass: Pass): Pass {
+  const { activations, logitRows: rows, wantedStep: step } = pass
+  const { last: x, gateUp: qkv } = activations
+  return { ...pass, rows, step, activations: { ...activations, x, qkv } }
 }
 
 /** How far a layer looks back, and by which angles it turns heads. */
@@ -331,7 +378,9 @@ function logits(pass: Pass): Command[] {
   const { dim, normEps: eps } = config
   const { x, last, normed } = a
   return [
-    { op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last },
+    ...(leavesRowsOut(pass)
+      ? []
+      : [{ op: 'gather-rows', rows, cols: dim, x, index: a.logitRows, out: last } as const]),
     { op: 'rms-norm', rows, cols: dim, eps, x: last, weight: weights.finalNorm, out: normed },
     ...(pass.head ? [headProduct(rows, weights.head, normed, a.logits, isWhole)] : []),
   ]

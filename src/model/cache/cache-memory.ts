@@ -35,6 +35,8 @@ export interface CacheBuffers {
   readonly tables: readonly BlockTable[]
   /** Step entries of a pass. */
   readonly step: DeviceBuffer
+  /** Those of its rows that something is wanted of. */
+  readonly wantedStep: DeviceBuffer
   /** The tokens of each sequence by position, (sequences, capacity) int32: what penalties look back at. */
   readonly history: DeviceBuffer
   readonly capacity: number
@@ -167,6 +169,7 @@ export class CacheMemory {
         layers: layers.map((layer, i) => ({ ...this.#shape(blocks[groupOf[i]]), ...layer })),
         tables: groupOf.map((group) => ({ data: tables[group], slots, columns })),
         step: this.#owner.allocateIndices(maxRows, stepColumns(limits), 'step'),
+        wantedStep: this.#owner.allocateIndices(maxRows, stepColumns(limits), 'wanted step'),
         history: this.#owner.allocateIndices(
           slots * positions,
           [{ name: 'token', limit: config.vocabSize }],
@@ -191,6 +194,7 @@ export class CacheMemory {
     for (const buffer of this.#tables) this.#owner.free(buffer)
     if (this.#buffers !== undefined) {
       this.#owner.free(this.#buffers.step)
+      this.#owner.free(this.#buffers.wantedStep)
       this.#owner.free(this.#buffers.history)
     }
     for (const copy of this.#copies) {
