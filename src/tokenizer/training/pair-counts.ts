@@ -8,6 +8,37 @@ const FIRST_CAPACITY = 1 << 14
 /** Numbers of a block of a list: the next block, how many words, and words. A line of most processors' caches. */
 const BLOCK = 16
 const BLOCK_WORDS = 2
+const BYTES = 256
+
+/** Two pieces that become one. */
+export interface Merge {
+  readonly left: number
+  readonly right: number
+  readonly id: number
+}
+
+/**
+ * Pairs by the piece that stands beside a merged one, found once in a merge: in most words it is one of few, and the
+ * table of all pairs is no cache's.
+ */
+class Neighbours {
+  turn = 0
+  /** The turn in which each piece was met last. */
+  readonly seen: Int32Array
+  /** The pair that it was in, and the one that it is in now. */
+  readonly olds: Int32Array
+  readonly news: Int32Array
+
+  constructor(pieces: number) {
+    this.seen = new Int32Array(pieces)
+    this.olds = new Int32Array(pieces)
+    this.news = new Int32Array(pieces)
+  }
+
+  forget(): void {
+    this.turn++
+  }
+}
 
 export class PairCounts {
   #table = new PairTable(FIRST_CAPACITY)
@@ -17,7 +48,7 @@ export class PairCounts {
   #counts = new Float64Array(FIRST_CAPACITY)
   /** The first block of each pair's list, -1 for an empty one. A list may name words that lost the pair since. */
   #heads = new Int32Array(FIRST_CAPACITY)
-  #blocks = new Int32Array(BLOCK * FIRST_CAPACITY)
+  #blocks: Int32Array
   #blocksUsed = 0
   /** Blocks that emptied lists have left, as a list. */
   #free = -1
@@ -28,6 +59,25 @@ export class PairCounts {
   #round = 1
   /** A list that was taken. */
   #taken = new Int32Array(FIRST_CAPACITY)
+  #merge: Merge = { left: 0, right: 0, id: 0 }
+  /** What stood before a merged pair, and behind it. */
+  readonly #before: Neighbours
+  readonly #behind: Neighbours
+
+  /** Of pairs of single bytes: one more than the pair, 0 for none. All words are cut into these at first. */
+  readonly #bytePairs = new Int32Array(BYTES * BYTES)
+
+  /**
+   * @param pieces ids are below it, those of bytes first
+   * @param symbols of all words at first, about
+   */
+  constructor(pieces: number, symbols: number) {
+    this.#before = new Neighbours(pieces)
+    this.#behind = new Neighbours(pieces)
+    this.#blocks = new Int32Array(
+      BLOCK * (FIRST_CAPACITY + Math.ceil(symbols / (BLOCK - BLOCK_WORDS))),
+    )
+  }
 
   left(pair: number): number {
     return this.#lefts[pair]
@@ -43,28 +93,71 @@ export class PairCounts {
 
   /** Adds to a pair's count, as it comes in `word`, and notes the pair. */
   add(left: number, right: number, count: number, word: number): void {
-    let pair = this.#table.get(left, right)
-    if (pair < 0) pair = this.#append(left, right)
+    const pair = this.#note(left, right)
     this.#counts[pair] += count
     this.#list(pair, word)
-    if (this.#notes[pair] === this.#round) return
+  }
+
+  /** What {@link moveBefore} and {@link moveBehind} are told of from now on. */
+  beginMerge(merge: Merge): void {
+    this.#merge = merge
+    this.#before.forget()
+    this.#behind.forget()
+  }
+
+  /** In `word`, `piece` stands before the merged pair: no more before its left piece, but before the new one. */
+  moveBefore(piece: number, count: number, word: number): void {
+    const { seen, turn, olds, news } = this.#before
+    if (seen[piece] !== turn) {
+      const { left, id } = this.#merge
+      seen[piece] = turn
+      olds[piece] = this.#find(piece, left)
+      news[piece] = this.#note(piece, id)
+    }
+    this.#move(olds[piece], news[piece], count, word)
+  }
+
+  /** As {@link moveBefore}, of a piece that stands behind. */
+  moveBehind(piece: number, count: number, word: number): void {
+    const { seen, turn, olds, news } = this.#behind
+    if (seen[piece] !== turn) {
+      const { right, id } = this.#merge
+      seen[piece] = turn
+      olds[piece] = this.#find(right, piece)
+      news[piece] = this.#note(id, piece)
+    }
+    this.#move(olds[piece], news[piece], count, word)
+  }
+
+  #move(from: number, to: number, count: number, word: number): void {
+    this.#counts[from] -= count
+    this.#counts[to] += count
+    this.#list(to, word)
+  }
+
+  #find(left: number, right: number): number {
+    if ((left | right) < BYTES) return this.#bytePairs[left * BYTES + right] - 1
+    return this.#table.get(left, right)
+  }
+
+  /** The index of a pair, which is noted. */
+  #note(left: number, right: number): number {
+    let pair = this.#find(left, right)
+    if (pair < 0) pair = this.#append(left, right)
+    if (this.#notes[pair] === this.#round) return pair
     this.#notes[pair] = this.#round
     if (this.#notedCount === this.#noted.length)
       this.#noted = grown(this.#noted, 2 * this.#notedCount)
     this.#noted[this.#notedCount++] = pair
+    return pair
   }
 
-  /** Pairs that were added to since the last call; good until the next {@link add}. */
+  /** Pairs that were added to since the last call; good until the next one. */
   takeNoted(): Int32Array {
     const noted = this.#noted.subarray(0, this.#notedCount)
     this.#notedCount = 0
     this.#round++
     return noted
-  }
-
-  /** Takes from the count of a pair that is there. */
-  subtract(left: number, right: number, count: number): void {
-    this.#counts[this.#table.get(left, right)] -= count
   }
 
   /** The words that a pair may be in, which it has no list of any more; good until the next call. */
@@ -95,7 +188,8 @@ export class PairCounts {
     this.#lefts[pair] = left
     this.#rights[pair] = right
     this.#heads[pair] = -1
-    this.#table.set(left, right, pair)
+    if ((left | right) < BYTES) this.#bytePairs[left * BYTES + right] = pair + 1
+    else this.#table.set(left, right, pair)
     return pair
   }
 
@@ -108,7 +202,8 @@ export class PairCounts {
     this.#notes = grown(this.#notes, capacity)
     this.#table = new PairTable(capacity)
     for (let pair = 0; pair < this.#size - 1; pair++) {
-      this.#table.set(this.#lefts[pair], this.#rights[pair], pair)
+      const [left, right] = [this.#lefts[pair], this.#rights[pair]]
+      if ((left | right) >= BYTES) this.#table.set(left, right, pair)
     }
   }
 

@@ -93,6 +93,18 @@ test('words may come more often than 32 bits count', () => {
   expect(trained.bytes).toBe(bytes.reduce((sum, own) => sum + own, 0))
 })
 
+test('a vocabulary beyond 16 bits has the same merges, of characters of every length', () => {
+  const words = counted('aé猫😀 '.repeat(9), '\ud83d! \udc00? é猫é猫', '\ud83d! é猫')
+  const [narrow, wide] = [60_000, 70_000].map((pieces) =>
+    finish(trainMerges(words, { pieces, minFrequency: 1 })),
+  )
+  expect(narrow.merges.length).toBeGreaterThan(10)
+  expect(wide).toEqual(narrow)
+  expect(narrow.bytes).toBe(
+    [...wordsOf(words)].reduce((sum, [word, count]) => sum + Buffer.byteLength(word) * count, 0),
+  )
+})
+
 test("merges are those of the Rust library's trainer", () => {
   const url = new URL('../../../test/fixtures/tokenizer/trained-merges.json', import.meta.url)
   const { texts, merges } = JSON.parse(readFileSync(url, 'utf8'))

@@ -4,7 +4,7 @@
  */
 import { MANY, type Steps } from '../../steps.ts'
 import { BYTE_CHARACTERS } from '../byte-alphabet.ts'
-import { PairCounts, PairQueue } from './pair-counts.ts'
+import { type Merge, PairCounts, PairQueue } from './pair-counts.ts'
 import type { CountedWords } from './word-counts.js'
 
 export interface MergeOptions {
@@ -30,8 +30,9 @@ export function* trainMerges(words: CountedWords, options: MergeOptions): Steps<
   const pieces = [...BYTE_CHARACTERS].sort()
   const ids = new Map(pieces.map((piece, id) => [piece, id]))
   const byteIds = BYTE_CHARACTERS.map((character) => ids.get(character) as number)
-  const text = yield* symbolsOf(words, byteIds)
-  const pairs = new PairCounts()
+  const most = Math.max(pieces.length, options.pieces)
+  const text = yield* symbolsOf(words, byteIds, most)
+  const pairs = new PairCounts(most, text.length)
   const queue = new PairQueue(pairs)
   const least = Math.max(1, options.minFrequency)
   for (const [i, word] of text.places.entries()) {
@@ -61,6 +62,7 @@ export function* trainMerges(words: CountedWords, options: MergeOptions): Steps<
     merges.push([pieces[left], pieces[right]])
     const merge = { left, right, id }
     const own = pairs.takeWords(pair)
+    pairs.beginMerge(merge)
     for (let i = 0; i < own.length; i++) {
       if (i % AHEAD === 0) text.touch(own, i, Math.min(own.length, i + AHEAD))
       work += text.merge(own[i], merge, pairs)
@@ -75,37 +77,42 @@ export function* trainMerges(words: CountedWords, options: MergeOptions): Steps<
   return { pieces, merges, bytes: text.bytes, tokens }
 }
 
-interface Merge {
-  readonly left: number
-  readonly right: number
-  readonly id: number
-}
-
-/** Numbers before a word's symbols: how many there are, and how often it comes, as two halves. */
-const HEADER = 3
-const HALF = 2 ** 32
+/** Units before a word's symbols: how many there are, and how often it comes, in units of 16 bits. */
+const HEADER = 5
+const UNIT = 2 ** 16
 /** Words that are fetched at a time: their places have no order, and memory has many of them on its way at once. */
 const AHEAD = 32
-/** Numbers of a line of most processors' caches. */
-const LINE = 16
+/** 16-bit units of a line of most processors' caches. */
+const LINE = 32
+
+/** Half the memory where ids fit, which is what merging waits for. */
+type Units = Uint16Array | Uint32Array
 
 /** All words, each known by its place in one array: what is looked at together lies together. */
 class Symbols {
-  readonly #symbols: Int32Array
+  readonly #symbols: Units
   readonly places: Int32Array
   /** Of all words, each as often as it came. */
   readonly bytes: number
   /** Keeps what {@link touch} reads from being left out. */
   touched = 0
 
-  constructor(symbols: Int32Array, places: Int32Array, bytes: number) {
+  constructor(symbols: Units, places: Int32Array, bytes: number) {
     this.#symbols = symbols
     this.places = places
     this.bytes = bytes
   }
 
+  /** Units of all. */
+  get length(): number {
+    return this.#symbols.length
+  }
+
   #countOf(word: number): number {
-    return this.#symbols[word + 1] * HALF + (this.#symbols[word + 2] >>> 0)
+    const symbols = this.#symbols
+    const low = symbols[word + 1] + symbols[word + 2] * UNIT
+    const high = symbols[word + 3] + symbols[word + 4] * UNIT
+    return low + high * (UNIT * UNIT)
   }
 
   /** As often as it came. */
@@ -140,20 +147,19 @@ class Symbols {
     const count = this.#countOf(word)
     const start = word + HEADER
     const end = start + symbols[word]
-    let to = start
-    for (let at = start; at < end; at++) {
+    const last = end - 1
+    let first = start
+    while (first < last && (symbols[first] !== left || symbols[first + 1] !== right)) first++
+    // Most words of a list have the pair, the others are not written to.
+    if (first >= last) return end - start
+    let to = first
+    for (let at = first; at < end; at++) {
       if (symbols[at] !== left || at + 1 === end || symbols[at + 1] !== right) {
         symbols[to++] = symbols[at]
         continue
       }
-      if (to > start) {
-        pairs.subtract(symbols[to - 1], left, count)
-        pairs.add(symbols[to - 1], id, count, word)
-      }
-      if (at + 2 < end) {
-        pairs.subtract(right, symbols[at + 2], count)
-        pairs.add(id, symbols[at + 2], count, word)
-      }
+      if (to > start) pairs.moveBefore(symbols[to - 1], count, word)
+      if (at + 2 < end) pairs.moveBehind(symbols[at + 2], count, word)
       symbols[to++] = id
       at++
     }
@@ -162,35 +168,73 @@ class Symbols {
   }
 }
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-16le', { ignoreBOM: true })
-/** Bytes of a code unit, at most. */
-const UNIT_BYTES = 3
-
-/** @param byteIds the id of each byte */
-function* symbolsOf(words: CountedWords, byteIds: readonly number[]): Steps<Symbols> {
-  const { characters, ends, counts } = words
+/** @param byteIds the id of each byte; @param pieces ids are below it */
+function* symbolsOf(
+  { characters, ends, counts }: CountedWords,
+  byteIds: readonly number[],
+  pieces: number,
+): Steps<Symbols> {
   const places = new Int32Array(ends.length)
-  const longest = ends.reduce((most, end, i) => Math.max(most, end - (ends[i - 1] ?? 0)), 0)
-  const bytes = new Uint8Array(UNIT_BYTES * longest)
-  let symbols = new Int32Array(1 << 16)
+  const room = HEADER * ends.length + MOST_BYTES * characters.length + LINE
+  const symbols = pieces > UNIT ? new Uint32Array(room) : new Uint16Array(room)
   let [length, total, start] = [0, 0, 0]
   for (let word = 0; word < ends.length; word++) {
-    const own = characters.subarray(start, ends[word])
-    start = ends[word]
-    const { written } = encoder.encodeInto(decoder.decode(own), bytes)
-    if (length + HEADER + written + LINE > symbols.length) {
-      const larger = new Int32Array(2 * symbols.length)
-      larger.set(symbols)
-      symbols = larger
-    }
+    const count = counts[word]
     places[word] = length
-    symbols[length++] = written
-    symbols[length++] = Math.floor(counts[word] / HALF)
-    symbols[length++] = counts[word] % HALF
-    for (let i = 0; i < written; i++) symbols[length++] = byteIds[bytes[i]]
-    total += written * counts[word]
+    symbols[length + 1] = count % UNIT
+    symbols[length + 2] = Math.floor(count / UNIT) % UNIT
+    symbols[length + 3] = Math.floor(count / UNIT ** 2) % UNIT
+    symbols[length + 4] = Math.floor(count / UNIT ** 3)
+    const first = length + HEADER
+    const end = writeBytes(characters, start, ends[word], byteIds, symbols, first)
+    symbols[length] = end - first
+    total += (end - first) * count
+    length = end
+    start = ends[word]
     if (word % MANY === MANY - 1) yield
   }
   return new Symbols(symbols.subarray(0, length + LINE), places, total)
+}
+
+/** Bytes of UTF-8 of a code unit, at most. */
+const MOST_BYTES = 3
+/** What a half of a pair alone is written as. */
+const REPLACEMENT = 0xfffd
+
+/** Writes the ids of a word's bytes of UTF-8; gives the place behind them. */
+function writeBytes(
+  characters: Uint16Array,
+  start: number,
+  end: number,
+  byteIds: readonly number[],
+  out: Units,
+  first: number,
+): number {
+  let to = first
+  for (let at = start; at < end; at++) {
+    let point = characters[at]
+    if (point < 0x80) {
+      out[to++] = byteIds[point]
+      continue
+    }
+    if (point < 0x800) {
+      out[to++] = byteIds[0xc0 | (point >> 6)]
+      out[to++] = byteIds[0x80 | (point & 0x3f)]
+      continue
+    }
+    if ((point & 0xf800) === 0xd800) {
+      const next = at + 1 < end ? characters[at + 1] : 0
+      const isPair = point < 0xdc00 && (next & 0xfc00) === 0xdc00
+      point = isPair ? 0x10000 + ((point & 0x3ff) << 10) + (next & 0x3ff) : REPLACEMENT
+      if (isPair) at++
+    }
+    if (point < 0x10000) out[to++] = byteIds[0xe0 | (point >> 12)]
+    else {
+      out[to++] = byteIds[0xf0 | (point >> 18)]
+      out[to++] = byteIds[0x80 | ((point >> 12) & 0x3f)]
+    }
+    out[to++] = byteIds[0x80 | ((point >> 6) & 0x3f)]
+    out[to++] = byteIds[0x80 | (point & 0x3f)]
+  }
+  return to
 }
