@@ -210,6 +210,17 @@ describe('memory', () => {
       dispose()
   })
 
+  test('cannot be more than the machine has, nor more blocks than can be counted', async () => {
+    const huge = { cacheMemory: 2 ** 60 }
+    const unknown = await decoderOn(reference, GLOBAL, huge)
+    expect(unknown.cache.capacity).toBe(2048)
+    unknown.dispose()
+    const lazy = Object.defineProperty(createReferenceBackend(), 'commitsOnUse', { value: true })
+    const known = await decoderOn(lazy, GLOBAL, { ...huge, machineMemory: 2 ** 33 })
+    expect(() => known.cache).toThrow(/at most what this machine has, 8192 MiB, got 1099511627776/)
+    known.dispose()
+  })
+
   test('that there is not leaves the cache as it was', async () => {
     const decoder = await decoderOn(reference, GLOBAL)
     const tokens = text(300, 1)

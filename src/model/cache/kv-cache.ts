@@ -23,6 +23,8 @@ const MAX_SEQUENCES = 1024
 /** What a cache may take if nobody says otherwise, where memory takes room at once; and of a machine's. */
 const USUAL_BYTES = 2 ** 30
 const SHARE_OF_MACHINE = 0.25
+/** Blocks of a layer that are counted at most: a thousand million positions. */
+const MOST_BLOCKS = 2 ** 22
 
 /** Bytes that one position of one sequence takes in all layers. */
 export function cacheBytesPerToken(config: ModelConfig, type: CacheType): number {
@@ -92,7 +94,7 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
   /**
    * One for all sequences of an engine.
    *
-   * @param bytes that it may take
+   * @throws UsageError if it may take more than the machine has
    */
   static open(facts: CacheFacts, { most, machineMemory }: CacheBytes = {}): DecoderCache {
     const { config, type, maxRows } = facts
@@ -106,8 +108,15 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     const perBlock =
       layers.reduce((sum, count, group) => sum + count * shares[group], 0) * blockBytes
     const isLazy = facts.backend.commitsOnUse && machineMemory !== undefined
+    if (isLazy && most !== undefined && most > machineMemory) {
+      const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20)
+      throw new UsageError(
+        `Expected cacheMemory to be at most what this machine has, ${mebibytes(machineMemory)} MiB, got ` +
+          `${mebibytes(most)} MiB.`,
+      )
+    }
     const usual = isLazy ? machineMemory * SHARE_OF_MACHINE : USUAL_BYTES
-    const affordable = Math.floor((most ?? usual) / perBlock)
+    const affordable = Math.min(MOST_BLOCKS, Math.floor((most ?? usual) / perBlock))
     const blocks = Math.max(1, most === undefined ? Math.max(affordable, whole) : affordable)
     const groups = windows.map((window, group) => ({
       window,
