@@ -195,23 +195,16 @@ fn halfBits(x: f32) -> u32 {
 
 /// Replaces a key or a value; of halves two lie in a word, and others may write the second one now.
 fn keep(isKey: bool, at: u32, x: f32) {
-  if (TYPE == 0u) {
-    if (isKey) {
-      atomicStore(&cache_keys[params.keys_at + at], bitcast<u32>(x));
-    } else {
-      atomicStore(&cache_values[params.values_at + at], bitcast<u32>(x));
-    }
-    return;
-  }
-  let shift = (at & 1u) * 16u;
-  let mask = 0xffffu << shift;
-  let bits = halfBits(x) << shift;
+  let word = at / (1u + TYPE);
+  let shift = at % (1u + TYPE) * 16u;
+  let mask = select(0xffffffffu, 0xffffu << shift, TYPE == 1u);
+  let bits = select(bitcast<u32>(x), halfBits(x) << shift, TYPE == 1u);
   if (isKey) {
-    atomicAnd(&cache_keys[params.keys_at + at / 2u], ~mask);
-    atomicOr(&cache_keys[params.keys_at + at / 2u], bits);
+    atomicAnd(&cache_keys[params.keys_at + word], ~mask);
+    atomicOr(&cache_keys[params.keys_at + word], bits);
   } else {
-    atomicAnd(&cache_values[params.values_at + at / 2u], ~mask);
-    atomicOr(&cache_values[params.values_at + at / 2u], bits);
+    atomicAnd(&cache_values[params.values_at + word], ~mask);
+    atomicOr(&cache_values[params.values_at + word], bits);
   }
 }
 
