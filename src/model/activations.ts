@@ -1,5 +1,5 @@
 /** What a pass writes to on its way, on a backend. */
-import type { BufferUse } from '../backends/backend.ts'
+import type { Backend, BufferUse } from '../backends/backend.ts'
 import { pairColumns, rowColumns } from '../kernels/step-inputs.ts'
 import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
 import { padToTile } from '../ternary/index.ts'
@@ -18,6 +18,37 @@ export function targetBuffers(
     pairs: owner.allocateIndices(count, pairColumns(logitRows, vocabSize), 'pairs to score'),
     scores: owner.allocate(count * SCORE_FLOATS * 4, 'scores'),
   }
+}
+
+/** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
+const DEFAULT_MAX_ROWS = 128
+/** Tiles multiply so quickly that reading weights and waiting for each other still show then. */
+const TILED_MAX_ROWS = 256
+
+/** Rows of a pass: of more of them a backend gains nothing, or could not bind the widest activations. */
+export function passRows(config: ModelConfig, backend: Backend): number {
+  const { isa, largestOperand = Infinity } = backend
+  const { promptRows = isa === 'x86-amx' ? TILED_MAX_ROWS : DEFAULT_MAX_ROWS } = backend
+  const { dim, headDim, nHeads, nKvHeads, ffnDim, experts, contextLength } = config
+  const top = experts?.top ?? 1
+  const widest = Math.max(top * Math.max(dim, 2 * ffnDim), (nHeads + 2 * nKvHeads) * headDim)
+  const bindable = Math.floor(largestOperand / (4 * widest))
+  return Math.max(1, Math.min(promptRows, bindable, padToTile(contextLength)))
+}
+
+/**
+ * Rows of logits that there is to be room for: twice as many as before, if a device can bind them.
+ *
+ * @param maxRows of a pass
+ */
+export function grownLogitRows(
+  wanted: number,
+  before: number,
+  { vocabSize, maxRows }: { readonly vocabSize: number; readonly maxRows: number },
+  { largestOperand = Infinity }: Backend,
+): number {
+  const bindable = Math.floor(largestOperand / (4 * vocabSize))
+  return Math.max(wanted, Math.min(maxRows, 2 * before, bindable))
 }
 
 /** Room for `rows` tokens; shapes are with the fields of {@link Activations}. */

@@ -10,8 +10,7 @@ import type { Command } from '../kernels/ops.ts'
 import { type DeviceBuffer, sliceOf } from '../kernels/slice.ts'
 import type { CacheType } from '../kernels/storage.ts'
 import { SCORE_FLOATS } from '../kernels/token-scores/reference.ts'
-import { padToTile } from '../ternary/index.ts'
-import { allocateActivations, targetBuffers } from './activations.ts'
+import { allocateActivations, grownLogitRows, passRows, targetBuffers } from './activations.ts'
 import { scoresIn, stepEntries, targetPairs } from './batch-words.ts'
 import { BufferOwner, bytesOf } from './buffer-owner.ts'
 import type { Rotations } from './cache/cache-memory.ts'
@@ -47,10 +46,6 @@ import { behind, isAhead, type StepsAhead, type WantedDraws } from './steps-ahea
 import type { DrawnTokens } from './token-draw.ts'
 import { type DrawShape, MAX_STEPS, TokenSampler } from './token-sampler.ts'
 
-/** Rows from which a pass over a prompt gains nothing more on CPUs, with activations still small. */
-const DEFAULT_MAX_ROWS = 128
-/** Tiles multiply so quickly that reading weights and waiting for each other still show then. */
-const TILED_MAX_ROWS = 256
 /** Shapes that recur: a full piece of a prompt and its rest; and of many streams decode steps beside rests of all lengths. */
 const MAX_PROGRAMS = 64
 
@@ -95,9 +90,7 @@ export class Decoder implements DecodeEngine {
     options: DecoderOptions = {},
   ) {
     this.config = config
-    const rows = backend.isa === 'x86-amx' ? TILED_MAX_ROWS : DEFAULT_MAX_ROWS
-    const promptRows = backend.promptRows ?? rows
-    this.maxRows = options.maxRows ?? Math.min(promptRows, padToTile(config.contextLength))
+    this.maxRows = options.maxRows ?? passRows(config, backend)
     checkCounting('maxRows', this.maxRows)
     this.maxSteps = Math.min(options.maxSteps ?? backend.steps ?? 1, MAX_STEPS, this.maxRows)
     this.cacheType = options.cacheType ?? 'f16'
@@ -369,7 +362,8 @@ export class Decoder implements DecodeEngine {
     if (hasLogits && targets <= this.#targetRoom) return
     this.#clear()
     if (!hasLogits) {
-      this.#logitRoom = Math.min(this.maxRows, Math.max(logitRows, 2 * this.#logitRoom))
+      const size = { ...this.config, maxRows: this.maxRows }
+      this.#logitRoom = grownLogitRows(logitRows, this.#logitRoom, size, this.#backend)
       const byteLength = this.#logitRoom * this.config.vocabSize * 4
       const logits = this.#owner.allocate(byteLength, 'logits')
       this.#owner.free(this.#activations.logits)

@@ -174,7 +174,7 @@ class ProgramWriter {
   #tooLarge(byteLength: number): BackendError {
     return new BackendError(
       `Expected no operand above the ${this.#maker.mostBytes} bytes that the GPU can bind, got ${byteLength}. ` +
-        'Use a smaller model, or another backend.',
+        'Use a smaller model, a shorter context, fewer rows at once, or another backend.',
     )
   }
 

@@ -158,7 +158,9 @@ export class CacheMemory {
     const columns = hasPositions ? this.#columns : Math.min(grown, blocksOf(need.mostPositions))
     const positions = columns * ATTENTION_CHUNK
     const grownSlots = Math.max(need.sequences, 2 * this.#slots, FIRST_SEQUENCES)
-    const slots = need.sequences <= this.#slots ? this.#slots : Math.min(grownSlots, maxSequences)
+    const bindable = Math.floor((backend.largestOperand ?? Infinity) / (4 * positions))
+    const most = Math.max(need.sequences, Math.min(maxSequences, bindable))
+    const slots = need.sequences <= this.#slots ? this.#slots : Math.min(grownSlots, most)
     const limits = { tokens: config.vocabSize, slots, positions }
     this.#owner.allTogether(() => {
       const layers = needsBlocks ? this.#allocate(blocks) : this.#layers

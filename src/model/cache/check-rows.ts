@@ -19,8 +19,9 @@ export function checkReserve(reserve: number, least: number, capacity: number): 
   }
   if (reserve <= capacity) return
   throw new ContextOverflowError(
-    `Expected at most ${capacity} positions, which is what the context and the memory for caches have ` +
-      `room for, got ${reserve}. Shorten the prompt, ask for fewer tokens, or give caches more memory.`,
+    `Expected at most ${capacity} positions, which is what the context, the memory for caches and a GPU's bindings ` +
+      `have room for, got ${reserve}. Shorten the prompt, ask for fewer tokens, or give caches more memory or a ` +
+      'smaller type.',
     { needed: reserve, available: capacity },
   )
 }

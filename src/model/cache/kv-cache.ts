@@ -31,10 +31,19 @@ export function cacheBytesPerToken(config: ModelConfig, type: CacheType): number
   return (config.nLayers * layerBlockBytes(config, type)) / ATTENTION_CHUNK
 }
 
-/** Bytes of a block in one layer. */
-function layerBlockBytes({ nKvHeads, headDim }: ModelConfig, type: CacheType): number {
+/** Bytes of a block in one layer: of its keys, and of its values. */
+function blockBytesOf(
+  { nKvHeads, headDim }: ModelConfig,
+  type: CacheType,
+): readonly [keys: number, values: number] {
   const block = { type, blocks: 1, nKvHeads, headDim }
-  return keyCacheByteLength(block) + valueCacheByteLength(block)
+  return [keyCacheByteLength(block), valueCacheByteLength(block)]
+}
+
+/** The same of both. */
+function layerBlockBytes(config: ModelConfig, type: CacheType): number {
+  const [keys, values] = blockBytesOf(config, type)
+  return keys + values
 }
 
 /** Which group each layer is in: those that see everything, and those with a window. */
@@ -117,7 +126,11 @@ export class DecoderCache extends SequenceBook implements CacheCopies {
     }
     const usual = isLazy ? machineMemory * SHARE_OF_MACHINE : USUAL_BYTES
     const affordable = Math.min(MOST_BLOCKS, Math.floor((most ?? usual) / perBlock))
-    const blocks = Math.max(1, most === undefined ? Math.max(affordable, whole) : affordable)
+    const wanted = most === undefined ? Math.max(affordable, whole) : affordable
+    // Contexts end where a layer's keys could no longer be bound.
+    const { largestOperand = Infinity } = facts.backend
+    const bindable = Math.floor(largestOperand / Math.max(...blockBytesOf(config, type)))
+    const blocks = Math.max(1, Math.min(wanted, bindable))
     const groups = windows.map((window, group) => ({
       window,
       blocks: Math.max(
