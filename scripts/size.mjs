@@ -22,7 +22,7 @@ const BUDGETS = {
     'twenty-one commands, each with its report for people and for programs; completion for three shells; a line editor; lines that fit; a chat that is saved with its cache, a comparison and what surrounds them in two languages',
   ],
   'src/model': [
-    7300,
+    7400,
     'configurations of ten families, mixtures among them, weights from every format, all of a file accounted for, one pass for many wants, draws among them, or several in turn and ahead; one cache of blocks for all sequences, with what is known by its tokens, and copies of it that leave and come back; a head that is looked at first; parts of prompts as devices can take them',
   ],
   'src/train': [
