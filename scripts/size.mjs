@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Rooms with the most lines they may have, and why so many. */
 const BUDGETS = {
   'src/kernels': [
-    22450,
+    22700,
     "twenty-seven operations of inference: a description, a reference, C for ten instruction sets and one to five shaders each; fourteen of training, with shaders, too; mixtures of experts, forward and backward; draws that leave logits out; a token's gates and rows of up in turns",
   ],
   'src/cli': [
