@@ -176,8 +176,8 @@ export class Sequence implements Leader {
 
   get steps(): number {
     const { guesser, options } = this.#facts
-    const looks = this.#matcher !== undefined || guesser !== undefined
-    if (looks || options.logprobs !== undefined) return 1
+    const looks = (this.#matcher ?? guesser ?? options.logprobs) !== undefined
+    if (looks || this.#drawn === 0) return 1 // the first is waited for
     const left = this.#maxTokens - this.#answer.length
     // What goes on behind full positions goes on with a shorter text.
     return Math.max(1, Math.min(left, this.positions - this.tokens.length))
