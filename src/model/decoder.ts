@@ -344,8 +344,9 @@ export class Decoder implements DecodeEngine {
     const { step, wantedStep } = this.cache.buffers
     this.#backend.write(step, 0, bytesOf(stepEntries(batch)))
     const indices = Int32Array.from(batch.logitRows)
-    if (indices.length > 0) {
-      this.#backend.write(this.#activations.logitRows, 0, bytesOf(indices))
+    if (indices.length > 0) this.#backend.write(this.#activations.logitRows, 0, bytesOf(indices))
+    // Where all are wanted, as in every step of a text, nothing asks for them once more.
+    if (indices.length > 0 && indices.length < batch.tokens.length) {
       this.#backend.write(wantedStep, 0, bytesOf(stepEntries(batch, indices)))
     }
     const pairs = targetPairs(targets)
