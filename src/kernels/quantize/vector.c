@@ -30,8 +30,8 @@ INLINE i32x16 round_to(int8_t *q, f32x16 y, float factor) {
 INLINE void quantize_row(const quantize_command *c, int32_t row, const float *weight) {
   const int32_t cols = c->cols, padded = (cols + 15) & ~15, whole = cols & ~15, rest = cols - whole;
   const float *x = c->x + (size_t)row * cols;
-  int32_t col = 0;
   int8_t *q = c->out_q + (size_t)row * padded;
+  int32_t col;
   // Codes of the last layer are in the caches of all who read them.
   for (col = 0; col < cols; col += 64) __builtin_prefetch(q + col, 1, 3);
   const float inverse = weight ? rms_inverse(x, cols, c->eps) : 1.0f;
